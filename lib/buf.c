@@ -1,0 +1,236 @@
+/*
+ * buf.c - growable bytes and small text helpers.
+ * Runs as: anyone.  Door to: nothing.
+ * Promise: a failed allocation or a met limit is remembered, never skipped.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+
+#define BUF_FIRST	256	/* octets of the first allocation */
+
+void
+buf_init(struct buf *b, size_t limit_bytes)
+{
+	memset(b, 0, sizeof(*b));
+	b->limit = limit_bytes;
+}
+
+void
+buf_fini(struct buf *b)
+{
+	free(b->data);
+	buf_init(b, b->limit);
+}
+
+void
+buf_reset(struct buf *b)
+{
+	b->len = 0;
+	b->failed = 0;
+	if (b->data != NULL)
+		b->data[0] = '\0';
+}
+
+char *
+buf_space(struct buf *b, size_t n)
+{
+	size_t cap;
+	char *p;
+
+	if (b->failed)
+		return NULL;
+	if (n >= SIZE_MAX / 2 - b->len ||
+	    (b->limit != 0 && n > b->limit - b->len)) {
+		b->failed = 1;
+		return NULL;
+	}
+	if (b->len + n < b->cap)
+		return b->data + b->len;
+	cap = b->cap == 0 ? BUF_FIRST : b->cap;
+	while (cap <= b->len + n)
+		cap *= 2;
+	p = realloc(b->data, cap);
+	if (p == NULL) {
+		b->failed = 1;
+		return NULL;
+	}
+	b->data = p;
+	b->cap = cap;
+	return b->data + b->len;
+}
+
+void
+buf_grown(struct buf *b, size_t n)
+{
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+
+void
+buf_add(struct buf *b, const void *p, size_t n)
+{
+	char *room;
+
+	room = buf_space(b, n);
+	if (room == NULL)
+		return;
+	if (n > 0)
+		memcpy(room, p, n);
+	buf_grown(b, n);
+}
+
+void
+buf_puts(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+
+void
+buf_putc(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
+
+void
+buf_vprintf(struct buf *b, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *room;
+	int n;
+
+	va_copy(again, ap);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.*): va_copy is not seen */
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n < 0) {
+		b->failed = 1;
+		return;
+	}
+	room = buf_space(b, (size_t)n);
+	if (room == NULL)
+		return;
+	vsnprintf(room, (size_t)n + 1, fmt, ap);
+	buf_grown(b, (size_t)n);
+}
+
+void
+buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(b, fmt, ap);
+	va_end(ap);
+}
+
+void
+buf_drop(struct buf *b, size_t n)
+{
+	if (n >= b->len) {
+		b->len = 0;
+	} else {
+		memmove(b->data, b->data + n, b->len - n);
+		b->len -= n;
+	}
+	if (b->data != NULL)
+		b->data[b->len] = '\0';
+}
+
+int
+buf_failed(const struct buf *b)
+{
+	return b->failed;
+}
+
+const char *
+buf_str(const struct buf *b)
+{
+	return b->data == NULL ? "" : b->data;
+}
+
+char *
+buf_take(struct buf *b)
+{
+	char *p;
+
+	buf_add(b, "", 0);
+	if (b->failed) {
+		buf_fini(b);
+		return NULL;
+	}
+	p = b->data;
+	b->data = NULL;
+	buf_fini(b);
+	return p;
+}
+
+void
+buf_put_clean(struct buf *b, const char *text, size_t len, size_t max)
+{
+	unsigned char c;
+	size_t i, start;
+	int blank = 1;		/* no blank at the start either */
+
+	start = b->len;
+	for (i = 0; i < len; i++) {
+		c = (unsigned char)text[i];
+		if (b->failed || b->len - start + 4 > max)
+			break;
+		if (c == '\r' || c == '\n' || c == ' ' || c == '\t') {
+			if (!blank)
+				buf_putc(b, ' ');
+			blank = 1;
+			continue;
+		}
+		blank = 0;
+		if (c < 0x20 || c >= 0x7f)
+			buf_printf(b, "\\%03o", c);
+		else
+			buf_putc(b, (char)c);
+	}
+	while (b->len > start && b->data[b->len - 1] == ' ')
+		b->data[--b->len] = '\0';
+}
+
+uint64_t
+text_digest(const char *text, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		h = (h ^ (unsigned char)text[i]) * 0x100000001b3ULL;
+	return h;
+}
+
+int
+text_is_clean(const char *text, size_t len)
+{
+	unsigned char c;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		c = (unsigned char)text[i];
+		if (c < 0x20 || c == 0x7f)
+			return 0;
+	}
+	return 1;
+}
+
+int
+text_copy(char *dst, size_t size, const char *src)
+{
+	size_t n;
+
+	n = strlen(src);
+	if (n >= size) {
+		if (size > 0)
+			dst[0] = '\0';
+		return -1;
+	}
+	memcpy(dst, src, n + 1);
+	return 0;
+}

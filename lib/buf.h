@@ -1,0 +1,59 @@
+/*
+ * buf.h - growable bytes.
+ * A buf remembers that memory ran out or that its limit was met, ignores what
+ * is added from then on, and tells at the end: check buf_failed() once.
+ */
+#ifndef LIB_BUF_H
+#define LIB_BUF_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+	char	*data;		/* owned; NUL-terminated whenever not NULL */
+	size_t	 len;		/* octets in use, without that NUL */
+	size_t	 cap;
+	size_t	 limit;		/* most octets; 0: no limit */
+	int	 failed;
+};
+
+#if defined(__GNUC__)
+#define PRINTF_LIKE(f, a) __attribute__((__format__(__printf__, f, a)))
+#else
+#define PRINTF_LIKE(f, a)
+#endif
+
+void	 buf_init(struct buf *, size_t limit_bytes);
+void	 buf_fini(struct buf *);	/* frees; the buf is empty again */
+void	 buf_reset(struct buf *);		/* empty, keeps its storage */
+void	 buf_add(struct buf *, const void *, size_t);
+void	 buf_puts(struct buf *, const char *);
+void	 buf_putc(struct buf *, char);
+void	 buf_printf(struct buf *, const char *, ...) PRINTF_LIKE(2, 3);
+void	 buf_vprintf(struct buf *, const char *, va_list) PRINTF_LIKE(2, 0);
+/* Room for n more octets at data + len, or NULL; then buf_grown(). */
+char	*buf_space(struct buf *, size_t n);
+void	 buf_grown(struct buf *, size_t n);
+/* Removes n octets from the front. */
+void	 buf_drop(struct buf *, size_t n);
+int	 buf_failed(const struct buf *);
+/* Lends the text; "" when empty, never NULL. */
+const char *buf_str(const struct buf *);
+/* Gives the text as malloc'd string and empties the buf; NULL if it failed. */
+char	*buf_take(struct buf *);
+/*
+ * Adds text made safe for one line of a log, mailq or bounce: CR, LF,
+ * blanks, and runs of them, become one blank, other controls and 8-bit \ooo.
+ * At most max octets come out.
+ */
+void	 buf_put_clean(struct buf *, const char *, size_t len, size_t max);
+
+/* A digest to notice that a list entry changed (FNV-1a 64); no secret. */
+uint64_t text_digest(const char *, size_t);
+/* 1 when text is n octets of printable ASCII or 8-bit, no control, no NUL. */
+int	 text_is_clean(const char *, size_t);
+/* Copies with a NUL; -1 and an empty string when it does not fit. */
+int	 text_copy(char *dst, size_t size, const char *src);
+
+#endif
