@@ -1,0 +1,94 @@
+/*
+ * records.h - every record that passes between processes, declared once.
+ *
+ * The name says who answers; the columns say who sends it, over which socket,
+ * with which fields in order and which descriptors.  Fields: u32, u64, text
+ * (no controls), bytes.  "channel" is a SOCK_SEQPACKET pair made by the runner
+ * for one request alone: what comes over it is believed for that request only.
+ */
+#ifndef RECORDS_H
+#define RECORDS_H
+
+enum record {
+	/* submit -> trunk: about to commit; be out of the caller's reach. */
+	REC_SEAL = 1,		/* - */
+	/* trunk -> submit: done; a kill by the caller can not reach us. */
+	REC_SEALED,		/* - */
+	/* submit -> trunk: start a runner.  fds: spool lock, then perhaps the
+	 * write end of a pipe whose closing says that all was tried. */
+	REC_RUN,		/* u32 flags (RUN_*) */
+
+	/* runner -> forward branch: what is in this user's ~/.forward?
+	 * fds: channel. */
+	REC_FORWARD_ASK = 16,	/* text user */
+	/* forward child -> runner, over the channel. */
+	REC_FORWARD_SAY,	/* u32 verdict (FORWARD_*), bytes text */
+
+	/* runner -> deliver branch.  fds: message file, channel. */
+	REC_DELIVER_ASK = 32,	/* u32 kind (enum route_kind),
+				 * u32 origin (enum origin),
+				 * text name (a user; for ORIGIN_ALIASES the
+				 * alias), u32 entry, u64 digest, text queue id,
+				 * text sender, text recipient, text original
+				 * recipient, u64 arrived, u64 offset,
+				 * u64 length, u64 mark dev, u64 mark ino,
+				 * u64 mark length (all ones: none) */
+	/* deliver child -> runner, over the channel: locked, about to append
+	 * at this place; wait for REC_DELIVER_GO. */
+	REC_DELIVER_AT,		/* u64 dev, u64 ino, u64 length */
+	/* runner -> deliver child, over the channel: noted, write. */
+	REC_DELIVER_GO,		/* - */
+	/* deliver child -> runner, over the channel: about to exec; fds: read
+	 * end of the pipe that is the command's output. */
+	REC_DELIVER_OUTPUT,	/* - */
+	/* deliver child -> runner, over the channel: the end of it. */
+	REC_DELIVER_SAY,	/* u32 fate, text code, bytes why */
+	/* deliver branch -> runner: that child is reaped. */
+	REC_DELIVER_END,	/* u32 wait status, u32 timed out (0, 1) */
+
+	/* runner -> dma-remote, first record: the next hop. */
+	REC_REMOTE_HOP = 48,	/* u32 kind (HOP_*), text name (mail domain;
+				 * "" for HOP_SMARTHOST) */
+	/* runner -> dma-remote: a message; its recipients follow in
+	 * REC_REMOTE_RCPT.  The request id is the job.  fds: message file. */
+	REC_REMOTE_JOB,		/* text queue id, text sender, u32 flags
+				 * (MESSAGE_*), u64 offset, u64 length,
+				 * u64 lines, u32 number of recipients */
+	/* runner -> dma-remote: recipients of the job, as many as fit. */
+	REC_REMOTE_RCPT,	/* (u32 index, text address)* */
+	/* dma-remote -> runner: fates; final for this attempt. */
+	REC_REMOTE_FATE,	/* (u32 index, u32 fate, text code,
+				 * text host, bytes why)* */
+	/* dma-remote -> runner: a transaction of the job is over and all its
+	 * fates have been told: write them down now.  remaining 0: the job is
+	 * over. */
+	REC_REMOTE_SETTLE,	/* u32 recipients remaining */
+
+	/* any dma as _dma -> runner, over the datagram socket SPOOLDIR/wake. */
+	REC_WAKE = 64,		/* - */
+	/* same; fds: write end of a pipe that the runner closes when
+	 * everything that is queued now was tried. */
+	REC_FLUSH		/* text queue id or "" for all */
+};
+
+/* Limits of each socket, octets of a record. */
+#define REC_TRUNK_LIMIT		64
+#define REC_FORWARD_LIMIT	128		/* requests */
+#define REC_DELIVER_LIMIT	8192		/* requests */
+#define REC_CHANNEL_LIMIT	(66 * 1024)	/* answers over a channel */
+#define REC_REMOTE_LIMIT	(64 * 1024)
+#define REC_WAKE_LIMIT		128
+
+#define RUN_FLUSH	0x01	/* try everything now, whatever is due */
+
+enum forward_verdict {
+	FORWARD_NONE,		/* the user exists and has no .forward */
+	FORWARD_TEXT,		/* here it is */
+	FORWARD_REFUSED,	/* it may not be used; text: why */
+	FORWARD_NOUSER,		/* no such user */
+	FORWARD_LATER		/* can't tell now; text: why */
+};
+
+enum hop_kind { HOP_SMARTHOST, HOP_DOMAIN };
+
+#endif
