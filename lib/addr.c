@@ -1,0 +1,821 @@
+/*
+ * addr.c - addresses: parse, quote, compare.
+ * Runs as: anyone.  Door to: nothing.
+ * Promise: one pass over the text, whatever it is; no address comes out that
+ * holds a control character or is longer than ADDR_MAX.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "addr.h"
+
+#define LABEL_MAX	63	/* octets of one label (RFC 1035 2.3.4) */
+#define DOMAIN_MAX	255	/* octets of a domain */
+#define ENCODED_MAX	256	/* octets of an encoded word that is believed */
+#define ARGUMENT_MAX	4096	/* octets of an address with its name */
+#define PHRASE_MAX	256	/* octets of a display name */
+#define WORD_MAX	75	/* octets of an encoded word (RFC 2047 2) */
+
+enum token { TOKEN_END, TOKEN_SEPARATOR, TOKEN_COLON, TOKEN_OPEN, TOKEN_CLOSE,
+    TOKEN_AT, TOKEN_ATOM, TOKEN_QUOTED, TOKEN_LITERAL, TOKEN_ENCODED,
+    TOKEN_OTHER,	/* an octet that stands in a name at best */
+    TOKEN_DEEP,		/* a comment of too many levels */
+    TOKEN_CUT };	/* a quote or comment that never ends */
+
+struct scan {
+	const char	*text;
+	size_t		 len, pos;
+	size_t		 start, end;	/* of the last token */
+	int		 in_angle;	/* an encoded word is an atom there */
+};
+
+/* How far an addr-spec has come. */
+enum spec_state { SPEC_EMPTY, SPEC_LOCAL, SPEC_AT, SPEC_DOMAIN, SPEC_LITERAL,
+    SPEC_BROKEN };
+
+struct spec {
+	enum spec_state	 state;
+	size_t		 start, end;
+};
+
+enum place { PLACE_NAME, PLACE_ANGLE, PLACE_ROUTE, PLACE_CLOSED };
+
+struct member {
+	struct spec	 spec;
+	enum place	 place;
+	size_t		 start, end;	/* as written, for bad() */
+	int		 is_empty, is_bad;
+};
+
+struct walk {
+	struct scan	 scan;
+	struct member	 member;
+	int		 in_group;
+	int	(*found)(void *, const struct addr_found *);
+	void	(*bad)(void *, size_t, size_t);
+	void		*arg;
+};
+
+struct parts {
+	char	local[ADDR_MAX];	/* without quotes and backslashes */
+	char	domain[DOMAIN_MAX + 2];	/* room for a final dot and the NUL */
+	size_t	nlocal, ndomain;
+	int	was_quoted;
+};
+
+static int
+is_white(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static int
+is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	    (c >= 'A' && c <= 'Z');
+}
+
+static int
+is_8bit(char c)
+{
+	return (unsigned char)c >= 0x80;
+}
+
+static int
+is_atext(char c)
+{
+	return is_alnum(c) || is_8bit(c) ||
+	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+}
+
+static int
+is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Past the comment that begins at pos: its depth, or 0 when it never ends. */
+static size_t
+skip_comment(struct scan *s)
+{
+	size_t depth = 0, deepest = 0;
+	char c;
+
+	while (s->pos < s->len) {
+		c = s->text[s->pos++];
+		if (c == '\\' && s->pos < s->len)
+			s->pos++;
+		else if (c == '(')
+			depth++;
+		else if (c == ')')
+			depth--;
+		if (depth > deepest)
+			deepest = depth;
+		if (depth == 0)
+			return deepest;
+	}
+	return 0;
+}
+
+static enum token
+scan_quoted(struct scan *s)
+{
+	char c;
+
+	s->pos++;
+	while (s->pos < s->len) {
+		c = s->text[s->pos++];
+		if (c == '"')
+			return TOKEN_QUOTED;
+		if (c == '\\' && s->pos < s->len)
+			s->pos++;
+	}
+	return TOKEN_CUT;
+}
+
+static int
+is_literal_text(char c)
+{
+	return is_alnum(c) || c == '.' || c == ':' || c == '-';
+}
+
+static enum token
+scan_literal(struct scan *s)
+{
+	size_t i;
+
+	for (i = s->pos + 1; i < s->len && is_literal_text(s->text[i]); i++)
+		;
+	if (i == s->len || s->text[i] != ']' || i == s->pos + 1) {
+		s->pos++;
+		return TOKEN_OTHER;
+	}
+	s->pos = i + 1;
+	return TOKEN_LITERAL;
+}
+
+/* Octets of the encoded word at pos, or 0 (RFC 2047 2, read with leniency). */
+static size_t
+encoded_word(const struct scan *s)
+{
+	const char *p = s->text + s->pos;
+	size_t i, n = s->len - s->pos, marks = 0;
+
+	if (n < 2 || p[0] != '=' || p[1] != '?')
+		return 0;
+	if (n > ENCODED_MAX)
+		n = ENCODED_MAX;
+	for (i = 2; i < n; i++) {
+		if (is_white(p[i]) || is_control(p[i]))
+			return 0;
+		if (p[i] == '?')
+			marks++;
+		if (marks == 3)
+			return i + 1 < n && p[i + 1] == '=' ? i + 2 : 0;
+	}
+	return 0;
+}
+
+static enum token
+scan_atom(struct scan *s)
+{
+	size_t n;
+
+	n = s->in_angle ? 0 : encoded_word(s);
+	if (n > 0) {
+		s->pos += n;
+		return TOKEN_ENCODED;
+	}
+	n = s->pos;
+	while (s->pos < s->len &&
+	    (is_atext(s->text[s->pos]) || s->text[s->pos] == '.'))
+		s->pos++;
+	if (s->pos > n)
+		return TOKEN_ATOM;
+	s->pos++;
+	return TOKEN_OTHER;
+}
+
+static enum token
+scan_some(struct scan *s)
+{
+	static const struct { char c; enum token token; } single[] = {
+		{ ',', TOKEN_SEPARATOR },
+		{ ';', TOKEN_SEPARATOR },
+		{ ':', TOKEN_COLON },
+		{ '<', TOKEN_OPEN },
+		{ '>', TOKEN_CLOSE },
+		{ '@', TOKEN_AT },
+	};
+	size_t i;
+
+	if (s->pos == s->len)
+		return TOKEN_END;
+	for (i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
+		if (s->text[s->pos] != single[i].c)
+			continue;
+		s->pos++;
+		return single[i].token;
+	}
+	if (s->text[s->pos] == '"')
+		return scan_quoted(s);
+	if (s->text[s->pos] == '[')
+		return scan_literal(s);
+	return scan_atom(s);
+}
+
+static enum token
+next_token(struct scan *s)
+{
+	enum token token;
+	size_t depth;
+
+	for (;;) {
+		while (s->pos < s->len && is_white(s->text[s->pos]))
+			s->pos++;
+		s->start = s->pos;
+		if (s->pos == s->len || s->text[s->pos] != '(')
+			break;
+		depth = skip_comment(s);
+		s->end = s->pos;
+		if (depth == 0)
+			return TOKEN_CUT;
+		if (depth > ADDR_DEPTH_MAX)
+			return TOKEN_DEEP;
+	}
+	token = scan_some(s);
+	s->end = s->pos;
+	return token;
+}
+
+static enum spec_state
+spec_next(const struct spec *spec, const struct scan *s, enum token token)
+{
+	int is_word = token == TOKEN_ATOM || token == TOKEN_QUOTED;
+	int is_joined;
+
+	/* Blanks and comments may stand around a dot, not instead of one. */
+	is_joined = spec->state != SPEC_EMPTY &&
+	    (s->text[spec->end - 1] == '.' || s->text[s->start] == '.');
+	switch (spec->state) {
+	case SPEC_EMPTY:
+		return is_word ? SPEC_LOCAL : SPEC_BROKEN;
+	case SPEC_LOCAL:
+		if (token == TOKEN_AT)
+			return SPEC_AT;
+		return is_word && is_joined ? SPEC_LOCAL : SPEC_BROKEN;
+	case SPEC_AT:
+		if (token == TOKEN_LITERAL)
+			return SPEC_LITERAL;
+		return token == TOKEN_ATOM ? SPEC_DOMAIN : SPEC_BROKEN;
+	case SPEC_DOMAIN:
+		return token == TOKEN_ATOM && is_joined ?
+		    SPEC_DOMAIN : SPEC_BROKEN;
+	case SPEC_LITERAL:
+	case SPEC_BROKEN:
+		break;
+	}
+	return SPEC_BROKEN;
+}
+
+static void
+spec_add(struct spec *spec, const struct scan *s, enum token token)
+{
+	enum spec_state state = spec_next(spec, s, token);
+
+	if (spec->state == SPEC_EMPTY)
+		spec->start = s->start;
+	spec->end = s->end;
+	spec->state = state;
+}
+
+static int
+put_local(struct parts *parts, const struct scan *s, int is_quoted)
+{
+	size_t i;
+	char c;
+
+	parts->was_quoted |= is_quoted;
+	for (i = s->start + (is_quoted ? 1 : 0);
+	    i < s->end - (is_quoted ? 1 : 0); i++) {
+		c = s->text[i];
+		if (is_quoted && c == '\\')
+			c = s->text[++i];
+		if (is_control(c) || parts->nlocal == sizeof(parts->local))
+			return -1;
+		parts->local[parts->nlocal++] = c;
+	}
+	return 0;
+}
+
+static int
+put_domain(struct parts *parts, const struct scan *s)
+{
+	size_t i;
+
+	for (i = s->start; i < s->end; i++) {
+		if (parts->ndomain == sizeof(parts->domain) - 1)
+			return -1;
+		parts->domain[parts->ndomain++] = lower(s->text[i]);
+	}
+	return 0;
+}
+
+static int
+check_parts(struct parts *parts)
+{
+	size_t i;
+
+	for (i = 0; i < parts->nlocal && parts->local[i] == '.'; i++)
+		;
+	if (i == parts->nlocal)
+		return -1;
+	if (parts->ndomain == 0)
+		return 0;
+	if (parts->domain[parts->ndomain - 1] == '.')
+		parts->ndomain--;
+	parts->domain[parts->ndomain] = '\0';
+	return addr_domain_ok(parts->domain) ? 0 : -1;
+}
+
+static int
+read_parts(const char *text, size_t len, struct parts *parts)
+{
+	struct scan s = { text, len, 0, 0, 0, 1 };
+	struct spec spec = { SPEC_EMPTY, 0, 0 };
+	enum token token;
+	int ret;
+
+	parts->nlocal = parts->ndomain = 0;
+	parts->was_quoted = 0;
+	while ((token = next_token(&s)) != TOKEN_END) {
+		spec_add(&spec, &s, token);
+		ret = 0;
+		if (spec.state == SPEC_BROKEN)
+			return -1;
+		if (spec.state == SPEC_LOCAL)
+			ret = put_local(parts, &s, token == TOKEN_QUOTED);
+		else if (spec.state != SPEC_AT)
+			ret = put_domain(parts, &s);
+		if (ret == -1)
+			return -1;
+	}
+	if (spec.state == SPEC_EMPTY || spec.state == SPEC_AT)
+		return -1;
+	return check_parts(parts);
+}
+
+static int
+is_dot_atom(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (is_atext(text[i]))
+			continue;
+		if (text[i] != '.' || i == 0 || i + 1 == len ||
+		    text[i - 1] == '.')
+			return 0;
+	}
+	return len > 0;
+}
+
+/* Writes parts into dst of ADDR_MAX octets: how many, or 0 if too long. */
+static size_t
+write_parts(const struct parts *parts, char *dst)
+{
+	size_t i, n = 0;
+	int quote;
+	char c;
+
+	quote = parts->was_quoted && !is_dot_atom(parts->local, parts->nlocal);
+	if (quote)
+		dst[n++] = '"';
+	for (i = 0; i < parts->nlocal; i++) {
+		c = parts->local[i];
+		if (n + (quote ? 3 : 1) > ADDR_MAX)
+			return 0;
+		if (quote && (c == '"' || c == '\\'))
+			dst[n++] = '\\';
+		dst[n++] = c;
+	}
+	if (quote)
+		dst[n++] = '"';
+	if (parts->ndomain == 0)
+		return n;
+	if (n + 1 + parts->ndomain > ADDR_MAX)
+		return 0;
+	dst[n++] = '@';
+	memcpy(dst + n, parts->domain, parts->ndomain);
+	return n + parts->ndomain;
+}
+
+static size_t
+canonical(const char *text, size_t len, char *dst)
+{
+	struct parts parts;
+
+	if (read_parts(text, len, &parts) == -1)
+		return 0;
+	return write_parts(&parts, dst);
+}
+
+int
+addr_canonical(const char *text, size_t len, struct buf *out)
+{
+	char address[ADDR_MAX];
+	size_t n;
+
+	n = canonical(text, len, address);
+	if (n == 0)
+		return -1;
+	buf_add(out, address, n);
+	return 0;
+}
+
+static void
+member_reset(struct member *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->is_empty = 1;
+}
+
+static void
+member_touch(struct member *m, const struct scan *s)
+{
+	if (m->is_empty)
+		m->start = s->start;
+	m->end = s->end;
+	m->is_empty = 0;
+}
+
+static void
+angle_add(struct member *m, const struct scan *s, enum token token)
+{
+	if (token == TOKEN_CLOSE)
+		m->place = PLACE_CLOSED;
+	else if (token == TOKEN_AT && m->spec.state == SPEC_EMPTY)
+		m->place = PLACE_ROUTE;
+	else
+		spec_add(&m->spec, s, token);
+}
+
+static void
+member_add(struct member *m, const struct scan *s, enum token token)
+{
+	member_touch(m, s);
+	if (token == TOKEN_DEEP)
+		m->is_bad = 1;
+	switch (m->place) {
+	case PLACE_NAME:
+		if (token == TOKEN_OPEN) {
+			m->place = PLACE_ANGLE;
+			m->spec.state = SPEC_EMPTY;
+		} else if (token == TOKEN_CLOSE)
+			m->is_bad = 1;
+		else
+			spec_add(&m->spec, s, token);
+		break;
+	case PLACE_ANGLE:
+		angle_add(m, s, token);
+		break;
+	case PLACE_ROUTE:
+		if (token == TOKEN_COLON)
+			m->place = PLACE_ANGLE;
+		else if (token == TOKEN_OPEN || token == TOKEN_CLOSE)
+			m->is_bad = 1;
+		break;
+	case PLACE_CLOSED:
+		m->is_bad = 1;
+		break;
+	}
+}
+
+/* A colon behind a name: a group begins, unless there is no name. */
+static void
+open_group(struct walk *w)
+{
+	struct member *m = &w->member;
+
+	if (m->is_empty || m->is_bad || w->in_group ||
+	    m->spec.state == SPEC_AT || m->spec.state == SPEC_DOMAIN ||
+	    m->spec.state == SPEC_LITERAL) {
+		member_touch(m, &w->scan);
+		m->is_bad = 1;
+		return;
+	}
+	member_reset(m);
+	w->in_group = 1;
+}
+
+static int
+close_member(struct walk *w)
+{
+	struct member *m = &w->member;
+	struct addr_found f;
+	char address[ADDR_MAX];
+	int is_open = m->place == PLACE_ANGLE || m->place == PLACE_ROUTE;
+
+	if (m->is_empty)
+		return 0;
+	f.start = m->spec.start;
+	f.end = m->spec.end;
+	f.is_bare = m->spec.state == SPEC_LOCAL;
+	f.in_angle = m->place == PLACE_CLOSED;
+	f.in_group = w->in_group;
+	if (!m->is_bad && !is_open && m->spec.state != SPEC_EMPTY &&
+	    m->spec.state != SPEC_BROKEN && canonical(w->scan.text + f.start,
+	    f.end - f.start, address) > 0)
+		return w->found(w->arg, &f);
+	while (m->end > m->start && is_white(w->scan.text[m->end - 1]))
+		m->end--;
+	if (w->bad != NULL)
+		w->bad(w->arg, m->start, m->end);
+	return 0;
+}
+
+/* Takes one token; 1 when the walk is over, with the answer in ret. */
+static int
+walk_token(struct walk *w, enum token token, int *ret)
+{
+	struct member *m = &w->member;
+	char c = token == TOKEN_SEPARATOR ? w->scan.text[w->scan.start] : 0;
+
+	if (token == TOKEN_COLON && m->place == PLACE_NAME) {
+		open_group(w);
+		return 0;
+	}
+	if (token == TOKEN_CUT) {
+		member_touch(m, &w->scan);
+		m->is_bad = 1;
+	} else if ((c == ',' && m->place == PLACE_ROUTE) ||
+	    (token != TOKEN_SEPARATOR && token != TOKEN_END)) {
+		member_add(m, &w->scan, token);
+		return 0;
+	}
+	*ret = close_member(w);
+	if (*ret != 0 || token != TOKEN_SEPARATOR)
+		return 1;
+	if (c == ';')
+		w->in_group = 0;
+	member_reset(m);
+	return 0;
+}
+
+int
+addr_walk(const char *text, size_t len,
+    int (*found)(void *, const struct addr_found *),
+    void (*bad)(void *, size_t, size_t), void *arg)
+{
+	struct walk w;
+	int ret = 0;
+
+	memset(&w, 0, sizeof(w));
+	w.scan.text = text;
+	w.scan.len = len;
+	w.found = found;
+	w.bad = bad;
+	w.arg = arg;
+	member_reset(&w.member);
+	do {
+		w.scan.in_angle = w.member.place == PLACE_ANGLE;
+	} while (!walk_token(&w, next_token(&w.scan), &ret));
+	return ret;
+}
+
+struct single {
+	struct addr_found address;
+	int		  nfound, nbad;
+};
+
+static int
+single_found(void *arg, const struct addr_found *f)
+{
+	struct single *single = arg;
+
+	single->address = *f;
+	single->nfound++;
+	return 0;
+}
+
+static void
+single_bad(void *arg, size_t start, size_t end)
+{
+	struct single *single = arg;
+
+	(void)start;
+	(void)end;
+	single->nbad++;
+}
+
+int
+addr_one(const char *text, struct buf *out)
+{
+	struct single single = { { 0, 0, 0, 0, 0 }, 0, 0 };
+	size_t len = strlen(text);
+
+	if (len > ARGUMENT_MAX || !text_is_clean(text, len))
+		return -1;
+	if (len == 0 || strcmp(text, "<>") == 0)
+		return 0;
+	addr_walk(text, len, single_found, single_bad, &single);
+	if (single.nfound != 1 || single.nbad != 0 || single.address.in_group)
+		return -1;
+	return addr_canonical(text + single.address.start,
+	    single.address.end - single.address.start, out);
+}
+
+const char *
+addr_domain(const char *canon)
+{
+	const char *at = strrchr(canon, '@');
+
+	/* An at sign in a quoted local part alone is no domain's. */
+	if (at == NULL || canon[strlen(canon) - 1] == '"')
+		return NULL;
+	return at + 1;
+}
+
+int
+addr_equal(const char *a, const char *b)
+{
+	const char *da = addr_domain(a), *db = addr_domain(b);
+
+	if (da == NULL || db == NULL)
+		return da == db && strcmp(a, b) == 0;
+	return da - a == db - b && memcmp(a, b, (size_t)(da - a)) == 0 &&
+	    strcasecmp(da, db) == 0;
+}
+
+static int
+literal_ok(const char *text, size_t len)
+{
+	size_t i;
+
+	if (len < 3 || text[len - 1] != ']')
+		return 0;
+	for (i = 1; i < len - 1; i++) {
+		if (!is_literal_text(text[i]))
+			return 0;
+	}
+	return 1;
+}
+
+static int
+label_ok(const char *label, size_t len)
+{
+	size_t i;
+
+	if (len == 0 || len > LABEL_MAX || label[0] == '-' ||
+	    label[len - 1] == '-')
+		return 0;
+	for (i = 0; i < len; i++) {
+		if (!is_alnum(label[i]) && !is_8bit(label[i]) &&
+		    label[i] != '-' && label[i] != '_')
+			return 0;
+	}
+	return 1;
+}
+
+int
+addr_domain_ok(const char *domain)
+{
+	size_t n, len = strlen(domain);
+
+	if (len > DOMAIN_MAX)
+		return 0;
+	if (domain[0] == '[')
+		return literal_ok(domain, len);
+	for (;;) {
+		n = strcspn(domain, ".");
+		if (!label_ok(domain, n))
+			return 0;
+		if (domain[n] == '\0')
+			return 1;
+		domain += n + 1;
+	}
+}
+
+/* Octets of the UTF-8 character at p, or 0 when it is none. */
+static size_t
+utf8_len(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t i, n;
+
+	if (p[0] < 0x80)
+		return 1;
+	n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || n > len)
+		return 0;
+	if (p[0] == 0xe0)
+		low = 0xa0;	/* not the shortest form */
+	else if (p[0] == 0xf0)
+		low = 0x90;
+	else if (p[0] == 0xed)
+		high = 0x9f;	/* surrogates */
+	else if (p[0] == 0xf4)
+		high = 0x8f;	/* beyond U+10FFFF */
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (i = 2; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return n;
+}
+
+int
+addr_is_utf8(const char *text, size_t len)
+{
+	size_t i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = utf8_len(text + i, len - i);
+		if (n == 0)
+			return 0;
+	}
+	return 1;
+}
+
+static void
+put_quoted(struct buf *out, const char *name, size_t len)
+{
+	size_t i;
+
+	buf_putc(out, '"');
+	for (i = 0; i < len; i++) {
+		if (name[i] == '"' || name[i] == '\\')
+			buf_putc(out, '\\');
+		buf_putc(out, is_control(name[i]) ? ' ' : name[i]);
+	}
+	buf_putc(out, '"');
+}
+
+static void
+put_q(struct buf *out, char c)
+{
+	if (is_alnum(c) || c == '-' || c == '+' || c == '/' || c == '!')
+		buf_putc(out, c);
+	else if (c == ' ' || is_control(c))
+		buf_putc(out, '_');
+	else
+		buf_printf(out, "=%02X", (unsigned)(unsigned char)c);
+}
+
+/* Encoded words, none of which ends within a character (RFC 2047 5). */
+static void
+put_encoded(struct buf *out, const char *name, size_t len)
+{
+	int is_utf8 = addr_is_utf8(name, len);
+	size_t i, n, used = WORD_MAX;
+
+	for (i = 0; i < len; i += n) {
+		n = is_utf8 ? utf8_len(name + i, len - i) : 1;
+		if (used + 3 * n + 2 > WORD_MAX) {
+			buf_puts(out, i == 0 ? "" : "?= ");
+			used = out->len;
+			buf_puts(out, is_utf8 ? "=?utf-8?Q?" :
+			    "=?unknown-8bit?Q?");
+			used = out->len - used;
+		}
+		used += 3 * n;
+		for (size_t k = 0; k < n; k++)
+			put_q(out, name[i + k]);
+	}
+	buf_puts(out, "?=");
+}
+
+void
+addr_put_phrase(struct buf *out, const char *name)
+{
+	size_t i, len = strlen(name), atoms = 0, wide = 0;
+
+	if (len > PHRASE_MAX) {
+		len = PHRASE_MAX;
+		while (len > 0 && (name[len] & 0xc0) == 0x80)
+			len--;
+	}
+	for (i = 0; i < len; i++) {
+		wide += is_8bit(name[i]) ? 1 : 0;
+		/* one blank between atoms is no reason for quotes */
+		atoms += is_atext(name[i]) || (name[i] == ' ' && i > 0 &&
+		    i + 1 < len && name[i - 1] != ' ') ? 1 : 0;
+	}
+	if (len == 0)
+		return;
+	if (wide > 0)
+		put_encoded(out, name, len);
+	else if (atoms == len && strstr(name, "=?") == NULL)
+		buf_add(out, name, len);
+	else
+		put_quoted(out, name, len);
+}

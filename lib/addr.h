@@ -1,0 +1,65 @@
+/*
+ * addr.h - addresses: parse, quote, compare (RFC 5321 4.1.2, 5322 3.4).
+ */
+#ifndef LIB_ADDR_H
+#define LIB_ADDR_H
+
+#include <stddef.h>
+
+#include "buf.h"
+
+#define ADDR_MAX	512	/* octets of a canonical address */
+#define ADDR_DEPTH_MAX	32	/* nested comments */
+
+/* One address found in a list; offsets into the text that was parsed. */
+struct addr_found {
+	size_t	start, end;	/* the addr-spec, without <> and comments */
+	int	is_bare;	/* a local part alone, without a domain */
+	int	in_angle;	/* stood in <> (a name may stand before it) */
+	int	in_group;	/* stood in "Group: ...;" */
+};
+
+/*
+ * Walks an address list as header fields and sendmail's argv have it:
+ * commas (and, as some write them, semicolons), folding, nested comments,
+ * quoted strings, groups, "Name <a@b>", source routes (dropped), encoded
+ * words, empty members (skipped).  found() is called for each address that
+ * addr_canonical() takes, bad() for each member that is none (the rest goes
+ * on; behind an open quote or comment all is one bad member); a non-zero
+ * answer of found() ends the walk and is returned.  bad may be NULL.
+ */
+int	addr_walk(const char *text, size_t len,
+	    int (*found)(void *, const struct addr_found *),
+	    void (*bad)(void *, size_t start, size_t end), void *arg);
+
+/*
+ * Adds the addr-spec of exactly one address ("a@b", "<a@b>", "Name <a@b>",
+ * "user", "" and "<>" as the null address) in canonical form: no comments, no
+ * blanks outside quotes, no needless quotes, domain in lower case without a
+ * final dot.  0, or -1 and nothing added when it is none, is longer than
+ * ADDR_MAX, or holds a control character.
+ */
+int	addr_one(const char *text, struct buf *out);
+
+/* Canonical addr-spec of text[start..end) as addr_walk() found it. */
+int	addr_canonical(const char *text, size_t len, struct buf *out);
+
+/* Lends the domain of a canonical address, or NULL when it is bare. */
+const char *addr_domain(const char *canonical);
+/* 1 when equal: domains without case, local parts with case. */
+int	addr_equal(const char *, const char *);
+/*
+ * Domain of letters, digits, hyphens, underscores (containers are named so),
+ * dots and 8-bit, or a [literal].
+ */
+int	addr_domain_ok(const char *);
+/*
+ * Adds name as a display name (RFC 5322 phrase): as it is, as a quoted
+ * string, or with 8-bit in it as encoded words (RFC 2047).  Controls become
+ * blanks; what is longer than 256 octets is cut.
+ */
+void	addr_put_phrase(struct buf *, const char *name);
+/* 1 when the text is well-formed UTF-8 (RFC 3629); ASCII is. */
+int	addr_is_utf8(const char *, size_t);
+
+#endif

@@ -1,0 +1,497 @@
+/*
+ * header.c - the header block of a message: lines, repair, recipients.
+ * Runs as: anyone.  Door to: nothing.
+ * Promise: Bcc never comes out; a field that is not understood comes out as
+ * it went in.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "addr.h"
+#include "header.h"
+
+#define QUALIFY_MAX	20000	/* bare names of a block that get a domain */
+
+/* What a field is for us; a blank one of the required is as good as none. */
+#define FIELD_FROM		0x0001
+#define FIELD_DATE		0x0002
+#define FIELD_ID		0x0004
+#define FIELD_RESENT_FROM	0x0008
+#define FIELD_RESENT_DATE	0x0010
+#define FIELD_RESENT_ID		0x0020
+#define FIELD_REQUIRED		0x003f
+#define FIELD_TO		0x0040	/* names recipients for -t */
+#define FIELD_RESENT_TO		0x0080	/* and then takes over */
+#define FIELD_QUALIFY		0x0100	/* a list of addresses */
+#define FIELD_DROP		0x0200
+#define FIELD_HOP		0x0400
+#define FIELD_RESENT		0x0800
+
+struct known {
+	const char	*name;
+	unsigned	 flags;
+};
+
+static const struct known known[] = {
+	{ "From",		FIELD_QUALIFY | FIELD_FROM },
+	{ "Sender",		FIELD_QUALIFY },
+	{ "Reply-To",		FIELD_QUALIFY },
+	{ "To",			FIELD_QUALIFY | FIELD_TO },
+	{ "Cc",			FIELD_QUALIFY | FIELD_TO },
+	{ "Bcc",		FIELD_DROP | FIELD_TO },
+	{ "Date",		FIELD_DATE },
+	{ "Message-ID",		FIELD_ID },
+	{ "Resent-From",	FIELD_QUALIFY | FIELD_RESENT_FROM },
+	{ "Resent-Sender",	FIELD_QUALIFY },
+	{ "Resent-Reply-To",	FIELD_QUALIFY },
+	{ "Resent-To",		FIELD_QUALIFY | FIELD_RESENT_TO },
+	{ "Resent-Cc",		FIELD_QUALIFY | FIELD_RESENT_TO },
+	{ "Resent-Bcc",		FIELD_DROP | FIELD_RESENT_TO },
+	{ "Resent-Date",	FIELD_RESENT_DATE },
+	{ "Resent-Message-ID",	FIELD_RESENT_ID },
+	{ "Return-Path",	FIELD_DROP },
+	{ "Received",		FIELD_HOP },
+	{ "Delivered-To",	FIELD_HOP },
+};
+
+struct field {
+	const char	*text;		/* name, value, folded lines, last LF */
+	size_t		 len;
+	size_t		 value;		/* where the value begins in text */
+	const char	*name;		/* of known[], or "" */
+	unsigned	 flags;
+};
+
+struct block {
+	const char	*text;
+	size_t		 len;		/* of the fields alone */
+	unsigned	 seen;		/* FIELD_* */
+	unsigned	 hops;
+	unsigned	 nqualified;
+};
+
+static size_t
+line_len(const char *text, size_t len)
+{
+	const char *nl = len == 0 ? NULL : memchr(text, '\n', len);
+
+	return nl == NULL ? len : (size_t)(nl - text) + 1;
+}
+
+static int
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Octets of a field's name when a colon follows, else 0 (RFC 5322 2.2). */
+static size_t
+name_len(const char *text, size_t len, size_t *value)
+{
+	size_t i, n;
+
+	for (n = 0; n < len && text[n] > ' ' && text[n] < 0x7f &&
+	    text[n] != ':'; n++)
+		;
+	for (i = n; i < len && is_blank(text[i]); i++)
+		;
+	if (n == 0 || i == len || text[i] != ':')
+		return 0;
+	*value = i + 1;
+	return n;
+}
+
+enum mail_line
+mail_line_kind(const char *text, size_t len)
+{
+	size_t value, n = line_len(text, len);
+
+	if (n == 0 || text[0] == '\n' ||
+	    (n == 2 && text[0] == '\r' && text[1] == '\n'))
+		return MAIL_LINE_BLANK;
+	if (is_blank(text[0]))
+		return MAIL_LINE_FOLDED;
+	if (name_len(text, n, &value) > 0)
+		return MAIL_LINE_FIELD;
+	if ((n >= 5 && memcmp(text, "From ", 5) == 0) ||
+	    (n >= 6 && memcmp(text, ">From ", 6) == 0))
+		return MAIL_LINE_FROM_;
+	return MAIL_LINE_OTHER;
+}
+
+static void
+name_field(struct field *f, const char *name, size_t len)
+{
+	size_t i;
+
+	f->name = "";
+	f->flags = 0;
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strlen(known[i].name) != len ||
+		    strncasecmp(known[i].name, name, len) != 0)
+			continue;
+		f->name = known[i].name;
+		f->flags = known[i].flags;
+		break;
+	}
+	if (len > 7 && strncasecmp(name, "Resent-", 7) == 0)
+		f->flags |= FIELD_RESENT;
+}
+
+/* The field that begins at *pos, which moves behind it; 0 at the end. */
+static int
+next_field(const char *text, size_t len, size_t *pos, struct field *f)
+{
+	size_t n, end;
+
+	f->text = text + *pos;
+	n = name_len(f->text, line_len(f->text, len - *pos), &f->value);
+	if (n == 0)
+		return 0;
+	name_field(f, f->text, n);
+	end = *pos + line_len(f->text, len - *pos);
+	while (end < len && is_blank(text[end]))
+		end += line_len(text + end, len - end);
+	f->len = end - *pos;
+	*pos = end;
+	return 1;
+}
+
+static int
+is_white_only(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (!is_blank(text[i]) && text[i] != '\n')
+			return 0;
+	}
+	return 1;
+}
+
+/* A required field that says nothing; strict receivers refuse it. */
+static int
+is_void(const struct field *f)
+{
+	return (f->flags & FIELD_REQUIRED) != 0 &&
+	    is_white_only(f->text + f->value, f->len - f->value);
+}
+
+static void
+survey(struct block *b, const char *text, size_t len)
+{
+	struct field f;
+	size_t pos = 0;
+
+	while (pos < len &&
+	    mail_line_kind(text + pos, len - pos) == MAIL_LINE_FROM_)
+		pos += line_len(text + pos, len - pos);
+	memset(b, 0, sizeof(*b));
+	b->text = text + pos;
+	len -= pos;
+	pos = 0;
+	while (next_field(b->text, len, &pos, &f)) {
+		b->seen |= is_void(&f) ? f.flags & FIELD_RESENT : f.flags;
+		if ((f.flags & FIELD_HOP) != 0)
+			b->hops++;
+	}
+	b->len = pos;
+}
+
+struct listing {
+	const struct mail_env *env;
+	const struct field *field;
+	const char	*value;
+	size_t		 done;		/* octets of value that are out */
+	unsigned	 nbare, nbad;
+	int		 failed;
+	struct buf	*out;
+};
+
+static void
+list_init(struct listing *l, const struct mail_env *env,
+    const struct field *f, struct buf *out)
+{
+	memset(l, 0, sizeof(*l));
+	l->env = env;
+	l->field = f;
+	l->value = f->text + f->value;
+	l->out = out;
+}
+
+static int
+take_recipient(void *arg, const struct addr_found *found)
+{
+	struct listing *l = arg;
+	struct buf address;
+
+	buf_init(&address, 0);
+	if (addr_canonical(l->value + found->start,
+	    found->end - found->start, &address) == 0 && !buf_failed(&address))
+		l->env->recipient(l->env->arg, buf_str(&address));
+	else
+		l->failed = 1;
+	buf_fini(&address);
+	return 0;
+}
+
+static void
+tell_bad(void *arg, size_t start, size_t end)
+{
+	struct listing *l = arg;
+
+	if (l->env->bad != NULL)
+		l->env->bad(l->env->arg, l->field->name, l->value + start,
+		    end - start);
+}
+
+static int
+take_recipients(const struct block *b, const struct mail_env *env)
+{
+	struct listing l;
+	struct field f;
+	unsigned which;
+	size_t pos = 0;
+	int failed = 0;
+
+	which = (b->seen & FIELD_RESENT_TO) != 0 ? FIELD_RESENT_TO : FIELD_TO;
+	while (next_field(b->text, b->len, &pos, &f)) {
+		if ((f.flags & which) == 0)
+			continue;
+		list_init(&l, env, &f, NULL);
+		addr_walk(l.value, f.len - f.value, take_recipient, tell_bad,
+		    &l);
+		failed |= l.failed;
+	}
+	return failed ? -1 : 0;
+}
+
+/* 8-bit in a bare name: more likely a name than an address. */
+static int
+is_ascii(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)text[i] >= 0x80)
+			return 0;
+	}
+	return 1;
+}
+
+static int
+count_bare(void *arg, const struct addr_found *found)
+{
+	struct listing *l = arg;
+
+	if (!found->is_bare)
+		return 0;
+	if (is_ascii(l->value + found->start, found->end - found->start))
+		l->nbare++;
+	else
+		l->nbad++;
+	return 0;
+}
+
+static void
+count_bad(void *arg, size_t start, size_t end)
+{
+	struct listing *l = arg;
+
+	(void)start;
+	(void)end;
+	l->nbad++;
+}
+
+static int
+put_qualified(void *arg, const struct addr_found *found)
+{
+	struct listing *l = arg;
+
+	if (!found->is_bare)
+		return 0;
+	buf_add(l->out, l->value + l->done, found->end - l->done);
+	buf_putc(l->out, '@');
+	buf_puts(l->out, l->env->mailname);
+	l->done = found->end;
+	return 0;
+}
+
+/* Text of which the walker can know where its addresses are. */
+static int
+is_readable(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (((unsigned char)text[i] < 0x20 && text[i] != '\t' &&
+		    text[i] != '\n') || text[i] == 0x7f)
+			return 0;
+	}
+	return addr_is_utf8(text, len);
+}
+
+static void
+put_field(struct buf *out, const struct field *f, struct block *b,
+    const struct mail_env *env)
+{
+	struct listing l;
+	size_t len = f->len - f->value;
+
+	list_init(&l, env, f, out);
+	buf_add(out, f->text, f->value);
+	if ((f->flags & FIELD_QUALIFY) != 0 && is_readable(l.value, len)) {
+		addr_walk(l.value, len, count_bare, count_bad, &l);
+		if (l.nbad > 0 || l.nbare > QUALIFY_MAX - b->nqualified)
+			l.nbare = 0;
+		if (l.nbare > 0)
+			addr_walk(l.value, len, put_qualified, NULL, &l);
+		b->nqualified += l.nbare;
+	}
+	buf_add(out, l.value + l.done, len - l.done);
+	if (f->text[f->len - 1] != '\n')
+		buf_putc(out, '\n');
+}
+
+static void
+put_sender(struct buf *out, const char *field, const struct mail_env *env)
+{
+	int is_named = env->fullname != NULL && env->fullname[0] != '\0';
+	const char *sender = env->sender;
+
+	if (sender[0] == '\0')
+		sender = "MAILER-DAEMON";
+	buf_printf(out, "%s: ", field);
+	if (is_named) {
+		addr_put_phrase(out, env->fullname);
+		buf_puts(out, " <");
+	}
+	buf_puts(out, sender);
+	if (addr_domain(sender) == NULL)
+		buf_printf(out, "@%s", env->mailname);
+	buf_puts(out, is_named ? ">\n" : "\n");
+}
+
+static void
+put_id(struct buf *out, const char *field, const struct mail_env *env)
+{
+	buf_printf(out, "%s: <%s.%lld@%s>\n", field, env->queue_id,
+	    (long long)env->now, env->mailname);
+}
+
+static void
+put_top(struct buf *out, const struct block *b, const struct mail_env *env)
+{
+	char date[40];
+
+	mail_date(date, sizeof(date), env->now);
+	buf_printf(out, "Received: by %s (dma %s)\n\tid %s; %s\n",
+	    env->mailname, env->version, env->queue_id, date);
+	if ((b->seen & FIELD_RESENT) == 0)
+		return;
+	if ((b->seen & FIELD_RESENT_DATE) == 0)
+		buf_printf(out, "Resent-Date: %s\n", date);
+	if ((b->seen & FIELD_RESENT_ID) == 0)
+		put_id(out, "Resent-Message-ID", env);
+	if ((b->seen & FIELD_RESENT_FROM) == 0)
+		put_sender(out, "Resent-From", env);
+}
+
+static void
+put_bottom(struct buf *out, const struct block *b, const struct mail_env *env)
+{
+	char date[40];
+
+	mail_date(date, sizeof(date), env->now);
+	if ((b->seen & FIELD_DATE) == 0)
+		buf_printf(out, "Date: %s\n", date);
+	if ((b->seen & FIELD_ID) == 0)
+		put_id(out, "Message-ID", env);
+	if ((b->seen & FIELD_FROM) == 0)
+		put_sender(out, "From", env);
+	buf_putc(out, '\n');
+}
+
+/* CRs before LF go, others become a blank: on the wire they end lines. */
+static void
+drop_crs(struct buf *out, const char *text, size_t len)
+{
+	const char *cr, *end = text + len;
+	size_t n;
+
+	while (text < end) {
+		cr = memchr(text, '\r', (size_t)(end - text));
+		if (cr == NULL)
+			cr = end;
+		buf_add(out, text, (size_t)(cr - text));
+		for (n = 0; cr < end && *cr == '\r'; cr++)
+			n++;
+		if (n > 0 && cr < end && *cr != '\n')
+			buf_putc(out, ' ');
+		text = cr;
+	}
+}
+
+static void
+repair(const char *text, size_t len, struct block *b,
+    const struct mail_env *env, struct buf *out)
+{
+	size_t pos = 0, used = (size_t)(b->text - text) + b->len;
+	struct field f;
+
+	put_top(out, b, env);
+	while (next_field(b->text, b->len, &pos, &f)) {
+		if ((f.flags & FIELD_DROP) == 0 && !is_void(&f))
+			put_field(out, &f, b, env);
+	}
+	put_bottom(out, b, env);
+	if (used < len)
+		buf_add(out, text + used, len - used);
+}
+
+int
+mail_repair(const char *header, size_t len, const struct mail_env *env,
+    struct buf *out, unsigned *hops)
+{
+	struct block b;
+	struct buf clean;
+	int ret = -1;
+
+	buf_init(&clean, 0);
+	if (len > 0 && memchr(header, '\r', len) != NULL) {
+		drop_crs(&clean, header, len);
+		if (buf_failed(&clean))
+			goto out;
+		header = buf_str(&clean);
+		len = clean.len;
+	}
+	survey(&b, header, len);
+	if (hops != NULL)
+		*hops = b.hops;
+	if (env->take_recipients && take_recipients(&b, env) == -1)
+		goto out;
+	repair(header, len, &b, env, out);
+	ret = buf_failed(out) ? -1 : 0;
+out:
+	buf_fini(&clean);
+	return ret;
+}
+
+void
+mail_date(char *dst, size_t size, time_t when)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm;
+	long zone;
+
+	if (localtime_r(&when, &tm) == NULL)
+		gmtime_r(&(time_t){ 0 }, &tm);
+	zone = tm.tm_gmtoff / 60;
+	snprintf(dst, size, "%.3s, %d %.3s %04ld %02d:%02d:%02d %c%02ld%02ld",
+	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
+	    1900L + tm.tm_year, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	    zone < 0 ? '-' : '+', (zone < 0 ? -zone : zone) / 60,
+	    (zone < 0 ? -zone : zone) % 60);
+}

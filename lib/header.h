@@ -1,0 +1,64 @@
+/*
+ * header.h - the header block of a message: lines, repair, recipients.
+ */
+#ifndef LIB_HEADER_H
+#define LIB_HEADER_H
+
+#include <stddef.h>
+#include <time.h>
+
+#include "buf.h"
+
+#define MAIL_HEADER_MAX	(1024 * 1024)	/* octets of a header block */
+
+/*
+ * What a line is, given the text from its first octet; the line ends before
+ * len or at its LF.  Only blanks make a folded line, not a blank one.
+ */
+enum mail_line { MAIL_LINE_FIELD, MAIL_LINE_FOLDED, MAIL_LINE_BLANK,
+    MAIL_LINE_FROM_ /* "From " or ">From " */, MAIL_LINE_OTHER };
+enum mail_line mail_line_kind(const char *, size_t len);
+
+struct mail_env {
+	const char	*mailname;	/* qualifies bare names */
+	const char	*sender;	/* canonical address for an added From:,
+					 * "" is MAILER-DAEMON@mailname */
+	const char	*fullname;	/* for an added From:; or NULL */
+	const char	*queue_id;
+	const char	*version;	/* for Received: */
+	time_t		 now;
+	int		 take_recipients;	/* -t */
+	/* -t: each recipient of To, Cc, Bcc, or of their Resent- forms where
+	 * one of those is present; canonical, qualified only if it was. */
+	void		(*recipient)(void *, const char *address);
+	/* A member of a header list that is no address, as written; or NULL. */
+	void		(*bad)(void *, const char *field, const char *text,
+			    size_t len);
+	void		*arg;
+};
+
+/*
+ * Repairs a header block: lines of fields and folded lines with LF ends and
+ * no empty line after it (len 0 is allowed).  Leading From_ lines are
+ * dropped, a CR before LF too, other CRs become blanks (on the wire they
+ * would begin a line).  A line that can not be in a header ends it: it and
+ * what follows come out after the empty line, as text.
+ * out gets, in order: Received: ("Received: by MAILNAME (dma VERSION)\n\tid
+ * QUEUE_ID; DATE"), where any Resent- field is there and these are absent
+ * Resent-Date, Resent-Message-ID and Resent-From, the caller's fields in their
+ * order without Bcc, Resent-Bcc and Return-Path, bare names in From, Sender,
+ * Reply-To, To, Cc and Resent-* qualified in place (comments, names, groups
+ * and folding kept), then Date, Message-ID and From where absent, and the
+ * empty line.  One of these that is there but blank counts as absent.  A
+ * field with anything that is no address, with controls or with 8-bit that is
+ * not UTF-8 passes as it is.
+ * hops (may be NULL) gets the number of Received and Delivered-To fields.
+ * Returns 0, or -1 when out failed or memory ran out.
+ */
+int	mail_repair(const char *header, size_t len, const struct mail_env *,
+	    struct buf *out, unsigned *hops);
+
+/* RFC 5322 3.3 date with the local zone, into dst (at least 40 octets). */
+void	mail_date(char *dst, size_t size, time_t);
+
+#endif
