@@ -1,0 +1,58 @@
+/*
+ * aliases.h - aliases(5) and ~/.forward as structures.
+ * One grammar, two start tokens.  Pure: text in, structure out.
+ */
+#ifndef ALIASES_H
+#define ALIASES_H
+
+#include <stddef.h>
+
+#include "dma.h"
+
+enum target_kind {
+	TARGET_ADDRESS,		/* user, or user@host: expanded further */
+	TARGET_MAILBOX,		/* \user, !user: straight into the mailbox */
+	TARGET_FILE,		/* /path */
+	TARGET_PIPE		/* |command */
+};
+
+struct target {
+	enum target_kind kind;
+	char		*text;	/* owned; without \ ! | and quotes */
+	uint64_t	 digest;/* text_digest() of text */
+};
+
+struct targets {
+	struct target	*list;
+	size_t		 n;
+};
+
+struct alias {
+	char		*name;	/* owned; as written */
+	struct targets	 targets;
+	unsigned	 line;
+};
+
+struct aliases {
+	struct alias	*list;	/* sorted by name without case */
+	size_t		 n;
+};
+
+/*
+ * Both: what is wrong goes to the report with file and line.  In an alias
+ * file it costs that line only.  In a .forward any syntax error refuses the
+ * file (-1), since half of it would lose mail.  -1 also without memory.
+ * Returns the number of bad lines.  A name that comes again is such a line:
+ * the first one holds.  In an alias file a line that begins with a blank goes
+ * on with the one before; a .forward has a target or several on each line.
+ */
+int	aliases_parse(struct aliases *, const char *text, size_t len,
+	    const char *file, const struct report *);
+int	forward_parse(struct targets *, const char *text, size_t len,
+	    const char *file, const struct report *);
+/* Lends the alias of that name (case-insensitive), or NULL. "*" is one. */
+const struct alias *aliases_find(const struct aliases *, const char *name);
+void	aliases_fini(struct aliases *);
+void	targets_fini(struct targets *);
+
+#endif

@@ -1,0 +1,678 @@
+/*
+ * aliases_parse.y - aliases(5) and ~/.forward, the grammar.
+ * Runs as: anyone.  Door to: nothing (text in, structure out).
+ * Promise: a bad alias line costs that line only; a .forward is used whole
+ * or not at all; what is kept holds no control character.
+ *
+ * Both files are lists of targets; the start token says which one it is.
+ * aliases_scan.l hands out pieces of a private copy of the text, so no token
+ * owns memory and an error can not leak one.
+ */
+%require "3.6"
+%define api.pure full
+%define api.prefix {aliases_yy}
+%define parse.error detailed
+%param { void *scanner }
+%parse-param { struct words *w }
+
+%code requires {
+#include <stddef.h>
+
+#include "aliases.h"
+
+#define SCAN_ROOM	1024	/* octets that the scanner needs at most */
+
+/* A piece of the text; it ends where the text is, not at a NUL. */
+struct word {
+	const char	*text;
+	size_t		 len;
+	unsigned	 line;
+};
+
+/* One run of the parser. */
+struct words {
+	int		 start;		/* token that says which file it is */
+	int		 is_started;	/* that token was given */
+	const char	*file;
+	const struct report *report;	/* lent */
+	unsigned	 line;		/* where the scanner is */
+	unsigned	 token_line;	/* where the latest token began */
+	const char	*why;		/* what is wrong with token BAD */
+	int		 nbad;		/* lines that were reported */
+	int		 is_broken;	/* memory ran out */
+	char		*name;		/* owned: of the line under way */
+	struct targets	 targets;	/* owned: of that line */
+	size_t		 ctargets;
+	struct aliases	*aliases;	/* lent: where alias lines go */
+	size_t		 caliases;
+	struct targets	*forward;	/* lent: where a .forward's go */
+	/*
+	 * flex exits the process when its allocator has nothing left; it gets
+	 * its few hundred octets from here, so that this can't happen.
+	 */
+	_Alignas(max_align_t) char room[SCAN_ROOM];
+	size_t		 room_used;
+};
+}
+
+%code provides {
+int	aliases_yylex(ALIASES_YYSTYPE *, void *scanner);
+int	aliases_yylex_init_extra(struct words *, void **scanner);
+int	aliases_yylex_destroy(void *scanner);
+/* The text must be writable and end in two NULs, which len counts. */
+int	aliases_scan_text(char *, size_t len, void *scanner);
+/* Octets of a command that begins with the bar at text. */
+size_t	aliases_command_length(const char *text, size_t len);
+}
+
+%code {
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/buf.h"
+
+#define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* octets of a file */
+#define ALIASES_MAX		500000	/* names in a file */
+#define SHOWN_MAX		60	/* octets of a target in a report */
+
+static void	aliases_yyerror(void *, struct words *, const char *);
+static int	add_name(struct words *, const struct word *, int is_quoted);
+static int	add_plain(struct words *, const struct word *);
+static int	add_quoted(struct words *, const struct word *);
+static int	add_command(struct words *, const struct word *);
+static void	end_alias(struct words *, unsigned line);
+static void	drop_line(struct words *);
+}
+
+%union {
+	struct word	 word;
+	unsigned	 line;
+}
+
+%token		ALIASES_FILE FORWARD_FILE
+%token		BAD	"unusable text"
+%token		COLON	"colon"
+%token		COMMA	"comma"
+%token		EOL	"end of line"
+%token <word>	NAME	"name"
+%token <word>	WORD	"target"
+%token <word>	QUOTED	"quoted text"
+%token <word>	COMMAND	"command"
+%type <line>	name
+
+%%
+
+file
+	: ALIASES_FILE lines
+	| FORWARD_FILE members
+		{
+			*w->forward = w->targets;
+			memset(&w->targets, 0, sizeof(w->targets));
+		}
+	;
+
+lines
+	: %empty
+	| lines EOL
+	| lines name COLON list EOL	{ end_alias(w, $2); }
+	| lines error EOL		{ drop_line(w); yyerrok; }
+	;
+
+name
+	: NAME	{ if (add_name(w, &$1, 0) == -1) YYERROR; $$ = $1.line; }
+	| QUOTED { if (add_name(w, &$1, 1) == -1) YYERROR; $$ = $1.line; }
+	;
+
+list
+	: member
+	| list COMMA member
+	;
+
+members
+	: member
+	| members COMMA member
+	| members EOL member
+	;
+
+member
+	: %empty
+	| WORD		{ if (add_plain(w, &$1) == -1) YYERROR; }
+	| QUOTED	{ if (add_quoted(w, &$1) == -1) YYERROR; }
+	| COMMAND	{ if (add_command(w, &$1) == -1) YYERROR; }
+	;
+
+%%
+
+static void
+complain(struct words *w, unsigned line, const char *text)
+{
+	w->nbad++;
+	w->report->say(w->report->arg, w->file, line, text);
+}
+
+static void
+aliases_yyerror(void *scanner, struct words *w, const char *text)
+{
+	(void)scanner;
+	if (w->why != NULL)
+		text = w->why;
+	w->why = NULL;
+	complain(w, w->token_line, text);
+}
+
+/* Says what is wrong with a target; -1. */
+static int
+refuse(struct words *w, const struct word *word, const char *what)
+{
+	char text[SHOWN_MAX + 128];
+	size_t n;
+
+	n = word->len < SHOWN_MAX ? word->len : SHOWN_MAX;
+	snprintf(text, sizeof(text), "%s: %.*s%s", what, (int)n, word->text,
+	    n < word->len ? "..." : "");
+	complain(w, word->line, text);
+	return -1;
+}
+
+static int
+broken(struct words *w)
+{
+	w->is_broken = 1;
+	return -1;
+}
+
+/* Room for one more element of size octets; NULL without memory. */
+static void *
+grow(void *list, size_t n, size_t *cap, size_t size)
+{
+	size_t more;
+	void *p;
+
+	if (n < *cap)
+		return list;
+	more = *cap == 0 ? 8 : *cap * 2;
+	p = realloc(list, more * size);
+	if (p != NULL)
+		*cap = more;
+	return p;
+}
+
+static size_t
+count_blanks(const char *p, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && (p[i] == ' ' || p[i] == '\t'))
+		i++;
+	return i;
+}
+
+/* Octets of the line break at p and all up to the text that goes on. */
+static size_t
+fold_length(const char *p, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && strchr(" \t\r\n", p[i]) != NULL) {
+		if (p[i++] != '\n' || i == len)
+			continue;
+		/* A comment line within a logical line. */
+		i += count_blanks(p + i, len - i);
+		if (i < len && p[i] == '#')
+			while (i < len && p[i] != '\n')
+				i++;
+	}
+	return i;
+}
+
+/*
+ * The text within quotes, without them.  Only a quote and a backslash lose
+ * their backslash: a command's other ones are meant for the command.
+ */
+static void
+unquote(const struct word *word, struct buf *out)
+{
+	const char *p = word->text + 1;
+	size_t i, len = word->len - 2;
+
+	for (i = 0; i < len; i++) {
+		if (p[i] == '\\' && i + 1 < len &&
+		    (p[i + 1] == '"' || p[i + 1] == '\\')) {
+			buf_putc(out, p[++i]);
+		} else if (p[i] == '\n' || p[i] == '\r') {
+			i += fold_length(p + i, len - i) - 1;
+			buf_putc(out, ' ');
+		} else {
+			buf_putc(out, p[i]);
+		}
+	}
+}
+
+/* 1 when an address or name needs no quotes around it. */
+static int
+is_plain(const char *text)
+{
+	return text[0] != '\0' && strpbrk(text, " \t\"(),:;<>[]\\") == NULL;
+}
+
+static int
+add_target(struct words *w, const struct word *word, enum target_kind kind,
+    struct buf *text)
+{
+	struct targets *ts = &w->targets;
+	struct target *list;
+
+	if (buf_failed(text))
+		return broken(w);
+	if (text->len == 0)
+		return refuse(w, word, "nothing where a target should be");
+	if (text->len > TARGET_MAX)
+		return refuse(w, word, "target too long");
+	if (!text_is_clean(text->data, text->len))
+		return refuse(w, word, "control character in a target");
+	if (ts->n == TARGETS_MAX)
+		return refuse(w, word, "too many targets");
+	if (ts->n == 0)
+		w->ctargets = 0;
+	list = grow(ts->list, ts->n, &w->ctargets, sizeof(*list));
+	if (list == NULL)
+		return broken(w);
+	ts->list = list;
+	list[ts->n].kind = kind;
+	list[ts->n].digest = text_digest(text->data, text->len);
+	list[ts->n].text = strdup(text->data);
+	if (list[ts->n].text == NULL)
+		return broken(w);
+	ts->n++;
+	return 0;
+}
+
+static int
+add_path(struct words *w, const struct word *word, struct buf *text)
+{
+	if (text->data[text->len - 1] == '/')
+		return refuse(w, word, "a directory can not be a target");
+	return add_target(w, word, TARGET_FILE, text);
+}
+
+static int
+add_mailbox(struct words *w, const struct word *word, struct buf *text)
+{
+	buf_drop(text, 1);
+	if (!is_plain(buf_str(text)) || strpbrk(text->data, "/|!~") != NULL)
+		return refuse(w, word, "no user name after \\ or !");
+	return add_target(w, word, TARGET_MAILBOX, text);
+}
+
+static int
+add_bar(struct words *w, const struct word *word, struct buf *text)
+{
+	buf_drop(text, 1 + count_blanks(text->data + 1, text->len - 1));
+	while (text->len > 0 && text->data[text->len - 1] == ' ')
+		text->data[--text->len] = '\0';
+	return add_target(w, word, TARGET_PIPE, text);
+}
+
+/* What a target is shows in its first character. */
+static int
+sort_target(struct words *w, const struct word *word, struct buf *text)
+{
+	switch (buf_str(text)[0]) {
+	case '|':
+		return add_bar(w, word, text);
+	case '/':
+		return add_path(w, word, text);
+	case '\\':
+	case '!':
+		return add_mailbox(w, word, text);
+	case '~':
+		return refuse(w, word, "a path must begin with /");
+	case ':':
+		if (strncasecmp(text->data, ":include:", 9) == 0)
+			return refuse(w, word, ":include: is not supported");
+		return refuse(w, word, "bad target");
+	default:
+		return add_target(w, word, TARGET_ADDRESS, text);
+	}
+}
+
+static int
+add_plain(struct words *w, const struct word *word)
+{
+	struct buf text;
+	int ret;
+
+	buf_init(&text, 0);
+	buf_add(&text, word->text, word->len);
+	ret = buf_failed(&text) ? broken(w) : sort_target(w, word, &text);
+	buf_fini(&text);
+	return ret;
+}
+
+static int
+add_quoted(struct words *w, const struct word *word)
+{
+	struct buf text;
+	int ret;
+
+	buf_init(&text, 0);
+	unquote(word, &text);
+	if (buf_failed(&text))
+		ret = broken(w);
+	else if (text.len == 0 || strchr("|/\\!:~", text.data[0]) != NULL)
+		ret = sort_target(w, word, &text);
+	else if (is_plain(text.data))
+		ret = add_target(w, word, TARGET_ADDRESS, &text);
+	else
+		ret = add_plain(w, word);	/* the quotes are needed */
+	buf_fini(&text);
+	return ret;
+}
+
+/* Octets of the quoted text at p, quotes included; 0 when there is none. */
+static size_t
+quoted_length(const char *p, size_t len)
+{
+	size_t i;
+
+	if (len == 0 || p[0] != '"')
+		return 0;
+	for (i = 1; i < len; i++) {
+		if (p[i] == '"')
+			return i + 1;
+		if (p[i] == '\\')
+			i++;
+	}
+	return 0;
+}
+
+/*
+ * An unquoted command has all that follows, commas too; with quotes right
+ * behind the bar and nothing but a comma behind them, it ends there.
+ */
+size_t
+aliases_command_length(const char *text, size_t len)
+{
+	size_t begin, end, next;
+
+	while (len > 1 && strchr(" \t\r", text[len - 1]) != NULL)
+		len--;
+	begin = 1 + count_blanks(text + 1, len - 1);
+	end = begin + quoted_length(text + begin, len - begin);
+	if (end == begin)
+		return len;
+	next = end + count_blanks(text + end, len - end);
+	return next == len || text[next] == ',' ? end : len;
+}
+
+/* Line breaks and tabs in a command without quotes are blanks. */
+static void
+join_lines(const char *p, size_t len, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (p[i] == '\n' || p[i] == '\r')
+			i += fold_length(p + i, len - i) - 1;
+		if (p[i] == '\t' || p[i] == '\n' || p[i] == '\r')
+			buf_putc(out, ' ');
+		else
+			buf_putc(out, p[i]);
+	}
+}
+
+static int
+add_command(struct words *w, const struct word *word)
+{
+	struct word inner = *word;
+	struct buf text;
+	size_t n;
+	int ret;
+
+	n = 1 + count_blanks(word->text + 1, word->len - 1);
+	inner.text += n;
+	inner.len -= n;
+	buf_init(&text, 0);
+	buf_putc(&text, '|');
+	n = quoted_length(inner.text, inner.len);
+	if (n != 0 && n == inner.len)
+		unquote(&inner, &text);
+	else
+		join_lines(inner.text, inner.len, &text);
+	ret = buf_failed(&text) ? broken(w) : sort_target(w, word, &text);
+	buf_fini(&text);
+	return ret;
+}
+
+static void
+drop_line(struct words *w)
+{
+	free(w->name);
+	w->name = NULL;
+	w->why = NULL;
+	targets_fini(&w->targets);
+}
+
+static int
+add_name(struct words *w, const struct word *word, int is_quoted)
+{
+	struct buf text;
+
+	buf_init(&text, 0);
+	if (is_quoted)
+		unquote(word, &text);
+	else
+		buf_add(&text, word->text, word->len);
+	if (text.len == 0 || text.len > ADDRESS_MAX ||
+	    !text_is_clean(text.data, text.len)) {
+		buf_fini(&text);
+		return refuse(w, word, "unusable name");
+	}
+	free(w->name);
+	w->name = strdup(text.data);
+	buf_fini(&text);
+	return w->name == NULL ? broken(w) : 0;
+}
+
+/* 0 when the line under way is kept. */
+static int
+keep_line(struct words *w, unsigned line)
+{
+	struct aliases *as = w->aliases;
+	struct alias *list;
+
+	if (w->targets.n == 0) {
+		complain(w, line, "a name without targets");
+		return -1;
+	}
+	if (as->n == ALIASES_MAX) {
+		complain(w, line, "too many names");
+		return -1;
+	}
+	list = grow(as->list, as->n, &w->caliases, sizeof(*list));
+	if (list == NULL)
+		return broken(w);
+	as->list = list;
+	list[as->n].name = w->name;
+	list[as->n].targets = w->targets;
+	list[as->n].line = line;
+	as->n++;
+	w->name = NULL;
+	memset(&w->targets, 0, sizeof(w->targets));
+	return 0;
+}
+
+static void
+end_alias(struct words *w, unsigned line)
+{
+	if (keep_line(w, line) == -1)
+		drop_line(w);
+}
+
+static int
+compare_aliases(const void *a, const void *b)
+{
+	const struct alias *x = a, *y = b;
+	int n;
+
+	n = strcasecmp(x->name, y->name);
+	if (n != 0)
+		return n;
+	return x->line < y->line ? -1 : x->line > y->line;
+}
+
+static void
+free_alias(struct alias *a)
+{
+	free(a->name);
+	targets_fini(&a->targets);
+}
+
+/* The first line of a name holds; the others are told. */
+static void
+sort_aliases(struct words *w)
+{
+	struct aliases *as = w->aliases;
+	char text[64];
+	size_t i, n = 0;
+
+	if (as->n == 0)
+		return;
+	qsort(as->list, as->n, sizeof(*as->list), compare_aliases);
+	for (i = 1; i < as->n; i++) {
+		if (strcasecmp(as->list[i].name, as->list[n].name) != 0) {
+			as->list[++n] = as->list[i];
+			continue;
+		}
+		snprintf(text, sizeof(text), "duplicate name, line %u holds",
+		    as->list[n].line);
+		complain(w, as->list[i].line, text);
+		free_alias(&as->list[i]);
+	}
+	as->n = n + 1;
+}
+
+/* A writable copy for the scanner: one line break before and after it. */
+static char *
+copy_text(const char *text, size_t len)
+{
+	char *copy;
+
+	copy = malloc(len + 4);
+	if (copy == NULL)
+		return NULL;
+	copy[0] = '\n';
+	if (len > 0)
+		memcpy(copy + 1, text, len);
+	memcpy(copy + len + 1, "\n\0", 3);
+	return copy;
+}
+
+/* 0, or -1 when the text as a whole was refused. */
+static int
+run(struct words *w, const char *text, size_t len)
+{
+	void *scanner;
+	char *copy;
+	int ret = -1;
+
+	if (len > ALIASES_TEXT_MAX) {
+		complain(w, 0, "file too large");
+		errno = EFBIG;
+		return -1;
+	}
+	copy = copy_text(text, len);
+	if (copy == NULL)
+		return -1;
+	if (aliases_yylex_init_extra(w, &scanner) == 0) {
+		if (aliases_scan_text(copy, len + 4, scanner) == 0)
+			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;
+		aliases_yylex_destroy(scanner);
+	}
+	free(copy);
+	drop_line(w);
+	return w->is_broken ? -1 : ret;
+}
+
+int
+aliases_parse(struct aliases *as, const char *text, size_t len,
+    const char *file, const struct report *report)
+{
+	struct words w;
+
+	memset(&w, 0, sizeof(w));
+	memset(as, 0, sizeof(*as));
+	w.start = ALIASES_FILE;
+	w.file = file;
+	w.report = report;
+	w.aliases = as;
+	if (run(&w, text, len) == -1) {
+		aliases_fini(as);
+		return -1;
+	}
+	sort_aliases(&w);
+	return w.nbad;
+}
+
+int
+forward_parse(struct targets *ts, const char *text, size_t len,
+    const char *file, const struct report *report)
+{
+	struct words w;
+
+	memset(&w, 0, sizeof(w));
+	memset(ts, 0, sizeof(*ts));
+	w.start = FORWARD_FILE;
+	w.file = file;
+	w.report = report;
+	w.forward = ts;
+	if (run(&w, text, len) == -1) {
+		targets_fini(ts);
+		return -1;
+	}
+	return 0;
+}
+
+const struct alias *
+aliases_find(const struct aliases *as, const char *name)
+{
+	size_t low = 0, high = as->n, middle;
+	int n;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		n = strcasecmp(name, as->list[middle].name);
+		if (n == 0)
+			return &as->list[middle];
+		if (n < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+void
+aliases_fini(struct aliases *as)
+{
+	size_t i;
+
+	for (i = 0; i < as->n; i++)
+		free_alias(&as->list[i]);
+	free(as->list);
+	memset(as, 0, sizeof(*as));
+}
+
+void
+targets_fini(struct targets *ts)
+{
+	size_t i;
+
+	for (i = 0; i < ts->n; i++)
+		free(ts->list[i].text);
+	free(ts->list);
+	memset(ts, 0, sizeof(*ts));
+}

@@ -1,0 +1,1044 @@
+/*
+ * conf.c - dma.conf and auth.conf as structures.
+ * Runs as: anyone.  Door to: nothing; text in, structures out.
+ * Promise: a bad line harms itself only, and never opens what was to be
+ * closed: a relay or a fingerprint that can not be read keeps mail waiting.
+ */
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf.h"
+
+#ifndef DMA_SPOOLDIR
+#define DMA_SPOOLDIR	"/var/spool/dma"
+#endif
+#ifndef DMA_CONFDIR
+#define DMA_CONFDIR	"/etc/dma"
+#endif
+#ifndef DMA_ALIASES
+#define DMA_ALIASES	"/etc/aliases"
+#endif
+#ifndef DMA_MAILSPOOL
+#define DMA_MAILSPOOL	"/var/mail"
+#endif
+
+#define LINE_OCTETS_MAX	4096	/* of a line of either file */
+#define HOST_OCTETS_MAX	255	/* RFC 1035 2.3.4 */
+#define PATH_OCTETS_MAX	1023
+#define RELAYS_MAX	32
+#define DOMAINS_MAX	256
+#define PINS_MAX	16
+#define AUTHS_MAX	1000
+#define PIN_OCTETS	32	/* SHA-256 */
+#define YEAR_S		(365 * 86400U)
+
+/* Upstream's TLS keys, which mean something only together. */
+#define LEGACY_SECURETRANSFER	0x01
+#define LEGACY_STARTTLS		0x02
+#define LEGACY_OPPORTUNISTIC	0x04
+#define LEGACY_VERIFYCERT	0x08
+
+#define BLANKS	" \t"
+
+/* A setter gives NULL, or what is wrong; no_memory ends the parse. */
+struct key {
+	const char	*name;
+	const char	*(*set)(struct conf *, const struct key *, char *value);
+	size_t		 at;		/* the member that it sets */
+	unsigned	 low, high;	/* of a number or a time; or a bit */
+};
+
+static const char no_memory[] = "out of memory";
+
+/* ---- words ---- */
+
+static int
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static int
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static int
+is_name_octet(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+	    c >= 0x80;
+}
+
+/* A host or domain name. */
+static int
+is_name(const char *s)
+{
+	size_t n;
+
+	n = strlen(s);
+	if (n == 0 || n > HOST_OCTETS_MAX || *s == '-' || *s == '.')
+		return 0;
+	for (; *s != '\0'; s++)
+		if (!is_name_octet((unsigned char)*s) ||
+		    (s[0] == '.' && s[1] == '.'))
+			return 0;
+	return 1;
+}
+
+/* A user or group (THREATS: no way out of a directory, not a number). */
+static int
+is_login(const char *s)
+{
+	size_t n;
+
+	n = strlen(s);
+	if (n == 0 || n > LOGIN_MAX || *s == '-' || *s == '.' ||
+	    strspn(s, "0123456789") == n)
+		return 0;
+	for (; *s != '\0'; s++)
+		if (!is_name_octet((unsigned char)*s))
+			return 0;
+	return 1;
+}
+
+static int
+is_literal(const char *s)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+
+	return inet_pton(AF_INET, s, &in) == 1 ||
+	    inet_pton(AF_INET6, s, &in6) == 1;
+}
+
+/* Digits from the front of a text; lends what follows, NULL when none. */
+static const char *
+digits(const char *s, uint64_t *value)
+{
+	uint64_t v;
+
+	if (!is_digit(*s))
+		return NULL;
+	for (v = 0; is_digit(*s); s++) {
+		if (v > (UINT64_MAX - 9) / 10)
+			return NULL;
+		v = v * 10 + (uint64_t)(*s - '0');
+	}
+	*value = v;
+	return s;
+}
+
+static int
+number(const char *s, unsigned low, unsigned high, unsigned *value)
+{
+	const char *end;
+	uint64_t v;
+
+	end = digits(s, &v);
+	if (end == NULL || *end != '\0' || v < low || v > high)
+		return -1;
+	*value = (unsigned)v;
+	return 0;
+}
+
+int
+conf_time(const char *s, unsigned *seconds)
+{
+	static const struct { const char *name; unsigned s; } units[] = {
+		{ "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 },
+		{ "d", 86400 },
+	};
+	const char *end;
+	uint64_t v;
+	size_t i;
+
+	end = digits(s, &v);
+	if (end == NULL)
+		return -1;
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].name) == 0)
+			break;
+	if (i == sizeof(units) / sizeof(units[0]) || v > YEAR_S / units[i].s)
+		return -1;
+	*seconds = (unsigned)v * units[i].s;
+	return 0;
+}
+
+/* Replaces an owned string; 0 or -1 without memory. */
+static int
+replace(char **dst, const char *s)
+{
+	char *copy;
+
+	copy = NULL;
+	if (s != NULL && (copy = strdup(s)) == NULL)
+		return -1;
+	free(*dst);
+	*dst = copy;
+	return 0;
+}
+
+/* The next word of a list, ended in place; NULL after the last. */
+static char *
+next_word(char **list)
+{
+	char *word;
+
+	*list += strspn(*list, BLANKS);
+	if (**list == '\0')
+		return NULL;
+	word = *list;
+	*list += strcspn(*list, BLANKS);
+	if (**list != '\0')
+		*(*list)++ = '\0';
+	return word;
+}
+
+/* ---- setters ---- */
+
+static void *
+member(struct conf *c, const struct key *k)
+{
+	return (char *)c + k->at;
+}
+
+/* No value says yes: that is how upstream writes them. */
+static int
+flag_value(const char *value, int *is_set)
+{
+	static const struct { const char *word; int is_set; } words[] = {
+		{ "", 1 }, { "yes", 1 }, { "on", 1 }, { "true", 1 },
+		{ "no", 0 }, { "off", 0 }, { "false", 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(value, words[i].word) == 0) {
+			*is_set = words[i].is_set;
+			return 0;
+		}
+	return -1;
+}
+
+static const char *
+set_flag(struct conf *c, const struct key *k, char *value)
+{
+	if (flag_value(value, member(c, k)) == -1)
+		return "takes no value, or yes or no";
+	return NULL;
+}
+
+static const char *
+set_secure(struct conf *c, const struct key *k, char *value)
+{
+	int is_secure;
+
+	(void)k;
+	if (flag_value(value, &is_secure) == -1)
+		return "takes no value, or yes or no";
+	c->is_insecure = !is_secure;
+	return NULL;
+}
+
+static const char *
+set_legacy(struct conf *c, const struct key *k, char *value)
+{
+	int is_set;
+
+	if (flag_value(value, &is_set) == -1)
+		return "takes no value, or yes or no";
+	if (is_set)
+		c->legacy_tls |= k->low;
+	else
+		c->legacy_tls &= ~k->low;
+	return NULL;
+}
+
+static const char *
+set_path(struct conf *c, const struct key *k, char *value)
+{
+	if (*value != '/')
+		return "wants a path that begins with /";
+	if (strlen(value) > PATH_OCTETS_MAX)
+		return "path too long";
+	return replace(member(c, k), value) == -1 ? no_memory : NULL;
+}
+
+static const char *
+set_login(struct conf *c, const struct key *k, char *value)
+{
+	if (!is_login(value))
+		return "wants the name of a user or group";
+	return replace(member(c, k), value) == -1 ? no_memory : NULL;
+}
+
+static const char *
+set_number(struct conf *c, const struct key *k, char *value)
+{
+	if (number(value, k->low, k->high, member(c, k)) == -1)
+		return "wants a number within its limits";
+	return NULL;
+}
+
+static const char *
+set_time(struct conf *c, const struct key *k, char *value)
+{
+	unsigned *seconds, s;
+
+	seconds = member(c, k);
+	if (conf_time(value, &s) == -1 || s < k->low || s > k->high)
+		return "wants a time such as 30s, 5m, 3h, 5d";
+	*seconds = s;
+	return NULL;
+}
+
+static const char *
+set_port(struct conf *c, const struct key *k, char *value)
+{
+	unsigned port;
+
+	(void)k;
+	if (number(value, 1, 65535, &port) == -1)
+		return "wants a port, 1 to 65535";
+	c->port = (uint16_t)port;
+	return NULL;
+}
+
+static const char *
+set_size(struct conf *c, const struct key *k, char *value)
+{
+	static const char units[] = "KMG";
+	const char *end, *unit;
+	unsigned shift;
+	uint64_t v;
+
+	(void)k;
+	end = digits(value, &v);
+	shift = 0;
+	if (end != NULL && *end != '\0' &&
+	    (unit = strchr(units, *end & ~0x20)) != NULL && *unit != '\0') {
+		shift = 10 * (unsigned)(unit - units + 1);
+		end++;
+	}
+	if (end == NULL || *end != '\0' || v > (uint64_t)INT64_MAX >> shift)
+		return "wants a size such as 500K, 10M, 1G";
+	c->max_size_bytes = v << shift;
+	return NULL;
+}
+
+static void
+drop_relays(struct conf *c)
+{
+	while (c->nrelays > 0)
+		free(c->relays[--c->nrelays].host);
+	free(c->relays);
+	c->relays = NULL;
+}
+
+static int
+add_relay(struct conf *c, const char *host, unsigned port)
+{
+	struct relay *list, *r;
+
+	list = realloc(c->relays, (c->nrelays + 1) * sizeof(*list));
+	if (list == NULL)
+		return -1;
+	c->relays = list;
+	r = &list[c->nrelays];
+	if ((r->host = strdup(host)) == NULL)
+		return -1;
+	r->port = (uint16_t)port;
+	r->is_literal = is_literal(host);
+	c->nrelays++;
+	return 0;
+}
+
+/* "host", "host:port", "[v6]", "[v6]:port", a bare v6; cut in place. */
+static int
+split_relay(char *word, char **host, unsigned *port)
+{
+	char *colon;
+
+	*host = word;
+	*port = 0;
+	if (*word == '[') {
+		*host = word + 1;
+		if ((colon = strchr(word, ']')) == NULL)
+			return -1;
+		*colon++ = '\0';
+		if (strncasecmp(*host, "IPv6:", 5) == 0)
+			*host += 5;
+		if (!is_literal(*host) || (*colon != '\0' && *colon != ':'))
+			return -1;
+		if (*colon == '\0')
+			return 0;
+		return number(colon + 1, 1, 65535, port);
+	}
+	if (is_literal(word))
+		return 0;
+	if ((colon = strchr(word, ':')) != NULL) {
+		*colon = '\0';
+		if (number(colon + 1, 1, 65535, port) == -1)
+			return -1;
+	}
+	return is_name(word) ? 0 : -1;
+}
+
+static const char *
+set_smarthost(struct conf *c, const struct key *k, char *value)
+{
+	const char *why;
+	char *host, *word;
+	unsigned port;
+
+	(void)k;
+	drop_relays(c);
+	if (*value == '\0')	/* upstream: "leave blank" for none */
+		return NULL;
+	why = NULL;
+	while ((word = next_word(&value)) != NULL) {
+		if (split_relay(word, &host, &port) == -1)
+			why = "wants host, host:port or [v6]:port";
+		else if (c->nrelays == RELAYS_MAX)
+			why = "too many hosts";
+		else if (add_relay(c, host, port) == -1)
+			return no_memory;
+	}
+	/* Mail that was meant for a relay must not go straight out. */
+	if (c->nrelays == 0 && add_relay(c, CONF_NO_RELAY, 0) == -1)
+		return no_memory;
+	return why;
+}
+
+static const char *
+set_tls(struct conf *c, const struct key *k, char *value)
+{
+	static const char *const names[] = {
+		[TLS_OFF] = "off", [TLS_OPPORTUNISTIC] = "opportunistic",
+		[TLS_REQUIRED] = "required", [TLS_VERIFY] = "verify",
+	};
+	int i;
+
+	(void)k;
+	c->is_tls_given = 1;
+	c->tls = TLS_VERIFY;
+	for (i = TLS_OFF; i <= TLS_VERIFY; i++)
+		if (strcasecmp(value, names[i]) == 0) {
+			c->tls = (enum tls_policy)i;
+			return NULL;
+		}
+	return "wants off, opportunistic, required or verify; verify is used";
+}
+
+static int
+hex_digit(char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	const char *p;
+
+	if (c >= 'A' && c <= 'F')
+		c = (char)(c - 'A' + 'a');
+	p = c == '\0' ? NULL : strchr(hex, c);
+	return p == NULL ? -1 : (int)(p - hex);
+}
+
+/* 64 hexadecimal digits, with or without a colon between octets. */
+static int
+read_pin(const char *s, uint8_t pin[PIN_OCTETS])
+{
+	int high, i, low;
+
+	for (i = 0; i < PIN_OCTETS; i++) {
+		if (i > 0 && *s == ':')
+			s++;
+		if ((high = hex_digit(s[0])) == -1 ||
+		    (low = hex_digit(s[1])) == -1)
+			return -1;
+		pin[i] = (uint8_t)(high << 4 | low);
+		s += 2;
+	}
+	return *s == '\0' ? 0 : -1;
+}
+
+static int
+add_pin(struct conf *c, const uint8_t pin[PIN_OCTETS])
+{
+	uint8_t (*pins)[PIN_OCTETS];
+
+	pins = realloc(c->pins, (c->npins + 1) * sizeof(*pins));
+	if (pins == NULL)
+		return -1;
+	c->pins = pins;
+	memcpy(c->pins[c->npins++], pin, PIN_OCTETS);
+	return 0;
+}
+
+static const char *
+set_pin(struct conf *c, const struct key *k, char *value)
+{
+	uint8_t pin[PIN_OCTETS];
+	const char *why;
+	char *word;
+
+	(void)k;
+	why = *value == '\0' ? "wants a SHA-256 fingerprint" : NULL;
+	while ((word = next_word(&value)) != NULL) {
+		if (c->npins == PINS_MAX)
+			return "too many fingerprints";
+		if (read_pin(word, pin) == -1) {
+			memset(pin, 0, sizeof(pin));	/* matches nothing */
+			why = "wants a SHA-256 fingerprint, 64 hex digits";
+		}
+		if (add_pin(c, pin) == -1)
+			return no_memory;
+	}
+	return why;
+}
+
+static const char *
+set_masquerade(struct conf *c, const struct key *k, char *value)
+{
+	char *at, *host, *user;
+
+	(void)k;
+	host = value;
+	user = NULL;
+	if ((at = strrchr(value, '@')) != NULL) {
+		*at = '\0';
+		host = at + 1;
+		user = value;
+	}
+	if (user != NULL && (strlen(user) > ADDRESS_MAX ||
+	    strpbrk(user, " \t<>@,;") != NULL))
+		return "wants user@host, host or user@";
+	if (*host != '\0' && !is_name(host))
+		return "wants user@host, host or user@";
+	if (user != NULL && *user == '\0')
+		user = NULL;
+	if (replace(&c->masquerade_user, user) == -1 ||
+	    replace(&c->masquerade_host, *host == '\0' ? NULL : host) == -1)
+		return no_memory;
+	return NULL;
+}
+
+static const char *
+set_mailname(struct conf *c, const struct key *k, char *value)
+{
+	if (*value == '\0')	/* upstream: empty is the host's name */
+		return replace(&c->mailname, NULL) == -1 ? no_memory : NULL;
+	if (*value == '/')
+		return set_path(c, k, value);
+	if (!is_name(value))
+		return "wants a host name or the path of a file";
+	return replace(&c->mailname, value) == -1 ? no_memory : NULL;
+}
+
+static void
+drop_domains(struct conf *c)
+{
+	while (c->nlocaldomains > 0)
+		free(c->localdomains[--c->nlocaldomains]);
+	free(c->localdomains);
+	c->localdomains = NULL;
+}
+
+static const char *
+set_domains(struct conf *c, const struct key *k, char *value)
+{
+	const char *why;
+	char **list, *word;
+
+	(void)k;
+	drop_domains(c);
+	why = NULL;
+	while ((word = next_word(&value)) != NULL) {
+		if (!is_name(word) || c->nlocaldomains == DOMAINS_MAX) {
+			why = "wants domain names";
+			continue;
+		}
+		list = realloc(c->localdomains,
+		    (c->nlocaldomains + 1) * sizeof(*list));
+		if (list == NULL)
+			return no_memory;
+		c->localdomains = list;
+		if ((list[c->nlocaldomains] = strdup(word)) == NULL)
+			return no_memory;
+		c->nlocaldomains++;
+	}
+	return why;
+}
+
+static const char *
+set_delimiter(struct conf *c, const struct key *k, char *value)
+{
+	(void)k;
+	if (*value == '\0' || strcasecmp(value, "none") == 0) {
+		c->delimiter = '\0';
+		return NULL;
+	}
+	if (value[1] != '\0' || strchr("+-_=.~!%^*", *value) == NULL)
+		return "wants none or one of + - _ = . ~ ! % ^ *";
+	c->delimiter = *value;
+	return NULL;
+}
+
+static const char *
+set_retry(struct conf *c, const struct key *k, char *value)
+{
+	unsigned v[3];
+	char *word;
+	size_t n;
+
+	(void)k;
+	v[0] = c->retry_first_s;
+	v[1] = c->retry_max_s;
+	v[2] = c->retry_lifetime_s;
+	for (n = 0; (word = next_word(&value)) != NULL; n++)
+		if (n == 3 || conf_time(word, &v[n]) == -1)
+			return "wants first max lifetime, such as 5m 3h 5d";
+	if (n == 0 || v[0] == 0 || v[1] < v[0] || v[2] < v[0])
+		return "wants first max lifetime, such as 5m 3h 5d";
+	c->retry_first_s = v[0];
+	c->retry_max_s = v[1];
+	c->retry_lifetime_s = v[2];
+	return NULL;
+}
+
+static const char *
+set_log(struct conf *c, const struct key *k, char *value)
+{
+	char *path, *word;
+
+	(void)k;
+	path = value;
+	if ((word = next_word(&path)) == NULL)
+		return "wants syslog, stderr or file PATH";
+	path += strspn(path, BLANKS);
+	if (strcasecmp(word, "file") == 0 && *path == '/' &&
+	    strlen(path) <= PATH_OCTETS_MAX) {
+		c->log_where = LOG_TO_FD;
+		return replace(&c->log_path, path) == -1 ? no_memory : NULL;
+	}
+	if (*path != '\0')
+		return "wants syslog, stderr or file PATH";
+	if (strcasecmp(word, "syslog") == 0)
+		c->log_where = LOG_TO_SYSLOG;
+	else if (strcasecmp(word, "stderr") == 0)
+		c->log_where = LOG_TO_STDERR;
+	else
+		return "wants syslog, stderr or file PATH";
+	return NULL;
+}
+
+static const char *
+set_log_level(struct conf *c, const struct key *k, char *value)
+{
+	static const char *const names[] = {
+		[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",
+		[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
+	};
+	int i;
+
+	(void)k;
+	for (i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++)
+		if (strcasecmp(value, names[i]) == 0) {
+			c->log_level = (enum log_level)i;
+			return NULL;
+		}
+	return "wants error, warning, info or debug";
+}
+
+#define AT(m)	offsetof(struct conf, m)
+
+static const struct key keys[] = {
+	/* upstream's */
+	{ "SMARTHOST",		set_smarthost,	0, 0, 0 },
+	{ "PORT",		set_port,	0, 0, 0 },
+	{ "ALIASES",		set_path,	AT(aliases), 0, 0 },
+	{ "SPOOLDIR",		set_path,	AT(spooldir), 0, 0 },
+	{ "AUTHPATH",		set_path,	AT(authpath), 0, 0 },
+	{ "SECURETRANSFER",	set_legacy,	0, LEGACY_SECURETRANSFER, 0 },
+	{ "STARTTLS",		set_legacy,	0, LEGACY_STARTTLS, 0 },
+	{ "OPPORTUNISTIC_TLS",	set_legacy,	0, LEGACY_OPPORTUNISTIC, 0 },
+	{ "VERIFYCERT",		set_legacy,	0, LEGACY_VERIFYCERT, 0 },
+	{ "FINGERPRINT",	set_pin,	0, 0, 0 },
+	{ "CERTFILE",		set_path,	AT(certfile), 0, 0 },
+	{ "SECURE",		set_secure,	0, 0, 0 },
+	{ "INSECURE",		set_flag,	AT(is_insecure), 0, 0 },
+	{ "DEFER",		set_flag,	AT(is_defer), 0, 0 },
+	{ "FULLBOUNCE",		set_flag,	AT(is_fullbounce), 0, 0 },
+	{ "MAILNAME",		set_mailname,	AT(mailname), 0, 0 },
+	{ "MASQUERADE",		set_masquerade,	0, 0, 0 },
+	{ "NULLCLIENT",		set_flag,	AT(is_nullclient), 0, 0 },
+	/* ours */
+	{ "TLS",		set_tls,	0, 0, 0 },
+	{ "CAFILE",		set_path,	AT(cafile), 0, 0 },
+	{ "KEYFILE",		set_path,	AT(keyfile), 0, 0 },
+	{ "CONCURRENCY",	set_number,	AT(concurrency), 1, 1000 },
+	{ "RETRY",		set_retry,	0, 0, 0 },
+	{ "TIMEOUT",		set_time,	AT(timeout_s), 0, 86400 },
+	{ "TIMEOUT_CONNECT",	set_time, AT(timeout_connect_s), 1, 3600 },
+	{ "ALIAS_USER",		set_login,	AT(alias_user), 0, 0 },
+	{ "COMMAND_TIMEOUT",	set_time, AT(command_timeout_s), 1, 86400 },
+	{ "RECIPIENT_DELIMITER", set_delimiter,	0, 0, 0 },
+	{ "REQUIRE_SHELL",	set_flag,	AT(is_shell_required), 0, 0 },
+	{ "MAILSPOOL",		set_path,	AT(maildir), 0, 0 },
+	{ "LOCALDOMAINS",	set_domains,	0, 0, 0 },
+	{ "NOREMOTE",		set_flag,	AT(is_noremote), 0, 0 },
+	{ "MAX_SIZE",		set_size,	0, 0, 0 },
+	{ "MAX_RECIPIENTS",	set_number, AT(max_recipients), 0, 1000000 },
+	{ "LOG",		set_log,	0, 0, 0 },
+	{ "LOG_LEVEL",		set_log_level,	0, 0, 0 },
+	{ "MAILQ_GROUP",	set_login,	AT(mailq_group), 0, 0 },
+};
+
+/* ---- dma.conf ---- */
+
+int
+conf_init(struct conf *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->port = 25;
+	c->is_shell_required = 1;
+	c->delimiter = '+';
+	c->concurrency = 20;
+	c->retry_first_s = 5 * 60;
+	c->retry_max_s = 3 * 3600;
+	c->retry_lifetime_s = 5 * 86400;
+	c->command_timeout_s = 5 * 60;
+	c->timeout_connect_s = 30;
+	c->log_where = LOG_TO_SYSLOG;
+	c->log_level = LOG_LEVEL_INFO;
+	if (replace(&c->spooldir, DMA_SPOOLDIR) == -1 ||
+	    replace(&c->aliases, DMA_ALIASES) == -1 ||
+	    replace(&c->authpath, DMA_CONFDIR "/auth.conf") == -1 ||
+	    replace(&c->maildir, DMA_MAILSPOOL) == -1 ||
+	    replace(&c->alias_user, "nobody") == -1) {
+		conf_fini(c);
+		return -1;
+	}
+	return 0;
+}
+
+void
+conf_fini(struct conf *c)
+{
+	drop_relays(c);
+	drop_domains(c);
+	free(c->pins);
+	free(c->spooldir);
+	free(c->aliases);
+	free(c->authpath);
+	free(c->maildir);
+	free(c->mailname);
+	free(c->masquerade_user);
+	free(c->masquerade_host);
+	free(c->certfile);
+	free(c->keyfile);
+	free(c->cafile);
+	free(c->alias_user);
+	free(c->mailq_group);
+	free(c->log_path);
+	memset(c, 0, sizeof(*c));
+}
+
+/*
+ * Copies the next line, without its end, into line and moves *pos behind it.
+ * 1, 0 at the end of the text, -1 for a line that is too long or has controls.
+ */
+static int
+take_line(const char *text, size_t len, size_t *pos, char *line)
+{
+	const char *start, *stop;
+	size_t i, n;
+
+	if (*pos >= len)
+		return 0;
+	start = text + *pos;
+	stop = memchr(start, '\n', len - *pos);
+	n = stop == NULL ? len - *pos : (size_t)(stop - start);
+	*pos += n + 1;
+	if (n > 0 && start[n - 1] == '\r')
+		n--;
+	if (n > LINE_OCTETS_MAX)
+		return -1;
+	for (i = 0; i < n; i++)
+		if (((unsigned char)start[i] < ' ' && start[i] != '\t') ||
+		    start[i] == 0x7f)
+			return -1;
+	memcpy(line, start, n);
+	line[n] = '\0';
+	return 1;
+}
+
+/* Cuts a comment, which starts a line or follows a blank; trims the rest. */
+static char *
+trim_line(char *line)
+{
+	size_t n;
+	char *p;
+
+	for (p = line; *p != '\0'; p++)
+		if (*p == '#' && (p == line || is_blank(p[-1]))) {
+			*p = '\0';
+			break;
+		}
+	for (n = strlen(line); n > 0 && is_blank(line[n - 1]); n--)
+		line[n - 1] = '\0';
+	return line + strspn(line, BLANKS);
+}
+
+static const char *
+set_line(struct conf *c, char *line)
+{
+	char *value, *word;
+	size_t i;
+
+	value = trim_line(line);
+	if ((word = next_word(&value)) == NULL)
+		return NULL;
+	value += strspn(value, BLANKS);
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(word, keys[i].name) == 0)
+			return keys[i].set(c, &keys[i], value);
+	return "unknown key";
+}
+
+/* What upstream's TLS keys mean together; TLS itself stands above them. */
+static void
+settle_tls(struct conf *c)
+{
+	unsigned l;
+
+	l = c->legacy_tls;
+	c->is_implicit_tls = !(l & LEGACY_STARTTLS) &&
+	    ((l & LEGACY_SECURETRANSFER) || c->port == 465);
+	if (c->is_tls_given && c->tls == TLS_OFF)
+		c->is_implicit_tls = 0;
+	if (c->is_tls_given)
+		return;
+	if (l & LEGACY_VERIFYCERT)
+		c->tls = TLS_VERIFY;
+	else if (!(l & LEGACY_SECURETRANSFER))
+		c->tls = TLS_UNSET;
+	else if ((l & LEGACY_STARTTLS) && (l & LEGACY_OPPORTUNISTIC))
+		c->tls = TLS_OPPORTUNISTIC;
+	else
+		c->tls = TLS_REQUIRED;
+}
+
+/* Says "KEY: what is wrong"; the key alone, since a value may be secret. */
+static void
+say_bad(const struct report *report, const char *file, unsigned lineno,
+    const char *key, const char *why)
+{
+	char text[160];
+	size_t n;
+
+	n = strcspn(key, BLANKS);
+	if (n > 40)
+		n = 40;
+	memcpy(text, key, n);
+	text[n] = '\0';
+	if (n > 0 && n + 2 + strlen(why) < sizeof(text)) {
+		memcpy(text + n, ": ", 2);
+		memcpy(text + n + 2, why, strlen(why) + 1);
+		why = text;
+	}
+	report->say(report->arg, file, lineno, why);
+}
+
+int
+conf_parse(struct conf *c, const char *text, size_t len, const char *file,
+    const struct report *report)
+{
+	char line[LINE_OCTETS_MAX + 1];
+	const char *why;
+	unsigned lineno;
+	size_t pos;
+	int bad, got;
+
+	bad = 0;
+	pos = 0;
+	for (lineno = 1; (got = take_line(text, len, &pos, line)) != 0;
+	    lineno++) {
+		if (got == -1)
+			line[0] = '\0';
+		why = got == -1 ? "line too long, or with control characters" :
+		    set_line(c, line);
+		if (why == no_memory)
+			return -1;
+		if (why == NULL)
+			continue;
+		say_bad(report, file, lineno, line + strspn(line, BLANKS), why);
+		bad++;
+	}
+	settle_tls(c);
+	if (c->is_nullclient && c->nrelays == 0) {
+		report->say(report->arg, file, 0,
+		    "NULLCLIENT without SMARTHOST: mail will wait");
+		bad++;
+		if (add_relay(c, CONF_NO_RELAY, 0) == -1)
+			return -1;
+	}
+	return bad;
+}
+
+const char *
+conf_mailname_file(const struct conf *c)
+{
+	if (c->mailname == NULL || c->mailname[0] != '/')
+		return NULL;
+	return c->mailname;
+}
+
+int
+conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
+{
+	char line[LINE_OCTETS_MAX + 1];
+	const char *name;
+	size_t pos;
+
+	if (c->mailname != NULL && c->mailname[0] != '/')
+		return 0;
+	name = NULL;
+	pos = 0;
+	if (c->mailname != NULL && mailname_text != NULL &&
+	    take_line(mailname_text, strlen(mailname_text), &pos, line) == 1)
+		name = trim_line(line);
+	if (name == NULL || !is_name(name))
+		name = hostname;
+	if (name == NULL || !is_name(name))
+		name = "localhost";
+	return replace(&c->mailname, name);
+}
+
+/* ---- auth.conf ---- */
+
+static void
+wipe(char *secret)
+{
+	if (secret == NULL)
+		return;
+	explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static void
+auth_clear(struct auth *a)
+{
+	free(a->user);
+	free(a->host);
+	wipe(a->password);
+}
+
+static int
+add_auth(struct auths *auths, const char *user, const char *host,
+    const char *password)
+{
+	struct auth *a, *list;
+
+	list = realloc(auths->list, (auths->n + 1) * sizeof(*list));
+	if (list == NULL)
+		return -1;
+	auths->list = list;
+	a = &list[auths->n];
+	a->user = strdup(user);
+	a->host = strdup(host);
+	a->password = strdup(password);
+	if (a->user == NULL || a->host == NULL || a->password == NULL) {
+		auth_clear(a);
+		return -1;
+	}
+	auths->n++;
+	return 0;
+}
+
+/*
+ * user|host:password or user|host|password; upstream ends the host at a
+ * blank, too.  The password is what is left, with whatever is in it.
+ */
+static const char *
+read_auth(struct auths *auths, char *line)
+{
+	char *end, *host;
+
+	if (*line == '\0' || *line == '#')
+		return NULL;
+	if (strspn(line, BLANKS) == strlen(line))
+		return NULL;
+	if ((host = strchr(line, '|')) == NULL || host == line)
+		return "wants user|host:password";
+	*host++ = '\0';
+	if (*host == '[') {
+		host++;
+		if ((end = strchr(host, ']')) == NULL)
+			return "wants user|host:password";
+		*end++ = '\0';
+	} else
+		end = host + strcspn(host, ":| \t");
+	if (*end == '\0' || strchr(":| \t", *end) == NULL)
+		return "wants user|host:password";
+	*end = '\0';
+	if (!is_name(host) && !is_literal(host))
+		return "wants user|host:password";
+	if (auths->n == AUTHS_MAX)
+		return "too many entries";
+	return add_auth(auths, line, host, end + 1) == -1 ? no_memory : NULL;
+}
+
+int
+auth_parse(struct auths *auths, const char *text, size_t len,
+    const char *file, const struct report *report)
+{
+	char line[LINE_OCTETS_MAX + 1];
+	const char *why;
+	unsigned lineno;
+	size_t pos;
+	int bad, got;
+
+	bad = 0;
+	pos = 0;
+	for (lineno = 1; (got = take_line(text, len, &pos, line)) != 0;
+	    lineno++) {
+		why = got == -1 ? "line too long, or with control characters" :
+		    read_auth(auths, line);
+		if (why == no_memory)
+			break;
+		if (why == NULL)
+			continue;
+		report->say(report->arg, file, lineno, why);
+		bad++;
+	}
+	explicit_bzero(line, sizeof(line));
+	return got != 0 ? -1 : bad;
+}
+
+const struct auth *
+auth_find(const struct auths *auths, const char *host)
+{
+	size_t i;
+
+	for (i = auths->n; i > 0; i--)	/* upstream: the last one counts */
+		if (strcasecmp(auths->list[i - 1].host, host) == 0)
+			return &auths->list[i - 1];
+	return NULL;
+}
+
+void
+auth_fini(struct auths *auths)
+{
+	while (auths->n > 0)
+		auth_clear(&auths->list[--auths->n]);
+	free(auths->list);
+	auths->list = NULL;
+}

@@ -1,0 +1,125 @@
+/*
+ * conf.h - dma.conf and auth.conf as structures.
+ * Parsing is pure; setup.c reads the files.  Keys: dma.conf(5).
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dma.h"
+#include "lib/log.h"
+
+enum tls_policy {
+	TLS_UNSET,		/* verify when the host has credentials, else
+				 * opportunistic */
+	TLS_OFF,
+	TLS_OPPORTUNISTIC,	/* when offered, accept any certificate */
+	TLS_REQUIRED,		/* never in the clear, accept any certificate */
+	TLS_VERIFY		/* never without a verified certificate */
+};
+
+struct relay {			/* one entry of SMARTHOST */
+	char		*host;		/* name or address, brackets removed */
+	uint16_t	 port;		/* 0: conf.port */
+	int		 is_literal;	/* an address, not a name */
+};
+
+struct conf {
+	/* where things are */
+	char		*spooldir;
+	char		*aliases;
+	char		*authpath;
+	char		*maildir;	/* MAILSPOOL: directory of mbox files */
+	/* who we are */
+	char		*mailname;	/* never NULL after conf_finish() */
+	char		*masquerade_user, *masquerade_host;	/* or NULL */
+	char		**localdomains;	/* besides localhost and mailname */
+	size_t		 nlocaldomains;
+	/* routing */
+	struct relay	*relays;
+	size_t		 nrelays;	/* 0: by MX */
+	uint16_t	 port;		/* default 25 */
+	int		 is_nullclient, is_noremote, is_defer;
+	/* TLS and login */
+	enum tls_policy	 tls;
+	int		 is_implicit_tls;  /* TLS before the greeting: by legacy
+				 * keys or PORT 465; a relay whose own port
+				 * is 465 has it too */
+	int		 is_insecure;	/* may log in without TLS */
+	char		*certfile, *keyfile, *cafile;	/* or NULL */
+	uint8_t		(*pins)[32];	/* SHA-256 fingerprints; one that can
+				 * not be read is all zero: no match */
+	size_t		 npins;
+	unsigned	 legacy_tls;	/* private: upstream's TLS keys */
+	int		 is_tls_given;	/* private: TLS was set */
+	/* delivery */
+	char		*alias_user;	/* nobody */
+	int		 is_shell_required;
+	char		 delimiter;	/* user+extension; 0: none */
+	int		 is_fullbounce;
+	unsigned	 concurrency;	/* connections to one next hop */
+	/* times, seconds */
+	unsigned	 retry_first_s, retry_max_s, retry_lifetime_s;
+	unsigned	 command_timeout_s;
+	unsigned	 timeout_s;	/* of every SMTP reply; 0: RFC values */
+	unsigned	 timeout_connect_s;
+	/* limits, 0: none */
+	uint64_t	 max_size_bytes;
+	unsigned	 max_recipients;
+	/* people */
+	char		*mailq_group;	/* or NULL */
+	enum log_where	 log_where;
+	char		*log_path;	/* for LOG_TO_FD */
+	enum log_level	 log_level;
+};
+
+/* A host that is never found (RFC 6761 6.4): mail for it waits. */
+#define CONF_NO_RELAY	"smarthost.invalid"
+
+struct auth {
+	char	*user, *host, *password;	/* host: no port, no brackets */
+};
+
+struct auths {
+	struct auth	*list;
+	size_t		 n;
+};
+
+/* Defaults; every string owned.  -1 when memory ran out. */
+int	conf_init(struct conf *);
+void	conf_fini(struct conf *);
+/*
+ * Reads dma.conf text into conf.  What is wrong with a line is told to the
+ * report with its number, and harms only that line.  Returns the number of
+ * bad lines (an unknown key is a warning and counts), or -1 without memory.
+ * A value that names a file is kept as a path; MAILNAME with a leading '/'
+ * too (conf_mailname_file()).  Trouble fails closed: a SMARTHOST of which
+ * nothing can be read becomes CONF_NO_RELAY, a bad TLS means TLS_VERIFY.
+ */
+int	conf_parse(struct conf *, const char *text, size_t len,
+	    const char *file, const struct report *);
+/* The path that MAILNAME names, or NULL when it is a name or not set. */
+const char *conf_mailname_file(const struct conf *);
+/*
+ * Last step: the text of the MAILNAME file (NULL: none; its first line
+ * counts) and the host's own name settle conf.mailname.
+ */
+int	conf_finish(struct conf *, const char *mailname_text,
+	    const char *hostname);
+
+/*
+ * auth.conf: user|host:password, user|host|password.  As conf_parse; adds to
+ * the list, which starts as {0}.
+ */
+int	auth_parse(struct auths *, const char *text, size_t len,
+	    const char *file, const struct report *);
+/* Lends the last entry for a host (names without case), or NULL. */
+const struct auth *auth_find(const struct auths *, const char *host);
+void	auth_fini(struct auths *);	/* wipes the passwords */
+
+/* "30s", "5m", "3h", "5d", "90": seconds; at most a year; else -1. */
+int	conf_time(const char *, unsigned *seconds);
+
+#endif

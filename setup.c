@@ -1,0 +1,208 @@
+/*
+ * setup.c - the files that root writes: dma.conf, auth.conf, aliases.
+ * Runs as: the spool user; the deliver branch reads dma.conf as root.
+ * Door to: those files, the host's name, the log.
+ * Promise: a missing file is a default, an unreadable one is never a loss.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "setup.h"
+
+#define CONF_FILE	DMA_CONFDIR "/dma.conf"
+#define CONF_LIMIT	(1024 * 1024)
+#define ALIASES_LIMIT	(64 * 1024 * 1024)
+#define HOSTNAME_LIMIT	256
+
+/* The text of a file; 0, 1 when there is none, -1 with errno. */
+static int
+read_text(const char *path, struct buf *b, size_t limit)
+{
+	int error, fd, ret;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1)
+		return errno == ENOENT || errno == ENOTDIR ? 1 : -1;
+	ret = io_read_file(fd, b, limit);
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
+}
+
+static void
+tell(const struct report *report, const char *file)
+{
+	report->say(report->arg, file, 0, strerror(errno));
+}
+
+static int
+finish(struct conf *conf, const struct report *report)
+{
+	char host[HOSTNAME_LIMIT + 1];
+	const char *path;
+	struct buf b;
+	int ret;
+
+	if (gethostname(host, sizeof(host)) == -1)
+		text_copy(host, sizeof(host), "localhost");
+	host[HOSTNAME_LIMIT] = '\0';
+	buf_init(&b, 0);
+	path = conf_mailname_file(conf);
+	if (path != NULL && read_text(path, &b, CONF_LIMIT) != 0) {
+		tell(report, path);
+		path = NULL;
+	}
+	ret = conf_finish(conf, path == NULL ? NULL : buf_str(&b), host);
+	buf_fini(&b);
+	return ret;
+}
+
+int
+setup_conf(struct conf *conf, const struct report *report)
+{
+	struct buf b;
+	int ret;
+
+	if (conf_init(conf) == -1)
+		return -1;
+	buf_init(&b, 0);
+	ret = read_text(CONF_FILE, &b, CONF_LIMIT);
+	if (ret == -1)
+		tell(report, CONF_FILE);
+	if (ret == 0 && conf_parse(conf, buf_str(&b), b.len, CONF_FILE,
+	    report) == -1) {
+		buf_fini(&b);
+		conf_fini(conf);
+		return -1;
+	}
+	buf_fini(&b);
+	if (finish(conf, report) == -1) {
+		conf_fini(conf);
+		return -1;
+	}
+	return 0;
+}
+
+int
+setup_auth(const struct conf *conf, struct auths *auths,
+    const struct report *report)
+{
+	struct buf b;
+	int ret;
+
+	memset(auths, 0, sizeof(*auths));
+	if (conf->authpath == NULL)
+		return 0;
+	buf_init(&b, 0);
+	ret = read_text(conf->authpath, &b, CONF_LIMIT);
+	if (ret == -1)
+		tell(report, conf->authpath);
+	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, conf->authpath,
+	    report) == -1)
+		ret = -1;
+	if (b.data != NULL)
+		explicit_bzero(b.data, b.cap);
+	buf_fini(&b);
+	return ret == -1 ? -1 : 0;
+}
+
+int
+setup_aliases(const struct conf *conf, struct aliases *aliases,
+    const struct report *report)
+{
+	unsigned bad;
+
+	return setup_aliases_count(conf, aliases, report, &bad);
+}
+
+int
+setup_aliases_count(const struct conf *conf, struct aliases *aliases,
+    const struct report *report, unsigned *bad)
+{
+	struct buf b;
+	int n, ret;
+
+	*bad = 0;
+	memset(aliases, 0, sizeof(*aliases));
+	buf_init(&b, 0);
+	ret = read_text(conf->aliases, &b, ALIASES_LIMIT);
+	if (ret == -1)
+		tell(report, conf->aliases);
+	if (ret == 0) {
+		n = aliases_parse(aliases, buf_str(&b), b.len, conf->aliases,
+		    report);
+		if (n == -1)
+			errno = ENOMEM;
+		ret = n == -1 ? -1 : 0;
+		*bad = n > 0 ? (unsigned)n : 0;
+	}
+	buf_fini(&b);
+	return ret;
+}
+
+static void
+say_nothing(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+void
+setup_quiet(struct report *report)
+{
+	report->say = say_nothing;
+	report->arg = NULL;
+}
+
+static int
+open_log(const char *path)
+{
+	struct stat st;
+	int fd, flags;
+
+	flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
+	    O_NOCTTY;
+	/* A file made by root could not be written by the others. */
+	fd = open(path, geteuid() == 0 ? flags : flags | O_CREAT, 0640);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+void
+setup_log(const struct conf *conf, struct log *log, const char *tag)
+{
+	log_init(log, tag);
+	log->level = conf->log_level;
+	log->where = conf->log_where;
+	if (log->where == LOG_TO_FD) {
+		log->fd = conf->log_path == NULL ? -1 :
+		    open_log(conf->log_path);
+		if (log->fd == -1)
+			log->where = LOG_TO_SYSLOG;
+	}
+	log_open(log);
+	if (conf->log_where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
+		log_say(log, LOG_LEVEL_WARNING, "can not write the log file "
+		    "%s: %s", conf->log_path == NULL ? "" : conf->log_path,
+		    strerror(errno));
+}
+
+void
+setup_log_close(struct log *log)
+{
+	io_close(&log->fd);
+	log->where = LOG_TO_SYSLOG;
+}

@@ -1,0 +1,37 @@
+/*
+ * setup.h - the files that root writes: dma.conf, auth.conf, aliases.
+ */
+#ifndef SETUP_H
+#define SETUP_H
+
+#include "aliases.h"
+#include "conf.h"
+
+/*
+ * Reads dma.conf, the MAILNAME file and the host's name.  A missing file is
+ * no error: the defaults hold.  -1 when memory ran out.
+ */
+int	setup_conf(struct conf *, const struct report *);
+/* Reads auth.conf; a missing one is no error. -1 with a word in the report. */
+int	setup_auth(const struct conf *, struct auths *, const struct report *);
+/*
+ * Reads the aliases.  0, 1 when there is no such file, -1 with errno when it
+ * can not be read now (then nobody may be called unknown).
+ */
+int	setup_aliases(const struct conf *, struct aliases *,
+	    const struct report *);
+
+/* The same, counting the bad lines. */
+int	setup_aliases_count(const struct conf *, struct aliases *,
+	    const struct report *, unsigned *bad);
+
+/* A report that says nothing: for readers that only want the values. */
+void	setup_quiet(struct report *);
+/*
+ * Points a log to where conf says.  A log file must exist or be one that
+ * this process can create; root never creates it.  Else: syslog.
+ */
+void	setup_log(const struct conf *, struct log *, const char *tag);
+void	setup_log_close(struct log *);
+
+#endif

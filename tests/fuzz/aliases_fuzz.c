@@ -1,0 +1,49 @@
+/*
+ * aliases_fuzz.c - an alias file of any octets.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aliases.h"
+#include "lib/buf.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+say(void *arg, const char *file, unsigned line, const char *text)
+{
+	int *told = arg;
+
+	if (file[0] != 'f' || line > 1u << 24 || text[0] == '\0')
+		abort();
+	++*told;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int told = 0;
+	const struct report report = { say, &told };
+	const struct target *t;
+	struct aliases as;
+	size_t i, k, n;
+
+	if (aliases_parse(&as, (const char *)data, size, "f", &report) != told)
+		abort();
+	for (i = 0; i < as.n; i++) {
+		if (aliases_find(&as, as.list[i].name) != &as.list[i] ||
+		    as.list[i].targets.n == 0)
+			abort();
+		for (k = 0; k < as.list[i].targets.n; k++) {
+			t = &as.list[i].targets.list[k];
+			n = strlen(t->text);
+			if (n == 0 || n > TARGET_MAX ||
+			    !text_is_clean(t->text, n))
+				abort();
+		}
+	}
+	aliases_fini(&as);
+	return 0;
+}

@@ -1,0 +1,48 @@
+/*
+ * conf_fuzz.c - any bytes as dma.conf, as MAILNAME's file and as auth.conf.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../conf.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+ignore(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct report report = { ignore, NULL };
+	struct auths auths = { NULL, 0 };
+	struct conf conf;
+	char *text;
+
+	text = malloc(size + 1);
+	if (text == NULL || conf_init(&conf) == -1)
+		abort();
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (conf_parse(&conf, text, size, "dma.conf", &report) == -1 ||
+	    conf_finish(&conf, text, text) == -1 ||
+	    conf.mailname == NULL || conf.mailname[0] == '/')
+		abort();
+	if (conf.is_nullclient && conf.nrelays == 0)
+		abort();
+	if (auth_parse(&auths, text, size, "auth.conf", &report) == -1)
+		abort();
+	if (auths.n > 0 && auth_find(&auths, auths.list[0].host) == NULL)
+		abort();
+	auth_fini(&auths);
+	conf_fini(&conf);
+	free(text);
+	return 0;
+}

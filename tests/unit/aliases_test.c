@@ -1,0 +1,368 @@
+/*
+ * aliases_test.c - aliases(5) and ~/.forward: what is kept, what is told.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aliases.h"
+#include "lib/buf.h"
+
+#define T(a)	a, sizeof(a) - 1
+
+/* What was told: "line;line;", and the last text. */
+struct told {
+	struct buf	 lines;
+	char		 text[256];
+};
+
+static void
+say(void *arg, const char *file, unsigned line, const char *text)
+{
+	struct told *t = arg;
+
+	assert_string_equal(file, "list");
+	buf_printf(&t->lines, "%u;", line);
+	assert_true(strlen(text) < sizeof(t->text));
+	text_copy(t->text, sizeof(t->text), text);
+}
+
+static void
+put_targets(struct buf *b, const struct targets *ts)
+{
+	static const char kinds[] = "@=/|";	/* as enum target_kind */
+	size_t i;
+
+	for (i = 0; i < ts->n; i++) {
+		buf_printf(b, "%s%c[%s]", i == 0 ? "" : " ",
+		    kinds[ts->list[i].kind], ts->list[i].text);
+		assert_true(ts->list[i].digest == text_digest(
+		    ts->list[i].text, strlen(ts->list[i].text)));
+	}
+}
+
+/* "name: @[user] |[command]\n" in the order of the list. */
+static const struct {
+	const char	*in;
+	size_t		 len;
+	const char	*out;
+	const char	*bad;		/* lines that were told */
+	const char	*text;		/* within the last report; or NULL */
+} files[] = {
+	{ T(""), "", "", NULL },
+	{ T("\n\n# comment\n  # another\n   \n"), "", "", NULL },
+	{ T("root: ann\n"), "root: @[ann]\n", "", NULL },
+	{ T("root: ann"), "root: @[ann]\n", "", NULL },
+	{ T("root:ann,bob@example.org"),
+	    "root: @[ann] @[bob@example.org]\n", "", NULL },
+	{ T("root : ann , bob\n"), "root: @[ann] @[bob]\n", "", NULL },
+	{ T("root: ann,, bob,\n"), "root: @[ann] @[bob]\n", "", NULL },
+	{ T("root: ann\r\nbob: carol\r\n"),
+	    "bob: @[carol]\nroot: @[ann]\n", "", NULL },
+	{ T("# x\r\n\r\nroot: ann\r\n# y\r\n"), "root: @[ann]\n", "", NULL },
+	{ T("root: ann,\n\tbob,\n    carol\nx: y\n"),
+	    "root: @[ann] @[bob] @[carol]\nx: @[y]\n", "", NULL },
+	{ T("root: ann,\n# between\n\n  # and indented\n bob\n"),
+	    "root: @[ann] @[bob]\n", "", NULL },
+	{ T("root:\n ann\n"), "root: @[ann]\n", "", NULL },
+	{ T("root: ann # the boss\n"), "root: @[ann]\n", "", NULL },
+	{ T("root: ann#1\n"), "root: @[ann#1]\n", "", NULL },
+	{ T("*: ann\n"), "*: @[ann]\n", "", NULL },
+	{ T("\"a b\": ann\n"), "a b: @[ann]\n", "", NULL },
+	{ T("\"a\\\"b\": ann\n"), "a\"b: @[ann]\n", "", NULL },
+	{ T("list-owner: ann\nuser@host: bob\n"),
+	    "list-owner: @[ann]\nuser@host: @[bob]\n", "", NULL },
+	{ T("root: \\root, me@example.org\n"),
+	    "root: =[root] @[me@example.org]\n", "", NULL },
+	{ T("root: \"\\root\", \"\\\\bob\", !carol\n"),
+	    "root: =[root] =[bob] =[carol]\n", "", NULL },
+	{ T("a: /var/log/mail.txt, \"/path with/blank\"\n"),
+	    "a: /[/var/log/mail.txt] /[/path with/blank]\n", "", NULL },
+	{ T("a: \"|/bin/cat -v\", b\n"), "a: |[/bin/cat -v] @[b]\n", "",
+	    NULL },
+	{ T("a: \"| /bin/cat\"\n"), "a: |[/bin/cat]\n", "", NULL },
+	{ T("a: |\"/bin/cat -v\" , b\n"), "a: |[/bin/cat -v] @[b]\n", "",
+	    NULL },
+	{ T("a: |\"/bin/c x\" -v, b\n"), "a: |[\"/bin/c x\" -v, b]\n", "",
+	    NULL },
+	{ T("a: |/bin/cat -v, b # c  \n"), "a: |[/bin/cat -v, b # c]\n", "",
+	    NULL },
+	{ T("a: |/bin/cat\r\n"), "a: |[/bin/cat]\n", "", NULL },
+	{ T("a: |/bin/cat\t-v\n"), "a: |[/bin/cat -v]\n", "", NULL },
+	{ T("a: |/bin/cat\n# c\n\t-v\nb: c\n"),
+	    "a: |[/bin/cat -v]\nb: @[c]\n", "", NULL },
+	{ T("a: \"|/bin/cat\n   -v\" , b\n"), "a: |[/bin/cat -v] @[b]\n", "",
+	    NULL },
+	{ T("a: \"|/bin/cat\r\n   -v\"\r\n"), "a: |[/bin/cat -v]\n", "",
+	    NULL },
+	{ T("a: \"|sh -c \\\"x\\\\y\\\" '\\d'\"\n"),
+	    "a: |[sh -c \"x\\y\" '\\d']\n", "", NULL },
+	{ T("a: \"b@example.org\"\n"), "a: @[b@example.org]\n", "", NULL },
+	{ T("a: \"b c\"@example.org, \"d e\"\n"),
+	    "a: @[\"b c\"@example.org] @[\"d e\"]\n", "", NULL },
+	{ T("a: j\xc3\xb6rg@example.org\n"), "a: @[j\xc3\xb6rg@example.org]\n",
+	    "", NULL },
+	{ T("B: x\na: y\nC: z\n"), "a: @[y]\nB: @[x]\nC: @[z]\n", "", NULL },
+	/* what costs its line */
+	{ T("a b\nc: d\n"), "c: @[d]\n", "1;", "expecting colon" },
+	{ T("a\nc: d\n"), "c: @[d]\n", "1;", "expecting colon" },
+	{ T(": x\nc: d\n"), "c: @[d]\n", "1;", "unexpected colon" },
+	{ T("a:\nc: d\n"), "c: @[d]\n", "1;", "without targets" },
+	{ T("a: ,\nc: d\n"), "c: @[d]\n", "1;", "without targets" },
+	{ T("a: b c\nc: d\n"), "c: @[d]\n", "1;", "unexpected target" },
+	{ T("  a: b\nc: d\n"), "c: @[d]\n", "1;", "blank" },
+	{ T("a: b\nc: x y\n z\nd: e\n"), "a: @[b]\nd: @[e]\n", "2;", NULL },
+	{ T("a: b,\n c\n\nd: x y\n"), "a: @[b] @[c]\n", "4;", NULL },
+	{ T("a: \"b\nc: d\n"), "c: @[d]\n", "1;", "quotes" },
+	{ T("a: x, \"b\n c\nd: e\n"), "d: @[e]\n", "1;", "quotes" },
+	{ T("a: \"|x\ty\"\nc: d\n"), "c: @[d]\n", "1;", "control" },
+	{ T("a: b\0c\nc: d\n"), "c: @[d]\n", "1;", "NUL" },
+	{ T("a\0: b\nc: d\n"), "c: @[d]\n", "1;", "NUL" },
+	{ T("# \0\nc: d\n"), "c: @[d]\n", "1;", "NUL" },
+	{ T("a: \"|x\0\"\nc: d\n"), "c: @[d]\n", "1;", NULL },
+	{ T("a: |x\0y\nc: d\n"), "c: @[d]\n", "1;", "NUL" },
+	{ T("a: |x\033y\nc: d\n"), "c: @[d]\n", "1;", "control" },
+	{ T("a: b\rc\nc: d\n"), "c: @[d]\n", "1;", "control" },
+	{ T("a: \"b\n c\"@d\nc: d\n"), "c: @[d]\n", "1;", "control" },
+	{ T("\"\": b\nc: d\n"), "c: @[d]\n", "1;", "unusable name" },
+	{ T("a: \"\"\nc: d\n"), "c: @[d]\n", "1;", "nothing" },
+	{ T("a: |\nc: d\n"), "c: @[d]\n", "1;", "nothing" },
+	{ T("a: |  \nc: d\n"), "c: @[d]\n", "1;", "nothing" },
+	{ T("a: \"|\"\nc: d\n"), "c: @[d]\n", "1;", "nothing" },
+	{ T("a: |\"\"\nc: d\n"), "c: @[d]\n", "1;", "nothing" },
+	{ T("a: \\\nc: d\n"), "c: @[d]\n", "1;", "user name" },
+	{ T("a: !/etc/x\nc: d\n"), "c: @[d]\n", "1;", "user name" },
+	{ T("a: /home/a/Maildir/\nc: d\n"), "c: @[d]\n", "1;", "directory" },
+	{ T("a: ~/mail\nc: d\n"), "c: @[d]\n", "1;", "path" },
+	{ T("a: :include:/l\nc: d\n"), "c: @[d]\n", "1;", ":include:" },
+	{ T("a: x, \":Include:/l\"\nc: d\n"), "c: @[d]\n", "1;", ":include:" },
+	{ T("a: :x\nc: d\n"), "c: @[d]\n", "1;", "bad target" },
+	{ T("a: b\nA: c\na: d\n"), "a: @[b]\n", "2;3;", "line 1 holds" },
+	{ T("x y\na: \001\nb: c\nz z\n"), "b: @[c]\n", "1;2;4;", NULL },
+};
+
+static void
+test_files(void **state)
+{
+	struct told told;
+	const struct report report = { say, &told };
+	struct aliases as;
+	struct buf out;
+	size_t i, k;
+	int n;
+
+	(void)state;
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		memset(&told, 0, sizeof(told));
+		buf_init(&out, 0);
+		n = aliases_parse(&as, files[i].in, files[i].len, "list",
+		    &report);
+		assert_true(n >= 0);
+		for (k = 0; k < as.n; k++) {
+			buf_printf(&out, "%s: ", as.list[k].name);
+			put_targets(&out, &as.list[k].targets);
+			buf_putc(&out, '\n');
+			assert_ptr_equal(aliases_find(&as, as.list[k].name),
+			    &as.list[k]);
+		}
+		assert_string_equal(buf_str(&out), files[i].out);
+		assert_string_equal(buf_str(&told.lines), files[i].bad);
+		if (files[i].text != NULL)
+			assert_non_null(strstr(told.text, files[i].text));
+		for (k = 0; told.lines.data != NULL && *files[i].bad != '\0' &&
+		    told.lines.data[k] != '\0'; k++)
+			n -= told.lines.data[k] == ';';
+		assert_int_equal(n, 0);
+		buf_fini(&out);
+		buf_fini(&told.lines);
+		aliases_fini(&as);
+	}
+}
+
+static void
+test_find(void **state)
+{
+	static const struct { const char *name; int line; } cases[] = {
+		{ "root", 3 }, { "ROOT", 3 }, { "Postmaster", 1 },
+		{ "abuse", 2 }, { "*", 4 }, { "roo", 0 }, { "roots", 0 },
+		{ "", 0 }, { "zz", 0 }, { "!", 0 },
+	};
+	static const char text[] = "postmaster: x\nAbuse: x\nroot: x\n*: x\n";
+	struct told told;
+	const struct report report = { say, &told };
+	const struct alias *a;
+	struct aliases as;
+	size_t i;
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	assert_int_equal(aliases_parse(&as, T(text), "list", &report), 0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		a = aliases_find(&as, cases[i].name);
+		assert_int_equal(a == NULL ? 0 : (int)a->line, cases[i].line);
+	}
+	aliases_fini(&as);
+	assert_null(aliases_find(&as, "root"));
+}
+
+static const struct {
+	const char	*in;
+	size_t		 len;
+	const char	*out;
+	const char	*bad;		/* NULL: accepted */
+} forwards[] = {
+	{ T(""), "", NULL },
+	{ T("\n# nothing\n\n"), "", NULL },
+	{ T("ann"), "@[ann]", NULL },
+	{ T("ann@example.org\n"), "@[ann@example.org]", NULL },
+	{ T("ann, bob\ncarol\r\n,,\n"), "@[ann] @[bob] @[carol]", NULL },
+	{ T("  ann\n\tbob"), "@[ann] @[bob]", NULL },
+	{ T("\\ann, \"|/usr/bin/vacation -a allman ann\"\n"),
+	    "=[ann] |[/usr/bin/vacation -a allman ann]", NULL },
+	{ T("|/usr/bin/procmail -a x, y\nbob # x\n"),
+	    "|[/usr/bin/procmail -a x, y] @[bob]", NULL },
+	{ T("|/bin/a\n   b\n"), "|[/bin/a] @[b]", NULL },
+	{ T("\"|IFS=' ' && exec /usr/bin/procmail -f- || exit 75 #ann\""),
+	    "|[IFS=' ' && exec /usr/bin/procmail -f- || exit 75 #ann]", NULL },
+	{ T("!ann,/home/ann/mail/in"), "=[ann] /[/home/ann/mail/in]", NULL },
+	{ T("| /bin/cat  \r\n"), "|[/bin/cat]", NULL },
+	{ T("ann: bob"), "", "1;" },
+	{ T("a b"), "", "1;" },
+	{ T("ann\n\"bob\n"), "", "2;" },
+	{ T("ann\n\"bob\n c\"\n"), "", "2;" },
+	{ T("ann\n\0"), "", "2;" },
+	{ T("ann\nb\033ob\n"), "", "2;" },
+	{ T("ann\n:include:/etc/passwd\nbob"), "", "2;" },
+	{ T("~/Maildir/"), "", "1;" },
+	{ T("/home/ann/Maildir/"), "", "1;" },
+	{ T("ann\n\n|\n"), "", "3;" },
+};
+
+static void
+test_forwards(void **state)
+{
+	struct told told;
+	const struct report report = { say, &told };
+	struct targets ts;
+	struct buf out;
+	size_t i;
+	int ret;
+
+	(void)state;
+	for (i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
+		memset(&told, 0, sizeof(told));
+		buf_init(&out, 0);
+		ret = forward_parse(&ts, forwards[i].in, forwards[i].len,
+		    "list", &report);
+		put_targets(&out, &ts);
+		assert_string_equal(buf_str(&out), forwards[i].out);
+		assert_int_equal(ret, forwards[i].bad == NULL ? 0 : -1);
+		assert_string_equal(buf_str(&told.lines),
+		    forwards[i].bad == NULL ? "" : forwards[i].bad);
+		buf_fini(&out);
+		buf_fini(&told.lines);
+		targets_fini(&ts);
+	}
+}
+
+/* Exactly at a limit is accepted, one more is not. */
+static void
+test_limits(void **state)
+{
+	struct told told;
+	const struct report report = { say, &told };
+	struct targets ts;
+	struct aliases as;
+	struct buf in;
+	int i, more;
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	for (more = 0; more < 2; more++) {
+		buf_init(&in, 0);
+		for (i = 0; i < TARGETS_MAX + more; i++)
+			buf_printf(&in, "u%d,", i);
+		assert_int_equal(forward_parse(&ts, in.data, in.len, "list",
+		    &report), -more);
+		assert_int_equal(ts.n, more ? 0 : TARGETS_MAX);
+		targets_fini(&ts);
+		buf_reset(&in);
+		buf_puts(&in, "ok: ann\nlong: |");
+		for (i = 0; i < TARGET_MAX + more; i++)
+			buf_putc(&in, 'x');
+		assert_int_equal(aliases_parse(&as, in.data, in.len, "list",
+		    &report), more);
+		assert_int_equal(as.n, 2 - more);
+		aliases_fini(&as);
+		buf_reset(&in);
+		for (i = 0; i < ADDRESS_MAX + more; i++)
+			buf_putc(&in, 'x');
+		buf_puts(&in, ": ann\nok: ann\n");
+		assert_int_equal(aliases_parse(&as, in.data, in.len, "list",
+		    &report), more);
+		assert_int_equal(as.n, 2 - more);
+		aliases_fini(&as);
+		buf_fini(&in);
+	}
+	buf_fini(&told.lines);
+}
+
+/* Many lines: sorted, found, and none of them costs another. */
+static void
+test_many(void **state)
+{
+	struct told told;
+	const struct report report = { say, &told };
+	const struct alias *a;
+	struct aliases as;
+	struct buf in;
+	char name[32];
+	unsigned i;
+
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	buf_init(&in, 0);
+	for (i = 0; i < 20000; i++)
+		buf_printf(&in, "n%u:%s t%u\n", i * 7919 % 20000,
+		    i % 100 == 99 ? " x" : "", i);
+	assert_int_equal(aliases_parse(&as, in.data, in.len, "list", &report),
+	    200);
+	assert_int_equal(as.n, 19800);
+	for (i = 0; i < 20000; i++) {
+		buf_reset(&told.lines);
+		buf_printf(&told.lines, "N%u", i * 7919 % 20000);
+		a = aliases_find(&as, buf_str(&told.lines));
+		if (i % 100 == 99) {
+			assert_null(a);
+			continue;
+		}
+		assert_non_null(a);
+		assert_int_equal(a->line, i + 1);
+		assert_int_equal(a->targets.n, 1);
+		snprintf(name, sizeof(name), "t%u", i);
+		assert_string_equal(a->targets.list[0].text, name);
+	}
+	aliases_fini(&as);
+	buf_fini(&in);
+	buf_fini(&told.lines);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_forwards),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
