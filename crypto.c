@@ -1,0 +1,722 @@
+/*
+ * crypto.c - TLS over a non-blocking socket, and digests for AUTH.
+ * Runs as: the spool user, sandboxed.  Door to: the connection it is lent,
+ * the files of CAFILE, CERTFILE and KEYFILE, the system's certificate store.
+ * Promise: a stream that demands trust carries no octet of ours before chain
+ * and name, or a pin, were found good; not on a resumed session either.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include "crypto.h"
+
+#define HOST_MAX	255	/* octets of a host name */
+#define CHAIN_MAX	10	/* certificates between the server's and a CA */
+#define SESSIONS_MAX	8	/* hosts whose sessions are remembered */
+#define NAMES_MAX	4	/* names of a certificate in a reason */
+#define NAME_QUOTED_MAX	64	/* octets of each */
+#define SHA256_SIZE	32
+#define MD5_SIZE	16
+
+#define CODE_TRUST	"4.7.5"	/* RFC 3463: cryptographic failure */
+#define CODE_BROKEN	"4.4.2"	/* RFC 3463: bad connection */
+
+struct session {
+	SSL_SESSION	*ssl;		/* owned; NULL: unused */
+	char		 host[HOST_MAX + 1];
+	int		 is_chain_ok;	/* chain and name, when it was made */
+};
+
+struct tls_setup {
+	SSL_CTX		*ctx;		/* owned */
+	struct session	 sessions[SESSIONS_MAX];
+	size_t		 next;		/* is reused next when all are used */
+};
+
+struct tls {
+	SSL		*ssl;		/* owned */
+	struct tls_setup *setup;	/* lent */
+	char		 host[HOST_MAX + 1];
+	int		 verify;
+	const uint8_t	(*pins)[SHA256_SIZE];	/* lent */
+	size_t		 npins;
+	int		 is_chain_ok;
+	int		 is_pinned;
+	int		 is_open;	/* the handshake is over */
+	int		 is_broken;
+	struct result	 doubt;		/* why it is not verified */
+	struct buf	 description;
+};
+
+/* OpenSSL's words for these would not help anybody. */
+static const struct {
+	int		 reason;
+	const char	*text;
+} tls_words[] = {
+	{ SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS here; "
+	    "check PORT, SECURETRANSFER and STARTTLS" },
+	{ SSL_R_UNSUPPORTED_PROTOCOL, "the server has no TLS 1.2 or newer" },
+	{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION,
+	    "the server has no TLS 1.2 or newer" },
+	{ SSL_R_UNEXPECTED_EOF_WHILE_READING, "connection closed" },
+	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
+	    "the server demands a client certificate; set CERTFILE" },
+};
+
+/* What helps against an error of certificate verification. */
+static const char trust_advice[] = "; set CAFILE or FINGERPRINT";
+static const struct {
+	int		 error;
+	const char	*advice;
+} advices[] = {
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,	trust_advice },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,		trust_advice },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,		trust_advice },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,	trust_advice },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,	trust_advice },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "; check the clock of this host" },
+};
+
+#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* The first error of OpenSSL's queue in words; the queue is empty then. */
+static const char *
+queued_words(void)
+{
+	const char *words;
+	unsigned long e;
+	size_t i;
+
+	e = ERR_get_error();
+	ERR_clear_error();
+	if (e == 0)
+		return NULL;
+	if (ERR_SYSTEM_ERROR(e))
+		return strerror(ERR_GET_REASON(e));
+	for (i = 0; ERR_GET_LIB(e) == ERR_LIB_SSL && i < NELEM(tls_words); i++)
+		if (ERR_GET_REASON(e) == tls_words[i].reason)
+			return tls_words[i].text;
+	words = ERR_reason_error_string(e);
+	return words == NULL ? "unknown TLS error" : words;
+}
+
+/* As queued_words() for places where an error there is. */
+static const char *
+error_words(void)
+{
+	const char *words;
+
+	words = queued_words();
+	return words == NULL ? "unknown error" : words;
+}
+
+static int
+sha256(const void *data, size_t len, uint8_t out[SHA256_SIZE])
+{
+	size_t n;
+
+	return EVP_Q_digest(NULL, "SHA256", NULL, data, len, out, &n) == 1 &&
+	    n == SHA256_SIZE ? 0 : -1;
+}
+
+/* SHA-256 of the whole certificate. */
+static int
+digest_cert(const X509 *cert, uint8_t out[SHA256_SIZE])
+{
+	unsigned n = SHA256_SIZE;
+
+	return X509_digest(cert, EVP_sha256(), out, &n) == 1 &&
+	    n == SHA256_SIZE ? 0 : -1;
+}
+
+/* SHA-256 of its SubjectPublicKeyInfo; outlives a renewed certificate. */
+static int
+digest_key(const X509 *cert, uint8_t out[SHA256_SIZE])
+{
+	unsigned char *der = NULL;
+	int n, ret;
+
+	n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+	if (n <= 0)
+		return -1;
+	ret = sha256(der, (size_t)n, out);
+	OPENSSL_free(der);
+	return ret;
+}
+
+static int
+has_pin(const struct tls *t, const X509 *cert)
+{
+	uint8_t whole[SHA256_SIZE], key[SHA256_SIZE];
+	size_t i;
+
+	if (t->npins == 0 || cert == NULL ||
+	    digest_cert(cert, whole) == -1 || digest_key(cert, key) == -1)
+		return 0;
+	for (i = 0; i < t->npins; i++)
+		if (memcmp(t->pins[i], whole, SHA256_SIZE) == 0 ||
+		    memcmp(t->pins[i], key, SHA256_SIZE) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+is_acceptable(const struct tls *t)
+{
+	if (t->npins > 0)
+		return t->is_pinned;
+	return t->is_chain_ok || !t->verify;
+}
+
+static void
+put_fingerprint(struct buf *b, const X509 *cert)
+{
+	uint8_t digest[SHA256_SIZE];
+	size_t i;
+
+	if (cert == NULL || digest_cert(cert, digest) == -1)
+		return;
+	for (i = 0; i < SHA256_SIZE; i++)
+		buf_printf(b, "%02x", digest[i]);
+}
+
+static void
+put_date(struct buf *b, const ASN1_TIME *when)
+{
+	struct tm tm;
+	char text[32];
+
+	if (when != NULL && ASN1_TIME_to_tm(when, &tm) == 1 &&
+	    strftime(text, sizeof(text), "%Y-%m-%d", &tm) > 0)
+		buf_printf(b, " (%s)", text);
+}
+
+/* The DNS names that a certificate is for; they come from outside. */
+static void
+put_names(struct buf *b, X509 *cert)
+{
+	const GENERAL_NAME *name;
+	const ASN1_STRING *text;
+	GENERAL_NAMES *list;
+	int i, n = 0;
+
+	list = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	for (i = 0; i < sk_GENERAL_NAME_num(list) && n < NAMES_MAX; i++) {
+		name = sk_GENERAL_NAME_value(list, i);
+		if (name->type != GEN_DNS)
+			continue;
+		text = name->d.dNSName;
+		buf_puts(b, n++ == 0 ? "; it is for " : ", ");
+		buf_put_clean(b, (const char *)ASN1_STRING_get0_data(text),
+		    (size_t)ASN1_STRING_length(text), NAME_QUOTED_MAX);
+	}
+	GENERAL_NAMES_free(list);
+	if (n == 0)
+		buf_puts(b, "; it has no name of a host");
+}
+
+/* Why the chain or the name is not good, and what the reader can do. */
+static void
+put_chain_doubt(struct buf *b, X509_STORE_CTX *store)
+{
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	X509 *bad = X509_STORE_CTX_get_current_cert(store);
+	int error = X509_STORE_CTX_get_error(store);
+	size_t i;
+
+	buf_puts(b, X509_verify_cert_error_string(error));
+	if (error == X509_V_ERR_CERT_HAS_EXPIRED && bad != NULL)
+		put_date(b, X509_get0_notAfter(bad));
+	if (error == X509_V_ERR_CERT_NOT_YET_VALID && bad != NULL)
+		put_date(b, X509_get0_notBefore(bad));
+	if (error == X509_V_ERR_HOSTNAME_MISMATCH ||
+	    error == X509_V_ERR_IP_ADDRESS_MISMATCH)
+		put_names(b, leaf);
+	for (i = 0; i < NELEM(advices); i++) {
+		if (advices[i].error != error)
+			continue;
+		buf_puts(b, advices[i].advice);
+		if (advices[i].advice != trust_advice)
+			break;
+		buf_puts(b, " (its SHA-256 is ");
+		put_fingerprint(b, leaf);
+		buf_putc(b, ')');
+		break;
+	}
+}
+
+/*
+ * Takes the place of OpenSSL's own decision, called once per full handshake;
+ * 0 ends the handshake with an alert.
+ */
+static int
+verify_peer(X509_STORE_CTX *store, void *arg)
+{
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+	struct buf why;
+	struct tls *t;
+
+	(void)arg;
+	t = SSL_get_app_data(X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx()));
+	/* A session was offered and declined: what it brought is void. */
+	t->is_pinned = has_pin(t, leaf);
+	t->is_chain_ok = t->npins == 0 && X509_verify_cert(store) == 1;
+	if (t->is_chain_ok || t->is_pinned) {
+		X509_STORE_CTX_set_error(store, X509_V_OK);
+		return 1;
+	}
+	buf_init(&why, 0);
+	if (t->npins > 0) {
+		X509_STORE_CTX_set_error(store,
+		    X509_V_ERR_APPLICATION_VERIFICATION);
+		buf_puts(&why, "not one of FINGERPRINT (its SHA-256 is ");
+		put_fingerprint(&why, leaf);
+		buf_putc(&why, ')');
+	} else {
+		put_chain_doubt(&why, store);
+	}
+	result_set(&t->doubt, FATE_RETRY, CODE_TRUST, "certificate of %s: %s",
+	    t->host, buf_str(&why));
+	buf_fini(&why);
+	return is_acceptable(t);
+}
+
+/* The session for a host, or the place for a new one. */
+static struct session *
+session_slot(struct tls_setup *setup, const char *host, int make)
+{
+	struct session *s;
+	size_t i;
+
+	for (i = 0; i < SESSIONS_MAX; i++)
+		if (setup->sessions[i].ssl != NULL &&
+		    strcasecmp(setup->sessions[i].host, host) == 0)
+			return &setup->sessions[i];
+	if (!make)
+		return NULL;
+	s = &setup->sessions[setup->next];
+	setup->next = (setup->next + 1) % SESSIONS_MAX;
+	return s;
+}
+
+/* Called by OpenSSL for each new session or ticket; 1 takes it. */
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+	struct session *s;
+
+	if (!SSL_SESSION_is_resumable(session) || !is_acceptable(t))
+		return 0;
+	s = session_slot(t->setup, t->host, 1);
+	SSL_SESSION_free(s->ssl);
+	s->ssl = session;
+	s->is_chain_ok = t->is_chain_ok;
+	/* Same size; tls_new() saw to it that the name fits. */
+	memcpy(s->host, t->host, sizeof(s->host));
+	return 1;
+}
+
+/*
+ * The verdict on a session's certificate travels with it, since a resumed
+ * handshake shows none; one that would not be accepted is not offered.
+ */
+static void
+offer_session(struct tls *t)
+{
+	struct session *s;
+
+	s = session_slot(t->setup, t->host, 0);
+	if (s == NULL || !SSL_SESSION_is_resumable(s->ssl))
+		return;
+	t->is_chain_ok = s->is_chain_ok;
+	t->is_pinned = has_pin(t, SSL_SESSION_get0_peer(s->ssl));
+	if (!is_acceptable(t) || SSL_set_session(t->ssl, s->ssl) != 1)
+		t->is_chain_ok = t->is_pinned = 0;
+}
+
+/* There is nobody to ask for the passphrase of a key. */
+static int
+no_passphrase(char *text, int size, int is_writing, void *arg)
+{
+	(void)text;
+	(void)size;
+	(void)is_writing;
+	(void)arg;
+	return -1;
+}
+
+static int
+load_trust(SSL_CTX *ctx, const struct conf *conf, struct result *res)
+{
+	if (conf->cafile == NULL) {
+		if (SSL_CTX_set_default_verify_paths(ctx) == 1)
+			return 0;
+		return result_set(res, FATE_RETRY, CODE_TRUST,
+		    "the system's certificate store: %s", error_words());
+	}
+	if (SSL_CTX_load_verify_file(ctx, conf->cafile) == 1)
+		return 0;
+	return result_set(res, FATE_RETRY, CODE_TRUST, "CAFILE %s: %s",
+	    conf->cafile, error_words());
+}
+
+static int
+load_client(SSL_CTX *ctx, const struct conf *conf, struct result *res)
+{
+	const char *keyfile;
+
+	if (conf->certfile == NULL)
+		return 0;
+	keyfile = conf->keyfile == NULL ? conf->certfile : conf->keyfile;
+	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1)
+		return result_set(res, FATE_RETRY, CODE_TRUST,
+		    "CERTFILE %s: %s", conf->certfile, error_words());
+	if (SSL_CTX_use_PrivateKey_file(ctx, keyfile, SSL_FILETYPE_PEM) != 1)
+		return result_set(res, FATE_RETRY, CODE_TRUST,
+		    "key in %s: %s", keyfile, error_words());
+	if (SSL_CTX_check_private_key(ctx) != 1)
+		return result_set(res, FATE_RETRY, CODE_TRUST,
+		    "key in %s is not that of CERTFILE %s", keyfile,
+		    conf->certfile);
+	return 0;
+}
+
+static void
+set_rules(SSL_CTX *ctx)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION |
+	    SSL_OP_NO_COMPRESSION);
+	/* The caller's buffer may move or grow between two tries. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify_depth(ctx, CHAIN_MAX);
+	SSL_CTX_set_cert_verify_callback(ctx, verify_peer, NULL);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
+	    SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, keep_session);
+}
+
+struct tls_setup *
+tls_setup_new(const struct conf *conf, struct result *res)
+{
+	struct tls_setup *setup;
+
+	ERR_clear_error();
+	setup = calloc(1, sizeof(*setup));
+	if (setup == NULL) {
+		result_set(res, FATE_RETRY, CODE_TRUST, "out of memory");
+		return NULL;
+	}
+	setup->ctx = SSL_CTX_new(TLS_client_method());
+	if (setup->ctx == NULL ||
+	    SSL_CTX_set_min_proto_version(setup->ctx, TLS1_2_VERSION) != 1) {
+		result_set(res, FATE_RETRY, CODE_TRUST, "TLS: %s",
+		    error_words());
+		tls_setup_free(setup);
+		return NULL;
+	}
+	set_rules(setup->ctx);
+	if (load_trust(setup->ctx, conf, res) == -1 ||
+	    load_client(setup->ctx, conf, res) == -1) {
+		tls_setup_free(setup);
+		return NULL;
+	}
+	return setup;
+}
+
+void
+tls_setup_free(struct tls_setup *setup)
+{
+	size_t i;
+
+	if (setup == NULL)
+		return;
+	for (i = 0; i < SESSIONS_MAX; i++)
+		SSL_SESSION_free(setup->sessions[i].ssl);
+	SSL_CTX_free(setup->ctx);
+	free(setup);
+}
+
+/* Copies a host's name without its final dot; -1 when it is none. */
+static int
+copy_host(char dst[HOST_MAX + 1], const char *host)
+{
+	size_t n;
+
+	n = strlen(host);
+	if (n > 0 && host[n - 1] == '.')
+		n--;
+	if (n == 0 || n > HOST_MAX || !text_is_clean(host, n))
+		return -1;
+	memcpy(dst, host, n);
+	dst[n] = '\0';
+	return 0;
+}
+
+/* The name or address that the certificate must be for; RFC 9525. */
+static int
+expect_host(SSL *ssl, const char *host)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	unsigned char addr[sizeof(struct in6_addr)];
+
+	X509_VERIFY_PARAM_set_hostflags(param,
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (inet_pton(AF_INET, host, addr) == 1)
+		return X509_VERIFY_PARAM_set1_ip(param, addr, 4) == 1 ? 0 : -1;
+	if (inet_pton(AF_INET6, host, addr) == 1)
+		return X509_VERIFY_PARAM_set1_ip(param, addr, 16) == 1 ? 0 : -1;
+	if (X509_VERIFY_PARAM_set1_host(param, host, 0) != 1)
+		return -1;
+	return SSL_set_tlsext_host_name(ssl, host) == 1 ? 0 : -1;
+}
+
+struct tls *
+tls_new(struct tls_setup *setup, int fd, const char *host, int verify,
+    const uint8_t (*pins)[32], size_t npins)
+{
+	struct tls *t;
+
+	ERR_clear_error();
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	result_init(&t->doubt);
+	buf_init(&t->description, 0);
+	t->setup = setup;
+	t->verify = verify;
+	t->pins = pins;
+	t->npins = npins;
+	t->ssl = SSL_new(setup->ctx);
+	if (t->ssl == NULL || copy_host(t->host, host) == -1 ||
+	    SSL_set_app_data(t->ssl, t) != 1 ||
+	    SSL_set_fd(t->ssl, fd) != 1 ||
+	    expect_host(t->ssl, t->host) == -1) {
+		tls_free(t);
+		return NULL;
+	}
+	SSL_set_connect_state(t->ssl);
+	offer_session(t);
+	return t;
+}
+
+void
+tls_free(struct tls *t)
+{
+	if (t == NULL)
+		return;
+	/* Without this OpenSSL would hold the session to be spoilt. */
+	if (t->is_open && !t->is_broken)
+		SSL_set_shutdown(t->ssl,
+		    SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(t->ssl);
+	ERR_clear_error();
+	result_fini(&t->doubt);
+	buf_fini(&t->description);
+	free(t);
+}
+
+/* What a call that returned ret waits for; TLS_BROKEN sticks. */
+static enum tls_want
+want_after(struct tls *t, int ret)
+{
+	switch (SSL_get_error(t->ssl, ret)) {
+	case SSL_ERROR_WANT_READ:
+		return TLS_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return TLS_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return TLS_DONE;
+	default:
+		t->is_broken = 1;
+		return TLS_BROKEN;
+	}
+}
+
+static enum tls_want
+broken(struct tls *t, struct result *res, int error)
+{
+	const char *words;
+
+	t->is_broken = 1;
+	words = queued_words();
+	if (t->doubt.why != NULL && !is_acceptable(t))
+		result_copy(res, &t->doubt);
+	else if (words != NULL)
+		result_set(res, FATE_RETRY, CODE_TRUST, "TLS with %s: %s",
+		    t->host, words);
+	else
+		result_set(res, FATE_RETRY, CODE_BROKEN, "TLS with %s: %s",
+		    t->host, error == 0 ? "connection closed" :
+		    strerror(error));
+	return TLS_BROKEN;
+}
+
+static void
+describe(struct tls *t)
+{
+	const char *word = "not verified";
+
+	if (t->is_pinned)
+		word = "pinned";
+	else if (t->is_chain_ok)
+		word = "verified";
+	buf_printf(&t->description, "%s %s %s", SSL_get_version(t->ssl),
+	    SSL_get_cipher_name(t->ssl), word);
+	if (tls_is_resumed(t))
+		buf_puts(&t->description, " resumed");
+	if (!tls_is_verified(t) && t->doubt.why != NULL)
+		buf_printf(&t->description, ": %s", t->doubt.why);
+}
+
+enum tls_want
+tls_handshake(struct tls *t, struct result *res)
+{
+	enum tls_want want;
+	int ret, error;
+
+	if (t->is_broken)
+		return broken(t, res, EPIPE);
+	if (t->is_open)
+		return TLS_DONE;
+	ERR_clear_error();
+	errno = 0;
+	ret = SSL_do_handshake(t->ssl);
+	error = errno;
+	if (ret != 1) {
+		want = want_after(t, ret);
+		if (want == TLS_WANT_READ || want == TLS_WANT_WRITE)
+			return want;
+		return broken(t, res, error);
+	}
+	/* A peer that showed no certificate at all was never verified. */
+	if (!is_acceptable(t)) {
+		result_set(&t->doubt, FATE_RETRY, CODE_TRUST,
+		    "certificate of %s: none was shown", t->host);
+		return broken(t, res, 0);
+	}
+	t->is_open = 1;
+	describe(t);
+	return TLS_DONE;
+}
+
+const char *
+tls_describe(const struct tls *t)
+{
+	return buf_str(&t->description);
+}
+
+int
+tls_is_verified(const struct tls *t)
+{
+	return t->is_open && (t->is_chain_ok || t->is_pinned);
+}
+
+int
+tls_is_resumed(const struct tls *t)
+{
+	return SSL_session_reused(t->ssl);
+}
+
+ssize_t
+tls_read(struct tls *t, void *data, size_t size, enum tls_want *want)
+{
+	size_t n = 0;
+	int ret;
+
+	*want = TLS_BROKEN;
+	if (t->is_broken || !t->is_open)
+		return -1;
+	*want = TLS_DONE;
+	if (size == 0)
+		return 0;
+	ERR_clear_error();
+	ret = SSL_read_ex(t->ssl, data, size, &n);
+	if (ret == 1)
+		return (ssize_t)n;
+	*want = want_after(t, ret);
+	ERR_clear_error();
+	return *want == TLS_DONE ? 0 : -1;
+}
+
+ssize_t
+tls_write(struct tls *t, const void *data, size_t len, enum tls_want *want)
+{
+	size_t n = 0;
+	int ret;
+
+	*want = TLS_BROKEN;
+	if (t->is_broken || !t->is_open)
+		return -1;
+	*want = TLS_DONE;
+	if (len == 0)
+		return 0;
+	ERR_clear_error();
+	ret = SSL_write_ex(t->ssl, data, len, &n);
+	if (ret == 1)
+		return (ssize_t)n;
+	*want = want_after(t, ret);
+	ERR_clear_error();
+	/* Nobody can be told more once close_notify was sent. */
+	if (*want == TLS_DONE) {
+		t->is_broken = 1;
+		*want = TLS_BROKEN;
+	}
+	return -1;
+}
+
+size_t
+tls_pending(const struct tls *t)
+{
+	int n;
+
+	n = SSL_pending(t->ssl);
+	return n > 0 ? (size_t)n : 0;
+}
+
+void
+tls_shutdown(struct tls *t)
+{
+	if (!t->is_open || t->is_broken)
+		return;
+	ERR_clear_error();
+	/* One call sends ours; the peer's is not waited for. */
+	(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
+int
+crypto_hmac_md5(const void *key, size_t keylen, const void *text, size_t len,
+    uint8_t out[16])
+{
+	size_t n = 0;
+
+	if (EVP_Q_mac(NULL, "HMAC", NULL, "MD5", NULL, key, keylen, text, len,
+	    out, MD5_SIZE, &n) == NULL || n != MD5_SIZE) {
+		ERR_clear_error();
+		return -1;
+	}
+	return 0;
+}
+
+void
+crypto_wipe(void *secret, size_t len)
+{
+	OPENSSL_cleanse(secret, len);
+}

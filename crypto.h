@@ -1,0 +1,72 @@
+/*
+ * crypto.h - TLS over a non-blocking socket, and digests for AUTH.
+ * The only user of OpenSSL.  Names nothing of OpenSSL, so that who includes
+ * it does not either.
+ */
+#ifndef CRYPTO_H
+#define CRYPTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf.h"
+#include "result.h"
+
+struct tls_setup;	/* one per process: trust, client key, sessions */
+struct tls;		/* one per connection */
+
+/* What a step of a TLS stream wants before it can go on. */
+enum tls_want { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_BROKEN };
+
+/*
+ * Gives the set-up for conf's CAFILE, CERTFILE, KEYFILE; NULL with the reason
+ * in the result (fate RETRY, 4.7.x): bad files are never the mail's fault.
+ * TLS 1.2 and newer.  Without CAFILE the system's store is a directory that
+ * is read certificate by certificate when a server shows its own: a sandbox
+ * must leave it readable, with what its links lead to.
+ */
+struct tls_setup *tls_setup_new(const struct conf *, struct result *);
+void	 tls_setup_free(struct tls_setup *);
+
+/*
+ * Gives a client stream over fd (lent, non-blocking); NULL without memory or
+ * for a host that is no name.  host: SNI and the name to verify (an address
+ * literal: verified as an address, no SNI; a final dot is dropped).
+ * With pins (lent; SHA-256 of the certificate or of its public key) the
+ * handshake fails unless one matches, which stands for chain and name; a CA
+ * does not stand for a pin.  Without pins, and with verify, it fails unless
+ * the chain and the name (RFC 9525: subjectAltName) are good.  Without either
+ * it is still found out whether they are.  A session that this set-up made
+ * with that host is resumed where it meets the same demands.
+ */
+struct tls *tls_new(struct tls_setup *, int fd, const char *host, int verify,
+	    const uint8_t (*pins)[32], size_t npins);
+void	 tls_free(struct tls *);
+/* Drives the handshake. TLS_BROKEN: the reason is in the result (RETRY). */
+enum tls_want tls_handshake(struct tls *, struct result *);
+/*
+ * After the handshake: "TLSv1.3 TLS_AES_256_GCM_SHA384 verified" (or "pinned",
+ * or "not verified: certificate of …"; and "resumed").  Printable.
+ */
+const char *tls_describe(const struct tls *);
+int	 tls_is_verified(const struct tls *);
+int	 tls_is_resumed(const struct tls *);
+/*
+ * As read(2)/write(2): octets, 0 at the end, -1 with *want set.  An end
+ * without close_notify is -1 with TLS_BROKEN.  SIGPIPE is to be ignored.
+ */
+ssize_t	 tls_read(struct tls *, void *, size_t, enum tls_want *want);
+ssize_t	 tls_write(struct tls *, const void *, size_t, enum tls_want *want);
+/* Octets that tls_read() would give without touching the socket. */
+size_t	 tls_pending(const struct tls *);
+/* Sends close_notify if that is possible at once. */
+void	 tls_shutdown(struct tls *);
+
+/* HMAC-MD5 (RFC 2104); out has 16 octets.  0 or -1. For sasl's CRAM-MD5. */
+int	 crypto_hmac_md5(const void *key, size_t keylen, const void *text,
+	    size_t len, uint8_t out[16]);
+/* Overwrites a secret so that no compiler leaves it out. */
+void	 crypto_wipe(void *, size_t);
+
+#endif

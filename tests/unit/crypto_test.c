@@ -1,0 +1,1019 @@
+/*
+ * crypto_test.c - real handshakes over a socketpair, in one process, with
+ * certificates made on the spot; digests for AUTH.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <cmocka.h>
+
+#include "crypto.h"
+
+#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#define DAY		(24L * 3600)
+#define STEPS_MAX	200
+#define BIG		300000	/* octets; more than the sockets hold */
+
+struct identity {
+	EVP_PKEY *key;
+	X509	*cert;
+};
+
+enum who { SRV_GOOD, SRV_SELF, SRV_EXPIRED, SRV_FUTURE, SRV_STRANGER,
+    SRV_ADDRESS, SRV_CN_ONLY, SRV_WILDCARD, SRV_NASTY, SRV__MAX };
+
+struct world {
+	char	 dir[64];
+	char	 cafile[128], keyfile[128], certfile[128], bundle[128];
+	char	 locked[128], junk[128];
+	struct identity ca, stranger, srv[SRV__MAX], client;
+};
+
+/* One connection: our client and the server's end of it. */
+struct pair {
+	int	 fds[2];
+	SSL	*server;
+	struct tls *client;
+	struct result res;
+	enum tls_want end;
+};
+
+static EVP_PKEY *
+new_key(void)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+
+	assert_non_null(key);
+	return key;
+}
+
+static void
+extend(X509 *cert, X509 *issuer, int nid, const char *value)
+{
+	X509_EXTENSION *ext;
+	X509V3_CTX ctx;
+
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+	ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	assert_non_null(ext);
+	assert_int_equal(X509_add_ext(cert, ext, -1), 1);
+	X509_EXTENSION_free(ext);
+}
+
+/* from, until: seconds from now.  san, ca: or NULL. */
+static struct identity
+make(const char *cn, const char *san, long from, long until,
+    const struct identity *ca, int is_ca)
+{
+	struct identity id;
+	X509_NAME *name;
+	uint64_t serial;
+
+	id.key = new_key();
+	id.cert = X509_new();
+	assert_non_null(id.cert);
+	assert_int_equal(RAND_bytes((unsigned char *)&serial, 7), 1);
+	serial &= 0xffffffffffffffULL;
+	ASN1_INTEGER_set_uint64(X509_get_serialNumber(id.cert), serial);
+	X509_set_version(id.cert, X509_VERSION_3);
+	X509_gmtime_adj(X509_getm_notBefore(id.cert), from);
+	X509_gmtime_adj(X509_getm_notAfter(id.cert), until);
+	X509_set_pubkey(id.cert, id.key);
+	name = X509_get_subject_name(id.cert);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+	    (const unsigned char *)cn, -1, -1, 0);
+	X509_set_issuer_name(id.cert, ca == NULL ? name :
+	    X509_get_subject_name(ca->cert));
+	extend(id.cert, ca == NULL ? id.cert : ca->cert, NID_basic_constraints,
+	    is_ca ? "critical,CA:TRUE" : "CA:FALSE");
+	if (san != NULL)
+		extend(id.cert, id.cert, NID_subject_alt_name, san);
+	assert_true(X509_sign(id.cert, ca == NULL ? id.key : ca->key,
+	    EVP_sha256()) > 0);
+	return id;
+}
+
+static void
+unmake(struct identity *id)
+{
+	X509_free(id->cert);
+	EVP_PKEY_free(id->key);
+}
+
+static FILE *
+create(const struct world *w, char path[128], const char *name)
+{
+	FILE *f;
+
+	snprintf(path, 128, "%s/%s", w->dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	return f;
+}
+
+static void
+write_files(struct world *w)
+{
+	FILE *f;
+
+	f = create(w, w->cafile, "ca.pem");
+	PEM_write_X509(f, w->ca.cert);
+	fclose(f);
+	f = create(w, w->certfile, "cert.pem");
+	PEM_write_X509(f, w->client.cert);
+	fclose(f);
+	f = create(w, w->keyfile, "key.pem");
+	PEM_write_PrivateKey(f, w->client.key, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	f = create(w, w->bundle, "bundle.pem");
+	PEM_write_X509(f, w->client.cert);
+	PEM_write_PrivateKey(f, w->client.key, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	f = create(w, w->locked, "locked.pem");
+	PEM_write_PrivateKey(f, w->client.key, EVP_aes_128_cbc(),
+	    (const unsigned char *)"secret", 6, NULL, NULL);
+	fclose(f);
+	f = create(w, w->junk, "junk.pem");
+	fputs("no certificate at all\n", f);
+	fclose(f);
+}
+
+static int
+build(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	const char *san = "DNS:mail.example.org,DNS:mx.example.org";
+
+	assert_non_null(w);
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(w->dir, sizeof(w->dir), "/tmp/dma-crypto-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	w->ca = make("Test CA", NULL, -DAY, 9 * DAY, NULL, 1);
+	w->stranger = make("Other CA", NULL, -DAY, 9 * DAY, NULL, 1);
+	w->srv[SRV_GOOD] = make("x", san, -DAY, 9 * DAY, &w->ca, 0);
+	w->srv[SRV_SELF] = make("x", san, -DAY, 9 * DAY, NULL, 0);
+	w->srv[SRV_EXPIRED] = make("x", san, -9 * DAY, -DAY, &w->ca, 0);
+	w->srv[SRV_FUTURE] = make("x", san, DAY, 9 * DAY, &w->ca, 0);
+	w->srv[SRV_STRANGER] = make("x", san, -DAY, 9 * DAY, &w->stranger, 0);
+	w->srv[SRV_ADDRESS] = make("x", "IP:192.0.2.1,IP:2001:db8::1", -DAY,
+	    9 * DAY, &w->ca, 0);
+	w->srv[SRV_CN_ONLY] = make("mail.example.org", NULL, -DAY, 9 * DAY,
+	    &w->ca, 0);
+	w->srv[SRV_WILDCARD] = make("x", "DNS:*.example.org,DNS:m*.example.com",
+	    -DAY, 9 * DAY, &w->ca, 0);
+	w->srv[SRV_NASTY] = make("x", "DNS:a\nb\033[2J", -DAY, 9 * DAY,
+	    &w->ca, 0);
+	w->client = make("client", NULL, -DAY, 9 * DAY, &w->ca, 0);
+	write_files(w);
+	*state = w;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct world *w = *state;
+	size_t i;
+
+	unlink(w->cafile);
+	unlink(w->certfile);
+	unlink(w->keyfile);
+	unlink(w->bundle);
+	unlink(w->locked);
+	unlink(w->junk);
+	rmdir(w->dir);
+	unmake(&w->ca);
+	unmake(&w->stranger);
+	unmake(&w->client);
+	for (i = 0; i < SRV__MAX; i++)
+		unmake(&w->srv[i]);
+	free(w);
+	return 0;
+}
+
+static SSL_CTX *
+server_ctx(const struct identity *id)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	assert_non_null(ctx);
+	assert_int_equal(SSL_CTX_use_certificate(ctx, id->cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, id->key), 1);
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"t", 1);
+	return ctx;
+}
+
+static struct tls_setup *
+client_setup(const char *cafile)
+{
+	struct tls_setup *setup;
+	struct result res;
+	struct conf conf;
+
+	memset(&conf, 0, sizeof(conf));
+	conf.cafile = (char *)(uintptr_t)cafile;
+	result_init(&res);
+	setup = tls_setup_new(&conf, &res);
+	assert_non_null(setup);
+	result_fini(&res);
+	return setup;
+}
+
+/* Both sides in turn until the client is done, or the server stuck. */
+static void
+shake(struct pair *p)
+{
+	int i;
+
+	for (i = 0; i < STEPS_MAX; i++) {
+		p->end = tls_handshake(p->client, &p->res);
+		if (p->end == TLS_BROKEN)
+			break;
+		SSL_do_handshake(p->server);
+		ERR_clear_error();
+		if (p->end == TLS_DONE && SSL_is_init_finished(p->server))
+			break;
+	}
+	assert_true(i < STEPS_MAX);
+}
+
+static void
+dial(struct pair *p, SSL_CTX *server, struct tls_setup *setup,
+    const char *host, int verify, const uint8_t (*pins)[32], size_t npins)
+{
+	memset(p, 0, sizeof(*p));
+	result_init(&p->res);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+	    p->fds), 0);
+	p->server = SSL_new(server);
+	assert_non_null(p->server);
+	SSL_set_fd(p->server, p->fds[1]);
+	SSL_set_accept_state(p->server);
+	SSL_set_mode(p->server, SSL_MODE_ENABLE_PARTIAL_WRITE |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	p->client = tls_new(setup, p->fds[0], host, verify, pins, npins);
+	assert_non_null(p->client);
+	shake(p);
+}
+
+static void
+hang_up(struct pair *p)
+{
+	tls_free(p->client);
+	SSL_free(p->server);
+	close(p->fds[0]);
+	close(p->fds[1]);
+	result_fini(&p->res);
+}
+
+/* One octet from the server; with it the tickets of TLS 1.3 come in. */
+static void
+hear(struct pair *p)
+{
+	enum tls_want want;
+	char c = 0;
+
+	assert_int_equal(SSL_write(p->server, "x", 1), 1);
+	assert_int_equal(tls_read(p->client, &c, 1, &want), 1);
+	assert_int_equal(c, 'x');
+}
+
+static void
+test_verify(void **state)
+{
+	static const struct {
+		enum who	 srv;
+		const char	*host;
+		int		 verify;
+		enum tls_want	 end;
+		const char	*words;	/* in the reason or the description */
+	} cases[] = {
+		{ SRV_GOOD, "mail.example.org", 1, TLS_DONE, " verified" },
+		{ SRV_GOOD, "mx.example.org", 1, TLS_DONE, " verified" },
+		{ SRV_GOOD, "MX.Example.ORG.", 1, TLS_DONE, " verified" },
+		{ SRV_GOOD, "mail.example.org", 0, TLS_DONE, " verified" },
+		{ SRV_GOOD, "example.org", 1, TLS_BROKEN, "certificate of "
+		    "example.org: hostname mismatch; it is for "
+		    "mail.example.org, mx.example.org" },
+		{ SRV_GOOD, "example.org", 0, TLS_DONE, " not verified: "
+		    "certificate of example.org: hostname mismatch" },
+		{ SRV_GOOD, "192.0.2.1", 1, TLS_BROKEN, "IP address mismatch" },
+		{ SRV_SELF, "mail.example.org", 1, TLS_BROKEN, "certificate of "
+		    "mail.example.org: self-signed certificate; set CAFILE or "
+		    "FINGERPRINT (its SHA-256 is " },
+		{ SRV_SELF, "mail.example.org", 0, TLS_DONE, " not verified" },
+		{ SRV_EXPIRED, "mail.example.org", 1, TLS_BROKEN,
+		    "certificate has expired (20" },
+		{ SRV_EXPIRED, "mail.example.org", 0, TLS_DONE, "expired" },
+		{ SRV_FUTURE, "mail.example.org", 1, TLS_BROKEN,
+		    "check the clock" },
+		{ SRV_STRANGER, "mail.example.org", 1, TLS_BROKEN,
+		    "unable to get local issuer certificate; set CAFILE" },
+		{ SRV_ADDRESS, "192.0.2.1", 1, TLS_DONE, " verified" },
+		{ SRV_ADDRESS, "2001:db8::1", 1, TLS_DONE, " verified" },
+		{ SRV_ADDRESS, "2001:0DB8:0::0:1", 1, TLS_DONE, " verified" },
+		{ SRV_ADDRESS, "192.0.2.2", 1, TLS_BROKEN, "address mismatch" },
+		{ SRV_ADDRESS, "mail.example.org", 1, TLS_BROKEN,
+		    "it has no name of a host" },
+		{ SRV_CN_ONLY, "mail.example.org", 1, TLS_BROKEN,
+		    "it has no name of a host" },
+		{ SRV_WILDCARD, "mail.example.org", 1, TLS_DONE, " verified" },
+		{ SRV_WILDCARD, "a.b.example.org", 1, TLS_BROKEN, "mismatch" },
+		{ SRV_WILDCARD, "example.org", 1, TLS_BROKEN, "mismatch" },
+		{ SRV_WILDCARD, "mail.example.com", 1, TLS_BROKEN, "mismatch" },
+		{ SRV_NASTY, "mail.example.org", 1, TLS_BROKEN,
+		    "it is for a b\\" },
+	};
+	struct world *w = *state;
+	struct tls_setup *setup;
+	const char *text;
+	SSL_CTX *server;
+	struct pair p;
+	size_t i;
+
+	for (i = 0; i < NELEM(cases); i++) {
+		setup = client_setup(w->cafile);
+		server = server_ctx(&w->srv[cases[i].srv]);
+		dial(&p, server, setup, cases[i].host, cases[i].verify, NULL,
+		    0);
+		text = p.end == TLS_DONE ? tls_describe(p.client) : p.res.why;
+		if (p.end != cases[i].end ||
+		    strstr(text, cases[i].words) == NULL)
+			fail_msg("case %zu: %d %s", i, (int)p.end, text);
+		assert_int_equal(tls_is_verified(p.client),
+		    strstr(text, " verified") != NULL &&
+		    strstr(text, "not verified") == NULL);
+		if (p.end == TLS_BROKEN) {
+			assert_int_equal(p.res.fate, FATE_RETRY);
+			assert_string_equal(p.res.code, "4.7.5");
+			assert_int_equal(tls_handshake(p.client, &p.res),
+			    TLS_BROKEN);
+		}
+		hang_up(&p);
+		SSL_CTX_free(server);
+		tls_setup_free(setup);
+	}
+}
+
+/* Without CAFILE the system's store counts, which knows no CA of ours. */
+static void
+test_system_store(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(NULL);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	struct pair p;
+
+	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+	assert_int_equal(p.end, TLS_BROKEN);
+	assert_non_null(strstr(p.res.why, "set CAFILE or FINGERPRINT"));
+	hang_up(&p);
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+enum pin { PIN_CERT, PIN_KEY, PIN_OTHER, PIN_CA };
+
+static void
+compute_pin(const struct world *w, enum who srv, enum pin pin, uint8_t out[32])
+{
+	const struct identity *id = &w->srv[srv];
+	unsigned char *der = NULL;
+	unsigned n = 32;
+	size_t got;
+	int len;
+
+	memset(out, 0xa5, 32);
+	if (pin == PIN_CERT)
+		X509_digest(id->cert, EVP_sha256(), out, &n);
+	if (pin == PIN_CA)
+		X509_digest(w->ca.cert, EVP_sha256(), out, &n);
+	if (pin != PIN_KEY)
+		return;
+	len = i2d_PUBKEY(id->key, &der);
+	assert_true(len > 0);
+	EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)len, out, &got);
+	OPENSSL_free(der);
+}
+
+static void
+test_pins(void **state)
+{
+	static const struct {
+		enum who	 srv;
+		enum pin	 pin;
+		int		 verify;
+		enum tls_want	 end;
+	} cases[] = {
+		{ SRV_SELF,	PIN_CERT,	1,	TLS_DONE },
+		{ SRV_SELF,	PIN_KEY,	1,	TLS_DONE },
+		{ SRV_SELF,	PIN_KEY,	0,	TLS_DONE },
+		{ SRV_EXPIRED,	PIN_CERT,	1,	TLS_DONE },
+		{ SRV_CN_ONLY,	PIN_CERT,	1,	TLS_DONE },
+		{ SRV_SELF,	PIN_OTHER,	1,	TLS_BROKEN },
+		{ SRV_SELF,	PIN_OTHER,	0,	TLS_BROKEN },
+		/* A pin is meant: no CA can stand in for it. */
+		{ SRV_GOOD,	PIN_OTHER,	1,	TLS_BROKEN },
+		{ SRV_GOOD,	PIN_OTHER,	0,	TLS_BROKEN },
+		{ SRV_GOOD,	PIN_CA,		1,	TLS_BROKEN },
+	};
+	struct world *w = *state;
+	uint8_t pins[3][32];
+	struct tls_setup *setup;
+	SSL_CTX *server;
+	struct pair p;
+	size_t i;
+
+	for (i = 0; i < NELEM(cases); i++) {
+		memset(pins, 0x5a, sizeof(pins));
+		compute_pin(w, cases[i].srv, cases[i].pin, pins[i % 3]);
+		setup = client_setup(w->cafile);
+		server = server_ctx(&w->srv[cases[i].srv]);
+		dial(&p, server, setup, "mail.example.org", cases[i].verify,
+		    (const uint8_t (*)[32])pins, 3);
+		assert_int_equal(p.end, cases[i].end);
+		assert_int_equal(tls_is_verified(p.client),
+		    p.end == TLS_DONE);
+		if (p.end == TLS_DONE)
+			assert_non_null(strstr(tls_describe(p.client),
+			    " pinned"));
+		else
+			assert_non_null(strstr(p.res.why, "mail.example.org: "
+			    "not one of FINGERPRINT (its SHA-256 is "));
+		hang_up(&p);
+		SSL_CTX_free(server);
+		tls_setup_free(setup);
+	}
+}
+
+/* Dials twice; the second time as told.  Gives what became of that. */
+static void
+dial_twice(struct world *w, int version, int verify1, int verify2,
+    const uint8_t (*pins2)[32], size_t npins2, const char *host2,
+    enum who srv, struct pair *p, struct tls_setup **setup, SSL_CTX **server)
+{
+	*setup = client_setup(w->cafile);
+	*server = server_ctx(&w->srv[srv]);
+	SSL_CTX_set_max_proto_version(*server, version);
+	dial(p, *server, *setup, "mail.example.org", verify1, NULL, 0);
+	assert_int_equal(p->end, TLS_DONE);
+	assert_false(tls_is_resumed(p->client));
+	hear(p);
+	hang_up(p);
+	dial(p, *server, *setup, host2, verify2, pins2, npins2);
+}
+
+static void
+test_resume(void **state)
+{
+	static const struct {
+		enum who	 srv;
+		int		 verify1, verify2, npins;
+		enum pin	 pin;
+		const char	*host;
+		enum tls_want	 end;
+		int		 is_resumed, is_verified;
+	} cases[] = {
+		{ SRV_GOOD, 1, 1, 0, 0, "mail.example.org", TLS_DONE, 1, 1 },
+		{ SRV_GOOD, 0, 1, 0, 0, "Mail.Example.Org", TLS_DONE, 1, 1 },
+		{ SRV_GOOD, 1, 0, 0, 0, "mail.example.org", TLS_DONE, 1, 1 },
+		{ SRV_GOOD, 1, 1, 0, 0, "mx.example.org", TLS_DONE, 0, 1 },
+		{ SRV_GOOD, 1, 1, 0, 0, "example.org", TLS_BROKEN, 0, 0 },
+		{ SRV_SELF, 0, 0, 0, 0, "mail.example.org", TLS_DONE, 1, 0 },
+		/* A session from before trust was asked for brings none. */
+		{ SRV_SELF, 0, 1, 0, 0, "mail.example.org", TLS_BROKEN, 0, 0 },
+		{ SRV_GOOD, 1, 1, 1, PIN_CERT, "mail.example.org", TLS_DONE, 1,
+		    1 },
+		{ SRV_SELF, 0, 1, 1, PIN_KEY, "mail.example.org", TLS_DONE, 1,
+		    1 },
+		{ SRV_GOOD, 1, 1, 1, PIN_OTHER, "mail.example.org", TLS_BROKEN,
+		    0, 0 },
+	};
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct world *w = *state;
+	struct tls_setup *setup;
+	uint8_t pins[1][32];
+	SSL_CTX *server;
+	struct pair p;
+	size_t i, v;
+
+	for (i = 0; i < NELEM(cases) * 2; i++) {
+		v = i % 2;
+		compute_pin(w, cases[i / 2].srv, cases[i / 2].pin, pins[0]);
+		dial_twice(w, versions[v], cases[i / 2].verify1,
+		    cases[i / 2].verify2, (const uint8_t (*)[32])pins,
+		    (size_t)cases[i / 2].npins, cases[i / 2].host,
+		    cases[i / 2].srv, &p, &setup, &server);
+		if (p.end != cases[i / 2].end || tls_is_resumed(p.client) !=
+		    cases[i / 2].is_resumed || tls_is_verified(p.client) !=
+		    cases[i / 2].is_verified)
+			fail_msg("case %zu, version %zu: %s", i / 2, v,
+			    tls_describe(p.client));
+		hang_up(&p);
+		SSL_CTX_free(server);
+		tls_setup_free(setup);
+	}
+}
+
+/* A server that forgot its tickets is verified anew. */
+static void
+test_resume_declined(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup;
+	SSL_CTX *server, *other;
+	struct pair p;
+
+	dial_twice(w, TLS1_3_VERSION, 1, 1, NULL, 0, "mail.example.org",
+	    SRV_GOOD, &p, &setup, &server);
+	hear(&p);
+	hang_up(&p);
+	other = server_ctx(&w->srv[SRV_SELF]);
+	dial(&p, other, setup, "mail.example.org", 1, NULL, 0);
+	assert_int_equal(p.end, TLS_BROKEN);
+	assert_false(tls_is_verified(p.client));
+	hang_up(&p);
+	SSL_CTX_free(other);
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+/* More hosts than sessions are kept: the oldest is forgotten. */
+static void
+test_many_hosts(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_WILDCARD]);
+	char host[32];
+	struct pair p;
+	int i;
+
+	for (i = 0; i < 13; i++) {
+		snprintf(host, sizeof(host), "m%d.example.org", i % 12);
+		dial(&p, server, setup, host, 1, NULL, 0);
+		assert_int_equal(p.end, TLS_DONE);
+		assert_false(tls_is_resumed(p.client));
+		hear(&p);
+		hang_up(&p);
+	}
+	dial(&p, server, setup, "m11.example.org", 1, NULL, 0);
+	assert_true(tls_is_resumed(p.client));
+	hang_up(&p);
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+/* Writes all through a full socket while the server reads. */
+static void
+push(struct pair *p, const char *data, size_t len, char *got)
+{
+	enum tls_want want;
+	size_t sent = 0, seen = 0;
+	ssize_t n;
+	int r;
+
+	while (seen < len) {
+		n = sent == len ? 0 : tls_write(p->client, data + sent,
+		    len - sent, &want);
+		if (n == -1)
+			assert_int_equal(want, TLS_WANT_WRITE);
+		else
+			sent += (size_t)n;
+		r = SSL_read(p->server, got + seen, (int)(len - seen));
+		if (r > 0)
+			seen += (size_t)r;
+	}
+}
+
+static void
+test_stream(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	char *data = malloc(BIG), *got = calloc(1, BIG), small[4];
+	enum tls_want want;
+	struct pair p;
+	size_t i;
+
+	assert_non_null(data);
+	assert_non_null(got);
+	for (i = 0; i < BIG; i++)
+		data[i] = (char)(i * 31 >> 3);
+	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+	push(&p, data, BIG, got);
+	assert_memory_equal(data, got, BIG);
+	assert_int_equal(tls_read(p.client, small, 4, &want), -1);
+	assert_int_equal(want, TLS_WANT_READ);
+	assert_int_equal(SSL_write(p.server, "220 hello", 9), 9);
+	assert_int_equal(tls_pending(p.client), 0);
+	assert_int_equal(tls_read(p.client, small, 4, &want), 4);
+	assert_int_equal(want, TLS_DONE);
+	assert_int_equal(tls_pending(p.client), 5);
+	assert_int_equal(tls_read(p.client, got, BIG, &want), 5);
+	assert_memory_equal(got, "hello", 5);
+	assert_int_equal(tls_write(p.client, "", 0, &want), 0);
+	assert_int_equal(want, TLS_DONE);
+	hang_up(&p);
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+	free(data);
+	free(got);
+}
+
+/* An end that is said is 0; one that is cut off is trouble. */
+static void
+test_ends(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	enum tls_want want;
+	struct pair p;
+	char c;
+
+	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+	SSL_shutdown(p.server);
+	assert_int_equal(tls_read(p.client, &c, 1, &want), 0);
+	assert_int_equal(want, TLS_DONE);
+	tls_shutdown(p.client);
+	assert_int_equal(SSL_read(p.server, &c, 1), 0);
+	assert_int_equal(SSL_get_error(p.server, 0), SSL_ERROR_ZERO_RETURN);
+	hang_up(&p);
+
+	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+	assert_int_equal(shutdown(p.fds[1], SHUT_WR), 0);
+	assert_int_equal(tls_read(p.client, &c, 1, &want), -1);
+	assert_int_equal(want, TLS_BROKEN);
+	assert_int_equal(tls_write(p.client, "x", 1, &want), -1);
+	assert_int_equal(want, TLS_BROKEN);
+	tls_shutdown(p.client);
+	hang_up(&p);
+
+	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+	close(p.fds[1]);
+	assert_int_equal(tls_write(p.client, "x", 1, &want), -1);
+	assert_int_equal(want, TLS_BROKEN);
+	p.fds[1] = -1;
+	hang_up(&p);
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+/* Nothing goes out, and nothing comes in, before the handshake. */
+static void
+test_before_handshake(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	enum tls_want want;
+	struct tls *t;
+	int fds[2];
+	char c;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+	    fds), 0);
+	t = tls_new(setup, fds[0], "mail.example.org", 0, NULL, 0);
+	assert_non_null(t);
+	assert_int_equal(tls_write(t, "AUTH", 4, &want), -1);
+	assert_int_equal(want, TLS_BROKEN);
+	assert_int_equal(tls_read(t, &c, 1, &want), -1);
+	assert_int_equal(want, TLS_BROKEN);
+	assert_int_equal(recv(fds[1], &c, 1, 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_false(tls_is_verified(t));
+	tls_free(t);
+	close(fds[0]);
+	close(fds[1]);
+	tls_setup_free(setup);
+}
+
+/* What a server without TLS, or none at all, looks like. */
+static void
+test_no_tls(void **state)
+{
+	static const struct { const char *says, *words, *code; } cases[] = {
+		{ "220 mail.example.org ESMTP\r\n", "does not speak TLS here",
+		    "4.7.5" },
+		{ "", "TLS with mail.example.org: connection closed",
+		    "4.7.5" },
+		{ "\x15\x03\x03\x00\x02\x02\x46", "has no TLS 1.2 or newer",
+		    "4.7.5" },
+		{ "\x15\x03\x03\x00\x02\x02\x28", "handshake failure",
+		    "4.7.5" },
+	};
+	/* Records hold NULs: their lengths. */
+	static const size_t lens[] = { 28, 0, 7, 7 };
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	enum tls_want want;
+	struct result res;
+	struct tls *t;
+	size_t i;
+	int fds[2];
+
+	for (i = 0; i < NELEM(cases); i++) {
+		result_init(&res);
+		assert_int_equal(socketpair(AF_UNIX,
+		    SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		t = tls_new(setup, fds[0], "mail.example.org", 0, NULL, 0);
+		assert_non_null(t);
+		assert_int_equal(tls_handshake(t, &res), TLS_WANT_READ);
+		assert_int_equal(write(fds[1], cases[i].says, lens[i]),
+		    (ssize_t)lens[i]);
+		assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+		want = tls_handshake(t, &res);
+		assert_int_equal(want, TLS_BROKEN);
+		if (strstr(res.why, cases[i].words) == NULL)
+			fail_msg("case %zu: %s", i, res.why);
+		assert_string_equal(res.code, cases[i].code);
+		assert_int_equal(res.fate, FATE_RETRY);
+		tls_free(t);
+		close(fds[0]);
+		close(fds[1]);
+		result_fini(&res);
+	}
+	tls_setup_free(setup);
+}
+
+/* Counts the client's first messages of a handshake. */
+static void
+count_hellos(int is_sent, int version, int type, const void *data, size_t len,
+    SSL *ssl, void *arg)
+{
+	(void)version;
+	(void)ssl;
+	if (!is_sent && type == SSL3_RT_HANDSHAKE && len > 0 &&
+	    *(const uint8_t *)data == SSL3_MT_CLIENT_HELLO)
+		++*(int *)arg;
+}
+
+/* TLS 1.1 is refused, and so is a new handshake inside TLS 1.2. */
+static void
+test_old_habits(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	enum tls_want want;
+	struct pair p;
+	char c;
+	int i, hellos = 0;
+
+	SSL_CTX_set_security_level(server, 0);
+	SSL_CTX_set_min_proto_version(server, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(server, TLS1_1_VERSION);
+	dial(&p, server, setup, "mail.example.org", 0, NULL, 0);
+	assert_int_equal(p.end, TLS_BROKEN);
+	assert_non_null(strstr(p.res.why, "no TLS 1.2"));
+	hang_up(&p);
+
+	SSL_CTX_set_max_proto_version(server, TLS1_2_VERSION);
+	SSL_CTX_set_msg_callback(server, count_hellos);
+	SSL_CTX_set_msg_callback_arg(server, &hellos);
+	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+	assert_int_equal(p.end, TLS_DONE);
+	assert_non_null(strstr(tls_describe(p.client), "TLSv1.2 "));
+	assert_int_equal(SSL_renegotiate(p.server), 1);
+	for (i = 0; i < 4; i++) {
+		SSL_do_handshake(p.server);
+		SSL_read(p.server, &c, 1);
+		assert_int_equal(tls_read(p.client, &c, 1, &want), -1);
+	}
+	assert_int_equal(hellos, 1);
+	hang_up(&p);
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+/* SNI goes out for names only. */
+static int
+note_sni(SSL *ssl, int *alert, void *arg)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	snprintf(arg, 64, "%s", name == NULL ? "none" : name);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void
+test_sni(void **state)
+{
+	static const struct { const char *host, *sni; } cases[] = {
+		{ "mail.example.org", "mail.example.org" },
+		{ "mail.example.org.", "mail.example.org" },
+		{ "192.0.2.1", "none" },
+		{ "2001:db8::1", "none" },
+	};
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	char got[64];
+	struct pair p;
+	size_t i;
+
+	SSL_CTX_set_tlsext_servername_callback(server, note_sni);
+	SSL_CTX_set_tlsext_servername_arg(server, got);
+	for (i = 0; i < NELEM(cases); i++) {
+		got[0] = '\0';
+		dial(&p, server, setup, cases[i].host, 0, NULL, 0);
+		assert_int_equal(p.end, TLS_DONE);
+		assert_string_equal(got, cases[i].sni);
+		hang_up(&p);
+	}
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+static void
+test_bad_host(void **state)
+{
+	static const char *const hosts[] = { "", ".", "a\nb", "a\001" };
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	char name[300];
+	size_t i;
+
+	for (i = 0; i < NELEM(hosts); i++)
+		assert_null(tls_new(setup, 0, hosts[i], 0, NULL, 0));
+	memset(name, 'a', sizeof(name));
+	name[256] = '\0';
+	assert_null(tls_new(setup, 0, name, 0, NULL, 0));
+	tls_setup_free(setup);
+}
+
+/* The server sees our certificate when it asks. */
+static void
+test_client_cert(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup;
+	struct result res;
+	struct conf conf;
+	SSL_CTX *server;
+	struct pair p;
+	X509 *seen;
+	int i;
+
+	result_init(&res);
+	for (i = 0; i < 2; i++) {
+		memset(&conf, 0, sizeof(conf));
+		conf.cafile = w->cafile;
+		conf.certfile = i == 0 ? w->bundle : w->certfile;
+		conf.keyfile = i == 0 ? NULL : w->keyfile;
+		setup = tls_setup_new(&conf, &res);
+		assert_non_null(setup);
+		server = server_ctx(&w->srv[SRV_GOOD]);
+		assert_int_equal(SSL_CTX_load_verify_file(server, w->cafile),
+		    1);
+		SSL_CTX_set_verify(server, SSL_VERIFY_PEER |
+		    SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+		dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+		assert_int_equal(p.end, TLS_DONE);
+		seen = SSL_get1_peer_certificate(p.server);
+		assert_non_null(seen);
+		assert_int_equal(X509_cmp(seen, w->client.cert), 0);
+		X509_free(seen);
+		hang_up(&p);
+		SSL_CTX_free(server);
+		tls_setup_free(setup);
+	}
+	result_fini(&res);
+}
+
+static void
+test_bad_setup(void **state)
+{
+	struct world *w = *state;
+	const struct {
+		const char *cafile, *certfile, *keyfile, *words;
+	} cases[] = {
+		{ "/nonexistent/ca", NULL, NULL,
+		    "CAFILE /nonexistent/ca: No such file or directory" },
+		{ w->junk, NULL, NULL, "CAFILE " },
+		{ w->cafile, "/nonexistent/c", NULL,
+		    "CERTFILE /nonexistent/c: No such file or directory" },
+		{ w->cafile, w->junk, NULL, "CERTFILE " },
+		{ w->cafile, w->certfile, NULL, "key in " },
+		{ w->cafile, w->certfile, "/nonexistent/k",
+		    "key in /nonexistent/k: No such file" },
+		{ w->cafile, w->certfile, w->locked, "key in " },
+		{ w->cafile, w->cafile, w->keyfile, "key" },
+	};
+	struct result res;
+	struct conf conf;
+	size_t i;
+
+	for (i = 0; i < NELEM(cases); i++) {
+		result_init(&res);
+		memset(&conf, 0, sizeof(conf));
+		conf.cafile = (char *)(uintptr_t)cases[i].cafile;
+		conf.certfile = (char *)(uintptr_t)cases[i].certfile;
+		conf.keyfile = (char *)(uintptr_t)cases[i].keyfile;
+		assert_null(tls_setup_new(&conf, &res));
+		assert_int_equal(res.fate, FATE_RETRY);
+		assert_memory_equal(res.code, "4.7.", 4);
+		if (strstr(res.why, cases[i].words) == NULL)
+			fail_msg("case %zu: %s", i, res.why);
+		result_fini(&res);
+	}
+}
+
+/* RFC 2202 2. */
+static void
+test_hmac_md5(void **state)
+{
+	static const struct {
+		const char *key; size_t keylen; char fill; const char *text;
+		size_t len; const char *hex;
+	} cases[] = {
+		{ NULL, 16, 0x0b, "Hi There", 8,
+		    "9294727a3638bb1c13f48ef8158bfc9d" },
+		{ "Jefe", 4, 0, "what do ya want for nothing?", 28,
+		    "750c783e6ab0b503eaa86e310a5db738" },
+		{ NULL, 16, (char)0xaa, NULL, 50,	/* text: 0xdd */
+		    "56be34521d144c88dbb8c733f0e8b3f6" },
+		{ NULL, 16, 0x0c, "Test With Truncation", 20,
+		    "56461ef2342edc00f9bab995690efd4c" },
+		{ NULL, 80, (char)0xaa, "Test Using Larger Than Block-Size "
+		    "Key - Hash Key First", 54,
+		    "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd" },
+		/* RFC 2195 2 */
+		{ "tanstaaftanstaaf", 16, 0,
+		    "<1896.697170952@postoffice.reston.mci.net>", 42,
+		    "b913a602c7eda7a495b4e6e7334d3890" },
+		{ "", 0, 0, "", 0, "74e6f7298a9c2d168935f58c001bad88" },
+	};
+	char key[80], text[50], hex[33];
+	uint8_t out[16];
+	size_t i, j;
+
+	(void)state;
+	memset(text, 0xdd, sizeof(text));
+	for (i = 0; i < NELEM(cases); i++) {
+		memset(key, cases[i].fill, sizeof(key));
+		assert_int_equal(crypto_hmac_md5(cases[i].key == NULL ? key :
+		    cases[i].key, cases[i].keylen, cases[i].text == NULL ?
+		    text : cases[i].text, cases[i].len, out), 0);
+		for (j = 0; j < sizeof(out); j++)
+			snprintf(hex + 2 * j, 3, "%02x", out[j]);
+		assert_string_equal(hex, cases[i].hex);
+	}
+}
+
+static void
+test_wipe(void **state)
+{
+	static const char zero[8];
+	char secret[8] = "secret!";
+
+	(void)state;
+	crypto_wipe(secret, sizeof(secret));
+	assert_memory_equal(secret, zero, sizeof(zero));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verify),
+		cmocka_unit_test(test_system_store),
+		cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_resume_declined),
+		cmocka_unit_test(test_many_hosts),
+		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_before_handshake),
+		cmocka_unit_test(test_no_tls),
+		cmocka_unit_test(test_old_habits),
+		cmocka_unit_test(test_sni),
+		cmocka_unit_test(test_bad_host),
+		cmocka_unit_test(test_client_cert),
+		cmocka_unit_test(test_bad_setup),
+		cmocka_unit_test(test_hmac_md5),
+		cmocka_unit_test(test_wipe),
+	};
+
+	return cmocka_run_group_tests_name("crypto", tests, build, tear_down);
+}

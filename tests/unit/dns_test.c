@@ -1,0 +1,778 @@
+/*
+ * dns_test.c - hand-built answers, and a resolver that says what it is told.
+ * res_nquery() and getaddrinfo() are this file's own: no network is asked.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <netdb.h>
+#include <resolv.h>
+
+#include <cmocka.h>
+
+#include "dns.h"
+
+#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#define A		1
+#define CNAME		5
+#define MX		15
+#define AAAA		28
+#define ADDRS		40
+
+struct packet {
+	uint8_t	data[65535];
+	size_t	len;
+};
+
+/* What the resolver will say, and what it was asked. */
+struct script {
+	const struct packet *mx;	/* NULL: fail with mx_errno */
+	int	mx_errno, a_errno, aaaa_errno;	/* 0: there is data */
+	int	oversized;
+	int	gai_error;
+	const char *addrs[ADDRS];	/* in the system's order */
+	char	name[300], service[16];	/* asked for last */
+	int	flags, queries, lists;
+	unsigned long options;
+};
+
+static struct script script;
+
+int
+res_nquery(res_state state, const char *name, int class, int type,
+    unsigned char *answer, int size)
+{
+	int error = type == MX ? script.mx_errno :
+	    type == A ? script.a_errno : script.aaaa_errno;
+
+	assert_int_equal(class, 1);
+	script.queries++;
+	snprintf(script.name, sizeof(script.name), "%s", name);
+	if (error != 0) {
+		state->res_h_errno = error;
+		return -1;
+	}
+	if (script.oversized)
+		return size + 1;
+	if (type != MX)
+		return HFIXEDSZ;
+	assert_true(script.mx->len <= (size_t)size);
+	memcpy(answer, script.mx->data, script.mx->len);
+	return (int)script.mx->len;
+}
+
+static void
+fill(struct addrinfo *ai, const char *text, uint16_t port)
+{
+	struct sockaddr_in6 *six = calloc(1, sizeof(*six));
+	struct sockaddr_in *four;
+
+	assert_non_null(six);
+	ai->ai_addr = (struct sockaddr *)(void *)six;
+	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+		ai->ai_family = six->sin6_family = AF_INET6;
+		six->sin6_port = htons(port);
+		ai->ai_addrlen = sizeof(*six);
+		return;
+	}
+	four = (struct sockaddr_in *)(void *)six;
+	assert_int_equal(inet_pton(AF_INET, text, &four->sin_addr), 1);
+	ai->ai_family = four->sin_family = AF_INET;
+	four->sin_port = htons(port);
+	ai->ai_addrlen = sizeof(*four);
+}
+
+int
+getaddrinfo(const char *restrict name, const char *restrict service,
+    const struct addrinfo *restrict hints, struct addrinfo **restrict list)
+{
+	struct addrinfo **next = list;
+	size_t i;
+
+	snprintf(script.name, sizeof(script.name), "%s", name);
+	snprintf(script.service, sizeof(script.service), "%s", service);
+	script.flags = hints->ai_flags;
+	script.options = _res.options;
+	assert_int_equal(hints->ai_socktype, SOCK_STREAM);
+	if (script.gai_error != 0)
+		return script.gai_error;
+	for (i = 0; i < ADDRS && script.addrs[i] != NULL; i++) {
+		*next = calloc(1, sizeof(**next));
+		assert_non_null(*next);
+		fill(*next, script.addrs[i], (uint16_t)atoi(service));
+		next = &(*next)->ai_next;
+	}
+	script.lists++;
+	return 0;
+}
+
+void
+freeaddrinfo(struct addrinfo *ai)
+{
+	struct addrinfo *next;
+
+	script.lists--;
+	for (; ai != NULL; ai = next) {
+		next = ai->ai_next;
+		free(ai->ai_addr);
+		free(ai);
+	}
+}
+
+static void
+put(struct packet *p, const void *data, size_t len)
+{
+	assert_true(len <= sizeof(p->data) - p->len);
+	memcpy(p->data + p->len, data, len);
+	p->len += len;
+}
+
+static void
+put16(struct packet *p, unsigned v)
+{
+	uint8_t two[2] = { (uint8_t)(v >> 8), (uint8_t)v };
+
+	put(p, two, 2);
+}
+
+/* "a.b", "" for the root; "a.b>12" goes on at offset 12. */
+static void
+put_name(struct packet *p, const char *name)
+{
+	uint8_t n;
+
+	while (*name != '\0' && *name != '>') {
+		n = (uint8_t)strcspn(name, ".>");
+		put(p, &n, 1);
+		put(p, name, n);
+		name += n;
+		if (*name == '.')
+			name++;
+	}
+	if (*name == '>')
+		put16(p, 0xc000U | (unsigned)atoi(name + 1));
+	else
+		put(p, "", 1);
+}
+
+/* A header with so many answers, and one question at offset 12. */
+static void
+begin(struct packet *p, unsigned answers, const char *question)
+{
+	p->len = 0;
+	put16(p, 0x1234);
+	put16(p, 0x8180);
+	put16(p, 1);
+	put16(p, answers);
+	put16(p, 0);
+	put16(p, 0);
+	put_name(p, question);
+	put16(p, MX);
+	put16(p, 1);
+}
+
+static void
+put_record(struct packet *p, const char *owner, unsigned type, int preference,
+    const char *target)
+{
+	size_t at;
+
+	put_name(p, owner);
+	put16(p, type);
+	put16(p, 1);
+	put16(p, 0);
+	put16(p, 300);
+	at = p->len;
+	put16(p, 0);
+	if (preference >= 0)
+		put16(p, (unsigned)preference);
+	put_name(p, target);
+	p->data[at] = (uint8_t)((p->len - at - 2) >> 8);
+	p->data[at + 1] = (uint8_t)(p->len - at - 2);
+}
+
+static struct packet *
+new_packet(void)
+{
+	struct packet *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	return p;
+}
+
+struct mx {
+	int		 preference;
+	const char	*target;
+};
+
+static void
+put_mxs(struct packet *p, const struct mx *list)
+{
+	unsigned n = 0;
+
+	while (list[n].target != NULL)
+		n++;
+	begin(p, n, "example.org");
+	for (; list->target != NULL; list++)
+		put_record(p, ">12", MX, list->preference, list->target);
+}
+
+static void
+test_read(void **state)
+{
+	static const struct {
+		struct mx	 in[6];
+		int		 ret, is_null;
+		const char	*names;		/* in order, with blanks */
+	} cases[] = {
+		{ { { 10, "mx1>12" } }, 1, 0, "mx1.example.org " },
+		{ { { 10, "mx.example.net" } }, 1, 0, "mx.example.net " },
+		{ { { 20, "b>12" }, { 10, "a>12" }, { 30, "c>12" } }, 3, 0,
+		    "a.example.org b.example.org c.example.org " },
+		{ { { 10, "b>12" }, { 10, "a>12" }, { 10, "c>12" } }, 3, 0,
+		    "b.example.org a.example.org c.example.org " },
+		{ { { 65535, "z>12" }, { 0, "a>12" } }, 2, 0,
+		    "a.example.org z.example.org " },
+		/* the domain itself, by a pointer alone */
+		{ { { 10, ">12" } }, 1, 0, "example.org " },
+		/* twice the same: the better counts */
+		{ { { 20, "a>12" }, { 15, "b>12" }, { 10, "A>12" } }, 2, 0,
+		    "A.example.org b.example.org " },
+		{ { { 10, "a>12" }, { 15, "b>12" }, { 20, "A>12" } }, 2, 0,
+		    "a.example.org b.example.org " },
+		{ { { 0, "" } }, 0, 1, "" },
+		{ { { 10, "" } }, 0, 1, "" },
+		/* a null MX stands alone, or is none */
+		{ { { 0, "" }, { 10, "a>12" } }, 1, 0, "a.example.org " },
+		{ { { 0, "" }, { 0, "" } }, 0, 0, "" },
+		/* no name of a host */
+		{ { { 5, "a b>12" }, { 10, "a>12" } }, 1, 0,
+		    "a.example.org " },
+		{ { { 5, "a\nb>12" }, { 10, "a>12" } }, 1, 0,
+		    "a.example.org " },
+		{ { { 5, "-a>12" } }, -1, 0, "" },
+		{ { { 5, "127.1" } }, -1, 0, "" },
+		{ { { 5, "0x7f000001" } }, -1, 0, "" },
+		{ { { 5, "*>12" } }, -1, 0, "" },
+		{ { { 5, "_mx>12" } }, 1, 0, "_mx.example.org " },
+		{ { { 5, "192.0.2.1" } }, 1, 0, "192.0.2.1 " },
+		{ { { 0, NULL } }, 0, 0, "" },
+	};
+	struct packet *p = new_packet();
+	struct dns_host hosts[DNS_HOSTS_MAX];
+	struct buf names;
+	int is_null, ret, j;
+	size_t i;
+
+	(void)state;
+	buf_init(&names, 0);
+	for (i = 0; i < NELEM(cases); i++) {
+		put_mxs(p, cases[i].in);
+		ret = dns_read_mx(p->data, p->len, hosts, DNS_HOSTS_MAX,
+		    &is_null);
+		buf_reset(&names);
+		for (j = 0; j < ret; j++)
+			buf_printf(&names, "%s ", hosts[j].name);
+		if (ret != cases[i].ret || is_null != cases[i].is_null ||
+		    strcmp(buf_str(&names), cases[i].names) != 0)
+			fail_msg("case %zu: %d %s", i, ret, buf_str(&names));
+	}
+	buf_fini(&names);
+	free(p);
+}
+
+static void
+test_read_cname(void **state)
+{
+	struct packet *p = new_packet();
+	struct dns_host hosts[2];
+	int is_null;
+
+	(void)state;
+	begin(p, 4, "www.example.org");
+	put_record(p, ">12", CNAME, -1, "mid.example.net");
+	put_record(p, "mid.example.net", CNAME, -1, "end.example.net");
+	put_record(p, "end.example.net", MX, 7, "mx.example.net");
+	put_record(p, "end.example.net", A, -1, "abc");
+	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 2, &is_null), 1);
+	assert_string_equal(hosts[0].name, "mx.example.net");
+	assert_int_equal(hosts[0].preference, 7);
+	assert_int_equal(is_null, 0);
+
+	begin(p, 1, "www.example.org");		/* an alias, and no MX */
+	put_record(p, ">12", CNAME, -1, "mid.example.net");
+	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 2, &is_null), 0);
+	free(p);
+}
+
+/* More than there is room for: the best are kept. */
+static void
+test_read_many(void **state)
+{
+	struct packet *p = new_packet();
+	struct dns_host hosts[DNS_HOSTS_MAX + 1];
+	char name[32];
+	int is_null, i;
+
+	(void)state;
+	begin(p, 1000, "example.org");
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "h%d>12", 999 - i);
+		put_record(p, ">12", MX, 999 - i, name);
+	}
+	memset(&hosts[DNS_HOSTS_MAX], 0x5a, sizeof(hosts[0]));
+	assert_int_equal(dns_read_mx(p->data, p->len, hosts, DNS_HOSTS_MAX,
+	    &is_null), DNS_HOSTS_MAX);
+	for (i = 0; i < DNS_HOSTS_MAX; i++) {
+		assert_int_equal(hosts[i].preference, i);
+		snprintf(name, sizeof(name), "h%d.example.org", i);
+		assert_string_equal(hosts[i].name, name);
+	}
+	assert_int_equal(hosts[DNS_HOSTS_MAX].name[0], 0x5a);
+	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 1, &is_null), 1);
+	assert_int_equal(hosts[0].preference, 0);
+	free(p);
+}
+
+/* Every cut of a good answer is malformed, and read no further. */
+static void
+test_read_cut(void **state)
+{
+	struct packet *p = new_packet();
+	struct dns_host hosts[4];
+	uint8_t *exact;
+	size_t len;
+	int is_null;
+
+	(void)state;
+	begin(p, 2, "example.org");
+	put_record(p, ">12", MX, 10, "mx1>12");
+	put_record(p, ">12", MX, 20, "mx2.example.net");
+	for (len = 0; len <= p->len; len++) {
+		/* Of its own, so that a read past the end is noticed. */
+		exact = malloc(len == 0 ? 1 : len);
+		assert_non_null(exact);
+		memcpy(exact, p->data, len);
+		assert_int_equal(dns_read_mx(exact, len, hosts, 4, &is_null),
+		    len == p->len ? 2 : -1);
+		free(exact);
+	}
+	free(p);
+}
+
+static void
+test_read_bad(void **state)
+{
+	static const struct { size_t at; uint8_t value; } cases[] = {
+		{ 2, 0x01 },		/* a question, no answer */
+		{ 2, 0x83 },		/* truncated */
+		{ 5, 2 },		/* one question more than there is */
+		{ 7, 2 },		/* one answer more than there is */
+		{ 29, 0x40 },		/* a name with a reserved label type */
+		{ 39, 0xff },		/* data past the end */
+		{ 40, 9 },
+		{ 40, 2 },		/* data of two octets */
+		{ 40, 0 },
+		{ 40, 4 },		/* a name longer than the data */
+		{ 43, 0x80 },
+		{ 43, 63 },		/* a label longer than the packet */
+	};
+	struct packet *p = new_packet();
+	struct dns_host hosts[4];
+	int is_null;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		begin(p, 1, "example.org");
+		assert_int_equal(p->len, 29);
+		put_record(p, ">12", MX, 10, "mx1>12");
+		assert_int_equal(dns_read_mx(p->data, p->len, hosts, 4,
+		    &is_null), 1);
+		p->data[cases[i].at] = cases[i].value;
+		if (dns_read_mx(p->data, p->len, hosts, 4, &is_null) != -1)
+			fail_msg("case %zu", i);
+	}
+	free(p);
+}
+
+/* Names that point at themselves, at each other, ahead, or nowhere. */
+static void
+test_read_loops(void **state)
+{
+	/* The target begins at 43: after the preference at 41. */
+	static const char *const targets[] = {
+		">43", "a>43", ">45", "a.b.c>45", ">16383", "a>44",
+	};
+	struct packet *p = new_packet();
+	struct dns_host hosts[4];
+	int is_null, ret;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(targets); i++) {
+		begin(p, 1, "example.org");
+		put_record(p, ">12", MX, 10, targets[i]);
+		ret = dns_read_mx(p->data, p->len, hosts, 4, &is_null);
+		if (ret != -1)
+			fail_msg("target %s: %d", targets[i], ret);
+	}
+	begin(p, 1, "x>12");		/* the question is a loop itself */
+	put_record(p, ">12", MX, 10, "a>12");
+	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 4, &is_null), -1);
+	free(p);
+}
+
+static void
+restart(void)
+{
+	memset(&script, 0, sizeof(script));
+}
+
+static void
+test_mx_literals(void **state)
+{
+	static const struct { const char *domain, *name; } cases[] = {
+		{ "[192.0.2.1]", "192.0.2.1" },
+		{ "[IPv6:2001:db8::1]", "2001:db8::1" },
+		{ "[ipv6:2001:db8::1]", "2001:db8::1" },
+		{ "[192.0.2.1", NULL },
+		{ "[192.0.2]", NULL },
+		{ "[192.0.2.1]x", NULL },
+		{ "[]", NULL },
+		{ "[", NULL },
+		{ "[mail.example.org]", NULL },
+		{ "[IPv6:]", NULL },
+		{ "[IPv6:192.0.2.1]", "192.0.2.1" },
+	};
+	struct dns_host hosts[2];
+	struct result res;
+	size_t i, n;
+	int ret;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		result_init(&res);
+		ret = dns_mx(cases[i].domain, hosts, 2, &n, &res);
+		assert_int_equal(script.queries, 0);
+		if (cases[i].name != NULL) {
+			assert_int_equal(ret, 0);
+			assert_int_equal(n, 1);
+			assert_string_equal(hosts[0].name, cases[i].name);
+		} else {
+			assert_int_equal(ret, -1);
+			assert_int_equal(res.fate, FATE_FAILED);
+			assert_string_equal(res.code, "5.1.2");
+		}
+		result_fini(&res);
+	}
+}
+
+static void
+test_mx_names(void **state)
+{
+	static const char label_of_64[] = "a12345678901234567890123456789"
+	    "0123456789012345678901234567890123.org";
+	static const char *const bad[] = {
+		"", ".", "..", "a..b", ".a", "a b", "a\nb", "-a.org", "a/b",
+		"m\xc3\xbcller.example", "10", "1.2.3", "a.0x1",
+		label_of_64,
+	};
+	struct dns_host hosts[2];
+	struct result res;
+	char longest[300];
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(bad); i++) {
+		restart();
+		result_init(&res);
+		assert_int_equal(dns_mx(bad[i], hosts, 2, &n, &res), -1);
+		assert_int_equal(res.fate, FATE_FAILED);
+		assert_string_equal(res.code, "5.1.2");
+		assert_int_equal(script.queries, 0);
+		result_fini(&res);
+	}
+	for (i = 0; i < sizeof(longest) - 1; i++)
+		longest[i] = i % 2 == 0 ? 'a' : '.';
+	result_init(&res);
+	for (n = 252; n < 256; n++) {
+		restart();
+		script.mx_errno = NO_DATA;
+		longest[n - 1] = 'a';
+		longest[n] = '\0';
+		i = 0;
+		assert_int_equal(dns_mx(longest, hosts, 2, &i, &res),
+		    n <= 253 ? 0 : -1);
+		longest[n - 1] = n % 2 == 1 ? 'a' : '.';
+	}
+	assert_int_equal(dns_mx("example.org", hosts, 0, &n, &res), -1);
+	assert_int_equal(res.fate, FATE_RETRY);
+	result_fini(&res);
+}
+
+/* What the resolver's answer means for the mail. */
+static void
+test_mx_fates(void **state)
+{
+	static const struct {
+		int		 error, oversized;
+		struct mx	 in[3];
+		enum fate	 fate;		/* SENT: hosts are found */
+		const char	*code, *words;
+	} cases[] = {
+		{ 0, 0, { { 10, "mx>12" } }, FATE_SENT, "",
+		    "mx.example.org" },
+		{ 0, 0, { { 0, NULL } }, FATE_SENT, "", "example.org" },
+		{ NO_DATA, 0, { { 0, NULL } }, FATE_SENT, "", "example.org" },
+		{ 0, 0, { { 0, "" } }, FATE_FAILED, "5.1.10",
+		    "example.org accepts no mail (null MX)" },
+		{ 0, 0, { { 0, "*>12" } }, FATE_RETRY, "4.4.3", "malformed" },
+		{ 0, 1, { { 10, "mx>12" } }, FATE_RETRY, "4.4.3",
+		    "no name server could tell" },
+		{ HOST_NOT_FOUND, 0, { { 0, NULL } }, FATE_FAILED, "5.1.2",
+		    "domain example.org does not exist" },
+		{ TRY_AGAIN, 0, { { 0, NULL } }, FATE_RETRY, "4.4.3",
+		    "MX of example.org: no name server could tell" },
+		{ NO_RECOVERY, 0, { { 0, NULL } }, FATE_RETRY, "4.4.3",
+		    "MX of example.org: no name server could tell" },
+	};
+	struct packet *p = new_packet();
+	struct dns_host hosts[4];
+	struct result res;
+	size_t i, n;
+	int ret;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		put_mxs(p, cases[i].in);
+		script.mx = p;
+		script.mx_errno = cases[i].error;
+		script.oversized = cases[i].oversized;
+		result_init(&res);
+		ret = dns_mx("example.org.", hosts, 4, &n, &res);
+		assert_string_equal(script.name, "example.org");
+		assert_int_equal(ret, cases[i].fate == FATE_SENT ? 0 : -1);
+		if (ret == 0) {
+			assert_int_equal(n, 1);
+			assert_string_equal(hosts[0].name, cases[i].words);
+			result_fini(&res);
+			continue;
+		}
+		assert_int_equal(n, 0);
+		assert_int_equal(res.fate, cases[i].fate);
+		assert_string_equal(res.code, cases[i].code);
+		assert_non_null(strstr(res.why, cases[i].words));
+		result_fini(&res);
+	}
+	free(p);
+}
+
+/* Equals change places, others do not. */
+static void
+test_mx_shuffle(void **state)
+{
+	static const struct mx list[] = { { 5, "best>12" }, { 10, "a>12" },
+	    { 10, "b>12" }, { 10, "c>12" }, { 20, "worst>12" }, { 0, NULL } };
+	struct packet *p = new_packet();
+	struct dns_host hosts[8];
+	struct result res;
+	int i, seen[3] = { 0, 0, 0 };
+	size_t n;
+
+	(void)state;
+	restart();
+	put_mxs(p, list);
+	script.mx = p;
+	result_init(&res);
+	/* One that is never first in 200 rounds is a chance of 1 in 10^35. */
+	for (i = 0; i < 200; i++) {
+		assert_int_equal(dns_mx("example.org", hosts, 8, &n, &res), 0);
+		assert_int_equal(n, 5);
+		assert_string_equal(hosts[0].name, "best.example.org");
+		assert_string_equal(hosts[4].name, "worst.example.org");
+		assert_in_range(hosts[1].name[0], 'a', 'c');
+		seen[hosts[1].name[0] - 'a']++;
+		assert_int_equal('a' + 'b' + 'c', hosts[1].name[0] +
+		    hosts[2].name[0] + hosts[3].name[0]);
+	}
+	assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0);
+	result_fini(&res);
+	free(p);
+}
+
+static void
+test_addrs(void **state)
+{
+	static const struct {
+		const char *host, *in[ADDRS];
+		size_t max;
+		const char *out;
+	} cases[] = {
+		{ "mx.example.org", { "192.0.2.1" }, 4, "192.0.2.1 " },
+		{ "mx.example.org.", { "192.0.2.1", "2001:db8::1" }, 4,
+		    "192.0.2.1 2001:db8::1 " },
+		{ "localhost", { "::1", "127.0.0.1" }, 4, "::1 127.0.0.1 " },
+		{ "mx.example.org", { "2001:db8::1", "2001:db8::2",
+		    "2001:db8::3", "192.0.2.1", "192.0.2.2" }, 16,
+		    "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 "
+		    "2001:db8::3 " },
+		{ "mx.example.org", { "2001:db8::1", "2001:db8::2",
+		    "2001:db8::3", "192.0.2.1" }, 2,
+		    "2001:db8::1 192.0.2.1 " },
+		{ "mx.example.org", { "192.0.2.1", "192.0.2.2",
+		    "2001:db8::1" }, 2, "192.0.2.1 2001:db8::1 " },
+		{ "mx.example.org", { "192.0.2.1", "192.0.2.1",
+		    "2001:db8::1", "192.0.2.1", "192.0.2.2" }, 16,
+		    "192.0.2.1 2001:db8::1 192.0.2.2 " },
+		{ "192.0.2.7", { "192.0.2.7" }, 4, "192.0.2.7 " },
+		{ "2001:db8::7", { "2001:db8::7" }, 4, "2001:db8::7 " },
+		{ "fe80::1%lo", { "fe80::1" }, 4, "fe80::1 " },
+	};
+	struct dns_addr addrs[DNS_ADDRS_MAX];
+	const struct sockaddr_in *four;
+	struct buf text;
+	struct result res;
+	size_t i, j, n;
+
+	(void)state;
+	buf_init(&text, 0);
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		memcpy(script.addrs, cases[i].in, sizeof(script.addrs));
+		result_init(&res);
+		assert_int_equal(dns_addrs(cases[i].host, 587, addrs,
+		    cases[i].max, &n, &res), 0);
+		assert_string_equal(script.service, "587");
+		assert_int_equal(script.lists, 0);
+		assert_int_equal((script.flags & AI_NUMERICHOST) != 0,
+		    strpbrk(cases[i].host, "7%") != NULL);
+		buf_reset(&text);
+		for (j = 0; j < n; j++) {
+			buf_printf(&text, "%s ", addrs[j].text);
+			four = (const void *)&addrs[j].ss;
+			assert_int_equal(ntohs(four->sin_port), 587);
+			assert_int_equal(addrs[j].len,
+			    addrs[j].ss.ss_family == AF_INET ?
+			    sizeof(*four) : sizeof(struct sockaddr_in6));
+		}
+		assert_string_equal(buf_str(&text), cases[i].out);
+		result_fini(&res);
+	}
+	buf_fini(&text);
+}
+
+/* A full name is not looked for below the search list; a short one is. */
+static void
+test_addrs_search(void **state)
+{
+	static const struct { const char *host; int searched; } cases[] = {
+		{ "mail", 1 },
+		{ "mail.example.org", 0 },
+		{ "mail", 1 },
+	};
+	struct dns_addr addrs[2];
+	struct result res;
+	size_t i, n;
+
+	(void)state;
+	result_init(&res);
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		script.addrs[0] = "192.0.2.1";
+		assert_int_equal(dns_addrs(cases[i].host, 25, addrs, 2, &n,
+		    &res), 0);
+		assert_int_equal((script.options & RES_DNSRCH) != 0,
+		    cases[i].searched);
+		assert_int_equal((script.options & RES_DEFNAMES) != 0,
+		    cases[i].searched);
+	}
+	result_fini(&res);
+}
+
+static void
+test_addrs_fates(void **state)
+{
+	static const struct {
+		const char	*host;
+		int		 error, a, aaaa;
+		enum fate	 fate;
+		const char	*code;
+	} cases[] = {
+		{ "a.b", EAI_NONAME, HOST_NOT_FOUND, HOST_NOT_FOUND,
+		    FATE_FAILED, "5.4.4" },
+		{ "a.b", EAI_NONAME, NO_DATA, NO_DATA, FATE_FAILED, "5.4.4" },
+		{ "a.b", EAI_NODATA, NO_DATA, NO_DATA, FATE_FAILED, "5.4.4" },
+		/* The system says no, a name server does not. */
+		{ "a.b", EAI_NONAME, NO_DATA, TRY_AGAIN, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_NONAME, TRY_AGAIN, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_NONAME, 0, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_NONAME, NO_RECOVERY, NO_RECOVERY, FATE_RETRY,
+		    "4.4.3" },
+		{ "a.b", EAI_AGAIN, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_FAIL, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_SYSTEM, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_MEMORY, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "::1", EAI_NONAME, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
+		/* never asked */
+		{ "127.1", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "0x7f.1", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "0x7f000001", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "2130706433", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "a b", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "[::1]", 0, 0, 0, FATE_FAILED, "5.4.4" },
+	};
+	struct dns_addr addrs[2];
+	struct result res;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		script.gai_error = cases[i].error;
+		script.a_errno = cases[i].a;
+		script.aaaa_errno = cases[i].aaaa;
+		result_init(&res);
+		assert_int_equal(dns_addrs(cases[i].host, 25, addrs, 2, &n,
+		    &res), -1);
+		assert_int_equal(n, 0);
+		if (res.fate != cases[i].fate ||
+		    strcmp(res.code, cases[i].code) != 0)
+			fail_msg("case %zu: %s %s", i, res.code, res.why);
+		assert_int_equal(script.service[0] != '\0',
+		    cases[i].error != 0);
+		result_fini(&res);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_read_cname),
+		cmocka_unit_test(test_read_many),
+		cmocka_unit_test(test_read_cut),
+		cmocka_unit_test(test_read_bad),
+		cmocka_unit_test(test_read_loops),
+		cmocka_unit_test(test_mx_literals),
+		cmocka_unit_test(test_mx_names),
+		cmocka_unit_test(test_mx_fates),
+		cmocka_unit_test(test_mx_shuffle),
+		cmocka_unit_test(test_addrs),
+		cmocka_unit_test(test_addrs_search),
+		cmocka_unit_test(test_addrs_fates),
+	};
+
+	return cmocka_run_group_tests_name("dns", tests, NULL, NULL);
+}
