@@ -1,0 +1,77 @@
+/*
+ * hosts.h - the hosts that one next hop may be reached by, in order, and
+ * which of them did not work lately.  Pure: look-ups are passed in, so is
+ * the clock.
+ */
+#ifndef HOSTS_H
+#define HOSTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "dns.h"
+#include "result.h"
+
+#define HOSTS_TRIES_MAX	10	/* addresses that are tried one by one */
+#define HOSTS_DEAD_MS	60000	/* one that failed rests that long */
+#define HOSTS_FRESH_MS	300000	/* addresses are believed that long */
+
+struct hosts_lookup {		/* as dns_mx() and dns_addrs() */
+	int	(*mx)(const char *, struct dns_host *, size_t, size_t *,
+		    struct result *);
+	int	(*addrs)(const char *, uint16_t, struct dns_addr *, size_t,
+		    size_t *, struct result *);
+};
+
+struct spot {			/* one address */
+	struct dns_addr	 addr;
+	int64_t		 dead_until_ms;
+	int		 is_clear;	/* TLS does not work there */
+};
+
+struct place {			/* one name */
+	char		 name[256];
+	uint16_t	 port;
+	int64_t		 dead_until_ms, stale_ms;
+	struct spot	*spots;		/* owned; NULL: to be looked up */
+	size_t		 nspots;
+};
+
+struct hosts {
+	const struct hosts_lookup *lookup;
+	const struct conf *conf;
+	char		 domain[256];	/* "" for the relays of conf */
+	struct place	*places;	/* owned */
+	size_t		 nplaces;
+	int64_t		 dead_until_ms;	/* after an MX look-up that failed */
+	struct result	 why;		/* the latest trouble */
+};
+
+/* Where to connect to; lent until the next call. */
+struct host {
+	const char	*name;
+	const struct dns_addr *addr;
+	uint16_t	 port;
+	int		 is_clear;
+	int		 is_last;	/* there is no other to go on to */
+	size_t		 place, spot;	/* private */
+};
+
+/* domain "" means the relays of conf.  -1 when it is too long. */
+int	hosts_init(struct hosts *, const struct conf *, const char *domain,
+	    const struct hosts_lookup *);
+void	hosts_fini(struct hosts *);
+/*
+ * The first host that is not known to be dead.  -1 when there is none now,
+ * with the reason in the result; for relays it is never FAILED.
+ */
+int	hosts_next(struct hosts *, int64_t now_ms, struct host *,
+	    struct result *);
+/* It did not work: passed over for a while. */
+void	hosts_dead(struct hosts *, const struct host *, int64_t now_ms,
+	    const struct result *);
+/* TLS does not work there and need not: in the clear from now on. */
+void	hosts_clear(struct hosts *, const struct host *);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * jobs.h - what the runner wants delivered by a remote branch, and what it
+ * is told: records.h, REC_REMOTE_*.
+ */
+#ifndef JOBS_H
+#define JOBS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dma.h"
+#include "lib/msg.h"
+#include "lib/smtp.h"
+
+struct job {
+	struct job	*next;
+	uint32_t	 id;
+	int		 fd;		/* owned: the message file */
+	char		 queue_id[QUEUE_ID_MAX + 1];
+	char		 sender[ADDRESS_MAX + 1];
+	unsigned	 flags;		/* MESSAGE_* */
+	uint64_t	 offset, length, lines;
+	uint32_t	 nwanted;	/* recipients announced */
+	uint32_t	 nrcpts;	/* that are here and not settled */
+	struct smtp_rcpt *rcpts;	/* owned */
+	struct buf	 addresses;	/* owned; NUL after each */
+	struct smtp_mail mail;		/* its transaction under way */
+	unsigned	 drops;		/* connections that ended on it */
+};
+
+struct jobs {
+	int		 sock;		/* lent, non-blocking */
+	int		 has_hop;	/* REC_REMOTE_HOP came */
+	uint32_t	 hop_kind;
+	char		 hop_name[256];
+	struct job	*coming;	/* the rest of its recipients follows */
+	struct job	*waiting;	/* for a connection, in order */
+	unsigned	 nwaiting, nopen;	/* nopen: all not settled */
+	struct msg	*says;		/* ring of records to be sent */
+	size_t		 nsays, csays, first_say;
+	int		 has_failed;	/* a record was lost for memory */
+	struct msg	 in;
+};
+
+void	 jobs_init(struct jobs *, int sock);
+void	 jobs_fini(struct jobs *);
+/*
+ * Reads the records that are there.  1, 0 when the runner will send no more,
+ * -1 when it broke the rules.
+ */
+int	 jobs_read(struct jobs *);
+/* Sends what it can.  0, or -1 when the runner is gone or memory is. */
+int	 jobs_write(struct jobs *);
+int	 jobs_has_output(const struct jobs *);
+/* Takes the first waiting job off the list (lent), or NULL. */
+struct job *jobs_take(struct jobs *);
+/* Puts a taken job back, as the first or the last. */
+void	 jobs_put_first(struct jobs *, struct job *);
+void	 jobs_put_last(struct jobs *, struct job *);
+/*
+ * Tells the fates that are known, and that they are to be written down.
+ * Returns the number of recipients left; at 0 the job is freed.
+ */
+uint32_t jobs_settle(struct jobs *, struct job *, const char *host);
+/* The same for all that is left of it, with this result. */
+void	 jobs_refuse(struct jobs *, struct job *, const char *host,
+	    const struct result *);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * smtp.h - the client's side of an SMTP conversation (RFC 5321).
+ * Pure: octets in, octets and wishes out; no socket, no clock.
+ *
+ * The driver hands over what was received, sends what is there to be sent,
+ * and grants wishes until there is none that it can grant.  Commands that
+ * await their reply stand in a queue, so what may be sent before an earlier
+ * reply is there (PIPELINING) is only a question of when it is put there.
+ */
+#ifndef LIB_SMTP_H
+#define LIB_SMTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../dma.h"
+#include "buf.h"
+
+#define SMTP_LINE_MAX	8192		/* octets of a reply line */
+#define SMTP_REPLY_MAX	65536		/* octets of a reply */
+#define SMTP_LINES_MAX	1000		/* lines of a reply */
+#define SMTP_OUT_HIGH	65536		/* unsent octets: no more is made */
+
+enum smtp_wish {
+	SMTP_WISH_NONE,		/* a reply, or room to send */
+	SMTP_WISH_TLS,		/* all is sent: handshake, smtp_tls_up() */
+	SMTP_WISH_LOGIN,	/* smtp_login() or smtp_no_login(); when it
+				 * comes again the last mechanism is out */
+	SMTP_WISH_ANSWER,	/* smtp_answer() or smtp_cancel() */
+	SMTP_WISH_MAIL,		/* smtp_mail() or smtp_quit(), if you like */
+	SMTP_WISH_BODY,		/* smtp_body(), at last smtp_body_end() */
+	SMTP_WISH_CLOSE		/* it is over: smtp_cause(), smtp_trouble() */
+};
+
+/* Whose fault the end was. */
+enum smtp_cause {
+	SMTP_CAUSE_NONE,	/* QUIT */
+	SMTP_CAUSE_HOST,	/* before MAIL: the next host may do better */
+	SMTP_CAUSE_TLS,		/* STARTTLS refused; not required: again in
+				 * the clear, without a login */
+	SMTP_CAUSE_LOGIN,	/* the password was refused: ask no more */
+	SMTP_CAUSE_LOST		/* cut, too late or out of step, later on */
+};
+
+struct smtp_setup {
+	const char	*helo;		/* lent: our name */
+	const char	*password;	/* lent; masked in replies; or NULL */
+	int		 has_tls;	/* TLS was up before the greeting */
+	int		 may_tls;	/* STARTTLS when it is offered */
+	int		 must_tls;	/* nothing in the clear */
+	int		 must_login;	/* no MAIL before a login */
+	int		 may_login_clear; /* a login without TLS is fine */
+};
+
+struct smtp_rcpt {
+	const char	*address;	/* lent */
+	uint32_t	 index;		/* the driver's */
+	struct result	 res;		/* owned; FATE_NONE: not decided */
+	int		 is_accepted;	/* private */
+};
+
+/* One transaction: the driver's storage, left alone until it is settled. */
+struct smtp_mail {
+	const char	*sender;	/* lent; "" is <> */
+	unsigned	 flags;		/* MESSAGE_* */
+	uint64_t	 size_bytes;	/* on the wire, for SIZE= */
+	struct smtp_rcpt *rcpts;	/* lent */
+	uint32_t	 nrcpts;
+	void		*arg;		/* the driver's */
+	/*
+	 * Afterwards.  Who has FATE_NONE then goes into another transaction:
+	 * at once when the server said "too many"; but with is_cut the
+	 * connection ended before the text was handed over.
+	 */
+	int		 is_cut;
+	/* The rest is private. */
+	struct result	 res;		/* of the whole */
+	uint32_t	 asked, accepted, awaited;
+	int		 is_refused, is_dotted, is_void;
+	struct smtp_mail *next;
+};
+
+struct smtp;
+
+/* Gives a conversation that waits for the greeting, or NULL. */
+struct smtp *smtp_new(const struct smtp_setup *);
+void	smtp_free(struct smtp *);	/* wipes what was secret */
+
+/* Octets came.  Input after the end of the conversation is ignored. */
+void	smtp_input(struct smtp *, const char *, size_t);
+/* The connection ended, or its deadline passed: why, in words. */
+void	smtp_lost(struct smtp *, const char *why);
+/* Lends what is to be sent; smtp_sent() says how much of it was. */
+const char *smtp_output(const struct smtp *, size_t *n);
+void	smtp_sent(struct smtp *, size_t n);
+
+enum smtp_wish smtp_wish(const struct smtp *);
+/*
+ * Seconds that what is awaited now may take (RFC 5321 4.5.3.2); 0 when
+ * nothing is.  The deadline starts anew whenever smtp_turn() changes.
+ */
+unsigned smtp_wait_s(const struct smtp *);
+unsigned smtp_turn(const struct smtp *);
+
+void	smtp_tls_up(struct smtp *);
+/* "CRAM-MD5 PLAIN": what the host offers, as it wrote it. */
+const char *smtp_mechanisms(const struct smtp *);
+/* initial: base64 of the initial response, or NULL. */
+void	smtp_login(struct smtp *, const char *mechanism, const char *initial);
+void	smtp_no_login(struct smtp *);
+/* The challenge as it came, base64. */
+const char *smtp_challenge(const struct smtp *);
+void	smtp_answer(struct smtp *, const char *base64);
+void	smtp_cancel(struct smtp *);
+
+/* Recipients that the host takes in one transaction; 0: not said. */
+uint32_t smtp_rcpt_max(const struct smtp *);
+/* Begins a transaction.  It may be settled before anything was sent. */
+void	smtp_mail(struct smtp *, struct smtp_mail *);
+/* The transaction whose text is wanted, or NULL. */
+struct smtp_mail *smtp_body_mail(const struct smtp *);
+/* Lends the buf that text is added to: CRLF, dots doubled, last line ended. */
+struct buf *smtp_body(struct smtp *);
+void	smtp_body_end(struct smtp *);
+/* The text can not be had: nothing of it may count as a message. */
+void	smtp_body_fail(struct smtp *, const struct result *);
+/* Gives back a transaction that is over, or NULL. */
+struct smtp_mail *smtp_settled(struct smtp *);
+/* 1 while a transaction is not settled, or its settling was not fetched. */
+int	smtp_is_busy(const struct smtp *);
+void	smtp_quit(struct smtp *);
+
+enum smtp_cause smtp_cause(const struct smtp *);
+const struct result *smtp_trouble(const struct smtp *);
+int	smtp_last_code(const struct smtp *);	/* of a reply; 0: none yet */
+
+#endif

@@ -1,0 +1,1064 @@
+/*
+ * net.c - the remote branch: one next hop, its connections in one loop.
+ * Runs as: the spool user, sandboxed.  Door to: TCP, and the socket to the
+ * runner by way of jobs.c.
+ * Promise: what the server said about a recipient reaches the runner as soon
+ * as the transaction is over; trouble with a host only ever defers; a login
+ * goes over TLS unless INSECURE is set, and a refused one is not repeated.
+ */
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "crypto.h"
+#include "dns.h"
+#include "hosts.h"
+#include "jobs.h"
+#include "lib/io.h"
+#include "lib/mail.h"
+#include "lib/sasl.h"
+#include "lib/smtp.h"
+#include "net.h"
+#include "records.h"
+#include "result.h"
+
+#define CONNS_MAX	256	/* whatever CONCURRENCY says */
+#define CHUNK		32768	/* octets of a message read at once */
+#define READ_CHUNK	16384
+#define TURNS_MAX	32	/* writes or reads before the others' turn */
+#define SHAKE_WAIT_S	120	/* for a TLS handshake */
+#define QUIT_WAIT_S	2
+#define QUICK_WAIT_S	5	/* to connect, while another address is left */
+#define IDLE_MS		10000	/* a connection without mail is kept */
+#define CAP_MS		10000	/* fewer connections after a refusal */
+#define LOST_MAX	3	/* sessions in a row without any verdict */
+#define DROPS_MAX	8	/* see mail_over() */
+#define DROP_FIRST	4
+#define WHERE_MAX	320
+
+enum conn_state { CONN_OPENING, CONN_SHAKING, CONN_TALKING };
+
+struct conn {
+	struct conn	*next;
+	struct net	*net;
+	enum conn_state	 state;
+	int		 fd;
+	/* where */
+	struct host	 host;
+	struct dns_addr	 addr;
+	char		 where[WHERE_MAX];	/* "name[address]", clean */
+	/* how */
+	const struct auth *auth;	/* or NULL */
+	int		 may_tls, must_tls, has_tls_first, must_verify;
+	struct tls	*tls;		/* or NULL */
+	int		 read_wants_out, write_wants_in;
+	struct smtp	*smtp;
+	struct sasl_env	 env;
+	struct sasl	 sasl;
+	const char	*mechanism;	/* of the login under way; or NULL */
+	/* what */
+	struct job	*again;		/* its next transaction goes here */
+	struct job	*body;		/* its text is being sent */
+	uint64_t	 body_at;	/* octets of it that were read */
+	struct mail_wire wire;
+	unsigned	 nsettled, ncut;	/* transactions */
+	int		 is_ready;	/* reached the first MAIL */
+	/* until when */
+	unsigned	 turn;
+	int64_t		 deadline_ms;
+	int		 is_idle;
+	int		 has_more;	/* stopped for the others' sake */
+	/* the end */
+	int		 is_over;
+	enum smtp_cause	 cause;
+	struct result	 why;
+};
+
+struct net {
+	const struct conf *conf;
+	const struct auths *auths;
+	const struct log *log;
+	struct jobs	 jobs;
+	struct hosts	 hosts;
+	int		 has_hosts;
+	struct tls_setup *tls;		/* made when first needed */
+	struct conn	*conns;
+	unsigned	 nconns, nready;
+	unsigned	 cap;		/* connections at most, for now */
+	int64_t		 cap_until_ms, now_ms;
+	unsigned	 nlost;
+	int		 is_refused;	/* the login: no further try is made */
+	struct result	 refusal;
+	char		 trouble[WHERE_MAX];	/* the host of the latest */
+	int		 is_last;	/* no more jobs will come */
+	int		 is_gone;	/* nobody wants to know any more */
+};
+
+static const struct hosts_lookup lookup = { dns_mx, dns_addrs };
+
+/* 1. Ends. */
+
+static void
+over(struct conn *c, enum smtp_cause cause, const struct result *why)
+{
+	if (c->is_over)
+		return;
+	c->is_over = 1;
+	c->cause = cause;
+	result_copy(&c->why, why);
+}
+
+/* Before the conversation could begin: trouble with the host. */
+static void
+broke(struct conn *c, const char *code, const char *what, const char *why)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, FATE_RETRY, code, "%s: %s", what, why);
+	over(c, SMTP_CAUSE_HOST, &res);
+	result_fini(&res);
+}
+
+static void
+lower_cap(struct net *net)
+{
+	net->cap = net->nready > 0 ? net->nready : 1;
+	net->cap_until_ms = net->now_ms + CAP_MS;
+}
+
+/*
+ * What the end of a connection means for the others and for the host.  With
+ * others up and running the host is not dead, it only takes no more of them.
+ */
+static void
+judge_end(struct net *net, struct conn *c)
+{
+	if (c->cause == SMTP_CAUSE_NONE)
+		return;
+	text_copy(net->trouble, sizeof(net->trouble), c->where);
+	switch (c->cause) {
+	case SMTP_CAUSE_TLS:
+		if (c->auth == NULL) {
+			hosts_clear(&net->hosts, &c->host);
+			return;
+		}
+		break;
+	case SMTP_CAUSE_LOGIN:
+		net->is_refused = 1;
+		result_copy(&net->refusal, &c->why);
+		log_say(net->log, LOG_LEVEL_ERROR,
+		    "relay=%s login refused, see auth.conf: %s", c->where,
+		    c->why.why == NULL ? "" : c->why.why);
+		return;
+	case SMTP_CAUSE_LOST:
+		if (c->ncut > 0 && smtp_last_code(c->smtp) == 421)
+			lower_cap(net);
+		if (c->nsettled > 0 || c->ncut == 0 ||
+		    ++net->nlost < LOST_MAX)
+			return;
+		break;
+	default:
+		break;
+	}
+	if (net->nready > 0)
+		lower_cap(net);
+	else
+		hosts_dead(&net->hosts, &c->host, net->now_ms, &c->why);
+}
+
+/*
+ * A transaction is over.  One that was cut goes to another connection, but
+ * not for ever: a message that is the first on its connection twice and ends
+ * it both times is deferred.
+ */
+static void
+mail_over(struct conn *c, struct smtp_mail *m)
+{
+	struct jobs *jobs = &c->net->jobs;
+	struct job *job = m->arg;
+
+	if (!m->is_cut) {
+		c->nsettled++;
+		c->net->nlost = 0;
+		if (jobs_settle(jobs, job, c->where) == 0)
+			return;
+		if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE || c->again != NULL)
+			jobs_put_first(jobs, job);
+		else
+			c->again = job;
+		return;
+	}
+	c->ncut++;
+	job->drops += c->nsettled == 0 ? DROP_FIRST : 1;
+	if (job->drops >= DROPS_MAX) {
+		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
+		return;
+	}
+	if (jobs_settle(jobs, job, c->where) > 0)
+		jobs_put_last(jobs, job);
+}
+
+static void
+fetch_settled(struct conn *c)
+{
+	struct smtp_mail *m;
+
+	while ((m = smtp_settled(c->smtp)) != NULL)
+		mail_over(c, m);
+}
+
+static void
+conn_free(struct conn *c)
+{
+	if (c->smtp != NULL) {
+		smtp_lost(c->smtp, "given up");
+		fetch_settled(c);
+		smtp_free(c->smtp);
+	}
+	if (c->again != NULL)
+		jobs_put_first(&c->net->jobs, c->again);
+	mail_wire_fini(&c->wire);
+	if (c->tls != NULL) {
+		tls_shutdown(c->tls);
+		tls_free(c->tls);
+	}
+	io_close(&c->fd);
+	result_fini(&c->why);
+	free(c);
+}
+
+static void
+reap(struct net *net)
+{
+	struct conn **p, *c;
+
+	for (p = &net->conns; (c = *p) != NULL; ) {
+		if (!c->is_over) {
+			p = &c->next;
+			continue;
+		}
+		*p = c->next;
+		net->nconns--;
+		if (c->is_ready)
+			net->nready--;
+		if (c->cause != SMTP_CAUSE_NONE)
+			log_say(net->log, c->nsettled > 0 ?
+			    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+			    "relay=%s connection ended: %s", c->where,
+			    c->why.why == NULL ? "" : c->why.why);
+		judge_end(net, c);
+		conn_free(c);
+	}
+}
+
+/* 2. A new connection. */
+
+/* What TLS and login this host gets, by configuration. */
+static void
+set_policy(struct conn *c)
+{
+	const struct conf *conf = c->net->conf;
+	enum tls_policy tls = conf->tls;
+
+	c->auth = auth_find(c->net->auths, c->host.name);
+	if (tls == TLS_UNSET && c->auth != NULL)
+		tls = conf->is_insecure ? TLS_OPPORTUNISTIC : TLS_VERIFY;
+	else if (tls == TLS_UNSET)
+		tls = conf->npins > 0 ? TLS_REQUIRED : TLS_OPPORTUNISTIC;
+	c->has_tls_first = tls != TLS_OFF &&
+	    (conf->is_implicit_tls || c->host.port == 465);
+	c->must_tls = tls == TLS_REQUIRED || tls == TLS_VERIFY ||
+	    c->has_tls_first;
+	c->must_verify = tls == TLS_VERIFY;
+	c->may_tls = tls != TLS_OFF && (!c->host.is_clear || c->must_tls);
+}
+
+static int
+make_smtp(struct conn *c)
+{
+	const struct conf *conf = c->net->conf;
+	struct smtp_setup setup;
+
+	memset(&setup, 0, sizeof(setup));
+	setup.helo = conf->mailname;
+	setup.has_tls = c->has_tls_first;
+	setup.may_tls = c->may_tls;
+	setup.must_tls = c->must_tls;
+	setup.must_login = c->auth != NULL;
+	setup.may_login_clear = conf->is_insecure && !c->host.is_clear;
+	setup.password = c->auth == NULL ? NULL : c->auth->password;
+	c->smtp = smtp_new(&setup);
+	return c->smtp == NULL ? -1 : 0;
+}
+
+static void
+set_where(struct conn *c)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_put_clean(&b, c->host.name, strlen(c->host.name), 255);
+	if (strcmp(c->host.name, c->addr.text) != 0)
+		buf_printf(&b, "[%s]", c->addr.text);
+	text_copy(c->where, sizeof(c->where), buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
+start_connect(struct conn *c)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&c->addr.ss;
+	unsigned wait_s;
+	int on = 1;
+
+	wait_s = c->net->conf->timeout_connect_s;
+	if (!c->host.is_last && wait_s > QUICK_WAIT_S)
+		wait_s = QUICK_WAIT_S;
+	c->state = CONN_OPENING;
+	c->deadline_ms = c->net->now_ms + (int64_t)wait_s * 1000;
+	c->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0);
+	if (c->fd == -1) {
+		broke(c, "4.3.0", "socket", strerror(errno));
+		return;
+	}
+	/* Commands are written whole: waiting for more gains nothing. */
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(c->fd, sa, c->addr.len) == -1 && errno != EINPROGRESS &&
+	    errno != EINTR)
+		broke(c, "4.4.1", "connect", strerror(errno));
+}
+
+/* 0, or -1 when there is no host to connect to: why, in the result. */
+static int
+open_conn(struct net *net, struct result *res)
+{
+	struct host host;
+	struct conn *c;
+
+	if (hosts_next(&net->hosts, net->now_ms, &host, res) == -1)
+		return -1;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+	c->net = net;
+	c->fd = -1;
+	c->host = host;
+	c->addr = *host.addr;
+	c->host.addr = &c->addr;
+	mail_wire_init(&c->wire, 1);
+	set_where(c);
+	set_policy(c);
+	if (make_smtp(c) == -1) {
+		conn_free(c);
+		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+	}
+	start_connect(c);
+	c->next = net->conns;
+	net->conns = c;
+	net->nconns++;
+	return 0;
+}
+
+/* 3. TLS. */
+
+/*
+ * TLS does not work here.  Where that is allowed the host is asked again,
+ * over a new connection, without it.
+ */
+static void
+tls_failed(struct conn *c, const struct result *why)
+{
+	log_say(c->net->log, LOG_LEVEL_WARNING, "relay=%s tls=failed: %s",
+	    c->where, why->why == NULL ? "" : why->why);
+	over(c, c->must_tls ? SMTP_CAUSE_HOST : SMTP_CAUSE_TLS, why);
+}
+
+static void
+shake(struct conn *c)
+{
+	struct result res;
+	enum tls_want want;
+
+	result_init(&res);
+	want = tls_handshake(c->tls, &res);
+	c->write_wants_in = want == TLS_WANT_READ;
+	if (want == TLS_BROKEN)
+		tls_failed(c, &res);
+	result_fini(&res);
+	if (want != TLS_DONE)
+		return;
+	c->state = CONN_TALKING;
+	c->write_wants_in = 0;
+	if (!c->has_tls_first)
+		smtp_tls_up(c->smtp);
+}
+
+static void
+start_tls(struct conn *c)
+{
+	struct net *net = c->net;
+	const struct conf *conf = net->conf;
+	struct result res;
+	unsigned wait_s;
+
+	result_init(&res);
+	if (net->tls == NULL)
+		net->tls = tls_setup_new(conf, &res);
+	if (net->tls == NULL) {
+		tls_failed(c, &res);
+		result_fini(&res);
+		return;
+	}
+	result_fini(&res);
+	/* A pin that may be passed over in the clear would pin nothing. */
+	c->tls = tls_new(net->tls, c->fd, c->host.name, c->must_verify,
+	    (const uint8_t (*)[32])conf->pins, c->must_tls ? conf->npins : 0);
+	if (c->tls == NULL) {
+		broke(c, "4.3.0", "TLS", "out of memory");
+		return;
+	}
+	wait_s = conf->timeout_s != 0 ? conf->timeout_s : SHAKE_WAIT_S;
+	c->deadline_ms = net->now_ms + (int64_t)wait_s * 1000;
+	c->state = CONN_SHAKING;
+	shake(c);
+}
+
+/* 4. Octets. */
+
+static ssize_t
+conn_read(struct conn *c, char *p, size_t n)
+{
+	enum tls_want want = TLS_DONE;
+	ssize_t got;
+
+	c->read_wants_out = 0;
+	if (c->tls != NULL) {
+		got = tls_read(c->tls, p, n, &want);
+		c->read_wants_out = got == -1 && want == TLS_WANT_WRITE;
+		errno = got == -1 && want != TLS_BROKEN ? EAGAIN : EPROTO;
+		return got;
+	}
+	do {
+		got = recv(c->fd, p, n, 0);
+	} while (got == -1 && errno == EINTR);
+	return got;
+}
+
+static ssize_t
+conn_write(struct conn *c, const char *p, size_t n)
+{
+	enum tls_want want = TLS_DONE;
+	ssize_t put;
+
+	c->write_wants_in = 0;
+	if (c->tls != NULL) {
+		put = tls_write(c->tls, p, n, &want);
+		c->write_wants_in = put == -1 && want == TLS_WANT_READ;
+		errno = put == -1 && want != TLS_BROKEN ? EAGAIN : EPROTO;
+		return put;
+	}
+	do {
+		put = send(c->fd, p, n, MSG_NOSIGNAL);
+	} while (put == -1 && errno == EINTR);
+	return put;
+}
+
+static int
+would_block(void)
+{
+	return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+static const char *
+words(void)
+{
+	if (errno == EPROTO)
+		return "the TLS stream broke off";
+	return errno == ETIMEDOUT ? "timed out" : strerror(errno);
+}
+
+/* Stops where TLS begins: what follows is not for the conversation. */
+static void
+take_input(struct conn *c)
+{
+	char chunk[READ_CHUNK];
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < TURNS_MAX; i++) {
+		n = conn_read(c, chunk, sizeof(chunk));
+		if (n == -1 && would_block())
+			return;
+		if (n == 0)
+			smtp_lost(c->smtp, "the host closed the connection");
+		else if (n == -1)
+			smtp_lost(c->smtp, words());
+		else
+			smtp_input(c->smtp, chunk, (size_t)n);
+		if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE ||
+		    smtp_wish(c->smtp) == SMTP_WISH_TLS)
+			return;
+	}
+}
+
+/* 1 when something was written. */
+static int
+give_output(struct conn *c)
+{
+	const char *p, *why;
+	ssize_t put;
+	size_t n;
+
+	p = smtp_output(c->smtp, &n);
+	if (n == 0)
+		return 0;
+	put = conn_write(c, p, n);
+	if (put > 0) {
+		smtp_sent(c->smtp, (size_t)put);
+		return 1;
+	}
+	if (put == -1 && would_block())
+		return 0;
+	/* What the host said before it hung up is worth more. */
+	why = words();
+	take_input(c);
+	smtp_lost(c->smtp, why);
+	return 0;
+}
+
+/* 5. Wishes. */
+
+static void
+login(struct conn *c)
+{
+	struct buf initial;
+
+	if (c->mechanism == NULL) {
+		c->env.user = c->auth->user;
+		c->env.password = c->auth->password;
+		c->env.is_private = c->tls != NULL ||
+		    (c->net->conf->is_insecure && !c->host.is_clear);
+		c->env.hmac_md5 = crypto_hmac_md5;
+		sasl_init(&c->sasl, &c->env);
+	} else {
+		sasl_give_up(&c->sasl);
+	}
+	/* Between the pick and now another connection may have been told. */
+	c->mechanism = c->net->is_refused ? NULL :
+	    sasl_pick(&c->sasl, smtp_mechanisms(c->smtp));
+	if (c->mechanism == NULL) {
+		smtp_no_login(c->smtp);
+		return;
+	}
+	buf_init(&initial, 0);
+	buf_space(&initial, SASL_CHALLENGE_MAX);
+	if (sasl_initial(&c->sasl, &initial))
+		smtp_login(c->smtp, c->mechanism, buf_str(&initial));
+	else
+		smtp_login(c->smtp, c->mechanism, NULL);
+	if (initial.data != NULL)
+		crypto_wipe(initial.data, initial.cap);
+	buf_fini(&initial);
+}
+
+static void
+answer(struct conn *c)
+{
+	struct buf response;
+
+	buf_init(&response, 0);
+	buf_space(&response, SASL_CHALLENGE_MAX);
+	if (sasl_step(&c->sasl, smtp_challenge(c->smtp), &response) == 0 &&
+	    !buf_failed(&response))
+		smtp_answer(c->smtp, buf_str(&response));
+	else
+		smtp_cancel(c->smtp);
+	if (response.data != NULL)
+		crypto_wipe(response.data, response.cap);
+	buf_fini(&response);
+}
+
+static void
+announce(struct conn *c)
+{
+	if (c->is_ready)
+		return;
+	c->is_ready = 1;
+	c->net->nready++;
+	log_say(c->net->log, LOG_LEVEL_INFO,
+	    "relay=%s port=%u tls=\"%s\" login=%s", c->where,
+	    (unsigned)c->host.port,
+	    c->tls == NULL ? "none" : tls_describe(c->tls),
+	    c->mechanism == NULL ? "none" : c->mechanism);
+}
+
+static int
+has_idle(const struct net *net)
+{
+	const struct conn *c;
+
+	for (c = net->conns; c != NULL; c = c->next)
+		if (c->is_idle && !c->is_over)
+			return 1;
+	return 0;
+}
+
+/*
+ * 1 when there was mail for it.  A connection that still awaits the verdict
+ * on its last message takes more only if no other is free.
+ */
+static int
+next_mail(struct conn *c)
+{
+	struct jobs *jobs = &c->net->jobs;
+	struct job *job = c->again;
+	uint32_t max;
+
+	if (job == NULL && smtp_is_busy(c->smtp) && has_idle(c->net))
+		return 0;
+	if (job == NULL)
+		job = jobs_take(jobs);
+	if (job == NULL)
+		return 0;
+	c->again = NULL;
+	c->is_idle = 0;
+	max = smtp_rcpt_max(c->smtp);
+	job->mail.sender = job->sender;
+	job->mail.flags = job->flags;
+	job->mail.size_bytes = job->length + job->lines;
+	job->mail.rcpts = job->rcpts;
+	job->mail.nrcpts = max != 0 && max < job->nrcpts ? max : job->nrcpts;
+	job->mail.arg = job;
+	smtp_mail(c->smtp, &job->mail);
+	return 1;
+}
+
+/* A file that can not be read to its end must not become a shorter mail. */
+static void
+body_failed(struct conn *c, int error)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, FATE_RETRY, "4.3.0", "reading the message: %s",
+	    strerror(error));
+	smtp_body_fail(c->smtp, &res);
+	result_fini(&res);
+}
+
+static void
+send_body(struct conn *c)
+{
+	struct job *job = smtp_body_mail(c->smtp)->arg;
+	char chunk[CHUNK];
+	struct buf *out;
+	size_t n;
+
+	if (c->body != job) {
+		mail_wire_fini(&c->wire);
+		mail_wire_init(&c->wire, 1);
+		c->body = job;
+		c->body_at = 0;
+	}
+	n = job->length - c->body_at < CHUNK ?
+	    (size_t)(job->length - c->body_at) : CHUNK;
+	if (io_pread_all(job->fd, chunk, n,
+	    (off_t)(job->offset + c->body_at)) == -1) {
+		body_failed(c, errno);
+		return;
+	}
+	out = smtp_body(c->smtp);
+	mail_wire(&c->wire, chunk, n, out);
+	c->body_at += n;
+	if (c->body_at == job->length)
+		mail_wire_end(&c->wire, out);
+	if (buf_failed(out) || buf_failed(&c->wire.line)) {
+		body_failed(c, ENOMEM);
+		return;
+	}
+	if (c->body_at == job->length) {
+		c->body = NULL;
+		smtp_body_end(c->smtp);
+	}
+}
+
+/* Grants what can be granted; 0 when nothing more can. */
+static int
+grant(struct conn *c)
+{
+	fetch_settled(c);
+	switch (smtp_wish(c->smtp)) {
+	case SMTP_WISH_LOGIN:
+		login(c);
+		return 1;
+	case SMTP_WISH_ANSWER:
+		answer(c);
+		return 1;
+	case SMTP_WISH_BODY:
+		send_body(c);
+		return 1;
+	case SMTP_WISH_MAIL:
+		announce(c);
+		return next_mail(c);
+	case SMTP_WISH_TLS:
+		start_tls(c);
+		return c->state == CONN_TALKING && !c->is_over;
+	default:
+		return 0;
+	}
+}
+
+static void
+set_deadline(struct conn *c)
+{
+	const struct conf *conf = c->net->conf;
+	unsigned wait_s;
+	int is_idle;
+
+	wait_s = smtp_wait_s(c->smtp);
+	is_idle = wait_s == 0;
+	if (smtp_turn(c->smtp) == c->turn && is_idle == c->is_idle &&
+	    c->deadline_ms != 0)
+		return;
+	if (conf->timeout_s != 0 && wait_s > QUIT_WAIT_S)
+		wait_s = conf->timeout_s;
+	c->turn = smtp_turn(c->smtp);
+	c->is_idle = is_idle;
+	c->deadline_ms = c->net->now_ms +
+	    (is_idle ? (int64_t)IDLE_MS : (int64_t)wait_s * 1000);
+}
+
+/* Wishes and writes in turn, until the other side has to do something. */
+static void
+converse(struct conn *c)
+{
+	int i;
+
+	c->has_more = 0;
+	for (i = 0; i < TURNS_MAX && c->state == CONN_TALKING; i++) {
+		while (!c->is_over && grant(c))
+			;
+		if (c->is_over || c->state != CONN_TALKING ||
+		    !give_output(c))
+			break;
+	}
+	if (c->is_over || c->state != CONN_TALKING)
+		return;
+	fetch_settled(c);
+	c->has_more = i == TURNS_MAX;
+	if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE)
+		over(c, smtp_cause(c->smtp), smtp_trouble(c->smtp));
+	else
+		set_deadline(c);
+}
+
+/* 6. The loop. */
+
+static void
+connected(struct conn *c)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		error = errno;
+	if (error != 0) {
+		broke(c, "4.4.1", "connect", strerror(error));
+		return;
+	}
+	c->state = CONN_TALKING;
+	c->deadline_ms = 0;
+	if (c->has_tls_first)
+		start_tls(c);
+}
+
+static void
+serve(struct conn *c, short revents)
+{
+	if (revents == 0 || c->is_over)
+		return;
+	if (c->state == CONN_OPENING)
+		connected(c);
+	else if (c->state == CONN_SHAKING)
+		shake(c);
+	else
+		take_input(c);
+	if (!c->is_over && c->state == CONN_TALKING)
+		converse(c);
+}
+
+static void
+shake_late(struct conn *c)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, FATE_RETRY, "4.4.2", "TLS handshake: timed out");
+	tls_failed(c, &res);
+	result_fini(&res);
+}
+
+static void
+check_deadline(struct conn *c)
+{
+	if (c->is_over || c->net->now_ms < c->deadline_ms)
+		return;
+	if (c->state == CONN_OPENING) {
+		broke(c, "4.4.1", "connect", "timed out");
+	} else if (c->state == CONN_SHAKING) {
+		shake_late(c);
+	} else if (c->is_idle) {
+		smtp_quit(c->smtp);
+		converse(c);
+	} else {
+		smtp_lost(c->smtp, "timed out");
+		converse(c);
+	}
+}
+
+static int
+wants_conn(const struct net *net)
+{
+	unsigned waiting = net->jobs.nwaiting;
+
+	if (waiting == 0 || net->is_refused)
+		return 0;
+	if (net->nconns == 0)
+		return 1;
+	/* The first one shows whether the host and the login work at all. */
+	return net->nready > 0 && net->nconns < net->cap &&
+	    net->nconns < 1 + waiting / 2;
+}
+
+static void
+refuse_waiting(struct net *net, const struct result *why)
+{
+	struct job *job;
+
+	while ((job = jobs_take(&net->jobs)) != NULL)
+		jobs_refuse(&net->jobs, job, net->trouble, why);
+}
+
+/* Connections as the backlog asks for them; mail to those that are free. */
+static void
+plan(struct net *net)
+{
+	struct result res;
+	struct conn *c;
+
+	if (net->now_ms >= net->cap_until_ms)
+		net->cap = net->conf->concurrency;
+	if (net->cap < 1 || net->cap > CONNS_MAX)
+		net->cap = net->cap < 1 ? 1 : CONNS_MAX;
+	for (c = net->conns; c != NULL; c = c->next)
+		if (c->is_idle && !c->is_over && net->jobs.nwaiting > 0)
+			converse(c);
+	reap(net);
+	result_init(&res);
+	while (wants_conn(net)) {
+		if (open_conn(net, &res) == 0) {
+			reap(net);
+			continue;
+		}
+		if (net->nconns == 0)
+			refuse_waiting(net, &res);
+		break;
+	}
+	result_fini(&res);
+	if (net->is_refused && net->nconns == 0)
+		refuse_waiting(net, &net->refusal);
+	if (!net->is_last)
+		return;
+	for (c = net->conns; c != NULL; c = c->next) {
+		if (net->jobs.nopen > 0 || !c->is_idle || c->is_over)
+			continue;
+		smtp_quit(c->smtp);
+		converse(c);
+	}
+	reap(net);
+}
+
+static int
+start_hosts(struct net *net)
+{
+	if (!net->jobs.has_hop || net->has_hosts)
+		return 0;
+	if (hosts_init(&net->hosts, net->conf, net->jobs.hop_name,
+	    &lookup) == -1)
+		return -1;
+	net->has_hosts = 1;
+	return 0;
+}
+
+/* 0, or -1 to end with EX_PROTOCOL. */
+static int
+serve_runner(struct net *net, short revents)
+{
+	int ret;
+
+	if (!net->is_last && (revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+		ret = jobs_read(&net->jobs);
+		if (ret == -1 || start_hosts(net) == -1)
+			return -1;
+		net->is_last = ret == 0;
+	}
+	/* It may have closed its writing side alone, and still listen. */
+	if (net->is_last && (revents & (POLLHUP | POLLERR)) != 0)
+		net->is_gone = 1;
+	return 0;
+}
+
+static void
+drop_all(struct net *net)
+{
+	struct conn *c;
+	struct result res;
+
+	result_init(&res);
+	for (c = net->conns; c != NULL; c = c->next) {
+		if (c->is_over)
+			continue;
+		if (c->state != CONN_TALKING || smtp_is_busy(c->smtp) ||
+		    smtp_wish(c->smtp) != SMTP_WISH_MAIL) {
+			over(c, SMTP_CAUSE_NONE, &res);
+			continue;
+		}
+		smtp_quit(c->smtp);
+		converse(c);
+	}
+}
+
+static int
+poll_timeout(const struct net *net)
+{
+	const struct conn *c;
+	int64_t left = 3600 * 1000;
+
+	for (c = net->conns; c != NULL; c = c->next) {
+		if (c->tls != NULL && c->state == CONN_TALKING &&
+		    tls_pending(c->tls) > 0)
+			return 0;
+		if (c->deadline_ms - net->now_ms < left)
+			left = c->deadline_ms - net->now_ms;
+	}
+	return left < 0 ? 0 : (int)left;
+}
+
+static short
+events_of(const struct conn *c)
+{
+	size_t n;
+
+	if (c->state == CONN_OPENING)
+		return POLLOUT;
+	if (c->state == CONN_SHAKING)
+		return c->write_wants_in ? POLLIN : POLLOUT;
+	(void)smtp_output(c->smtp, &n);
+	if (c->read_wants_out || c->has_more ||
+	    (n > 0 && !c->write_wants_in))
+		return POLLIN | POLLOUT;
+	return POLLIN;
+}
+
+/* One turn: 0, or -1 when poll failed or the runner broke the rules. */
+static int
+turn(struct net *net, struct pollfd *pfds)
+{
+	struct conn *c;
+	nfds_t n = 1;
+	short revents;
+
+	pfds[0].fd = net->is_gone ? -1 : net->jobs.sock;
+	pfds[0].events = (short)((net->is_last ? 0 : POLLIN) |
+	    (jobs_has_output(&net->jobs) ? POLLOUT : 0));
+	for (c = net->conns; c != NULL; c = c->next, n++) {
+		pfds[n].fd = c->fd;
+		pfds[n].events = events_of(c);
+		pfds[n].revents = 0;
+	}
+	pfds[0].revents = 0;
+	if (poll(pfds, n, poll_timeout(net)) == -1 && errno != EINTR)
+		return -1;
+	net->now_ms = io_clock_ms();
+	/* New connections stand first in the list, and only plan() adds. */
+	for (c = net->conns, n = 1; c != NULL; c = c->next, n++) {
+		revents = pfds[n].revents;
+		if (c->tls != NULL && c->state == CONN_TALKING &&
+		    tls_pending(c->tls) > 0)
+			revents |= POLLIN;
+		serve(c, revents);
+		check_deadline(c);
+	}
+	return net->is_gone ? 0 : serve_runner(net, pfds[0].revents);
+}
+
+static int
+loop(struct net *net)
+{
+	struct pollfd *pfds;
+	int was_gone, ret = EX_OK;
+
+	pfds = calloc(CONNS_MAX + 1, sizeof(*pfds));
+	if (pfds == NULL)
+		return EX_OSERR;
+	for (;;) {
+		net->now_ms = io_clock_ms();
+		if (net->has_hosts && !net->is_gone)
+			plan(net);
+		reap(net);
+		if (!net->is_gone && jobs_write(&net->jobs) == -1)
+			net->is_last = net->is_gone = 1;
+		if (net->is_last && net->nconns == 0 && (net->is_gone ||
+		    (net->jobs.nopen == 0 && !jobs_has_output(&net->jobs))))
+			break;
+		was_gone = net->is_gone;
+		if (turn(net, pfds) == -1) {
+			ret = EX_PROTOCOL;
+			break;
+		}
+		if (net->is_gone && !was_gone)
+			drop_all(net);
+	}
+	free(pfds);
+	return ret;
+}
+
+int
+net_main(int sock, const struct conf *conf, const struct auths *auths,
+    const struct log *log)
+{
+	struct net net;
+	struct conn *c;
+	int ret;
+
+	memset(&net, 0, sizeof(net));
+	net.conf = conf;
+	net.auths = auths;
+	net.log = log;
+	if (io_nonblock(sock) == -1)
+		return EX_OSERR;
+	jobs_init(&net.jobs, sock);
+	ret = loop(&net);
+	if (ret == EX_PROTOCOL)
+		log_say(log, LOG_LEVEL_WARNING,
+		    "the runner sent a record that was not understood");
+	while ((c = net.conns) != NULL) {
+		net.conns = c->next;
+		conn_free(c);
+	}
+	if (net.has_hosts)
+		hosts_fini(&net.hosts);
+	jobs_fini(&net.jobs);
+	tls_setup_free(net.tls);
+	result_fini(&net.refusal);
+	return ret;
+}

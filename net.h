@@ -1,0 +1,19 @@
+/*
+ * net.h - the remote branch: one next hop, its connections in one loop.
+ * Talks records.h (REC_REMOTE_*) on a socket to the runner, and SMTP to the
+ * hosts.  Called by remote.c, the main of dma-remote.
+ */
+#ifndef NET_H
+#define NET_H
+
+#include "conf.h"
+#include "lib/log.h"
+
+/*
+ * Serves the runner at sock until it closes its end; all that was not settled
+ * then is forgotten (the runner defers it).  Gives the exit status.
+ */
+int	net_main(int sock, const struct conf *, const struct auths *,
+	    const struct log *);
+
+#endif

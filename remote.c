@@ -1,0 +1,151 @@
+/*
+ * remote.c - main of dma-remote: mail for one next hop.
+ * Runs as: the spool user; refuses to run as root.  Descriptor 0 is the
+ * socket to the runner.  Door to: the files that setup.c reads.
+ * Promise: when the credentials are read, nobody can look into the process
+ * and it can reach nothing but the network.
+ */
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "net.h"
+#include "sandbox.h"
+#include "setup.h"
+
+#define SOCK	STDIN_FILENO
+
+/* The runner has warned about the files already; here it is detail. */
+static void
+tell(void *arg, const char *file, unsigned line, const char *text)
+{
+	log_say(arg, LOG_LEVEL_DEBUG, "%s:%u: %s", file, line, text);
+}
+
+/* A word to whoever called by hand; there may be nobody to read it. */
+static int
+refuse(int status, const char *why)
+{
+	(void)io_write_all(STDERR_FILENO, why, strlen(why));
+	return status;
+}
+
+static int
+has_root(void)
+{
+	uid_t ruid, euid, suid;
+	gid_t rgid, egid, sgid;
+
+	if (getresuid(&ruid, &euid, &suid) == -1 ||
+	    getresgid(&rgid, &egid, &sgid) == -1)
+		return 1;
+	return ruid == 0 || euid == 0 || suid == 0 ||
+	    rgid == 0 || egid == 0 || sgid == 0;
+}
+
+static int
+is_record_socket(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    type == SOCK_SEQPACKET;
+}
+
+/* Descriptors 1 and 2 open, so that nothing else becomes them. */
+static int
+fill_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd != -1 && fd <= STDERR_FILENO);
+	if (fd == -1)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int
+prepare(void)
+{
+	if (fcntl(SOCK, F_GETFD) == -1 || !is_record_socket(SOCK))
+		return refuse(EX_USAGE, "dma-remote: is started by dma, "
+		    "with a socket as descriptor 0\n");
+	if (fill_descriptors() == -1)
+		return EX_OSERR;
+	if (has_root())
+		return refuse(EX_NOPERM,
+		    "dma-remote: does not run as root\n");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		return refuse(EX_OSERR,
+		    "dma-remote: can not forbid core dumps\n");
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) == -1 && errno != ENOSYS)
+		return EX_OSERR;
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || chdir("/") == -1)
+		return EX_OSERR;
+	umask(077);
+	return EX_OK;
+}
+
+static int
+serve(const struct conf *conf, struct auths *auths, struct log *log,
+    const struct report *report)
+{
+	log->where = conf->log_where;
+	log->level = conf->log_level;
+	if (log->where == LOG_TO_FD && conf->log_path != NULL)
+		log->fd = open(conf->log_path, O_WRONLY | O_APPEND | O_CREAT |
+		    O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	if (log->where == LOG_TO_FD && log->fd == -1)
+		log->where = LOG_TO_SYSLOG;
+	log_open(log);
+	/* Without its credentials a host must not be spoken to. */
+	if (setup_auth(conf, auths, report) == -1) {
+		log_say(log, LOG_LEVEL_ERROR, "%s: can not be read",
+		    conf->authpath);
+		return EX_CONFIG;
+	}
+	if (sandbox_remote(conf) == -1) {
+		log_say(log, LOG_LEVEL_ERROR, "sandbox: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	return net_main(SOCK, conf, auths, log);
+}
+
+int
+main(void)
+{
+	struct report report;
+	struct auths auths;
+	struct conf conf;
+	struct log log;
+	int ret;
+
+	ret = prepare();
+	if (ret != EX_OK)
+		return ret;
+	log_init(&log, "dma-remote");
+	report.say = tell;
+	report.arg = &log;
+	memset(&auths, 0, sizeof(auths));
+	if (setup_conf(&conf, &report) == -1)
+		return EX_OSERR;
+	ret = serve(&conf, &auths, &log, &report);
+	auth_fini(&auths);
+	conf_fini(&conf);
+	io_close(&log.fd);
+	return ret;
+}
