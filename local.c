@@ -1,0 +1,483 @@
+/*
+ * local.c - what is done as the user: .forward, mailbox, file, pipe.
+ * Runs as: the user, for good (root only for root's own mailbox).
+ * Door to: what that user may open; the alias file, already open.
+ * Promise: a file is written and a command is run only when that very entry
+ * stands in the user's .forward, or in the alias file, now.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aliases.h"
+#include "command.h"
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "lib/msg.h"
+#include "local.h"
+#include "mbox.h"
+#include "records.h"
+#include "result.h"
+
+#define ALIASES_FILE_MAX	(16 * 1024 * 1024)	/* octets */
+#define FORWARD_NAME		".forward"
+
+#ifdef O_PATH
+#define OPEN_DIRECTORY	(O_PATH | O_DIRECTORY | O_CLOEXEC)
+#else
+#define OPEN_DIRECTORY	(O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#endif
+#define OPEN_FORWARD	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+
+static void
+say_nothing(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+/* The runner's parse told what is wrong with a line; this is the second. */
+static const struct report quiet = { say_nothing, NULL };
+
+/* ---- .forward ---- */
+
+/* One reading of a ~/.forward. */
+struct forward {
+	const struct user *user;
+	struct buf	*text;		/* lent: the file, or why not */
+	int		 home, fd;	/* owned, or -1 */
+};
+
+static enum forward_verdict
+refused(struct forward *f, const char *what)
+{
+	buf_reset(f->text);
+	buf_printf(f->text, "%s/" FORWARD_NAME " %s", f->user->home, what);
+	return FORWARD_REFUSED;
+}
+
+static enum forward_verdict
+later(struct forward *f, const char *what)
+{
+	int saved = errno;
+
+	buf_reset(f->text);
+	buf_printf(f->text, "%s%s: %s", f->user->home, what, strerror(saved));
+	return FORWARD_LATER;
+}
+
+/* Is it there?  FORWARD_TEXT: it is open. */
+static enum forward_verdict
+open_forward(struct forward *f)
+{
+	f->home = open(f->user->home, OPEN_DIRECTORY);
+	if (f->home == -1)
+		return errno == ENOENT || errno == ENOTDIR ? FORWARD_NONE :
+		    later(f, "");
+	f->fd = openat(f->home, FORWARD_NAME, OPEN_FORWARD | O_NOFOLLOW);
+	if (f->fd != -1)
+		return FORWARD_TEXT;
+	if (errno == ENOENT)
+		return FORWARD_NONE;
+	if (errno == ELOOP || errno == EMLINK) {
+		f->fd = openat(f->home, FORWARD_NAME, OPEN_FORWARD);
+		if (f->fd != -1)
+			return FORWARD_TEXT;
+		if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)
+			return refused(f, "is a link that leads nowhere: "
+			    "mend or remove it");
+	}
+	if (errno == ENXIO || errno == ENODEV)
+		return refused(f, "is not a regular file: replace it");
+	return later(f, "/" FORWARD_NAME);
+}
+
+static enum forward_verdict
+check_forward(struct forward *f)
+{
+	struct stat home, st;
+
+	if (fstat(f->home, &home) == -1 || fstat(f->fd, &st) == -1)
+		return later(f, "/" FORWARD_NAME);
+	if ((home.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return refused(f, "is in a directory that others can write: "
+		    "chmod go-w that directory");
+	if (!S_ISREG(st.st_mode))
+		return refused(f, "is not a regular file: replace it");
+	if (st.st_uid != f->user->uid && st.st_uid != 0)
+		return refused(f, "belongs to somebody else: make it your "
+		    "own or root's");
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return refused(f, "can be written by others: chmod go-w it");
+	if (st.st_size > FORWARD_MAX)
+		return refused(f, "is longer than 65536 octets: shorten it");
+	return FORWARD_TEXT;
+}
+
+static enum forward_verdict
+read_checked(struct forward *f)
+{
+	enum forward_verdict verdict;
+
+	verdict = open_forward(f);
+	if (verdict != FORWARD_TEXT)
+		return verdict;
+	verdict = check_forward(f);
+	if (verdict != FORWARD_TEXT)
+		return verdict;
+	if (io_read_file(f->fd, f->text, FORWARD_MAX) == 0)
+		return FORWARD_TEXT;
+	if (errno == EFBIG)
+		return refused(f, "is longer than 65536 octets: shorten it");
+	return later(f, "/" FORWARD_NAME);
+}
+
+/* The one way to a .forward: text has the file, or why there is none. */
+static enum forward_verdict
+read_forward(const struct user *user, struct buf *text)
+{
+	struct forward f;
+	enum forward_verdict verdict;
+
+	f.user = user;
+	f.text = text;
+	f.home = f.fd = -1;
+	if (user->home[0] != '/')
+		return FORWARD_NONE;
+	verdict = read_checked(&f);
+	io_close(&f.fd);
+	io_close(&f.home);
+	return verdict;
+}
+
+int
+local_forward(const struct user *user, int channel)
+{
+	enum forward_verdict verdict;
+	struct buf text;
+	struct msg m;
+	int ret;
+
+	buf_init(&text, 0);
+	msg_init(&m);
+	verdict = read_forward(user, &text);
+	if (buf_failed(&text)) {
+		verdict = FORWARD_LATER;
+		buf_reset(&text);
+	}
+	msg_begin(&m, REC_FORWARD_SAY, 0);
+	msg_put_u32(&m, (uint32_t)verdict);
+	msg_put_bytes(&m, text.data, text.len);
+	ret = msg_send(channel, &m);
+	msg_fini(&m);
+	buf_fini(&text);
+	return ret == 0 ? 0 : 1;
+}
+
+/* ---- the entry that a file or command must stand in ---- */
+
+static int
+changed(struct result *res)
+{
+	return result_set(res, FATE_RETRY, "4.2.4",
+	    "entry changed since it was read");
+}
+
+/* 0 and its text when that very entry is in the list. */
+static int
+take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
+    struct result *res)
+{
+	enum target_kind kind;
+	const struct target *t;
+
+	kind = d->kind == ROUTE_PIPE ? TARGET_PIPE : TARGET_FILE;
+	if (d->entry >= ts->n)
+		return changed(res);
+	t = &ts->list[d->entry];
+	if (t->kind != kind || t->digest != d->digest)
+		return changed(res);
+	buf_puts(out, t->text);
+	if (buf_failed(out))
+		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+	return 0;
+}
+
+static int
+entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
+{
+	enum forward_verdict verdict;
+	struct targets ts;
+	struct buf text;
+	int ret;
+
+	buf_init(&text, 0);
+	verdict = read_forward(d->user, &text);
+	if (verdict == FORWARD_REFUSED || verdict == FORWARD_LATER) {
+		ret = result_set(res, FATE_RETRY, "4.2.4", "%s",
+		    buf_str(&text));
+	} else if (verdict == FORWARD_TEXT && forward_parse(&ts, text.data,
+	    text.len, FORWARD_NAME, &quiet) != -1) {
+		ret = take_entry(d, &ts, out, res);
+		targets_fini(&ts);
+	} else {
+		ret = changed(res);
+	}
+	buf_fini(&text);
+	return ret;
+}
+
+/*
+ * The descriptor may be shared with other children: so no read that moves
+ * its offset.
+ */
+static int
+read_aliases(const struct delivery *d, struct buf *text, struct result *res)
+{
+	struct stat st;
+	char *room;
+
+	if (d->aliases == -1 || fstat(d->aliases, &st) == -1)
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "alias file can not be read now");
+	if (!S_ISREG(st.st_mode) || st.st_size > ALIASES_FILE_MAX)
+		return result_set(res, FATE_RETRY, "4.3.5",
+		    "alias file is not a regular file of reasonable size");
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+	    (st.st_uid != 0 && st.st_uid != d->user->uid))
+		return result_set(res, FATE_RETRY, "4.3.5", "alias file can "
+		    "be written by others than root: no file or command of it "
+		    "is used");
+	room = buf_space(text, (size_t)st.st_size);
+	if (room == NULL || io_pread_all(d->aliases, room, (size_t)st.st_size,
+	    0) == -1)
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "alias file can not be read now: %s", strerror(errno));
+	buf_grown(text, (size_t)st.st_size);
+	return 0;
+}
+
+static int
+entry_of_aliases(const struct delivery *d, struct buf *out, struct result *res)
+{
+	const struct alias *a;
+	struct aliases as;
+	struct buf text;
+	int ret = -1;
+
+	buf_init(&text, 0);
+	if (read_aliases(d, &text, res) == 0) {
+		if (aliases_parse(&as, text.data, text.len, "aliases",
+		    &quiet) == -1) {
+			ret = result_set(res, FATE_RETRY, "4.3.0",
+			    "alias file can not be parsed now");
+		} else {
+			a = aliases_find(&as, d->name);
+			ret = a == NULL ? changed(res) :
+			    take_entry(d, &a->targets, out, res);
+			aliases_fini(&as);
+		}
+	}
+	buf_fini(&text);
+	return ret;
+}
+
+static int
+find_entry(const struct delivery *d, struct buf *out, struct result *res)
+{
+	if (d->user->uid == 0)
+		return result_set(res, FATE_FAILED, "5.7.1",
+		    "%s are refused for root: use a user of its own",
+		    d->kind == ROUTE_PIPE ? "commands" : "files");
+	switch (d->origin) {
+	case ORIGIN_FORWARD:
+		return entry_of_forward(d, out, res);
+	case ORIGIN_ALIASES:
+		return entry_of_aliases(d, out, res);
+	default:
+		return result_set(res, FATE_FAILED, "5.7.1",
+		    "files and commands only from aliases or .forward");
+	}
+}
+
+/* ---- the kinds; each gives 0 when res is to be told, or exit status ---- */
+
+static int
+append_in(const struct delivery *d, const char *directory, const char *name,
+    const char *path, struct result *res)
+{
+	int dir, ret;
+
+	dir = open(directory, OPEN_DIRECTORY);
+	if (dir == -1) {
+		result_set(res, FATE_RETRY, "4.2.0", "%s: %s", directory,
+		    strerror(errno));
+		return 0;
+	}
+	ret = mbox_append(d, dir, name, path, MBOX_LOCK_WAIT_S, res);
+	close(dir);
+	return ret == -1 ? 1 : 0;
+}
+
+static int
+deliver_mailbox(const struct delivery *d, struct result *res)
+{
+	const char *name = d->user->name;
+	struct buf path;
+	int ret;
+
+	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL) {
+		result_set(res, FATE_FAILED, "5.1.3", "no name of a mailbox");
+		return 0;
+	}
+	buf_init(&path, 0);
+	buf_printf(&path, "%s/%s", d->conf->maildir, name);
+	ret = append_in(d, d->conf->maildir, name, buf_str(&path), res);
+	buf_fini(&path);
+	return ret;
+}
+
+static int
+deliver_to_path(const struct delivery *d, const char *path, struct result *res)
+{
+	char directory[TARGET_MAX + 1];
+	char *slash;
+
+	if (strcmp(path, "/dev/null") == 0) {
+		result_set(res, FATE_SENT, "2.0.0", "discarded to /dev/null");
+		return 0;
+	}
+	slash = text_copy(directory, sizeof(directory), path) == -1 ? NULL :
+	    strrchr(directory, '/');
+	if (path[0] != '/' || slash == NULL || slash[1] == '\0') {
+		result_set(res, FATE_RETRY, "4.2.0", "%s: no name of a file",
+		    path);
+		return 0;
+	}
+	/* "/name" is in "/"; its name is taken from path. */
+	slash[slash == directory ? 1 : 0] = '\0';
+	return append_in(d, directory, strrchr(path, '/') + 1, path, res);
+}
+
+static int
+deliver_file(const struct delivery *d, struct result *res)
+{
+	struct buf path;
+	int ret = 0;
+
+	buf_init(&path, 0);
+	if (find_entry(d, &path, res) == 0)
+		ret = deliver_to_path(d, buf_str(&path), res);
+	buf_fini(&path);
+	return ret;
+}
+
+static int
+is_shell_listed(const char *shell)
+{
+	const char *listed;
+	int found = 0;
+
+	if (shell[0] == '\0')
+		shell = "/bin/sh";
+	setusershell();
+	while (!found && (listed = getusershell()) != NULL)
+		found = strcmp(listed, shell) == 0;
+	endusershell();
+	return found;
+}
+
+static int
+deliver_pipe(const struct delivery *d, struct result *res)
+{
+	struct buf text;
+	int ret = 0;
+
+	buf_init(&text, 0);
+	if (find_entry(d, &text, res) == 0) {
+		if (d->origin == ORIGIN_FORWARD && d->conf->is_shell_required &&
+		    !is_shell_listed(d->user->shell))
+			result_set(res, FATE_FAILED, "5.7.1", "commands are "
+			    "refused for %s: the login shell is not in "
+			    "/etc/shells", d->user->name);
+		else
+			ret = command_run(d, buf_str(&text), res);
+	}
+	buf_fini(&text);
+	return ret;
+}
+
+static int
+is_clean(const char *text)
+{
+	return text_is_clean(text, strlen(text));
+}
+
+/* What came from the runner is checked once more where it is used. */
+static int
+check_delivery(const struct delivery *d, struct result *res)
+{
+	struct stat st;
+
+	if (!is_clean(d->sender) || !is_clean(d->recipient) ||
+	    !is_clean(d->original) || !is_clean(d->queue_id))
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "control character in an address");
+	if (fstat(d->message, &st) == -1 || !S_ISREG(st.st_mode))
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "message is not a regular file");
+	if (d->offset < 0 || d->length < 0 || d->offset > st.st_size ||
+	    d->length > st.st_size - d->offset)
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "message file is shorter than the message");
+	return 0;
+}
+
+static int
+dispatch(const struct delivery *d, struct result *res)
+{
+	if (check_delivery(d, res) == -1)
+		return 0;
+	switch (d->kind) {
+	case ROUTE_MAILBOX:
+		return deliver_mailbox(d, res);
+	case ROUTE_FILE:
+		return deliver_file(d, res);
+	case ROUTE_PIPE:
+		return deliver_pipe(d, res);
+	default:
+		result_set(res, FATE_RETRY, "4.3.0",
+		    "no local delivery of this kind");
+		return 0;
+	}
+}
+
+int
+local_deliver(struct delivery *d)
+{
+	struct result res;
+	struct msg m;
+	int status;
+
+	result_init(&res);
+	status = dispatch(d, &res);
+	if (status == 0) {
+		msg_init(&m);
+		msg_begin(&m, REC_DELIVER_SAY, 0);
+		msg_put_u32(&m, (uint32_t)res.fate);
+		msg_put_str(&m, res.code);
+		msg_put_bytes(&m, res.why, res.why == NULL ? 0 :
+		    strlen(res.why));
+		status = msg_send(d->channel, &m) == 0 ? 0 : 1;
+		msg_fini(&m);
+	}
+	result_fini(&res);
+	return status;
+}

@@ -1,0 +1,744 @@
+/*
+ * mbox.c - one message into one mbox file.
+ * Runs as: the user.  Door to: the file it is told, and its dotlock.
+ * Promise: a message is in the file once and whole, or not at all, however
+ * often the attempt is cut short and made again.
+ *
+ * How: what will be appended follows from the delivery alone, octet by octet.
+ * The place of the append is written down by the runner before the first
+ * octet (REC_DELIVER_AT, REC_DELIVER_GO).  An attempt that finds such a mark
+ * compares what is in the file there: all of it, then it was delivered; a
+ * beginning of it at the very end of the file, then that is cut off and
+ * written anew; anything else is not ours, and the message goes to the end.
+ */
+#include <sys/file.h>
+#include <sys/stat.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "lib/mail.h"
+#include "lib/msg.h"
+#include "mbox.h"
+#include "records.h"
+#include "result.h"
+
+#define STALE_S		600	/* age of a dotlock that nobody holds */
+#define TOUCH_MS	60000	/* our own dotlock is kept younger than that */
+#define POLL_FIRST_MS	5	/* between two attempts to get a lock */
+#define POLL_MAX_MS	250	/* doubling up to this */
+#define GO_WAIT_MS	60000	/* for the runner, while we hold the locks */
+#define OPEN_TRIES	10	/* when the name comes and goes */
+#define READ_OCTETS	65536
+/* A message of 1 MiB, with its quotes and envelope, is one write(2). */
+#define BLOCK_OCTETS	(1280 * 1024)
+#define LOCK_SUFFIX	".lock"
+#define LOCK_MARK	"\ndma\n"	/* in our dotlocks, after the pid */
+#ifndef NFS_SUPER_MAGIC
+#define NFS_SUPER_MAGIC	0x6969
+#endif
+
+struct mbox {
+	const struct delivery *d;
+	int		 dir;		/* lent */
+	const char	*name, *path;	/* lent */
+	char		 lock_name[NAME_MAX + 1];
+	int		 lock;		/* owned: our dotlock, or -1 */
+	int		 fd;		/* owned: the file, or -1 */
+	int		 is_new;	/* made by this attempt */
+	int64_t		 deadline_ms;	/* for the locks */
+	int		 poll_ms;	/* next wait for a lock */
+	int64_t		 touched_ms;	/* the dotlock, last */
+	struct result	*res;
+};
+
+/* What is appended, block by block. */
+struct text {
+	const struct delivery *d;
+	struct mail_mbox mbox;
+	struct buf	 out;		/* owned: the block */
+	int64_t		 done;		/* octets of the message taken */
+	int		 needs_newline;	/* the file ends within a line */
+	int		 is_begun, is_over;
+};
+
+static int
+retry(struct mbox *m, const char *code, const char *what)
+{
+	return result_set(m->res, FATE_RETRY, code, "%s: %s", m->path, what);
+}
+
+static int
+retry_errno(struct mbox *m, const char *what)
+{
+	const char *code = "4.2.0";
+
+	if (errno == ENOSPC || errno == EDQUOT)
+		code = "4.2.2";
+	return result_set(m->res, FATE_RETRY, code, "%s: %s: %s", m->path,
+	    what, strerror(errno));
+}
+
+/* ---- what is appended ---- */
+
+static void
+text_init(struct text *t, const struct delivery *d, int needs_newline)
+{
+	memset(t, 0, sizeof(*t));
+	t->d = d;
+	t->needs_newline = needs_newline;
+	buf_init(&t->out, 0);
+}
+
+static void
+text_fini(struct text *t)
+{
+	buf_fini(&t->out);
+}
+
+static void
+text_begin(struct text *t)
+{
+	t->is_begun = 1;
+	if (t->needs_newline)
+		buf_putc(&t->out, '\n');
+	mail_put_envelope(&t->out, 1, t->d->sender, t->d->recipient,
+	    t->d->arrived);
+}
+
+/* The next block is in out: 1, 0 at the end, -1 with errno. */
+static int
+text_next(struct text *t)
+{
+	char chunk[READ_OCTETS];
+	size_t n;
+
+	buf_reset(&t->out);
+	if (!t->is_begun)
+		text_begin(t);
+	while (t->done < t->d->length && t->out.len < BLOCK_OCTETS) {
+		n = sizeof(chunk);
+		if (t->d->length - t->done < (int64_t)n)
+			n = (size_t)(t->d->length - t->done);
+		if (io_pread_all(t->d->message, chunk, n,
+		    t->d->offset + t->done) == -1)
+			return -1;
+		mail_mbox(&t->mbox, chunk, n, &t->out);
+		t->done += (int64_t)n;
+	}
+	if (t->done == t->d->length && !t->is_over) {
+		mail_mbox_end(&t->mbox, &t->out);
+		t->is_over = 1;
+	}
+	if (buf_failed(&t->out)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return t->out.len > 0;
+}
+
+/* ---- locks: dotlock, fcntl, flock, in that order ---- */
+
+/* Waits a little; -1 when the time for locks is over. */
+static int
+wait_lock(struct mbox *m)
+{
+	if (io_clock_ms() >= m->deadline_ms)
+		return retry(m, "4.2.0", "mailbox locked");
+	poll(NULL, 0, m->poll_ms);
+	m->poll_ms = m->poll_ms * 2 < POLL_MAX_MS ? m->poll_ms * 2 :
+	    POLL_MAX_MS;
+	return 0;
+}
+
+/* What time the file system has: that of a file made now; 0 when unknown. */
+static time_t
+file_system_time(int dir)
+{
+	struct stat st;
+	char name[64];
+	int fd = -1, is_named = 0;
+
+#ifdef O_TMPFILE
+	fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+#endif
+	if (fd == -1) {
+		snprintf(name, sizeof(name), ".dma.%ld.time", (long)getpid());
+		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL |
+		    O_NOFOLLOW | O_CLOEXEC, 0600);
+		is_named = fd != -1;
+	}
+	if (fd == -1)
+		return 0;
+	if (fstat(fd, &st) == -1)
+		st.st_mtime = 0;
+	close(fd);
+	if (is_named)
+		unlinkat(dir, name, 0);
+	return st.st_mtime;
+}
+
+static int
+same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/*
+ * 1 when a dotlock is one of ours and its maker is gone: it holds an flock
+ * on it as long as it lives.  That lock is then ours, in *fd.
+ */
+static int
+is_orphan(const struct mbox *m, int *fd)
+{
+	char text[64];
+	ssize_t n;
+
+	*fd = openat(m->dir, m->lock_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC);
+	if (*fd == -1)
+		return 0;
+	n = io_read(*fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = '\0';
+	return strstr(text, LOCK_MARK) != NULL &&
+	    flock(*fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+/*
+ * Somebody's dotlock is in the way; an orphan or an old one goes.  1 when it
+ * is old and the directory does not let us remove it: then it says nothing.
+ */
+static int
+remove_stale(struct mbox *m)
+{
+	struct stat st, again;
+	time_t now;
+	int fd, gone, ret = 0;
+
+	if (fstatat(m->dir, m->lock_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return 0;
+	gone = is_orphan(m, &fd);
+	now = file_system_time(m->dir);
+	if (now == 0)
+		now = time(NULL);
+	if (st.st_mtime <= now && now - st.st_mtime >= STALE_S)
+		gone = 1;
+	/* Another process may have put its own there in the meantime. */
+	if (gone && fstatat(m->dir, m->lock_name, &again,
+	    AT_SYMLINK_NOFOLLOW) == 0 && same_file(&st, &again) &&
+	    st.st_mtime == again.st_mtime &&
+	    unlinkat(m->dir, m->lock_name, 0) == -1)
+		ret = errno == EACCES || errno == EPERM || errno == EROFS;
+	io_close(&fd);
+	return ret;
+}
+
+static void
+drop_dotlock(struct mbox *m)
+{
+	struct stat ours, there;
+
+	if (m->lock == -1)
+		return;
+	if (fstat(m->lock, &ours) == 0 && fstatat(m->dir, m->lock_name, &there,
+	    AT_SYMLINK_NOFOLLOW) == 0 && same_file(&ours, &there))
+		unlinkat(m->dir, m->lock_name, 0);
+	io_close(&m->lock);
+}
+
+/* Who holds it, for other programs; and for us, whether it still lives. */
+static int
+sign_dotlock(struct mbox *m)
+{
+	char text[64];
+	int n;
+
+	n = snprintf(text, sizeof(text), "%ld" LOCK_MARK, (long)getpid());
+	m->touched_ms = io_clock_ms();
+	if (io_write_all(m->lock, text, (size_t)n) == -1)
+		return -1;
+	/* No more than a hint: where it does not work, age decides. */
+	(void)flock(m->lock, LOCK_EX | LOCK_NB);
+	return 0;
+}
+
+/*
+ * The dotlock gets its name when it is signed: a kill between the two would
+ * leave one that nobody can tell from a living one.
+ */
+static int
+make_dotlock(struct mbox *m)
+{
+#ifdef O_TMPFILE
+	char path[64];
+	int error;
+
+	m->lock = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (m->lock != -1 && sign_dotlock(m) == 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", m->lock);
+		if (linkat(AT_FDCWD, path, m->dir, m->lock_name,
+		    AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		error = errno;
+		io_close(&m->lock);
+		errno = error;
+		if (error == EEXIST)
+			return -1;
+	}
+	io_close(&m->lock);
+#endif
+	m->lock = openat(m->dir, m->lock_name, O_RDWR | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
+	return m->lock == -1 || sign_dotlock(m) == -1 ? -1 : 0;
+}
+
+/* A directory that lets nobody make a dotlock has readers without one. */
+static int
+take_dotlock(struct mbox *m)
+{
+	for (;;) {
+		if (make_dotlock(m) == 0)
+			return 0;
+		if (m->lock != -1) {
+			retry_errno(m, "dotlock");
+			drop_dotlock(m);
+			return -1;
+		}
+		if (errno == EACCES || errno == EPERM || errno == EROFS)
+			return 0;
+		if (errno != EEXIST)
+			return retry_errno(m, "dotlock");
+		if (remove_stale(m) == 1)
+			return 0;
+		if (wait_lock(m) == -1)
+			return -1;
+	}
+}
+
+/* During a long write the dotlock must not grow old. */
+static void
+touch_dotlock(struct mbox *m)
+{
+	if (m->lock == -1 || io_clock_ms() - m->touched_ms < TOUCH_MS)
+		return;
+	futimens(m->lock, NULL);
+	m->touched_ms = io_clock_ms();
+}
+
+static int
+take_fcntl(struct mbox *m)
+{
+	struct flock fl;
+
+	memset(&fl, 0, sizeof(fl));
+	fl.l_type = F_WRLCK;
+	fl.l_whence = SEEK_SET;
+	while (fcntl(m->fd, F_SETLK, &fl) == -1) {
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return retry_errno(m, "lock");
+		if (wait_lock(m) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Only where flock and fcntl locks do not see each other: over NFS, and on
+ * the BSDs, the second would wait for the first for ever.
+ */
+static int
+take_flock(struct mbox *m)
+{
+#ifdef __linux__
+	struct statfs fs;
+
+	if (fstatfs(m->fd, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC)
+		return 0;
+	while (flock(m->fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return retry_errno(m, "lock");
+		if (wait_lock(m) == -1)
+			return -1;
+	}
+#else
+	(void)m;
+#endif
+	return 0;
+}
+
+/* ---- the file ---- */
+
+/* Opened or made; the open file is in m->fd.  -1 with errno. */
+static int
+open_name(struct mbox *m)
+{
+	const int how = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int tries;
+
+	for (tries = 0; tries < OPEN_TRIES; tries++) {
+		m->is_new = 0;
+		m->fd = openat(m->dir, m->name, how);
+		if (m->fd != -1 || errno != ENOENT)
+			break;
+		m->is_new = 1;
+		m->fd = openat(m->dir, m->name, how | O_CREAT | O_EXCL, 0600);
+		if (m->fd != -1 || errno != EEXIST)
+			break;
+	}
+	return m->fd == -1 ? -1 : 0;
+}
+
+/*
+ * Where the mail directory belongs to a group that may write in it, readers
+ * of that group expect to be let in.  Only ever for a file made here.
+ */
+static void
+open_to_group(struct mbox *m)
+{
+	struct stat dir, st;
+
+	if (!m->is_new || m->d->kind != ROUTE_MAILBOX)
+		return;
+	if (fstat(m->dir, &dir) == -1 || fstat(m->fd, &st) == -1)
+		return;
+	if ((dir.st_mode & S_IWGRP) != 0 && st.st_gid == dir.st_gid)
+		fchmod(m->fd, 0660);	/* should it fail: 0600 is right too */
+}
+
+static int
+check_file(struct mbox *m, const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return retry(m, "4.2.0", "is not a regular file");
+	if (st->st_uid != m->d->user->uid)
+		return result_set(m->res, FATE_RETRY, "4.2.0", "%s: belongs to "
+		    "uid %lu, not to %s: chown it", m->path,
+		    (unsigned long)st->st_uid, m->d->user->name);
+	if (st->st_nlink > 1)
+		return retry(m, "4.2.0", "has more than one name (hard link)");
+	if ((st->st_mode & (S_ISUID | S_ISGID)) != 0)
+		return retry(m, "4.2.0", "has a set-id bit: chmod ug-s it");
+	return 0;
+}
+
+static int
+open_file(struct mbox *m)
+{
+	struct stat st;
+
+	if (open_name(m) == -1) {
+		if (errno == ELOOP || errno == EMLINK)
+			return retry(m, "4.2.0", "is a symbolic link");
+		if (errno == ENXIO || errno == EISDIR)
+			return retry(m, "4.2.0", "is not a regular file");
+		return retry_errno(m, m->is_new ? "can not be made" :
+		    "can not be opened");
+	}
+	open_to_group(m);
+	if (fstat(m->fd, &st) == -1)
+		return retry_errno(m, "stat");
+	return check_file(m, &st);
+}
+
+/* 1 when the name still leads to the file that we have locked. */
+static int
+is_current(struct mbox *m)
+{
+	struct stat st, there;
+
+	if (fstat(m->fd, &st) == -1 || fstatat(m->dir, m->name, &there,
+	    AT_SYMLINK_NOFOLLOW) == -1)
+		return 0;
+	return same_file(&st, &there);
+}
+
+/*
+ * Mail readers put another file in place or remove an empty one, under the
+ * locks that we wait for: so the name is looked at again with all locks held.
+ */
+static int
+lock_file(struct mbox *m)
+{
+	int was_new = 0;
+
+	if (take_dotlock(m) == -1)
+		return -1;
+	for (;;) {
+		if (open_file(m) == -1 || take_fcntl(m) == -1 ||
+		    take_flock(m) == -1)
+			return -1;
+		m->is_new |= was_new;
+		if (is_current(m))
+			return 0;
+		was_new = m->is_new;
+		io_close(&m->fd);
+		if (wait_lock(m) == -1)
+			return -1;
+	}
+}
+
+/* ---- marks ---- */
+
+enum found { FOUND_ERROR = -1, FOUND_WHOLE, FOUND_TORN, FOUND_OTHER };
+
+/* 0 when the file has these octets at pos, 1 when not, -1 with errno. */
+static int
+compare_at(int fd, const char *p, size_t len, int64_t pos)
+{
+	char chunk[READ_OCTETS];
+	size_t n;
+
+	while (len > 0) {
+		n = len < sizeof(chunk) ? len : sizeof(chunk);
+		if (io_pread_all(fd, chunk, n, pos) == -1)
+			return -1;
+		if (memcmp(chunk, p, n) != 0)
+			return 1;
+		p += n;
+		len -= n;
+		pos += (int64_t)n;
+	}
+	return 0;
+}
+
+/* Is what t gives in the file, from pos to its end at size? */
+static enum found
+compare_text(struct mbox *m, struct text *t, int64_t pos, int64_t size)
+{
+	size_t n;
+	int more, differs;
+
+	while ((more = text_next(t)) == 1) {
+		n = t->out.len;
+		if (size - pos < (int64_t)n)
+			n = (size_t)(size - pos);
+		differs = compare_at(m->fd, t->out.data, n, pos);
+		if (differs == -1)
+			return FOUND_ERROR;
+		if (differs)
+			return FOUND_OTHER;
+		if (n < t->out.len)
+			return FOUND_TORN;
+		pos += (int64_t)n;
+	}
+	return more == 0 ? FOUND_WHOLE : FOUND_ERROR;
+}
+
+/* 1 when the octet before pos does not end a line; -1 with errno. */
+static int
+needs_newline(struct mbox *m, int64_t pos)
+{
+	char c;
+
+	if (pos == 0)
+		return 0;
+	if (io_pread_all(m->fd, &c, 1, pos - 1) == -1)
+		return -1;
+	return c != '\n';
+}
+
+/*
+ * What an earlier attempt left at its mark.  FOUND_OTHER also when there is
+ * no mark in this file.  What stands before the mark decides on the newline
+ * in front, then as now; only foreign writes could change that, and then the
+ * comparison fails and the message goes to the end.
+ */
+static enum found
+look_at_mark(struct mbox *m, const struct stat *st)
+{
+	const struct mark *mark = &m->d->mark;
+	struct text t;
+	enum found found;
+	int newline;
+
+	if (mark->length < 0 || mark->length >= st->st_size ||
+	    mark->dev != (uint64_t)st->st_dev ||
+	    mark->ino != (uint64_t)st->st_ino)
+		return FOUND_OTHER;
+	newline = needs_newline(m, mark->length);
+	if (newline == -1)
+		return FOUND_ERROR;
+	text_init(&t, m->d, newline);
+	found = compare_text(m, &t, mark->length, st->st_size);
+	text_fini(&t);
+	return found;
+}
+
+/* Tells the runner where; 0 when it has noted that, -1: give up. */
+static int
+announce(struct mbox *m, const struct stat *st, int64_t start)
+{
+	struct msg msg;
+	int ret = -1;
+
+	msg_init(&msg);
+	msg_begin(&msg, REC_DELIVER_AT, 0);
+	msg_put_u64(&msg, (uint64_t)st->st_dev);
+	msg_put_u64(&msg, (uint64_t)st->st_ino);
+	msg_put_u64(&msg, (uint64_t)start);
+	if (msg_send(m->d->channel, &msg) == 0 &&
+	    io_wait(m->d->channel, POLLIN, io_clock_ms() + GO_WAIT_MS) == 1 &&
+	    msg_recv(m->d->channel, &msg, REC_CHANNEL_LIMIT) == 1 &&
+	    msg.kind == REC_DELIVER_GO && msg_done(&msg) == 0)
+		ret = 0;
+	msg_fini(&msg);
+	return ret;
+}
+
+/* ---- the append ---- */
+
+/* After a failure that res tells: as if nothing had been written. */
+static int
+cut_back(struct mbox *m, int64_t start)
+{
+	if (ftruncate(m->fd, start) == -1 || fsync(m->fd) == -1)
+		return result_set(m->res, FATE_RETRY, "4.2.0", "%s: part of "
+		    "the message could not be cut off again: %s", m->path,
+		    strerror(errno));
+	return -1;
+}
+
+/* The name of a new file must be as durable as what is in it. */
+static int
+sync_directory(struct mbox *m)
+{
+	int fd, ret;
+
+	if (!m->is_new)
+		return 0;
+	fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return errno == EACCES ? 0 : -1;
+	ret = fsync(fd);
+	if (ret == -1 && (errno == EINVAL || errno == EACCES))
+		ret = 0;
+	close(fd);
+	return ret;
+}
+
+static int
+settle(struct mbox *m, const char *how)
+{
+	if (fsync(m->fd) == -1 || sync_directory(m) == -1)
+		return retry_errno(m, "sync");
+	return result_set(m->res, FATE_SENT, "2.0.0", "%s %s", how, m->path);
+}
+
+static int
+write_text(struct mbox *m, struct text *t)
+{
+	int more;
+
+	while ((more = text_next(t)) == 1) {
+		if (io_write_all(m->fd, t->out.data, t->out.len) == -1)
+			return retry_errno(m, "write");
+		touch_dotlock(m);
+	}
+	if (more == -1)
+		return result_set(m->res, FATE_RETRY, "4.3.0",
+		    "message can not be read from the queue: %s",
+		    strerror(errno));
+	return settle(m, "appended to");
+}
+
+static int
+append(struct mbox *m, int64_t start)
+{
+	struct text t;
+	int newline, ret;
+
+	newline = needs_newline(m, start);
+	if (newline == -1)
+		return retry_errno(m, "read");
+	text_init(&t, m->d, newline);
+	ret = write_text(m, &t);
+	text_fini(&t);
+	return ret == 0 ? 0 : cut_back(m, start);
+}
+
+/* 0 when res is set, -1 when the runner is gone. */
+static int
+deliver(struct mbox *m)
+{
+	struct stat st;
+	int64_t start;
+
+	if (fstat(m->fd, &st) == -1) {
+		retry_errno(m, "stat");
+		return 0;
+	}
+	start = st.st_size;
+	switch (look_at_mark(m, &st)) {
+	case FOUND_WHOLE:
+		settle(m, "found complete in");
+		return 0;
+	case FOUND_ERROR:
+		retry_errno(m, "comparing with an interrupted attempt");
+		return 0;
+	case FOUND_TORN:
+		start = m->d->mark.length;
+		if (ftruncate(m->fd, start) == -1) {
+			retry_errno(m, "truncate");
+			return 0;
+		}
+		break;
+	case FOUND_OTHER:
+		break;
+	}
+	if (announce(m, &st, start) == -1)
+		return -1;
+	append(m, start);
+	return 0;
+}
+
+static int
+init(struct mbox *m, const struct delivery *d, int dir, const char *name,
+    const char *path, struct result *res)
+{
+	int n;
+
+	memset(m, 0, sizeof(*m));
+	m->d = d;
+	m->dir = dir;
+	m->name = name;
+	m->path = path;
+	m->lock = m->fd = -1;
+	m->poll_ms = POLL_FIRST_MS;
+	m->res = res;
+	n = snprintf(m->lock_name, sizeof(m->lock_name), "%s" LOCK_SUFFIX,
+	    name);
+	if (n < 0 || (size_t)n >= sizeof(m->lock_name))
+		return retry(m, "4.2.0", "name too long");
+	return 0;
+}
+
+int
+mbox_append(const struct delivery *d, int dir, const char *name,
+    const char *path, unsigned lock_wait_s, struct result *res)
+{
+	struct mbox m;
+	int ret = 0;
+
+	/* A limit on files shall be an error here, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
+	if (init(&m, d, dir, name, path, res) == -1)
+		return 0;
+	m.deadline_ms = io_clock_ms() + (int64_t)lock_wait_s * 1000;
+	if (lock_file(&m) == 0)
+		ret = deliver(&m);
+	io_close(&m.fd);
+	drop_dotlock(&m);
+	return ret;
+}

@@ -1,0 +1,22 @@
+/*
+ * mbox.h - one message into one mbox file: locks, marks, append.
+ */
+#ifndef MBOX_H
+#define MBOX_H
+
+#include "dma.h"
+#include "local.h"
+
+#define MBOX_LOCK_WAIT_S	60	/* for all locks of one delivery */
+
+/*
+ * Appends the message of d to dir/name, as the user that this process is;
+ * path is its full name, for words.  Tells the runner where (REC_DELIVER_AT)
+ * and writes only after its REC_DELIVER_GO.
+ * Returns 0 when res holds the outcome, or -1 when the runner did not answer:
+ * then nothing was written and nobody is left to be told.
+ */
+int	mbox_append(const struct delivery *d, int dir, const char *name,
+	    const char *path, unsigned lock_wait_s, struct result *res);
+
+#endif

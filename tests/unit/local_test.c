@@ -1,0 +1,1207 @@
+/*
+ * local_test.c - .forward, mailbox, file and command, as a plain user in a
+ * directory of its own.  Started as root it becomes nobody first.
+ */
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "lib/msg.h"
+#include "local.h"
+#include "records.h"
+
+#define NOBODY	65534
+#define BODY	"Subject: x\n\nFrom the start\n>From here\nend\n"
+#define ENTRY	"From ann@example.org Thu Jan  1 00:01:40 1970\n"	\
+	"Return-Path: <ann@example.org>\nDelivered-To: bob@here\n"	\
+	"Subject: x\n\n>From the start\n>>From here\nend\n\n"
+#define PIPED	"From ann@example.org Thu Jan  1 00:01:40 1970\n"	\
+	"Return-Path: <ann@example.org>\nDelivered-To: bob@here\n" BODY
+
+/* A place to deliver in, and the runner's end of a channel. */
+struct world {
+	char		 top[64];	/* home and mail directory are in it */
+	struct conf	 conf;
+	char		 maildir[128];
+	struct user	 user;
+	struct delivery	 d;
+	int		 runner;	/* the other end of d.channel */
+	/* what the runner was told */
+	struct mark	 at;
+	int		 nat;
+	uint32_t	 fate, verdict;
+	char		 code[16], why[WHY_MAX + 1];
+	struct buf	 text;		/* of a .forward, or command output */
+	int		 status;	/* wait status of a delivery by fork */
+	/* done between AT and GO */
+	void		(*between)(struct world *);
+};
+
+static const char *
+in_world(struct world *w, const char *name)
+{
+	static char path[4][256];
+	static int i;
+
+	i = (i + 1) % 4;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", w->top, name);
+	return path[i];
+}
+
+static void
+put_file(const char *path, const void *text, size_t len, mode_t mode)
+{
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd != -1);
+	assert_int_equal(io_write_all(fd, text, len), 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void
+put_text(struct world *w, const char *name, const char *text)
+{
+	put_file(in_world(w, name), text, strlen(text), 0600);
+}
+
+static void
+get_file(const char *path, struct buf *b)
+{
+	int fd;
+
+	buf_reset(b);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd != -1);
+	assert_int_equal(io_read_file(fd, b, 64 * 1024 * 1024), 0);
+	close(fd);
+}
+
+static void
+assert_file(const char *path, const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	get_file(path, &b);
+	assert_string_equal(buf_str(&b), text);
+	assert_int_equal(b.len, strlen(text));
+	buf_fini(&b);
+}
+
+static int
+exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static void
+use_message(struct world *w, const void *text, size_t len)
+{
+	const char *path = in_world(w, "message");
+
+	io_close(&w->d.message);
+	unlink(path);
+	put_file(path, text, len, 0600);
+	w->d.message = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(w->d.message != -1);
+	w->d.offset = 0;
+	w->d.length = (int64_t)len;
+}
+
+static int
+setup(void **state)
+{
+	struct world *w;
+
+	w = calloc(1, sizeof(*w));
+	assert_non_null(w);
+	snprintf(w->top, sizeof(w->top), "/tmp/local_test.XXXXXX");
+	assert_non_null(mkdtemp(w->top));
+	assert_int_equal(mkdir(in_world(w, "home"), 0755), 0);
+	assert_int_equal(chmod(in_world(w, "home"), 0755), 0);
+	assert_int_equal(mkdir(in_world(w, "mail"), 0700), 0);
+	text_copy(w->maildir, sizeof(w->maildir), in_world(w, "mail"));
+	w->conf.maildir = w->maildir;
+	w->conf.delimiter = '+';
+	text_copy(w->user.name, sizeof(w->user.name), "bob");
+	text_copy(w->user.home, sizeof(w->user.home), in_world(w, "home"));
+	text_copy(w->user.shell, sizeof(w->user.shell), "/bin/sh");
+	w->user.uid = getuid();
+	w->user.gid = getgid();
+	w->d.kind = ROUTE_MAILBOX;
+	w->d.user = &w->user;
+	w->d.conf = &w->conf;
+	w->d.message = w->d.channel = w->d.aliases = w->runner = -1;
+	w->d.mark.length = -1;
+	w->d.arrived = 100;
+	text_copy(w->d.name, sizeof(w->d.name), "bob");
+	text_copy(w->d.queue_id, sizeof(w->d.queue_id), "3f2a");
+	text_copy(w->d.sender, sizeof(w->d.sender), "ann@example.org");
+	text_copy(w->d.recipient, sizeof(w->d.recipient), "bob@here");
+	text_copy(w->d.original, sizeof(w->d.original), "Bob@here");
+	buf_init(&w->text, 0);
+	use_message(w, BODY, strlen(BODY));
+	*state = w;
+	return 0;
+}
+
+static int
+forget(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	io_close(&w->d.message);
+	io_close(&w->d.aliases);
+	chmod(in_world(w, "home"), 0700);
+	chmod(in_world(w, "mail"), 0700);
+	assert_int_equal(nftw(w->top, forget, 8, FTW_DEPTH | FTW_PHYS), 0);
+	buf_fini(&w->text);
+	free(w);
+	return 0;
+}
+
+static void
+open_channel(struct world *w)
+{
+	int s[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    s), 0);
+	w->d.channel = s[0];
+	w->runner = s[1];
+	w->nat = 0;
+	w->fate = FATE_NONE;
+	w->code[0] = w->why[0] = '\0';
+	buf_reset(&w->text);
+}
+
+static void
+send_kind(int sock, uint32_t kind)
+{
+	struct msg m;
+
+	msg_init(&m);
+	msg_begin(&m, kind, 0);
+	assert_int_equal(msg_send(sock, &m), 0);
+	msg_fini(&m);
+}
+
+/* Takes the output of the command to its end. */
+static void
+drain(struct world *w, int fd)
+{
+	char chunk[4096];
+	ssize_t n;
+
+	while ((n = io_read(fd, chunk, sizeof(chunk))) > 0)
+		buf_add(&w->text, chunk, (size_t)n);
+	close(fd);
+}
+
+static void
+take_record(struct world *w, struct msg *m)
+{
+	const char *p;
+	size_t n;
+
+	switch (m->kind) {
+	case REC_DELIVER_AT:
+		w->nat++;
+		w->at.dev = msg_get_u64(m);
+		w->at.ino = msg_get_u64(m);
+		w->at.length = (int64_t)msg_get_u64(m);
+		break;
+	case REC_DELIVER_SAY:
+		w->fate = msg_get_u32(m);
+		msg_get_text(m, w->code, sizeof(w->code));
+		p = msg_get_bytes(m, &n);
+		assert_true(n < sizeof(w->why));
+		memcpy(w->why, p, n);
+		w->why[n] = '\0';
+		break;
+	case REC_FORWARD_SAY:
+		w->verdict = msg_get_u32(m);
+		p = msg_get_bytes(m, &n);
+		buf_add(&w->text, p, n);
+		break;
+	case REC_DELIVER_OUTPUT:
+		drain(w, msg_take_fd(m, 0));
+		break;
+	default:
+		fail();
+	}
+	assert_int_equal(msg_done(m), 0);
+}
+
+/* All records until the other side is gone. */
+static void
+hear(struct world *w)
+{
+	struct msg m;
+
+	msg_init(&m);
+	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1) {
+		take_record(w, &m);
+		if (m.kind != REC_DELIVER_AT)
+			continue;
+		if (w->between != NULL)
+			w->between(w);
+		send_kind(w->runner, REC_DELIVER_GO);
+	}
+	msg_fini(&m);
+	io_close(&w->runner);
+}
+
+/* In this process, the runner's answer waiting in the socket already. */
+static int
+deliver(struct world *w, int with_go)
+{
+	struct msg m;
+	int ret;
+
+	open_channel(w);
+	if (with_go)
+		send_kind(w->runner, with_go);
+	shutdown(w->runner, SHUT_WR);
+	ret = local_deliver(&w->d);
+	/* Before the close: an answer left unread would make it a reset. */
+	assert_int_equal(io_nonblock(w->runner), 0);
+	msg_init(&m);
+	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1)
+		take_record(w, &m);
+	msg_fini(&m);
+	io_close(&w->d.channel);
+	io_close(&w->runner);
+	return ret;
+}
+
+/* In a process of its own, as it is; kill_us: killed so long after GO. */
+static void
+deliver_fork(struct world *w, int kill_us)
+{
+	pid_t pid;
+
+	open_channel(w);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0) {
+		close(w->runner);
+		_exit(local_deliver(&w->d));
+	}
+	io_close(&w->d.channel);
+	if (kill_us >= 0) {
+		struct msg m;
+
+		msg_init(&m);
+		assert_int_equal(msg_recv(w->runner, &m, REC_CHANNEL_LIMIT),
+		    1);
+		take_record(w, &m);
+		msg_fini(&m);
+		send_kind(w->runner, REC_DELIVER_GO);
+		usleep((useconds_t)kill_us);
+		kill(pid, SIGKILL);
+	}
+	hear(w);
+	assert_int_equal(waitpid(pid, &w->status, 0), pid);
+}
+
+/* ---- mailbox ---- */
+
+static void
+test_new_mailbox(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	assert_file(in_world(w, "mail/bob"), ENTRY);
+	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(w->nat, 1);
+	assert_true(w->at.dev == st.st_dev && w->at.ino == st.st_ino);
+	assert_int_equal(w->at.length, 0);
+	assert_false(exists(in_world(w, "mail/bob.lock")));
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->at.length, strlen(ENTRY));
+	assert_file(in_world(w, "mail/bob"), ENTRY ENTRY);
+}
+
+static void
+test_group_mailbox(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+
+	assert_int_equal(chmod(w->maildir, 02770), 0);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	/* What exists keeps its mode. */
+	assert_int_equal(chmod(in_world(w, "mail/bob"), 0600), 0);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void
+test_torn_neighbour(void **state)
+{
+	struct world *w = *state;
+
+	put_text(w, "mail/bob", "From x\nhalf a li");
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	assert_file(in_world(w, "mail/bob"), "From x\nhalf a li\n" ENTRY);
+}
+
+/* Each makes mail/bob something that is not to be used. */
+static void make_link(struct world *w)
+{
+	put_text(w, "other", "x");
+	assert_int_equal(symlink(in_world(w, "other"),
+	    in_world(w, "mail/bob")), 0);
+}
+
+static void make_dangling(struct world *w)
+{
+	assert_int_equal(symlink(in_world(w, "none"),
+	    in_world(w, "mail/bob")), 0);
+}
+
+static void make_hard_link(struct world *w)
+{
+	put_text(w, "other", "x");
+	assert_int_equal(link(in_world(w, "other"),
+	    in_world(w, "mail/bob")), 0);
+}
+
+static void make_directory(struct world *w)
+{
+	assert_int_equal(mkdir(in_world(w, "mail/bob"), 0700), 0);
+}
+
+static void make_fifo(struct world *w)
+{
+	assert_int_equal(mkfifo(in_world(w, "mail/bob"), 0600), 0);
+}
+
+static void make_setgid(struct world *w)
+{
+	put_text(w, "mail/bob", "x");
+	assert_int_equal(chmod(in_world(w, "mail/bob"), 02700), 0);
+}
+
+static void make_foreign(struct world *w)
+{
+	put_text(w, "mail/bob", "x");
+	w->user.uid++;
+}
+
+static void make_unreadable(struct world *w)
+{
+	put_text(w, "mail/bob", "x");
+	assert_int_equal(chmod(in_world(w, "mail/bob"), 0), 0);
+}
+
+static void make_nowhere(struct world *w)
+{
+	assert_int_equal(rmdir(w->maildir), 0);
+}
+
+static void make_readonly(struct world *w)
+{
+	assert_int_equal(chmod(w->maildir, 0555), 0);
+}
+
+static void make_short(struct world *w)
+{
+	w->d.length++;
+}
+
+static void make_negative(struct world *w)
+{
+	w->d.offset = -1;
+}
+
+static void make_control(struct world *w)
+{
+	text_copy(w->d.sender, sizeof(w->d.sender), "a\nFrom b");
+}
+
+static const struct {
+	void		(*make)(struct world *);
+	const char	*code, *why;	/* why: within the reason */
+} unfit[] = {
+	{ make_link,		"4.2.0", "symbolic link" },
+	{ make_dangling,	"4.2.0", "symbolic link" },
+	{ make_hard_link,	"4.2.0", "hard link" },
+	{ make_directory,	"4.2.0", "not a regular file" },
+	{ make_fifo,		"4.2.0", "not a regular file" },
+	{ make_setgid,		"4.2.0", "set-id" },
+	{ make_foreign,		"4.2.0", "belongs to" },
+	{ make_unreadable,	"4.2.0", "Permission denied" },
+	{ make_nowhere,		"4.2.0", "No such file" },
+	{ make_readonly,	"4.2.0", "can not be made" },
+	{ make_short,		"4.3.0", "shorter" },
+	{ make_negative,	"4.3.0", "shorter" },
+	{ make_control,		"4.3.0", "control character" },
+};
+
+static void
+test_unfit_mailbox(void **state)
+{
+	struct world *w;
+	void *own;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+		setup(&own);
+		w = own;
+		unfit[i].make(w);
+		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+		assert_int_equal(w->fate, FATE_RETRY);
+		assert_string_equal(w->code, unfit[i].code);
+		if (strstr(w->why, unfit[i].why) == NULL)
+			fail_msg("%s: %s", unfit[i].why, w->why);
+		assert_int_equal(w->nat, 0);
+		assert_false(exists(in_world(w, "mail/bob.lock")));
+		assert_false(exists(in_world(w, "none")));
+		if (exists(in_world(w, "other")))
+			assert_file(in_world(w, "other"), "x");
+		teardown(&own);
+	}
+}
+
+static void
+test_runner_gone(void **state)
+{
+	static const int answers[] = { 0, REC_DELIVER_AT, REC_DELIVER_SAY };
+	struct world *w = *state;
+	size_t i;
+
+	put_text(w, "mail/bob", "before\n");
+	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		assert_int_equal(deliver(w, answers[i]), 1);
+		assert_int_equal(w->nat, 1);
+		assert_int_equal(w->fate, FATE_NONE);
+		assert_file(in_world(w, "mail/bob"), "before\n");
+		assert_false(exists(in_world(w, "mail/bob.lock")));
+	}
+}
+
+/* Cut at every octet, then made again with the mark. */
+static void
+test_every_cut(void **state)
+{
+	static const char *befores[] = { "", "From x\n\n", "no line end" };
+	struct world *w = *state;
+	struct buf cut, whole;
+	struct stat st;
+	size_t i, k, begin;
+
+	buf_init(&cut, 0);
+	buf_init(&whole, 0);
+	for (k = 0; k < 3; k++) {
+		begin = strlen(befores[k]);
+		buf_reset(&whole);
+		buf_puts(&whole, befores[k]);
+		buf_puts(&whole, k == 2 ? "\n" ENTRY : ENTRY);
+		for (i = begin; i <= whole.len; i++) {
+			put_file(in_world(w, "mail/bob"), whole.data, i, 0600);
+			stat(in_world(w, "mail/bob"), &st);
+			w->d.mark.dev = st.st_dev;
+			w->d.mark.ino = st.st_ino;
+			w->d.mark.length = (int64_t)begin;
+			assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+			assert_int_equal(w->fate, FATE_SENT);
+			assert_file(in_world(w, "mail/bob"), whole.data);
+			assert_int_equal(w->nat, i < whole.len);
+			if (w->nat)
+				assert_int_equal(w->at.length, begin);
+		}
+	}
+	buf_fini(&cut);
+	buf_fini(&whole);
+}
+
+/* What stands at the mark and how it must look afterwards. */
+static const struct {
+	const char	*file;
+	int64_t		 mark;
+	int		 ino;		/* added to the inode of the mark */
+	const char	*after;
+} marks[] = {
+	/* complete, and others wrote behind it */
+	{ "a\n" ENTRY "From y\n\n", 2, 0, "a\n" ENTRY "From y\n\n" },
+	/* somebody else's octets at the mark */
+	{ "a\nFrom y\n\n", 2, 0, "a\nFrom y\n\n" ENTRY },
+	/* torn, and somebody wrote behind it: theirs is kept */
+	{ "a\nFrom ann@exFrom y\n\n", 2, 0,
+	    "a\nFrom ann@exFrom y\n\n" ENTRY },
+	/* another file now */
+	{ "a\n" ENTRY, 2, 1, "a\n" ENTRY ENTRY },
+	/* emptied by its reader since */
+	{ "", 2, 0, ENTRY },
+	{ "a\n", 50, 0, "a\n" ENTRY },
+	/* no sense */
+	{ "a\n", -5, 0, "a\n" ENTRY },
+	{ "a\n", INT64_MAX, 0, "a\n" ENTRY },
+};
+
+static void
+test_marks(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		put_text(w, "mail/bob", marks[i].file);
+		stat(in_world(w, "mail/bob"), &st);
+		w->d.mark.dev = st.st_dev;
+		w->d.mark.ino = st.st_ino + (uint64_t)marks[i].ino;
+		w->d.mark.length = marks[i].mark;
+		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+		assert_int_equal(w->fate, FATE_SENT);
+		assert_file(in_world(w, "mail/bob"), marks[i].after);
+	}
+}
+
+/* A text of len octets in lines, some of which need a quote. */
+static void
+use_long_message(struct world *w, size_t len)
+{
+	struct buf b;
+	unsigned i = 0;
+
+	buf_init(&b, 0);
+	buf_puts(&b, "Subject: long\n\n");
+	while (b.len + 40 < len)
+		buf_printf(&b, "%s line of many\n", i++ % 7 == 0 ? "From " :
+		    "");
+	while (b.len + 1 < len)
+		buf_putc(&b, 'x');
+	buf_putc(&b, '\n');
+	use_message(w, b.data, b.len);
+	buf_fini(&b);
+}
+
+/* Killed for good at some moment of the append, again and again. */
+static void
+test_kills(void **state)
+{
+	struct world *w = *state;
+	struct buf whole, now;
+	int i;
+
+	use_long_message(w, 6 * 1024 * 1024 + 17);
+	buf_init(&whole, 0);
+	buf_init(&now, 0);
+	put_text(w, "mail/bob", "before\n");
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	get_file(in_world(w, "mail/bob"), &whole);
+	assert_true(whole.len > 6 * 1024 * 1024 + 17);
+	for (i = 0; i < 20; i++) {
+		put_text(w, "mail/bob", "before\n");
+		w->d.mark.length = -1;
+		deliver_fork(w, i * 500);
+		assert_int_equal(w->nat, 1);
+		w->d.mark = w->at;
+		unlink(in_world(w, "mail/bob.lock"));
+		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+		assert_int_equal(w->fate, FATE_SENT);
+		get_file(in_world(w, "mail/bob"), &now);
+		assert_int_equal(now.len, whole.len);
+		assert_memory_equal(now.data, whole.data, whole.len);
+	}
+	buf_fini(&whole);
+	buf_fini(&now);
+}
+
+/* A limit in the middle of the write: cut back to what it was. */
+static void
+test_write_fails(void **state)
+{
+	struct world *w = *state;
+	struct rlimit old, rl;
+
+	put_text(w, "mail/bob", "before\n");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	rl = old;
+	rl.rlim_cur = 100;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_string_equal(w->code, "4.2.0");
+	assert_non_null(strstr(w->why, "File too large"));
+	assert_file(in_world(w, "mail/bob"), "before\n");
+	assert_false(exists(in_world(w, "mail/bob.lock")));
+}
+
+static void
+cut_message(struct world *w)
+{
+	assert_int_equal(ftruncate(w->d.message, w->d.length - 3), 0);
+}
+
+static void
+test_message_cut(void **state)
+{
+	struct world *w = *state;
+
+	use_long_message(w, 3 * 1024 * 1024);
+	put_text(w, "mail/bob", "before\n");
+	w->between = cut_message;
+	deliver_fork(w, -1);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_string_equal(w->code, "4.3.0");
+	assert_file(in_world(w, "mail/bob"), "before\n");
+}
+
+/* ---- .forward ---- */
+
+static void fwd_plain(struct world *w)
+{
+	put_text(w, "home/.forward", "ann@example.org\n");
+}
+
+static void fwd_none(struct world *w)
+{
+	(void)w;
+}
+
+static void fwd_no_home(struct world *w)
+{
+	text_copy(w->user.home, sizeof(w->user.home), "/nonexistent/bob");
+}
+
+static void fwd_home_is_file(struct world *w)
+{
+	put_text(w, "file", "x");
+	text_copy(w->user.home, sizeof(w->user.home), in_world(w, "file"));
+}
+
+static void fwd_relative_home(struct world *w)
+{
+	fwd_plain(w);
+	text_copy(w->user.home, sizeof(w->user.home), "home");
+}
+
+static void fwd_empty(struct world *w)
+{
+	put_text(w, "home/.forward", "");
+}
+
+static void fwd_group(struct world *w)
+{
+	fwd_plain(w);
+	assert_int_equal(chmod(in_world(w, "home/.forward"), 0660), 0);
+}
+
+static void fwd_others(struct world *w)
+{
+	fwd_plain(w);
+	assert_int_equal(chmod(in_world(w, "home/.forward"), 0602), 0);
+}
+
+static void fwd_loose_home(struct world *w)
+{
+	fwd_plain(w);
+	assert_int_equal(chmod(in_world(w, "home"), 0775), 0);
+}
+
+static void fwd_loose_home_none(struct world *w)
+{
+	assert_int_equal(chmod(in_world(w, "home"), 0777), 0);
+}
+
+static void fwd_foreign(struct world *w)
+{
+	fwd_plain(w);
+	w->user.uid++;
+}
+
+static void fwd_link(struct world *w)
+{
+	put_text(w, "home/real", "ann@example.org\n");
+	assert_int_equal(symlink("real", in_world(w, "home/.forward")), 0);
+}
+
+static void fwd_loose_link(struct world *w)
+{
+	fwd_link(w);
+	assert_int_equal(chmod(in_world(w, "home/real"), 0666), 0);
+}
+
+static void fwd_dangling(struct world *w)
+{
+	assert_int_equal(symlink("none", in_world(w, "home/.forward")), 0);
+}
+
+static void fwd_fifo(struct world *w)
+{
+	assert_int_equal(mkfifo(in_world(w, "home/.forward"), 0600), 0);
+}
+
+static void fwd_device(struct world *w)
+{
+	assert_int_equal(symlink("/dev/zero", in_world(w, "home/.forward")),
+	    0);
+}
+
+static void fwd_directory(struct world *w)
+{
+	assert_int_equal(mkdir(in_world(w, "home/.forward"), 0700), 0);
+}
+
+static void
+fwd_octets(struct world *w, size_t n)
+{
+	char *text;
+
+	text = malloc(n);
+	assert_non_null(text);
+	memset(text, '#', n);
+	put_file(in_world(w, "home/.forward"), text, n, 0600);
+	free(text);
+}
+
+static void fwd_longest(struct world *w)
+{
+	fwd_octets(w, FORWARD_MAX);
+}
+
+static void fwd_too_long(struct world *w)
+{
+	fwd_octets(w, FORWARD_MAX + 1);
+}
+
+static void fwd_unreadable(struct world *w)
+{
+	fwd_plain(w);
+	assert_int_equal(chmod(in_world(w, "home/.forward"), 0), 0);
+}
+
+static void fwd_shut_home(struct world *w)
+{
+	fwd_plain(w);
+	assert_int_equal(chmod(in_world(w, "home"), 0), 0);
+}
+
+static const struct {
+	void		(*make)(struct world *);
+	enum forward_verdict verdict;
+	const char	*text;		/* within; NULL: any */
+} forwards[] = {
+	{ fwd_plain,		FORWARD_TEXT,	"ann@example.org\n" },
+	{ fwd_none,		FORWARD_NONE,	"" },
+	{ fwd_no_home,		FORWARD_NONE,	"" },
+	{ fwd_home_is_file,	FORWARD_NONE,	"" },
+	{ fwd_relative_home,	FORWARD_NONE,	"" },
+	{ fwd_empty,		FORWARD_TEXT,	"" },
+	{ fwd_group,		FORWARD_REFUSED, "chmod go-w" },
+	{ fwd_others,		FORWARD_REFUSED, "chmod go-w" },
+	{ fwd_loose_home,	FORWARD_REFUSED, "directory" },
+	{ fwd_loose_home_none,	FORWARD_NONE,	"" },
+	{ fwd_foreign,		FORWARD_REFUSED, "somebody else" },
+	{ fwd_link,		FORWARD_TEXT,	"ann@example.org\n" },
+	{ fwd_loose_link,	FORWARD_REFUSED, "chmod go-w" },
+	{ fwd_dangling,		FORWARD_REFUSED, "leads nowhere" },
+	{ fwd_fifo,		FORWARD_REFUSED, "not a regular file" },
+	{ fwd_device,		FORWARD_REFUSED, "not a regular file" },
+	{ fwd_directory,	FORWARD_REFUSED, "not a regular file" },
+	{ fwd_longest,		FORWARD_TEXT,	"#####" },
+	{ fwd_too_long,		FORWARD_REFUSED, "longer" },
+	{ fwd_unreadable,	FORWARD_LATER,	"Permission denied" },
+	{ fwd_shut_home,	FORWARD_LATER,	"Permission denied" },
+};
+
+static void
+test_forward(void **state)
+{
+	struct world *w;
+	void *own;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
+		setup(&own);
+		w = own;
+		forwards[i].make(w);
+		open_channel(w);
+		assert_int_equal(local_forward(&w->user, w->d.channel), 0);
+		io_close(&w->d.channel);
+		hear(w);
+		if (w->verdict != forwards[i].verdict ||
+		    strstr(buf_str(&w->text), forwards[i].text) == NULL)
+			fail_msg("case %zu: %u %s", i, w->verdict,
+			    buf_str(&w->text));
+		if (forwards[i].text[0] == '\0')
+			assert_int_equal(w->text.len, 0);
+		assert_true(w->text.len <= FORWARD_MAX);
+		teardown(&own);
+	}
+}
+
+/* ---- files and commands ---- */
+
+/* Text of a .forward; the entry asked for is of that text and number. */
+static void
+use_forward(struct world *w, enum route_kind kind, const char *file,
+    const char *text, uint32_t entry)
+{
+	put_text(w, "home/.forward", file);
+	w->d.kind = kind;
+	w->d.origin = ORIGIN_FORWARD;
+	w->d.entry = entry;
+	w->d.digest = text_digest(text, strlen(text));
+}
+
+static void
+test_file(void **state)
+{
+	struct world *w = *state;
+	char box[256], forward[512];
+
+	text_copy(box, sizeof(box), in_world(w, "home/box"));
+	snprintf(forward, sizeof(forward), "ann, %s\n", box);
+	use_forward(w, ROUTE_FILE, forward, box, 1);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(w->nat, 1);
+	assert_file(box, ENTRY);
+	assert_false(exists(in_world(w, "home/box.lock")));
+	/* Exactly once here too. */
+	w->d.mark = w->at;
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	assert_file(box, ENTRY);
+	use_forward(w, ROUTE_FILE, "/dev/null", "/dev/null", 0);
+	assert_int_equal(deliver(w, 0), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(w->nat, 0);
+	use_forward(w, ROUTE_FILE, "/dev/zero", "/dev/zero", 0);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(w->nat, 0);
+}
+
+/* The request and the file do not fit: nothing is written, nothing run. */
+static const struct {
+	enum route_kind	 kind;
+	const char	*file, *text;
+	uint32_t	 entry;
+	mode_t		 mode;
+	const char	*why;
+} stale[] = {
+	{ ROUTE_FILE, "/tmp/x\n", "/tmp/y", 0, 0600, "changed" },
+	{ ROUTE_FILE, "/tmp/x\n", "/tmp/x", 1, 0600, "changed" },
+	{ ROUTE_FILE, "/tmp/x\n", "/tmp/x", UINT32_MAX, 0600, "changed" },
+	{ ROUTE_FILE, "|/tmp/x\n", "/tmp/x", 0, 0600, "changed" },
+	{ ROUTE_PIPE, "/bin/true\n", "/bin/true", 0, 0600, "changed" },
+	{ ROUTE_PIPE, "|/bin/true\n", "/bin/false", 0, 0600, "changed" },
+	{ ROUTE_PIPE, "|/bin/true\n\"\n", "/bin/true", 0, 0600, "changed" },
+	{ ROUTE_PIPE, "", "/bin/true", 0, 0600, "changed" },
+	{ ROUTE_PIPE, "|/bin/true\n", "/bin/true", 0, 0622, "go-w" },
+	{ ROUTE_FILE, "/tmp/x\n", "/tmp/x", 0, 0, "Permission" },
+};
+
+static void
+test_stale_entry(void **state)
+{
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(stale) / sizeof(stale[0]); i++) {
+		unlink(in_world(w, "home/.forward"));
+		use_forward(w, stale[i].kind, stale[i].file, stale[i].text,
+		    stale[i].entry);
+		assert_int_equal(chmod(in_world(w, "home/.forward"),
+		    stale[i].mode), 0);
+		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+		assert_int_equal(w->fate, FATE_RETRY);
+		assert_string_equal(w->code, "4.2.4");
+		assert_non_null(strstr(w->why, stale[i].why));
+		assert_int_equal(w->nat, 0);
+	}
+	unlink(in_world(w, "home/.forward"));
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_string_equal(w->code, "4.2.4");
+	w->d.origin = ORIGIN_CALLER;
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_FAILED);
+	assert_string_equal(w->code, "5.7.1");
+}
+
+static void
+test_root_refused(void **state)
+{
+	struct world *w = *state;
+
+	use_forward(w, ROUTE_PIPE, "|/bin/true", "/bin/true", 0);
+	w->user.uid = 0;
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_FAILED);
+	assert_string_equal(w->code, "5.7.1");
+	w->d.kind = ROUTE_FILE;
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_FAILED);
+	assert_string_equal(w->code, "5.7.1");
+}
+
+static void
+test_aliases(void **state)
+{
+	struct world *w = *state;
+	char box[256], text[512];
+
+	text_copy(box, sizeof(box), in_world(w, "home/box"));
+	snprintf(text, sizeof(text), "x y\nother: ann\nlist: ann, %s\n", box);
+	put_text(w, "aliases", text);
+	w->d.kind = ROUTE_FILE;
+	w->d.origin = ORIGIN_ALIASES;
+	text_copy(w->d.name, sizeof(w->d.name), "List");
+	w->d.entry = 1;
+	w->d.digest = text_digest(box, strlen(box));
+	/* no file now */
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_RETRY);
+	w->d.aliases = open(in_world(w, "aliases"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	assert_file(box, ENTRY);
+	/* the same descriptor once more; another name; others may write */
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_SENT);
+	text_copy(w->d.name, sizeof(w->d.name), "other");
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_string_equal(w->code, "4.2.4");
+	text_copy(w->d.name, sizeof(w->d.name), "nobody-has-this");
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_string_equal(w->code, "4.2.4");
+	text_copy(w->d.name, sizeof(w->d.name), "list");
+	assert_int_equal(fchmod(w->d.aliases, 0620), 0);
+	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_string_equal(w->code, "4.3.5");
+	assert_file(box, ENTRY ENTRY);
+}
+
+/* %s in a command is the home directory. */
+static const struct {
+	const char	*text;
+	int		 status;
+	const char	*output;
+} commands[] = {
+	{ "/bin/cat", 0, PIPED },
+	{ "/bin/echo one  two", 0, "one two\n" },
+	{ "echo \"one  two\" >&2", 0, "one  two\n" },
+	{ "cat >/dev/null; echo $USER; exit 75", 75, "bob\n" },
+	{ "/bin/true", 0, "" },
+	{ "/nonexistent/program x", 127,
+	    "/nonexistent/program x: No such file or directory\n" },
+	{ "/etc/passwd", 126, "/etc/passwd: Permission denied\n" },
+	{ "/bin/pwd", 0, "%s\n" },
+	{ "umask", 0, "0077\n" },
+	{ "/usr/bin/env", 0, "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=%s\n"
+	    "USER=bob\nLOGNAME=bob\nSHELL=/bin/sh\nSENDER=ann@example.org\n"
+	    "RECIPIENT=bob@here\nORIGINAL_RECIPIENT=Bob@here\nEXTENSION=\n"
+	    "QUEUE_ID=3f2a\n" },
+	{ "ls /proc/self/fd", 0, "0\n1\n2\n3\n" },
+	{ "/bin/grep -E Sig(Blk|Ign|Cgt) /proc/self/status", 2, NULL },
+	{ "grep -E 'Sig(Blk|Ign)' /proc/self/status", 0,
+	    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" },
+	{ "kill -9 $$", -9, "" },
+	{ "%s/script a b", 0, "a-b\n" },
+};
+
+static void
+put_home(struct world *w, const char *text, char *out, size_t size)
+{
+	const char *p = strstr(text, "%s");
+
+	if (p == NULL)
+		snprintf(out, size, "%s", text);
+	else
+		snprintf(out, size, "%.*s%s%s", (int)(p - text), text,
+		    w->user.home, p + 2);
+}
+
+static void
+test_commands(void **state)
+{
+	struct world *w = *state;
+	char text[512], forward[600], output[1024];
+	size_t i, k, n;
+
+	put_text(w, "home/script", "echo $1-$2\n");
+	assert_int_equal(chmod(in_world(w, "home/script"), 0700), 0);
+	umask(077);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		put_home(w, commands[i].text, text, sizeof(text));
+		n = 0;
+		forward[n++] = '"';
+		forward[n++] = '|';
+		for (k = 0; text[k] != '\0'; k++) {
+			if (text[k] == '"' || text[k] == '\\')
+				forward[n++] = '\\';
+			forward[n++] = text[k];
+		}
+		snprintf(forward + n, sizeof(forward) - n, "\"\n");
+		use_forward(w, ROUTE_PIPE, forward, text, 0);
+		deliver_fork(w, -1);
+		assert_int_equal(w->fate, FATE_NONE);
+		if (commands[i].status < 0)
+			assert_true(WIFSIGNALED(w->status));
+		else
+			assert_int_equal(WEXITSTATUS(w->status),
+			    commands[i].status);
+		if (commands[i].output == NULL)
+			continue;
+		put_home(w, commands[i].output, output, sizeof(output));
+		assert_string_equal(buf_str(&w->text), output);
+	}
+}
+
+static void
+test_extensions(void **state)
+{
+	static const struct { const char *rcpt, *extension; } cases[] = {
+		{ "bob+lists@here", "lists\n" },
+		{ "bob+a+b@here", "a+b\n" },
+		{ "bob+x", "x\n" },
+		{ "bob@he+re", "\n" },
+		{ "bob+@here", "\n" },
+		{ "bob", "\n" },
+	};
+	struct world *w = *state;
+	size_t i;
+
+	use_forward(w, ROUTE_PIPE, "\"|echo $EXTENSION\"", "echo $EXTENSION",
+	    0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		text_copy(w->d.recipient, sizeof(w->d.recipient),
+		    cases[i].rcpt);
+		deliver_fork(w, -1);
+		assert_string_equal(buf_str(&w->text), cases[i].extension);
+	}
+}
+
+/* More than is copied in memory; unread; and with a hostile sender. */
+static void
+test_command_input(void **state)
+{
+	struct world *w = *state;
+	char want[64];
+
+	use_long_message(w, 2 * 1024 * 1024);
+	use_forward(w, ROUTE_PIPE, "|/usr/bin/wc -c\n", "/usr/bin/wc -c", 0);
+	deliver_fork(w, -1);
+	snprintf(want, sizeof(want), "%zu\n", 2 * 1024 * 1024 +
+	    strlen(PIPED) - strlen(BODY));
+	assert_string_equal(buf_str(&w->text), want);
+	use_forward(w, ROUTE_PIPE, "|/bin/true\n", "/bin/true", 0);
+	deliver_fork(w, -1);
+	assert_true(WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0);
+	text_copy(w->d.sender, sizeof(w->d.sender), "$(touch hit);`id`@x");
+	use_forward(w, ROUTE_PIPE, "\"|echo \\\"$SENDER\\\"\"",
+	    "echo \"$SENDER\"", 0);
+	deliver_fork(w, -1);
+	assert_string_equal(buf_str(&w->text), "$(touch hit);`id`@x\n");
+	assert_false(exists(in_world(w, "home/hit")));
+	w->d.length++;
+	deliver_fork(w, -1);
+	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(WEXITSTATUS(w->status), 0);
+}
+
+static void
+test_shell_required(void **state)
+{
+	struct world *w = *state;
+
+	use_forward(w, ROUTE_PIPE, "|/bin/true\n", "/bin/true", 0);
+	w->conf.is_shell_required = 1;
+	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
+	deliver_fork(w, -1);
+	assert_int_equal(w->fate, FATE_FAILED);
+	assert_string_equal(w->code, "5.7.1");
+	text_copy(w->user.shell, sizeof(w->user.shell), "/bin/sh");
+	deliver_fork(w, -1);
+	assert_int_equal(w->fate, FATE_NONE);
+	assert_int_equal(WEXITSTATUS(w->status), 0);
+	w->conf.is_shell_required = 0;
+	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
+	deliver_fork(w, -1);
+	assert_int_equal(WEXITSTATUS(w->status), 0);
+	assert_int_equal(w->fate, FATE_NONE);
+}
+
+int
+main(void)
+{
+#define EACH(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		EACH(test_new_mailbox),
+		EACH(test_group_mailbox),
+		EACH(test_torn_neighbour),
+		cmocka_unit_test(test_unfit_mailbox),
+		EACH(test_runner_gone),
+		EACH(test_every_cut),
+		EACH(test_marks),
+		EACH(test_kills),
+		EACH(test_write_fails),
+		EACH(test_message_cut),
+		cmocka_unit_test(test_forward),
+		EACH(test_file),
+		EACH(test_stale_entry),
+		EACH(test_root_refused),
+		EACH(test_aliases),
+		EACH(test_commands),
+		EACH(test_extensions),
+		EACH(test_command_input),
+		EACH(test_shell_required),
+	};
+
+	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
+		return 1;
+	/* Sanitizers look at their own process. */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
