@@ -1,0 +1,949 @@
+/*
+ * priv.c - the trunk and the root halves of its branches.
+ * Runs as: root, until it drops.  Door to: identities and processes.
+ * Promise: every drop is for good, checked, and fatal if it fails; a request
+ * names a user or an alias, never a uid, a path or a command.
+ *
+ *  exec -> clean -> socketpair, fork -+- trunk: REC_SEAL, REC_RUN, wait
+ *                                     +- hall (spool user): the call itself
+ *  REC_RUN -> stem: setsid -> forward branch, deliver branch, runner
+ */
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "compat/compat.h"
+#include "lib/io.h"
+#include "lib/msg.h"
+#include "priv.h"
+#include "records.h"
+#include "sandbox.h"
+#include "setup.h"
+
+#define CHILDREN_MAX	20	/* requests of one branch under way */
+#define FORWARD_LIMIT_S	60	/* seconds for reading one .forward */
+#define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
+#define MIB		(1024UL * 1024UL)
+
+extern char **environ;
+
+struct trunk {
+	const struct bodies *bodies;
+	struct caller	 caller;
+	uid_t		 uid;		/* of the spool user */
+	gid_t		 gid;
+	int		 sock;
+};
+
+struct child {
+	pid_t		 pid;
+	uint32_t	 id;		/* of its request */
+	int64_t		 deadline_ms;
+	int		 is_late;	/* it was killed for that */
+};
+
+struct branch {
+	const struct trunk *trunk;
+	const struct request *request;	/* the one kind it answers */
+	int		 sock;
+	struct conf	 conf;
+	struct stat	 conf_stat;
+	struct log	 log;
+	struct child	 children[CHILDREN_MAX];
+	int		 nchildren;
+};
+
+/* The request table: what each branch answers, and nothing else. */
+struct request {
+	const char	*name;
+	uint32_t	 kind;
+	size_t		 limit;		/* octets of a record */
+	int		 nfds;
+	int		 tells_end;	/* the runner hears of the reaping */
+	int		(*answer)(struct branch *, struct msg *);
+};
+
+static int	answer_forward(struct branch *, struct msg *);
+static int	answer_deliver(struct branch *, struct msg *);
+
+static const struct request requests[] = {
+	{ "forward-ask", REC_FORWARD_ASK, REC_FORWARD_LIMIT, 1, 0,
+	    answer_forward },
+	{ "deliver-ask", REC_DELIVER_ASK, REC_DELIVER_LIMIT, 2, 1,
+	    answer_deliver },
+};
+
+/* ---- cleaning, before anything is parsed ---- */
+
+static int
+complain(int status, const char *what, const char *why)
+{
+	dprintf(STDERR_FILENO, "dma: %s: %s\n", what, why);
+	return status;
+}
+
+static int
+clean_descriptors(struct caller *c)
+{
+	int fd, flags;
+
+	flags = fcntl(STDIN_FILENO, F_GETFL);
+	c->has_stdin = flags != -1 && (flags & O_ACCMODE) != O_WRONLY;
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd == -1)
+			return -1;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return compat_close_from(STDERR_FILENO + 1);
+}
+
+/* TZ may name a zone, not a file of the caller's choosing. */
+static int
+zone_ok(const char *tz)
+{
+	static const char zone[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/,.:<>";
+	size_t n;
+
+	n = strspn(tz, zone);
+	return n > 0 && n < 64 && tz[n] == '\0' && tz[0] != '/' &&
+	    tz[0] != ':' && tz[0] != '.' && strstr(tz, "..") == NULL;
+}
+
+static void
+take_text(char *dst, size_t size, const char *name)
+{
+	const char *s;
+
+	s = getenv(name);
+	if (s == NULL || !text_is_clean(s, strlen(s)) ||
+	    text_copy(dst, size, s) == -1)
+		dst[0] = '\0';
+}
+
+static int
+clean_environment(struct caller *c)
+{
+	static char *empty[] = { NULL };
+	char tz[64];
+
+	take_text(c->email, sizeof(c->email), "EMAIL");
+	take_text(c->logname, sizeof(c->logname), "LOGNAME");
+	take_text(c->name, sizeof(c->name), "NAME");
+	take_text(tz, sizeof(tz), "TZ");
+	environ = empty;
+	if (setenv("PATH", "/usr/bin:/bin", 1) == -1)
+		return -1;
+	if (zone_ok(tz) && setenv("TZ", tz, 1) == -1)
+		return -1;
+	return 0;
+}
+
+static void
+set_signal(int sig, void (*what)(int))
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = what;
+	sigemptyset(&sa.sa_mask);
+	sigaction(sig, &sa, NULL);
+}
+
+/* Only what was ignored survives an exec; these are those that matter here. */
+static void
+clean_signals(void)
+{
+	static const int back[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGALRM };
+	sigset_t none;
+	size_t i;
+
+	for (i = 0; i < sizeof(back) / sizeof(back[0]); i++)
+		set_signal(back[i], SIG_DFL);
+	set_signal(SIGPIPE, SIG_IGN);
+	set_signal(SIGXFSZ, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* As high as it goes; too low to do the work: refused in words. */
+static int
+raise_limit(int which, const char *name, rlim_t least)
+{
+	struct rlimit rl;
+	char why[128];
+
+	rl.rlim_cur = rl.rlim_max = RLIM_INFINITY;
+	if (setrlimit(which, &rl) == 0)
+		return 0;
+	if (getrlimit(which, &rl) == -1)
+		return -1;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(which, &rl) == 0 &&
+	    (rl.rlim_max == RLIM_INFINITY || rl.rlim_max >= least))
+		return 0;
+	snprintf(why, sizeof(why), "is %ju, needed are %ju, and it can not be "
+	    "raised", (uintmax_t)rl.rlim_max, (uintmax_t)least);
+	complain(EX_OSERR, name, why);
+	return -1;
+}
+
+static int
+clean_limits(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	if (raise_limit(RLIMIT_FSIZE, "limit on file size", 1024 * MIB) == -1 ||
+	    raise_limit(RLIMIT_CPU, "limit on processor time", 3600) == -1 ||
+	    raise_limit(RLIMIT_AS, "limit on address space", 256 * MIB) == -1 ||
+	    raise_limit(RLIMIT_DATA, "limit on data", 64 * MIB) == -1 ||
+	    raise_limit(RLIMIT_STACK, "limit on stack", MIB) == -1 ||
+#ifdef RLIMIT_NPROC
+	    raise_limit(RLIMIT_NPROC, "limit on processes", 64) == -1 ||
+#endif
+	    raise_limit(RLIMIT_NOFILE, "limit on descriptors", 64) == -1)
+		return -1;
+	return setrlimit(RLIMIT_CORE, &none);
+}
+
+/* ---- identities ---- */
+
+static void
+not_dumpable(void)
+{
+#if defined(__linux__)
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+/* Becomes uid and gid for good; groups were set by the caller. */
+static int
+become(uid_t uid, gid_t gid)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	if (setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
+		return -1;
+	if (getresuid(&r, &e, &s) == -1 || getresgid(&rg, &eg, &sg) == -1 ||
+	    r != uid || e != uid || s != uid || rg != gid || eg != gid ||
+	    sg != gid)
+		return -1;
+	not_dumpable();
+	if (uid == 0)
+		return 0;
+	/* The way back must be shut. */
+	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setuid(0) == 0 ||
+	    (gid != 0 && setresgid((gid_t)-1, 0, (gid_t)-1) == 0))
+		return -1;
+	return 0;
+}
+
+static int
+become_spool_user(const struct trunk *t)
+{
+	if (t->uid == 0 || t->gid == 0 || setgroups(0, NULL) == -1)
+		return -1;
+	return become(t->uid, t->gid);
+}
+
+/* The spool user is the owner of the spool: no look-up, no second truth. */
+static int
+find_spool_user(struct trunk *t)
+{
+	struct stat st;
+
+	if (lstat(DMA_SPOOLDIR, &st) == -1)
+		return complain(EX_CONFIG, DMA_SPOOLDIR, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid == 0 || st.st_gid == 0)
+		return complain(EX_CONFIG, DMA_SPOOLDIR,
+		    "must be a directory of the user _dma (see dma(8), FILES)");
+	t->uid = st.st_uid;
+	t->gid = st.st_gid;
+	return 0;
+}
+
+int
+user_name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > LOGIN_MAX || name[0] == '-' || name[0] == '.' ||
+	    strchr(name, '/') != NULL || !text_is_clean(name, n))
+		return 0;
+	return strspn(name, "0123456789") != n;
+}
+
+int
+user_lookup(const char *name, struct user *u)
+{
+	struct passwd *pw;
+
+	memset(u, 0, sizeof(*u));
+	if (!user_name_ok(name))
+		return 1;
+	errno = 0;
+	pw = getpwnam(name);
+	if (pw == NULL)
+		return errno == 0 || errno == ENOENT || errno == ESRCH ? 1 : -1;
+	if (text_copy(u->name, sizeof(u->name), pw->pw_name) == -1 ||
+	    text_copy(u->home, sizeof(u->home), pw->pw_dir) == -1 ||
+	    text_copy(u->shell, sizeof(u->shell), pw->pw_shell) == -1)
+		return -1;
+	if (u->shell[0] == '\0')
+		text_copy(u->shell, sizeof(u->shell), "/bin/sh");
+	u->uid = pw->pw_uid;
+	u->gid = pw->pw_gid;
+	return 0;
+}
+
+/*
+ * Becomes the user.  mail_dir: with the group of that directory, where the
+ * group may write there, so that lock and mailbox can be made without root.
+ */
+static int
+become_user(const struct user *u, const char *mail_dir)
+{
+	struct stat st;
+	gid_t gid = u->gid;
+
+	if (initgroups(u->name, u->gid) == -1)
+		return -1;
+	if (mail_dir != NULL && stat(mail_dir, &st) == 0 &&
+	    S_ISDIR(st.st_mode) && (st.st_mode & S_IWGRP) != 0)
+		gid = st.st_gid;
+	return become(u->uid, gid);
+}
+
+/* ---- the branches: as root, one child for each request ---- */
+
+static void
+say_deliver(int channel, enum fate fate, const char *code, const char *why)
+{
+	struct msg m;
+
+	msg_init(&m);
+	msg_begin(&m, REC_DELIVER_SAY, 0);
+	msg_put_u32(&m, fate);
+	msg_put_str(&m, code);
+	msg_put_str(&m, why);
+	msg_send(channel, &m);
+	msg_fini(&m);
+}
+
+static void
+say_forward(int channel, enum forward_verdict verdict, const char *why)
+{
+	struct msg m;
+
+	msg_init(&m);
+	msg_begin(&m, REC_FORWARD_SAY, 0);
+	msg_put_u32(&m, verdict);
+	msg_put_str(&m, why);
+	msg_send(channel, &m);
+	msg_fini(&m);
+}
+
+static int
+answer_forward(struct branch *b, struct msg *m)
+{
+	char name[LOGIN_MAX + 1];
+	struct user u;
+	int channel, found;
+
+	channel = msg_take_fd(m, 0);
+	msg_get_text(m, name, sizeof(name));
+	if (msg_done(m) == -1)
+		return EX_PROTOCOL;
+	found = user_lookup(name, &u);
+	if (found == 1)
+		say_forward(channel, FORWARD_NOUSER, "");
+	if (found == -1)
+		say_forward(channel, FORWARD_LATER, "user look-up failed");
+	if (found != 0)
+		return 0;
+	if (become_user(&u, NULL) == -1) {
+		log_say(&b->log, LOG_LEVEL_ERROR, "forward: user=%s can not "
+		    "become this user: %s", name, strerror(errno));
+		say_forward(channel, FORWARD_LATER, "can not become the user");
+		return EX_OSERR;
+	}
+	return b->trunk->bodies->forward(&u, channel);
+}
+
+static int
+get_delivery(struct msg *m, struct delivery *d)
+{
+	uint32_t kind, origin;
+
+	memset(d, 0, sizeof(*d));
+	d->message = msg_take_fd(m, 0);
+	d->channel = msg_take_fd(m, 1);
+	d->aliases = -1;
+	kind = msg_get_u32(m);
+	origin = msg_get_u32(m);
+	msg_get_text(m, d->name, sizeof(d->name));
+	d->entry = msg_get_u32(m);
+	d->digest = msg_get_u64(m);
+	msg_get_text(m, d->queue_id, sizeof(d->queue_id));
+	msg_get_text(m, d->sender, sizeof(d->sender));
+	msg_get_text(m, d->recipient, sizeof(d->recipient));
+	msg_get_text(m, d->original, sizeof(d->original));
+	d->arrived = (time_t)msg_get_u64(m);
+	d->offset = (int64_t)msg_get_u64(m);
+	d->length = (int64_t)msg_get_u64(m);
+	d->mark.dev = msg_get_u64(m);
+	d->mark.ino = msg_get_u64(m);
+	d->mark.length = (int64_t)msg_get_u64(m);
+	d->kind = (enum route_kind)kind;
+	d->origin = (enum origin)origin;
+	if (msg_done(m) == -1 || kind < ROUTE_MAILBOX || kind > ROUTE_PIPE ||
+	    origin > ORIGIN_FORWARD || d->offset < 0 || d->length < 0 ||
+	    d->mark.length < -1 ||
+	    (kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER))
+		return -1;
+	return 0;
+}
+
+/* Whose delivery this is; 0, or -1 after the answer was given. */
+static int
+delivery_user(struct branch *b, struct delivery *d, struct user *u)
+{
+	const char *name = d->name;
+	int found;
+
+	if (d->kind != ROUTE_MAILBOX && d->origin == ORIGIN_ALIASES) {
+		name = b->conf.alias_user;
+		d->aliases = open(b->conf.aliases, O_RDONLY | O_CLOEXEC |
+		    O_NONBLOCK);
+	}
+	found = user_lookup(name, u);
+	/* A missing ALIAS_USER is the configuration's fault, not the mail's. */
+	if (found == 1 && name == b->conf.alias_user)
+		say_deliver(d->channel, FATE_RETRY, "4.3.5",
+		    "ALIAS_USER in dma.conf is no user");
+	else if (found == 1)
+		say_deliver(d->channel, FATE_FAILED, "5.1.1", "no such user");
+	if (found == -1)
+		say_deliver(d->channel, FATE_RETRY, "4.3.0",
+		    "user look-up failed");
+	if (found != 0)
+		return -1;
+	if (u->uid == 0 && d->kind != ROUTE_MAILBOX) {
+		log_say(&b->log, LOG_LEVEL_WARNING, "deliver: id=%s user=%s "
+		    "refused: commands and files are not for root", d->queue_id,
+		    name);
+		say_deliver(d->channel, FATE_FAILED, "5.7.1",
+		    "commands and files are refused for root");
+		return -1;
+	}
+	return 0;
+}
+
+static int
+answer_deliver(struct branch *b, struct msg *m)
+{
+	struct delivery d;
+	struct user u;
+
+	if (get_delivery(m, &d) == -1)
+		return EX_PROTOCOL;
+	d.conf = &b->conf;
+	d.user = &u;
+	if (delivery_user(b, &d, &u) == -1)
+		return 0;
+	if (become_user(&u, d.kind == ROUTE_MAILBOX ? b->conf.maildir :
+	    NULL) == -1) {
+		log_say(&b->log, LOG_LEVEL_ERROR, "deliver: id=%s user=%s can "
+		    "not become this user: %s", d.queue_id, u.name,
+		    strerror(errno));
+		say_deliver(d.channel, FATE_RETRY, "4.3.0",
+		    "can not become the user");
+		return EX_OSERR;
+	}
+	return b->trunk->bodies->deliver(&d);
+}
+
+/* ---- the branches: the loop, as root ---- */
+
+/* The configuration is root's own; it is read again when it changed. */
+static void
+branch_conf(struct branch *b)
+{
+	struct report quiet;
+	struct conf fresh;
+	struct stat st;
+
+	memset(&st, 0, sizeof(st));
+	if (stat(DMA_CONFDIR "/dma.conf", &st) == -1)
+		st.st_ino = 0;
+	if (b->conf.mailname != NULL && st.st_ino == b->conf_stat.st_ino &&
+	    st.st_size == b->conf_stat.st_size &&
+	    st.st_mtim.tv_sec == b->conf_stat.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == b->conf_stat.st_mtim.tv_nsec)
+		return;
+	setup_quiet(&quiet);
+	if (setup_conf(&fresh, &quiet) == -1)
+		return;
+	if (b->conf.mailname != NULL) {
+		setup_log_close(&b->log);
+		conf_fini(&b->conf);
+	}
+	b->conf = fresh;
+	b->conf_stat = st;
+	setup_log(&b->conf, &b->log, "dma");
+}
+
+static int
+child_limit_s(const struct branch *b, const struct msg *m)
+{
+	uint32_t kind;
+
+	if (m->kind != REC_DELIVER_ASK)
+		return FORWARD_LIMIT_S;
+	if (m->len < sizeof(kind))
+		return MAILBOX_LIMIT_S;
+	memcpy(&kind, m->data, sizeof(kind));
+	return kind == ROUTE_PIPE ? (int)b->conf.command_timeout_s :
+	    MAILBOX_LIMIT_S;
+}
+
+static void
+child_main(struct branch *b, struct msg *m)
+{
+	set_signal(SIGCHLD, SIG_DFL);
+	set_signal(SIGPIPE, SIG_IGN);
+	setsid();
+	io_close(&b->sock);
+	_exit(b->request->answer(b, m));
+}
+
+static void
+branch_start(struct branch *b, struct msg *m)
+{
+	struct child *c;
+	pid_t pid;
+
+	branch_conf(b);
+	pid = fork();
+	if (pid == 0) {
+		child_main(b, m);
+	} else if (pid == -1) {
+		log_say(&b->log, LOG_LEVEL_WARNING, "%s: fork: %s",
+		    b->request->name, strerror(errno));
+		/* The channel closes without an answer: "later". */
+		pid = 0;
+	}
+	c = &b->children[b->nchildren++];
+	c->pid = pid;
+	c->id = m->id;
+	c->is_late = 0;
+	c->deadline_ms = io_clock_ms() + child_limit_s(b, m) * INT64_C(1000);
+}
+
+/* A request out of turn or shape ends the branch. */
+static int
+branch_request(struct branch *b, struct msg *m)
+{
+	int n;
+
+	n = msg_recv(b->sock, m, b->request->limit);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n == 1 && m->kind == b->request->kind &&
+	    m->nfds == b->request->nfds) {
+		branch_start(b, m);
+		msg_begin(m, 0, 0);
+		return 0;
+	}
+	if (n != 0)
+		log_say(&b->log, LOG_LEVEL_WARNING, "%s: broken request "
+		    "(kind %" PRIu32 ", %zu octets, %d descriptors): branch "
+		    "ends", b->request->name, m->kind, m->len, m->nfds);
+	return -1;
+}
+
+static void
+tell_end(struct branch *b, const struct child *c, int status)
+{
+	struct msg m;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL)
+		log_say(&b->log, LOG_LEVEL_WARNING, "%s: malformed request "
+		    "refused", b->request->name);
+	if (!b->request->tells_end || b->sock == -1)
+		return;
+	msg_init(&m);
+	msg_begin(&m, REC_DELIVER_END, c->id);
+	msg_put_u32(&m, (uint32_t)status);
+	msg_put_u32(&m, (uint32_t)c->is_late);
+	if (msg_send(b->sock, &m) == -1)
+		io_close(&b->sock);
+	msg_fini(&m);
+}
+
+static void
+branch_reap(struct branch *b)
+{
+	int i, status;
+	pid_t pid;
+
+	for (i = b->nchildren - 1; i >= 0; i--) {
+		pid = b->children[i].pid;
+		status = W_EXITCODE(EX_OSERR, 0);
+		if (pid != 0 && waitpid(pid, &status, WNOHANG) != pid)
+			continue;
+		tell_end(b, &b->children[i], status);
+		b->children[i] = b->children[--b->nchildren];
+	}
+}
+
+/* Ends what is over its time; gives how long the rest may still take. */
+static int
+branch_late(struct branch *b)
+{
+	int64_t left, now, least = 60 * 1000;
+	int i;
+
+	now = io_clock_ms();
+	for (i = 0; i < b->nchildren; i++) {
+		left = b->children[i].deadline_ms - now;
+		if (left > 0) {
+			least = left < least ? left : least;
+			continue;
+		}
+		if (b->children[i].pid == 0)
+			continue;
+		b->children[i].is_late = 1;
+		/* Its session is its group; it can not have left us. */
+		kill(-b->children[i].pid, SIGKILL);
+		kill(b->children[i].pid, SIGKILL);
+		least = 1000 < least ? 1000 : least;
+	}
+	return (int)least;
+}
+
+static void
+on_child(int sig)
+{
+	(void)sig;	/* it only has to interrupt ppoll */
+}
+
+static int
+branch_main(struct branch *b)
+{
+	struct timespec ts;
+	struct pollfd pfd;
+	sigset_t mask, before;
+	struct msg m;
+	int open = 1, wait_ms;
+
+	branch_conf(b);
+	set_signal(SIGCHLD, on_child);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &mask, &before);
+	msg_init(&m);
+	while (open || b->nchildren > 0) {
+		wait_ms = branch_late(b);
+		ts.tv_sec = wait_ms / 1000;
+		ts.tv_nsec = (wait_ms % 1000) * 1000000L;
+		pfd.fd = open && b->nchildren < CHILDREN_MAX ? b->sock : -1;
+		pfd.events = POLLIN;
+		pfd.revents = 0;
+		if (ppoll(&pfd, 1, b->nchildren > 0 ? &ts : NULL,
+		    &before) == -1 && errno != EINTR)
+			break;
+		branch_reap(b);
+		if (pfd.revents != 0 && branch_request(b, &m) == -1) {
+			open = 0;
+			io_close(&b->sock);
+		}
+	}
+	msg_fini(&m);
+	return 0;
+}
+
+/* ---- the stem: out of the caller's reach, then the branches ---- */
+
+static int
+detach(void)
+{
+	int fd, sig;
+
+	if (setsid() == -1 || setgroups(0, NULL) == -1 || become(0, 0) == -1)
+		return -1;
+	fd = open("/dev/null", O_RDWR);
+	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 ||
+	    dup2(fd, STDOUT_FILENO) == -1 || dup2(fd, STDERR_FILENO) == -1)
+		return -1;
+	if (fd > STDERR_FILENO)
+		close(fd);
+	for (sig = 1; sig < NSIG; sig++)
+		set_signal(sig, SIG_DFL);
+	set_signal(SIGPIPE, SIG_IGN);
+	set_signal(SIGXFSZ, SIG_IGN);
+	/* The caller's niceness is not the delivery's; not vital. */
+	(void)setpriority(PRIO_PROCESS, 0, 0);
+	return 0;
+}
+
+/* Gives the runner's end of a new branch; -1. */
+static int
+start_branch(const struct trunk *t, const struct request *request,
+    const struct branches *have)
+{
+	struct branch b;
+	int pair[2];
+	pid_t pid;
+
+	if (priv_channel(pair) == -1)
+		return -1;
+	pid = fork();
+	if (pid != 0) {
+		close(pair[1]);
+		if (pid == -1)
+			io_close(&pair[0]);
+		return pair[0];
+	}
+	close(pair[0]);
+	/* Not ours: else the lock would outlive the runner. */
+	close(have->lock);
+	if (have->done != -1)
+		close(have->done);
+	if (have->forward != -1)
+		close(have->forward);
+	memset(&b, 0, sizeof(b));
+	b.trunk = t;
+	b.request = request;
+	b.sock = pair[1];
+	log_init(&b.log, "dma");
+	_exit(branch_main(&b));
+}
+
+static void
+stem_main(const struct trunk *t, int lock, int done, unsigned flags)
+{
+	struct branches have;
+	struct log log;
+
+	log_init(&log, "dma");
+	have.lock = lock;
+	have.done = done;
+	have.flags = flags;
+	have.forward = have.deliver = -1;
+	close(t->sock);
+	if (detach() == -1)
+		goto fail;
+	have.forward = start_branch(t, &requests[0], &have);
+	if (have.forward == -1)
+		goto fail;
+	have.deliver = start_branch(t, &requests[1], &have);
+	if (have.deliver == -1)
+		goto fail;
+	/* The branches are not the runner's children to wait for. */
+	set_signal(SIGCHLD, SIG_IGN);
+	if (become_spool_user(t) == -1)
+		goto fail;
+	_exit(t->bodies->runner(&have));
+fail:
+	log_say(&log, LOG_LEVEL_ERROR, "runner does not start: %s; the queue "
+	    "waits for the next", strerror(errno));
+	_exit(EX_OSERR);
+}
+
+/* ---- the trunk ---- */
+
+static int
+trunk_seal(const struct trunk *t, struct msg *m)
+{
+	static const int deaf[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP,
+	    SIGALRM };
+	size_t i;
+
+	for (i = 0; i < sizeof(deaf) / sizeof(deaf[0]); i++)
+		set_signal(deaf[i], SIG_IGN);
+	if (setresuid(0, 0, 0) == -1)
+		return -1;
+	not_dumpable();
+	msg_begin(m, REC_SEALED, 0);
+	return msg_send(t->sock, m);
+}
+
+static void
+trunk_run(const struct trunk *t, struct msg *m)
+{
+	int done, lock;
+	unsigned flags;
+	pid_t pid;
+
+	lock = msg_take_fd(m, 0);
+	done = msg_take_fd(m, 1);
+	flags = msg_get_u32(m);
+	if (lock != -1 && msg_done(m) == 0) {
+		pid = fork();
+		if (pid == 0)
+			stem_main(t, lock, done, flags);
+		if (pid == -1)
+			complain(0, "runner does not start yet",
+			    strerror(errno));
+	}
+	io_close(&lock);
+	io_close(&done);
+}
+
+static int
+trunk_main(const struct trunk *t, pid_t hall)
+{
+	struct msg m;
+	int status;
+
+	msg_init(&m);
+	while (msg_recv(t->sock, &m, REC_TRUNK_LIMIT) == 1) {
+		if (m.kind == REC_SEAL && m.len == 0 && m.nfds == 0) {
+			if (trunk_seal(t, &m) == -1)
+				break;
+		} else if (m.kind == REC_RUN && m.nfds > 0) {
+			trunk_run(t, &m);
+		} else {
+			complain(0, "trunk", "broken request");
+			break;
+		}
+	}
+	msg_fini(&m);
+	close(t->sock);
+	while (waitpid(hall, &status, 0) == -1)
+		if (errno != EINTR)
+			return EX_OSERR;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_TEMPFAIL;
+}
+
+static int
+hall_main(struct trunk *t, int argc, char **argv)
+{
+	if (become_spool_user(t) == -1)
+		return complain(EX_OSERR, "can not drop privileges",
+		    strerror(errno));
+	if (sandbox_submit() == -1)
+		return complain(EX_OSERR, "sandbox", strerror(errno));
+	return t->bodies->hall(&t->caller, t->sock, argc, argv);
+}
+
+int
+priv_main(int argc, char **argv, const struct bodies *bodies)
+{
+	struct trunk t;
+	int pair[2], status;
+	pid_t pid;
+
+	memset(&t, 0, sizeof(t));
+	t.bodies = bodies;
+	t.caller.uid = getuid();
+	umask(077);
+	if (clean_descriptors(&t.caller) == -1 || chdir("/") == -1)
+		return EX_OSERR;
+	if (clean_environment(&t.caller) == -1)
+		return EX_OSERR;
+	clean_signals();
+	if (geteuid() != 0)
+		return complain(EX_NOPERM, "not set-uid root", "run make perms "
+		    "as root; a container or service with no_new_privs can "
+		    "not use set-uid programs");
+	if (clean_limits() == -1)
+		return EX_OSERR;
+	status = find_spool_user(&t);
+	if (status != 0)
+		return status;
+	if (priv_channel(pair) == -1)
+		return complain(EX_OSERR, "socketpair", strerror(errno));
+	pid = fork();
+	if (pid == -1)
+		return complain(EX_TEMPFAIL, "fork", strerror(errno));
+	t.sock = pair[pid == 0];
+	close(pair[pid != 0]);
+	if (pid == 0)
+		_exit(hall_main(&t, argc, argv));
+	return trunk_main(&t, pid);
+}
+
+/* ---- for those without privileges ---- */
+
+int
+priv_seal(int trunk)
+{
+	struct msg m;
+	int ok;
+
+	msg_init(&m);
+	msg_begin(&m, REC_SEAL, 0);
+	ok = msg_send(trunk, &m) == 0 &&
+	    msg_recv(trunk, &m, REC_TRUNK_LIMIT) == 1 && m.kind == REC_SEALED;
+	msg_fini(&m);
+	return ok ? 0 : -1;
+}
+
+int
+priv_run(int trunk, int lock, int done, unsigned flags)
+{
+	struct msg m;
+	int ret;
+
+	msg_init(&m);
+	msg_begin(&m, REC_RUN, 0);
+	msg_put_u32(&m, flags);
+	msg_put_fd(&m, lock);
+	if (done != -1)
+		msg_put_fd(&m, done);
+	ret = msg_send(trunk, &m);
+	msg_fini(&m);
+	return ret;
+}
+
+int
+priv_channel(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
+int
+priv_spawn_remote(void)
+{
+	static char name[] = "dma-remote";
+	char *argv[] = { name, NULL };
+	int error, pair[2];
+	pid_t pid;
+
+	if (priv_channel(pair) == -1)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		set_signal(SIGCHLD, SIG_DFL);
+		if (dup2(pair[1], STDIN_FILENO) == STDIN_FILENO)
+			execv(DMA_LIBEXECDIR "/dma-remote", argv);
+		_exit(EX_UNAVAILABLE);
+	}
+	error = errno;
+	close(pair[1]);
+	if (pid == -1 || io_nonblock(pair[0]) == -1)
+		io_close(&pair[0]);
+	errno = error;
+	return pair[0];
+}

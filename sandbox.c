@@ -1,0 +1,169 @@
+/*
+ * sandbox.c - what each unprivileged process may still do.
+ * Runs as: the spool user.  Door to: the kernel's confinement.
+ * Promise: nothing here gives a right; a system without the mechanism loses
+ * the extra wall, not the mail.
+ */
+#if defined(__linux__)
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#if defined(__has_include)
+#if __has_include(<linux/landlock.h>)
+#include <linux/landlock.h>
+#define HAVE_LANDLOCK 1
+#endif
+#endif
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+
+static int
+no_new_privs(void)
+{
+#if defined(__linux__) && defined(PR_SET_NO_NEW_PRIVS)
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#else
+	return 0;
+#endif
+}
+
+#ifdef HAVE_LANDLOCK
+
+#define READ_FS		(LANDLOCK_ACCESS_FS_READ_FILE | \
+			LANDLOCK_ACCESS_FS_READ_DIR)
+#define RUN_FS		(READ_FS | LANDLOCK_ACCESS_FS_EXECUTE)
+/* Everything of the first version of the interface. */
+#define ALL_FS		((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+
+struct place {
+	const char	*path;
+	uint64_t	 access;
+};
+
+static int
+allow(int ruleset, const struct place *place)
+{
+	struct landlock_path_beneath_attr beneath;
+	int ret;
+
+	beneath.parent_fd = open(place->path, O_PATH | O_CLOEXEC);
+	if (beneath.parent_fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	beneath.allowed_access = place->access;
+	ret = (int)syscall(SYS_landlock_add_rule, ruleset,
+	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+	/* A plain file takes no rights of directories: ask for less. */
+	if (ret == -1 && errno == EINVAL) {
+		beneath.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE |
+		    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
+		ret = (int)syscall(SYS_landlock_add_rule, ruleset,
+		    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+	}
+	close(beneath.parent_fd);
+	return ret;
+}
+
+/* Only these places of the file system from here on; NULL path ends. */
+static int
+confine(const struct place *places)
+{
+	struct landlock_ruleset_attr attr;
+	int ret, ruleset;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.handled_access_fs = ALL_FS;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr,
+	    sizeof(attr.handled_access_fs), 0);
+	if (ruleset == -1)
+		return 0;
+	ret = 0;
+	for (; ret == 0 && places->path != NULL; places++)
+		ret = allow(ruleset, places);
+	if (ret == 0)
+		ret = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+	close(ruleset);
+	return ret;
+}
+
+int
+sandbox_runner(const struct conf *conf)
+{
+	const struct place places[] = {
+		{ conf->spooldir, ALL_FS },
+		{ DMA_CONFDIR, READ_FS },
+		{ conf->aliases, READ_FS },
+		{ "/etc", READ_FS },
+		{ "/usr", RUN_FS },
+		{ "/lib", RUN_FS },
+		{ "/lib64", RUN_FS },
+		{ "/proc/self", READ_FS },
+		{ "/dev/null", READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
+		{ "/run", READ_FS },
+		{ "/var/lib/sss", READ_FS },
+		{ DMA_LIBEXECDIR, RUN_FS },
+		{ NULL, 0 }
+	};
+
+	if (no_new_privs() == -1)
+		return -1;
+	return confine(places);
+}
+
+int
+sandbox_remote(const struct conf *conf)
+{
+	const struct place places[] = {
+		{ DMA_CONFDIR, READ_FS },
+		{ conf->cafile, READ_FS },
+		{ conf->certfile, READ_FS },
+		{ conf->keyfile, READ_FS },
+		{ "/etc", READ_FS },
+		{ "/usr", READ_FS },
+		{ "/lib", READ_FS },
+		{ "/lib64", READ_FS },
+		{ "/run", READ_FS },
+		{ "/dev", READ_FS },
+		{ NULL, 0 }
+	};
+	struct place here[sizeof(places) / sizeof(places[0])];
+	size_t i, n = 0;
+
+	if (no_new_privs() == -1)
+		return -1;
+	for (i = 0; i + 1 < sizeof(places) / sizeof(places[0]); i++)
+		if (places[i].path != NULL)
+			here[n++] = places[i];
+	here[n].path = NULL;
+	return confine(here);
+}
+
+#else
+
+int
+sandbox_runner(const struct conf *conf)
+{
+	(void)conf;
+	return no_new_privs();
+}
+
+int
+sandbox_remote(const struct conf *conf)
+{
+	(void)conf;
+	return no_new_privs();
+}
+
+#endif
+
+/* A submission lives for milliseconds: one call, no rule set. */
+int
+sandbox_submit(void)
+{
+	return no_new_privs();
+}

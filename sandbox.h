@@ -1,0 +1,14 @@
+/*
+ * sandbox.h - what each unprivileged process may still do.
+ * Absence of a mechanism is no error; a mechanism that fails is (-1).
+ */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include "conf.h"
+
+int	sandbox_submit(void);
+int	sandbox_runner(const struct conf *);
+int	sandbox_remote(const struct conf *);
+
+#endif
