@@ -1,0 +1,191 @@
+/*
+ * desk.h - what lies on the runner's desk.
+ * Shared by runner.c (the loop), handout.c (the local branches),
+ * hops.c (the remote ones) and settle.c (what became of it); nobody else.
+ * They call in this order only.
+ */
+#ifndef DESK_H
+#define DESK_H
+
+#include <sys/stat.h>
+
+#include "aliases.h"
+#include "conf.h"
+#include "lib/buf.h"
+#include "lib/log.h"
+#include "lib/msg.h"
+#include "priv.h"
+#include "records.h"
+#include "result.h"
+#include "spool.h"
+
+#define WORKS_MAX	200	/* messages in hand at once */
+#define REQUESTS_MAX	16	/* of each local branch under way */
+#define HOPS_MAX	24	/* dma-remote processes at once */
+#define HOP_JOBS_MAX	64	/* messages given to one of them */
+#define HOP_LINGER_MS	1000	/* an idle one stays for so long */
+#define WAITERS_MAX	16	/* callers of -q that wait */
+#define OUTPUT_MAX	4096	/* octets of a command's output: the last */
+
+struct work;
+struct hop;
+
+enum item_state {
+	ITEM_WAITING,		/* until due */
+	ITEM_ACTIVE,		/* in hand: work is set */
+	ITEM_PARKED,		/* until its hop has room */
+	ITEM_GONE		/* to be taken off the list */
+};
+
+/* A queued message as the scheduler sees it: small, there may be many. */
+struct item {
+	char		 id[QUEUE_ID_MAX + 1];
+	enum item_state	 state;
+	int		 is_forced;	/* a flush wants it tried now */
+	int		 is_listed;	/* seen in the directory this time */
+	time_t		 due;
+	uint64_t	 seen, tried;	/* ticks: first seen, last tried */
+	struct work	*work;
+	struct hop	*hop;		/* for ITEM_PARKED */
+};
+
+enum stage {
+	STAGE_NONE,		/* not to be tried now */
+	STAGE_ROUTE,		/* to be routed */
+	STAGE_ASK,		/* waits for a .forward */
+	STAGE_DELIVER,		/* waits for local delivery */
+	STAGE_REMOTE,		/* to go to a hop */
+	STAGE_BUSY,		/* a branch has it */
+	STAGE_DONE		/* settled for this attempt */
+};
+
+/* A message in hand. */
+struct work {
+	struct work	*next;
+	struct item	*item;
+	struct message	 m;
+	enum stage	*stages;	/* one for each recipient */
+	uint32_t	 nstages;
+	uint32_t	 open;		/* recipients not settled yet */
+	uint32_t	 asking;	/* forward requests under way */
+	struct buf	 notes;		/* for the journal, not yet written */
+	int		 needs_sync;	/* notes hold what must not be lost */
+	int64_t		 again_ms;	/* a write failed: not before */
+};
+
+/* One question to the forward or deliver branch. */
+struct request {
+	uint32_t	 id;		/* 0: free */
+	struct work	*work;
+	uint32_t	 rcpt;
+	char		 name[ADDRESS_MAX + 1];	/* user or alias */
+	int		 channel, output;
+	struct buf	 text;		/* the command's last output */
+	int		 is_said, has_execed;
+	struct result	 res;		/* when is_said */
+};
+
+/* One message for one next hop. */
+struct job {
+	struct job	*next;
+	uint32_t	 id;
+	struct work	*work;
+	uint32_t	*rcpts;		/* owned: indexes into the message */
+	uint32_t	 n, left;	/* left: not settled yet */
+	uint32_t	 sent;		/* recipients told to the hop so far */
+	int		 is_told;	/* REC_REMOTE_JOB is out */
+};
+
+struct hop {
+	struct hop	*next;
+	enum hop_kind	 kind;
+	char		 name[256];
+	int		 sock;		/* -1: no process yet */
+	struct job	*jobs, **tail;	/* in order; told ones first */
+	unsigned	 njobs, parked;
+	unsigned	 claimed;	/* parked ones just taken in hand */
+	int64_t		 idle_ms;	/* since; when njobs is 0 */
+};
+
+/* Somebody who waits in -q. */
+struct waiter {
+	int		 fd;		/* -1: free */
+	char		 id[QUEUE_ID_MAX + 1];	/* "": all */
+	uint64_t	 tick;
+	size_t		 left;
+};
+
+struct desk {
+	struct branches	*branches;
+	struct spool	 spool;
+	struct conf	 conf;
+	struct log	 log;
+	struct aliases	 aliases;
+	int		 has_aliases;	/* 0: could not be read */
+	struct stat	 conf_stat, aliases_stat;
+	int		 wake;		/* datagram socket */
+	struct item	**items;	/* sorted by id */
+	size_t		 nitems, citems, cursor, ngone;
+	int		 must_scan;
+	int		 must_look;	/* something may be due */
+	time_t		 look_at;	/* else not before */
+	uint64_t	 tick;
+	struct work	*works;
+	unsigned	 nworks;
+	struct request	 asks[REQUESTS_MAX], deliveries[REQUESTS_MAX];
+	uint32_t	 last_id;
+	struct hop	*hops;
+	struct waiter	 waiters[WAITERS_MAX];
+	int		 is_crippled;	/* a local branch is gone */
+	struct msg	 msg;		/* scratch: one record at a time */
+};
+
+/* ---- settle.c ---- */
+
+/*
+ * What became of one recipient in this attempt: state, back-off, expiry,
+ * journal note, log line.  where: host or program, for the log.
+ */
+void	settle(struct desk *, struct work *, uint32_t rcpt,
+	    const struct result *, const char *where);
+/* The same, with the words at hand. */
+void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum fate,
+	    const char *code, const char *why);
+/* Recipient i is replaced by those from before on, which are new. */
+void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
+/* Writes the notes; 0, or -1 (they stay, to be written later). */
+int	settle_write(struct desk *, struct work *, int is_durable);
+/* Reports the failures that no bounce tells yet; as settle_finish(). */
+int	settle_report(struct desk *, struct work *);
+/* The work's attempt is over: bounces, removal or next time. 0 when it is
+ * off the desk, -1 when it stays because something could not be written. */
+int	settle_finish(struct desk *, struct work *);
+
+/* ---- handout.c ---- */
+
+/* Takes a message in hand; 0, or -1 (the item says what is next). */
+int	handout_load(struct desk *, struct item *);
+/* Gives out what can be given out now. */
+void	handout_all(struct desk *);
+/* Reads what the branches say.  revents as poll(2) told them. */
+void	handout_forward(struct desk *, struct request *);
+void	handout_channel(struct desk *, struct request *);
+void	handout_output(struct desk *, struct request *);
+void	handout_ends(struct desk *);
+void	work_free(struct desk *, struct work *);
+
+/* ---- hops.c ---- */
+
+/* Gives the work's remote recipients to their hops, or parks the message. */
+void	hops_give(struct desk *, struct work *);
+/* Sends the hops what they have room for; starts their processes. */
+void	hops_send(struct desk *);
+/* Reads one record of a hop; its end defers what it has. */
+void	hops_read(struct desk *, struct hop *);
+/* Is there something to send that the socket did not take? */
+int	hop_has_output(const struct hop *);
+int	hop_has_room(const struct hop *);
+/* Closes idle hops; milliseconds until the next is due, or -1. */
+int64_t	hops_linger(struct desk *);
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * dma.c - main, the faces of the program, the exit status.
+ * Runs as: root until priv_main() has split; the hall as the spool user.
+ * Door to: nothing by itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "lib/msg.h"
+#include "local.h"
+#include "mailq.h"
+#include "options.h"
+#include "priv.h"
+#include "records.h"
+#include "runner.h"
+#include "setup.h"
+#include "spool.h"
+#include "submit.h"
+
+#define START_TRIES	600	/* 10 ms apart, while a runner comes or goes */
+
+static void
+say_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	if (line > 0)
+		fprintf(stderr, "dma: %s:%u: %s\n", file, line, text);
+	else
+		fprintf(stderr, "dma: %s: %s\n", file, text);
+}
+
+/*
+ * After a commit: whoever gets the lock starts the runner; who does not
+ * wakes the one that has it.  One that is just starting reads the queue
+ * afterwards, one that is just leaving looks at it again after it let the
+ * lock go: so no message is left lying.
+ */
+static void
+wake(const struct spool *sp, int trunk)
+{
+	struct msg m;
+	int lock;
+
+	lock = spool_lock(sp);
+	if (lock != -1) {
+		priv_run(trunk, lock, -1, 0);
+		close(lock);
+		return;
+	}
+	msg_init(&m);
+	msg_begin(&m, REC_WAKE, 0);
+	spool_poke(sp, &m);
+	msg_fini(&m);
+}
+
+/* Gives the flush to the runner there is, or to a new one. */
+static int
+ask_flush(const struct spool *sp, int trunk, const char *id, int done)
+{
+	struct msg m;
+	int i, lock, ret;
+
+	for (i = 0; i < START_TRIES; i++) {
+		lock = spool_lock(sp);
+		if (lock != -1) {
+			ret = priv_run(trunk, lock, done, RUN_FLUSH);
+			close(lock);
+			return ret;
+		}
+		msg_init(&m);
+		msg_begin(&m, REC_FLUSH, 0);
+		msg_put_str(&m, id);
+		msg_put_fd(&m, done);
+		ret = spool_poke(sp, &m);
+		msg_fini(&m);
+		if (ret == 0)
+			return 0;
+		poll(NULL, 0, 10);
+	}
+	errno = ETIMEDOUT;
+	return -1;
+}
+
+/* Tries what is queued (id "": all) and returns when each was tried. */
+static int
+flush(const struct spool *sp, int trunk, const char *id)
+{
+	char c;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) == -1 ||
+	    ask_flush(sp, trunk, id, fds[1]) == -1) {
+		fprintf(stderr, "dma: can not start delivery: %s\n",
+		    strerror(errno));
+		return EX_TEMPFAIL;
+	}
+	close(fds[1]);
+	while (io_read(fds[0], &c, 1) > 0)
+		;
+	close(fds[0]);
+	return 0;
+}
+
+static int
+flush_mode(const struct options *o, const struct spool *sp, int trunk)
+{
+	int status;
+
+	for (;;) {
+		status = flush(sp, trunk, "");
+		if (o->interval_s == 0)
+			return status;
+		sleep(o->interval_s);
+	}
+}
+
+static int
+send_mode(const struct caller *caller, const struct options *o,
+    const struct conf *conf, const struct spool *sp, int trunk)
+{
+	char id[QUEUE_ID_MAX + 1];
+	int status;
+
+	status = submit_message(caller, o, conf, sp, trunk, id);
+	if (status != 0 || o->is_queue_only)
+		return status;
+	if (o->is_foreground)
+		flush(sp, trunk, id);
+	else if (!conf->is_defer)
+		wake(sp, trunk);
+	return 0;
+}
+
+static int
+aliases_mode(const struct conf *conf)
+{
+	struct report report = { say_report, NULL };
+	struct aliases aliases;
+	unsigned bad = 0;
+	size_t i, targets = 0;
+	int ret;
+
+	ret = setup_aliases_count(conf, &aliases, &report, &bad);
+	if (ret == -1)
+		return EX_NOINPUT;
+	for (i = 0; i < aliases.n; i++)
+		targets += aliases.list[i].targets.n;
+	printf("%s: %zu aliases, %zu targets", conf->aliases, aliases.n,
+	    targets);
+	if (bad > 0)
+		printf(", %u bad lines", bad);
+	printf("\n");
+	aliases_fini(&aliases);
+	return bad > 0 ? EX_DATAERR : 0;
+}
+
+static int
+with_spool(const struct caller *caller, const struct options *o,
+    const struct conf *conf, int trunk)
+{
+	struct result res;
+	struct spool sp;
+	int status;
+
+	result_init(&res);
+	if (spool_open(&sp, conf->spooldir, &res) == -1) {
+		fprintf(stderr, "dma: %s\n", res.why);
+		result_fini(&res);
+		return EX_CANTCREAT;
+	}
+	if (o->mode == MODE_LIST)
+		status = mailq_print(caller, conf, &sp);
+	else if (o->mode == MODE_FLUSH)
+		status = flush_mode(o, &sp, trunk);
+	else
+		status = send_mode(caller, o, conf, &sp, trunk);
+	spool_close(&sp);
+	return status;
+}
+
+/* The call itself, as the spool user. */
+static int
+hall(const struct caller *caller, int trunk, int argc, char **argv)
+{
+	struct report report;
+	struct options o;
+	struct conf conf;
+	struct buf why;
+	int status;
+
+	buf_init(&why, 4096);
+	status = options_parse(&o, argc, argv, &why);
+	if (status != 0)
+		fprintf(stderr, "dma: %s\n", buf_str(&why));
+	buf_fini(&why);
+	if (status != 0 || o.mode == MODE_NOTHING) {
+		options_fini(&o);
+		return status;
+	}
+	/* Callers take any word on stderr for a failure: dma check tells. */
+	setup_quiet(&report);
+	if (setup_conf(&conf, &report) == -1) {
+		fprintf(stderr, "dma: out of memory\n");
+		options_fini(&o);
+		return EX_TEMPFAIL;
+	}
+	if (o.mode == MODE_ALIASES)
+		status = aliases_mode(&conf);
+	else
+		status = with_spool(caller, &o, &conf, trunk);
+	conf_fini(&conf);
+	options_fini(&o);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct bodies bodies = { hall, runner_main, local_forward,
+	    local_deliver };
+
+	return priv_main(argc, argv, &bodies);
+}

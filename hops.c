@@ -1,0 +1,482 @@
+/*
+ * hops.c - the runner's side of the remote branches.
+ * Runs as: the spool user.  Door to: the sockets of the dma-remote processes.
+ * Promise: whatever a remote process says or fails to say, each recipient
+ * that it had is settled once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "desk.h"
+#include "lib/addr.h"
+#include "lib/io.h"
+
+#define RECORD_ROOM	(REC_REMOTE_LIMIT - 1024)	/* octets to fill */
+#define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
+
+/* ---- hops ---- */
+
+static struct hop *
+find_hop(struct desk *d, enum hop_kind kind, const char *name)
+{
+	struct hop *h;
+
+	for (h = d->hops; h != NULL; h = h->next)
+		if (h->kind == kind && strcasecmp(h->name, name) == 0)
+			return h;
+	h = calloc(1, sizeof(*h));
+	if (h == NULL || text_copy(h->name, sizeof(h->name), name) == -1) {
+		free(h);
+		return NULL;
+	}
+	h->kind = kind;
+	h->sock = -1;
+	h->tail = &h->jobs;
+	h->idle_ms = io_clock_ms();
+	h->next = d->hops;
+	d->hops = h;
+	return h;
+}
+
+static unsigned
+count_processes(const struct desk *d)
+{
+	const struct hop *h;
+	unsigned n = 0;
+
+	for (h = d->hops; h != NULL; h = h->next)
+		n += h->sock != -1;
+	return n;
+}
+
+/* The parked messages of a hop that goes are due. */
+static void
+unpark(struct desk *d, struct hop *h)
+{
+	size_t i;
+
+	if (h->parked == 0)
+		return;
+	for (i = 0; i < d->nitems; i++)
+		if (d->items[i]->hop == h)
+			d->items[i]->hop = NULL;
+	h->parked = 0;
+	d->must_look = 1;
+}
+
+static void
+free_hop(struct desk *d, struct hop *h)
+{
+	struct hop **p;
+
+	unpark(d, h);
+	io_close(&h->sock);
+	for (p = &d->hops; *p != h; p = &(*p)->next)
+		;
+	*p = h->next;
+	free(h);
+}
+
+static int
+open_hop(struct desk *d, struct hop *h)
+{
+	struct hop *other;
+
+	if (count_processes(d) >= HOPS_MAX) {
+		/* One that only lingers makes place. */
+		for (other = d->hops; other != NULL; other = other->next)
+			if (other->sock != -1 && other->njobs == 0)
+				break;
+		if (other == NULL)
+			return 1;
+		io_close(&other->sock);
+	}
+	h->sock = priv_spawn_remote();
+	if (h->sock == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "can not start dma-remote: "
+		    "%s", strerror(errno));
+		return -1;
+	}
+	msg_begin(&d->msg, REC_REMOTE_HOP, 0);
+	msg_put_u32(&d->msg, h->kind);
+	msg_put_str(&d->msg, h->name);
+	return msg_send(h->sock, &d->msg);
+}
+
+/* ---- jobs ---- */
+
+static void
+remove_job(struct desk *d, struct hop *h, struct job *j)
+{
+	struct job **p;
+
+	for (p = &h->jobs; *p != j; p = &(*p)->next)
+		;
+	*p = j->next;
+	if (h->tail == &j->next)
+		h->tail = p;
+	h->njobs--;
+	if (h->njobs == 0)
+		h->idle_ms = io_clock_ms();
+	if (h->parked > 0 && hop_has_room(h))
+		d->must_look = 1;
+	free(j->rcpts);
+	free(j);
+}
+
+static void
+fail_hop(struct desk *d, struct hop *h, const char *why)
+{
+	struct work *w;
+	struct job *j;
+	uint32_t k;
+
+	io_close(&h->sock);
+	while ((j = h->jobs) != NULL) {
+		w = j->work;
+		for (k = 0; k < j->n; k++)
+			if (w->stages[j->rcpts[k]] == STAGE_BUSY)
+				settle_as(d, w, j->rcpts[k], FATE_RETRY,
+				    "4.3.0", why);
+		remove_job(d, h, j);
+	}
+	unpark(d, h);
+}
+
+static int
+in_hop(const struct desk *d, const struct hop *h, const char *address)
+{
+	const char *domain;
+
+	if (d->conf.nrelays > 0)
+		return h->kind == HOP_SMARTHOST;
+	domain = addr_domain(address);
+	return domain != NULL && h->kind == HOP_DOMAIN &&
+	    strcasecmp(domain, h->name) == 0;
+}
+
+static struct hop *
+hop_of(struct desk *d, const char *address)
+{
+	const char *domain;
+
+	if (d->conf.nrelays > 0)
+		return find_hop(d, HOP_SMARTHOST, "");
+	domain = addr_domain(address);
+	return domain == NULL ? NULL : find_hop(d, HOP_DOMAIN, domain);
+}
+
+/*
+ * A hop with more than it can take for now does not fill the desk: the
+ * message goes back to the queue, for this time.
+ */
+static void
+park(struct desk *d, struct work *w, struct hop *h)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->nstages; i++)
+		if (w->stages[i] == STAGE_REMOTE) {
+			w->stages[i] = STAGE_NONE;
+			w->open--;
+		}
+	w->item->hop = h;
+	h->parked++;
+	(void)d;
+}
+
+static void
+add_job(struct desk *d, struct work *w, struct hop *h)
+{
+	struct job *j;
+	uint32_t i;
+
+	j = calloc(1, sizeof(*j));
+	if (j != NULL)
+		j->rcpts = calloc(w->nstages, sizeof(*j->rcpts));
+	if (j == NULL || j->rcpts == NULL) {
+		free(j);
+		j = NULL;
+	}
+	for (i = 0; i < w->nstages; i++) {
+		if (w->stages[i] != STAGE_REMOTE ||
+		    !in_hop(d, h, w->m.rcpts[i].address))
+			continue;
+		w->stages[i] = STAGE_BUSY;
+		if (j != NULL)
+			j->rcpts[j->n++] = i;
+		else
+			settle_as(d, w, i, FATE_RETRY, "4.3.0",
+			    "out of memory");
+	}
+	if (j == NULL)
+		return;
+	j->left = j->n;
+	j->work = w;
+	if (++d->last_id == 0)
+		++d->last_id;
+	j->id = d->last_id;
+	*h->tail = j;
+	h->tail = &j->next;
+	h->njobs++;
+}
+
+void
+hops_give(struct desk *d, struct work *w)
+{
+	struct hop *h;
+	uint32_t i;
+
+	for (i = 0; i < w->nstages; i++) {
+		if (w->stages[i] != STAGE_REMOTE)
+			continue;
+		h = hop_of(d, w->m.rcpts[i].address);
+		if (h == NULL)
+			settle_as(d, w, i, FATE_RETRY, "4.3.5",
+			    "there is no SMARTHOST for this address");
+		else if (h->njobs >= HOP_WAITING_MAX) {
+			park(d, w, h);
+			return;
+		} else
+			add_job(d, w, h);
+	}
+}
+
+/* ---- to the remote process ---- */
+
+/* 1 sent, 0 the socket is full, -1 it is gone. */
+static int
+send_record(struct hop *h, struct msg *m)
+{
+	if (msg_send(h->sock, m) == 0)
+		return 1;
+	return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
+}
+
+static int
+send_head(struct desk *d, struct hop *h, struct job *j)
+{
+	const struct message *m = &j->work->m;
+	int file, ret;
+
+	file = openat(d->spool.queue, m->id, O_RDONLY | O_CLOEXEC |
+	    O_NOFOLLOW);
+	if (file == -1)
+		return -1;
+	msg_begin(&d->msg, REC_REMOTE_JOB, j->id);
+	msg_put_str(&d->msg, m->id);
+	msg_put_str(&d->msg, m->sender);
+	msg_put_u32(&d->msg, m->flags);
+	msg_put_u64(&d->msg, (uint64_t)m->offset);
+	msg_put_u64(&d->msg, (uint64_t)m->length);
+	msg_put_u64(&d->msg, (uint64_t)m->lines);
+	msg_put_u32(&d->msg, j->n);
+	msg_put_fd(&d->msg, file);
+	ret = send_record(h, &d->msg);
+	msg_begin(&d->msg, 0, 0);
+	close(file);
+	return ret;
+}
+
+/* Bare names in the envelope are ours: others can not know them. */
+static void
+put_address(struct desk *d, const char *address)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_puts(&b, address);
+	if (addr_domain(address) == NULL)
+		buf_printf(&b, "@%s", d->conf.mailname);
+	msg_put_str(&d->msg, buf_str(&b));
+	buf_fini(&b);
+}
+
+static int
+send_rcpts(struct desk *d, struct hop *h, struct job *j)
+{
+	uint32_t k;
+	int ret;
+
+	while (j->sent < j->n) {
+		msg_begin(&d->msg, REC_REMOTE_RCPT, j->id);
+		for (k = j->sent; k < j->n && d->msg.len < RECORD_ROOM; k++) {
+			msg_put_u32(&d->msg, k);
+			put_address(d, j->work->m.rcpts[j->rcpts[k]].address);
+		}
+		ret = send_record(h, &d->msg);
+		if (ret != 1)
+			return ret;
+		j->sent = k;
+	}
+	return 1;
+}
+
+static int
+send_jobs(struct desk *d, struct hop *h)
+{
+	struct job *j;
+	unsigned n = 0;
+	int ret;
+
+	for (j = h->jobs; j != NULL && n < HOP_JOBS_MAX; j = j->next, n++) {
+		if (!j->is_told) {
+			ret = send_head(d, h, j);
+			if (ret != 1)
+				return ret;
+			j->is_told = 1;
+		}
+		ret = send_rcpts(d, h, j);
+		if (ret != 1)
+			return ret;
+	}
+	return 1;
+}
+
+void
+hops_send(struct desk *d)
+{
+	struct hop *h, *next;
+	int ret;
+
+	for (h = d->hops; h != NULL; h = next) {
+		next = h->next;
+		h->claimed = 0;
+		if (h->njobs == 0)
+			continue;
+		ret = h->sock == -1 ? open_hop(d, h) : 0;
+		if (ret == 0)
+			ret = send_jobs(d, h);
+		if (ret == -1)
+			fail_hop(d, h, "the remote branch is not there");
+	}
+}
+
+int
+hop_has_output(const struct hop *h)
+{
+	const struct job *j;
+	unsigned n = 0;
+
+	if (h->sock == -1)
+		return 0;
+	for (j = h->jobs; j != NULL && n < HOP_JOBS_MAX; j = j->next, n++)
+		if (j->sent < j->n)
+			return 1;
+	return 0;
+}
+
+int
+hop_has_room(const struct hop *h)
+{
+	return h->njobs + h->claimed < HOP_JOBS_MAX;
+}
+
+/* ---- from the remote process ---- */
+
+static struct job *
+find_job(struct hop *h, uint32_t id)
+{
+	struct job *j;
+
+	for (j = h->jobs; j != NULL; j = j->next)
+		if (j->id == id && j->is_told)
+			return j;
+	return NULL;
+}
+
+static int
+take_fates(struct desk *d, struct job *j)
+{
+	char code[12], host[300];
+	struct result res;
+	uint32_t fate, index, rcpt;
+	const char *why;
+	size_t len;
+
+	result_init(&res);
+	while (msg_more(&d->msg)) {
+		index = msg_get_u32(&d->msg);
+		fate = msg_get_u32(&d->msg);
+		msg_get_text(&d->msg, code, sizeof(code));
+		msg_get_text(&d->msg, host, sizeof(host));
+		why = msg_get_bytes(&d->msg, &len);
+		if (d->msg.bad || index >= j->n || fate < FATE_SENT ||
+		    fate > FATE_FAILED)
+			break;
+		if (len > WHY_MAX)
+			len = WHY_MAX;
+		rcpt = j->rcpts[index];
+		if (j->work->stages[rcpt] != STAGE_BUSY)
+			break;		/* told twice */
+		result_set(&res, (enum fate)fate, code, "%.*s", (int)len, why);
+		settle(d, j->work, rcpt, &res, host);
+		j->left--;
+	}
+	result_fini(&res);
+	return msg_done(&d->msg);
+}
+
+static int
+take_settle(struct desk *d, struct hop *h, struct job *j)
+{
+	uint32_t left;
+
+	left = msg_get_u32(&d->msg);
+	if (msg_done(&d->msg) == -1 || left != j->left)
+		return -1;
+	/* Before anything else is done: what is sent must not go again. */
+	if (j->work->needs_sync)
+		settle_write(d, j->work, 1);
+	if (left == 0)
+		remove_job(d, h, j);
+	return 0;
+}
+
+void
+hops_read(struct desk *d, struct hop *h)
+{
+	struct job *j;
+	int n, ok = 0;
+
+	n = msg_recv(h->sock, &d->msg, REC_REMOTE_LIMIT);
+	if (n == -1 && errno == EAGAIN)
+		return;
+	j = n == 1 ? find_job(h, d->msg.id) : NULL;
+	if (j != NULL && d->msg.kind == REC_REMOTE_FATE)
+		ok = take_fates(d, j) == 0;
+	else if (j != NULL && d->msg.kind == REC_REMOTE_SETTLE)
+		ok = take_settle(d, h, j) == 0;
+	if (ok)
+		return;
+	if (n != 0)
+		log_say(&d->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
+		    "broken record (kind %" PRIu32 "): ended", h->name,
+		    d->msg.kind);
+	fail_hop(d, h, "the remote branch ended before it had an answer");
+}
+
+int64_t
+hops_linger(struct desk *d)
+{
+	int64_t least = -1, left, now;
+	struct hop *h, *next;
+
+	now = io_clock_ms();
+	for (h = d->hops; h != NULL; h = next) {
+		next = h->next;
+		if (h->njobs > 0 || h->parked > 0)
+			continue;
+		left = h->sock == -1 ? 0 : h->idle_ms + HOP_LINGER_MS - now;
+		if (left <= 0)
+			free_hop(d, h);
+		else if (least == -1 || left < least)
+			least = left;
+	}
+	return least;
+}

@@ -1,0 +1,39 @@
+/*
+ * options.h - sendmail's argv as a structure (dma(8), OPTIONS).
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "lib/buf.h"
+
+enum mode {
+	MODE_SEND,
+	MODE_LIST,		/* -bp, mailq */
+	MODE_ALIASES,		/* -bi, newaliases */
+	MODE_FLUSH,		/* -q */
+	MODE_NOTHING		/* -bh and its like: accepted, nothing to do */
+};
+
+struct options {
+	enum mode	 mode;
+	int		 take_recipients;	/* -t */
+	int		 dot_is_text;		/* -i */
+	int		 is_queue_only;		/* -bq, -odq */
+	int		 is_foreground;		/* -D */
+	unsigned	 interval_s;		/* -q30m; 0: once */
+	const char	*sender;		/* lent from argv, or NULL */
+	const char	*fullname;		/* the same */
+	const char	*tag;			/* the same */
+	char		**rcpts;		/* owned array, lent members */
+	int		 nrcpts;
+};
+
+/*
+ * 0; or an exit status of sysexits.h with a line of text in why.  argv[0]
+ * decides with its last path component.
+ */
+int	options_parse(struct options *, int argc, char **argv,
+	    struct buf *why);
+void	options_fini(struct options *);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * route.c - one recipient -> where it goes.
+ * Runs as: the spool user.  Door to: nothing.
+ * Promise: expansion ends: by depth, by number, and because who is already
+ * on the list is not added again.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/addr.h"
+#include "route.h"
+#include "spool.h"
+
+#define EXPANDED_MAX	100000	/* recipients of one message */
+
+static int
+is_own_domain(const struct conf *conf, const char *domain)
+{
+	size_t i;
+
+	if (strcasecmp(domain, "localhost") == 0 ||
+	    strcasecmp(domain, "localhost.localdomain") == 0 ||
+	    strcasecmp(domain, conf->mailname) == 0)
+		return 1;
+	for (i = 0; i < conf->nlocaldomains; i++)
+		if (strcasecmp(domain, conf->localdomains[i]) == 0)
+			return 1;
+	return 0;
+}
+
+/* "a b" -> a b; quoted pairs resolved. */
+static int
+unquote(const char *s, size_t n, char *dst, size_t size)
+{
+	size_t i, out = 0;
+	int quoted;
+
+	quoted = n >= 2 && s[0] == '"' && s[n - 1] == '"';
+	for (i = quoted ? 1 : 0; i < n - (quoted ? 1 : 0); i++) {
+		if (quoted && s[i] == '\\' && i + 2 < n)
+			i++;
+		if (out + 1 >= size)
+			return -1;
+		dst[out++] = s[i];
+	}
+	dst[out] = '\0';
+	return 0;
+}
+
+int
+route_is_local(const struct conf *conf, const char *address, char *local,
+    size_t size)
+{
+	const char *domain;
+	size_t n;
+
+	local[0] = '\0';
+	if (conf->is_nullclient)
+		return 0;
+	domain = addr_domain(address);
+	if (domain != NULL && !is_own_domain(conf, domain))
+		return 0;
+	n = domain == NULL ? strlen(address) : (size_t)(domain - address) - 1;
+	if (unquote(address, n, local, size) == -1)
+		local[0] = '\0';
+	return 1;
+}
+
+void
+route_user(const struct conf *conf, const char *local, char *user, size_t size)
+{
+	char *p;
+
+	if (strcasecmp(local, "postmaster") == 0 ||
+	    strcasecmp(local, "mailer-daemon") == 0)
+		local = "root";
+	if (text_copy(user, size, local) == -1)
+		return;
+	if (conf->delimiter == '\0')
+		return;
+	p = strchr(user, conf->delimiter);
+	if (p != NULL && p != user)
+		*p = '\0';
+}
+
+const struct alias *
+route_alias(const struct route_env *env, const char *local)
+{
+	char user[ADDRESS_MAX + 1];
+	const struct alias *alias;
+
+	/* "*" is the catch-all, not the alias of a user called so. */
+	if (strcmp(local, "*") == 0)
+		return NULL;
+	alias = aliases_find(env->aliases, local);
+	if (alias != NULL)
+		return alias;
+	route_user(env->conf, local, user, sizeof(user));
+	/* postmaster's fall-back is a user; here only extensions count. */
+	if (strncmp(user, local, strlen(user)) != 0)
+		return aliases_find(env->aliases, user);
+	return strcmp(user, local) == 0 ? NULL :
+	    aliases_find(env->aliases, user);
+}
+
+const char *
+route_original(const struct message *m, uint32_t i)
+{
+	unsigned n;
+
+	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++)
+		i = m->rcpts[i].parent;
+	return m->rcpts[i].address;
+}
+
+/*
+ * Has this name been expanded by this kind of list on the way here?  The
+ * second time it stands for the user, so that "root: root, me@example.org"
+ * keeps the copy and a ring of aliases comes to its end.
+ */
+static int
+was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
+    const char *local, enum origin by)
+{
+	char other[ADDRESS_MAX + 1];
+	uint32_t p;
+	unsigned n;
+
+	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
+		p = m->rcpts[i].parent;
+		if (m->rcpts[i].origin == by &&
+		    route_is_local(conf, m->rcpts[p].address, other,
+		    sizeof(other)) && strcasecmp(local, other) == 0)
+			return 1;
+		i = p;
+	}
+	return 0;
+}
+
+enum route_step
+route_next(const struct route_env *env, const struct message *m, uint32_t i,
+    char *user, const struct alias **alias, struct result *res)
+{
+	const struct recipient *r = &m->rcpts[i];
+	char local[ADDRESS_MAX + 1];
+
+	*alias = NULL;
+	user[0] = '\0';
+	if (!route_is_local(env->conf, r->address, local, sizeof(local))) {
+		if (!env->conf->is_noremote)
+			return STEP_REMOTE;
+		result_set(res, FATE_FAILED, "5.4.4",
+		    "this host sends no mail to other hosts (NOREMOTE)");
+		return STEP_SETTLED;
+	}
+	route_user(env->conf, local, user, ADDRESS_MAX + 1);
+	if (r->is_final)
+		return STEP_MAILBOX;
+	if (was_expanded(env->conf, m, i, local, ORIGIN_FORWARD))
+		return STEP_MAILBOX;
+	if (was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
+		return STEP_USER;
+	if (env->aliases == NULL) {
+		result_set(res, FATE_RETRY, "4.3.5",
+		    "the aliases file %s can not be read now",
+		    env->conf->aliases);
+		return STEP_SETTLED;
+	}
+	*alias = route_alias(env, local);
+	return *alias != NULL ? STEP_ALIAS : STEP_USER;
+}
+
+static int
+same_target(const struct recipient *r, enum route_kind kind,
+    const char *address, const char *owner)
+{
+	if (strcmp(r->address, address) != 0)
+		return 0;
+	if (kind == ROUTE_PIPE || kind == ROUTE_FILE)
+		return r->kind == kind && r->owner != NULL &&
+		    strcmp(r->owner, owner) == 0;
+	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE;
+}
+
+static int
+is_ancestor(const struct message *m, uint32_t of, uint32_t who)
+{
+	unsigned n;
+
+	for (n = 0; n <= DEPTH_MAX; n++) {
+		if (of == who)
+			return 1;
+		if (m->rcpts[of].parent == of)
+			return 0;
+		of = m->rcpts[of].parent;
+	}
+	return 0;
+}
+
+static int
+is_listed(const struct message *m, uint32_t i, enum route_kind kind,
+    const char *address, const char *owner)
+{
+	uint32_t k;
+
+	for (k = 0; k < m->nrcpts; k++)
+		if (same_target(&m->rcpts[k], kind, address, owner) &&
+		    !is_ancestor(m, i, k))
+			return 1;
+	return 0;
+}
+
+static int
+add_target(const struct conf *conf, struct message *m, uint32_t i,
+    const struct target *t, uint32_t entry, enum origin origin,
+    const char *owner)
+{
+	enum route_kind kind = ROUTE_UNKNOWN;
+	struct recipient *r;
+	struct buf address;
+	char local[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
+	int final, ret = -1;
+
+	buf_init(&address, TARGET_MAX);
+	if (t->kind == TARGET_PIPE || t->kind == TARGET_FILE) {
+		kind = t->kind == TARGET_PIPE ? ROUTE_PIPE : ROUTE_FILE;
+		buf_puts(&address, t->text);
+	} else if (addr_one(t->text, &address) == -1 || address.len == 0) {
+		buf_fini(&address);
+		return 0;	/* the parser has complained already */
+	}
+	final = t->kind == TARGET_MAILBOX;
+	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
+	    route_is_local(conf, buf_str(&address), local, sizeof(local))) {
+		route_user(conf, local, user, sizeof(user));
+		final = strcmp(user, owner) == 0;
+	}
+	if (is_listed(m, i, kind, buf_str(&address), owner)) {
+		buf_fini(&address);
+		return 0;
+	}
+	r = buf_failed(&address) ? NULL : message_add(m, buf_str(&address));
+	if (r != NULL) {
+		r->kind = kind;
+		r->origin = origin;
+		r->is_final = final;
+		r->parent = i;
+		r->depth = m->rcpts[i].depth + 1;
+		r->entry = entry;
+		r->digest = t->digest;
+		r->owner = strdup(owner);
+		ret = r->owner == NULL ? -1 : 0;
+	}
+	buf_fini(&address);
+	return ret;
+}
+
+int
+route_expand(const struct conf *conf, struct message *m, uint32_t i,
+    const struct targets *targets, enum origin origin, const char *owner,
+    struct result *res)
+{
+	uint32_t before = m->nrcpts;
+	size_t k;
+
+	if (m->rcpts[i].depth >= DEPTH_MAX)
+		return result_set(res, FATE_FAILED, "5.4.6",
+		    "aliases or .forward of %s lead too far (more than %d "
+		    "steps from %s)", owner, DEPTH_MAX, route_original(m, i));
+	if (targets->n > TARGETS_MAX || m->nrcpts + targets->n > EXPANDED_MAX)
+		return result_set(res, FATE_FAILED, "5.4.6",
+		    "aliases or .forward of %s name too many addresses",
+		    owner);
+	for (k = 0; k < targets->n; k++) {
+		if (add_target(conf, m, i, &targets->list[k], (uint32_t)k,
+		    origin, owner) == 0)
+			continue;
+		/* Half an expansion would lose the other half. */
+		while (m->nrcpts > before) {
+			m->nrcpts--;
+			free(m->rcpts[m->nrcpts].address);
+			free(m->rcpts[m->nrcpts].owner);
+		}
+		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+	}
+	return 0;
+}

@@ -1,0 +1,54 @@
+/*
+ * route.h - one recipient -> where it goes: aliases, .forward, loops, limits.
+ * Look-ups that need other processes are asked for, not done.
+ */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "aliases.h"
+#include "conf.h"
+#include "dma.h"
+#include "result.h"
+
+struct route_env {
+	const struct conf	*conf;
+	const struct aliases	*aliases;	/* NULL: can't be read now */
+};
+
+enum route_step {
+	STEP_REMOTE,		/* by SMTP */
+	STEP_ALIAS,		/* *alias tells its targets */
+	STEP_USER,		/* user: ask for the .forward, then mailbox */
+	STEP_MAILBOX,		/* user: straight into the mailbox */
+	STEP_SETTLED		/* the result says: RETRY or FAILED */
+};
+
+/*
+ * 1 when an address is ours, with its unquoted local part in local; else 0.
+ */
+int	route_is_local(const struct conf *, const char *address, char *local,
+	    size_t size);
+/* The alias for a local part (with its extension, then without), or NULL. */
+const struct alias *route_alias(const struct route_env *, const char *local);
+/* The user whom a local part names: no extension; postmaster is root. */
+void	route_user(const struct conf *, const char *local, char *user,
+	    size_t size);
+
+/* What is next for recipient i. user has ADDRESS_MAX + 1 octets. */
+enum route_step route_next(const struct route_env *, const struct message *,
+	    uint32_t i, char *user, const struct alias **alias,
+	    struct result *);
+
+/*
+ * Adds what recipient i expands into to the message.  Who is already there is
+ * not added again; the user's own name means the mailbox.  Returns 0, or -1
+ * with a result: too deep or too many FAILED 5.4.6, no memory RETRY.
+ */
+int	route_expand(const struct conf *, struct message *, uint32_t i,
+	    const struct targets *, enum origin, const char *owner,
+	    struct result *);
+
+/* The address that the submitter gave, of which i came. Lent. */
+const char *route_original(const struct message *, uint32_t i);
+
+#endif

@@ -1,0 +1,618 @@
+/*
+ * runner.c - the one runner: wake, claim, hand out, settle, back off, leave.
+ * Runs as: the spool user, sandboxed.  Door to: the queue, its branches.
+ * Promise: exactly one by the lock; whatever is committed is tried without
+ * anybody asking again; it is gone when nothing is queued.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "desk.h"
+#include "lib/io.h"
+#include "runner.h"
+#include "sandbox.h"
+#include "setup.h"
+
+#define SLEEP_MAX_MS	60000	/* so that a stepped clock is noticed */
+#define POLLS_MAX	(3 + 3 * REQUESTS_MAX + HOPS_MAX + 8)
+
+/* ---- the list of messages ---- */
+
+static size_t
+find_place(const struct desk *d, const char *id)
+{
+	size_t high = d->nitems, low = 0, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (strcmp(d->items[mid]->id, id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int
+grow_items(struct desk *d)
+{
+	struct item **p;
+	size_t cap;
+
+	if (d->nitems < d->citems)
+		return 0;
+	cap = d->citems == 0 ? 64 : d->citems * 2;
+	p = reallocarray(d->items, cap, sizeof(*p));
+	if (p == NULL)
+		return -1;
+	d->items = p;
+	d->citems = cap;
+	return 0;
+}
+
+static void
+list_one(void *arg, const char *id)
+{
+	struct desk *d = arg;
+	struct item *item;
+	size_t at;
+
+	at = find_place(d, id);
+	if (at < d->nitems && strcmp(d->items[at]->id, id) == 0) {
+		d->items[at]->is_listed = 1;
+		return;
+	}
+	item = calloc(1, sizeof(*item));
+	if (item == NULL || grow_items(d) == -1) {
+		free(item);
+		d->must_scan = 1;
+		return;
+	}
+	text_copy(item->id, sizeof(item->id), id);
+	item->is_listed = 1;
+	item->seen = d->tick;
+	memmove(&d->items[at + 1], &d->items[at],
+	    (d->nitems - at) * sizeof(*d->items));
+	d->items[at] = item;
+	d->nitems++;
+	d->must_look = 1;
+	if (at <= d->cursor)
+		d->cursor = 0;
+}
+
+static void
+tried(struct desk *d, struct item *item)
+{
+	struct waiter *wt;
+	int i;
+
+	d->tick++;
+	for (i = 0; i < WAITERS_MAX; i++) {
+		wt = &d->waiters[i];
+		if (wt->fd == -1 || item->seen >= wt->tick ||
+		    item->tried >= wt->tick ||
+		    (wt->id[0] != '\0' && strcmp(wt->id, item->id) != 0))
+			continue;
+		if (--wt->left == 0)
+			io_close(&wt->fd);
+	}
+	item->tried = d->tick;
+	item->is_forced = 0;
+}
+
+/* Takes off what is done, and what somebody else removed. */
+static void
+sweep_items(struct desk *d)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < d->nitems; i++) {
+		if (d->items[i]->state != ITEM_GONE) {
+			d->items[n++] = d->items[i];
+			continue;
+		}
+		free(d->items[i]);
+	}
+	d->nitems = n;
+	d->ngone = 0;
+	d->cursor = 0;
+}
+
+static void
+scan(struct desk *d)
+{
+	size_t i;
+
+	d->must_scan = 0;
+	for (i = 0; i < d->nitems; i++)
+		d->items[i]->is_listed = 0;
+	if (spool_list(&d->spool, list_one, d) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "queue: %s",
+		    strerror(errno));
+		return;
+	}
+	for (i = 0; i < d->nitems; i++)
+		if (!d->items[i]->is_listed &&
+		    d->items[i]->state != ITEM_ACTIVE) {
+			if (d->items[i]->state == ITEM_GONE)
+				continue;
+			tried(d, d->items[i]);
+			d->items[i]->state = ITEM_GONE;
+			d->ngone++;
+		}
+}
+
+/* ---- root's files ---- */
+
+static void
+warn(void *arg, const char *file, unsigned line, const char *text)
+{
+	struct desk *d = arg;
+
+	log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
+}
+
+static int
+has_changed(const char *path, struct stat *last)
+{
+	struct stat st;
+	int changed;
+
+	memset(&st, 0, sizeof(st));
+	if (stat(path, &st) == -1)
+		memset(&st, 0, sizeof(st));
+	changed = st.st_ino != last->st_ino || st.st_dev != last->st_dev ||
+	    st.st_size != last->st_size ||
+	    st.st_mtim.tv_sec != last->st_mtim.tv_sec ||
+	    st.st_mtim.tv_nsec != last->st_mtim.tv_nsec;
+	*last = st;
+	return changed;
+}
+
+/*
+ * Read again when they changed.  The spool stays what it was: the lock that
+ * makes this the only runner lies there.
+ */
+static void
+reload(struct desk *d)
+{
+	struct report report = { warn, d };
+	struct aliases aliases;
+	struct conf conf;
+
+	if (has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat) &&
+	    setup_conf(&conf, &report) == 0) {
+		if (strcmp(conf.spooldir, d->spool.path) == 0) {
+			conf_fini(&d->conf);
+			d->conf = conf;
+			setup_log_close(&d->log);
+			setup_log(&d->conf, &d->log, "dma");
+		} else {
+			conf_fini(&conf);
+		}
+		memset(&d->aliases_stat, 0, sizeof(d->aliases_stat));
+	}
+	if (!has_changed(d->conf.aliases, &d->aliases_stat) && d->has_aliases)
+		return;
+	if (setup_aliases(&d->conf, &aliases, &report) == -1) {
+		/* What was known is better than nothing known. */
+		memset(&d->aliases_stat, 0, sizeof(d->aliases_stat));
+		return;
+	}
+	aliases_fini(&d->aliases);
+	d->aliases = aliases;
+	d->has_aliases = 1;
+}
+
+/* ---- waking ---- */
+
+static void
+start_flush(struct desk *d, const char *id, int fd)
+{
+	struct waiter *wt = NULL;
+	struct item *item;
+	size_t i, left = 0;
+	int k;
+
+	scan(d);
+	d->tick++;
+	for (i = 0; i < d->nitems; i++) {
+		item = d->items[i];
+		if (item->state == ITEM_GONE ||
+		    (id[0] != '\0' && strcmp(item->id, id) != 0))
+			continue;
+		item->is_forced = 1;
+		d->must_look = 1;
+		left++;
+	}
+	for (k = 0; k < WAITERS_MAX && wt == NULL; k++)
+		if (d->waiters[k].fd == -1)
+			wt = &d->waiters[k];
+	if (fd == -1 || left == 0 || wt == NULL) {
+		/* Nothing to wait for, or too many wait: it returns now. */
+		io_close(&fd);
+		return;
+	}
+	wt->fd = fd;
+	text_copy(wt->id, sizeof(wt->id), id);
+	wt->tick = d->tick;
+	wt->left = left;
+}
+
+static void
+read_wake(struct desk *d)
+{
+	char id[QUEUE_ID_MAX + 1];
+	int fd;
+
+	while (msg_recv(d->wake, &d->msg, REC_WAKE_LIMIT) == 1) {
+		d->must_scan = 1;
+		if (d->msg.kind != REC_FLUSH)
+			continue;
+		msg_get_text(&d->msg, id, sizeof(id));
+		fd = msg_take_fd(&d->msg, 0);
+		if (msg_done(&d->msg) == 0)
+			start_flush(d, id, fd);
+		else
+			io_close(&fd);
+	}
+}
+
+/* ---- what is due ---- */
+
+static int
+is_ready(const struct desk *d, const struct item *item, time_t now)
+{
+	if (item->state == ITEM_PARKED)
+		return item->hop == NULL || hop_has_room(item->hop);
+	if (item->state != ITEM_WAITING)
+		return 0;
+	return item->is_forced || (!d->conf.is_defer && item->due <= now);
+}
+
+static void
+load_failed(struct desk *d, struct item *item)
+{
+	tried(d, item);
+	if (item->state == ITEM_GONE)
+		d->ngone++;
+	if (item->state == ITEM_ACTIVE)
+		item->state = ITEM_WAITING;
+}
+
+/*
+ * Takes due messages in hand, oldest first, while there is room.  A whole
+ * round that ends with room left needs no other before look_at.
+ */
+static void
+take_due(struct desk *d)
+{
+	struct item *item;
+	time_t now = time(NULL), least = 0;
+	size_t i;
+
+	if (!d->must_look && (d->look_at == 0 || now < d->look_at))
+		return;
+	for (i = 0; i < d->nitems && d->nworks < WORKS_MAX; i++) {
+		if (d->cursor >= d->nitems)
+			d->cursor = 0;
+		item = d->items[d->cursor++];
+		if (!is_ready(d, item, now)) {
+			if (item->state == ITEM_WAITING && !d->conf.is_defer &&
+			    (least == 0 || item->due < least))
+				least = item->due;
+			continue;
+		}
+		if (item->hop != NULL) {
+			item->hop->parked--;
+			item->hop->claimed++;
+			item->hop = NULL;
+		}
+		if (handout_load(d, item) == -1)
+			load_failed(d, item);
+	}
+	d->must_look = d->nworks >= WORKS_MAX;
+	d->look_at = least;
+}
+
+/* Milliseconds until something is due; -1: nothing before an event. */
+static int64_t
+next_due_ms(const struct desk *d)
+{
+	time_t now = time(NULL);
+
+	if (d->must_look)
+		return d->nworks < WORKS_MAX ? 0 : -1;
+	if (d->look_at == 0)
+		return -1;
+	return d->look_at <= now ? 0 : (int64_t)(d->look_at - now) * 1000;
+}
+
+/* ---- finishing ---- */
+
+/* 1 when the work is off the desk. */
+static int
+finish_one(struct desk *d, struct work *w)
+{
+	struct item *item = w->item;
+
+	if (item->state != ITEM_GONE && (w->open > 0 || w->again_ms != 0))
+		return 0;
+	if (item->state != ITEM_GONE && settle_finish(d, w) == -1)
+		return 0;
+	if (item->hop != NULL)
+		item->state = ITEM_PARKED;
+	else
+		tried(d, item);
+	if (item->state == ITEM_GONE)
+		d->ngone++;
+	else
+		d->must_look = 1;
+	work_free(d, w);
+	return 1;
+}
+
+static void
+finish_all(struct desk *d)
+{
+	struct work *next, *w;
+	int64_t now = io_clock_ms();
+
+	for (w = d->works; w != NULL; w = next) {
+		next = w->next;
+		if (w->again_ms != 0 && w->again_ms <= now)
+			w->again_ms = 0;
+		finish_one(d, w);
+	}
+	/* Rarely, since it walks the whole list. */
+	if (d->ngone > 0 && (d->works == NULL || d->ngone > d->nitems / 4))
+		sweep_items(d);
+}
+
+/* ---- the loop ---- */
+
+struct polls {
+	struct pollfd	 fds[POLLS_MAX];
+	void		*who[POLLS_MAX];
+	void		(*what[POLLS_MAX])(struct desk *, void *);
+	nfds_t		 n;
+};
+
+static void
+on_forward(struct desk *d, void *who)
+{
+	struct request *q = who;
+
+	if (q->id != 0 && q->channel != -1)
+		handout_forward(d, q);
+}
+
+static void
+on_channel(struct desk *d, void *who)
+{
+	struct request *q = who;
+
+	if (q->id != 0 && q->channel != -1)
+		handout_channel(d, q);
+}
+
+static void
+on_output(struct desk *d, void *who)
+{
+	struct request *q = who;
+
+	if (q->id != 0 && q->output != -1)
+		handout_output(d, q);
+}
+
+static void
+on_hop(struct desk *d, void *who)
+{
+	struct hop *h = who;
+
+	if (h->sock != -1)
+		hops_read(d, h);
+}
+
+static void
+on_wake(struct desk *d, void *who)
+{
+	(void)who;
+	read_wake(d);
+}
+
+static void
+on_end(struct desk *d, void *who)
+{
+	(void)who;
+	if (d->branches->deliver != -1)
+		handout_ends(d);
+}
+
+static void
+add_poll(struct polls *p, int fd, short events,
+    void (*what)(struct desk *, void *), void *who)
+{
+	if (fd == -1 || p->n == POLLS_MAX)
+		return;
+	p->fds[p->n].fd = fd;
+	p->fds[p->n].events = events;
+	p->fds[p->n].revents = 0;
+	p->what[p->n] = what;
+	p->who[p->n] = who;
+	p->n++;
+}
+
+static void
+collect(struct desk *d, struct polls *p)
+{
+	struct hop *h;
+	int i;
+
+	p->n = 0;
+	add_poll(p, d->wake, POLLIN, on_wake, NULL);
+	/* Channels before the ends: an answer is read before its end. */
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		if (d->asks[i].id != 0)
+			add_poll(p, d->asks[i].channel, POLLIN, on_forward,
+			    &d->asks[i]);
+		if (d->deliveries[i].id == 0)
+			continue;
+		add_poll(p, d->deliveries[i].channel, POLLIN, on_channel,
+		    &d->deliveries[i]);
+		add_poll(p, d->deliveries[i].output, POLLIN, on_output,
+		    &d->deliveries[i]);
+	}
+	add_poll(p, d->branches->deliver, POLLIN, on_end, NULL);
+	for (h = d->hops; h != NULL; h = h->next)
+		add_poll(p, h->sock, hop_has_output(h) ? POLLIN | POLLOUT :
+		    POLLIN, on_hop, h);
+}
+
+static int
+sleep_ms(struct desk *d)
+{
+	int64_t due, linger, ms = SLEEP_MAX_MS;
+	struct work *w;
+
+	linger = hops_linger(d);
+	if (linger != -1 && linger < ms)
+		ms = linger;
+	due = next_due_ms(d);
+	if (due != -1 && due < ms)
+		ms = due;
+	for (w = d->works; w != NULL; w = w->next)
+		if (w->again_ms != 0 && w->again_ms - io_clock_ms() < ms)
+			ms = w->again_ms - io_clock_ms();
+	return ms < 0 ? 0 : (int)ms;
+}
+
+static void
+wait_and_read(struct desk *d)
+{
+	struct polls p;
+	nfds_t i;
+
+	collect(d, &p);
+	if (poll(p.fds, p.n, d->must_scan ? 0 : sleep_ms(d)) <= 0)
+		return;
+	for (i = 0; i < p.n; i++)
+		if ((p.fds[i].revents & ~POLLOUT) != 0)
+			p.what[i](d, p.who[i]);
+}
+
+/* Nothing left that time or an answer could bring. */
+static int
+is_idle(const struct desk *d)
+{
+	if (d->works != NULL || d->hops != NULL || d->must_scan ||
+	    d->must_look)
+		return 0;
+	return d->nitems == 0 || d->is_crippled || d->conf.is_defer;
+}
+
+static void
+count_one(void *arg, const char *id)
+{
+	size_t *n = arg;
+
+	(void)id;
+	++*n;
+}
+
+/*
+ * Leaving: first the lock goes, then the queue is looked at once more.  A
+ * submission that found the lock held committed before that look.  1: stay.
+ */
+static int
+is_needed(struct desk *d)
+{
+	size_t n = 0;
+
+	io_close(&d->branches->lock);
+	if (d->is_crippled || spool_list(&d->spool, count_one, &n) == -1 ||
+	    n <= d->nitems)
+		return 0;
+	d->branches->lock = spool_lock(&d->spool);
+	if (d->branches->lock == -1)
+		return 0;
+	io_close(&d->wake);
+	d->wake = spool_wake_open(&d->spool);
+	d->must_scan = 1;
+	return 1;
+}
+
+static void
+run(struct desk *d)
+{
+	for (;;) {
+		reload(d);
+		if (d->must_scan)
+			scan(d);
+		take_due(d);
+		handout_all(d);
+		finish_all(d);
+		hops_linger(d);
+		if (is_idle(d) && !is_needed(d))
+			return;
+		wait_and_read(d);
+	}
+}
+
+static int
+open_desk(struct desk *d)
+{
+	struct report report = { warn, d };
+	struct result res;
+	int i;
+
+	for (i = 0; i < WAITERS_MAX; i++)
+		d->waiters[i].fd = -1;
+	log_init(&d->log, "dma");
+	msg_init(&d->msg);
+	if (setup_conf(&d->conf, &report) == -1)
+		return EX_TEMPFAIL;
+	has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
+	setup_log(&d->conf, &d->log, "dma");
+	result_init(&res);
+	if (spool_open(&d->spool, d->conf.spooldir, &res) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.why == NULL ? "" :
+		    res.why);
+		result_fini(&res);
+		return EX_CANTCREAT;
+	}
+	if (sandbox_runner(&d->conf) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "sandbox: %s",
+		    strerror(errno));
+		return EX_OSERR;
+	}
+	d->wake = spool_wake_open(&d->spool);
+	if (d->wake == -1)
+		log_say(&d->log, LOG_LEVEL_WARNING, "no wake-ups: %s",
+		    strerror(errno));
+	return 0;
+}
+
+int
+runner_main(struct branches *branches)
+{
+	static struct desk d;
+	int status;
+
+	d.branches = branches;
+	status = open_desk(&d);
+	if (status != 0)
+		return status;
+	spool_sweep(&d.spool);
+	d.must_scan = 1;
+	if (branches->flags & RUN_FLUSH) {
+		start_flush(&d, "", branches->done);
+		branches->done = -1;
+	}
+	run(&d);
+	return 0;
+}

@@ -1,0 +1,277 @@
+/*
+ * settle.c - what became of each recipient, written down.
+ * Runs as: the spool user.  Door to: the queue by spool.c, the log.
+ * Promise: what succeeded is noted before anything else is done with it; a
+ * message leaves the queue only when nobody is owed anything any more.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bounce.h"
+#include "desk.h"
+#include "lib/io.h"
+#include "route.h"
+
+#define AGAIN_MS	15000	/* until a failed write is tried again */
+
+static unsigned
+jitter(unsigned seconds, const char *id)
+{
+	unsigned spread = seconds / 8;
+
+	/* Spread by id, so that a queue does not come due in one second. */
+	if (spread == 0)
+		return seconds;
+	return seconds - spread / 2 +
+	    (unsigned)(text_digest(id, strlen(id)) % spread);
+}
+
+static time_t
+next_due(const struct conf *conf, const struct message *m,
+    const struct recipient *r, time_t now)
+{
+	uint64_t wait = conf->retry_first_s;
+	unsigned i;
+
+	for (i = 1; i < r->attempts && wait < conf->retry_max_s; i++)
+		wait *= 2;
+	if (wait > conf->retry_max_s)
+		wait = conf->retry_max_s;
+	return now + (time_t)jitter((unsigned)wait, m->id);
+}
+
+static void
+log_recipient(struct desk *d, const struct message *m, uint32_t i,
+    const struct result *res, const char *where, time_t now)
+{
+	const struct recipient *r = &m->rcpts[i];
+	const char *original = route_original(m, i);
+
+	log_say(&d->log, res->fate == FATE_FAILED ? LOG_LEVEL_WARNING :
+	    LOG_LEVEL_INFO, "id=%s from=<%s> to=<%s>%s%s%s relay=%s "
+	    "delay=%" PRId64 " dsn=%s status=%s reply=\"%s\"", m->id,
+	    m->sender, r->address, original == r->address ? "" : " orig=<",
+	    original == r->address ? "" : original,
+	    original == r->address ? "" : ">", where,
+	    (int64_t)(now - m->arrived), res->code, fate_name(res->fate),
+	    res->why == NULL ? "" : res->why);
+}
+
+static void
+settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now)
+{
+	struct recipient *r = &w->m.rcpts[i];
+	char *why;
+
+	if (now - w->m.arrived < (time_t)d->conf.retry_lifetime_s) {
+		r->due = next_due(&d->conf, &w->m, r, now);
+		note_deferred(&w->notes, &w->m, i);
+		return;
+	}
+	why = r->last.why;
+	r->last.why = NULL;
+	result_set(&r->last, FATE_FAILED, r->last.code,
+	    "given up after %u tries; the last said: %s", r->attempts,
+	    why == NULL ? "unknown" : why);
+	free(why);
+	r->state = RCPT_FAILED;
+	note_failed(&w->notes, &w->m, i);
+	w->needs_sync = 1;
+}
+
+void
+settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
+    const char *where)
+{
+	struct recipient *r = &w->m.rcpts[i];
+	time_t now = time(NULL);
+
+	if (w->stages[i] == STAGE_DONE || w->stages[i] == STAGE_NONE)
+		return;
+	w->stages[i] = STAGE_DONE;
+	w->open--;
+	r->attempts++;
+	result_copy(&r->last, res);
+	switch (res->fate) {
+	case FATE_SENT:
+		r->state = RCPT_SENT;
+		note_sent(&w->notes, i);
+		/* A mailbox append is found again by its mark. */
+		if (r->mark.length == -1)
+			w->needs_sync = 1;
+		break;
+	case FATE_FAILED:
+		r->state = RCPT_FAILED;
+		note_failed(&w->notes, &w->m, i);
+		w->needs_sync = 1;
+		break;
+	default:
+		settle_retry(d, w, i, now);
+		break;
+	}
+	log_recipient(d, &w->m, i, &r->last, where, now);
+}
+
+void
+settle_as(struct desk *d, struct work *w, uint32_t i, enum fate fate,
+    const char *code, const char *why)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, fate, code, "%s", why);
+	settle(d, w, i, &res, "local");
+	result_fini(&res);
+}
+
+void
+settle_expanded(struct work *w, uint32_t i, uint32_t before)
+{
+	uint32_t k;
+
+	for (k = before; k < w->m.nrcpts; k++)
+		note_rcpt(&w->notes, &w->m, k);
+	note_expanded(&w->notes, i);
+	w->m.rcpts[i].state = RCPT_EXPANDED;
+	w->stages[i] = STAGE_DONE;
+	w->open--;
+}
+
+int
+settle_write(struct desk *d, struct work *w, int is_durable)
+{
+	struct result res;
+
+	if (w->notes.len == 0 && !buf_failed(&w->notes))
+		return 0;
+	result_init(&res);
+	if (spool_append(&w->m, &w->notes, is_durable, &res) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s; tried again soon",
+		    w->m.id, res.why == NULL ? "journal" : res.why);
+		result_fini(&res);
+		w->again_ms = io_clock_ms() + AGAIN_MS;
+		return -1;
+	}
+	buf_reset(&w->notes);
+	if (is_durable)
+		w->needs_sync = 0;
+	return 0;
+}
+
+static int
+stay(struct work *w)
+{
+	w->again_ms = io_clock_ms() + AGAIN_MS;
+	return -1;
+}
+
+/* Nobody can be told: the message itself is kept. */
+static int
+bury(struct desk *d, struct work *w)
+{
+	if (spool_put_aside(&d->spool, w->m.id, "dead") == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s can not be moved to "
+		    "dead/", w->m.id);
+		return stay(w);
+	}
+	log_say(&d->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and nobody "
+	    "can be told: kept in %s/dead/%s", w->m.id, d->conf.spooldir,
+	    w->m.id);
+	w->item->state = ITEM_GONE;
+	return 0;
+}
+
+/* Plan (durable), commit, note as reported (durable): see docs/spool.md. */
+int
+settle_report(struct desk *d, struct work *w)
+{
+	struct result res;
+	enum bounced got;
+	uint32_t i;
+
+	if (w->m.bounce_id[0] == '\0') {
+		spool_new_id(w->m.bounce_id);
+		note_bounce(&w->notes, w->m.bounce_id);
+	}
+	if (settle_write(d, w, 1) == -1)
+		return -1;
+	result_init(&res);
+	got = bounce_commit(&d->conf, &d->spool, &w->m, time(NULL), &res);
+	if (got == BOUNCE_LATER)
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s bounce: %s", w->m.id,
+		    res.why == NULL ? "failed" : res.why);
+	result_fini(&res);
+	if (got == BOUNCE_LATER)
+		return stay(w);
+	if (got == BOUNCE_IMPOSSIBLE)
+		return bury(d, w);
+	log_say(&d->log, LOG_LEVEL_INFO, "id=%s bounce=%s to=<%s>", w->m.id,
+	    w->m.bounce_id, w->m.sender[0] == '\0' ? "postmaster" :
+	    w->m.sender);
+	for (i = 0; i < w->m.nrcpts; i++)
+		if (w->m.rcpts[i].state == RCPT_FAILED &&
+		    !w->m.rcpts[i].is_reported) {
+			w->m.rcpts[i].is_reported = 1;
+			note_reported(&w->notes, i);
+		}
+	w->m.bounce_id[0] = '\0';
+	w->m.owed = 0;
+	d->must_scan = 1;
+	return settle_write(d, w, 1);
+}
+
+/* What is left: unreported failures, and the earliest open recipient. */
+static void
+count(const struct message *m, uint32_t *owed, uint32_t *open, time_t *due)
+{
+	const struct recipient *r;
+	uint32_t i;
+
+	*owed = *open = 0;
+	*due = 0;
+	for (i = 0; i < m->nrcpts; i++) {
+		r = &m->rcpts[i];
+		if (r->state == RCPT_FAILED && !r->is_reported)
+			++*owed;
+		if (r->state != RCPT_OPEN)
+			continue;
+		if (*open == 0 || r->due < *due)
+			*due = r->due;
+		++*open;
+	}
+}
+
+int
+settle_finish(struct desk *d, struct work *w)
+{
+	uint32_t open, owed;
+	time_t due;
+
+	count(&w->m, &owed, &open, &due);
+	if (owed > 0 && settle_report(d, w) == -1)
+		return -1;
+	if (w->item->state == ITEM_GONE)
+		return 0;
+	if (open > 0) {
+		if (settle_write(d, w, w->needs_sync) == -1)
+			return -1;
+		w->item->state = ITEM_WAITING;
+		w->item->due = due;
+		return 0;
+	}
+	/*
+	 * All is done.  What went out by SMTP or into a pipe must be noted
+	 * even if the removal is undone by a power cut.
+	 */
+	if (w->needs_sync && settle_write(d, w, 1) == -1)
+		return -1;
+	if (spool_remove(&d->spool, w->m.id) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s can not be removed",
+		    w->m.id);
+		return stay(w);
+	}
+	w->item->state = ITEM_GONE;
+	return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * submit.h - argv and standard input -> a committed queue file.
+ */
+#ifndef SUBMIT_H
+#define SUBMIT_H
+
+#include "conf.h"
+#include "options.h"
+#include "priv.h"
+#include "spool.h"
+
+/*
+ * Takes the message in and commits it.  Gives the exit status; id (of
+ * QUEUE_ID_MAX + 1 octets) is set when it is 0.  What is wrong is told on
+ * standard error.
+ */
+int	submit_message(const struct caller *, const struct options *,
+	    const struct conf *, const struct spool *, int trunk, char *id);
+
+#endif
