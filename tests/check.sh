@@ -1,0 +1,86 @@
+#!/bin/bash
+# check.sh - all tests; what "make check" and .ci/run run, as root.
+# Each build has a directory of its own below build/, so that the tree keeps
+# what it has.  FUZZ_SECONDS (default 0) is spent on new fuzzing.
+# Ends with "N passed, M failed".
+cd "$(dirname "$0")/.." || exit 1
+tree=$PWD
+passed=0 failed=0
+
+note() { printf '\n== %s\n' "$*"; }
+
+# count COMMAND...: runs it and adds up its "N passed" and "M failed".
+count() {
+	local log=build/log ok=0
+	"$@" >"$log" 2>&1 || ok=1
+	local p f
+	p=$(grep -Eo '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1)
+	f=$(grep -Eo '[0-9]+ (failed|error)' "$log" | tail -1 | cut -d' ' -f1)
+	passed=$((passed + ${p:-0}))
+	[ $ok -eq 0 ] || [ "${f:-0}" -gt 0 ] || f=1
+	failed=$((failed + ${f:-0}))
+	if [ $ok -eq 0 ]; then tail -1 "$log"; else tail -150 "$log"; fi
+}
+
+# one NAME COMMAND...: a check that passes or fails as a whole.
+one() {
+	local name=$1
+	shift
+	if "$@" >build/log 2>&1; then
+		echo "$name: passed"
+		passed=$((passed + 1))
+	else
+		echo "$name: failed"
+		tail -60 build/log
+		failed=$((failed + 1))
+	fi
+}
+
+# variant NAME MAKE-ARGUMENT...: a clean copy of the sources, built so.
+variant() {
+	local dir=build/$1
+	shift
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	tar -cf - --exclude=./build --exclude=./.git --exclude='*.o' \
+	    --exclude=./dma --exclude=./dma-remote \
+	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
+	    --exclude='*_test' --exclude='*_fuzz' . | tar -xf - -C "$dir"
+	make -s -C "$dir" -j2 "$@"
+}
+
+san="-fsanitize=address,undefined -fno-sanitize-recover=all"
+mkdir -p build
+note "builds: gcc; clang with sanitizers"
+one "gcc build" variant gcc CC=gcc WERROR=-Werror
+one "clang build" variant clang CC=clang WERROR=-Werror \
+    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g"
+note "lint"
+one lint env LINT_DEEP="${LINT_DEEP:-1}" make -s lint
+note "unit tests: gcc; clang with sanitizers"
+export MAKEFLAGS=
+count env WERROR=-Werror sh build/gcc/tests/unit/run.sh
+(cd build/clang && make -s -t all) >/dev/null 2>&1
+count env CC=clang SANITIZE="$san" HARDEN=-fPIE CFLAGS="-O1 -g" \
+    MAKEFLAGS=-e sh build/clang/tests/unit/run.sh
+note "fuzzing: corpora, then ${FUZZ_SECONDS:-0} s"
+one "fuzz build" variant fuzz CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" \
+    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
+    -fno-sanitize-recover=all"
+count env CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" MAKEFLAGS=-e \
+    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
+    -fno-sanitize-recover=all" \
+    sh build/fuzz/tests/fuzz/run.sh "${FUZZ_SECONDS:-0}"
+note "the installed program: stories"
+export DMA_INSTALL="make -s -C $tree/build/gcc install"
+count bash tests/story/run.sh
+note "the installed program: crashes"
+count bash tests/crash/run.sh
+note "the installed program: other people's programs"
+count bash tests/peers/run.sh
+note "the installed program with sanitizers: stories"
+export DMA_INSTALL="make -s -C $tree/build/clang install SANITIZE=\"$san\""
+count bash tests/story/run.sh
+echo
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

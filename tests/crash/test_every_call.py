@@ -1,0 +1,117 @@
+"""Stopped at every system call in turn: exit 0 means delivered once, and a
+message that was not acknowledged is never there in part or twice.
+
+All calls are tried with DMA_CRASH_ALL=1; else a sample, by DMA_CRASH_SEED.
+"""
+import os
+import random
+
+import pytest
+
+from tracer import Run
+from world import SENDMAIL
+
+SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
+ALL = os.environ.get("DMA_CRASH_ALL") == "1"
+
+
+def points(total, wanted):
+    print("seed %d, %d system calls" % (SEED, total))
+    numbers = range(1, total + 1)
+    if ALL or total <= wanted:
+        return numbers
+    return sorted(random.Random(SEED).sample(numbers, wanted))
+
+
+def letter(world, n):
+    body = "".join("%d line %d\n" % (n, i) for i in range(300))
+    text = "Subject: n%d\n\n%send of %d\n" % (n, body, n)
+    with open("/tmp/letter", "w") as f:
+        f.write(text)
+    os.chmod("/tmp/letter", 0o644)
+    return body.encode() + b"end of %d\n" % n
+
+
+def empty_the_queue(world):
+    for _ in range(10):
+        world.flush()
+        if not world.queue():
+            break
+    world.wait_quiet()
+    assert world.spool_litter() == []
+
+
+def check_box(world, bodies, acknowledged):
+    """Whole letters only, none twice, all that were acknowledged."""
+    seen = []
+    for x in world.mailbox("bob"):
+        n = int(x["Subject"][1:])
+        assert x.body == bodies[n], "letter %d is not whole" % n
+        seen.append(n)
+    assert len(seen) == len(set(seen)), "doubled: %s" % sorted(
+        n for n in set(seen) if seen.count(n) > 1)
+    lost = set(acknowledged) - set(seen)
+    assert not lost, "lost: %s" % sorted(lost)
+    return seen
+
+
+@pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
+def test_submission(world, everybody):
+    letter(world, 0)
+    whole = Run([SENDMAIL, "-odq", "-i", "bob"], "alice", "/tmp/letter")
+    assert whole.status == 0
+    bodies, acknowledged = {0: letter(world, 0)}, [0]
+    for n in points(whole.calls, 250):
+        bodies[n] = letter(world, n)
+        run = Run([SENDMAIL, "-odq", "-i", "bob"], "alice", "/tmp/letter",
+                  kill_at=n, everybody=everybody)
+        if run.status == 0:
+            acknowledged.append(n)
+    empty_the_queue(world)
+    seen = check_box(world, bodies, acknowledged)
+    # Killed early on: refused, and nothing is there.
+    assert 1 not in seen and 0 in seen
+
+
+@pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
+def test_local_delivery(world, everybody):
+    def commit(n):
+        bodies[n] = letter(world, n)
+        with open("/tmp/letter", "rb") as f:
+            world.send("-odq", "-i", "bob", input=f.read())
+
+    bodies = {}
+    commit(0)
+    whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
+    assert whole.status == 0
+    world.wait_quiet()
+    for n in points(whole.calls, 180):
+        commit(n)
+        Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n,
+            everybody=everybody, limit=3)
+        empty_the_queue(world)
+        check_box(world, bodies, bodies)
+
+
+def test_pipe_delivery_loses_nothing(world):
+    os.mkdir("/home/bob/in")
+    os.chown("/home/bob/in", os.stat("/home/bob").st_uid, -1)
+    world.forward("bob", "|cat > /home/bob/in/$$\n")
+    letter(world, 0)
+    world.send("-odq", "bob", input=open("/tmp/letter", "rb").read())
+    whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
+    world.wait_quiet()
+    wanted = {0}
+    for n in points(whole.calls, 80):
+        wanted.add(n)
+        letter(world, n)
+        world.send("-odq", "bob", input=open("/tmp/letter", "rb").read())
+        Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n, limit=3)
+        empty_the_queue(world)
+    ends = b""
+    for name in os.listdir("/home/bob/in"):
+        with open("/home/bob/in/" + name, "rb") as f:
+            data = f.read()
+        if data.startswith(b"From "):
+            ends += data
+    assert {n for n in wanted if b"end of %d\n" % n in ends} == wanted

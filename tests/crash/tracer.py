@@ -1,0 +1,154 @@
+"""tracer.py - runs a program and kills it at its n-th system call.
+
+Counts the system calls of a program and of all that it forks, in the order
+in which they happen, through ptrace(2).  Set-uid programs keep their rights,
+since root traces them.
+"""
+import ctypes
+import errno
+import os
+import pwd
+import signal
+
+TRACEME, SYSCALL, DETACH, SETOPTIONS, GETEVENTMSG = (
+    0, 24, 17, 0x4200, 0x4201)
+# sysgood, fork, vfork, clone, exec; children die with us
+OPTIONS = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x100000
+WALL = 0x40000000
+FORKS = (1, 2, 3)       # events: fork, vfork, clone
+STOP_CALL = signal.SIGTRAP | 0x80
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
+                        ctypes.c_void_p)
+libc.ptrace.restype = ctypes.c_long
+
+
+def _ptrace(request, pid, data=0):
+    """False when the process is gone already."""
+    if libc.ptrace(request, pid, None, data) == 0:
+        return True
+    if ctypes.get_errno() == errno.ESRCH:
+        return False
+    raise OSError(ctypes.get_errno(), "ptrace")
+
+
+class Run:
+    """One traced run.  kill_at: number of the system call (from 1) before
+    which the process that makes it is killed, or all with everybody; 0: none.
+    Ends when all have ended; once somebody was killed, when the program
+    itself has (what it left running then goes on untraced)."""
+
+    def __init__(self, argv, user, stdin_path, kill_at=0, everybody=False,
+                 limit=20):
+        self.calls = 0          # system calls seen
+        self.killed = False
+        self.status = None      # as subprocess has it: negative for signals
+        self._inside = set()    # between entry and exit of a call
+        self._alive, self._gone = set(), set()
+        self._kill_at, self._everybody = kill_at, everybody
+        self.pid = self._start(argv, user, stdin_path)
+        # A run that hangs is killed as a whole; the wait then ends by itself.
+        before = signal.signal(signal.SIGALRM, lambda *_: self._kill_all())
+        signal.setitimer(signal.ITIMER_REAL, limit, 1)
+        try:
+            self._loop()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def _start(self, argv, user, stdin_path):
+        who = pwd.getpwnam(user)
+        groups = os.getgrouplist(user, who.pw_gid)
+        pid = os.fork()
+        if pid:
+            return pid
+        try:
+            fd = os.open(stdin_path, os.O_RDONLY)
+            os.dup2(fd, 0)
+            null = os.open("/dev/null", os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            os.setgroups(groups)
+            os.setresgid(who.pw_gid, who.pw_gid, who.pw_gid)
+            # Traced before it is that user: the tracer must be root's.
+            libc.ptrace(TRACEME, 0, None, None)
+            os.setresuid(who.pw_uid, who.pw_uid, who.pw_uid)
+            os.execve(argv[0], argv, {"PATH": "/usr/sbin:/usr/bin:/bin",
+                                      "LOGNAME": user})
+        finally:
+            os._exit(99)
+
+    def _loop(self):
+        self._alive.add(self.pid)
+        began = False
+        while self._alive:
+            if self.killed and not self._everybody and \
+                    self.status is not None:
+                self._release()
+                return
+            pid, status = os.waitpid(-1, WALL)
+            if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+                self._alive.discard(pid)
+                self._inside.discard(pid)
+                self._gone.add(pid)
+                if pid == self.pid:
+                    self.status = os.waitstatus_to_exitcode(status)
+                continue
+            self._alive.add(pid)
+            sig = os.WSTOPSIG(status)
+            if not began:
+                _ptrace(SETOPTIONS, pid, OPTIONS)
+                began = True
+                sig = 0
+            elif sig == STOP_CALL:
+                self._call(pid)
+                sig = 0
+            elif sig in (signal.SIGTRAP, signal.SIGSTOP):
+                if status >> 16 in FORKS:
+                    self._born(pid)
+                sig = 0         # an event, or the start of a new child
+            _ptrace(SYSCALL, pid, sig)
+
+    def _born(self, parent):
+        child = ctypes.c_ulong()
+        if libc.ptrace(GETEVENTMSG, parent, None, ctypes.addressof(child)) == 0:
+            self._alive |= {child.value} - self._gone
+
+    def _release(self):
+        """Lets go of what still runs: it must be stopped for that."""
+        for pid in self._alive:
+            try:
+                os.kill(pid, signal.SIGSTOP)
+                _, status = os.waitpid(pid, WALL)
+                while os.WIFSTOPPED(status):
+                    sig = os.WSTOPSIG(status)
+                    if sig == signal.SIGSTOP:
+                        _ptrace(DETACH, pid, 0)
+                        break
+                    _ptrace(SYSCALL, pid,
+                            0 if sig in (STOP_CALL, signal.SIGTRAP) else sig)
+                    _, status = os.waitpid(pid, WALL)
+            except (ProcessLookupError, ChildProcessError):
+                continue
+
+    def _call(self, pid):
+        if pid in self._inside:
+            self._inside.discard(pid)
+            return
+        self._inside.add(pid)
+        self.calls += 1
+        if self.calls != self._kill_at:
+            return
+        self.killed = True
+        if self._everybody:
+            self._kill_all()
+        else:
+            os.kill(pid, signal.SIGKILL)
+
+    def _kill_all(self):
+        for pid in list(self._alive):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass

@@ -1,0 +1,152 @@
+"""Other people's programs: they send as they always do, through us, to a
+mailbox, to a command of a .forward, and through a real Postfix."""
+import json
+import os
+import pwd
+import re
+import subprocess
+import time
+
+import pytest
+
+import relay as relays
+from test_forward import SEE
+
+REPO = "/tmp/repo"
+
+
+@pytest.fixture(scope="session")
+def relay(certs):
+    r = relays.Relay(certs["smart"])
+    r.start()
+    yield r
+    r.stop()
+
+
+@pytest.fixture
+def site(world, relay, certs):
+    """Our machine with that relay as its smarthost; carol has a command."""
+    relay.empty()
+    world.write_conf({"SMARTHOST": "smart.test:%d" % relays.PORT,
+                      "CAFILE": certs["ca"], "SECURETRANSFER": "",
+                      "STARTTLS": ""})
+    world.write_auth("%s|smart.test:%s\n" % (relays.USER, relays.PASSWORD))
+    path = world.write_home("carol", "see.py", SEE)
+    world.forward("carol", "|/usr/bin/python3 %s\n" % path)
+    world.relay = relay
+    return world
+
+
+def by_mailx(site, to, word):
+    run(site, ["bsd-mailx", "-s", word, to], "text by mailx\n")
+
+
+def by_mutt(site, to, word):
+    run(site, ["mutt", "-n", "-F", "/dev/null", "-s", word, "--", to],
+        "text by mutt\n")
+
+
+def by_git(site, to, word):
+    """A patch of a small repository of alice's."""
+    script = """set -e
+    rm -rf {0}; git init -q {0}; cd {0}
+    git config user.name Alice; git config user.email alice@host.test
+    echo one >file; git add file; git commit -q -m first
+    echo two >>file; git commit -q -a -m '{1}'
+    git -c sendemail.smtpserver=/usr/sbin/sendmail send-email --quiet \
+        --confirm=never --suppress-cc=all --to={2} -1
+    rm -rf {0}""".format(REPO, word, to)
+    run(site, ["sh", "-c", script], "")
+
+
+def by_cron(site, to, word):
+    """The daemon of the package runs a job of alice's; MAILTO says where."""
+    path = "/var/spool/cron/crontabs/alice"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.chmod(os.path.dirname(path), 0o1730)
+    with open(path, "w") as f:
+        # A job at the daemon's start takes the same way as any other.
+        f.write("MAILTO=%s\n@reboot echo text by cron %s\n" % (to, word))
+    os.chown(path, pwd.getpwnam("alice").pw_uid, -1)
+    os.chmod(path, 0o600)
+    if os.path.exists("/run/crond.reboot"):
+        os.unlink("/run/crond.reboot")
+    cron = subprocess.Popen(["cron", "-f"], stdin=subprocess.DEVNULL,
+                            start_new_session=True)
+    try:
+        site.wait_until(lambda: site.log_lines("id="), 30, "mail from cron")
+    finally:
+        cron.terminate()
+        cron.wait(10)
+        os.unlink(path)
+
+
+def run(site, argv, text):
+    done = site.run(argv, user="alice", input=text)
+    assert done.returncode == 0, done.stderr
+
+
+CALLERS = {"bsd-mailx": by_mailx, "mutt": by_mutt,
+           "git send-email": by_git, "cron": by_cron}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_caller_reaches_mailbox_command_and_relay(site, caller):
+    """One call per program, to an alias with all three behind it."""
+    site.write_aliases("everywhere: bob, carol, ann@far.test\n")
+    word = "word%d" % time.monotonic_ns()
+    CALLERS[caller](site, "everywhere@host.test", word)
+
+    letter, = site.wait_mail("bob", limit=30)
+    assert word.encode() in letter.text
+    assert letter["From"] and letter["Date"] and letter["Message-ID"]
+    assert letter["Return-Path"] == "<alice@host.test>"
+    if caller == "cron":
+        assert "Cron Daemon" in letter["From"]
+
+    site.wait_quiet()
+    seen = json.loads(site.read_home("carol", "seen.json"))
+    carol = pwd.getpwnam("carol")
+    assert seen["uids"] == [carol.pw_uid] * 3
+    assert seen["gids"] == [carol.pw_gid] * 3
+    assert seen["groups"] == [carol.pw_gid]
+    assert set(seen["fds"]) <= {0, 1, 2, 3}
+    assert seen["env"]["SENDER"] == "alice@host.test"
+    assert word in seen["input"]
+
+    site.wait_until(lambda: len(site.relay.box()) == 1, 20, "mail at Postfix")
+    far, = site.relay.box()
+    assert word.encode() in far.text
+    assert far["Return-Path"] == "<alice@host.test>"
+    assert far["X-Original-To"] == "ann@far.test"
+    log = site.relay.log()
+    assert "sasl_method=CRAM-MD5, sasl_username=" + relays.USER in log
+    assert re.search(r"TLSv1\.[23]", str(far.header)) or "TLS" in log
+
+
+
+def test_thousand_recipients_at_postfix(site):
+    """995 taken, 3 refused, 2 put off, in one transaction."""
+    with open("/etc/postfix/recipients", "w") as f:
+        f.write("/^(u7|u500|u999)@/ 550 5.1.1 no such person\n"
+                "/^(u0|u998)@/ 450 4.2.1 come back later\n")
+    before = site.relay.log()
+    subprocess.run(
+        ["postconf", "-c", "/etc/postfix", "smtpd_recipient_restrictions="
+         "check_recipient_access regexp:/etc/postfix/recipients, "
+         "permit_sasl_authenticated, reject"], check=True)
+    subprocess.run(["postfix", "-c", "/etc/postfix", "reload"], check=True,
+                   stderr=subprocess.DEVNULL)
+    site.leaves("queue")
+    site.send(*("u%d@far.test" % i for i in range(1000)))
+    bounce, = site.wait_mail("alice", limit=60)
+    for n in (7, 500, 999):
+        assert b"u%d@far.test" % n in bounce.text
+    assert b"u1@far.test" not in bounce.text
+    site.wait_until(lambda: len(site.relay.box()) == 995, 60, "995 letters")
+    listing = site.mailq()
+    assert listing.count("To\t: ") == 2
+    assert "u0@far.test" in listing and "u998@far.test" in listing
+    log = site.relay.log()[len(before):]
+    assert log.count(": connect from") == 1
+    assert len(re.findall(r"client=.*sasl_method", log)) == 1

@@ -1,0 +1,860 @@
+"""dma-remote as a whole: records on one side, a scripted SMTP server on the
+other.  No privilege and no network but 127.0.0.1.
+
+Needs DMA_REMOTE (the executable) and DMA_CONFDIR (the directory that it was
+built to read, writable for the test).  As root, the executable is run as
+"nobody".
+"""
+import array
+import os
+import queue
+import re
+import select
+import socket
+import ssl
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+REMOTE = os.environ.get("DMA_REMOTE", "")
+CONFDIR = os.environ.get("DMA_CONFDIR", "")
+pytestmark = pytest.mark.skipif(not (REMOTE and CONFDIR),
+                                reason="DMA_REMOTE and DMA_CONFDIR are not set")
+
+HOP, JOB, RCPT, FATE, SETTLE = range(48, 53)
+SMARTHOST, DOMAIN = 0, 1
+SENT, RETRY, FAILED = 1, 2, 3
+BODY_8BIT = 1
+CAPS = ["PIPELINING", "8BITMIME", "SIZE 50000000", "ENHANCEDSTATUSCODES"]
+
+
+# --- the server ---------------------------------------------------------
+
+class Server:
+    """Default: takes everything.  script(session, command) may return a
+    reply (str), None for the default, or False to hang up."""
+
+    def __init__(self, script=None, caps=CAPS, tls=None, implicit=False,
+                 banner="220 test ESMTP", login=None, delay=0, host="127.0.0.1",
+                 max_conns=None):
+        self.script, self.caps, self.tls = script, caps, tls
+        self.implicit, self.banner, self.login = implicit, banner, login
+        self.delay, self.max_conns = delay, max_conns
+        self.sock = socket.create_server((host, 0), backlog=128)
+        self.port = self.sock.getsockname()[1]
+        self.sessions, self.messages, self.open = [], [], 0
+        self.peak = 0
+        self.lock = threading.Lock()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            session = Session(self, conn)
+            self.sessions.append(session)
+            threading.Thread(target=session.run, daemon=True).start()
+
+
+class Session:
+    def __init__(self, server, conn):
+        self.server, self.conn = server, conn
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buf, self.commands, self.is_tls = b"", [], False
+        self.flights = 0
+        self.quit = False
+
+    def say(self, text):
+        self.conn.sendall(text.encode() + b"\r\n")
+
+    def fill(self):
+        chunk = self.conn.recv(65536)
+        if not chunk:
+            raise EOFError
+        self.flights += 1
+        if self.server.delay:
+            time.sleep(self.server.delay)
+        self.buf += chunk
+
+    def line(self):
+        while b"\n" not in self.buf:
+            self.fill()
+        line, self.buf = self.buf.split(b"\n", 1)
+        assert line.endswith(b"\r"), line
+        return line[:-1]
+
+    def text(self):
+        while not (self.buf.startswith(b".\r\n") or b"\r\n.\r\n" in self.buf):
+            self.fill()
+        if self.buf.startswith(b".\r\n"):
+            self.buf = self.buf[3:]
+            return b""
+        text, self.buf = self.buf.split(b"\r\n.\r\n", 1)
+        assert not re.search(rb"(?<!\r)\n|\r(?!\n)", text)
+        return re.sub(rb"(?m)^\.", b"", text) + b"\r\n"
+
+    def start_tls(self):
+        self.conn = self.server.tls.wrap_socket(self.conn, server_side=True)
+        self.is_tls = True
+
+    def run(self):
+        s = self.server
+        with s.lock:
+            s.open += 1
+            s.peak = max(s.peak, s.open)
+            full = s.max_conns and s.open > s.max_conns
+        try:
+            if full:
+                self.say("421 4.7.0 too many connections")
+                return
+            if s.implicit:
+                self.start_tls()
+            if s.banner is False:
+                return
+            self.say(s.banner)
+            while self.command():
+                pass
+        except (EOFError, OSError, ssl.SSLError):
+            pass
+        finally:
+            with s.lock:
+                s.open -= 1
+            self.conn.close()
+
+    def command(self):
+        s = self.server
+        line = self.line().decode("utf-8", "surrogateescape")
+        self.commands.append(line)
+        verb = line.split(" ")[0].split(":")[0].upper()
+        reply = s.script(self, line) if s.script else None
+        if reply is False:
+            return False
+        if reply is None:
+            reply = self.default(verb, line)
+        if reply:
+            self.say(reply)
+        if verb == "DATA" and reply.startswith("354"):
+            self.data()
+        if verb == "STARTTLS" and reply.startswith("220"):
+            self.start_tls()
+        if verb == "QUIT":
+            self.quit = True
+            return False
+        return not reply.startswith("421")
+
+    def data(self):
+        text = self.text()
+        reply = self.server.script and self.server.script(self, ".")
+        if reply is False:
+            raise EOFError
+        if not reply:
+            with self.server.lock:
+                self.server.messages.append(text)
+                reply = "250 2.0.0 queued %d" % len(self.server.messages)
+        self.say(reply)
+
+    def default(self, verb, line):
+        s = self.server
+        if verb == "EHLO":
+            caps = list(s.caps)
+            if s.tls and not self.is_tls:
+                caps.append("STARTTLS")
+            if s.login and (self.is_tls or s.login != "tls"):
+                caps.append("AUTH CRAM-MD5 PLAIN LOGIN")
+            lines = ["test greets you"] + caps
+            return "\r\n".join("250%s%s" % ("-" if l is not lines[-1] else " ",
+                                            l) for l in lines)
+        return {"AUTH": self.auth, "HELO": lambda l: "250 hello",
+                "MAIL": lambda l: "250 2.1.0 ok",
+                "RCPT": lambda l: "250 2.1.5 ok",
+                "DATA": lambda l: "354 go", "RSET": lambda l: "250 ok",
+                "STARTTLS": lambda l: "220 go",
+                "QUIT": lambda l: "221 bye"}.get(verb, lambda l: "500 what")(line)
+
+    def auth(self, line):
+        words = line.split()
+        if words[1] == "PLAIN":
+            return "235 2.7.0 welcome" if len(words) > 2 else "334 "
+        return "504 5.5.4 not that one"
+
+
+# --- the runner ---------------------------------------------------------
+
+def put(*fields):
+    out = b""
+    for f in fields:
+        if isinstance(f, tuple):
+            out += struct.pack("=Q", f[0])
+        elif isinstance(f, int):
+            out += struct.pack("=I", f)
+        else:
+            f = f.encode("utf-8", "surrogateescape") if isinstance(f, str) else f
+            out += struct.pack("=I", len(f)) + f
+    return out
+
+
+class Fields:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def u32(self):
+        self.at += 4
+        return struct.unpack_from("=I", self.data, self.at - 4)[0]
+
+    def text(self):
+        n = self.u32()
+        self.at += n
+        return self.data[self.at - n:self.at].decode()
+
+    def more(self):
+        return self.at < len(self.data)
+
+
+class Runner:
+    def __init__(self, conf, auth="", hop=(SMARTHOST, "")):
+        with open(os.path.join(CONFDIR, "dma.conf"), "w") as f:
+            f.write("MAILNAME sender.example.org\nLOG stderr\n"
+                    "AUTHPATH %s/auth.conf\n" % CONFDIR + conf)
+        with open(os.path.join(CONFDIR, "auth.conf"), "w") as f:
+            f.write(auth)
+        user = "nobody" if os.getuid() == 0 else None
+        if user:
+            import pwd
+            os.chown(f.name, pwd.getpwnam(user).pw_uid, 0)
+        os.chmod(f.name, 0o600)
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX,
+                                              socket.SOCK_SEQPACKET)
+        self.err = tempfile.TemporaryFile()
+        # A process that nobody may look into can not look for leaks either.
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
+        self.proc = subprocess.Popen([REMOTE], stdin=theirs, stderr=self.err,
+                                     stdout=subprocess.DEVNULL, env=env,
+                                     user=user,
+                                     group=user and "nogroup",
+                                     extra_groups=[] if user else None)
+        theirs.close()
+        self.fates, self.settles, self.hosts = {}, [], {}
+        self.left = {}
+        if hop:
+            self.send(HOP, 0, put(*hop))
+
+    def send(self, kind, ident, data, fds=()):
+        anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+        self.sock.sendmsg([struct.pack("=II", kind, ident) + data],
+                          anc if fds else [])
+
+    def job(self, ident, text, rcpts, sender="from@sender.example.org",
+            flags=0, length=None, junk=b"preamble"):
+        if isinstance(rcpts, str):
+            rcpts = [rcpts]
+        with tempfile.TemporaryFile() as f:
+            f.write(junk + text)
+            f.flush()
+            length = len(text) if length is None else length
+            self.send(JOB, ident, put("id%d" % ident, sender, flags,
+                                      (len(junk),), (length,),
+                                      (text.count(b"\n"),), len(rcpts)),
+                      [f.fileno()])
+        self.left[ident] = len(rcpts)
+        data = b""
+        for i, r in enumerate(rcpts):
+            data += put(i, r)
+            if len(data) > 60000 or i == len(rcpts) - 1:
+                self.send(RCPT, ident, data)
+                data = b""
+
+    def read(self, timeout=20):
+        if not select.select([self.sock], [], [], timeout)[0]:
+            raise TimeoutError(self.log())
+        data = self.sock.recv(1 << 17)
+        if not data:
+            raise EOFError(self.log())
+        kind, ident = struct.unpack_from("=II", data)
+        assert len(data) <= 64 * 1024 + 8
+        f = Fields(data[8:])
+        if kind == SETTLE:
+            self.left[ident] = f.u32()
+            self.settles.append((ident, self.left[ident]))
+            return
+        assert kind == FATE
+        while f.more():
+            index, fate, code = f.u32(), f.u32(), f.text()
+            host, why = f.text(), f.text()
+            assert (ident, index) not in self.fates
+            self.fates[ident, index] = (fate, code, why)
+            self.hosts[ident, index] = host
+
+    def settle(self, timeout=20):
+        """Waits until all is settled; the fates by (job, index)."""
+        end = time.time() + timeout
+        while any(self.left.values()):
+            self.read(max(0.01, end - time.time()))
+        return self.fates
+
+    def log(self):
+        self.err.seek(0)
+        return self.err.read().decode()
+
+    def finish(self):
+        start = time.time()
+        self.sock.close()
+        status = self.proc.wait(10)
+        assert time.time() - start < 4
+        log = self.log()
+        assert "Sanitizer" not in log and "runtime error" not in log, log
+        assert status == 0, (status, log)
+        return log
+
+
+TEXT = b"Subject: test\n\nhello\n.dot\n"
+WIRE = b"Subject: test\r\n\r\nhello\r\n.dot\r\n"
+
+
+def smarthost(*servers, more=""):
+    return "SMARTHOST %s\n%s" % (" ".join("127.0.0.1:%d" % s.port
+                                          for s in servers), more)
+
+
+def run(server, rcpts="to@example.net", conf=None, auth="", text=TEXT, **kw):
+    """One message; the fates in order, and the log."""
+    r = Runner(conf or smarthost(server), auth)
+    r.job(1, text, rcpts, **kw)
+    fates = r.settle()
+    log = r.finish()
+    return [fates[k] for k in sorted(fates)], log
+
+
+def fate_codes(fates):
+    return [(f[0], f[1]) for f in fates]
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory):
+    d = tmp_path_factory.mktemp("tls")
+    d.chmod(0o755)
+    d.parent.chmod(0o755)
+    d.parent.parent.chmod(0o755)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                    "-keyout", d / "key", "-out", d / "cert", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(d / "cert", d / "key")
+    ctx.cert = str(d / "cert")
+    return ctx
+
+
+# --- one message --------------------------------------------------------
+
+def test_plain():
+    s = Server()
+    fates, log = run(s)
+    assert fates == [(SENT, "2.0.0", "250 2.0.0 queued 1")]
+    assert s.messages == [WIRE]
+    c = s.sessions[0].commands
+    assert c == ["EHLO sender.example.org",
+                 "MAIL FROM:<from@sender.example.org> SIZE=%d" % len(TEXT.replace(b"\n", b"\r\n")),
+                 "RCPT TO:<to@example.net>", "DATA", "QUIT"]
+    assert "relay=127.0.0.1" in log and 'tls="none"' in log
+
+
+def test_empty_and_null_sender():
+    s = Server()
+    fates, _ = run(s, text=b"", sender="")
+    assert fates[0][0] == SENT
+    assert s.messages == [b""]
+    assert s.sessions[0].commands[1] == "MAIL FROM:<>"
+
+
+def test_big_message_keeps_every_octet():
+    s = Server()
+    text = b"Subject: big\n\n" + b"".join(
+        b"%s line %d\n" % (b"." * (i % 3), i) for i in range(200000))
+    fates, _ = run(s, text=text)
+    assert fates[0][0] == SENT
+    assert s.messages[0] == text.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
+def test_sorting(caps):
+    def script(session, line):
+        return {"RCPT TO:<b@x>": "450 4.2.1 later",
+                "RCPT TO:<c@x>": "550-5.1.1 no such\r\n550 5.1.1 user here",
+                "RCPT TO:<d@x>": "530 5.7.0 log in first"}.get(line)
+    s = Server(script, caps=caps)
+    fates, _ = run(s, ["a@x", "b@x", "c@x", "d@x", "e@x"])
+    assert fates == [
+        (SENT, "2.0.0", "250 2.0.0 queued 1"),
+        (RETRY, "4.2.1", "450 4.2.1 later"),
+        (FAILED, "5.1.1", "550 5.1.1 no such user here"),
+        (RETRY, "4.7.0", "530 5.7.0 log in first"),
+        (SENT, "2.0.0", "250 2.0.0 queued 1")]
+    assert len(s.messages) == 1 and len(s.sessions) == 1
+
+
+STAGES = [
+    # what, reply, fate, enhanced code
+    ("MAIL", "451 4.3.0 later", RETRY, "4.3.0"),
+    ("MAIL", "550 5.7.1 go away", FAILED, "5.7.1"),
+    ("MAIL", "530 authenticate", RETRY, "4.0.0"),
+    ("MAIL", False, RETRY, "4.4.2"),
+    ("MAIL", "999 what", RETRY, "4.5.0"),
+    ("RCPT", False, RETRY, "4.4.2"),
+    ("RCPT", "421 4.3.2 bye", RETRY, "4.3.2"),
+    ("DATA", "451 no", RETRY, "4.0.0"),
+    ("DATA", "554 5.6.0 no", FAILED, "5.6.0"),
+    ("DATA", "250 eh", RETRY, "4.5.0"),
+    ("DATA", False, RETRY, "4.4.2"),
+    (".", "451 4.7.1 greylisted", RETRY, "4.7.1"),
+    (".", "554 5.7.1 spam", FAILED, "5.7.1"),
+    (".", "535 5.7.8 login", RETRY, "4.7.8"),
+    (".", "421 4.3.2 bye", RETRY, "4.3.2"),
+    (".", False, RETRY, "4.4.2"),
+    (".", "2x0 eh", RETRY, "4.5.0"),
+    ("EHLO", "421 busy", RETRY, "4.0.0"),
+    ("EHLO", "550 5.7.1 no", RETRY, "4.7.1"),
+    ("EHLO", False, RETRY, "4.4.2"),
+]
+
+
+@pytest.mark.parametrize("verb,reply,fate,code", STAGES)
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
+def test_stage(verb, reply, fate, code, caps):
+    s = Server(lambda session, line: reply if line.startswith(verb) else None,
+               caps=caps)
+    fates, _ = run(s, ["a@x", "b@x"])
+    assert fate_codes(fates) == [(fate, code)] * 2
+    assert not any(s.messages)      # an empty one is the lone dot
+
+
+@pytest.mark.parametrize("banner", ["554 5.7.1 no", "421 busy", False, "hello",
+                                    "220 hi\r\n220 again"])
+def test_banner(banner):
+    bad, good = Server(banner=banner), Server()
+    fates, _ = run(None, conf=smarthost(bad))
+    assert fates[0][0] == RETRY
+    fates, _ = run(None, conf=smarthost(bad, good))
+    assert fates[0][0] == SENT and len(good.messages) == 1
+
+
+def test_nobody_listens():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        fates, _ = run(None, conf="SMARTHOST 127.0.0.1:%d\n"
+                       % s.getsockname()[1])
+    assert fates[0][:2] == (RETRY, "4.4.1") and "refused" in fates[0][2]
+
+
+def test_helo():
+    s = Server(lambda session, line: "502 eh" if line.startswith("EHLO")
+               else None)
+    assert run(s)[0][0][0] == SENT
+    assert "HELO sender.example.org" in s.sessions[0].commands
+    fates, _ = run(s, conf=smarthost(s, more="TLS required\n"))
+    assert fates[0][0] == RETRY
+
+
+def test_all_refused_lone_dot():
+    s = Server(lambda session, line: "550 5.1.1 no" if line.startswith("RCPT")
+               else None)
+    r = Runner(smarthost(s))
+    for i in range(3):
+        r.job(i, TEXT, ["a@x", "b@x"])
+        r.settle()
+    r.finish()
+    assert fate_codes(r.fates.values()) == [(FAILED, "5.1.1")] * 6
+    assert set(s.messages) == {b""} and len(s.sessions) == 1
+
+
+def test_too_many():
+    def script(session, line):
+        if line.startswith("MAIL"):
+            session.taken = 0
+        if line.startswith("RCPT"):
+            session.taken += 1
+            if session.taken > 10:
+                return "452 4.5.3 too many recipients"
+        return None
+    s = Server(script)
+    fates, _ = run(s, ["r%d@x" % i for i in range(25)])
+    assert {f[0] for f in fates} == {SENT}
+    assert len(s.messages) == 3 and len(s.sessions) == 1
+
+
+def test_limits():
+    s = Server(caps=CAPS + ["LIMITS MAILMAX=100 RCPTMAX=7"])
+    fates, _ = run(s, ["r%d@x" % i for i in range(15)])
+    assert {f[0] for f in fates} == {SENT}
+    assert len(s.messages) == 3 and len(s.sessions) == 1
+
+
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
+def test_thousand(caps):
+    """One transaction, and no deadlock where replies are longer than any
+    buffer in between."""
+    s = Server(lambda session, line: "250 2.1.5 " + "x" * 480
+               if line.startswith("RCPT") else None, caps=caps)
+    fates, _ = run(s, ["recipient-number-%d@example.net" % i
+                       for i in range(1000)])
+    assert [f[0] for f in fates] == [SENT] * 1000
+    assert len(s.messages) == 1 and len(s.sessions) == 1
+    if "PIPELINING" in caps:
+        assert s.sessions[0].flights < 30
+
+
+def test_thousand_refusals():
+    s = Server(lambda session, line: "\r\n".join(
+        ["550-5.1.1 " + "y" * 200] * 10 + ["550 5.1.1 end"])
+        if line.startswith("RCPT") else None)
+    fates, _ = run(s, ["recipient-number-%d@example.net" % i
+                       for i in range(1000)])
+    assert [f[0] for f in fates] == [FAILED] * 1000
+
+
+def test_size_and_8bit():
+    s = Server(caps=["PIPELINING", "SIZE 100"])
+    fates, _ = run(s, text=b"x\n" * 100)
+    assert fate_codes(fates) == [(FAILED, "5.3.4")]
+    fates, _ = run(s, ["j\u00f6rg@x", "joe@x"])
+    assert fate_codes(fates) == [(FAILED, "5.6.7"), (SENT, "2.0.0")]
+    s = Server(caps=["PIPELINING", "8BITMIME", "SMTPUTF8"])
+    fates, _ = run(s, ["j\u00f6rg@x"], flags=BODY_8BIT)
+    assert fates[0][0] == SENT
+    assert s.sessions[0].commands[1].endswith("> BODY=8BITMIME SMTPUTF8")
+
+
+def test_addresses_stay_arguments():
+    s = Server()
+    fates, _ = run(s, ["a@x> SIZE=1", "b <c@x>", "\"a b\"@x", "", "ok@x"])
+    assert fate_codes(fates) == [(FAILED, "5.1.3")] * 2 + [
+        (SENT, "2.0.0"), (FAILED, "5.1.3"), (SENT, "2.0.0")]
+
+
+@pytest.mark.parametrize("n", [10, 300000])
+def test_short_file(n):
+    """A file that ends too soon: deferred, and the server gets no dot."""
+    s = Server()
+    fates, _ = run(s, text=b"x" * 70 + b"\n" + b"y\n" * (n // 2),
+                   length=n + 200)
+    assert fate_codes(fates) == [(RETRY, "4.3.0")]
+    assert not s.messages
+
+
+def test_early_refusal():
+    def script(session, line):
+        if line == "DATA":
+            session.say("354 go")
+            session.fill()
+            session.say("552 5.3.4 too big for us")
+            time.sleep(0.3)
+            return False
+        return None
+    s = Server(script)
+    fates, _ = run(s, text=b"line\n" * 2000000)
+    assert fate_codes(fates) == [(FAILED, "5.3.4")]
+
+
+def test_timeout():
+    s = Server(lambda session, line: time.sleep(3) if line.startswith("MAIL")
+               else None)
+    fates, _ = run(s, conf=smarthost(s, more="TIMEOUT 1s\n"))
+    assert fates[0][:2] == (RETRY, "4.4.2") and "timed out" in fates[0][2]
+
+
+# --- many messages ------------------------------------------------------
+
+def many(r, n, **kw):
+    for i in range(n):
+        r.job(i, b"Subject: %d\n\nbody\n" % i, "to%d@example.net" % i, **kw)
+        while i + 1 - sum(1 for _, left in r.settles if not left) >= 64:
+            r.read()
+    return r.settle()
+
+
+def test_one_connection_in_a_row():
+    s = Server()
+    r = Runner(smarthost(s))
+    for i in range(20):
+        r.job(i, TEXT, "to@x")
+        r.settle()
+    r.finish()
+    assert len(s.sessions) == 1 and len(s.messages) == 20
+    assert "RSET" not in s.sessions[0].commands
+    assert s.sessions[0].quit
+
+
+def test_pipelined_behind_the_dot():
+    s = Server(delay=0.02)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    many(r, 60)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.sessions) == 1 and len(s.messages) == 60
+    assert s.sessions[0].flights < 60 + 10
+    assert len(set(s.messages)) == 60
+
+
+def test_concurrency():
+    s = Server(delay=0.02)
+    r = Runner(smarthost(s, more="CONCURRENCY 5\n"))
+    many(r, 400)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert 2 <= len(s.sessions) <= 5
+    assert len(s.messages) == 400 == len(set(s.messages))
+
+
+def test_fewer_connections_than_wanted():
+    s = Server(delay=0.01, max_conns=3)
+    r = Runner(smarthost(s))
+    many(r, 300)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.messages) == 300
+
+
+def test_421_after_some():
+    def script(session, line):
+        if line.startswith("MAIL"):
+            session.mails = getattr(session, "mails", 0) + 1
+            if session.mails > 5:
+                return "421 4.7.0 enough for one connection"
+        return None
+    s = Server(script)
+    r = Runner(smarthost(s, more="CONCURRENCY 2\n"))
+    many(r, 60)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.messages) == 60 == len(set(s.messages))
+
+
+def test_poison():
+    """A message that kills the session harms only itself."""
+    def script(session, line):
+        return False if "poison" in line else None
+    s = Server(script)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    r.job(100, TEXT, "poison@x")
+    many(r, 20)
+    r.finish()
+    assert r.fates.pop((100, 0))[0] == RETRY
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.messages) == 20
+
+
+def test_dead_relay_is_remembered():
+    bad, good = Server(banner="554 no"), Server()
+    r = Runner(smarthost(bad, good))
+    for i in range(10):
+        r.job(i, TEXT, "to@x")
+        r.settle()
+    r.finish()
+    assert len(bad.sessions) == 1 and len(good.messages) == 10
+    bad = Server(banner="554 no")
+    r = Runner(smarthost(bad))
+    for i in range(10):
+        r.job(i, TEXT, "to@x")
+        r.settle()
+    assert {f[0] for f in r.fates.values()} == {RETRY}
+    assert r.hosts[9, 0] == "127.0.0.1"
+    r.finish()
+    assert len(bad.sessions) == 1
+
+
+def test_slow_runner():
+    """A full socket to the runner loses no fate."""
+    s = Server(lambda session, line: "550 5.1.1 " + "z" * 400
+               if line.startswith("RCPT") else None)
+    r = Runner(smarthost(s))
+    for i in range(8):
+        r.job(i, TEXT, ["r%d@x" % n for n in range(1000)])
+    time.sleep(3)
+    r.settle()
+    r.finish()
+    assert len(r.fates) == 8000
+    assert {f[0] for f in r.fates.values()} == {FAILED}
+
+
+def test_half_closed_runner():
+    s = Server(delay=0.05)
+    r = Runner(smarthost(s))
+    for i in range(10):
+        r.job(i, TEXT, "to@x")
+    r.sock.shutdown(socket.SHUT_WR)
+    r.settle()
+    r.finish()
+    assert len(s.messages) == 10 and {x[0] for x in r.fates.values()} == {SENT}
+
+
+def test_runner_gone():
+    s = Server(lambda session, line: time.sleep(1) if line.startswith("MAIL")
+               else None)
+    r = Runner(smarthost(s))
+    r.job(1, TEXT, "to@x")
+    time.sleep(0.3)
+    r.finish()
+    assert not s.messages
+
+
+@pytest.mark.parametrize("records", [
+    [(JOB, 1, put("id", "s", 0, (0,), (0,), (0,), 1), True)],   # no hop
+    [(HOP, 0, put(7, ""), False)],
+    [(HOP, 0, put(DOMAIN, ""), False)],
+    [(HOP, 0, put(0, ""), False), (HOP, 0, put(0, ""), False)],
+    [(HOP, 0, put(0, ""), False), (RCPT, 1, put(0, "a@x"), False)],
+    [(HOP, 0, put(0, ""), False),
+     (JOB, 1, put("id", "s", 0, (0,), (0,), (0,), 1), False)],  # no file
+    [(HOP, 0, put(0, ""), False),
+     (JOB, 1, put("id", "s\r\nX", 0, (0,), (0,), (0,), 1), True)],
+    [(HOP, 0, put(0, ""), False), (FATE, 1, b"", False)],
+    [(HOP, 0, put(0, ""), False), (99, 1, b"", False)],
+])
+def test_records_out_of_turn(records):
+    r = Runner("SMARTHOST 127.0.0.1:1\n", hop=None)
+    with tempfile.TemporaryFile() as f:
+        for kind, ident, data, has_fd in records:
+            r.send(kind, ident, data, [f.fileno()] if has_fd else [])
+        assert r.proc.wait(5) == 76
+
+
+def test_refuses_root_and_terminals():
+    p = subprocess.run([REMOTE], stdin=subprocess.DEVNULL, capture_output=True)
+    assert p.returncode == 64 and b"started by dma" in p.stderr
+    if os.getuid() != 0:
+        pytest.skip("only root can try to run it as root")
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    p = subprocess.run([REMOTE], stdin=b, capture_output=True)
+    assert p.returncode == 77 and b"root" in p.stderr
+
+
+# --- by MX --------------------------------------------------------------
+
+def test_domain_literal():
+    s = Server()
+    r = Runner("PORT %d\n" % s.port, hop=(DOMAIN, "[127.0.0.1]"))
+    r.job(1, TEXT, "to@[127.0.0.1]")
+    assert r.settle()[1, 0][0] == SENT
+    r.finish()
+    assert len(s.messages) == 1
+
+
+# --- TLS and login ------------------------------------------------------
+
+AUTH = "joe|127.0.0.1:secret-word\n"
+
+
+def test_opportunistic(tls):
+    s = Server(tls=tls)
+    fates, log = run(s)
+    assert fates[0][0] == SENT and s.sessions[0].is_tls
+    assert 'tls="TLSv1.3' in log
+    assert [c.split()[0] for c in s.sessions[0].commands[:3]] == [
+        "EHLO", "STARTTLS", "EHLO"]
+
+
+def test_opportunistic_falls_back(tls):
+    s = Server(lambda session, line: "454 4.7.0 not now"
+               if line == "STARTTLS" else None, tls=tls)
+    fates, _ = run(s)
+    assert fates[0][0] == SENT and not s.sessions[-1].is_tls
+    assert len(s.sessions) == 2
+
+    def script(session, line):
+        return "220 go\r\n250 injected" if line == "STARTTLS" else None
+    for conf, fate in (("", SENT), ("TLS required\n", RETRY)):
+        s = Server(script, tls=tls)
+        fates, _ = run(s, conf=smarthost(s, more=conf))
+        assert fates[0][0] == fate
+
+
+@pytest.mark.parametrize("policy", ["required", "verify"])
+def test_required(tls, policy):
+    conf = "TLS %s\nCAFILE %s\n" % (policy, tls.cert)
+    s = Server()
+    fates, _ = run(s, conf=smarthost(s, more=conf))
+    assert fate_codes(fates) == [(RETRY, "4.7.4")]
+    assert [c.split()[0] for c in s.sessions[0].commands] == ["EHLO"]
+    s = Server(tls=tls)
+    fates, log = run(s, conf=smarthost(s, more=conf))
+    assert fates[0][0] == SENT
+
+
+def test_verify_refuses(tls):
+    s = Server(tls=tls)
+    fates, _ = run(s, conf=smarthost(s, more="TLS verify\n"))
+    assert fates[0][0] == RETRY and not s.messages
+    assert not any(c.startswith("MAIL") for x in s.sessions for c in x.commands)
+
+
+def test_implicit(tls):
+    s = Server(tls=tls, implicit=True)
+    fates, _ = run(s, conf=smarthost(s, more="SECURETRANSFER\nTLS required\n"))
+    assert fates[0][0] == SENT
+
+
+def test_login(tls):
+    s = Server(tls=tls, login="tls")
+    fates, log = run(s, conf=smarthost(s, more="CAFILE %s\n" % tls.cert),
+                     auth=AUTH)
+    assert fates[0][0] == SENT
+    c = s.sessions[0].commands
+    assert c[3].startswith("AUTH CRAM-MD5")     # refused with 504
+    assert c[4] == "AUTH PLAIN AGpvZQBzZWNyZXQtd29yZA=="
+    assert "login=PLAIN" in log
+
+
+def test_no_login_in_the_clear(tls):
+    for kw in ({"login": "any"}, {}):
+        s = Server(**kw)
+        fates, _ = run(s, conf=smarthost(s, more="TLS opportunistic\n"),
+                       auth=AUTH)
+        assert fates[0][0] == RETRY
+        assert [c.split()[0] for c in s.sessions[0].commands] == ["EHLO"]
+    s = Server(lambda session, line: "454 no" if line == "STARTTLS" else None,
+               tls=tls, login="any")
+    fates, _ = run(s, conf=smarthost(s, more="TLS opportunistic\nINSECURE\n"),
+                   auth=AUTH)
+    assert fates[0][0] == RETRY
+    assert not any(c.startswith("AUTH") for x in s.sessions for c in x.commands)
+    s = Server(login="any")
+    fates, _ = run(s, conf=smarthost(s, more="INSECURE\n"), auth=AUTH)
+    assert fates[0][0] == SENT
+
+
+def test_password_refused():
+    def script(session, line):
+        if line.startswith("AUTH"):
+            return "535 5.7.8 bad: %s secret-word" % line.split()[-1]
+        return None
+    s = Server(script, login="any")
+    other = Server()
+    r = Runner(smarthost(s, other, more="INSECURE\n"), AUTH)
+    many(r, 20)
+    log = r.finish()
+    assert fate_codes(r.fates.values()) == [(RETRY, "4.7.8")] * 20
+    assert len(s.sessions) == 1 and not other.sessions
+    assert "login refused" in log
+    told = log + "".join(f[2] for f in r.fates.values())
+    assert "535" in told and "secret" not in told and "c2VjcmV0" not in told
+
+
+@pytest.mark.parametrize("reply,next_host", [
+    ("454 4.7.0 temporary", True), ("421 bye", True), (False, True),
+    ("538 5.7.11 encryption", True), ("334 %%%", True)])
+def test_login_trouble(reply, next_host):
+    def script(session, line):
+        if line == "*":
+            return "501 cancelled"
+        return reply if line.startswith("AUTH") else None
+    bad = Server(script, login="any")
+    fates, _ = run(bad, conf=smarthost(bad, more="INSECURE\n"), auth=AUTH)
+    assert fates[0][0] == RETRY
+    assert not any(c.startswith("MAIL") for x in bad.sessions
+                   for c in x.commands)

@@ -1,0 +1,569 @@
+"""smtp_peer.py - an SMTP server that does as it is told, and remembers.
+
+A Peer listens on a port of its own choice on the loopback.  What it offers and
+how it answers is one Script; successive connections may have scripts of their
+own.  Afterwards peer.connections tells what each client did, byte by byte.
+"""
+import base64
+import dataclasses
+import hashlib
+import hmac
+import os
+import re
+import select
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+LINE_LIMIT = 1 << 20
+IDLE_LIMIT = 60         # seconds that a silent client is kept
+
+
+def certificates(folder):
+    """Makes a CA and server certificates in folder; gives their paths.
+
+    ca.pem signs smart.pem (smart.test, 127.0.0.1) and other.pem (other.test);
+    lone.pem (smart.test) is signed by itself.  Each file holds its key too.
+    """
+    def openssl(*args):
+        subprocess.run(("openssl",) + args, cwd=folder, check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+
+    def path(name):
+        return os.path.join(folder, name)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem",
+            "-subj", "/CN=Test CA", "-days", "2")
+    for name, host, more in (("smart", "smart.test", ",IP:127.0.0.1"),
+                             ("other", "other.test", "")):
+        with open(path(name + ".ext"), "w") as f:
+            f.write("subjectAltName=DNS:%s%s\n" % (host, more))
+        openssl("req", "-new", *curve, "-keyout", name + ".key",
+                "-out", name + ".csr", "-subj", "/CN=" + host)
+        openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem",
+                "-CAkey", "ca.key", "-set_serial", str(len(name)),
+                "-days", "2", "-extfile", name + ".ext", "-out", name + ".crt")
+    openssl("req", "-x509", *curve, "-keyout", "lone.key", "-out", "lone.crt",
+            "-subj", "/CN=smart.test", "-days", "2",
+            "-addext", "subjectAltName=DNS:smart.test")
+    for name in ("smart", "other", "lone"):
+        with open(path(name + ".pem"), "wb") as out:
+            for part in (".key", ".crt"):
+                with open(path(name + part), "rb") as f:
+                    out.write(f.read())
+    os.chmod(path("ca.pem"), 0o644)
+    return {name: path(name + ".pem")
+            for name in ("ca", "smart", "other", "lone")}
+
+
+@dataclasses.dataclass
+class Script:
+    """How one connection is treated; the defaults are a good server."""
+    banner: str = "220 smart.test ESMTP"
+    capabilities: tuple = ("PIPELINING", "8BITMIME", "SIZE 0",
+                           "ENHANCEDSTATUSCODES")
+    ehlo_reply: str = None      # instead of the capabilities
+    helo_reply: str = "250 smart.test"
+    tls: str = None             # None, "starttls", "implicit"
+    certificate: str = None     # a .pem with key
+    starttls_reply: str = "220 2.0.0 go ahead"
+    after_starttls: str = ""    # injected behind that reply, in the clear
+    auth: tuple = ()            # mechanisms offered
+    auth_in_clear: bool = False  # offer them before TLS too
+    user: str = None            # credentials that are right
+    password: str = None
+    auth_reply: str = None      # answers every AUTH, whatever was given
+    require_auth: bool = False  # 530 to MAIL without
+    mail_reply: str = "250 2.1.0 sender ok"
+    rcpt_rules: tuple = ()      # (regex, reply), the first match counts
+    rcpt_reply: str = "250 2.1.5 recipient ok"
+    rcpt_max: int = 0           # 452 after so many accepted; 0: no limit
+    data_reply: str = "354 go"
+    final_reply: str = "250 2.0.0 taken"
+    final_rules: tuple = ()     # (regex over the message, reply)
+    drop_at: str = None         # verb at which the line is cut: "EHLO", ...
+    #                             "DATA" (command), "BODY" (at the final dot,
+    #                             before its reply), "TAKEN" (same, but the
+    #                             message was kept)
+    final_delay: float = 0      # seconds before the reply to the final dot
+    drip: float = 0             # seconds between the octets of each reply
+    endless_at: str = None      # verb that is answered by a line without end
+    endless_lines_at: str = None  # ... by continuation lines without end
+    mute_at: str = None         # verb that is never answered
+    settle: float = 0           # seconds to wait for more input before
+    #                             answering: makes the count of waits exact
+    hold_open: bool = False     # after QUIT: neither answer nor close
+
+
+class Transaction:
+    """One MAIL ... final dot."""
+    def __init__(self, mail):
+        self.mail = mail        # argument of MAIL, as received
+        self.rcpts = []         # (address, reply code) in order
+        self.data = None        # bytes after unstuffing, CRLF kept
+        self.reply = None       # to the final dot
+
+    @property
+    def sender(self):
+        return re.match(r"FROM:\s*<([^>]*)>", self.mail, re.I).group(1)
+
+    @property
+    def accepted(self):
+        return [a for a, code in self.rcpts if code // 100 == 2]
+
+    @property
+    def taken(self):
+        return self.reply is not None and self.reply.startswith("2")
+
+    @property
+    def header(self):
+        return self.data.partition(b"\r\n\r\n")[0] + b"\r\n"
+
+    @property
+    def body(self):
+        return self.data.partition(b"\r\n\r\n")[2]
+
+
+class Gone(Exception):
+    """The client left, or the script says to leave."""
+
+
+class Connection:
+    """One client: what came, in order, and what was made of it."""
+    def __init__(self, peer, sock, script):
+        self.peer, self.sock, self.script = peer, sock, script
+        self.raw_sock = sock
+        self.lines = []         # lines received outside of DATA, as bytes
+        self.chunks = []        # what each read from the line gave
+        self.clear = b""        # everything read before TLS was up
+        self.replies = []       # codes sent, in order
+        self.waits = 0          # times that the client had to wait for replies
+        self.transactions = []
+        self.handshakes = 0
+        self.tls_error = None
+        self.tls_resumed = None
+        self.sock_version = None    # "TLSv1.3"
+        self.sni = None
+        self.injected = b""     # bytes that came in the clear behind STARTTLS
+        self.logins = []        # (mechanism, user, good)
+        self.quit = False
+        self.ended = False
+        self.began_at = time.monotonic()
+        self.ended_at = None
+        self._in = b""
+        self._out = b""
+        self._clear = True
+        self._authed = False
+
+    # -- bytes ---------------------------------------------------------
+
+    def _more(self):
+        if self._out and not self._ready(self.script.settle):
+            self._flush()
+            self.waits += 1
+        if not self._ready(IDLE_LIMIT):
+            raise Gone("idle")
+        try:
+            data = self.sock.recv(65536)
+        except (OSError, ssl.SSLError) as e:
+            raise Gone(str(e))
+        if not data:
+            raise Gone("end of file")
+        self.chunks.append(data)
+        if self._clear:
+            self.clear += data
+        self._in += data
+
+    def _ready(self, seconds):
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            return True
+        return bool(select.select([self.sock], [], [], seconds)[0])
+
+    def _flush(self):
+        out, self._out = self._out, b""
+        try:
+            if not self.script.drip:
+                self.sock.sendall(out)
+                return
+            for i in range(len(out)):
+                self.sock.sendall(out[i:i + 1])
+                time.sleep(self.script.drip)
+        except (OSError, ssl.SSLError) as e:
+            raise Gone(str(e))
+
+    def _line(self):
+        while b"\n" not in self._in:
+            if len(self._in) > LINE_LIMIT:
+                raise Gone("line too long")
+            self._more()
+        line, _, self._in = self._in.partition(b"\n")
+        return line + b"\n"
+
+    def _say(self, text):
+        for line in text.split("\n"):
+            self._out += line.encode("utf-8", "surrogateescape") + b"\r\n"
+        self.replies.append(int(text[:3]) if text[:3].isdigit() else 0)
+
+    # -- the conversation ----------------------------------------------
+
+    def serve(self):
+        try:
+            if self.script.tls == "implicit":
+                self._handshake()
+            self._misbehave("CONNECT")
+            self._say(self.script.banner)
+            while True:
+                self._command()
+        except Gone:
+            pass
+        finally:
+            self._end()
+
+    def _end(self):
+        if self.script.hold_open and self.quit:
+            select.select([self.raw_sock], [], [], IDLE_LIMIT)
+        try:
+            if self._out:
+                self._flush()
+        except Gone:
+            pass
+        for s in (self.sock, self.raw_sock):
+            try:
+                s.close()
+            except OSError:
+                pass
+        self.ended_at = time.monotonic()
+        self.ended = True
+
+    def _handshake(self):
+        context = self.peer.context(self.script.certificate)
+        context.sni_callback = self._note_sni
+        try:
+            self.sock.settimeout(IDLE_LIMIT)
+            self.sock = context.wrap_socket(self.sock, server_side=True)
+        except (OSError, ssl.SSLError) as e:
+            self.tls_error = str(e)
+            raise Gone("handshake: %s" % e)
+        self._clear = False
+        self.handshakes += 1
+        self.tls_resumed = self.sock.session_reused
+        self.sock_version = self.sock.version()
+
+    def _note_sni(self, _sock, name, _context):
+        self.sni = name
+
+    def _command(self):
+        line = self._line()
+        self.lines.append(line)
+        text = line.decode("latin-1").rstrip("\r\n")
+        verb, _, rest = text.partition(" ")
+        verb = verb.upper()
+        self._misbehave(verb)
+        do = getattr(self, "_do_" + verb.lower(), None)
+        if do is None:
+            self._say("500 5.5.1 unknown command")
+        else:
+            do(rest)
+
+    def _misbehave(self, verb):
+        s = self.script
+        if s.drop_at == verb:
+            self._out = b""
+            raise Gone("as told")
+        if s.mute_at == verb:
+            self._flush()
+            while True:
+                self._more()
+        if s.endless_at == verb or s.endless_lines_at == verb:
+            piece = b"x" * 4096
+            if s.endless_lines_at == verb:
+                piece = b"250-" + b"x" * 60 + b"\r\n"
+            else:
+                self._out += b"250 "
+            while not self.peer.closing:
+                self._out += piece
+                self._flush()
+
+    def _do_ehlo(self, _):
+        s = self.script
+        if s.ehlo_reply is not None:
+            self._say(s.ehlo_reply)
+            return
+        words = ["smart.test"] + list(s.capabilities)
+        if s.tls == "starttls" and self._clear:
+            words.append("STARTTLS")
+        if s.auth and (not self._clear or s.tls is None or s.auth_in_clear):
+            words.append("AUTH " + " ".join(s.auth))
+        self._say("\n".join("250%s%s" % (" " if w is words[-1] else "-", w)
+                            for w in words))
+
+    def _do_helo(self, _):
+        self._say(self.script.helo_reply)
+
+    def _do_starttls(self, _):
+        if self.script.tls != "starttls" or not self._clear:
+            self._say("502 5.5.1 not offered")
+            return
+        self._say(self.script.starttls_reply)
+        if not self.script.starttls_reply.startswith("220"):
+            return
+        self._out += self.script.after_starttls.encode()
+        self._flush()
+        self.waits += 1
+        self.injected = self._in
+        self._in = b""
+        self._handshake()
+
+    def _do_auth(self, rest):
+        mech, _, first = rest.partition(" ")
+        mech = mech.upper()
+        if mech not in self.script.auth:
+            self._say("504 5.5.4 unknown mechanism")
+            return
+        try:
+            user, good = getattr(
+                self, "_auth_" + mech.lower().replace("-", "_"))(first)
+        except ValueError:
+            self.logins.append((mech, None, False))
+            self._say("501 5.5.2 can not read that")
+            return
+        if self.script.auth_reply is not None:
+            self.logins.append((mech, user, False))
+            self._say(self.script.auth_reply)
+            return
+        self.logins.append((mech, user, good))
+        self._authed = good
+        self._say("235 2.7.0 welcome" if good
+                  else "535 5.7.8 wrong user or password")
+
+    def _ask(self, challenge):
+        self._say("334 " + base64.b64encode(challenge).decode())
+        line = self._line()
+        self.lines.append(line)
+        return base64.b64decode(line.strip(), validate=True)
+
+    def _auth_plain(self, first):
+        answer = (base64.b64decode(first, validate=True) if first
+                  else self._ask(b""))
+        parts = answer.split(b"\0")
+        if len(parts) != 3:
+            raise ValueError
+        return parts[1].decode(), parts[1:] == [
+            self.script.user.encode(), self.script.password.encode()]
+
+    def _auth_login(self, first):
+        user = (base64.b64decode(first, validate=True) if first
+                else self._ask(b"Username:"))
+        password = self._ask(b"Password:")
+        return user.decode(), (user == self.script.user.encode() and
+                               password == self.script.password.encode())
+
+    def _auth_cram_md5(self, first):
+        challenge = b"<%d.%d@smart.test>" % (id(self), time.monotonic_ns())
+        user, _, digest = self._ask(challenge).rpartition(b" ")
+        right = hmac.new(self.script.password.encode(), challenge,
+                         hashlib.md5).hexdigest()
+        return user.decode(), (user == self.script.user.encode() and
+                               digest.decode() == right)
+
+    def _do_mail(self, rest):
+        if self.script.require_auth and not self._authed:
+            self._say("530 5.7.0 log in first")
+            return
+        if self.script.mail_reply.startswith("2"):
+            self.transactions.append(Transaction(rest))
+            self._open = self.transactions[-1]
+        self._say(self.script.mail_reply)
+
+    def _do_rcpt(self, rest):
+        t = getattr(self, "_open", None)
+        if t is None:
+            self._say("503 5.5.1 MAIL first")
+            return
+        address = re.match(r"TO:\s*<([^>]*)>", rest, re.I).group(1)
+        reply = next((r for pattern, r in self.script.rcpt_rules
+                      if re.search(pattern, address)), self.script.rcpt_reply)
+        if self.script.rcpt_max and len(t.accepted) >= self.script.rcpt_max:
+            reply = "452 4.5.3 too many recipients"
+        t.rcpts.append((address, int(reply[:3])))
+        self._say(reply)
+
+    def _do_data(self, _):
+        t = getattr(self, "_open", None)
+        if t is None or not t.accepted:
+            self._say("503 5.5.1 no valid recipients")
+            return
+        self._say(self.script.data_reply)
+        if not self.script.data_reply.startswith("354"):
+            self._open = None
+            return
+        t_data = self._body()
+        s = self.script
+        if s.drop_at == "BODY":
+            raise Gone("as told")
+        t.data = t_data
+        if s.final_delay:
+            time.sleep(s.final_delay)
+        t.reply = next((r for pattern, r in s.final_rules
+                        if re.search(pattern, t.data)), s.final_reply)
+        if s.drop_at == "TAKEN":
+            raise Gone("as told")
+        if s.mute_at == "BODY":
+            self._misbehave("BODY")
+        self._say(t.reply)
+        self._open = None
+
+    def _body(self):
+        """The data up to the final dot, unstuffed; bare LF is kept as is."""
+        while not self._in.startswith(b".\r\n") and \
+                b"\r\n.\r\n" not in self._in:
+            have = len(self._in)
+            pieces = [self._in]
+            tail = self._in[-4:]
+            self._in = b""
+            # Gather without searching the whole of it again and again.
+            while True:
+                self._more()
+                piece, self._in = self._in, b""
+                pieces.append(piece)
+                have += len(piece)
+                if b"\r\n.\r\n" in tail + piece or \
+                        (have - len(piece) < 3 and
+                         b"".join(pieces).startswith(b".\r\n")):
+                    break
+                tail = (tail + piece)[-4:]
+            self._in = b"".join(pieces)
+        if self._in.startswith(b".\r\n"):
+            self._in = self._in[3:]
+            return b""
+        data, _, self._in = self._in.partition(b"\r\n.\r\n")
+        data += b"\r\n"
+        if data.startswith(b"."):
+            data = data[1:]
+        return data.replace(b"\r\n.", b"\r\n")
+
+    def _do_rset(self, _):
+        self._open = None
+        self._say("250 2.0.0 forgotten")
+
+    def _do_noop(self, _):
+        self._say("250 2.0.0 fine")
+
+    def _do_quit(self, _):
+        self.quit = True
+        if self.script.hold_open:
+            raise Gone("as told")
+        self._say("221 2.0.0 bye")
+        self._flush()
+        raise Gone("quit")
+
+    @property
+    def commands(self):
+        return [line.decode("latin-1").rstrip("\r\n") for line in self.lines]
+
+    @property
+    def verbs(self):
+        return [c.partition(" ")[0].upper() for c in self.commands]
+
+
+class Peer:
+    """Listens until close().  scripts: one for all, or one per connection
+    (the last one goes on for the rest)."""
+    def __init__(self, *scripts, port=0, host="127.0.0.1"):
+        self.scripts = list(scripts) or [Script()]
+        self.connections = []
+        self.most_at_once = 0
+        self.closing = False
+        self._contexts = {}
+        self._lock = threading.Lock()
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((host, port))
+        self._listener.listen(256)
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.closing = True
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._listener.close()
+        self._thread.join(5)
+        for c in self.connections:
+            if not c.ended:
+                try:
+                    c.raw_sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def context(self, certificate):
+        with self._lock:
+            if certificate not in self._contexts:
+                c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                c.load_cert_chain(certificate)
+                self._contexts[certificate] = c
+            return self._contexts[certificate]
+
+    def _accept(self):
+        while not self.closing:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                n = len(self.connections)
+                script = self.scripts[min(n, len(self.scripts) - 1)]
+                c = Connection(self, sock, script)
+                self.connections.append(c)
+                self.most_at_once = max(
+                    self.most_at_once,
+                    sum(1 for x in self.connections if not x.ended))
+            threading.Thread(target=c.serve, daemon=True).start()
+
+    # -- what came of it -------------------------------------------------
+
+    @property
+    def transactions(self):
+        return [t for c in list(self.connections) for t in c.transactions]
+
+    @property
+    def taken(self):
+        """Transactions that were answered with 2xx after the final dot."""
+        return [t for t in self.transactions if t.taken]
+
+    @property
+    def deliveries(self):
+        """Counts per (recipient, message) taken: more than 1 is a double."""
+        counts = {}
+        for t in self.taken:
+            for address in t.accepted:
+                key = (address, hashlib.sha256(t.data).hexdigest())
+                counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    @property
+    def logins(self):
+        return [login for c in list(self.connections) for login in c.logins]
+
+    @property
+    def handshakes(self):
+        return sum(c.handshakes for c in list(self.connections))
+
+    @property
+    def clear(self):
+        """All octets that came outside of TLS."""
+        return b"".join(c.clear for c in list(self.connections))

@@ -1,0 +1,110 @@
+"""Without a smarthost: to the mail exchangers that DNS names."""
+import pytest
+
+from dns_peer import A, AAAA, MX, NameServer
+from smtp_peer import Peer, Script
+
+
+@pytest.fixture
+def exchangers(world):
+    """Servers at port 25 of several addresses; gives them by last octet."""
+    made = {}
+
+    def make(octet, script):
+        p = Peer(script, port=25, host="127.0.0.%d" % octet)
+        made[octet] = p
+        return p
+    yield make
+    for p in made.values():
+        p.close()
+
+
+def names(**more):
+    table = {("far.test", MX): [(10, "mx1.far.test"), (20, "mx2.far.test")],
+             ("mx1.far.test", A): ["127.0.0.11"],
+             ("mx2.far.test", A): ["127.0.0.12"],
+             ("plain.test", A): ["127.0.0.11"],
+             ("null.test", MX): [(0, ".")],
+             ("broken.test", MX): "SERVFAIL", ("broken.test", A): "SERVFAIL",
+             ("broken.test", AAAA): "SERVFAIL"}
+    table.update(more)
+    return NameServer(table)
+
+
+def test_best_exchanger_first(world, exchangers):
+    one, two = exchangers(11, Script()), exchangers(12, Script())
+    with names():
+        world.send("a@far.test", "b@far.test")
+        world.wait_quiet()
+    assert [t.accepted for t in one.taken] == [["a@far.test", "b@far.test"]]
+    assert two.connections == []
+
+
+def test_next_exchanger_when_the_best_is_away(world, exchangers):
+    two = exchangers(12, Script())
+    with names():
+        world.send("a@far.test")
+        world.wait_quiet()
+    assert len(two.taken) == 1
+
+
+def test_permanent_refusal_of_one_is_final(world, exchangers):
+    exchangers(11, Script(rcpt_reply="550 5.1.1 unknown"))
+    two = exchangers(12, Script())
+    with names():
+        world.send("a@far.test")
+        bounce, = world.wait_mail("alice")
+    assert b"unknown" in bounce.text
+    assert two.taken == []
+
+
+def test_address_where_there_is_no_mx(world, exchangers):
+    one = exchangers(11, Script())
+    with names():
+        world.send("a@plain.test")
+        world.wait_quiet()
+    assert len(one.taken) == 1
+
+
+def test_address_literal(world, exchangers):
+    one = exchangers(11, Script())
+    world.send("a@[127.0.0.11]")
+    world.wait_quiet()
+    assert len(one.taken) == 1
+
+
+@pytest.mark.parametrize("domain, code", (("null.test", b"5.1.10"),
+                                          ("no-such.test", b"5.1.2")))
+def test_domains_without_mail_fail_at_once(world, domain, code):
+    with names():
+        world.send("a@" + domain)
+        bounce, = world.wait_mail("alice")
+    assert b"a@" + domain.encode() in bounce.text
+    assert code in bounce.text
+
+
+def test_trouble_with_the_resolver_defers(world):
+    world.leaves("queue")
+    with names():
+        world.send("a@broken.test")
+        world.wait_tried("a@broken.test", limit=40)
+    assert world.mailbox("alice") == []
+
+
+def test_no_name_server_at_all_defers(world):
+    world.leaves("queue")
+    world.send("a@far.test")
+    world.wait_tried("a@far.test", limit=40)
+    assert world.mailbox("alice") == []
+
+
+def test_domains_do_not_wait_for_each_other(world, exchangers):
+    exchangers(11, Script(mute_at="CONNECT"))
+    exchangers(13, Script())
+    world.leaves("queue")
+    with names(**{}) as server:
+        server.table[("good.test", MX)] = [(10, "mx.good.test")]
+        server.table[("mx.good.test", A)] = ["127.0.0.13"]
+        world.send("a@far.test")
+        world.send("b@good.test")
+        world.wait_until(lambda: world.log_lines("b@good.test", "sent"), 10)

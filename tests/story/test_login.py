@@ -1,0 +1,294 @@
+"""TLS and AUTH: nothing secret in the clear, trouble is never the mail's."""
+import base64
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from smtp_peer import Script
+
+USER, PASSWORD = "relay-user", "s3cret|pass:word"
+SECRETS = (USER.encode(), PASSWORD.encode(),
+           base64.b64encode(PASSWORD.encode()),
+           base64.b64encode(USER.encode()),
+           base64.b64encode(b"\0%s\0%s" % (USER.encode(), PASSWORD.encode())))
+
+
+def login(**more):
+    return Script(**{**dict(tls="starttls", auth=("CRAM-MD5",), user=USER,
+                            password=PASSWORD, require_auth=True), **more})
+
+
+def configure(world, certs, p, auth=True, **keys):
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port,
+                      "CAFILE": certs["ca"], **keys})
+    if auth:
+        world.write_auth("%s|smart.test:%s\n" % (USER, PASSWORD))
+
+
+def no_secret_anywhere(world, p):
+    texts = [world.log().encode(), world.mailq().encode(), p.clear]
+    texts += [x.raw for u in ("alice", "root") for x in world.mailbox(u)]
+    for secret in SECRETS:
+        for text in texts:
+            assert secret not in text
+
+
+def deferred(world, p, words=None):
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_tried("ann@far.test")
+    assert len(world.queue()) == 1
+    assert p.taken == []
+    assert world.mailbox("alice") == []
+    if words:
+        assert re.search(words, world.mailq(), re.I), world.mailq()
+    no_secret_anywhere(world, p)
+
+
+@pytest.mark.parametrize("mechanism", ("CRAM-MD5", "PLAIN", "LOGIN"))
+@pytest.mark.parametrize("tls", ("starttls", "implicit"))
+def test_login_over_tls(world, peer, certs, mechanism, tls):
+    p = peer(login(tls=tls, auth=(mechanism,), certificate=certs["smart"]))
+    if tls == "implicit":
+        configure(world, certs, p, SECURETRANSFER="")
+    else:
+        configure(world, certs, p, SECURETRANSFER="", STARTTLS="")
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [(mechanism, USER, True)]
+    assert len(p.taken) == 1 and p.handshakes == 1
+    assert p.connections[0].sni == "smart.test"
+    no_secret_anywhere(world, p)
+
+
+def test_strongest_mechanism_is_taken(world, peer, certs):
+    p = peer(login(auth=("LOGIN", "PLAIN", "CRAM-MD5"),
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("CRAM-MD5", USER, True)]
+
+
+def test_credentials_alone_mean_verified_tls(world, peer, certs):
+    """No TLS key in the configuration: login is enough to ask for it."""
+    p = peer(login(certificate=certs["lone"]))
+    configure(world, certs, p)
+    deferred(world, p, "certificate|verif|self")
+    assert p.logins == []
+
+
+CERTIFICATES = {"self-signed": "lone", "other name": "other"}
+
+
+@pytest.mark.parametrize("case", CERTIFICATES)
+@pytest.mark.parametrize("tls", ("starttls", "implicit"))
+def test_wrong_certificate_defers(world, peer, certs, case, tls):
+    p = peer(login(tls=tls, certificate=certs[CERTIFICATES[case]]))
+    keys = {"SECURETRANSFER": ""}
+    if tls == "starttls":
+        keys["STARTTLS"] = ""
+    configure(world, certs, p, TLS="verify", **keys)
+    deferred(world, p, "certificate|verif|self|name|host")
+    assert p.logins == []
+
+
+def test_fingerprint_stands_for_the_ca(world, peer, certs):
+    out = subprocess.run(["openssl", "x509", "-in", certs["lone"], "-noout",
+                          "-fingerprint", "-sha256"], check=True,
+                         stdout=subprocess.PIPE).stdout.decode()
+    p = peer(login(certificate=certs["lone"]))
+    configure(world, certs, p, FINGERPRINT=out.partition("=")[2]
+          .strip().replace(":", ""))
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert len(p.taken) == 1
+
+
+def test_wrong_fingerprint_defers(world, peer, certs):
+    p = peer(login(certificate=certs["lone"]))
+    configure(world, certs, p, FINGERPRINT="ab" * 32)
+    deferred(world, p)
+    assert p.logins == []
+
+
+def test_no_starttls_offered_means_no_login(world, peer, certs):
+    p = peer(login(tls=None, auth=("PLAIN", "LOGIN", "CRAM-MD5")))
+    configure(world, certs, p)
+    deferred(world, p)
+    assert p.logins == []
+
+
+def test_starttls_refused_means_no_login(world, peer, certs):
+    p = peer(login(starttls_reply="454 4.7.0 not today", auth_in_clear=True,
+                   auth=("PLAIN", "LOGIN"), certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p)
+    assert p.logins == []
+    assert "MAIL" not in p.connections[0].verbs
+
+
+def test_opportunistic_tls_still_never_logs_in_in_the_clear(world, peer,
+                                                            certs):
+    p = peer(login(tls=None, auth=("PLAIN", "LOGIN")))
+    configure(world, certs, p, TLS="opportunistic")
+    deferred(world, p)
+    assert p.logins == []
+
+
+def test_insecure_allows_login_in_the_clear(world, peer, certs):
+    p = peer(login(tls=None, auth=("PLAIN",)))
+    configure(world, certs, p, INSECURE="", TLS="off")
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("PLAIN", USER, True)]
+
+
+def test_bytes_behind_starttls_end_the_session(world, peer, certs):
+    p = peer(login(after_starttls="250 2.0.0 injected\r\n",
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p)
+    assert p.logins == []
+
+
+@pytest.mark.parametrize("reply", (
+    "535 5.7.8 wrong password", "454 4.7.0 temporary", "530 5.7.0 no",
+    "534 5.7.9 too weak", "538 5.7.11 encrypt", "421 4.7.0 bye"))
+def test_refused_login_defers(world, peer, certs, reply):
+    p = peer(login(auth_reply=reply, certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p, reply[:3])
+
+
+def test_wrong_password_is_tried_once_per_flush(world, peer, certs):
+    p = peer(login(certificate=certs["smart"], password="other"))
+    configure(world, certs, p, CONCURRENCY="1")
+    world.leaves("queue")
+    for i in range(5):
+        world.send("-odq", "u%d@far.test" % i)
+    world.flush()
+    assert len(world.queue()) == 5
+    assert len(p.logins) <= 2
+    assert world.log_lines("535")
+
+
+def test_server_that_offers_no_login_gets_no_mail(world, peer, certs):
+    p = peer(login(auth=(), require_auth=False, certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p)
+    assert "MAIL" not in p.connections[0].verbs
+
+
+def test_echoed_secret_is_not_kept(world, peer, certs):
+    p = peer(login(auth=("PLAIN",), certificate=certs["smart"],
+                   auth_reply="535 5.7.8 not " + base64.b64encode(
+                       b"\0%s\0%s" % (USER.encode(),
+                                      PASSWORD.encode())).decode()))
+    configure(world, certs, p)
+    deferred(world, p)
+
+
+def test_required_tls_accepts_any_certificate_but_not_none(world, peer,
+                                                           certs):
+    p = peer(Script(tls="starttls", certificate=certs["lone"]), Script())
+    configure(world, certs, p, auth=False, TLS="required")
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_until(lambda: not world.queue())
+    assert p.handshakes == 1 and len(p.taken) == 1
+    world.send("eve@far.test")
+    world.wait_tried("eve@far.test")
+    assert len(p.taken) == 1
+
+
+def test_opportunistic_tls_is_used_when_offered(world, peer, certs):
+    p = peer(Script(tls="starttls", certificate=certs["lone"]))
+    configure(world, certs, p, auth=False)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.handshakes == 1 and len(p.taken) == 1
+
+
+def test_opportunistic_tls_falls_back_to_the_clear(world, peer, certs):
+    p = peer(Script(tls="starttls", starttls_reply="454 4.7.0 no"),
+             Script())
+    configure(world, certs, p, auth=False)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert len(p.taken) == 1
+
+
+def test_tls_off_does_not_ask(world, peer, certs):
+    p = peer(Script(tls="starttls", certificate=certs["smart"]))
+    configure(world, certs, p, auth=False, TLS="off")
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.handshakes == 0 and len(p.taken) == 1
+
+
+def test_capabilities_from_before_tls_are_forgotten(world, peer, certs):
+    p = peer(login(auth_in_clear=True, auth=("PLAIN", "CRAM-MD5"),
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.connections[0].verbs.count("EHLO") == 2
+
+
+def test_fifty_messages_one_handshake(world, peer, certs):
+    p = peer(login(certificate=certs["smart"]))
+    configure(world, certs, p, CONCURRENCY="1")
+    for i in range(50):
+        world.send("-odq", "u%d@far.test" % i)
+    world.flush()
+    world.wait_quiet()
+    assert (len(p.connections), p.handshakes, len(p.logins)) == (1, 1, 1)
+    assert len(p.taken) == 50
+
+
+def test_no_credentials_in_processes_that_can_be_looked_at(world, peer,
+                                                           certs):
+    p = peer(login(mute_at="MAIL", certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_until(lambda: p.logins)
+    for pid in world.processes():
+        for name in ("cmdline", "environ"):
+            with open("/proc/%d/%s" % (pid, name), "rb") as f:
+                data = f.read()
+            assert PASSWORD.encode() not in data
+        assert os.stat("/proc/%d/maps" % pid).st_uid == 0
+
+
+def test_openssl_is_in_the_remote_program_only(world, peer, certs):
+    p = peer(login(mute_at="MAIL", certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_until(lambda: p.logins)
+    with_tls = []
+    for pid in world.processes():
+        with open("/proc/%d/maps" % pid) as f:
+            maps = f.read()
+        if "libssl" in maps or "libcrypto" in maps:
+            with_tls.append(pid)
+    assert len(with_tls) == 1
+    pid, = with_tls
+    assert os.readlink("/proc/%d/exe" % pid).endswith("dma-remote")
+    assert "0" not in world.status_of(pid, "Uid")
+    assert world.status_of(pid, "Groups") == []
+    assert world.status_of(pid, "NoNewPrivs") == ["1"]
+
+
+def test_ca_file_may_stand_anywhere(world, peer, certs):
+    shutil.copy(certs["ca"], "/srv/ca.pem")
+    p = peer(login(certificate=certs["smart"]))
+    configure(world, certs, p, CAFILE="/srv/ca.pem")
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert len(p.taken) == 1

@@ -1,0 +1,229 @@
+"""The runner: one, there while it is needed, gone when it is not."""
+import os
+import signal
+import subprocess
+import time
+
+from smtp_peer import Script
+from world import SPOOL
+
+
+def lock_holders(world):
+    """Open file descriptions that hold a lock on the spool's lock file."""
+    inodes = {}
+    for name in os.listdir(SPOOL):
+        path = os.path.join(SPOOL, name)
+        if os.path.isfile(path):
+            inodes[str(os.stat(path).st_ino)] = name
+    with open("/proc/locks") as f:
+        return [line for line in f if "->" not in line and
+                line.split()[5].split(":")[2] in inodes]
+
+
+def smarthost(world, p, **keys):
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
+
+
+def test_nobody_is_left_when_the_queue_is_empty(world):
+    world.send("bob")
+    world.wait_mail("bob")
+    world.wait_until(lambda: not world.processes(), 5)
+    assert world.queue() == []
+
+
+def test_one_runner_for_many_submissions(world, peer):
+    p = peer(Script(mute_at="MAIL"))
+    smarthost(world, p, CONCURRENCY="1")
+    world.leaves("queue")
+    running = [world.start(["sendmail", "u%d@far.test" % i], user="alice",
+                           stdin=subprocess.DEVNULL) for i in range(30)]
+    assert [q.wait(60) for q in running] == [0] * 30
+    world.wait_until(lambda: p.connections)
+    assert len(lock_holders(world)) == 1
+    # runner, forward branch, deliver branch, dma-remote
+    world.wait_until(lambda: len(world.processes()) <= 4)
+    assert len(world.queue()) == 30
+
+
+def test_new_mail_wakes_it_while_another_is_deferred(world, peer):
+    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
+    smarthost(world, p)
+    world.leaves("queue")
+    world.send("later@far.test")
+    world.wait_tried("later@far.test")
+    before = set(world.processes())
+    assert before
+    world.send("now@far.test", "bob")
+    world.wait_mail("bob")
+    world.wait_until(lambda: p.taken)
+    assert [t.accepted for t in p.taken] == [["now@far.test"]]
+    assert len(lock_holders(world)) == 1
+    assert len(world.queue()) == 1
+    # What was deferred is not asked for again before its time.
+    assert [a for t in p.transactions for a, _ in t.rcpts].count(
+        "later@far.test") == 1
+
+
+def test_it_retries_when_the_time_has_come(world, peer):
+    p = peer(Script(rcpt_reply="450 4.2.1 later"), Script())
+    smarthost(world, p, RETRY="1s 2s 5d")
+    world.send("ann@far.test")
+    world.wait_quiet(20)
+    assert [t.accepted for t in p.taken] == [["ann@far.test"]]
+
+
+def test_back_off_grows(world, peer):
+    p = peer(Script(rcpt_reply="450 4.2.1 later"))
+    smarthost(world, p, RETRY="1s 100s 5d")
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_until(lambda: len(p.connections) >= 4, 40)
+    times = [c.began_at for c in p.connections]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    assert gaps[0] >= 0.4
+    assert gaps[2] > gaps[0]
+
+
+def test_expired_mail_comes_back_with_the_last_reply(world, peer):
+    p = peer(Script(rcpt_reply="450 4.2.1 mailbox on holiday"))
+    smarthost(world, p, RETRY="1s 1s 3s")
+    world.send("ann@far.test")
+    bounce, = world.wait_mail("alice", limit=20)
+    assert b"mailbox on holiday" in bounce.text
+    assert b"ann@far.test" in bounce.text
+
+
+def test_flush_tries_all_and_returns_after_the_try(world, peer):
+    p = peer(Script(rcpt_reply="450 4.2.1 later"))
+    smarthost(world, p)
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_tried("ann@far.test")
+    n = len(p.connections)
+    world.flush()
+    assert len(p.connections) == n + 1      # tried when it returned
+    assert len(world.log_lines("deferred", "ann@far.test")) == 2
+    p.scripts[:] = [Script(final_delay=1)]
+    world.flush()
+    assert len(p.taken) == 1
+    world.wait_until(lambda: not world.queue(), 2)
+
+
+def test_flush_of_an_empty_queue_returns_at_once(world):
+    began = time.monotonic()
+    world.flush()
+    assert time.monotonic() - began < 3
+    world.wait_quiet(3)
+
+
+def test_flush_starts_a_runner_when_there_is_none(world):
+    world.send("-odq", "bob")
+    assert not world.processes()
+    world.flush()
+    assert len(world.mailbox("bob")) == 1
+
+
+def test_queue_survives_the_end_of_all_processes(world, peer):
+    p = peer(Script(mute_at="MAIL"), Script())
+    smarthost(world, p)
+    world.send("ann@far.test")
+    world.wait_until(lambda: p.connections)
+    world.stop()
+    assert len(world.queue()) == 1
+    world.flush()
+    world.wait_quiet()
+    assert [t.accepted for t in p.taken] == [["ann@far.test"]]
+
+
+def test_dead_remote_defers_and_loses_nothing(world, peer):
+    p = peer(Script(mute_at="MAIL"), Script())
+    smarthost(world, p)
+    world.send("ann@far.test")
+    world.wait_until(lambda: p.connections and
+                     "MAIL" in p.connections[0].verbs)
+    for pid in world.processes():
+        if os.readlink("/proc/%d/exe" % pid).endswith("dma-remote"):
+            os.kill(pid, signal.SIGKILL)
+    world.wait_tried("ann@far.test")
+    world.flush()
+    world.wait_quiet()
+    assert [t.accepted for t in p.taken] == [["ann@far.test"]]
+
+
+def test_corrupt_queue_file_blocks_nobody(world):
+    world.send("-odq", "bob")
+    ident, = world.queue()
+    path = "%s/queue/%s" % (SPOOL, ident)
+    with open(path, "r+b") as f:
+        f.write(b"\0" * 64)
+    world.leaves("corrupt")
+    world.send("carol")
+    world.flush()
+    world.wait_mail("carol")
+    assert os.listdir(SPOOL + "/corrupt") == [ident]
+    assert world.log_lines(ident)
+    os.unlink("%s/corrupt/%s" % (SPOOL, ident))
+
+
+def test_foreign_files_in_the_queue_do_no_harm(world):
+    os.mkdir(SPOOL + "/queue/folder")
+    os.mkfifo(SPOOL + "/queue/fifo")
+    os.symlink("/etc/passwd", SPOOL + "/queue/link")
+    try:
+        world.send("bob")
+        world.wait_mail("bob")
+        world.flush()
+        assert os.path.exists("/etc/passwd")
+    finally:
+        world.stop()
+        for folder in ("queue", "corrupt"):
+            for name in ("fifo", "link"):
+                path = "%s/%s/%s" % (SPOOL, folder, name)
+                if os.path.lexists(path):
+                    os.unlink(path)
+            if os.path.isdir("%s/%s/folder" % (SPOOL, folder)):
+                os.rmdir("%s/%s/folder" % (SPOOL, folder))
+
+
+def test_runner_and_remote_are_unprivileged(world, peer):
+    import pwd
+    uid = str(pwd.getpwnam("_dma").pw_uid)
+    p = peer(Script(mute_at="MAIL"))
+    smarthost(world, p)
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_until(lambda: p.connections and
+                     "MAIL" in p.connections[0].verbs)
+    world.wait_until(lambda: len(world.processes()) == 4)
+    kinds = sorted(tuple(world.status_of(pid, "Uid"))
+                   for pid in world.processes())
+    assert kinds == sorted([("0",) * 4] * 2 + [(uid,) * 4] * 2)
+    for pid in world.processes():
+        assert os.getsid(pid) != os.getsid(0)
+        assert os.readlink("/proc/%d/cwd" % pid) == "/"
+        if world.status_of(pid, "Uid")[0] == uid:
+            assert world.status_of(pid, "CapPrm") == ["0" * 16]
+            assert world.status_of(pid, "NoNewPrivs") == ["1"]
+            assert world.status_of(pid, "Groups") == []
+
+
+def test_two_flushes_at_once_share_the_runner(world, peer):
+    p = peer(Script(final_delay=1))
+    smarthost(world, p)
+    world.send("-odq", "ann@far.test")
+    flushes = [world.start(["sendmail", "-q"]) for _ in range(5)]
+    assert [f.wait(30) for f in flushes] == [0] * 5
+    world.wait_quiet()
+    assert len(p.taken) == 1
+
+
+def test_configuration_is_read_afresh(world, peer):
+    """A relay corrected after the fact is used by the next flush."""
+    p, q = peer(Script(banner="554 5.3.2 no")), peer(Script())
+    smarthost(world, p)
+    world.send("ann@far.test")
+    world.wait_tried("ann@far.test")
+    smarthost(world, q)
+    world.flush()
+    world.wait_quiet()
+    assert len(q.taken) == 1

@@ -1,0 +1,64 @@
+#!/bin/sh
+# run.sh - builds and runs the unit tests of a tree that is built.
+# Usage: run.sh [ROOM...]; CC, CFLAGS, SANITIZE, WERROR as for make.
+# Each test links its room and what that room may use: a mistake in the layers
+# does not link.  Prints one line "unit: N passed, M failed".
+cd "$(dirname "$0")/../.." || exit 1
+floor="lib/buf.o lib/io.o lib/log.o"
+aliases="aliases_parse.o aliases_scan.o"
+rooms=${*:-$(cd tests/unit && ls ./*_test.c | sed 's|^\./||; s|_test\.c$||')}
+
+objects_of() {
+	case $1 in
+	buf|io|log) echo "" ;;
+	msg) echo lib/msg.o ;;
+	result) echo result.o ;;
+	addr) echo lib/addr.o ;;
+	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
+	smtp) echo lib/smtp.o result.o ;;
+	sasl) echo lib/sasl.o ;;
+	conf) echo conf.o ;;
+	options) echo options.o conf.o ;;
+	aliases) echo "$aliases" ;;
+	spool) echo spool.o lib/msg.o result.o ;;
+	setup) echo setup.o conf.o "$aliases" ;;
+	route) echo route.o spool.o lib/msg.o lib/addr.o conf.o result.o \
+	    "$aliases" ;;
+	bounce) echo bounce.o route.o spool.o lib/msg.o lib/addr.o \
+	    lib/mail.o lib/header.o conf.o result.o "$aliases" ;;
+	local|mbox|command) echo local.o mbox.o command.o lib/mail.o \
+	    lib/header.o lib/addr.o lib/msg.o conf.o result.o "$aliases" ;;
+	crypto) echo crypto.o result.o -lssl -lcrypto ;;
+	dns) echo dns.o result.o ;;
+	hosts|jobs|net) echo net.o jobs.o hosts.o crypto.o dns.o \
+	    lib/smtp.o lib/sasl.o lib/mail.o lib/header.o lib/addr.o \
+	    lib/msg.o conf.o result.o -lssl -lcrypto ;;
+	*) return 1 ;;
+	esac
+}
+
+passed=0 failed=0
+for room in $rooms; do
+	objects=$(objects_of "$room") || {
+		echo "unit: no objects are known for $room" >&2
+		failed=$((failed + 1))
+		continue
+	}
+	make -s "tests/unit/${room}_test" OBJECTS="$objects $floor" || {
+		failed=$((failed + 1))
+		continue
+	}
+	out=$(CMOCKA_MESSAGE_OUTPUT=stdout "tests/unit/${room}_test" 2>&1)
+	status=$?
+	n=$(printf '%s\n' "$out" | grep -c '^\[       OK \]')
+	bad=$(printf '%s\n' "$out" | grep -c '^\[  FAILED  \] .*[^.]$')
+	if [ $status -ne 0 ]; then
+		printf '%s\n' "$out" | grep -v '^\[ RUN\|^\[       OK'
+		[ "$bad" -gt 0 ] || bad=1
+		failed=$((failed + bad))
+	fi
+	passed=$((passed + n))
+	printf 'unit %-8s %3d passed\n' "$room" "$n"
+done
+echo "unit: $passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,871 @@
+/*
+ * smtp_test.c - the conversation, against scripted servers.
+ *
+ * A script has one line per event: "<" the server says, ">" the client must
+ * have said, "!" something happens: eof, late, tls (the handshake is done),
+ * quit, unread (the body can not be read).  Every script is run with lines
+ * whole, and again octet by octet in both directions.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/smtp.h"
+#include "result.h"
+
+#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#define RCPTS		4
+#define MAILS		2
+
+/* What a case configures. */
+#define TLS_MAY		0x01
+#define TLS_MUST	0x02
+#define LOGIN		0x04
+#define LOGIN_CLEAR	0x08
+#define HAS_TLS		0x10
+#define TWO_MAILS	0x20
+#define NO_MAIL		0x40
+#define BIG		0x80	/* 1000 octets, 8-bit body */
+
+struct play {
+	struct smtp	*s;
+	struct smtp_mail mails[MAILS];
+	struct smtp_rcpt rcpts[MAILS][RCPTS];
+	unsigned	 nmails, next, nsettled, logins;
+	int		 slow;		/* octet by octet */
+	int		 unread;
+	struct buf	 said;		/* by the client, not yet expected */
+};
+
+static void
+grant(struct play *p)
+{
+	struct result why;
+	enum smtp_wish wish;
+
+	while ((wish = smtp_wish(p->s)) != SMTP_WISH_NONE) {
+		if (wish == SMTP_WISH_LOGIN) {
+			if (p->logins++ == 0)
+				smtp_login(p->s, "PLAIN", "c2VjcmV0");
+			else if (p->logins == 2)
+				smtp_login(p->s, "LOGIN", NULL);
+			else
+				smtp_no_login(p->s);
+		} else if (wish == SMTP_WISH_ANSWER) {
+			if (strcmp(smtp_challenge(p->s), "%%%") == 0)
+				smtp_cancel(p->s);
+			else
+				smtp_answer(p->s, "YW5zd2Vy");
+		} else if (wish == SMTP_WISH_BODY && p->unread) {
+			result_init(&why);
+			result_set(&why, FATE_RETRY, "4.3.0", "unreadable");
+			buf_puts(smtp_body(p->s), "half\r\n");
+			smtp_body_fail(p->s, &why);
+			result_fini(&why);
+		} else if (wish == SMTP_WISH_BODY) {
+			buf_puts(smtp_body(p->s), "body\r\n");
+			smtp_body_end(p->s);
+		} else if (wish == SMTP_WISH_MAIL && p->next < p->nmails) {
+			smtp_mail(p->s, &p->mails[p->next++]);
+		} else {
+			return;
+		}
+	}
+}
+
+/* Grants and takes output until neither goes on. */
+static void
+settle_down(struct play *p)
+{
+	const char *out;
+	size_t n;
+
+	for (;;) {
+		grant(p);
+		while (smtp_settled(p->s) != NULL)
+			p->nsettled++;
+		out = smtp_output(p->s, &n);
+		if (n == 0)
+			return;
+		if (p->slow)
+			n = 1;
+		buf_add(&p->said, out, n);
+		smtp_sent(p->s, n);
+	}
+}
+
+static void
+feed(struct play *p, const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; p->slow && i < len; i++) {
+		smtp_input(p->s, text + i, 1);
+		settle_down(p);
+	}
+	if (!p->slow)
+		smtp_input(p->s, text, len);
+	settle_down(p);
+}
+
+static void
+expect_said(struct play *p, const char *text, size_t len, const char *name)
+{
+	if (p->said.len < len || memcmp(p->said.data, text, len) != 0)
+		fail_msg("%s: said \"%s\", not \"%.*s\"", name,
+		    buf_str(&p->said), (int)len, text);
+	buf_drop(&p->said, len);
+}
+
+static void
+happen(struct play *p, const char *what)
+{
+	if (strncmp(what, "eof", 3) == 0)
+		smtp_lost(p->s, "closed");
+	else if (strncmp(what, "late", 4) == 0)
+		smtp_lost(p->s, "timed out");
+	else if (strncmp(what, "quit", 4) == 0)
+		smtp_quit(p->s);
+	else if (strncmp(what, "unread", 6) == 0)
+		p->unread = 1;
+	else if (strncmp(what, "tls", 3) == 0) {
+		assert_int_equal(smtp_wish(p->s), SMTP_WISH_TLS);
+		smtp_tls_up(p->s);
+	} else {
+		fail_msg("no such event: %s", what);
+	}
+	settle_down(p);
+}
+
+static void
+perform(struct play *p, const char *script, const char *name)
+{
+	struct buf line;
+	const char *lf;
+
+	buf_init(&line, 0);
+	for (; *script != '\0'; script = lf + 1) {
+		lf = strchr(script, '\n');
+		assert_non_null(lf);
+		buf_reset(&line);
+		buf_add(&line, script + 1, (size_t)(lf - script - 1));
+		buf_puts(&line, "\r\n");
+		if (*script == '<')
+			feed(p, line.data, line.len);
+		else if (*script == '>')
+			expect_said(p, line.data, line.len, name);
+		else
+			happen(p, line.data);
+	}
+	buf_fini(&line);
+}
+
+static void
+play_init(struct play *p, unsigned flags, int slow)
+{
+	static const char *const addresses[MAILS][RCPTS] = {
+		{ "a@x", "b@x", "c@x", "d@x" }, { "e@x", "f@x", NULL, NULL }
+	};
+	struct smtp_setup setup;
+	unsigned i, k;
+
+	memset(p, 0, sizeof(*p));
+	memset(&setup, 0, sizeof(setup));
+	setup.helo = "me";
+	setup.has_tls = (flags & HAS_TLS) != 0;
+	setup.may_tls = (flags & (TLS_MAY | TLS_MUST)) != 0;
+	setup.must_tls = (flags & TLS_MUST) != 0;
+	setup.must_login = (flags & LOGIN) != 0;
+	setup.may_login_clear = (flags & LOGIN_CLEAR) != 0;
+	setup.password = flags & LOGIN ? "sesame" : NULL;
+	p->slow = slow;
+	p->nmails = flags & NO_MAIL ? 0 : flags & TWO_MAILS ? 2 : 1;
+	p->s = smtp_new(&setup);
+	assert_non_null(p->s);
+	for (i = 0; i < MAILS; i++) {
+		p->mails[i].sender = "me@y";
+		p->mails[i].rcpts = p->rcpts[i];
+		p->mails[i].nrcpts = i == 0 ? 3 : 2;
+		p->mails[i].size_bytes = flags & BIG ? 1000 : 6;
+		p->mails[i].flags = flags & BIG ? MESSAGE_8BIT_BODY : 0;
+		for (k = 0; k < RCPTS; k++)
+			p->rcpts[i][k].address = addresses[i][k];
+	}
+}
+
+static void
+play_fini(struct play *p)
+{
+	unsigned i, k;
+
+	smtp_free(p->s);
+	buf_fini(&p->said);
+	for (i = 0; i < MAILS; i++) {
+		result_fini(&p->mails[i].res);
+		for (k = 0; k < RCPTS; k++)
+			result_fini(&p->rcpts[i][k].res);
+	}
+}
+
+/* "sent 2.0.0, failed 5.1.1, open": all recipients of all mails begun. */
+static void
+put_fates(struct play *p, struct buf *b)
+{
+	struct smtp_rcpt *r;
+	unsigned i, k;
+
+	for (i = 0; i < p->next; i++)
+		for (k = 0; k < p->mails[i].nrcpts; k++) {
+			r = &p->rcpts[i][k];
+			buf_printf(b, "%s%s", b->len > 0 ? ", " : "",
+			    fate_name(r->res.fate));
+			if (r->res.fate != FATE_NONE)
+				buf_printf(b, " %s", r->res.code);
+		}
+}
+
+#define HELLO	"<220 hi\n>EHLO me\n<250-x\n<250 PIPELINING\n"
+#define PLAIN	"<220 hi\n>EHLO me\n<250 x\n"
+#define ENVELOPE ">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<b@x>\n" \
+		">RCPT TO:<c@x>\n>DATA\n"
+#define ACCEPT	"<250 ok\n<250 ok\n<250 ok\n<250 ok\n<354 go\n"
+#define BODY	">body\n>.\n"
+#define UP	HELLO ENVELOPE
+#define ALL(r)	r ", " r ", " r
+
+static const struct {
+	const char	*name;
+	unsigned	 flags;
+	const char	*script;
+	enum smtp_wish	 wish;
+	enum smtp_cause	 cause;
+	const char	*fates;
+	const char	*why;		/* of the first recipient or, without
+					 * a fate, of the end; NULL: any */
+} cases[] = {
+	/* The way it should be. */
+	{ "one mail", 0, UP ACCEPT BODY "<250 2.0.0 queued as 1\n!quit\n"
+	    ">QUIT\n<221 bye\n", SMTP_WISH_CLOSE, SMTP_CAUSE_NONE,
+	    ALL("sent 2.0.0"), "250 2.0.0 queued as 1" },
+	{ "without pipelining", 0, PLAIN ">MAIL FROM:<me@y>\n<250 ok\n"
+	    ">RCPT TO:<a@x>\n<250 ok\n>RCPT TO:<b@x>\n<550 5.1.1 no\n"
+	    ">RCPT TO:<c@x>\n<251 ok\n>DATA\n<354 go\n" BODY "<250 fine\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "sent 2.0.0, failed 5.1.1, sent 2.0.0", "250 fine" },
+	{ "the next envelope behind the dot", TWO_MAILS, UP ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "<451 4.3.0 later\n<250 ok\n<250 ok\n<250 ok\n<354 go\n"
+	    BODY "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("deferred 4.3.0") ", sent 2.0.0, sent 2.0.0", NULL },
+	{ "no second envelope without pipelining", TWO_MAILS,
+	    PLAIN ">MAIL FROM:<me@y>\n<451 later\n"
+	    ">MAIL FROM:<me@y>\n<451 later\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("deferred 4.0.0")
+	    ", deferred 4.0.0, deferred 4.0.0", NULL },
+	{ "bare codes and bare line feeds", 0, "<220\n>EHLO me\n<250-\n"
+	    "<250 pipelining\n" ENVELOPE "<250\n<250\n<250\n<250\n<354\n"
+	    BODY "<250\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("sent 2.0.0"), "250" },
+	{ "quit after the greeting", NO_MAIL, HELLO "!quit\n>QUIT\n!late\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_NONE, "", NULL },
+
+	/* Greeting and EHLO. */
+	{ "greeting 554", 0, "<554 5.7.1 go away\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "554 5.7.1 go away" },
+	{ "greeting 421", 0, "<421 busy\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "421 busy" },
+	{ "greeting 3xx", 0, "<354 eh\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", NULL },
+	{ "greeting eof", 0, "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	    "closed, while waiting for the greeting" },
+	{ "greeting late", 0, "!late\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "", "timed out, while waiting for the greeting" },
+	{ "EHLO 550", 0, "<220 hi\n>EHLO me\n<550 5.7.1 no\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "550 5.7.1 no" },
+	{ "EHLO 421", 0, "<220 hi\n>EHLO me\n<421 no\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "421 no" },
+	{ "EHLO 502, HELO", 0, "<220 hi\n>EHLO me\n<502 eh\n>HELO me\n"
+	    "<250 x\n>MAIL FROM:<me@y>\n<550 5.7.1 no\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("failed 5.7.1"), NULL },
+	{ "EHLO 502, HELO 502", 0, "<220 hi\n>EHLO me\n<502 eh\n>HELO me\n"
+	    "<502 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "502 eh" },
+	{ "EHLO 500 with TLS required", TLS_MUST,
+	    "<220 hi\n>EHLO me\n<500 eh\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "500 eh" },
+	{ "EHLO 504 with a login", LOGIN | LOGIN_CLEAR,
+	    "<220 hi\n>EHLO me\n<504 eh\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "504 eh" },
+
+	/* STARTTLS. */
+	{ "STARTTLS", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n<250-PIPELINING\n"
+	    "<250 starttls\n>STARTTLS\n<220 go\n!tls\n>EHLO me\n<250 x\n"
+	    ">MAIL FROM:<me@y>\n<421 bye\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, "open, open, open", NULL },
+	{ "STARTTLS not offered, not needed", TLS_MAY, HELLO ENVELOPE,
+	    SMTP_WISH_NONE, SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "STARTTLS not offered, needed", TLS_MUST, HELLO, SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "",
+	    "TLS is required, the host does not offer STARTTLS" },
+	{ "STARTTLS refused", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 STARTTLS\n>STARTTLS\n<554 no\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_TLS, "", "554 no" },
+	{ "STARTTLS refused, needed", TLS_MUST, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 STARTTLS\n>STARTTLS\n<454 no\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "454 no" },
+	{ "STARTTLS eof", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 STARTTLS\n>STARTTLS\n!eof\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_TLS, "", NULL },
+	{ "STARTTLS eof, needed", TLS_MUST, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 STARTTLS\n>STARTTLS\n!eof\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", NULL },
+	{ "no second STARTTLS", HAS_TLS | TLS_MUST, "<220 hi\n>EHLO me\n"
+	    "<250-STARTTLS\n<250 STARTTLS\n>MAIL FROM:<me@y>\n",
+	    SMTP_WISH_NONE, SMTP_CAUSE_NONE, "open, open, open", NULL },
+
+	/* AUTH. */
+	{ "login", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-PIPELINING\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
+	    "<235 ok\n" ENVELOPE ACCEPT BODY "<250 c2VjcmV0 sesame ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"),
+	    "250 ******** ****** ok" },
+	{ "mechanism refused, the next one", LOGIN | HAS_TLS,
+	    "<220 hi\n>EHLO me\n<250-x\n<250-auth plain\n<250 AUTH=LOGIN\n"
+	    ">AUTH PLAIN c2VjcmV0\n<504 no\n>AUTH LOGIN\n<334 VXNlcg==\n"
+	    ">YW5zd2Vy\n<235 ok\n>MAIL FROM:<me@y>\n", SMTP_WISH_NONE,
+	    SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "all mechanisms refused", LOGIN | HAS_TLS,
+	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN LOGIN\n"
+	    ">AUTH PLAIN c2VjcmV0\n<538 no\n>AUTH LOGIN\n<534 5.7.9 weak\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "534 5.7.9 weak" },
+	{ "cancelled", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n<334 %%%\n>*\n"
+	    "<535 cancelled\n>AUTH LOGIN\n", SMTP_WISH_NONE,
+	    SMTP_CAUSE_NONE, "", NULL },
+	{ "cancelled, but taken", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n"
+	    "<250-x\n<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n"
+	    "<334 %%%\n>*\n<235 fine\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "", NULL },
+	{ "password refused", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
+	    "<535 5.7.8 c2VjcmV0 is wrong, and so is sesame\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOGIN, "",
+	    "535 5.7.8 ******** is wrong, and so is ******" },
+	{ "login later", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n<454 4.7.0 later\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "454 4.7.0 later" },
+	{ "login eof", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n!eof\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", NULL },
+	{ "login not offered", LOGIN | HAS_TLS, HELLO, SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", "there are credentials for this host, but "
+	    "it offers no AUTH" },
+	{ "no login in the clear", LOGIN | TLS_MAY, "<220 hi\n>EHLO me\n"
+	    "<250-x\n<250 AUTH PLAIN\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "", "there are credentials for this host, but no TLS to protect "
+	    "them" },
+	{ "login in the clear where allowed", LOGIN | LOGIN_CLEAR,
+	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN\n"
+	    ">AUTH PLAIN c2VjcmV0\n", SMTP_WISH_NONE, SMTP_CAUSE_NONE, "",
+	    NULL },
+	{ "AUTH from before TLS is forgotten", LOGIN | TLS_MAY,
+	    "<220 hi\n>EHLO me\n<250-x\n<250-AUTH PLAIN\n<250 STARTTLS\n"
+	    ">STARTTLS\n<220 go\n!tls\n>EHLO me\n<250 x\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", NULL },
+
+	/* MAIL. */
+	{ "MAIL 4xx, lone dot", 0, UP "<451 4.3.1 full\n<503 eh\n<503 eh\n"
+	    "<503 eh\n<354 go\n>.\n<550 empty\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("deferred 4.3.1"), "451 4.3.1 full" },
+	{ "MAIL 5xx", 0, UP "<550 5.1.8 who\n<503 eh\n<503 eh\n<503 eh\n"
+	    "<503 eh\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("failed 5.1.8"), "550 5.1.8 who" },
+	{ "MAIL 530", 0, UP "<530 5.7.0 login\n<503 eh\n<503 eh\n<503 eh\n"
+	    "<503 eh\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("deferred 4.7.0"), "530 5.7.0 login" },
+	{ "MAIL 421", 0, UP "<421 4.3.2 bye\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, "open, open, open", "421 4.3.2 bye" },
+	{ "MAIL eof", 0, UP "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    "open, open, open", "closed, while waiting for the reply to "
+	    "MAIL" },
+
+	/* RCPT. */
+	{ "RCPT each its own", 0, UP "<250 ok\n<450 4.2.1 later\n"
+	    "<250 ok\n<550-5.1.1 no such\n<550 5.1.1 user\n<354 go\n" BODY
+	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "deferred 4.2.1, sent 2.0.0, failed 5.1.1", "450 4.2.1 later" },
+	{ "RCPT 452, the next transaction", 0, UP "<250 ok\n<250 ok\n"
+	    "<452 4.5.3 too many\n<452 too many\n<354 go\n" BODY
+	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "sent 2.0.0, open, open", NULL },
+	{ "RCPT 552, the next transaction", 0, UP "<250 ok\n<250 ok\n"
+	    "<552 too many\n<552 5.2.2 full\n<354 go\n" BODY "<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "sent 2.0.0, open, failed 5.2.2", NULL },
+	{ "RCPT 452 at the first", 0, UP "<250 ok\n<452 4.5.3 many\n"
+	    "<250 ok\n<452 4.3.1 disk\n<354 go\n" BODY "<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "deferred 4.5.3, sent 2.0.0, deferred 4.3.1", NULL },
+	{ "RCPT 552 at the first", 0, UP "<250 ok\n<552 big\n<250 ok\n"
+	    "<250 ok\n<354 go\n" BODY "<250 ok\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, "failed 5.0.0, sent 2.0.0, sent 2.0.0", NULL },
+	{ "RCPT 530", 0, UP "<250 ok\n<530 5.7.0 login\n<250 ok\n<250 ok\n"
+	    "<354 go\n" BODY "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "deferred 4.7.0, sent 2.0.0, sent 2.0.0", NULL },
+	{ "RCPT all refused, lone dot", TWO_MAILS, UP "<250 ok\n<550 no\n"
+	    "<550 no\n<450 no\n<354 go\n>.\n>MAIL FROM:<me@y>\n"
+	    ">RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n<250 took nothing\n"
+	    "<250 ok\n<250 ok\n<250 ok\n<354 go\n" BODY "<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, "failed 5.0.0, failed 5.0.0, "
+	    "deferred 4.0.0, sent 2.0.0, sent 2.0.0", NULL },
+	{ "RCPT all refused without pipelining", 0, PLAIN
+	    ">MAIL FROM:<me@y>\n<250 ok\n>RCPT TO:<a@x>\n<550 no\n"
+	    ">RCPT TO:<b@x>\n<550 no\n>RCPT TO:<c@x>\n<550 no\n>RSET\n"
+	    "<500 eh\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("failed 5.0.0"), NULL },
+	{ "RCPT 421", 0, UP "<250 ok\n<550 5.1.1 no\n<421 4.3.2 bye\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "failed 5.1.1, open, open",
+	    NULL },
+	{ "RCPT eof", 0, UP "<250 ok\n<250 ok\n!eof\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, "open, open, open", NULL },
+
+	/* DATA. */
+	{ "DATA 4xx", 0, UP "<250 ok\n<250 ok\n<550 no\n<250 ok\n"
+	    "<451 4.3.0 later\n>RSET\n<250 ok\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, "deferred 4.3.0, failed 5.0.0, deferred 4.3.0",
+	    NULL },
+	{ "DATA 5xx", 0, UP "<250 ok\n<250 ok\n<450 no\n<250 ok\n"
+	    "<554 5.7.1 no\n>RSET\n<250 ok\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, "failed 5.7.1, deferred 4.0.0, failed 5.7.1",
+	    NULL },
+	{ "DATA 2xx", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n<250 eh\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "open, open, open", NULL },
+	{ "DATA 421", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n<421 b\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "open, open, open", "421 b" },
+	{ "DATA late", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n!late\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "open, open, open", NULL },
+
+	/* The text and its end. */
+	{ "end 4xx", 0, UP ACCEPT BODY "<451 4.7.1 grey\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("deferred 4.7.1"), "451 4.7.1 grey" },
+	{ "end 5xx", 0, UP ACCEPT BODY "<554 5.7.1 spam\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("failed 5.7.1"), "554 5.7.1 spam" },
+	{ "end 538", 0, UP ACCEPT BODY "<538 eh\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("deferred 4.0.0"), "538 eh" },
+	{ "end 421", 0, UP ACCEPT BODY "<421 4.3.2 bye\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, ALL("deferred 4.3.2"), "421 4.3.2 bye" },
+	{ "end 354", 0, UP ACCEPT BODY "<354 more\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, ALL("deferred 4.5.0"), NULL },
+	{ "end eof", 0, UP ACCEPT BODY "!eof\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, ALL("deferred 4.4.2"), "closed, while waiting "
+	    "for the reply to the end of data" },
+	{ "end late", 0, UP ACCEPT BODY "!late\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, ALL("deferred 4.4.2"), NULL },
+	{ "end eof, the next is free", TWO_MAILS, UP ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("deferred 4.4.2") ", open, open", NULL },
+	{ "text unreadable", 0, UP "!unread\n" ACCEPT, SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOST, ALL("deferred 4.3.0"), "unreadable" },
+
+	/* Replies that are none. */
+	{ "first digit 1", 0, "<120 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "", "the host sent a malformed reply" },
+	{ "first digit 6", 0, "<620 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "", NULL },
+	{ "two digits", 0, "<22 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	    NULL },
+	{ "four digits", 0, "<2200 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "", NULL },
+	{ "no digit", 0, "<hello\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	    NULL },
+	{ "empty line", 0, "<\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	    NULL },
+	{ "codes that disagree", 0, "<220-hi\n<250 ho\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_HOST, "", NULL },
+	{ "a reply to nothing", 0, UP ACCEPT BODY "<250 ok\n<250 ok\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, ALL("sent 2.0.0"), NULL },
+	{ "half a reply before the command", TWO_MAILS, PLAIN
+	    ">MAIL FROM:<me@y>\n<451-a\n<451 b\n>MAIL FROM:<me@y>\n"
+	    "<451 c\n<2\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("deferred 4.0.0") ", deferred 4.0.0, deferred 4.0.0",
+	    "451 a b" },
+	{ "enhanced code of another class", 0, UP "<250 ok\n<550 4.2.1 a\n"
+	    "<450 5.1.1 b\n<550 5.1 c\n<554 no\n>RSET\n<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "failed 5.0.0, deferred 4.0.0, failed 5.0.0", "550 4.2.1 a" },
+	{ "controls in a reply", 0, UP "<250 ok\n<550 5.1.1 a\tb\x01\xff\n"
+	    "<550 n\n<550 n\n<554 no\n>RSET\n<250 ok\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, "failed 5.1.1, failed 5.0.0, failed 5.0.0",
+	    "550 5.1.1 a b\\001\\377" },
+	{ "421 while idle", NO_MAIL, HELLO "<421 idle too long\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "", "421 idle too long" },
+
+	/* What is offered. */
+	{ "SIZE and 8BITMIME", BIG, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-size 1000\n<250 8bitmime\n"
+	    ">MAIL FROM:<me@y> SIZE=1000 BODY=8BITMIME\n", SMTP_WISH_NONE,
+	    SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "SIZE without a limit", BIG, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 SIZE 0\n>MAIL FROM:<me@y> SIZE=1000\n", SMTP_WISH_NONE,
+	    SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "SIZE exceeded", BIG, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 SIZE 999\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("failed 5.3.4"),
+	    "the message has 1000 octets, the host takes 999" },
+	{ "SIZE beyond numbers", BIG, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 SIZE 99999999999999999999999999\n"
+	    ">MAIL FROM:<me@y> SIZE=1000\n", SMTP_WISH_NONE,
+	    SMTP_CAUSE_NONE, "open, open, open", NULL },
+};
+
+static void
+run_case(size_t i, int slow)
+{
+	struct play p;
+	struct buf fates;
+	const struct result *res;
+
+	play_init(&p, cases[i].flags, slow);
+	settle_down(&p);
+	perform(&p, cases[i].script, cases[i].name);
+	if (p.said.len > 0)
+		fail_msg("%s: also said \"%s\"", cases[i].name,
+		    buf_str(&p.said));
+	if (smtp_wish(p.s) != cases[i].wish)
+		fail_msg("%s: wish %d", cases[i].name, (int)smtp_wish(p.s));
+	if (smtp_cause(p.s) != cases[i].cause)
+		fail_msg("%s: cause %d", cases[i].name, (int)smtp_cause(p.s));
+	buf_init(&fates, 0);
+	put_fates(&p, &fates);
+	if (strcmp(buf_str(&fates), cases[i].fates) != 0)
+		fail_msg("%s: %s", cases[i].name, buf_str(&fates));
+	buf_fini(&fates);
+	res = p.next > 0 && p.rcpts[0][0].res.fate != FATE_NONE ?
+	    &p.rcpts[0][0].res : smtp_trouble(p.s);
+	if (cases[i].why != NULL)
+		assert_string_equal(res->why, cases[i].why);
+	if (cases[i].wish == SMTP_WISH_CLOSE ||
+	    cases[i].wish == SMTP_WISH_MAIL)
+		assert_int_equal(p.nsettled, p.next);
+	play_fini(&p);
+}
+
+static void
+test_scripts(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		run_case(i, 0);
+		run_case(i, 1);
+	}
+}
+
+/* The conversation after this script and these octets, in one piece. */
+static void
+ends(unsigned flags, const char *script, const char *octets, size_t len,
+    enum smtp_cause cause, const char *why)
+{
+	struct play p;
+
+	play_init(&p, flags, 0);
+	settle_down(&p);
+	perform(&p, script, why);
+	feed(&p, octets, len);
+	assert_int_equal(smtp_wish(p.s), SMTP_WISH_CLOSE);
+	assert_int_equal(smtp_cause(p.s), cause);
+	assert_string_equal(smtp_trouble(p.s)->why, why);
+	play_fini(&p);
+}
+
+#define ENDS(flags, script, octets, cause, why) \
+	ends(flags, script, octets, sizeof(octets) - 1, cause, why)
+
+static void
+test_out_of_step(void **state)
+{
+	static const char tls[] = "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250 STARTTLS\n>STARTTLS\n";
+
+	(void)state;
+	ENDS(TLS_MUST, tls, "220 go\r\n250 injected\r\n", SMTP_CAUSE_HOST,
+	    "the host sent octets between STARTTLS and TLS");
+	ENDS(TLS_MAY, tls, "220 go\r\n2", SMTP_CAUSE_TLS,
+	    "the host sent octets between STARTTLS and TLS");
+	ENDS(0, "", "220 hi\r\n250 x\r\n", SMTP_CAUSE_HOST,
+	    "the host replied before the command was sent");
+	ENDS(0, "", "220 hi\r\n25", SMTP_CAUSE_HOST,
+	    "the host replied before the command was sent");
+	ENDS(0, "", "220 h\0i\r\n", SMTP_CAUSE_HOST,
+	    "the host sent a malformed reply");
+	ENDS(0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
+	    "354 go\r\n250 taken\r\n", SMTP_CAUSE_LOST,
+	    "the host replied before the end of data");
+}
+
+/* While the text is on its way: a refusal counts, a success does not. */
+static void
+test_early_reply(void **state)
+{
+	static const struct {
+		const char *reply;
+		enum fate fate;
+		const char *code;
+	} early[] = {
+		{ "552 5.3.4 big\r\n",	FATE_FAILED,	"5.3.4" },
+		{ "451 4.3.1 full\r\n",	FATE_RETRY,	"4.3.1" },
+		{ "421 bye\r\n",	FATE_RETRY,	"4.0.0" },
+		{ "530 login\r\n",	FATE_RETRY,	"4.0.0" },
+		{ "250 ok\r\n",		FATE_NONE,	"" },
+	};
+	struct play p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(early); i++) {
+		play_init(&p, 0, 0);
+		settle_down(&p);
+		perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
+		    "early");
+		smtp_input(p.s, "354 go\r\n", 8);
+		assert_int_equal(smtp_wish(p.s), SMTP_WISH_BODY);
+		buf_puts(smtp_body(p.s), "some\r\n");
+		smtp_input(p.s, early[i].reply, strlen(early[i].reply));
+		assert_int_equal(smtp_wish(p.s), SMTP_WISH_CLOSE);
+		assert_int_equal(p.rcpts[0][0].res.fate, early[i].fate);
+		assert_string_equal(p.rcpts[0][0].res.code, early[i].code);
+		assert_ptr_equal(smtp_settled(p.s), &p.mails[0]);
+		assert_null(smtp_settled(p.s));
+		play_fini(&p);
+	}
+}
+
+static void
+test_reply_limits(void **state)
+{
+	static const struct {
+		size_t	line, lines;
+		int	is_fine;
+	} limits[] = {
+		{ 8190, 1,	1 },
+		{ 8193, 1,	0 },
+		{ 10, 1000,	1 },
+		{ 10, 1001,	0 },
+		{ 600, 100,	1 },
+		{ 600, 120,	0 },
+	};
+	struct buf reply;
+	struct play p;
+	size_t i, k, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(limits); i++) {
+		buf_init(&reply, 0);
+		for (k = 1; k <= limits[i].lines; k++) {
+			buf_puts(&reply, k == limits[i].lines ? "220 " :
+			    "220-");
+			for (n = 4; n < limits[i].line; n++)
+				buf_putc(&reply, 'x');
+			buf_puts(&reply, "\r\n");
+		}
+		play_init(&p, 0, 0);
+		feed(&p, reply.data, reply.len);
+		assert_int_equal(smtp_wish(p.s), limits[i].is_fine ?
+		    SMTP_WISH_NONE : SMTP_WISH_CLOSE);
+		play_fini(&p);
+		buf_fini(&reply);
+	}
+}
+
+static void
+test_addresses(void **state)
+{
+	static const struct {
+		const char *rcpt, *code;
+	} addresses[] = {
+		{ "a@x",		"" },
+		{ "\"a b\"@x",		"" },
+		{ "\"a\\\"> b\"@x",	"" },
+		{ "a@[IPv6:::1]",	"" },
+		{ "a@x>\r\nRSET",	"5.1.3" },
+		{ "a@x\nb",		"5.1.3" },
+		{ "a@x\rb",		"5.1.3" },
+		{ "a@x> NOTIFY=NEVER",	"5.1.3" },
+		{ "a b@x",		"5.1.3" },
+		{ "\"a@x",		"5.1.3" },
+		{ "\"a\\\r\"@x",	"5.1.3" },
+		{ "\"a\\",		"5.1.3" },
+		{ "\x7f@x",		"5.1.3" },
+		{ "",			"5.1.3" },
+		{ "j\xc3\xb6@x",	"5.6.7" },
+	};
+	struct play p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(addresses); i++) {
+		play_init(&p, 0, 0);
+		p.mails[0].nrcpts = 1;
+		p.rcpts[0][0].address = addresses[i].rcpt;
+		settle_down(&p);
+		perform(&p, HELLO, "address");
+		assert_string_equal(p.rcpts[0][0].res.code,
+		    addresses[i].code);
+		assert_int_equal(p.said.len > 0, addresses[i].code[0] == 0);
+		play_fini(&p);
+
+		play_init(&p, 0, 0);
+		p.mails[0].sender = addresses[i].rcpt;
+		settle_down(&p);
+		perform(&p, HELLO, "sender");
+		assert_int_equal(p.rcpts[0][0].res.fate,
+		    addresses[i].code[0] == '\0' ||
+		    addresses[i].rcpt[0] == '\0' ? FATE_NONE : FATE_FAILED);
+		play_fini(&p);
+	}
+}
+
+static void
+test_utf8(void **state)
+{
+	struct play p;
+
+	(void)state;
+	play_init(&p, 0, 0);
+	p.rcpts[0][1].address = "j\xc3\xb6@x";
+	settle_down(&p);
+	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250 SMTPUTF8\n"
+	    ">MAIL FROM:<me@y> SMTPUTF8\n", "utf8");
+	play_fini(&p);
+}
+
+/* Many recipients: no more unsent than the limit, and none forgotten. */
+static void
+test_thousands(void **state)
+{
+	enum { N = 20000 };
+	static struct smtp_rcpt rcpts[N];
+	struct smtp_mail m;
+	struct play p;
+	size_t n, asked = 0;
+	int i;
+
+	(void)state;
+	play_init(&p, NO_MAIL, 0);
+	settle_down(&p);
+	perform(&p, HELLO, "thousands");
+	memset(&m, 0, sizeof(m));
+	m.sender = "";
+	m.rcpts = rcpts;
+	m.nrcpts = N;
+	for (i = 0; i < N; i++)
+		rcpts[i].address = "someone.with.a.name@example.org";
+	smtp_mail(p.s, &m);
+	(void)smtp_output(p.s, &n);
+	assert_in_range(n, SMTP_OUT_HIGH, SMTP_OUT_HIGH + 1024);
+	settle_down(&p);
+	feed(&p, "250 ok\r\n", 8);
+	while (smtp_wish(p.s) == SMTP_WISH_NONE && asked < N) {
+		feed(&p, "250 ok\r\n", 8);
+		asked++;
+	}
+	assert_int_equal(asked, N);
+	feed(&p, "354 go\r\n", 8);
+	feed(&p, "250 fine\r\n", 10);
+	assert_int_equal(rcpts[N - 1].res.fate, FATE_SENT);
+	assert_int_equal(p.nsettled, 1);
+	for (i = 0; i < N; i++)
+		result_fini(&rcpts[i].res);
+	play_fini(&p);
+}
+
+static void
+test_waits(void **state)
+{
+	static const struct {
+		const char *script;
+		unsigned wait_s;
+	} waits[] = {
+		{ "",			300 },
+		{ "<220 hi\n>EHLO me\n", 300 },
+		{ UP,			300 },
+		{ UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n",	120 },
+		{ UP ACCEPT BODY,	600 },
+		{ UP ACCEPT BODY "<250 ok\n",	0 },
+		{ UP ACCEPT BODY "<250 ok\n!quit\n>QUIT\n", 2 },
+	};
+	struct play p;
+	unsigned turn = 0;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(waits); i++) {
+		play_init(&p, 0, 0);
+		settle_down(&p);
+		perform(&p, waits[i].script, "wait");
+		assert_int_equal(smtp_wait_s(p.s), waits[i].wait_s);
+		assert_true(smtp_turn(p.s) > turn);
+		turn = smtp_turn(p.s);
+		play_fini(&p);
+	}
+}
+
+/* A line that is too long for AUTH takes two steps; an empty one is "=". */
+static void
+test_long_initial(void **state)
+{
+	char long_one[600];
+	struct play p;
+
+	(void)state;
+	memset(long_one, 'A', sizeof(long_one) - 1);
+	long_one[sizeof(long_one) - 1] = '\0';
+	play_init(&p, LOGIN | HAS_TLS, 0);
+	p.logins = 9;
+	smtp_input(p.s, "220 hi\r\n", 8);
+	settle_down(&p);
+	smtp_input(p.s, "250-x\r\n250 AUTH PLAIN\r\n", 23);
+	assert_int_equal(smtp_wish(p.s), SMTP_WISH_LOGIN);
+	assert_string_equal(smtp_mechanisms(p.s), "PLAIN");
+	smtp_login(p.s, "PLAIN", long_one);
+	settle_down(&p);
+	expect_said(&p, "EHLO me\r\nAUTH PLAIN\r\n", 21, "long");
+	feed(&p, "334 \r\n", 6);
+	expect_said(&p, long_one, 599, "long");
+	play_fini(&p);
+
+	play_init(&p, LOGIN | HAS_TLS, 0);
+	smtp_input(p.s, "220 hi\r\n", 8);
+	(void)smtp_output(p.s, &(size_t){ 0 });
+	smtp_sent(p.s, 9);
+	smtp_input(p.s, "250-x\r\n250 AUTH PLAIN\r\n", 23);
+	smtp_login(p.s, "EXTERNAL", "");
+	settle_down(&p);
+	expect_said(&p, "AUTH EXTERNAL =\r\n", 17, "empty");
+	play_fini(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_scripts),
+		cmocka_unit_test(test_out_of_step),
+		cmocka_unit_test(test_early_reply),
+		cmocka_unit_test(test_reply_limits),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_thousands),
+		cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_long_initial),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
