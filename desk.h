@@ -104,6 +104,7 @@ struct hop {
 	struct job	*jobs, **tail;	/* in order; told ones first */
 	unsigned	 njobs, parked;
 	unsigned	 claimed;	/* parked ones just taken in hand */
+	int		 had_trouble;	/* it may remember a dead host */
 	int64_t		 idle_ms;	/* since; when njobs is 0 */
 };
 
@@ -185,6 +186,8 @@ void	hops_read(struct desk *, struct hop *);
 /* Is there something to send that the socket did not take? */
 int	hop_has_output(const struct hop *);
 int	hop_has_room(const struct hop *);
+/* What the remote processes know is stale: a flush, another dma.conf. */
+void	hops_renew(struct desk *);
 /* Closes idle hops; milliseconds until the next is due, or -1. */
 int64_t	hops_linger(struct desk *);
 

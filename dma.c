@@ -216,6 +216,9 @@ hall(const struct caller *caller, int trunk, int argc, char **argv)
 		status = with_spool(caller, &o, &conf, trunk);
 	conf_fini(&conf);
 	options_fini(&o);
+	/* priv_main() ends the process without stdio's help. */
+	if (fflush(stdout) == EOF && status == 0)
+		status = EX_IOERR;
 	return status;
 }
 

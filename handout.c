@@ -78,8 +78,12 @@ load_failed(struct desk *d, struct item *item, enum spool_got got,
 	if (got == SPOOL_CORRUPT) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s: moved to "
 		    "%s/corrupt", item->id, why, d->conf.spooldir);
-		spool_put_aside(&d->spool, item->id, "corrupt");
-	} else if (got == SPOOL_LATER) {
+		if (spool_put_aside(&d->spool, item->id, "corrupt") == 0)
+			return -1;
+		got = SPOOL_LATER;
+		why = "it can not be moved";
+	}
+	if (got == SPOOL_LATER) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s: tried again later",
 		    item->id, why);
 		item->state = ITEM_WAITING;
@@ -299,7 +303,7 @@ is_busy(const struct desk *d, const char *name)
 
 	for (i = 0; i < REQUESTS_MAX; i++)
 		if (d->deliveries[i].id != 0 &&
-		    strcmp(d->deliveries[i].name, name) == 0)
+		    strcasecmp(d->deliveries[i].name, name) == 0)
 			return 1;
 	return 0;
 }

@@ -96,6 +96,7 @@ open_hop(struct desk *d, struct hop *h)
 			return 1;
 		io_close(&other->sock);
 	}
+	h->had_trouble = 0;
 	h->sock = priv_spawn_remote();
 	if (h->sock == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "can not start dma-remote: "
@@ -123,6 +124,8 @@ remove_job(struct desk *d, struct hop *h, struct job *j)
 	h->njobs--;
 	if (h->njobs == 0)
 		h->idle_ms = io_clock_ms();
+	if (h->njobs == 0 && h->had_trouble)
+		io_close(&h->sock);
 	if (h->parked > 0 && hop_has_room(h))
 		d->must_look = 1;
 	free(j->rcpts);
@@ -391,7 +394,7 @@ find_job(struct hop *h, uint32_t id)
 }
 
 static int
-take_fates(struct desk *d, struct job *j)
+take_fates(struct desk *d, struct hop *h, struct job *j)
 {
 	char code[12], host[300];
 	struct result res;
@@ -414,6 +417,8 @@ take_fates(struct desk *d, struct job *j)
 		rcpt = j->rcpts[index];
 		if (j->work->stages[rcpt] != STAGE_BUSY)
 			break;		/* told twice */
+		if (fate == FATE_RETRY)
+			h->had_trouble = 1;
 		result_set(&res, (enum fate)fate, code, "%.*s", (int)len, why);
 		settle(d, j->work, rcpt, &res, host);
 		j->left--;
@@ -449,7 +454,7 @@ hops_read(struct desk *d, struct hop *h)
 		return;
 	j = n == 1 ? find_job(h, d->msg.id) : NULL;
 	if (j != NULL && d->msg.kind == REC_REMOTE_FATE)
-		ok = take_fates(d, j) == 0;
+		ok = take_fates(d, h, j) == 0;
 	else if (j != NULL && d->msg.kind == REC_REMOTE_SETTLE)
 		ok = take_settle(d, h, j) == 0;
 	if (ok)
@@ -459,6 +464,18 @@ hops_read(struct desk *d, struct hop *h)
 		    "broken record (kind %" PRIu32 "): ended", h->name,
 		    d->msg.kind);
 	fail_hop(d, h, "the remote branch ended before it had an answer");
+}
+
+void
+hops_renew(struct desk *d)
+{
+	struct hop *h;
+
+	for (h = d->hops; h != NULL; h = h->next) {
+		h->had_trouble = 1;
+		if (h->njobs == 0)
+			io_close(&h->sock);
+	}
 }
 
 int64_t

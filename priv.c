@@ -295,13 +295,26 @@ user_name_ok(const char *name)
 int
 user_lookup(const char *name, struct user *u)
 {
+	char lower[LOGIN_MAX + 1];
 	struct passwd *pw;
+	const char *p;
+	size_t i;
 
 	memset(u, 0, sizeof(*u));
 	if (!user_name_ok(name))
 		return 1;
 	errno = 0;
 	pw = getpwnam(name);
+	if (pw == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH)) {
+		/* Mail for Bob is for bob, as with every local MTA. */
+		for (p = name, i = 0; i < LOGIN_MAX && *p != '\0'; p++)
+			lower[i++] = *p >= 'A' && *p <= 'Z' ?
+			    (char)(*p - 'A' + 'a') : *p;
+		lower[i] = '\0';
+		errno = 0;
+		if (strcmp(lower, name) != 0)
+			pw = getpwnam(lower);
+	}
 	if (pw == NULL)
 		return errno == 0 || errno == ENOENT || errno == ESRCH ? 1 : -1;
 	if (text_copy(u->name, sizeof(u->name), pw->pw_name) == -1 ||
@@ -529,8 +542,11 @@ child_limit_s(const struct branch *b, const struct msg *m)
 static void
 child_main(struct branch *b, struct msg *m)
 {
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	set_signal(SIGCHLD, SIG_DFL);
-	set_signal(SIGPIPE, SIG_IGN);
 	setsid();
 	io_close(&b->sock);
 	_exit(b->request->answer(b, m));

@@ -171,16 +171,28 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 	return *alias != NULL ? STEP_ALIAS : STEP_USER;
 }
 
-static int
-same_target(const struct recipient *r, enum route_kind kind,
-    const char *address, const char *owner)
+int
+route_same(const struct conf *conf, const char *a, const char *b)
 {
-	if (strcmp(r->address, address) != 0)
-		return 0;
+	char one[ADDRESS_MAX + 1], two[ADDRESS_MAX + 1];
+
+	if (strcmp(a, b) == 0)
+		return 1;
+	return route_is_local(conf, a, one, sizeof(one)) &&
+	    route_is_local(conf, b, two, sizeof(two)) &&
+	    strcmp(one, two) == 0;
+}
+
+static int
+same_target(const struct conf *conf, const struct recipient *r,
+    enum route_kind kind, const char *address, const char *owner)
+{
 	if (kind == ROUTE_PIPE || kind == ROUTE_FILE)
 		return r->kind == kind && r->owner != NULL &&
-		    strcmp(r->owner, owner) == 0;
-	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE;
+		    strcmp(r->owner, owner) == 0 &&
+		    strcmp(r->address, address) == 0;
+	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE &&
+	    route_same(conf, r->address, address);
 }
 
 static int
@@ -199,13 +211,13 @@ is_ancestor(const struct message *m, uint32_t of, uint32_t who)
 }
 
 static int
-is_listed(const struct message *m, uint32_t i, enum route_kind kind,
-    const char *address, const char *owner)
+is_listed(const struct conf *conf, const struct message *m, uint32_t i,
+    enum route_kind kind, const char *address, const char *owner)
 {
 	uint32_t k;
 
 	for (k = 0; k < m->nrcpts; k++)
-		if (same_target(&m->rcpts[k], kind, address, owner) &&
+		if (same_target(conf, &m->rcpts[k], kind, address, owner) &&
 		    !is_ancestor(m, i, k))
 			return 1;
 	return 0;
@@ -234,9 +246,9 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
 	    route_is_local(conf, buf_str(&address), local, sizeof(local))) {
 		route_user(conf, local, user, sizeof(user));
-		final = strcmp(user, owner) == 0;
+		final = strcasecmp(user, owner) == 0;
 	}
-	if (is_listed(m, i, kind, buf_str(&address), owner)) {
+	if (is_listed(conf, m, i, kind, buf_str(&address), owner)) {
 		buf_fini(&address);
 		return 0;
 	}

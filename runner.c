@@ -191,6 +191,7 @@ reload(struct desk *d)
 			d->conf = conf;
 			setup_log_close(&d->log);
 			setup_log(&d->conf, &d->log, "dma");
+			hops_renew(d);
 		} else {
 			conf_fini(&conf);
 		}
@@ -219,6 +220,7 @@ start_flush(struct desk *d, const char *id, int fd)
 	int k;
 
 	scan(d);
+	hops_renew(d);
 	d->tick++;
 	for (i = 0; i < d->nitems; i++) {
 		item = d->items[i];

@@ -38,8 +38,16 @@ no_new_privs(void)
 #define READ_FS		(LANDLOCK_ACCESS_FS_READ_FILE | \
 			LANDLOCK_ACCESS_FS_READ_DIR)
 #define RUN_FS		(READ_FS | LANDLOCK_ACCESS_FS_EXECUTE)
-/* Everything of the first version of the interface. */
-#define ALL_FS		((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER	(LANDLOCK_ACCESS_FS_MAKE_SYM << 1)
+#endif
+/*
+ * Everything of the second version of the interface.  The first one can not
+ * allow a rename from one directory to another, which putting a message
+ * aside is: there this wall is left out.
+ */
+#define ABI_NEEDED	2
+#define ALL_FS		((LANDLOCK_ACCESS_FS_REFER << 1) - 1)
 
 struct place {
 	const char	*path;
@@ -76,6 +84,9 @@ confine(const struct place *places)
 	struct landlock_ruleset_attr attr;
 	int ret, ruleset;
 
+	if (syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
+	    LANDLOCK_CREATE_RULESET_VERSION) < ABI_NEEDED)
+		return 0;
 	memset(&attr, 0, sizeof(attr));
 	attr.handled_access_fs = ALL_FS;
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr,

@@ -94,17 +94,23 @@ rehash(struct submission *s)
 static int
 add_recipient(struct submission *s, const char *address)
 {
+	char local[ADDRESS_MAX + 1];
+	const char *key = address;
 	struct recipient *r;
 	uint64_t digest;
 	uint32_t k;
 
 	if (s->m.nrcpts * 2 >= s->nslots && rehash(s) == -1)
 		return fail(s, EX_TEMPFAIL, "out of memory", "");
-	digest = text_digest(address, strlen(address));
+	/* "bob" and "bob@localhost" are one recipient. */
+	if (route_is_local(s->conf, address, local, sizeof(local)))
+		key = local;
+	digest = text_digest(key, strlen(key));
 	k = (uint32_t)digest & (s->nslots - 1);
 	for (; s->slots[k] != 0; k = (k + 1) & (s->nslots - 1)) {
 		r = &s->m.rcpts[s->slots[k] - 1];
-		if (r->digest == digest && strcmp(r->address, address) == 0)
+		if (r->digest == digest && route_same(s->conf, r->address,
+		    address))
 			return 0;
 	}
 	if (s->conf->max_recipients != 0 &&
@@ -395,7 +401,7 @@ scan_header(struct submission *s, size_t *seen, int at_end)
 		left = s->text.len - *seen;
 		nl = memchr(p, '\n', left);
 		if (nl == NULL && !at_end && left < LINE_PEEK)
-			return 0;
+			break;
 		kind = mail_line_kind(p, left);
 		if (kind == MAIL_LINE_FROM_ && s->at_start && nl != NULL) {
 			buf_drop(&s->text, (size_t)(nl - p) + 1);

@@ -505,26 +505,18 @@ note_size(struct smtp *s, const char *p, size_t len)
 	s->caps.size_max = read_number(p, p + len);
 }
 
-static void note_pipelining(struct smtp *s, const char *p, size_t len)
-{ (void)p; (void)len; s->caps.pipelining = 1; }
-static void note_starttls(struct smtp *s, const char *p, size_t len)
-{ (void)p; (void)len; s->caps.starttls = 1; }
-static void note_8bitmime(struct smtp *s, const char *p, size_t len)
-{ (void)p; (void)len; s->caps.eightbit = 1; }
-static void note_smtputf8(struct smtp *s, const char *p, size_t len)
-{ (void)p; (void)len; s->caps.utf8 = 1; }
-
 static const struct {
 	const char	*word;
+	size_t		 flag;		/* an int in struct capabilities, or */
 	void		(*note)(struct smtp *, const char *, size_t);
 } capabilities[] = {
-	{ "PIPELINING",	note_pipelining },
-	{ "STARTTLS",	note_starttls },
-	{ "8BITMIME",	note_8bitmime },
-	{ "SMTPUTF8",	note_smtputf8 },
-	{ "SIZE",	note_size },
-	{ "AUTH",	note_auth },
-	{ "LIMITS",	note_limits },
+	{ "PIPELINING",	offsetof(struct capabilities, pipelining), NULL },
+	{ "STARTTLS",	offsetof(struct capabilities, starttls), NULL },
+	{ "8BITMIME",	offsetof(struct capabilities, eightbit), NULL },
+	{ "SMTPUTF8",	offsetof(struct capabilities, utf8), NULL },
+	{ "SIZE",	0, note_size },
+	{ "AUTH",	0, note_auth },
+	{ "LIMITS",	0, note_limits },
 };
 
 /* One line of the reply to EHLO; "AUTH=LOGIN" is an old way to say it. */
@@ -541,7 +533,11 @@ note_capability(struct smtp *s, const char *text, size_t len)
 			continue;
 		while (n < len && (text[n] == ' ' || text[n] == '='))
 			n++;
-		capabilities[i].note(s, text + n, len - n);
+		if (capabilities[i].note != NULL)
+			capabilities[i].note(s, text + n, len - n);
+		else
+			*(int *)(void *)((char *)&s->caps +
+			    capabilities[i].flag) = 1;
 		return;
 	}
 }

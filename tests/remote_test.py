@@ -587,6 +587,7 @@ def test_one_connection_in_a_row():
     r.finish()
     assert len(s.sessions) == 1 and len(s.messages) == 20
     assert "RSET" not in s.sessions[0].commands
+    time.sleep(0.3)             # for the server to have seen it
     assert s.sessions[0].quit
 
 

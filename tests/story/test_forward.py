@@ -76,7 +76,9 @@ def test_command_place_descriptors_and_signals(world):
     assert got["cwd"] == "/home/bob"
     # 3 is the directory that listdir() itself holds open.
     assert got["fds"] in ([0, 1, 2], [0, 1, 2, 3])
-    assert all(int(value, 16) & ~(1 << 12) == 0 for _, value in got["sigs"])
+    # SIGPIPE and SIGXFSZ are ignored by Python itself.
+    assert all(int(value, 16) & ~(1 << 12 | 1 << 24) == 0
+               for _, value in got["sigs"])
 
 
 def test_command_gets_the_message_with_its_envelope(world):
@@ -131,7 +133,7 @@ def test_entry_takes_the_letter_away_from_the_mailbox(world, case):
     assert st.st_uid == pwd.getpwnam("bob").pw_uid
 
 
-OWN = ("\\bob", "!bob", "bob", "bob@host.test", "BOB@localhost", "",
+OWN = ("\\bob", "!bob", "bob", "bob@host.test", "bob@LOCALHOST", "",
        "# only a comment\n", "\n\n")
 
 

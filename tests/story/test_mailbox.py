@@ -168,8 +168,9 @@ def test_extension_delivers_to_the_user(world):
     assert "bob+lists" in letter["Delivered-To"]
 
 
-def test_user_names_without_case(world):
-    world.send("Bob@HOST.TEST")
+def test_domain_without_case_and_user_as_the_system_has_it(world):
+    world.send("Bob@host.test", status=67)
+    world.send("bob@HOST.TEST")
     world.wait_mail("bob")
 
 

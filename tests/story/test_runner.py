@@ -9,15 +9,18 @@ from world import SPOOL
 
 
 def lock_holders(world):
-    """Open file descriptions that hold a lock on the spool's lock file."""
-    inodes = {}
-    for name in os.listdir(SPOOL):
-        path = os.path.join(SPOOL, name)
-        if os.path.isfile(path):
-            inodes[str(os.stat(path).st_ino)] = name
-    with open("/proc/locks") as f:
-        return [line for line in f if "->" not in line and
-                line.split()[5].split(":")[2] in inodes]
+    """Processes that have the spool's lock file open.  (/proc/locks shows
+    only locks whose taker lives in sight; ours is handed on.)"""
+    holders = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fds = ["/proc/%s/fd/%s" % (pid, fd)
+                   for fd in os.listdir("/proc/%s/fd" % pid)]
+            if any(os.readlink(fd) == SPOOL + "/lock" for fd in fds):
+                holders.append(pid)
+        except OSError:
+            continue
+    return holders
 
 
 def smarthost(world, p, **keys):

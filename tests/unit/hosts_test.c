@@ -74,7 +74,7 @@ static const struct {
 	const char *play;
 } cases[] = {
 	{ NULL,		"a1. a1. a1 a2. a2 b1 b2! R4.4.1" },
-	{ NULL,		"a1 +59 a2 +1 a1. +59 a1 b1 +1 a2." },
+	{ NULL,		"a1 +59 a2 +1 a1. +58 a1 b1 +1 a2." },
 	{ "a,b",	"a1 a2 b1 b2 R4.4.1 +59 R4.4.1 +1 a1." },
 	{ "x,b",	"b1. b1 b2! R4.4.1" },
 	{ "x,t",	"R4.4.3 +60 R4.4.3" },
