@@ -251,7 +251,7 @@ become(uid_t uid, gid_t gid)
 	if (uid == 0)
 		return 0;
 	/* The way back must be shut. */
-	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || setuid(0) == 0 ||
+	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 ||
 	    (gid != 0 && setresgid((gid_t)-1, 0, (gid_t)-1) == 0))
 		return -1;
 	return 0;
@@ -703,6 +703,7 @@ branch_main(struct branch *b)
 static int
 detach(void)
 {
+	sigset_t none;
 	int fd, sig;
 
 	if (setsid() == -1 || setgroups(0, NULL) == -1 || become(0, 0) == -1)
@@ -717,6 +718,8 @@ detach(void)
 		set_signal(sig, SIG_DFL);
 	set_signal(SIGPIPE, SIG_IGN);
 	set_signal(SIGXFSZ, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* The caller's niceness is not the delivery's; not vital. */
 	(void)setpriority(PRIO_PROCESS, 0, 0);
 	return 0;
@@ -788,15 +791,20 @@ fail:
 
 /* ---- the trunk ---- */
 
+/* Blocked, not ignored: one system call, and nothing to put back. */
+void
+priv_deafen(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static int
 trunk_seal(const struct trunk *t, struct msg *m)
 {
-	static const int deaf[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP,
-	    SIGALRM };
-	size_t i;
-
-	for (i = 0; i < sizeof(deaf) / sizeof(deaf[0]); i++)
-		set_signal(deaf[i], SIG_IGN);
+	priv_deafen();
 	if (setresuid(0, 0, 0) == -1)
 		return -1;
 	not_dumpable();

@@ -43,6 +43,8 @@ struct bodies {
 /* Cleans, splits, and gives the exit status of the call. */
 int	priv_main(int argc, char **argv, const struct bodies *);
 
+/* For the hall: no signal of the terminal's ends this process any more. */
+void	priv_deafen(void);
 /*
  * For the hall.  priv_seal: from here on the caller can stop nothing of ours
  * any more; -1 when the trunk is gone (the caller killed it): then nothing

@@ -25,6 +25,7 @@
 
 #define PREAMBLE_SIZE	1024	/* octets before the text */
 #define WRITE_CHUNK	65536
+#define WRITE_FIRST	16384	/* most messages are smaller */
 #define JOURNAL_MAX	(256 * 1024 * 1024)
 #define RCPTS_MAX	1000000	/* recipients in one file */
 #define PATH_LEN_MAX	90	/* sun_path has 108 octets */
@@ -159,7 +160,7 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 	if (d->fd == -1)
 		return spool_trouble(res, "create");
 	/* The preamble's place; its text is known only at the end. */
-	if (buf_space(&d->out, 2 * WRITE_CHUNK) == NULL) {
+	if (buf_space(&d->out, WRITE_FIRST) == NULL) {
 		errno = ENOMEM;
 		return spool_trouble(res, "create");
 	}

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -543,16 +542,13 @@ set_facts(struct submission *s)
 static int
 commit(struct submission *s, int trunk)
 {
-	static const int deaf[] = { SIGINT, SIGHUP, SIGTERM, SIGQUIT, SIGTSTP };
 	struct result res;
-	size_t i;
 
 	result_init(&res);
 	set_facts(s);
 	if (draft_seal(&s->draft, &s->m, &res) == -1)
 		return fail_result(s, &res);
-	for (i = 0; i < sizeof(deaf) / sizeof(deaf[0]); i++)
-		signal(deaf[i], SIG_IGN);
+	priv_deafen();
 	if (priv_seal(trunk) == -1)
 		return fail(s, EX_TEMPFAIL, "interrupted", "");
 	if (draft_publish(&s->draft, &res) == -1)

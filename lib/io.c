@@ -118,6 +118,8 @@ io_read_file(int fd, struct buf *b, size_t limit_bytes)
 			errno = EFBIG;
 			return -1;
 		}
+		if ((size_t)n < want)
+			return 0;
 		want = IO_CHUNK;
 	}
 }
