@@ -159,7 +159,7 @@ uninstall:
 
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
-UNITS =		addr aliases bounce buf conf crypto dns io local log mail \
+UNITS =		addr aliases bounce buf conf crypto dns hosts io jobs local log mail \
 		mbox msg net options result route sasl setup smtp spool
 FUZZERS =	addr aliases conf dns forward mail msg options sasl smtp spool
 

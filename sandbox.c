@@ -77,7 +77,10 @@ allow(int ruleset, const struct place *place)
 	return ret;
 }
 
-/* Only these places of the file system from here on; NULL path ends. */
+/*
+ * Only these places of the file system from here on.  A NULL path is a file
+ * that is not configured; no access at all ends the list.
+ */
 static int
 confine(const struct place *places)
 {
@@ -94,30 +97,28 @@ confine(const struct place *places)
 	if (ruleset == -1)
 		return 0;
 	ret = 0;
-	for (; ret == 0 && places->path != NULL; places++)
-		ret = allow(ruleset, places);
+	for (; ret == 0 && places->access != 0; places++)
+		if (places->path != NULL)
+			ret = allow(ruleset, places);
 	if (ret == 0)
 		ret = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
 	close(ruleset);
 	return ret;
 }
 
+/*
+ * The runner writes to the spool and the log.  It may read what its user may
+ * read, since dma.conf names files anywhere, and names others tomorrow; the
+ * remote branch, which talks to strangers, narrows that for itself.
+ */
 int
 sandbox_runner(const struct conf *conf)
 {
 	const struct place places[] = {
 		{ conf->spooldir, ALL_FS },
-		{ DMA_CONFDIR, READ_FS },
-		{ conf->aliases, READ_FS },
-		{ "/etc", READ_FS },
-		{ "/usr", RUN_FS },
-		{ "/lib", RUN_FS },
-		{ "/lib64", RUN_FS },
-		{ "/proc/self", READ_FS },
+		{ "/", RUN_FS },
 		{ "/dev/null", READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
-		{ "/run", READ_FS },
-		{ "/var/lib/sss", READ_FS },
-		{ DMA_LIBEXECDIR, RUN_FS },
+		{ conf->log_path, READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
 		{ NULL, 0 }
 	};
 
@@ -131,27 +132,21 @@ sandbox_remote(const struct conf *conf)
 {
 	const struct place places[] = {
 		{ DMA_CONFDIR, READ_FS },
-		{ conf->cafile, READ_FS },
-		{ conf->certfile, READ_FS },
-		{ conf->keyfile, READ_FS },
 		{ "/etc", READ_FS },
 		{ "/usr", READ_FS },
 		{ "/lib", READ_FS },
 		{ "/lib64", READ_FS },
 		{ "/run", READ_FS },
 		{ "/dev", READ_FS },
+		{ conf->cafile, READ_FS },
+		{ conf->certfile, READ_FS },
+		{ conf->keyfile, READ_FS },
 		{ NULL, 0 }
 	};
-	struct place here[sizeof(places) / sizeof(places[0])];
-	size_t i, n = 0;
 
 	if (no_new_privs() == -1)
 		return -1;
-	for (i = 0; i + 1 < sizeof(places) / sizeof(places[0]); i++)
-		if (places[i].path != NULL)
-			here[n++] = places[i];
-	here[n].path = NULL;
-	return confine(here);
+	return confine(places);
 }
 
 #else

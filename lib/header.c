@@ -188,7 +188,7 @@ survey(struct block *b, const char *text, size_t len)
 	    mail_line_kind(text + pos, len - pos) == MAIL_LINE_FROM_)
 		pos += line_len(text + pos, len - pos);
 	memset(b, 0, sizeof(*b));
-	b->text = text + pos;
+	b->text = len == 0 ? "" : text + pos;
 	len -= pos;
 	pos = 0;
 	while (next_field(b->text, len, &pos, &f)) {

@@ -58,9 +58,7 @@ one "clang build" variant clang CC=clang WERROR=-Werror \
 note "lint"
 one lint env LINT_DEEP="${LINT_DEEP:-1}" make -s lint
 note "unit tests: gcc; clang with sanitizers"
-export MAKEFLAGS=
-count env WERROR=-Werror sh build/gcc/tests/unit/run.sh
-(cd build/clang && make -s -t all) >/dev/null 2>&1
+count env CC=gcc WERROR=-Werror MAKEFLAGS=-e sh build/gcc/tests/unit/run.sh
 count env CC=clang SANITIZE="$san" HARDEN=-fPIE CFLAGS="-O1 -g" \
     MAKEFLAGS=-e sh build/clang/tests/unit/run.sh
 note "fuzzing: corpora, then ${FUZZ_SECONDS:-0} s"

@@ -129,7 +129,7 @@ LIMITS = {
     "no core, little cpu": {resource.RLIMIT_CPU: 1},
     "little memory": {resource.RLIMIT_AS: 16 << 20},
     "no data": {resource.RLIMIT_DATA: 1 << 20},
-    "no processes": {resource.RLIMIT_NPROC: 0},
+    "no processes": {resource.RLIMIT_NPROC: 1},
     "few descriptors": {resource.RLIMIT_NOFILE: 4},
     "tiny stack": {resource.RLIMIT_STACK: 128 << 10},
 }

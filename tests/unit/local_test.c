@@ -1058,8 +1058,8 @@ put_home(struct world *w, const char *text, char *out, size_t size)
 	if (p == NULL)
 		snprintf(out, size, "%s", text);
 	else
-		snprintf(out, size, "%.*s%s%s", (int)(p - text), text,
-		    w->user.home, p + 2);
+		assert_true(snprintf(out, size, "%.*s%s%s", (int)(p - text),
+		    text, w->user.home, p + 2) < (int)size);
 }
 
 static void
