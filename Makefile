@@ -159,8 +159,8 @@ uninstall:
 
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
-UNITS =		addr aliases bounce buf conf crypto dns hosts io jobs local log mail \
-		mbox msg net options result route sasl setup smtp spool
+UNITS =		addr aliases bounce buf conf crypto dns hosts io local log \
+		mail mbox msg options result route sasl setup smtp spool
 FUZZERS =	addr aliases conf dns forward mail msg options sasl smtp spool
 
 $(UNITS:%=tests/unit/%_test): all

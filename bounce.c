@@ -82,6 +82,7 @@ static void
 put_text(struct buf *b, const struct conf *conf, const struct message *m)
 {
 	const struct recipient *r;
+	const char *address;
 	uint32_t i;
 
 	buf_printf(b, "--=_%s\nContent-Type: text/plain; charset=us-ascii\n\n"
@@ -93,9 +94,10 @@ put_text(struct buf *b, const struct conf *conf, const struct message *m)
 		if (!is_owed(r))
 			continue;
 		buf_puts(b, "\n<");
-		buf_put_clean(b, r->address, strlen(r->address), WHY_MAX);
+		address = route_address(m, i);
+		buf_put_clean(b, address, strlen(address), WHY_MAX);
 		buf_puts(b, ">");
-		if (strcmp(route_original(m, i), r->address) != 0) {
+		if (strcmp(route_original(m, i), address) != 0) {
 			buf_puts(b, " (from <");
 			buf_put_clean(b, route_original(m, i),
 			    strlen(route_original(m, i)), WHY_MAX);
@@ -112,6 +114,7 @@ put_status(struct buf *b, const struct conf *conf, const struct message *m)
 {
 	char date[64];
 	const struct recipient *r;
+	const char *address;
 	uint32_t i;
 
 	mail_date(date, sizeof(date), m->arrived);
@@ -126,7 +129,8 @@ put_status(struct buf *b, const struct conf *conf, const struct message *m)
 		buf_put_clean(b, route_original(m, i),
 		    strlen(route_original(m, i)), WHY_MAX);
 		buf_puts(b, "\nFinal-Recipient: rfc822; ");
-		buf_put_clean(b, r->address, strlen(r->address), WHY_MAX);
+		address = route_address(m, i);
+		buf_put_clean(b, address, strlen(address), WHY_MAX);
 		/* A report of failure has class 5, whatever the last reply. */
 		buf_printf(b, "\nAction: failed\nStatus: %s\n"
 		    "Diagnostic-Code: X-dma; %s\n",

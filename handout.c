@@ -221,16 +221,6 @@ start_ask(struct desk *d, struct request *q, const char *user)
 	end_request(q);
 }
 
-/* The address that was delivered to: not the command it led to. */
-static const char *
-delivered_to(const struct message *m, uint32_t i)
-{
-	while ((m->rcpts[i].kind == ROUTE_PIPE ||
-	    m->rcpts[i].kind == ROUTE_FILE) && m->rcpts[i].parent != i)
-		i = m->rcpts[i].parent;
-	return m->rcpts[i].address;
-}
-
 static void
 put_qualified(struct desk *d, const char *address)
 {
@@ -260,7 +250,7 @@ put_delivery(struct desk *d, const struct request *q)
 	msg_put_u64(&d->msg, r->digest);
 	msg_put_str(&d->msg, m->id);
 	msg_put_str(&d->msg, m->sender);
-	put_qualified(d, delivered_to(m, q->rcpt));
+	put_qualified(d, route_address(m, q->rcpt));
 	put_qualified(d, route_original(m, q->rcpt));
 	msg_put_u64(&d->msg, (uint64_t)m->arrived);
 	msg_put_u64(&d->msg, (uint64_t)m->offset);

@@ -13,6 +13,7 @@
 #include <sysexits.h>
 
 #include "mailq.h"
+#include "route.h"
 
 struct ids {
 	char	(*list)[QUEUE_ID_MAX + 1];
@@ -93,9 +94,11 @@ print_clean(const char *name, const char *text)
 }
 
 static void
-print_recipient(const struct recipient *r, time_t now)
+print_recipient(const struct message *m, uint32_t i, time_t now)
 {
-	print_clean("To", r->address);
+	const struct recipient *r = &m->rcpts[i];
+
+	print_clean("To", route_address(m, i));
 	if (r->attempts > 0)
 		printf("Tries\t: %u\n", r->attempts);
 	if (r->last.why != NULL)
@@ -127,7 +130,7 @@ print_message(const struct message *m, time_t now)
 	printf("Age\t: %" PRId64 " s\n", (int64_t)(now - m->arrived));
 	for (i = 0; i < m->nrcpts; i++)
 		if (is_open(&m->rcpts[i]))
-			print_recipient(&m->rcpts[i], now);
+			print_recipient(m, i, now);
 }
 
 int

@@ -105,6 +105,15 @@ route_alias(const struct route_env *env, const char *local)
 }
 
 const char *
+route_address(const struct message *m, uint32_t i)
+{
+	while ((m->rcpts[i].kind == ROUTE_PIPE ||
+	    m->rcpts[i].kind == ROUTE_FILE) && m->rcpts[i].parent != i)
+		i = m->rcpts[i].parent;
+	return m->rcpts[i].address;
+}
+
+const char *
 route_original(const struct message *m, uint32_t i)
 {
 	unsigned n;

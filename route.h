@@ -50,6 +50,11 @@ int	route_expand(const struct conf *, struct message *, uint32_t i,
 	    const struct targets *, enum origin, const char *owner,
 	    struct result *);
 
+/*
+ * The address that i was delivered to: for a command or file, that of the
+ * user or alias whose list names it, since the list is theirs alone.  Lent.
+ */
+const char *route_address(const struct message *, uint32_t i);
 /* The address that the submitter gave, of which i came. Lent. */
 const char *route_original(const struct message *, uint32_t i);
 

@@ -48,15 +48,18 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 {
 	const struct recipient *r = &m->rcpts[i];
 	const char *original = route_original(m, i);
+	struct buf orig;
 
+	buf_init(&orig, 0);
+	if (original != r->address)
+		buf_printf(&orig, " orig=<%s>", original);
 	log_say(&d->log, res->fate == FATE_FAILED ? LOG_LEVEL_WARNING :
-	    LOG_LEVEL_INFO, "id=%s from=<%s> to=<%s>%s%s%s relay=%s "
+	    LOG_LEVEL_INFO, "id=%s from=<%s> to=<%s%s>%s relay=%s "
 	    "delay=%" PRId64 " dsn=%s status=%s reply=\"%s\"", m->id,
-	    m->sender, r->address, original == r->address ? "" : " orig=<",
-	    original == r->address ? "" : original,
-	    original == r->address ? "" : ">", where,
-	    (int64_t)(now - m->arrived), res->code, fate_name(res->fate),
-	    res->why == NULL ? "" : res->why);
+	    m->sender, r->kind == ROUTE_PIPE ? "|" : "", r->address,
+	    buf_str(&orig), where, (int64_t)(now - m->arrived), res->code,
+	    fate_name(res->fate), res->why == NULL ? "" : res->why);
+	buf_fini(&orig);
 }
 
 static void

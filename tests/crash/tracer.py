@@ -1,7 +1,8 @@
 """tracer.py - runs a program and kills it at its n-th system call.
 
 Counts the system calls of a program and of all that it forks, in the order
-in which they happen, through ptrace(2).  Set-uid programs keep their rights,
+in which they happen, through ptrace(2).  Other programs that those start
+(somebody's command) are followed, but neither counted nor killed.  Set-uid programs keep their rights,
 since root traces them.
 """
 import ctypes
@@ -15,7 +16,8 @@ TRACEME, SYSCALL, DETACH, SETOPTIONS, GETEVENTMSG = (
 # sysgood, fork, vfork, clone, exec; children die with us
 OPTIONS = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x100000
 WALL = 0x40000000
-FORKS = (1, 2, 3)       # events: fork, vfork, clone
+FORKS, EXEC = (1, 2, 3), 4      # events: fork, vfork, clone; exec
+OURS = ("dma", "dma-remote")
 STOP_CALL = signal.SIGTRAP | 0x80
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -44,6 +46,7 @@ class Run:
         self.calls = 0          # system calls seen
         self.killed = False
         self.status = None      # as subprocess has it: negative for signals
+        self._ours = {}         # pid -> runs one of our programs
         self._inside = set()    # between entry and exit of a call
         self._alive, self._gone = set(), set()
         self._kill_at, self._everybody = kill_at, everybody
@@ -107,6 +110,8 @@ class Run:
             elif sig in (signal.SIGTRAP, signal.SIGSTOP):
                 if status >> 16 in FORKS:
                     self._born(pid)
+                elif status >> 16 == EXEC:
+                    self._ours.pop(pid, None)
                 sig = 0         # an event, or the start of a new child
             _ptrace(SYSCALL, pid, sig)
 
@@ -137,6 +142,8 @@ class Run:
             self._inside.discard(pid)
             return
         self._inside.add(pid)
+        if not self._is_ours(pid):
+            return
         self.calls += 1
         if self.calls != self._kill_at:
             return
@@ -145,6 +152,12 @@ class Run:
             self._kill_all()
         else:
             os.kill(pid, signal.SIGKILL)
+
+    def _is_ours(self, pid):
+        if pid not in self._ours:
+            exe = os.readlink("/proc/%d/exe" % pid)
+            self._ours[pid] = os.path.basename(exe) in OURS
+        return self._ours[pid]
 
     def _kill_all(self):
         for pid in list(self._alive):

@@ -257,6 +257,21 @@ class World:
                     return line.split()[1:]
         return []
 
+    def process_table(self):
+        """What our programs do, for people."""
+        lines = []
+        for pid in self.processes():
+            try:
+                with open("/proc/%d/wchan" % pid) as f:
+                    where = f.read()
+                lines.append("%d parent %s uid %s %s in %s traced by %s" % (
+                    pid, *(" ".join(self.status_of(pid, key)[:2])
+                           for key in ("PPid", "Uid", "State")), where,
+                    self.status_of(pid, "TracerPid")[0]))
+            except OSError:
+                continue
+        return "\n".join(lines)
+
     # -- time ------------------------------------------------------------------
 
     def wait_until(self, condition, limit=15, what=None):
@@ -267,9 +282,10 @@ class World:
             if value:
                 return value
             if time.monotonic() > end:
-                raise AssertionError("not within %gs: %s\nqueue %s\nlog:\n%s" % (
-                    limit, what or "condition", self.spool_litter(),
-                    self.log()[-4000:]))
+                raise AssertionError(
+                    "not within %gs: %s\nqueue %s\n%s\nlog:\n%s" % (
+                        limit, what or "condition", self.spool_litter(),
+                        self.process_table(), self.log()[-4000:]))
             time.sleep(0.02)
 
     def wait_quiet(self, limit=15):
