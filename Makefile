@@ -100,7 +100,7 @@ install-files: all
 	    $(DESTDIR)$(CONFDIR) $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(INSTALL) -d -m 0700 $(DESTDIR)$(SPOOLDIR) $(DESTDIR)$(SPOOLDIR)/queue
+	$(INSTALL) -d -m 0700 $(DESTDIR)$(SPOOLDIR)
 	$(INSTALL) -m 0755 dma-remote $(DESTDIR)$(LIBEXECDIR)/dma-remote
 	$(INSTALL) -m 0755 dma $(DESTDIR)$(SBINDIR)/dma.new
 	mv -f $(DESTDIR)$(SBINDIR)/dma.new $(DESTDIR)$(SBINDIR)/dma
@@ -133,12 +133,13 @@ user:
 	    --no-create-home --shell /usr/sbin/nologin $(DMAUSER)
 
 # Owners and modes on a live system; packages do the same when they unpack.
+# Root touches nothing below the spool: what is there is the spool user's.
 perms:
 	chown root:root $(SBINDIR)/dma $(LIBEXECDIR)/dma-remote
 	chmod 0755 $(LIBEXECDIR)/dma-remote
 	chmod 4755 $(SBINDIR)/dma
-	chown $(DMAUSER):$(DMAUSER) $(SPOOLDIR) $(SPOOLDIR)/queue
-	chmod 0700 $(SPOOLDIR) $(SPOOLDIR)/queue
+	chown -h $(DMAUSER):$(DMAUSER) $(SPOOLDIR)
+	chmod 0700 $(SPOOLDIR)
 	chown root:$(DMAUSER) $(CONFDIR)/auth.conf
 	chmod 0640 $(CONFDIR)/auth.conf
 

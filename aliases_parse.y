@@ -72,6 +72,7 @@ size_t	aliases_command_length(const char *text, size_t len);
 #include <string.h>
 #include <strings.h>
 
+#include "lib/addr.h"
 #include "lib/buf.h"
 
 #define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* octets of a file */
@@ -259,6 +260,18 @@ is_plain(const char *text)
 }
 
 static int
+is_address(const char *text)
+{
+	struct buf one;
+	int ok;
+
+	buf_init(&one, ADDRESS_MAX);
+	ok = addr_one(text, &one) == 0 && one.len > 0 && !buf_failed(&one);
+	buf_fini(&one);
+	return ok;
+}
+
+static int
 add_target(struct words *w, const struct word *word, enum target_kind kind,
     struct buf *text)
 {
@@ -273,6 +286,9 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 		return refuse(w, word, "target too long");
 	if (!text_is_clean(text->data, text->len))
 		return refuse(w, word, "control character in a target");
+	if ((kind == TARGET_ADDRESS || kind == TARGET_MAILBOX) &&
+	    !is_address(text->data))
+		return refuse(w, word, "not an address");
 	if (ts->n == TARGETS_MAX)
 		return refuse(w, word, "too many targets");
 	if (ts->n == 0)

@@ -26,6 +26,8 @@
 #define HOP_LINGER_MS	1000	/* an idle one stays for so long */
 #define WAITERS_MAX	16	/* callers of -q that wait */
 #define OUTPUT_MAX	4096	/* octets of a command's output: the last */
+#define ASKS_SHARE	4	/* requests about one user at once */
+#define ASK_LIMIT_MS	90000	/* for one answer about a .forward */
 
 struct work;
 struct hop;
@@ -68,6 +70,7 @@ struct work {
 	uint32_t	 nstages;
 	uint32_t	 open;		/* recipients not settled yet */
 	uint32_t	 asking;	/* forward requests under way */
+	uint32_t	 jobs;		/* of hops, not over yet */
 	struct buf	 notes;		/* for the journal, not yet written */
 	int		 needs_sync;	/* notes hold what must not be lost */
 	int64_t		 again_ms;	/* a write failed: not before */
@@ -81,7 +84,8 @@ struct request {
 	char		 name[ADDRESS_MAX + 1];	/* user or alias */
 	int		 channel, output;
 	struct buf	 text;		/* the command's last output */
-	int		 is_said, has_execed;
+	int		 is_said, has_execed, has_announced;
+	int64_t		 deadline_ms;	/* for asks: a child may hang */
 	struct result	 res;		/* when is_said */
 };
 
@@ -124,10 +128,14 @@ struct desk {
 	struct aliases	 aliases;
 	int		 has_aliases;	/* 0: could not be read */
 	struct stat	 conf_stat, aliases_stat;
+	int		 has_tried_aliases;
 	int		 wake;		/* datagram socket */
+	uint64_t	 wake_ino;	/* of its name */
+	int64_t		 scanned_ms;	/* last time that it worked */
 	struct item	**items;	/* sorted by id */
 	size_t		 nitems, citems, cursor, ngone;
 	int		 must_scan;
+	int		 has_trouble;	/* the last scan failed */
 	int		 must_look;	/* something may be due */
 	time_t		 look_at;	/* else not before */
 	uint64_t	 tick;
@@ -140,6 +148,12 @@ struct desk {
 	int		 is_crippled;	/* a local branch is gone */
 	struct msg	 msg;		/* scratch: one record at a time */
 };
+
+/*
+ * A due time that no back-off can have set is left by a clock that jumped:
+ * it is due now.
+ */
+int	is_due(const struct conf *, time_t due, time_t now);
 
 /* ---- settle.c ---- */
 
@@ -166,6 +180,8 @@ int	settle_finish(struct desk *, struct work *);
 
 /* Takes a message in hand; 0, or -1 (the item says what is next). */
 int	handout_load(struct desk *, struct item *);
+/* Ends the questions that nobody answers. */
+void	handout_late(struct desk *);
 /* Gives out what can be given out now. */
 void	handout_all(struct desk *);
 /* Reads what the branches say.  revents as poll(2) told them. */
@@ -185,7 +201,7 @@ void	hops_send(struct desk *);
 void	hops_read(struct desk *, struct hop *);
 /* Is there something to send that the socket did not take? */
 int	hop_has_output(const struct hop *);
-int	hop_has_room(const struct hop *);
+int	hop_has_room(const struct desk *, const struct hop *);
 /* What the remote processes know is stale: a flush, another dma.conf. */
 void	hops_renew(struct desk *);
 /* Closes idle hops; milliseconds until the next is due, or -1. */

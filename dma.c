@@ -69,9 +69,12 @@ ask_flush(const struct spool *sp, int trunk, const char *id, int done)
 	for (i = 0; i < START_TRIES; i++) {
 		lock = spool_lock(sp);
 		if (lock != -1) {
-			ret = priv_run(trunk, lock, done, RUN_FLUSH);
+			/* One message alone is asked for when it listens. */
+			ret = id[0] != '\0' ? priv_run(trunk, lock, -1, 0) :
+			    priv_run(trunk, lock, done, RUN_FLUSH);
 			close(lock);
-			return ret;
+			if (id[0] == '\0' || ret == -1)
+				return ret;
 		}
 		msg_init(&m);
 		msg_begin(&m, REC_FLUSH, 0);
@@ -93,6 +96,7 @@ flush(const struct spool *sp, int trunk, const char *id)
 {
 	char c;
 	int fds[2];
+	ssize_t n;
 
 	if (pipe2(fds, O_CLOEXEC) == -1 ||
 	    ask_flush(sp, trunk, id, fds[1]) == -1) {
@@ -101,10 +105,13 @@ flush(const struct spool *sp, int trunk, const char *id)
 		return EX_TEMPFAIL;
 	}
 	close(fds[1]);
-	while (io_read(fds[0], &c, 1) > 0)
-		;
+	n = io_read(fds[0], &c, 1);
 	close(fds[0]);
-	return 0;
+	if (n == 1)
+		return 0;
+	fprintf(stderr, "dma: the runner ended before all was tried; see the "
+	    "log\n");
+	return EX_TEMPFAIL;
 }
 
 static int
@@ -112,6 +119,12 @@ flush_mode(const struct options *o, const struct spool *sp, int trunk)
 {
 	int status;
 
+	/*
+	 * The lock is going to be in our hands: nobody may stop us there.
+	 * To end us is no harm, and must be possible for -q30m.
+	 */
+	if (priv_seal(trunk, 1) == -1)
+		return EX_TEMPFAIL;
 	for (;;) {
 		status = flush(sp, trunk, "");
 		if (o->interval_s == 0)

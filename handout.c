@@ -24,6 +24,7 @@
 #include "lib/io.h"
 #include "route.h"
 
+#define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
 
 /* ---- works ---- */
@@ -94,14 +95,15 @@ load_failed(struct desk *d, struct item *item, enum spool_got got,
 
 /* Which recipients this attempt is for: all that are open and due. */
 static void
-choose(struct work *w, time_t now, int forced)
+choose(const struct conf *conf, struct work *w, time_t now, int forced)
 {
 	struct recipient *r;
 	uint32_t i;
 
 	for (i = 0; i < w->nstages; i++) {
 		r = &w->m.rcpts[i];
-		if (r->state == RCPT_OPEN && (forced || r->due <= now))
+		if (r->state == RCPT_OPEN &&
+		    (forced || is_due(conf, r->due, now)))
 			continue;
 		w->stages[i] = STAGE_NONE;
 		w->open--;
@@ -136,7 +138,7 @@ handout_load(struct desk *d, struct item *item)
 	w->next = d->works;
 	d->works = w;
 	d->nworks++;
-	choose(w, time(NULL), item->is_forced);
+	choose(&d->conf, w, time(NULL), item->is_forced);
 	return 0;
 }
 
@@ -180,6 +182,9 @@ send_request(struct desk *d, int *sock, struct msg *m)
 		return -1;
 	if (msg_send(*sock, m) == 0)
 		return 0;
+	/* Short of memory, or too many descriptors on their way. */
+	if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
+		return -1;
 	log_say(&d->log, LOG_LEVEL_ERROR, "a local branch is gone: %s",
 	    strerror(errno));
 	io_close(sock);
@@ -298,6 +303,15 @@ is_busy(const struct desk *d, const char *name)
 	return 0;
 }
 
+/* Not tried, and so not counted: back to the queue for a while. */
+static void
+put_back(struct work *w, uint32_t i)
+{
+	w->stages[i] = STAGE_NONE;
+	w->open--;
+	w->m.rcpts[i].due = time(NULL) + PUT_BACK_S;
+}
+
 static void
 give_delivery(struct desk *d, struct work *w, uint32_t i)
 {
@@ -308,8 +322,12 @@ give_delivery(struct desk *d, struct work *w, uint32_t i)
 		settle_as(d, w, i, FATE_RETRY, "4.3.0", "out of memory");
 		return;
 	}
-	if (is_busy(d, name))
+	if (is_busy(d, name)) {
+		/* One slow user must not fill the desk for all others. */
+		if (d->nworks > WORKS_MAX / 2)
+			put_back(w, i);
 		return;
+	}
 	q = free_request(d, d->deliveries);
 	if (q == NULL)
 		return;
@@ -349,6 +367,7 @@ expand(struct desk *d, struct work *w, uint32_t i,
 	result_init(&res);
 	if (route_expand(&d->conf, &w->m, i, targets, origin, owner,
 	    &res) == -1 || grow_stages(w) == -1) {
+		route_cut(&w->m, before);
 		if (res.fate == FATE_NONE)
 			result_set(&res, FATE_RETRY, "4.3.0", "out of memory");
 		settle(d, w, i, &res, "local");
@@ -358,15 +377,31 @@ expand(struct desk *d, struct work *w, uint32_t i,
 	result_fini(&res);
 }
 
+static int
+count_asks(const struct desk *d, const char *user)
+{
+	int i, n = 0;
+
+	for (i = 0; i < REQUESTS_MAX; i++)
+		n += d->asks[i].id != 0 && strcmp(d->asks[i].name, user) == 0;
+	return n;
+}
+
 static void
 ask_forward(struct desk *d, struct work *w, uint32_t i, const char *user)
 {
 	struct request *q;
 
+	if (count_asks(d, user) >= ASKS_SHARE) {
+		if (d->nworks > WORKS_MAX / 2)
+			put_back(w, i);
+		return;
+	}
 	/* Stays to be routed while all requests are out. */
 	q = free_request(d, d->asks);
 	if (q == NULL)
 		return;
+	q->deadline_ms = io_clock_ms() + ASK_LIMIT_MS;
 	q->work = w;
 	q->rcpt = i;
 	w->stages[i] = STAGE_ASK;
@@ -556,6 +591,8 @@ channel_at(struct desk *d, struct request *q)
 	msg_begin(&d->msg, REC_DELIVER_GO, 0);
 	if (msg_send(q->channel, &d->msg) == -1)
 		io_close(&q->channel);
+	else
+		q->has_announced = 1;
 }
 
 static void
@@ -695,12 +732,16 @@ conclude(struct desk *d, struct request *q, int status, int late)
 		result_set(&q->res, FATE_RETRY, "4.3.0", "%s",
 		    late ? "delivery took too long and was ended" :
 		    "the delivery process ended early");
-	else if (q->res.fate != FATE_SENT && r->mark.length != -1) {
+	else if (q->res.fate != FATE_SENT && q->has_announced &&
+	    r->mark.length != -1) {
 		/* It cut back what it had begun, and said so. */
 		r->mark.length = -1;
 		note_withdrawn(&w->notes, q->rcpt);
 	}
 	settle(d, w, q->rcpt, &q->res, q->name);
+	/* Others of this message may take long: a kill must not undo this. */
+	if (w->open > 0)
+		settle_write(d, w, w->needs_sync);
 	end_request(q);
 }
 
@@ -757,12 +798,33 @@ give_work(struct desk *d, struct work *w)
 }
 
 void
+handout_late(struct desk *d)
+{
+	int64_t now = io_clock_ms();
+	struct request *q;
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		q = &d->asks[i];
+		if (q->id == 0 || q->deadline_ms > now)
+			continue;
+		q->work->asking--;
+		settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.0",
+		    "the .forward can not be read in time");
+		end_request(q);
+	}
+}
+
+void
 handout_all(struct desk *d)
 {
+	int64_t now = io_clock_ms();
 	struct work *next, *w;
 
 	for (w = d->works; w != NULL; w = next) {
 		next = w->next;
+		if (w->again_ms <= now)
+			w->again_ms = 0;
 		if (w->again_ms != 0 || w->item->state == ITEM_GONE)
 			continue;
 		/* A bounce that a kill cut off comes first: its plan names

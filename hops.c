@@ -18,8 +18,16 @@
 
 #define RECORD_ROOM	(REC_REMOTE_LIMIT - 1024)	/* octets to fill */
 #define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
+#define HOP_WAITING_FEW	16	/* the same when the desk is half full */
 
 /* ---- hops ---- */
+
+/* One next hop must not fill the desk for all others. */
+static unsigned
+hop_share(const struct desk *d)
+{
+	return d->nworks > WORKS_MAX / 2 ? HOP_WAITING_FEW : HOP_WAITING_MAX;
+}
 
 static struct hop *
 find_hop(struct desk *d, enum hop_kind kind, const char *name)
@@ -126,28 +134,31 @@ remove_job(struct desk *d, struct hop *h, struct job *j)
 		h->idle_ms = io_clock_ms();
 	if (h->njobs == 0 && h->had_trouble)
 		io_close(&h->sock);
-	if (h->parked > 0 && hop_has_room(h))
+	if (h->parked > 0 && hop_has_room(d, h))
 		d->must_look = 1;
+	j->work->jobs--;
 	free(j->rcpts);
 	free(j);
 }
 
 static void
-fail_hop(struct desk *d, struct hop *h, const char *why)
+fail_job(struct desk *d, struct hop *h, struct job *j, const char *why)
 {
-	struct work *w;
-	struct job *j;
 	uint32_t k;
 
+	for (k = 0; k < j->n; k++)
+		if (j->work->stages[j->rcpts[k]] == STAGE_BUSY)
+			settle_as(d, j->work, j->rcpts[k], FATE_RETRY, "4.3.0",
+			    why);
+	remove_job(d, h, j);
+}
+
+static void
+fail_hop(struct desk *d, struct hop *h, const char *why)
+{
 	io_close(&h->sock);
-	while ((j = h->jobs) != NULL) {
-		w = j->work;
-		for (k = 0; k < j->n; k++)
-			if (w->stages[j->rcpts[k]] == STAGE_BUSY)
-				settle_as(d, w, j->rcpts[k], FATE_RETRY,
-				    "4.3.0", why);
-		remove_job(d, h, j);
-	}
+	while (h->jobs != NULL)
+		fail_job(d, h, h->jobs, why);
 	unpark(d, h);
 }
 
@@ -221,12 +232,24 @@ add_job(struct desk *d, struct work *w, struct hop *h)
 		return;
 	j->left = j->n;
 	j->work = w;
+	w->jobs++;
 	if (++d->last_id == 0)
 		++d->last_id;
 	j->id = d->last_id;
 	*h->tail = j;
 	h->tail = &j->next;
 	h->njobs++;
+}
+
+/* With what put_address() adds it would be no address any more. */
+static int
+is_too_long(const struct desk *d, const char *address)
+{
+	size_t n = strlen(address);
+
+	if (addr_domain(address) == NULL)
+		n += 1 + strlen(d->conf.mailname);
+	return n > ADDRESS_MAX;
 }
 
 void
@@ -242,7 +265,10 @@ hops_give(struct desk *d, struct work *w)
 		if (h == NULL)
 			settle_as(d, w, i, FATE_RETRY, "4.3.5",
 			    "there is no SMARTHOST for this address");
-		else if (h->njobs >= HOP_WAITING_MAX) {
+		else if (is_too_long(d, w->m.rcpts[i].address))
+			settle_as(d, w, i, FATE_FAILED, "5.1.3",
+			    "the address is too long");
+		else if (h->njobs >= hop_share(d)) {
 			park(d, w, h);
 			return;
 		} else
@@ -252,15 +278,18 @@ hops_give(struct desk *d, struct work *w)
 
 /* ---- to the remote process ---- */
 
-/* 1 sent, 0 the socket is full, -1 it is gone. */
+/* 1 sent, 0 the socket is full for now, -1 it is gone. */
 static int
 send_record(struct hop *h, struct msg *m)
 {
 	if (msg_send(h->sock, m) == 0)
 		return 1;
-	return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
+	/* The last two: too many descriptors are on their way. */
+	return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ||
+	    errno == ETOOMANYREFS ? 0 : -1;
 }
 
+/* As send_record(); 2: this message can not be read, others can. */
 static int
 send_head(struct desk *d, struct hop *h, struct job *j)
 {
@@ -270,7 +299,7 @@ send_head(struct desk *d, struct hop *h, struct job *j)
 	file = openat(d->spool.queue, m->id, O_RDONLY | O_CLOEXEC |
 	    O_NOFOLLOW);
 	if (file == -1)
-		return -1;
+		return 2;
 	msg_begin(&d->msg, REC_REMOTE_JOB, j->id);
 	msg_put_str(&d->msg, m->id);
 	msg_put_str(&d->msg, m->sender);
@@ -323,13 +352,19 @@ send_rcpts(struct desk *d, struct hop *h, struct job *j)
 static int
 send_jobs(struct desk *d, struct hop *h)
 {
-	struct job *j;
+	struct job *j, *next;
 	unsigned n = 0;
 	int ret;
 
-	for (j = h->jobs; j != NULL && n < HOP_JOBS_MAX; j = j->next, n++) {
+	for (j = h->jobs; j != NULL && n < HOP_JOBS_MAX; j = next, n++) {
+		next = j->next;
 		if (!j->is_told) {
 			ret = send_head(d, h, j);
+			if (ret == 2) {
+				fail_job(d, h, j, "the queue file can not "
+				    "be opened");
+				continue;
+			}
 			if (ret != 1)
 				return ret;
 			j->is_told = 1;
@@ -374,10 +409,11 @@ hop_has_output(const struct hop *h)
 	return 0;
 }
 
+/* Below what hops_give() takes, so that nobody is fetched in vain. */
 int
-hop_has_room(const struct hop *h)
+hop_has_room(const struct desk *d, const struct hop *h)
 {
-	return h->njobs + h->claimed < HOP_JOBS_MAX;
+	return h->njobs + h->claimed < hop_share(d) / 2;
 }
 
 /* ---- from the remote process ---- */

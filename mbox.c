@@ -599,15 +599,12 @@ announce(struct mbox *m, const struct stat *st, int64_t start)
 
 /* ---- the append ---- */
 
-/* After a failure that res tells: as if nothing had been written. */
+/* After a failure that res tells: as if nothing had been written (-1), or 1
+ * when that could not be done. */
 static int
 cut_back(struct mbox *m, int64_t start)
 {
-	if (ftruncate(m->fd, start) == -1 || fsync(m->fd) == -1)
-		return result_set(m->res, FATE_RETRY, "4.2.0", "%s: part of "
-		    "the message could not be cut off again: %s", m->path,
-		    strerror(errno));
-	return -1;
+	return ftruncate(m->fd, start) == -1 || fsync(m->fd) == -1 ? 1 : -1;
 }
 
 /* The name of a new file must be as durable as what is in it. */
@@ -699,8 +696,8 @@ deliver(struct mbox *m)
 	}
 	if (announce(m, &st, start) == -1)
 		return -1;
-	append(m, start);
-	return 0;
+	/* What can not be cut off must stay marked: so say nothing at all. */
+	return append(m, start) == 1 ? -1 : 0;
 }
 
 static int

@@ -11,6 +11,8 @@
 #include "conf.h"
 #include "options.h"
 
+#define MODE_SHOWN_MAX	32	/* octets of a refused -b that are told */
+
 enum takes {
 	TAKES_NONE,
 	TAKES_VALUE,		/* joined or the next argument */
@@ -56,8 +58,10 @@ set_mode(struct parse *p, const char *v)
 			p->o->is_queue_only = 1;
 		return 0;
 	}
-	buf_printf(p->why, "-b%s: this program does not run as a daemon, a "
-	    "server or a test of addresses", v);
+	buf_puts(p->why, "-b");
+	buf_put_clean(p->why, v, strlen(v), MODE_SHOWN_MAX);
+	buf_puts(p->why, ": this program does not run as a daemon, a server "
+	    "or a test of addresses");
 	return EX_USAGE;
 }
 

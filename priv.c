@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +43,9 @@
 #define FORWARD_LIMIT_S	60	/* seconds for reading one .forward */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
 #define MIB		(1024UL * 1024UL)
+#define FILES_WANTED	4096	/* descriptors */
+#define FILES_LEAST	512	/* of a runner with a full desk */
+#define FILES_TEXT	"512"
 
 extern char **environ;
 
@@ -173,15 +178,17 @@ static void
 clean_signals(void)
 {
 	static const int back[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGALRM };
-	sigset_t none;
+	sigset_t mask;
 	size_t i;
 
 	for (i = 0; i < sizeof(back) / sizeof(back[0]); i++)
 		set_signal(back[i], SIG_DFL);
 	set_signal(SIGPIPE, SIG_IGN);
 	set_signal(SIGXFSZ, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Words on a terminal (stty tostop) must not stop a background job. */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTTOU);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 /* As high as it goes; too low to do the work: refused in words. */
@@ -206,6 +213,31 @@ raise_limit(int which, const char *name, rlim_t least)
 	return -1;
 }
 
+/* The runner serves all of the host: the first caller's limit is not its. */
+static int
+raise_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return -1;
+	if (rl.rlim_cur >= FILES_WANTED)
+		return 0;
+	if (rl.rlim_max < FILES_WANTED)
+		rl.rlim_max = FILES_WANTED;
+	rl.rlim_cur = FILES_WANTED;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == 0)
+		return 0;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return -1;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max >= FILES_LEAST)
+		return 0;
+	complain(EX_OSERR, "limit on descriptors", "it is too low and can not "
+	    "be raised (needed are " FILES_TEXT ")");
+	return -1;
+}
+
 static int
 clean_limits(void)
 {
@@ -219,9 +251,9 @@ clean_limits(void)
 #ifdef RLIMIT_NPROC
 	    raise_limit(RLIMIT_NPROC, "limit on processes", 64) == -1 ||
 #endif
-	    raise_limit(RLIMIT_NOFILE, "limit on descriptors", 64) == -1)
+	    setrlimit(RLIMIT_CORE, &none) == -1)
 		return -1;
-	return setrlimit(RLIMIT_CORE, &none);
+	return 0;
 }
 
 /* ---- identities ---- */
@@ -341,7 +373,8 @@ become_user(const struct user *u, const char *mail_dir)
 	if (initgroups(u->name, u->gid) == -1)
 		return -1;
 	if (mail_dir != NULL && stat(mail_dir, &st) == 0 &&
-	    S_ISDIR(st.st_mode) && (st.st_mode & S_IWGRP) != 0)
+	    S_ISDIR(st.st_mode) && (st.st_mode & S_IWGRP) != 0 &&
+	    st.st_gid != 0)
 		gid = st.st_gid;
 	return become(u->uid, gid);
 }
@@ -375,6 +408,20 @@ say_forward(int channel, enum forward_verdict verdict, const char *why)
 	msg_fini(&m);
 }
 
+/* Only a socket of our kind is spoken to: it could be anybody's. */
+static int
+is_channel(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == -1)
+		return 0;
+	len = sizeof(type);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    domain == AF_UNIX && type == SOCK_SEQPACKET;
+}
+
 static int
 answer_forward(struct branch *b, struct msg *m)
 {
@@ -384,7 +431,7 @@ answer_forward(struct branch *b, struct msg *m)
 
 	channel = msg_take_fd(m, 0);
 	msg_get_text(m, name, sizeof(name));
-	if (msg_done(m) == -1)
+	if (msg_done(m) == -1 || !is_channel(channel))
 		return EX_PROTOCOL;
 	found = user_lookup(name, &u);
 	if (found == 1)
@@ -406,6 +453,7 @@ static int
 get_delivery(struct msg *m, struct delivery *d)
 {
 	uint32_t kind, origin;
+	struct stat st;
 
 	memset(d, 0, sizeof(*d));
 	d->message = msg_take_fd(m, 0);
@@ -431,7 +479,9 @@ get_delivery(struct msg *m, struct delivery *d)
 	if (msg_done(m) == -1 || kind < ROUTE_MAILBOX || kind > ROUTE_PIPE ||
 	    origin > ORIGIN_FORWARD || d->offset < 0 || d->length < 0 ||
 	    d->mark.length < -1 ||
-	    (kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER))
+	    (kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER) ||
+	    !is_channel(d->channel) || fstat(d->message, &st) == -1 ||
+	    !S_ISREG(st.st_mode))
 		return -1;
 	return 0;
 }
@@ -460,12 +510,13 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 		    "user look-up failed");
 	if (found != 0)
 		return -1;
-	if (u->uid == 0 && d->kind != ROUTE_MAILBOX) {
+	if ((u->uid == 0 || u->uid == b->trunk->uid) &&
+	    d->kind != ROUTE_MAILBOX) {
 		log_say(&b->log, LOG_LEVEL_WARNING, "deliver: id=%s user=%s "
-		    "refused: commands and files are not for root", d->queue_id,
-		    name);
+		    "refused: commands and files are not for this user",
+		    d->queue_id, u->name);
 		say_deliver(d->channel, FATE_FAILED, "5.7.1",
-		    "commands and files are refused for root");
+		    "commands and files are refused for this user");
 		return -1;
 	}
 	return 0;
@@ -602,9 +653,11 @@ tell_end(struct branch *b, const struct child *c, int status)
 {
 	struct msg m;
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL)
-		log_say(&b->log, LOG_LEVEL_WARNING, "%s: malformed request "
-		    "refused", b->request->name);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL) {
+		log_say(&b->log, LOG_LEVEL_WARNING, "%s: malformed request: "
+		    "branch ends", b->request->name);
+		io_close(&b->sock);
+	}
 	if (!b->request->tells_end || b->sock == -1)
 		return;
 	msg_init(&m);
@@ -646,8 +699,10 @@ branch_late(struct branch *b)
 			least = left < least ? left : least;
 			continue;
 		}
-		if (b->children[i].pid == 0)
+		if (b->children[i].pid == 0) {
+			least = 0;
 			continue;
+		}
 		b->children[i].is_late = 1;
 		/* Its session is its group; it can not have left us. */
 		kill(-b->children[i].pid, SIGKILL);
@@ -679,6 +734,8 @@ branch_main(struct branch *b)
 	sigprocmask(SIG_BLOCK, &mask, &before);
 	msg_init(&m);
 	while (open || b->nchildren > 0) {
+		if (b->sock == -1)
+			open = 0;
 		wait_ms = branch_late(b);
 		ts.tv_sec = wait_ms / 1000;
 		ts.tv_nsec = (wait_ms % 1000) * 1000000L;
@@ -700,6 +757,28 @@ branch_main(struct branch *b)
 
 /* ---- the stem: out of the caller's reach, then the branches ---- */
 
+/* How the caller is scheduled is not how mail is delivered; not vital. */
+static void
+usual_schedule(void)
+{
+#if defined(__linux__)
+	struct sched_param param = { 0 };
+	cpu_set_t all;
+	int fd;
+
+	(void)sched_setscheduler(0, SCHED_OTHER, &param);
+	memset(&all, 0xff, sizeof(all));
+	(void)sched_setaffinity(0, sizeof(all), &all);
+	(void)syscall(SYS_ioprio_set, 1 /* a process */, 0, 0 /* by nice */);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd != -1) {
+		(void)io_write_all(fd, "0", 1);
+		close(fd);
+	}
+#endif
+	(void)setpriority(PRIO_PROCESS, 0, 0);
+}
+
 static int
 detach(void)
 {
@@ -720,8 +799,7 @@ detach(void)
 	set_signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* The caller's niceness is not the delivery's; not vital. */
-	(void)setpriority(PRIO_PROCESS, 0, 0);
+	usual_schedule();
 	return 0;
 }
 
@@ -792,33 +870,41 @@ fail:
 /* ---- the trunk ---- */
 
 /* Blocked, not ignored: one system call, and nothing to put back. */
-void
-priv_deafen(void)
+static void
+deafen(int may_end)
 {
-	sigset_t all;
+	sigset_t mask;
 
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
+	sigfillset(&mask);
+	if (may_end) {
+		sigdelset(&mask, SIGINT);
+		sigdelset(&mask, SIGTERM);
+		sigdelset(&mask, SIGHUP);
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 static int
 trunk_seal(const struct trunk *t, struct msg *m)
 {
-	priv_deafen();
-	if (setresuid(0, 0, 0) == -1)
+	deafen(msg_get_u32(m) != 0);
+	if (msg_done(m) == -1 || setresuid(0, 0, 0) == -1)
 		return -1;
 	not_dumpable();
 	msg_begin(m, REC_SEALED, 0);
 	return msg_send(t->sock, m);
 }
 
+/* One runner under way at a time; the last one's process is collected. */
 static void
-trunk_run(const struct trunk *t, struct msg *m)
+trunk_run(const struct trunk *t, struct msg *m, pid_t *stem)
 {
 	int done, lock;
 	unsigned flags;
 	pid_t pid;
 
+	if (*stem > 0)
+		(void)waitpid(*stem, NULL, 0);
 	lock = msg_take_fd(m, 0);
 	done = msg_take_fd(m, 1);
 	flags = msg_get_u32(m);
@@ -829,6 +915,7 @@ trunk_run(const struct trunk *t, struct msg *m)
 		if (pid == -1)
 			complain(0, "runner does not start yet",
 			    strerror(errno));
+		*stem = pid;
 	}
 	io_close(&lock);
 	io_close(&done);
@@ -838,15 +925,19 @@ static int
 trunk_main(const struct trunk *t, pid_t hall)
 {
 	struct msg m;
-	int status;
+	int is_sealed = 0, status;
+	pid_t stem = 0;
 
 	msg_init(&m);
 	while (msg_recv(t->sock, &m, REC_TRUNK_LIMIT) == 1) {
-		if (m.kind == REC_SEAL && m.len == 0 && m.nfds == 0) {
+		if (m.kind == REC_SEAL && m.nfds == 0) {
 			if (trunk_seal(t, &m) == -1)
 				break;
-		} else if (m.kind == REC_RUN && m.nfds > 0) {
-			trunk_run(t, &m);
+			is_sealed = 1;
+		} else if (m.kind == REC_RUN && m.nfds > 0 && is_sealed) {
+			/* Sealed: a trunk that its caller can stop must not
+			 * come to hold the spool's lock. */
+			trunk_run(t, &m, &stem);
 		} else {
 			complain(0, "trunk", "broken request");
 			break;
@@ -860,12 +951,26 @@ trunk_main(const struct trunk *t, pid_t hall)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_TEMPFAIL;
 }
 
+/* When the caller kills the trunk, nothing stays that reads their input. */
 static int
-hall_main(struct trunk *t, int argc, char **argv)
+die_with_trunk(pid_t trunk)
+{
+#if defined(__linux__)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
+		return -1;
+#endif
+	errno = ESRCH;
+	return getppid() == trunk ? 0 : -1;
+}
+
+static int
+hall_main(struct trunk *t, pid_t trunk, int argc, char **argv)
 {
 	if (become_spool_user(t) == -1)
 		return complain(EX_OSERR, "can not drop privileges",
 		    strerror(errno));
+	if (die_with_trunk(trunk) == -1)
+		return complain(EX_TEMPFAIL, "interrupted", strerror(errno));
 	if (sandbox_submit() == -1)
 		return complain(EX_OSERR, "sandbox", strerror(errno));
 	return t->bodies->hall(&t->caller, t->sock, argc, argv);
@@ -876,12 +981,14 @@ priv_main(int argc, char **argv, const struct bodies *bodies)
 {
 	struct trunk t;
 	int pair[2], status;
-	pid_t pid;
+	pid_t pid, self;
 
 	memset(&t, 0, sizeof(t));
 	t.bodies = bodies;
 	t.caller.uid = getuid();
 	umask(077);
+	if (raise_descriptors() == -1)
+		return EX_OSERR;
 	if (clean_descriptors(&t.caller) == -1 || chdir("/") == -1)
 		return EX_OSERR;
 	if (clean_environment(&t.caller) == -1)
@@ -898,26 +1005,29 @@ priv_main(int argc, char **argv, const struct bodies *bodies)
 		return status;
 	if (priv_channel(pair) == -1)
 		return complain(EX_OSERR, "socketpair", strerror(errno));
+	self = getpid();
 	pid = fork();
 	if (pid == -1)
 		return complain(EX_TEMPFAIL, "fork", strerror(errno));
 	t.sock = pair[pid == 0];
 	close(pair[pid != 0]);
 	if (pid == 0)
-		_exit(hall_main(&t, argc, argv));
+		_exit(hall_main(&t, self, argc, argv));
 	return trunk_main(&t, pid);
 }
 
 /* ---- for those without privileges ---- */
 
 int
-priv_seal(int trunk)
+priv_seal(int trunk, int may_end)
 {
 	struct msg m;
 	int ok;
 
+	deafen(may_end);
 	msg_init(&m);
 	msg_begin(&m, REC_SEAL, 0);
+	msg_put_u32(&m, may_end != 0);
 	ok = msg_send(trunk, &m) == 0 &&
 	    msg_recv(trunk, &m, REC_TRUNK_LIMIT) == 1 && m.kind == REC_SEALED;
 	msg_fini(&m);

@@ -43,14 +43,13 @@ struct bodies {
 /* Cleans, splits, and gives the exit status of the call. */
 int	priv_main(int argc, char **argv, const struct bodies *);
 
-/* For the hall: no signal of the terminal's ends this process any more. */
-void	priv_deafen(void);
 /*
  * For the hall.  priv_seal: from here on the caller can stop nothing of ours
- * any more; -1 when the trunk is gone (the caller killed it): then nothing
- * may be committed.
+ * any more, neither this process nor the trunk; may_end: but SIGINT, SIGTERM
+ * and SIGHUP of a terminal or of root still end them.  -1 when the trunk is
+ * gone (the caller killed it): then nothing may be committed.
  */
-int	priv_seal(int trunk);
+int	priv_seal(int trunk, int may_end);
 /* Asks for a runner; lends lock and done (-1: nobody waits). */
 int	priv_run(int trunk, int lock, int done, unsigned flags);
 

@@ -11,7 +11,7 @@
 
 enum record {
 	/* submit -> trunk: about to commit; be out of the caller's reach. */
-	REC_SEAL = 1,		/* - */
+	REC_SEAL = 1,		/* u32 may_end: by SIGINT and its like */
 	/* trunk -> submit: done; a kill by the caller can not reach us. */
 	REC_SEALED,		/* - */
 	/* submit -> trunk: start a runner.  fds: spool lock, then perhaps the

@@ -67,40 +67,52 @@ route_is_local(const struct conf *conf, const char *address, char *local,
 	return 1;
 }
 
-void
-route_user(const struct conf *conf, const char *local, char *user, size_t size)
+static void
+strip_extension(const struct conf *conf, const char *local, char *base,
+    size_t size)
 {
 	char *p;
 
-	if (strcasecmp(local, "postmaster") == 0 ||
-	    strcasecmp(local, "mailer-daemon") == 0)
-		local = "root";
-	if (text_copy(user, size, local) == -1)
+	if (text_copy(base, size, local) == -1 || conf->delimiter == '\0')
 		return;
-	if (conf->delimiter == '\0')
-		return;
-	p = strchr(user, conf->delimiter);
-	if (p != NULL && p != user)
+	p = strchr(base, conf->delimiter);
+	if (p != NULL && p != base)
 		*p = '\0';
+}
+
+/* Names that every host must answer to (RFC 5321 4.5.1). */
+static int
+is_duty(const char *local)
+{
+	return strcasecmp(local, "postmaster") == 0 ||
+	    strcasecmp(local, "mailer-daemon") == 0;
+}
+
+void
+route_user(const struct conf *conf, const char *local, char *user, size_t size)
+{
+	strip_extension(conf, local, user, size);
+	if (is_duty(local) || is_duty(user))
+		text_copy(user, size, "root");
 }
 
 const struct alias *
 route_alias(const struct route_env *env, const char *local)
 {
-	char user[ADDRESS_MAX + 1];
+	char base[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
 	const struct alias *alias;
 
+	strip_extension(env->conf, local, base, sizeof(base));
 	/* "*" is the catch-all, not the alias of a user called so. */
-	if (strcmp(local, "*") == 0)
+	if (strcmp(base, "*") == 0)
 		return NULL;
 	alias = aliases_find(env->aliases, local);
+	if (alias == NULL && strcmp(base, local) != 0)
+		alias = aliases_find(env->aliases, base);
 	if (alias != NULL)
 		return alias;
 	route_user(env->conf, local, user, sizeof(user));
-	/* postmaster's fall-back is a user; here only extensions count. */
-	if (strncmp(user, local, strlen(user)) != 0)
-		return aliases_find(env->aliases, user);
-	return strcmp(user, local) == 0 ? NULL :
+	return strcmp(user, base) == 0 ? NULL :
 	    aliases_find(env->aliases, user);
 }
 
@@ -219,6 +231,24 @@ is_ancestor(const struct message *m, uint32_t of, uint32_t who)
 	return 0;
 }
 
+/* 1 when its expansion gave nothing: each target was another recipient. */
+static int
+is_hollow(const struct message *m, uint32_t i)
+{
+	uint32_t k;
+
+	if (m->rcpts[i].state != RCPT_EXPANDED)
+		return 0;
+	for (k = i + 1; k < m->nrcpts; k++)
+		if (m->rcpts[k].parent == i)
+			return 0;
+	return 1;
+}
+
+/*
+ * A hollow one does not count: in a circle of recipients each would be left
+ * out because of the next, and the message would reach nobody.
+ */
 static int
 is_listed(const struct conf *conf, const struct message *m, uint32_t i,
     enum route_kind kind, const char *address, const char *owner)
@@ -227,11 +257,13 @@ is_listed(const struct conf *conf, const struct message *m, uint32_t i,
 
 	for (k = 0; k < m->nrcpts; k++)
 		if (same_target(conf, &m->rcpts[k], kind, address, owner) &&
-		    !is_ancestor(m, i, k))
+		    !is_ancestor(m, i, k) && !is_hollow(m, k))
 			return 1;
 	return 0;
 }
 
+/* 0; 1 when no address can be made of it; -1 without memory. */
+/* 0 added or there already, 1 it is no address, -1 no memory. */
 static int
 add_target(const struct conf *conf, struct message *m, uint32_t i,
     const struct target *t, uint32_t entry, enum origin origin,
@@ -249,7 +281,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 		buf_puts(&address, t->text);
 	} else if (addr_one(t->text, &address) == -1 || address.len == 0) {
 		buf_fini(&address);
-		return 0;	/* the parser has complained already */
+		return 1;
 	}
 	final = t->kind == TARGET_MAILBOX;
 	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
@@ -277,13 +309,43 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	return ret;
 }
 
+/* A list with nothing in it that can be used: nobody may be lost by it. */
+static int
+no_target(const struct conf *conf, struct message *m, uint32_t i,
+    enum origin origin, const char *owner, struct result *res)
+{
+	struct target self = { TARGET_MAILBOX, NULL, 0 };
+	int ret;
+
+	if (origin != ORIGIN_FORWARD)
+		return result_set(res, FATE_RETRY, "4.3.5",
+		    "the alias %s names no address that can be used", owner);
+	self.text = strdup(owner);
+	ret = self.text == NULL ? -1 : add_target(conf, m, i, &self, 0,
+	    origin, owner);
+	free(self.text);
+	return ret != -1 ? 0 : result_set(res, FATE_RETRY, "4.3.0",
+	    "out of memory");
+}
+
+void
+route_cut(struct message *m, uint32_t before)
+{
+	while (m->nrcpts > before) {
+		m->nrcpts--;
+		free(m->rcpts[m->nrcpts].address);
+		free(m->rcpts[m->nrcpts].owner);
+	}
+}
+
 int
 route_expand(const struct conf *conf, struct message *m, uint32_t i,
     const struct targets *targets, enum origin origin, const char *owner,
     struct result *res)
 {
 	uint32_t before = m->nrcpts;
-	size_t k;
+	size_t bad = 0, k;
+	int got;
 
 	if (m->rcpts[i].depth >= DEPTH_MAX)
 		return result_set(res, FATE_FAILED, "5.4.6",
@@ -294,16 +356,17 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 		    "aliases or .forward of %s name too many addresses",
 		    owner);
 	for (k = 0; k < targets->n; k++) {
-		if (add_target(conf, m, i, &targets->list[k], (uint32_t)k,
-		    origin, owner) == 0)
-			continue;
-		/* Half an expansion would lose the other half. */
-		while (m->nrcpts > before) {
-			m->nrcpts--;
-			free(m->rcpts[m->nrcpts].address);
-			free(m->rcpts[m->nrcpts].owner);
+		got = add_target(conf, m, i, &targets->list[k], (uint32_t)k,
+		    origin, owner);
+		if (got == -1) {
+			/* Half an expansion would lose the other half. */
+			route_cut(m, before);
+			return result_set(res, FATE_RETRY, "4.3.0",
+			    "out of memory");
 		}
-		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+		bad += got == 1;
 	}
+	if (m->nrcpts == before && bad > 0)
+		return no_target(conf, m, i, origin, owner, res);
 	return 0;
 }

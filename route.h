@@ -50,6 +50,8 @@ int	route_expand(const struct conf *, struct message *, uint32_t i,
 	    const struct targets *, enum origin, const char *owner,
 	    struct result *);
 
+/* Takes off the recipients from before on: they were never told of. */
+void	route_cut(struct message *, uint32_t before);
 /*
  * The address that i was delivered to: for a command or file, that of the
  * user or alias whose list names it, since the list is theirs alone.  Lent.

@@ -18,6 +18,8 @@
 #include "setup.h"
 
 #define SLEEP_MAX_MS	60000	/* so that a stepped clock is noticed */
+#define TROUBLE_MS	1000	/* until a scan that failed is repeated */
+#define LOAD_AGAIN_S	60	/* until an unreadable message is */
 #define POLLS_MAX	(3 + 3 * REQUESTS_MAX + HOPS_MAX + 8)
 
 /* ---- the list of messages ---- */
@@ -69,7 +71,7 @@ list_one(void *arg, const char *id)
 	item = calloc(1, sizeof(*item));
 	if (item == NULL || grow_items(d) == -1) {
 		free(item);
-		d->must_scan = 1;
+		d->must_scan = d->has_trouble = 1;
 		return;
 	}
 	text_copy(item->id, sizeof(item->id), id);
@@ -82,6 +84,15 @@ list_one(void *arg, const char *id)
 	d->must_look = 1;
 	if (at <= d->cursor)
 		d->cursor = 0;
+}
+
+/* One octet says that all was tried; an end without it, that we died. */
+static void
+tell_waiter(int *fd)
+{
+	if (*fd != -1)
+		(void)io_write_all(*fd, "", 1);
+	io_close(fd);
 }
 
 static void
@@ -98,7 +109,7 @@ tried(struct desk *d, struct item *item)
 		    (wt->id[0] != '\0' && strcmp(wt->id, item->id) != 0))
 			continue;
 		if (--wt->left == 0)
-			io_close(&wt->fd);
+			tell_waiter(&wt->fd);
 	}
 	item->tried = d->tick;
 	item->is_forced = 0;
@@ -127,20 +138,26 @@ scan(struct desk *d)
 {
 	size_t i;
 
-	d->must_scan = 0;
+	d->must_scan = d->has_trouble = 0;
 	for (i = 0; i < d->nitems; i++)
 		d->items[i]->is_listed = 0;
 	if (spool_list(&d->spool, list_one, d) == -1) {
+		d->must_scan = d->has_trouble = 1;
 		log_say(&d->log, LOG_LEVEL_ERROR, "queue: %s",
 		    strerror(errno));
 		return;
 	}
+	if (!d->must_scan)
+		d->scanned_ms = io_clock_ms();
 	for (i = 0; i < d->nitems; i++)
 		if (!d->items[i]->is_listed &&
 		    d->items[i]->state != ITEM_ACTIVE) {
 			if (d->items[i]->state == ITEM_GONE)
 				continue;
 			tried(d, d->items[i]);
+			if (d->items[i]->hop != NULL)
+				d->items[i]->hop->parked--;
+			d->items[i]->hop = NULL;
 			d->items[i]->state = ITEM_GONE;
 			d->ngone++;
 		}
@@ -167,6 +184,8 @@ has_changed(const char *path, struct stat *last)
 		memset(&st, 0, sizeof(st));
 	changed = st.st_ino != last->st_ino || st.st_dev != last->st_dev ||
 	    st.st_size != last->st_size ||
+	    st.st_ctim.tv_sec != last->st_ctim.tv_sec ||
+	    st.st_ctim.tv_nsec != last->st_ctim.tv_nsec ||
 	    st.st_mtim.tv_sec != last->st_mtim.tv_sec ||
 	    st.st_mtim.tv_nsec != last->st_mtim.tv_nsec;
 	*last = st;
@@ -195,15 +214,15 @@ reload(struct desk *d)
 		} else {
 			conf_fini(&conf);
 		}
-		memset(&d->aliases_stat, 0, sizeof(d->aliases_stat));
+		d->has_tried_aliases = 0;
 	}
-	if (!has_changed(d->conf.aliases, &d->aliases_stat) && d->has_aliases)
+	if (!has_changed(d->conf.aliases, &d->aliases_stat) &&
+	    d->has_tried_aliases)
 		return;
-	if (setup_aliases(&d->conf, &aliases, &report) == -1) {
-		/* What was known is better than nothing known. */
-		memset(&d->aliases_stat, 0, sizeof(d->aliases_stat));
+	d->has_tried_aliases = 1;
+	/* What was known is better than nothing known. */
+	if (setup_aliases(&d->conf, &aliases, &report) == -1)
 		return;
-	}
 	aliases_fini(&d->aliases);
 	d->aliases = aliases;
 	d->has_aliases = 1;
@@ -236,7 +255,7 @@ start_flush(struct desk *d, const char *id, int fd)
 			wt = &d->waiters[k];
 	if (fd == -1 || left == 0 || wt == NULL) {
 		/* Nothing to wait for, or too many wait: it returns now. */
-		io_close(&fd);
+		tell_waiter(&fd);
 		return;
 	}
 	wt->fd = fd;
@@ -270,20 +289,24 @@ static int
 is_ready(const struct desk *d, const struct item *item, time_t now)
 {
 	if (item->state == ITEM_PARKED)
-		return item->hop == NULL || hop_has_room(item->hop);
+		return item->hop == NULL || hop_has_room(d, item->hop);
 	if (item->state != ITEM_WAITING)
 		return 0;
-	return item->is_forced || (!d->conf.is_defer && item->due <= now);
+	return item->is_forced || (!d->conf.is_defer &&
+	    is_due(&d->conf, item->due, now));
 }
 
 static void
-load_failed(struct desk *d, struct item *item)
+load_failed(struct desk *d, struct item *item, time_t now)
 {
 	tried(d, item);
-	if (item->state == ITEM_GONE)
+	if (item->state == ITEM_GONE) {
 		d->ngone++;
-	if (item->state == ITEM_ACTIVE)
-		item->state = ITEM_WAITING;
+		return;
+	}
+	item->state = ITEM_WAITING;
+	if (item->due <= now)
+		item->due = now + LOAD_AGAIN_S;
 }
 
 /*
@@ -314,8 +337,12 @@ take_due(struct desk *d)
 			item->hop->claimed++;
 			item->hop = NULL;
 		}
-		if (handout_load(d, item) == -1)
-			load_failed(d, item);
+		if (handout_load(d, item) == -1) {
+			load_failed(d, item, now);
+			if (item->state == ITEM_WAITING && !d->conf.is_defer &&
+			    (least == 0 || item->due < least))
+				least = item->due;
+		}
 	}
 	d->must_look = d->nworks >= WORKS_MAX;
 	d->look_at = least;
@@ -342,7 +369,9 @@ finish_one(struct desk *d, struct work *w)
 {
 	struct item *item = w->item;
 
-	if (item->state != ITEM_GONE && (w->open > 0 || w->again_ms != 0))
+	/* A hop still speaks of it: its job points here. */
+	if (w->jobs > 0 || (item->state != ITEM_GONE &&
+	    (w->open > 0 || w->again_ms != 0)))
 		return 0;
 	if (item->state != ITEM_GONE && settle_finish(d, w) == -1)
 		return 0;
@@ -362,12 +391,9 @@ static void
 finish_all(struct desk *d)
 {
 	struct work *next, *w;
-	int64_t now = io_clock_ms();
 
 	for (w = d->works; w != NULL; w = next) {
 		next = w->next;
-		if (w->again_ms != 0 && w->again_ms <= now)
-			w->again_ms = 0;
 		finish_one(d, w);
 	}
 	/* Rarely, since it walks the whole list. */
@@ -493,18 +519,41 @@ sleep_ms(struct desk *d)
 	return ms < 0 ? 0 : (int)ms;
 }
 
+/* At once, unless the last one failed: then not in a circle. */
+static int
+scan_wait_ms(const struct desk *d)
+{
+	return d->has_trouble ? TROUBLE_MS : 0;
+}
+
 static void
 wait_and_read(struct desk *d)
 {
 	struct polls p;
 	nfds_t i;
+	int ms;
 
+	/* First what may close hops, then what looks at them. */
+	ms = sleep_ms(d);
+	if (d->must_scan && ms > scan_wait_ms(d))
+		ms = scan_wait_ms(d);
 	collect(d, &p);
-	if (poll(p.fds, p.n, d->must_scan ? 0 : sleep_ms(d)) <= 0)
+	if (poll(p.fds, p.n, ms) <= 0)
 		return;
 	for (i = 0; i < p.n; i++)
 		if ((p.fds[i].revents & ~POLLOUT) != 0)
 			p.what[i](d, p.who[i]);
+}
+
+static void
+open_ears(struct desk *d)
+{
+	io_close(&d->wake);
+	d->wake = spool_wake_open(&d->spool);
+	d->wake_ino = spool_wake_ino(&d->spool);
+	if (d->wake == -1)
+		log_say(&d->log, LOG_LEVEL_WARNING, "no wake-ups: %s; the "
+		    "queue is read once a minute", strerror(errno));
 }
 
 /* Nothing left that time or an answer could bring. */
@@ -535,17 +584,30 @@ is_needed(struct desk *d)
 {
 	size_t n = 0;
 
-	io_close(&d->branches->lock);
+	spool_unlock(&d->branches->lock);
 	if (d->is_crippled || spool_list(&d->spool, count_one, &n) == -1 ||
 	    n <= d->nitems)
 		return 0;
 	d->branches->lock = spool_lock(&d->spool);
 	if (d->branches->lock == -1)
 		return 0;
-	io_close(&d->wake);
-	d->wake = spool_wake_open(&d->spool);
+	open_ears(d);
 	d->must_scan = 1;
 	return 1;
+}
+
+/*
+ * Once a minute the queue is looked at in any case, and the way in for
+ * wake-ups is made anew where somebody removed it.
+ */
+static void
+listen_again(struct desk *d)
+{
+	if (io_clock_ms() - d->scanned_ms < SLEEP_MAX_MS)
+		return;
+	d->must_scan = 1;
+	if (d->wake == -1 || spool_wake_ino(&d->spool) != d->wake_ino)
+		open_ears(d);
 }
 
 static void
@@ -553,8 +615,10 @@ run(struct desk *d)
 {
 	for (;;) {
 		reload(d);
+		listen_again(d);
 		if (d->must_scan)
 			scan(d);
+		handout_late(d);
 		take_due(d);
 		handout_all(d);
 		finish_all(d);
@@ -572,6 +636,7 @@ open_desk(struct desk *d)
 	struct result res;
 	int i;
 
+	d->wake = -1;
 	for (i = 0; i < WAITERS_MAX; i++)
 		d->waiters[i].fd = -1;
 	log_init(&d->log, "dma");
@@ -592,10 +657,7 @@ open_desk(struct desk *d)
 		    strerror(errno));
 		return EX_OSERR;
 	}
-	d->wake = spool_wake_open(&d->spool);
-	if (d->wake == -1)
-		log_say(&d->log, LOG_LEVEL_WARNING, "no wake-ups: %s",
-		    strerror(errno));
+	open_ears(d);
 	return 0;
 }
 

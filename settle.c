@@ -16,6 +16,12 @@
 
 #define AGAIN_MS	15000	/* until a failed write is tried again */
 
+int
+is_due(const struct conf *conf, time_t due, time_t now)
+{
+	return due <= now || due > now + 2 * (time_t)conf->retry_max_s;
+}
+
 static unsigned
 jitter(unsigned seconds, const char *id)
 {
@@ -170,6 +176,27 @@ stay(struct work *w)
 	return -1;
 }
 
+/* What is left: unreported failures, and the earliest open recipient. */
+static void
+count(const struct message *m, uint32_t *owed, uint32_t *open, time_t *due)
+{
+	const struct recipient *r;
+	uint32_t i;
+
+	*owed = *open = 0;
+	*due = 0;
+	for (i = 0; i < m->nrcpts; i++) {
+		r = &m->rcpts[i];
+		if (r->state == RCPT_FAILED && !r->is_reported)
+			++*owed;
+		if (r->state != RCPT_OPEN)
+			continue;
+		if (*open == 0 || r->due < *due)
+			*due = r->due;
+		++*open;
+	}
+}
+
 /* Nobody can be told: the message itself is kept. */
 static int
 bury(struct desk *d, struct work *w)
@@ -192,7 +219,8 @@ settle_report(struct desk *d, struct work *w)
 {
 	struct result res;
 	enum bounced got;
-	uint32_t i;
+	uint32_t i, open, owed;
+	time_t due;
 
 	if (w->m.bounce_id[0] == '\0') {
 		spool_new_id(w->m.bounce_id);
@@ -208,8 +236,12 @@ settle_report(struct desk *d, struct work *w)
 	result_fini(&res);
 	if (got == BOUNCE_LATER)
 		return stay(w);
-	if (got == BOUNCE_IMPOSSIBLE)
-		return bury(d, w);
+	if (got == BOUNCE_IMPOSSIBLE) {
+		count(&w->m, &owed, &open, &due);
+		w->m.owed = 0;
+		/* Others may still get it: it is kept when they are through. */
+		return open > 0 ? 0 : bury(d, w);
+	}
 	log_say(&d->log, LOG_LEVEL_INFO, "id=%s bounce=%s to=<%s>", w->m.id,
 	    w->m.bounce_id, w->m.sender[0] == '\0' ? "postmaster" :
 	    w->m.sender);
@@ -223,27 +255,6 @@ settle_report(struct desk *d, struct work *w)
 	w->m.owed = 0;
 	d->must_scan = 1;
 	return settle_write(d, w, 1);
-}
-
-/* What is left: unreported failures, and the earliest open recipient. */
-static void
-count(const struct message *m, uint32_t *owed, uint32_t *open, time_t *due)
-{
-	const struct recipient *r;
-	uint32_t i;
-
-	*owed = *open = 0;
-	*due = 0;
-	for (i = 0; i < m->nrcpts; i++) {
-		r = &m->rcpts[i];
-		if (r->state == RCPT_FAILED && !r->is_reported)
-			++*owed;
-		if (r->state != RCPT_OPEN)
-			continue;
-		if (*open == 0 || r->due < *due)
-			*due = r->due;
-		++*open;
-	}
 }
 
 int

@@ -84,11 +84,14 @@ static int
 spool_trouble(struct result *res, const char *what)
 {
 	const char *code = "4.3.0";
+	int error = errno;
 
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
 		code = "4.3.1";
-	return result_set(res, FATE_RETRY, code, "spool: %s: %s", what,
-	    strerror(errno));
+	result_set(res, FATE_RETRY, code, "spool: %s: %s", what,
+	    strerror(error));
+	errno = error;		/* callers ask what it was */
+	return -1;
 }
 
 void
@@ -212,9 +215,8 @@ write_preamble(struct draft *d, const struct message *m)
 	}
 	text[n] = ' ';
 	text[sizeof(text) - 1] = '\n';
-	/* A message that fits the buffer is written by one system call. */
-	if (d->length + PREAMBLE_SIZE <= WRITE_CHUNK && d->out.len >=
-	    PREAMBLE_SIZE + (size_t)d->length) {
+	/* What was never flushed is written by one system call. */
+	if (d->length + PREAMBLE_SIZE < WRITE_CHUNK && !buf_failed(&d->out)) {
 		memcpy(d->out.data, text, sizeof(text));
 		return draft_flush(d);
 	}
@@ -345,6 +347,17 @@ message_add(struct message *m, const char *address)
 
 /* ---- the journal, written ---- */
 
+/* A control in a value would make another record of the rest. */
+static void
+put_value(struct buf *b, const char *s, size_t max)
+{
+	size_t n = strlen(s);
+
+	if (n > max || !text_is_clean(s, n))
+		b->failed = 1;
+	buf_add(b, s, n);
+}
+
 void
 note_rcpt(struct buf *b, const struct message *m, uint32_t i)
 {
@@ -353,13 +366,9 @@ note_rcpt(struct buf *b, const struct message *m, uint32_t i)
 	buf_printf(b, "R\t%u\t%u\t%u\t%d\t%d\t%d\t%u\t%016" PRIx64 "\t", i,
 	    r->parent, r->depth, (int)r->kind, (int)r->origin, r->is_final,
 	    r->entry, r->digest);
-	/* A TAB or LF in a value would make another record of the rest. */
-	if (!text_is_clean(r->address, strlen(r->address)) ||
-	    (r->owner != NULL && !text_is_clean(r->owner, strlen(r->owner))))
-		b->failed = 1;
-	buf_puts(b, r->address);
+	put_value(b, r->address, TARGET_MAX);
 	buf_putc(b, '\t');
-	buf_puts(b, r->owner == NULL ? "" : r->owner);
+	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
 	buf_putc(b, '\n');
 }
 
@@ -378,7 +387,8 @@ note_sent(struct buf *b, uint32_t i)
 static void
 put_result(struct buf *b, const struct result *res)
 {
-	buf_printf(b, "%s\t", res->code);
+	put_value(b, res->code, sizeof(res->code) - 1);
+	buf_putc(b, '\t');
 	if (res->why != NULL)
 		buf_put_clean(b, res->why, strlen(res->why), WHY_MAX);
 	buf_putc(b, '\n');
@@ -404,9 +414,10 @@ note_append(struct buf *b, const struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
 
-	buf_printf(b, "A\t%u\t%" PRIu64 "\t%" PRIu64 "\t%" PRId64 "\t%s\n", i,
-	    r->mark.dev, r->mark.ino, r->mark.length,
-	    r->owner == NULL ? "" : r->owner);
+	buf_printf(b, "A\t%u\t%" PRIu64 "\t%" PRIu64 "\t%" PRId64 "\t", i,
+	    r->mark.dev, r->mark.ino, r->mark.length);
+	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
+	buf_putc(b, '\n');
 }
 
 void
@@ -418,6 +429,8 @@ note_withdrawn(struct buf *b, uint32_t i)
 void
 note_bounce(struct buf *b, const char *bounce_id)
 {
+	if (!id_ok(bounce_id))
+		b->failed = 1;
 	buf_printf(b, "B\t%s\n", bounce_id);
 }
 
@@ -486,7 +499,6 @@ fold_rcpt(struct message *m, const struct fields *f)
 {
 	uint64_t index, parent, depth, kind, origin, final, entry;
 	struct recipient *r;
-	char *end;
 
 	if (f->n != 11 || number(f->v[1], RCPTS_MAX, &index) == -1 ||
 	    number(f->v[2], RCPTS_MAX, &parent) == -1 ||
@@ -497,14 +509,14 @@ fold_rcpt(struct message *m, const struct fields *f)
 	    number(f->v[7], UINT32_MAX, &entry) == -1 ||
 	    index != m->nrcpts || parent > index)
 		return -1;
-	if (strlen(f->v[9]) > TARGET_MAX || strlen(f->v[10]) > ADDRESS_MAX)
+	if (strlen(f->v[8]) != 16 ||
+	    strspn(f->v[8], "0123456789abcdef") != 16 ||
+	    strlen(f->v[9]) > TARGET_MAX || strlen(f->v[10]) > ADDRESS_MAX)
 		return -1;
 	r = message_add(m, f->v[9]);
 	if (r == NULL)
 		return -1;
-	r->digest = strtoull(f->v[8], &end, 16);
-	if (*end != '\0' || end != f->v[8] + 16)
-		return -1;
+	r->digest = strtoull(f->v[8], NULL, 16);
 	r->parent = (uint32_t)parent;
 	r->depth = (unsigned)depth;
 	r->kind = (enum route_kind)kind;
@@ -538,6 +550,8 @@ fold_state(struct message *m, const struct fields *f)
 		r->mark.length = -1;
 		break;
 	default:
+		if (r->state != RCPT_FAILED || r->is_reported)
+			break;
 		r->is_reported = 1;
 		/* That bounce is done; the next failure plans another. */
 		if (m->owed > 0 && --m->owed == 0)
@@ -626,6 +640,18 @@ fold_line(struct message *m, char *line)
 	}
 }
 
+/* TABs part the fields; no other control is written. */
+static int
+line_ok(const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (p[i] != '\t' && !text_is_clean(p + i, 1))
+			return 0;
+	return 1;
+}
+
 /* Folds whole lines; *used is where the last whole line ends. */
 static int
 fold_journal(struct message *m, struct buf *b, size_t *used)
@@ -637,10 +663,9 @@ fold_journal(struct message *m, struct buf *b, size_t *used)
 	p = b->data;
 	end = b->data + b->len;
 	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-		if (memchr(p, '\0', (size_t)(nl - p)) != NULL ||
-		    memchr(p, '\r', (size_t)(nl - p)) != NULL)
-			return -1;
 		*nl = '\0';
+		if (!line_ok(p, (size_t)(nl - p)))
+			return -1;
 		if (fold_line(m, p) == -1)
 			return -1;
 		p = nl + 1;
@@ -772,7 +797,9 @@ spool_load(const struct spool *sp, const char *id, int for_write,
 		if (errno == ENOENT)
 			return SPOOL_GONE;
 		spool_trouble(res, "open");
-		return errno == ELOOP ? SPOOL_CORRUPT : SPOOL_LATER;
+		/* A link, a directory, a socket: no later try reads it. */
+		return errno == ELOOP || errno == EISDIR || errno == ENXIO ?
+		    SPOOL_CORRUPT : SPOOL_LATER;
 	}
 	if (fstat(m->fd, &st) == -1) {
 		spool_trouble(res, "stat");
@@ -888,6 +915,24 @@ spool_lock(const struct spool *sp)
 		return -1;
 	}
 	return fd;
+}
+
+void
+spool_unlock(int *fd)
+{
+	if (*fd != -1)
+		(void)flock(*fd, LOCK_UN);
+	io_close(fd);
+}
+
+uint64_t
+spool_wake_ino(const struct spool *sp)
+{
+	struct stat st;
+
+	if (fstatat(sp->dir, "wake", &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return 0;
+	return st.st_ino;
 }
 
 static void

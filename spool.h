@@ -92,6 +92,10 @@ void	spool_sweep(const struct spool *);
  * a runner).  It is released when the last copy of the descriptor closes.
  */
 int	spool_lock(const struct spool *);
+/* Lets the lock go whoever else has a copy of it, and closes it. */
+void	spool_unlock(int *fd);
+/* The inode of the wake-up socket's name; 0 when there is none. */
+uint64_t spool_wake_ino(const struct spool *);
 /* The runner's wake-up socket (datagrams of msg.h), non-blocking; -1. */
 int	spool_wake_open(const struct spool *);
 /*

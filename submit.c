@@ -5,6 +5,7 @@
  * other status nothing of it is queued.  Memory does not grow with its size.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -436,6 +437,9 @@ take_text(struct submission *s)
 	s->in_header = s->at_start = 1;
 	do {
 		n = io_read(STDIN_FILENO, chunk, sizeof(chunk));
+		if (n == -1 && errno == EAGAIN && io_wait(STDIN_FILENO, POLLIN,
+		    INT64_MAX) == 1)
+			continue;
 		if (n == -1)
 			return fail(s, EX_NOINPUT, "reading the message",
 			    strerror(errno));
@@ -453,7 +457,7 @@ take_text(struct submission *s)
 		if (put_text(s, buf_str(&s->text), s->text.len) == -1)
 			return -1;
 		buf_reset(&s->text);
-	} while (n > 0 && !s->input.is_over);
+	} while (n != 0 && !s->input.is_over);
 	return 0;
 }
 
@@ -548,8 +552,7 @@ commit(struct submission *s, int trunk)
 	set_facts(s);
 	if (draft_seal(&s->draft, &s->m, &res) == -1)
 		return fail_result(s, &res);
-	priv_deafen();
-	if (priv_seal(trunk) == -1)
+	if (priv_seal(trunk, 0) == -1)
 		return fail(s, EX_TEMPFAIL, "interrupted", "");
 	if (draft_publish(&s->draft, &res) == -1)
 		return fail_result(s, &res);
@@ -572,6 +575,10 @@ run(struct submission *s, const struct spool *sp, int trunk)
 		return -1;
 	if (s->o->take_recipients && check_recipients(s) == -1)
 		return -1;
+	/* Now, since a full pipe must not come between commit and status. */
+	if (s->notes.len > 0)
+		fputs(buf_str(&s->notes), stderr);
+	buf_reset(&s->notes);
 	return commit(s, trunk);
 }
 

@@ -130,6 +130,8 @@ class Run:
                     sig = os.WSTOPSIG(status)
                     if sig == signal.SIGSTOP:
                         _ptrace(DETACH, pid, 0)
+                        # A second stop may wait, from its birth.
+                        os.kill(pid, signal.SIGCONT)
                         break
                     _ptrace(SYSCALL, pid,
                             0 if sig in (STOP_CALL, signal.SIGTRAP) else sig)

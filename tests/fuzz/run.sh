@@ -5,7 +5,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${1:-0}
 floor="lib/buf.o lib/io.o lib/log.o"
-aliases="aliases_parse.o aliases_scan.o"
+aliases="aliases_parse.o aliases_scan.o lib/addr.o"
 names=$(cd tests/fuzz && ls ./*_fuzz.c | sed 's|^\./||; s|_fuzz\.c$||')
 
 objects_of() {

@@ -50,6 +50,7 @@ PAIRS = {
     ("lib/io", "lib/buf"): "a file is read into a buf",
     ("lib/log", "lib/io"): "a line is written whole",
     ("lib/mail", "lib/addr"): "a header field holds addresses",
+    ("aliases", "lib/addr"): "a target is an address or is refused",
     ("lib/mail", "lib/header"): "mail.h stands for both",
     ("lib/header", "lib/addr"): "a header field holds addresses",
     ("lib/header", "lib/mail"): "the header is a part of the text",

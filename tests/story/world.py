@@ -257,6 +257,11 @@ class World:
                     return line.split()[1:]
         return []
 
+    def is_sanitized(self):
+        """Built with sanitizers, which need memory of their own."""
+        with open(BINARY, "rb") as f:
+            return b"__asan_init" in f.read()
+
     def process_table(self):
         """What our programs do, for people."""
         lines = []

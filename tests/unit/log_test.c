@@ -1,0 +1,197 @@
+/*
+ * log_test.c - one event is one line, whatever is logged.
+ */
+#include <sys/mman.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/io.h"
+#include "lib/log.h"
+
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
+
+static void
+to_memory(struct log *log, const char *tag)
+{
+	log_init(log, tag);
+	log->where = LOG_TO_FD;
+	log->fd = memfd_create("log_test", MFD_CLOEXEC);
+	assert_true(log->fd != -1);
+}
+
+static void
+read_log(int fd, struct buf *b)
+{
+	buf_init(b, 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(io_read_file(fd, b, 1024 * 1024), 0);
+}
+
+/* What comes behind "DATE TAG[PID]: ". */
+static const char *
+text_of(const char *line)
+{
+	const char *p;
+
+	p = strstr(line, "]: ");
+	assert_non_null(p);
+	return p + 3;
+}
+
+static void
+test_one_line(void **state)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{ "id=1 to=<a@b>", "id=1 to=<a@b>\n" },
+		{ "", "\n" },
+		{ "a\nid=2 forged", "a id=2 forged\n" },
+		{ "a\r\nb", "a b\n" },
+		{ "\033[31mred", "\\033[31mred\n" },
+		{ "a\tb", "a b\n" },
+		{ "J\xc3\xbcrgen", "J\\303\\274rgen\n" },
+		{ "%s%n%x", "%s%n%x\n" },
+	};
+	struct log log;
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		to_memory(&log, "dma");
+		log_say(&log, LOG_LEVEL_INFO, "%s", cases[i].in);
+		read_log(log.fd, &b);
+		assert_string_equal(text_of(buf_str(&b)), cases[i].out);
+		assert_non_null(strstr(buf_str(&b), "Z dma["));
+		buf_fini(&b);
+		close(log.fd);
+	}
+}
+
+static void
+test_level(void **state)
+{
+	static const enum log_level levels[] = { LOG_LEVEL_ERROR,
+	    LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+	struct log log;
+	struct buf b;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < N(levels); i++)
+		for (k = 0; k < N(levels); k++) {
+			to_memory(&log, "dma");
+			assert_int_equal(log.level, LOG_LEVEL_INFO);
+			log.level = levels[i];
+			log_say(&log, levels[k], "x");
+			read_log(log.fd, &b);
+			assert_int_equal(b.len > 0, k <= i);
+			buf_fini(&b);
+			close(log.fd);
+		}
+}
+
+static void
+test_length_is_bounded(void **state)
+{
+	struct log log;
+	struct buf b;
+	char *text;
+
+	(void)state;
+	text = malloc(100001);
+	assert_non_null(text);
+	memset(text, 'x', 100000);
+	text[100000] = '\0';
+	to_memory(&log, "dma");
+	log_say(&log, LOG_LEVEL_INFO, "why=%s", text);
+	read_log(log.fd, &b);
+	assert_true(b.len > 8000 && b.len < 8400);
+	assert_ptr_equal(strchr(buf_str(&b), '\n'), b.data + b.len - 1);
+	buf_fini(&b);
+	close(log.fd);
+	free(text);
+}
+
+static void
+test_tag(void **state)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{ "cron-mail", "cron-mail" },
+		{ "12345678901234567890123456789012",
+		    "12345678901234567890123456789012" },
+		{ "123456789012345678901234567890123", "dma" },
+	};
+	struct log log;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		log_init(&log, cases[i].in);
+		assert_string_equal(log.tag, cases[i].out);
+		assert_int_equal(log.fd, -1);
+	}
+}
+
+static void
+test_stderr(void **state)
+{
+	struct log log;
+	struct buf b;
+	int fd, saved;
+
+	(void)state;
+	fd = memfd_create("log_test", MFD_CLOEXEC);
+	saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
+	assert_true(fd != -1 && saved != -1);
+	assert_true(dup2(fd, STDERR_FILENO) != -1);
+	log_init(&log, "dma");
+	log.where = LOG_TO_STDERR;
+	log_say(&log, LOG_LEVEL_WARNING, "one\n%s", "two\r");
+	assert_true(dup2(saved, STDERR_FILENO) != -1);
+	close(saved);
+	read_log(fd, &b);
+	assert_string_equal(buf_str(&b), "dma: one two\n");
+	buf_fini(&b);
+	close(fd);
+}
+
+static void
+test_nowhere_to_write(void **state)
+{
+	struct log log;
+
+	(void)state;
+	log_init(&log, "dma");
+	log.where = LOG_TO_FD;
+	log.fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	assert_true(log.fd != -1);
+	log_say(&log, LOG_LEVEL_ERROR, "lost");
+	close(log.fd);
+	log.fd = -1;
+	log_say(&log, LOG_LEVEL_ERROR, "lost");
+	assert_int_equal(log.where, LOG_TO_FD);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_level),
+		cmocka_unit_test(test_length_is_bounded),
+		cmocka_unit_test(test_tag),
+		cmocka_unit_test(test_stderr),
+		cmocka_unit_test(test_nowhere_to_write),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

@@ -1,0 +1,341 @@
+/*
+ * options_test.c - sendmail's argv, as real programs pass it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <cmocka.h>
+
+#include "options.h"
+
+#define N(a)		(sizeof(a) / sizeof((a)[0]))
+#define ARGS_MAX	16
+
+/* One letter for each thing that an argv may switch on. */
+static void
+describe(const struct options *o, struct buf *b)
+{
+	static const char *const modes[] = {
+		[MODE_SEND] = "send", [MODE_LIST] = "list",
+		[MODE_ALIASES] = "aliases", [MODE_FLUSH] = "flush",
+		[MODE_NOTHING] = "nothing",
+	};
+	int i;
+
+	buf_puts(b, modes[o->mode]);
+	if (o->take_recipients)
+		buf_puts(b, " t");
+	if (o->dot_is_text)
+		buf_puts(b, " i");
+	if (o->is_queue_only)
+		buf_puts(b, " q");
+	if (o->is_foreground)
+		buf_puts(b, " D");
+	if (o->interval_s != 0)
+		buf_printf(b, " every=%u", o->interval_s);
+	if (o->sender != NULL)
+		buf_printf(b, " from=<%s>", o->sender);
+	if (o->fullname != NULL)
+		buf_printf(b, " name=<%s>", o->fullname);
+	if (o->tag != NULL)
+		buf_printf(b, " tag=<%s>", o->tag);
+	for (i = 0; i < o->nrcpts; i++)
+		buf_printf(b, " to=<%s>", o->rcpts[i]);
+}
+
+static void
+check(const char *const args[], int status, const char *want)
+{
+	char *argv[ARGS_MAX + 1];
+	struct options o;
+	struct buf got, why;
+	int argc = 0;
+
+	for (; argc < ARGS_MAX && args[argc] != NULL; argc++) {
+		argv[argc] = strdup(args[argc]);
+		assert_non_null(argv[argc]);
+	}
+	argv[argc] = NULL;
+	buf_init(&got, 0);
+	buf_init(&why, 0);
+	assert_int_equal(options_parse(&o, argc, argv, &why), status);
+	if (status == 0) {
+		describe(&o, &got);
+		assert_string_equal(buf_str(&got), want);
+		assert_string_equal(buf_str(&why), "");
+	} else {
+		/* One line for people, without what could harm a terminal. */
+		assert_true(why.len > 0);
+		assert_true(text_is_clean(buf_str(&why), why.len));
+		if (want != NULL)
+			assert_non_null(strstr(buf_str(&why), want));
+	}
+	options_fini(&o);
+	assert_int_equal(o.nrcpts, 0);
+	buf_fini(&got);
+	buf_fini(&why);
+	while (argc > 0)
+		free(argv[--argc]);
+}
+
+#define S	"sendmail"
+
+/* What programs pass: the callers of docs, each with all of its forms. */
+static void
+test_callers(void **state)
+{
+	static const struct {
+		const char *args[ARGS_MAX];
+		const char *want;
+	} cases[] = {
+		/* vixie-cron (Debian) */
+		{ { S, "-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root" },
+		    "send i name=<CronDaemon> to=<root>" },
+		/* cronie */
+		{ { S, "-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t",
+		    "-f", "root" },
+		    "send t i from=<root> name=<CronDaemon>" },
+		/* BSD cron, and its old form */
+		{ { S, "-FCronDaemon", "-odi", "-oem", "-oi", "-t" },
+		    "send t i name=<CronDaemon>" },
+		{ { S, "-FCronDaemon", "-odi", "-oem", "-or0s", "root" },
+		    "send name=<CronDaemon> to=<root>" },
+		/* busybox crond, dcron, systemd-cron */
+		{ { S, "-ti" }, "send t i" },
+		{ { S, "-t", "-oem", "-i" }, "send t i" },
+		{ { S, "-i", "-B", "8BITMIME", "root" }, "send i to=<root>" },
+		/* anacron, atd, sudo, logwatch, mdadm, warnquota */
+		{ { S, "-FAnacron", "-odi", "root" },
+		    "send name=<Anacron> to=<root>" },
+		{ { S, "-i", "ann" }, "send i to=<ann>" },
+		{ { S, "-t" }, "send t" },
+		{ { S, "-t", "-fmdadm@example.org" },
+		    "send t from=<mdadm@example.org>" },
+		/* bsd-mailx, s-nail, GNU mailutils */
+		{ { S, "-i", "-t" }, "send t i" },
+		{ { S, "-i", "-t", "-f", "a@b" }, "send t i from=<a@b>" },
+		{ { S, "-i", "-f", "a@b", "--", "c@d", "e@f" },
+		    "send i from=<a@b> to=<c@d> to=<e@f>" },
+		{ { S, "-oi", "-f", "ann@host", "-t" },
+		    "send t i from=<ann@host>" },
+		/* mutt, neomutt */
+		{ { S, "-oem", "-oi", "-B8BITMIME", "-f", "a@b", "-N",
+		    "failure,delay", "-R", "hdrs", "--", "c@d" },
+		    "send i from=<a@b> to=<c@d>" },
+		/* nmh */
+		{ { S, "-t", "-i" }, "send t i" },
+		/* Emacs, git send-email */
+		{ { S, "-oi", "-f", "a@b", "-oem", "-odb", "-t" },
+		    "send t i from=<a@b>" },
+		{ { S, "-f", "a@b", "-i", "c@d" },
+		    "send i from=<a@b> to=<c@d>" },
+		{ { S, "-i", "-t", "-i", "c@d" }, "send t i to=<c@d>" },
+		/* PHP mail(), PHPMailer, Symfony, PEAR */
+		{ { S, "-t", "-i", "-fa@b" }, "send t i from=<a@b>" },
+		{ { S, "-t", "-i", "-oi", "-fa@b", "-t" },
+		    "send t i from=<a@b>" },
+		{ { S, "-i", "-fa@b", "--", "c@d" },
+		    "send i from=<a@b> to=<c@d>" },
+		/* Email::Sender, Ruby mail, lettre, MIME::Lite */
+		{ { "/usr/lib/sendmail", "-t", "-oi", "-oem", "-fa@b" },
+		    "send t i from=<a@b>" },
+		/* nodemailer, Python */
+		{ { S, "-i", "-f", "a@b", "c@d" },
+		    "send i from=<a@b> to=<c@d>" },
+		{ { S, "-t", "-oi" }, "send t i" },
+		/* procmail, maildrop, vacation, sieve, fetchmail, getmail */
+		{ { S, "-oi", "c@d" }, "send i to=<c@d>" },
+		{ { S, "-oi", "-f", "", "c@d" }, "send i from=<> to=<c@d>" },
+		{ { S, "-f", "bob", "--", "c@d" },
+		    "send from=<bob> to=<c@d>" },
+		{ { S, "-eq", "-f", "<>", "--", "c@d" },
+		    "send from=<<>> to=<c@d>" },
+		{ { S, "-i", "-f", "a@b", "--", "c@d" },
+		    "send i from=<a@b> to=<c@d>" },
+		{ { S, "-i", "-bm", "bob" }, "send i to=<bob>" },
+		/* RT, Sympa, majordomo, sqwebmail */
+		{ { S, "-oi", "-t", "-f", "<>" }, "send t i from=<<>>" },
+		{ { S, "-oi", "-odi", "-oem", "-N", "success,delay,failure",
+		    "-V", "id", "-f", "a@b", "--", "c@d" },
+		    "send i from=<a@b> to=<c@d>" },
+		{ { S, "-oi", "-odq", "-fa@b", "c@d" },
+		    "send i q from=<a@b> to=<c@d>" },
+		{ { S, "-oi", "-t", "-f", "a@b" }, "send t i from=<a@b>" },
+		/* monitors */
+		{ { "mailq" }, "list" },
+		{ { "/usr/bin/mailq" }, "list" },
+		{ { S, "-bp" }, "list" },
+		{ { "/usr/bin/newaliases" }, "aliases" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		check(cases[i].args, 0, cases[i].want);
+}
+
+static void
+test_options(void **state)
+{
+	static const struct {
+		const char *args[ARGS_MAX];
+		const char *want;
+	} cases[] = {
+		{ { NULL }, "send" },			/* argc 0 */
+		{ { "" }, "send" },
+		{ { "/" }, "send" },
+		{ { "mailq/" }, "send" },
+		{ { "mailq", "-bm" }, "send" },
+		{ { "mailq", "-v", "more" }, "list to=<more>" },
+		/* groups: the first letter with a value takes the rest */
+		{ { S, "-itf", "a@b" }, "send t i from=<a@b>" },
+		{ { S, "-itfa@b" }, "send t i from=<a@b>" },
+		{ { S, "-vti" }, "send t i" },
+		{ { S, "-fit" }, "send from=<it>" },
+		{ { S, "-oit" }, "send" },
+		{ { S, "-o", "i" }, "send i" },
+		{ { S, "-O", "IgnoreDots=true" }, "send i" },
+		{ { S, "-OIgnoreDots" }, "send i" },
+		{ { S, "-Oignoredots=Yes" }, "send i" },
+		{ { S, "-i", "-OIgnoreDots=false" }, "send" },
+		{ { S, "-ODeliveryMode=q" }, "send q" },
+		{ { S, "-ODeliveryMode=b" }, "send" },
+		{ { S, "-OTimeout.queuereturn=1d" }, "send" },
+		{ { S, "-bq" }, "send q" },
+		{ { S, "-bq", "-bm" }, "send q" },
+		/* values that look like something else */
+		{ { S, "-f", "-t" }, "send from=<-t>" },
+		{ { S, "-f", "--", "a@b" }, "send from=<--> to=<a@b>" },
+		{ { S, "-r", "a@b", "-f", "c@d" }, "send from=<c@d>" },
+		{ { S, "-F", "Ann \"A\" Doe" }, "send name=<Ann \"A\" Doe>" },
+		{ { S, "-F", "J\xc3\xbcrgen" }, "send name=<J\xc3\xbcrgen>" },
+		/* the end of the options, and options behind recipients */
+		{ { S, "--", "-t", "--", "-f" },
+		    "send to=<-t> to=<--> to=<-f>" },
+		{ { S, "a@b", "-i", "c@d" }, "send i to=<a@b> to=<c@d>" },
+		{ { S, "-", "" }, "send to=<-> to=<>" },
+		/* modes */
+		{ { S, "-bi" }, "aliases" },
+		{ { S, "-I" }, "aliases" },
+		{ { S, "-q" }, "flush" },
+		{ { S, "-qf" }, "flush" },
+		{ { S, "-q30m" }, "flush every=1800" },
+		{ { S, "-q90" }, "flush every=90" },
+		{ { S, "-q", "30m" }, "flush to=<30m>" },
+		{ { S, "-vq" }, "flush" },
+		{ { S, "-bh" }, "nothing" },
+		{ { S, "-bH" }, "nothing" },
+		{ { S, "-bP" }, "nothing" },
+		{ { S, "-D", "-q" }, "flush D" },
+		{ { S, "-L", "cron-mail" }, "send tag=<cron-mail>" },
+		{ { S, "-L12345678901234567890123456789012" },
+		    "send tag=<12345678901234567890123456789012>" },
+		/* accepted, and nothing else */
+		{ { S, "-C", "/etc/shadow", "-X", "/etc/passwd" }, "send" },
+		{ { S, "-h", "3", "-n", "-m", "-om", "-x", "-T", "-U", "-G" },
+		    "send" },
+		{ { S, "-Ac", "-p", "x", "-d0.1", "-V", "id", "-oee" },
+		    "send" },
+		{ { S, "-em", "-ep", "-ew", "-odb", "-odd", "-odf" }, "send" },
+		{ { S, "-N", "never", "-R", "full" }, "send" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		check(cases[i].args, 0, cases[i].want);
+}
+
+static void
+test_refused(void **state)
+{
+	static const struct {
+		const char *args[ARGS_MAX];
+		const char *why;
+	} cases[] = {
+		{ { S, "-Z" }, "-Z" },
+		{ { S, "-tZ", "a@b" }, "-Z" },
+		{ { S, "--help" }, "unknown option" },
+		{ { S, "-\001" }, "unknown option" },
+		{ { S, "-\xc3\xbc" }, "unknown option" },
+		{ { S, "-f" }, "-f" },
+		{ { S, "-tf" }, "-f" },
+		{ { S, "-F" }, "-F" },
+		{ { S, "-b" }, "-b" },
+		{ { S, "-o" }, "-o" },
+		{ { S, "-o", "" }, "-o" },
+		{ { S, "-O" }, "-O" },
+		{ { S, "-B" }, "-B" },
+		{ { S, "-L" }, "-L" },
+		{ { S, "-L", "" }, "-L" },
+		{ { S, "-L", "123456789012345678901234567890123" }, "-L" },
+		{ { S, "-L", "a\nb" }, "-L" },
+		{ { S, "-F", "Ann\r\nBcc: b@c" }, "-F" },
+		{ { S, "-F", "\177" }, "-F" },
+		{ { S, "-V", "id\nRCPT" }, "control" },
+		{ { S, "-N", "never\r" }, "control" },
+		{ { S, "-X", "a\tb" }, "control" },
+		{ { S, "-bs" }, "-bs" },
+		{ { S, "-bd" }, "-bd" },
+		{ { S, "-bD" }, "-bD" },
+		{ { S, "-bl" }, "-bl" },
+		{ { S, "-bt" }, "-bt" },
+		{ { S, "-bv" }, "-bv" },
+		{ { S, "-be" }, "-be" },
+		{ { S, "-b", "" }, "-b" },
+		{ { S, "-bmx" }, "-bmx" },
+		{ { S, "-b\033[2J" }, "-b" },
+		{ { S, "-b", "x\nid=1" }, "-b" },
+		{ { S, "-q0" }, "-q" },
+		{ { S, "-qx" }, "-q" },
+		{ { S, "-q1000000d" }, "-q" },
+		{ { S, "-q-1" }, "-q" },
+		{ { "mailq", "-Z" }, "-Z" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		check(cases[i].args, EX_USAGE, cases[i].why);
+}
+
+static void
+test_many_arguments(void **state)
+{
+	static char name[] = "sendmail", rcpt[] = "a@b";
+	struct options o;
+	struct buf why;
+	char **argv;
+	int i, n = 200000;
+
+	(void)state;
+	argv = calloc((size_t)n + 1, sizeof(*argv));
+	assert_non_null(argv);
+	argv[0] = name;
+	for (i = 1; i < n; i++)
+		argv[i] = rcpt;
+	buf_init(&why, 0);
+	assert_int_equal(options_parse(&o, n, argv, &why), 0);
+	assert_int_equal(o.nrcpts, n - 1);
+	assert_ptr_equal(o.rcpts[n - 2], rcpt);
+	options_fini(&o);
+	free(argv);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_callers),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_many_arguments),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+/*
+ * result_test.c - a reason is one printable line, whoever wrote it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "result.h"
+
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
+
+static void
+test_set(void **state)
+{
+	static const struct {
+		enum fate fate;
+		const char *code, *why, *kept_code, *kept;
+		int ret;
+	} cases[] = {
+		{ FATE_SENT, "2.0.0", "ok", "2.0.0", "ok", 0 },
+		{ FATE_RETRY, "4.2.2", "full", "4.2.2", "full", -1 },
+		{ FATE_FAILED, "5.1.1", "550 no\r\n550 user", "5.1.1",
+		    "550 no 550 user", -1 },
+		{ FATE_FAILED, "", "\033]0;x\007", "", "\\033]0;x\\007", -1 },
+		{ FATE_RETRY, "4.999.999", "", "4.999.999", "", -1 },
+		{ FATE_RETRY, "4.1234.12345", "too long a code", "",
+		    "too long a code", -1 },
+	};
+	struct result res;
+	size_t i;
+
+	(void)state;
+	result_init(&res);
+	for (i = 0; i < N(cases); i++) {
+		assert_int_equal(result_set(&res, cases[i].fate,
+		    cases[i].code, "%s", cases[i].why), cases[i].ret);
+		assert_int_equal(res.fate, cases[i].fate);
+		assert_string_equal(res.code, cases[i].kept_code);
+		assert_string_equal(res.why, cases[i].kept);
+	}
+	result_fini(&res);
+	assert_null(res.why);
+	assert_int_equal(res.fate, FATE_NONE);
+	result_fini(&res);
+}
+
+static void
+test_why_is_bounded(void **state)
+{
+	struct result res;
+	char *text;
+
+	(void)state;
+	text = malloc(3 * WHY_MAX);
+	assert_non_null(text);
+	memset(text, '\377', 3 * WHY_MAX - 1);
+	text[3 * WHY_MAX - 1] = '\0';
+	result_init(&res);
+	result_set(&res, FATE_RETRY, "4.0.0", "%s", text);
+	assert_true(strlen(res.why) <= WHY_MAX);
+	assert_true(strlen(res.why) > WHY_MAX - 8);
+	assert_int_equal(strlen(res.why) % 4, 0);	/* no escape is cut */
+	result_fini(&res);
+	free(text);
+}
+
+static void
+test_set_from_itself(void **state)
+{
+	struct result res;
+
+	(void)state;
+	result_init(&res);
+	result_set(&res, FATE_RETRY, "4.4.1", "timed out");
+	result_set(&res, FATE_FAILED, "4.4.7", "given up: %s", res.why);
+	assert_string_equal(res.why, "given up: timed out");
+	assert_int_equal(res.fate, FATE_FAILED);
+	result_fini(&res);
+}
+
+static void
+test_copy(void **state)
+{
+	struct result a, b;
+
+	(void)state;
+	result_init(&a);
+	result_init(&b);
+	result_set(&a, FATE_FAILED, "5.1.1", "no such user");
+	result_set(&b, FATE_RETRY, "4.0.0", "other");
+	result_copy(&b, &a);
+	assert_int_equal(b.fate, FATE_FAILED);
+	assert_string_equal(b.code, "5.1.1");
+	assert_string_equal(b.why, "no such user");
+	assert_ptr_not_equal(b.why, a.why);
+	result_copy(&a, &a);
+	assert_string_equal(a.why, "no such user");
+	result_fini(&a);
+	result_copy(&b, &a);
+	assert_null(b.why);
+	assert_int_equal(b.fate, FATE_NONE);
+	result_fini(&b);
+}
+
+static void
+test_names(void **state)
+{
+	(void)state;
+	assert_string_equal(fate_name(FATE_NONE), "open");
+	assert_string_equal(fate_name(FATE_SENT), "sent");
+	assert_string_equal(fate_name(FATE_RETRY), "deferred");
+	assert_string_equal(fate_name(FATE_FAILED), "failed");
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_set),
+		cmocka_unit_test(test_why_is_bounded),
+		cmocka_unit_test(test_set_from_itself),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests_name("result", tests, NULL, NULL);
+}

@@ -1,0 +1,1222 @@
+/*
+ * spool_test.c - what is committed is read back, what is damaged is seen.
+ * In a private directory; no root needed.
+ */
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/io.h"
+#include "records.h"
+#include "spool.h"
+
+#define N(a)		(sizeof(a) / sizeof((a)[0]))
+#define PREAMBLE	1024	/* docs/spool.md */
+#define CHUNK		65536	/* a write of spool.c */
+#define TEXT		"Subject: x\n\nbody\n"
+#define POKES_MAX	100000	/* more than any socket keeps */
+#define ID		"0123456789abc"
+
+struct world {
+	char		 top[64];
+	struct spool	 sp;
+	struct result	 res;
+	struct buf	 notes;
+};
+
+/* While it is set there is no /proc, so that drafts get names in tmp/. */
+static int	 has_no_proc;
+
+int
+access(const char *path, int mode)
+{
+	if (has_no_proc && strcmp(path, "/proc/self/fd") == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return faccessat(AT_FDCWD, path, mode, 0);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w;
+
+	w = calloc(1, sizeof(*w));
+	assert_non_null(w);
+	snprintf(w->top, sizeof(w->top), "/tmp/spool_test.XXXXXX");
+	assert_non_null(mkdtemp(w->top));
+	result_init(&w->res);
+	buf_init(&w->notes, 0);
+	assert_int_equal(spool_open(&w->sp, w->top, &w->res), 0);
+	has_no_proc = 0;
+	*state = w;
+	return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	spool_close(&w->sp);
+	result_fini(&w->res);
+	buf_fini(&w->notes);
+	assert_int_equal(nftw(w->top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	free(w);
+	return 0;
+}
+
+/* Names in a folder of the spool; 0 when there is no such folder. */
+static int
+count_in(const struct world *w, const char *folder)
+{
+	char path[128];
+	struct dirent *e;
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", w->top, folder);
+	dir = opendir(path);
+	if (dir == NULL)
+		return 0;
+	while ((e = readdir(dir)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static int
+exists(const struct world *w, const char *folder, const char *id)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s/%s", w->top, folder, id);
+	return lstat(path, &st) == 0;
+}
+
+/* The octets of a queue file. */
+static void
+slurp(const struct world *w, const char *id, struct buf *b)
+{
+	int fd;
+
+	fd = openat(w->sp.queue, id, O_RDONLY | O_CLOEXEC);
+	assert_true(fd != -1);
+	buf_init(b, 0);
+	assert_int_equal(io_read_file(fd, b, 64 * 1024 * 1024), 0);
+	close(fd);
+}
+
+/* A queue file of any octets. */
+static void
+plant(const struct world *w, const char *id, const void *p, size_t n)
+{
+	int fd;
+
+	fd = openat(w->sp.queue, id, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	    0600);
+	assert_true(fd != -1);
+	assert_int_equal(io_write_all(fd, p, n), 0);
+	close(fd);
+}
+
+static enum spool_got
+load(struct world *w, const char *id, int for_write, struct message *m)
+{
+	enum spool_got got;
+
+	got = spool_load(&w->sp, id, for_write, m, &w->res);
+	/* A message that can not be had comes with a reason. */
+	if (got == SPOOL_LATER || got == SPOOL_CORRUPT)
+		assert_non_null(w->res.why);
+	return got;
+}
+
+static enum spool_got
+load_verdict(struct world *w, const char *id, int for_write)
+{
+	struct message m;
+	enum spool_got got;
+
+	got = load(w, id, for_write, &m);
+	message_fini(&m);
+	return got;
+}
+
+static struct recipient *
+add(struct message *m, const char *address, enum route_kind kind,
+    enum origin origin, const char *owner)
+{
+	struct recipient *r;
+
+	r = message_add(m, address);
+	assert_non_null(r);
+	r->kind = kind;
+	r->origin = origin;
+	if (owner != NULL) {
+		r->owner = strdup(owner);
+		assert_non_null(r->owner);
+	}
+	return r;
+}
+
+/* One of each kind and list, with the largest of each number. */
+static void
+fill(struct message *m)
+{
+	struct recipient *r;
+
+	message_init(m);
+	m->arrived = 1700000000;
+	m->submitter = UINT32_MAX;
+	m->flags = MESSAGE_8BIT_BODY | MESSAGE_LONG_LINES;
+	m->hops = 3;
+	m->lines = 3;
+	text_copy(m->sender, sizeof(m->sender), "ann@example.org");
+	add(m, "bob", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+	add(m, "\"a b\"@example.org", ROUTE_REMOTE, ORIGIN_CALLER, NULL);
+	r = add(m, "carl", ROUTE_MAILBOX, ORIGIN_FORWARD, "bob");
+	r->is_final = 1;
+	r->parent = 0;
+	r->depth = 1;
+	r = add(m, "/var/log/mail archive", ROUTE_FILE, ORIGIN_ALIASES,
+	    "archive");
+	r->parent = 2;
+	r->depth = 2;
+	r->entry = UINT32_MAX;
+	r->digest = UINT64_MAX;
+	r = add(m, "prog -x \"y\" | z", ROUTE_PIPE, ORIGIN_FORWARD, "carl");
+	r->parent = 1;
+	r->depth = 10;
+	r->entry = 7;
+	r->digest = 1;
+	add(m, "j\xc3\xbcrgen@example.org", ROUTE_REMOTE, ORIGIN_CALLER, NULL);
+}
+
+static void
+commit(struct world *w, const char *id, const struct message *m,
+    const void *text, size_t n)
+{
+	struct draft d;
+
+	assert_int_equal(draft_begin(&w->sp, &d, id, &w->res), 0);
+	assert_int_equal(draft_write(&d, text, n, &w->res), 0);
+	assert_int_equal(draft_seal(&d, m, &w->res), 0);
+	/* Nothing can be seen before it is published. */
+	assert_false(exists(w, "queue", id));
+	assert_int_equal(draft_publish(&d, &w->res), 0);
+	draft_drop(&d);
+	assert_true(exists(w, "queue", id));
+}
+
+/* The file of fill() under ID. */
+static void
+commit_filled(struct world *w)
+{
+	struct message m;
+
+	fill(&m);
+	commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
+	message_fini(&m);
+}
+
+static void
+assert_same_rcpt(const struct recipient *a, const struct recipient *b)
+{
+	assert_int_equal(a->state, b->state);
+	assert_int_equal(a->kind, b->kind);
+	assert_int_equal(a->origin, b->origin);
+	assert_int_equal(a->is_final, b->is_final);
+	assert_int_equal(a->is_reported, b->is_reported);
+	assert_int_equal(a->parent, b->parent);
+	assert_int_equal(a->depth, b->depth);
+	assert_string_equal(a->address, b->address);
+	assert_int_equal(a->owner == NULL, b->owner == NULL);
+	if (a->owner != NULL)
+		assert_string_equal(a->owner, b->owner);
+	assert_int_equal(a->entry, b->entry);
+	assert_true(a->digest == b->digest);
+	assert_int_equal(a->mark.length, b->mark.length);
+}
+
+static void
+test_round_trip(void **state)
+{
+	struct world *w = *state;
+	struct message m, got;
+	char text[64];
+	uint32_t i;
+
+	fill(&m);
+	commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
+	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
+	assert_string_equal(got.id, ID);
+	assert_string_equal(got.sender, m.sender);
+	assert_int_equal(got.arrived, m.arrived);
+	assert_int_equal(got.submitter, m.submitter);
+	assert_int_equal(got.flags, m.flags);
+	assert_int_equal(got.hops, m.hops);
+	assert_int_equal(got.lines, m.lines);
+	assert_int_equal(got.offset, PREAMBLE);
+	assert_int_equal(got.length, sizeof(TEXT) - 1);
+	assert_int_equal(io_pread_all(got.fd, text, sizeof(TEXT) - 1,
+	    got.offset), 0);
+	assert_memory_equal(text, TEXT, sizeof(TEXT) - 1);
+	assert_int_equal(got.nrcpts, m.nrcpts);
+	for (i = 0; i < m.nrcpts; i++)
+		assert_same_rcpt(&got.rcpts[i], &m.rcpts[i]);
+	assert_string_equal(got.bounce_id, "");
+	message_fini(&got);
+	message_fini(&m);
+}
+
+static void
+test_longest_values(void **state)
+{
+	struct world *w = *state;
+	char address[TARGET_MAX + 1], owner[ADDRESS_MAX + 1];
+	struct message m, got;
+
+	memset(address, 'x', TARGET_MAX);
+	address[TARGET_MAX] = '\0';
+	memset(owner, 'o', ADDRESS_MAX);
+	owner[ADDRESS_MAX] = '\0';
+	message_init(&m);
+	memcpy(m.sender, owner, sizeof(owner));
+	m.arrived = (time_t)1 << 40;
+	m.hops = UINT32_MAX;
+	m.flags = 0xff;
+	add(&m, address, ROUTE_PIPE, ORIGIN_ALIASES, owner);
+	commit(w, ID, &m, "", 0);
+	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
+	assert_string_equal(got.sender, owner);
+	assert_int_equal(got.length, 0);
+	assert_same_rcpt(&got.rcpts[0], &m.rcpts[0]);
+	message_fini(&got);
+	message_fini(&m);
+}
+
+/* Sizes around those at which the writer changes its way. */
+static void
+test_sizes(void **state)
+{
+	static const struct { size_t text; uint32_t nrcpts; } cases[] = {
+		{ 0, 1 }, { 1, 1 }, { CHUNK - PREAMBLE - 1, 1 },
+		{ CHUNK - PREAMBLE, 1 }, { CHUNK - PREAMBLE + 1, 1 },
+		{ CHUNK, 1 }, { 3 * CHUNK + 5, 1 },
+		{ 10, 3000 }, { CHUNK - PREAMBLE - 1, 3000 },
+		{ CHUNK - PREAMBLE, 3000 }, { CHUNK - PREAMBLE + 1, 3000 },
+		{ 2 * CHUNK - PREAMBLE, 3000 }, { 2 * CHUNK, 3000 },
+	};
+	struct world *w = *state;
+	struct message m, got;
+	char address[64], *text, *back;
+	size_t i, k, pieces;
+	struct draft d;
+
+	for (i = 0; i < N(cases) * 2; i++) {
+		const size_t n = cases[i / 2].text;
+
+		pieces = i % 2 == 0 ? n + 1 : 1000;
+		text = malloc(n + 1);
+		back = malloc(n + 1);
+		assert_true(text != NULL && back != NULL);
+		for (k = 0; k < n; k++)
+			text[k] = (char)('a' + k % 26);
+		message_init(&m);
+		for (k = 0; k < cases[i / 2].nrcpts; k++) {
+			snprintf(address, sizeof(address),
+			    "recipient.%zu@example.org", k);
+			add(&m, address, ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+		}
+		assert_int_equal(draft_begin(&w->sp, &d, ID, &w->res), 0);
+		for (k = 0; k < n; k += pieces)
+			assert_int_equal(draft_write(&d, text + k,
+			    n - k < pieces ? n - k : pieces, &w->res), 0);
+		assert_int_equal(draft_seal(&d, &m, &w->res), 0);
+		assert_int_equal(draft_publish(&d, &w->res), 0);
+		draft_drop(&d);
+		assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
+		assert_int_equal(got.length, n);
+		assert_int_equal(got.nrcpts, m.nrcpts);
+		assert_int_equal(io_pread_all(got.fd, back, n, got.offset), 0);
+		assert_memory_equal(back, text, n);
+		assert_string_equal(got.rcpts[got.nrcpts - 1].address,
+		    m.rcpts[m.nrcpts - 1].address);
+		message_fini(&got);
+		message_fini(&m);
+		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		free(text);
+		free(back);
+	}
+}
+
+static void
+test_draft_without_publish(void **state)
+{
+	struct world *w = *state;
+	struct message m;
+	struct draft d;
+	int named, step;
+
+	fill(&m);
+	for (named = 0; named < 2; named++) {
+		has_no_proc = named;
+		for (step = 0; step < 3; step++) {
+			assert_int_equal(draft_begin(&w->sp, &d, NULL,
+			    &w->res), 0);
+			assert_int_equal(d.is_named, named);
+			assert_int_equal(count_in(w, "tmp"), named);
+			if (step > 0)
+				assert_int_equal(draft_write(&d, TEXT,
+				    sizeof(TEXT) - 1, &w->res), 0);
+			if (step > 1)
+				assert_int_equal(draft_seal(&d, &m, &w->res),
+				    0);
+			assert_int_equal(count_in(w, "queue"), 0);
+			draft_drop(&d);
+			draft_drop(&d);
+			assert_int_equal(count_in(w, "queue"), 0);
+			assert_int_equal(count_in(w, "tmp"), 0);
+		}
+	}
+	message_fini(&m);
+}
+
+static void
+test_named_draft(void **state)
+{
+	struct world *w = *state;
+	struct message m, got;
+	struct draft d;
+
+	fill(&m);
+	has_no_proc = 1;
+	assert_int_equal(draft_begin(&w->sp, &d, ID, &w->res), 0);
+	assert_true(exists(w, "tmp", ID));
+	assert_int_equal(draft_write(&d, TEXT, sizeof(TEXT) - 1, &w->res), 0);
+	assert_int_equal(draft_seal(&d, &m, &w->res), 0);
+	assert_int_equal(draft_publish(&d, &w->res), 0);
+	draft_drop(&d);
+	assert_int_equal(count_in(w, "tmp"), 0);
+	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
+	assert_int_equal(got.nrcpts, m.nrcpts);
+	message_fini(&got);
+	message_fini(&m);
+}
+
+/* The runner clears what killed writers left, and only that. */
+static void
+test_sweep(void **state)
+{
+	struct world *w = *state;
+	struct draft d;
+	int tmp, fd;
+
+	spool_sweep(&w->sp);		/* no tmp/ at all */
+	has_no_proc = 1;
+	assert_int_equal(draft_begin(&w->sp, &d, "alive", &w->res), 0);
+	tmp = openat(w->sp.dir, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(tmp != -1);
+	fd = openat(tmp, "killed", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd != -1);
+	close(fd);
+	assert_int_equal(mkfifoat(tmp, "fifo", 0600), 0);
+	assert_int_equal(symlinkat("/etc/passwd", tmp, "link"), 0);
+	spool_sweep(&w->sp);
+	assert_true(exists(w, "tmp", "alive"));
+	assert_false(exists(w, "tmp", "killed"));
+	io_close(&d.fd);		/* killed now */
+	spool_sweep(&w->sp);
+	assert_false(exists(w, "tmp", "alive"));
+	draft_drop(&d);
+	close(tmp);
+}
+
+static void
+test_taken_name(void **state)
+{
+	struct world *w = *state;
+	struct draft d;
+	struct message m;
+	struct buf before, after;
+	int named;
+
+	commit_filled(w);
+	slurp(w, ID, &before);
+	fill(&m);
+	for (named = 0; named < 2; named++) {
+		has_no_proc = named;
+		assert_int_equal(draft_begin(&w->sp, &d, ID, &w->res), 0);
+		assert_int_equal(draft_write(&d, "other", 5, &w->res), 0);
+		assert_int_equal(draft_seal(&d, &m, &w->res), 0);
+		errno = 0;
+		assert_int_equal(draft_publish(&d, &w->res), -1);
+		assert_int_equal(errno, EEXIST);
+		draft_drop(&d);
+		assert_int_equal(count_in(w, "tmp"), 0);
+		slurp(w, ID, &after);
+		assert_int_equal(after.len, before.len);
+		assert_memory_equal(after.data, before.data, before.len);
+		buf_fini(&after);
+	}
+	message_fini(&m);
+	buf_fini(&before);
+}
+
+static void
+test_ids(void **state)
+{
+	static const struct { const char *id; int ok; } cases[] = {
+		{ "0", 1 }, { "abc123", 1 }, { "0123456789abcdefghijklmn", 1 },
+		{ "0123456789abcdefghijklmno", 0 }, { "", 0 }, { ".", 0 },
+		{ "..", 0 }, { "../x", 0 }, { "a/b", 0 }, { "A", 0 },
+		{ "a b", 0 }, { "a\n", 0 }, { ".hidden", 0 }, { "a-b", 0 },
+	};
+	char last[QUEUE_ID_MAX + 1] = "", id[QUEUE_ID_MAX + 1];
+	struct world *w = *state;
+	struct draft d;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		assert_int_equal(draft_begin(&w->sp, &d, cases[i].id,
+		    &w->res), cases[i].ok ? 0 : -1);
+		draft_drop(&d);
+		assert_int_equal(load_verdict(w, cases[i].id, 0), SPOOL_GONE);
+	}
+	for (i = 0; i < 1000; i++) {
+		spool_new_id(id);
+		assert_int_equal(strspn(id, "0123456789abcdef"), strlen(id));
+		assert_true(strlen(id) <= QUEUE_ID_MAX);
+		/* By time, as far as the clock shows one. */
+		assert_true(strncmp(last, id, 13) <= 0);
+		assert_string_not_equal(last, id);
+		memcpy(last, id, sizeof(id));
+	}
+}
+
+static void
+test_values_refused_when_written(void **state)
+{
+	static const char *const bad[] = { "a\nb", "a\rb", "a\tb", "\001",
+	    "a\177", "a\n", "\n" };
+	struct world *w = *state;
+	struct message m;
+	struct recipient *r;
+	struct draft d;
+	size_t i;
+	int where;
+
+	for (i = 0; i < N(bad); i++)
+		for (where = 0; where < 3; where++) {
+			message_init(&m);
+			if (where == 0)
+				text_copy(m.sender, sizeof(m.sender), bad[i]);
+			r = add(&m, where == 1 ? bad[i] : "bob", ROUTE_UNKNOWN,
+			    ORIGIN_CALLER, where == 2 ? bad[i] : "ok");
+			r->last.fate = FATE_RETRY;
+			assert_int_equal(draft_begin(&w->sp, &d, NULL,
+			    &w->res), 0);
+			assert_int_equal(draft_seal(&d, &m, &w->res), -1);
+			draft_drop(&d);
+			assert_int_equal(count_in(w, "queue"), 0);
+			message_fini(&m);
+		}
+}
+
+/* A note that could not be read back is not written. */
+static void
+test_notes_refused(void **state)
+{
+	static char code_lf[] = "5.1\nX", code_tab[] = "5.1\tX";
+	struct world *w = *state;
+	char address[TARGET_MAX + 2], owner[ADDRESS_MAX + 2];
+	struct buf before, after, notes[7];
+	struct message m;
+	size_t i;
+
+	commit_filled(w);
+	slurp(w, ID, &before);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	for (i = 0; i < N(notes); i++)
+		buf_init(&notes[i], 0);
+	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code), code_lf);
+	note_failed(&notes[0], &m, 0);
+	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code),
+	    code_tab);
+	note_deferred(&notes[1], &m, 0);
+	free(m.rcpts[0].owner);
+	m.rcpts[0].owner = strdup("bob\nS\t1");
+	m.rcpts[0].mark.length = 0;
+	note_append(&notes[2], &m, 0);
+	note_bounce(&notes[3], "x\nS\t1");
+	note_bounce(&notes[4], "");
+	memset(address, 'x', sizeof(address));
+	address[sizeof(address) - 1] = '\0';
+	memset(owner, 'x', sizeof(owner));
+	owner[sizeof(owner) - 1] = '\0';
+	add(&m, address, ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+	note_rcpt(&notes[5], &m, m.nrcpts - 1);
+	add(&m, "x", ROUTE_UNKNOWN, ORIGIN_CALLER, owner);
+	note_rcpt(&notes[6], &m, m.nrcpts - 1);
+	for (i = 0; i < N(notes); i++) {
+		assert_int_equal(spool_append(&m, &notes[i], 1, &w->res), -1);
+		buf_fini(&notes[i]);
+	}
+	message_fini(&m);
+	slurp(w, ID, &after);
+	assert_int_equal(after.len, before.len);
+	buf_fini(&before);
+	buf_fini(&after);
+}
+
+static void
+set_last(struct recipient *r, enum fate fate, const char *code,
+    const char *why)
+{
+	r->attempts++;
+	result_set(&r->last, fate, code, "%s", why);
+}
+
+/* Every record, appended and folded again. */
+static void
+test_states(void **state)
+{
+	struct world *w = *state;
+	struct recipient *r;
+	struct message m;
+
+	commit_filled(w);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	note_expanded(&w->notes, 0);
+	set_last(&m.rcpts[1], FATE_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
+	note_failed(&w->notes, &m, 1);
+	note_sent(&w->notes, 2);
+	set_last(&m.rcpts[3], FATE_RETRY, "4.2.2", "quota");
+	m.rcpts[3].due = 1800000000;
+	note_deferred(&w->notes, &m, 3);
+	m.rcpts[4].mark.dev = UINT64_MAX;
+	m.rcpts[4].mark.ino = 2;
+	m.rcpts[4].mark.length = INT64_MAX;
+	note_append(&w->notes, &m, 4);
+	set_last(&m.rcpts[5], FATE_RETRY, "", "");
+	note_deferred(&w->notes, &m, 5);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_int_equal(m.rcpts[0].state, RCPT_EXPANDED);
+	r = &m.rcpts[1];
+	assert_int_equal(r->state, RCPT_FAILED);
+	assert_int_equal(r->attempts, 1);
+	assert_string_equal(r->last.code, "5.1.1");
+	assert_string_equal(r->last.why, "550 no S 2");
+	assert_int_equal(r->last.fate, FATE_FAILED);
+	assert_int_equal(m.rcpts[2].state, RCPT_SENT);
+	r = &m.rcpts[3];
+	assert_int_equal(r->state, RCPT_OPEN);
+	assert_int_equal(r->due, 1800000000);
+	assert_int_equal(r->last.fate, FATE_RETRY);
+	r = &m.rcpts[4];
+	assert_int_equal(r->kind, ROUTE_PIPE);
+	assert_true(r->mark.dev == UINT64_MAX && r->mark.ino == 2 &&
+	    r->mark.length == INT64_MAX);
+	assert_string_equal(r->owner, "carl");
+	assert_string_equal(m.rcpts[5].last.code, "");
+	assert_string_equal(m.rcpts[5].last.why, "");
+	buf_reset(&w->notes);
+	note_withdrawn(&w->notes, 4);
+	note_deferred(&w->notes, &m, 3);
+	assert_int_equal(spool_append(&m, &w->notes, 0, &w->res), 0);
+	message_fini(&m);
+	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
+	assert_int_equal(m.rcpts[4].mark.length, -1);
+	message_fini(&m);
+}
+
+/* An append says whose mailbox it was, for a recipient not yet routed. */
+static void
+test_append_keeps_the_way(void **state)
+{
+	struct world *w = *state;
+	struct message m;
+
+	commit_filled(w);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	m.rcpts[0].mark.dev = 1;
+	m.rcpts[0].mark.ino = 2;
+	m.rcpts[0].mark.length = 3;
+	m.rcpts[0].owner = strdup("bob");
+	note_append(&w->notes, &m, 0);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
+	assert_int_equal(m.rcpts[0].kind, ROUTE_MAILBOX);
+	assert_string_equal(m.rcpts[0].owner, "bob");
+	assert_int_equal(m.rcpts[0].mark.length, 3);
+	message_fini(&m);
+}
+
+/* The bounce under way is planned until all it has is reported. */
+static void
+test_bounce_plan(void **state)
+{
+	static const struct {
+		const char *notes, *plan;
+		uint32_t owed;
+	} cases[] = {
+		{ "F\t0\t1\t5.1.1\tx\n", "", 1 },
+		{ "F\t0\t1\t5.1.1\tx\nB\tb1\n", "b1", 1 },
+		{ "F\t0\t1\t5.1.1\tx\nF\t1\t1\t5\ty\nB\tb1\n", "b1", 2 },
+		{ "F\t0\t1\t5.1.1\tx\nF\t1\t1\t5\ty\nB\tb1\nP\t0\n", "b1", 1 },
+		{ "F\t0\t1\t5.1.1\tx\nF\t1\t1\t5\ty\nB\tb1\nP\t0\nP\t1\n",
+		    "", 0 },
+		/* the same twice is one */
+		{ "F\t0\t1\t5.1.1\tx\nF\t1\t1\t5\ty\nB\tb1\nP\t0\nP\t0\n",
+		    "b1", 1 },
+		{ "F\t0\t1\t5.1.1\tx\nF\t0\t2\t5.1.1\tx\nB\tb1\nP\t0\n", "",
+		    0 },
+		/* a report of who has not failed is none */
+		{ "F\t0\t1\t5.1.1\tx\nB\tb1\nP\t1\n", "b1", 1 },
+		/* a failure after that plans another */
+		{ "F\t0\t1\t5.1.1\tx\nB\tb1\nP\t0\nF\t1\t1\t5\ty\n", "", 1 },
+		{ "F\t0\t1\t5\tx\nB\tb1\nP\t0\nF\t1\t1\t5\ty\nB\tb2\n", "b2",
+		    1 },
+	};
+	struct world *w = *state;
+	struct message m;
+	struct buf b;
+	size_t i;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&w->notes);
+		buf_add(&w->notes, b.data, b.len);
+		buf_puts(&w->notes, cases[i].notes);
+		plant(w, "b", w->notes.data, w->notes.len);
+		assert_int_equal(load(w, "b", 0, &m), SPOOL_GOT);
+		assert_string_equal(m.bounce_id, cases[i].plan);
+		assert_int_equal(m.owed, cases[i].owed);
+		message_fini(&m);
+	}
+	buf_fini(&b);
+}
+
+/* Every cut of the last record: ignored, and removed by who may write. */
+static void
+test_torn_record(void **state)
+{
+	static const char *const records[] = {
+		"R\t6\t0\t1\t0\t1\t0\t0\t0000000000000000\tdora\tbob\n",
+		"X\t0\n", "S\t0\n", "W\t0\n", "P\t0\n", "B\tabc\n",
+		"A\t0\t1\t2\t3\tbob\n", "F\t0\t1\t5.1.1\tno such user\n",
+		"D\t0\t1\t99\t4.4.1\ttimed out\n",
+	};
+	struct world *w = *state;
+	struct message m;
+	struct buf b, after;
+	size_t i, n, whole;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	whole = b.len;
+	for (i = 0; i < N(records); i++) {
+		b.len = whole;
+		buf_puts(&b, records[i]);
+		for (n = whole; n < b.len; n++) {
+			plant(w, "t", b.data, n);
+			assert_int_equal(load(w, "t", 0, &m), SPOOL_GOT);
+			assert_int_equal(m.nrcpts, 6);
+			assert_int_equal(m.rcpts[0].state, RCPT_OPEN);
+			message_fini(&m);
+			slurp(w, "t", &after);	/* a reader cuts nothing */
+			assert_int_equal(after.len, n);
+			buf_fini(&after);
+			assert_int_equal(load(w, "t", 1, &m), SPOOL_GOT);
+			buf_reset(&w->notes);
+			note_sent(&w->notes, 1);
+			assert_int_equal(spool_append(&m, &w->notes, 0,
+			    &w->res), 0);
+			message_fini(&m);
+			slurp(w, "t", &after);
+			assert_int_equal(after.len, whole + 4);
+			assert_memory_equal(after.data, b.data, whole);
+			assert_string_equal(after.data + whole, "S\t1\n");
+			buf_fini(&after);
+		}
+		plant(w, "t", b.data, b.len);
+		assert_int_equal(load_verdict(w, "t", 1), SPOOL_GOT);
+	}
+	buf_fini(&b);
+}
+
+/* Every cut up to the first whole recipient is seen as damage. */
+static void
+test_cut_file(void **state)
+{
+	struct world *w = *state;
+	struct buf b;
+	size_t first, n;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	first = PREAMBLE + sizeof(TEXT) - 1;
+	first += strcspn(b.data + first, "\n") + 1;
+	for (n = 0; n < first; n++) {
+		plant(w, "c", b.data, n);
+		assert_int_equal(load_verdict(w, "c", 0), SPOOL_CORRUPT);
+		assert_int_equal(load_verdict(w, "c", 1), SPOOL_CORRUPT);
+	}
+	plant(w, "c", b.data, first);
+	assert_int_equal(load_verdict(w, "c", 0), SPOOL_GOT);
+	buf_fini(&b);
+}
+
+#define R0	"R\t0\t0\t0\t0\t0\t0\t0\t0000000000000000\tbob\t\n"
+#define Z	"0000000000000000"
+
+static void
+test_bad_journal(void **state)
+{
+	static const struct { const char *text; enum spool_got got; }
+	    cases[] = {
+		{ R0, SPOOL_GOT },
+		{ R0 "R\t1\t0\t1\t4\t2\t1\t4294967295\tffffffffffffffff"
+		    "\tx\towner\n", SPOOL_GOT },
+		{ "", SPOOL_CORRUPT },
+		{ "\n", SPOOL_CORRUPT },
+		{ "S\t0\n", SPOOL_CORRUPT },
+		{ "S\t0\n" R0, SPOOL_CORRUPT },
+		/* fields of R, each out of its range */
+		{ "R\t1\t0\t0\t0\t0\t0\t0\t" Z "\tbob\t\n", SPOOL_CORRUPT },
+		{ R0 R0, SPOOL_CORRUPT },
+		{ "R\t0\t1\t0\t0\t0\t0\t0\t" Z "\tbob\t\n", SPOOL_CORRUPT },
+		{ R0 "R\t1\t2\t0\t0\t0\t0\t0\t" Z "\tx\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t-1\t0\t0\t0\t0\t0\t" Z "\tbob\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t1001\t0\t0\t0\t0\t" Z "\tb\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t5\t0\t0\t0\t" Z "\tbob\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t3\t0\t0\t" Z "\tbob\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t2\t0\t" Z "\tbob\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t4294967296\t" Z "\tb\t\n",
+		    SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t000000000000000\tbob\t\n",
+		    SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t00000000000000000\tbob\t\n",
+		    SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t0x00000000000000\tbob\t\n",
+		    SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t-000000000000001\tbob\t\n",
+		    SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t" Z "\tbob\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t" Z "\tbob\t\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t" Z "\tb\033b\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t" Z "\tbob\r\t\n", SPOOL_CORRUPT },
+		{ "R\t0\t0\t0\t0\t0\t0\t0\t" Z "\tbob\t\177\n",
+		    SPOOL_CORRUPT },
+		/* numbers */
+		{ R0 "S\t1\n", SPOOL_CORRUPT },
+		{ R0 "S\t-0\n", SPOOL_CORRUPT },
+		{ R0 "S\t+0\n", SPOOL_CORRUPT },
+		{ R0 "S\t 0\n", SPOOL_CORRUPT },
+		{ R0 "S\t0x0\n", SPOOL_CORRUPT },
+		{ R0 "S\t0 \n", SPOOL_CORRUPT },
+		{ R0 "S\t\n", SPOOL_CORRUPT },
+		{ R0 "S\n", SPOOL_CORRUPT },
+		{ R0 "S\t0\t\n", SPOOL_CORRUPT },
+		{ R0 "S\t18446744073709551616\n", SPOOL_CORRUPT },
+		{ R0 "X\t99999999999999999999999\n", SPOOL_CORRUPT },
+		/* records that are none */
+		{ R0 "Z\t0\n", SPOOL_CORRUPT },
+		{ R0 "SS\t0\n", SPOOL_CORRUPT },
+		{ R0 "\t0\n", SPOOL_CORRUPT },
+		{ R0 "\n", SPOOL_CORRUPT },
+		{ R0 "1\t2\t3\t4\t5\t6\t7\t8\t9\t10\t11\t12\t13\n",
+		    SPOOL_CORRUPT },
+		{ R0 "B\t\n", SPOOL_CORRUPT },
+		{ R0 "B\t../../x\n", SPOOL_CORRUPT },
+		{ R0 "B\ta\tb\n", SPOOL_CORRUPT },
+		{ R0 "B\taaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+		    SPOOL_CORRUPT },
+		/* results */
+		{ R0 "F\t0\t1\t5.1.1\twhy\n", SPOOL_GOT },
+		{ R0 "F\t0\t4294967296\t5.1.1\twhy\n", SPOOL_CORRUPT },
+		{ R0 "F\t0\t1\t5.1.1\n", SPOOL_CORRUPT },
+		{ R0 "F\t0\t1\t5.1.1\twhy\tnot\n", SPOOL_CORRUPT },
+		{ R0 "F\t0\t1\t5.1.123456789\twhy\n", SPOOL_CORRUPT },
+		{ R0 "F\t0\t1\t5\033.1\twhy\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\t5.1.1\twhy\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\t9223372036854775807\t4\twhy\n", SPOOL_GOT },
+		{ R0 "D\t0\t1\t9223372036854775808\t4\ty\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\t-1\t4\twhy\n", SPOOL_CORRUPT },
+		/* appends */
+		{ R0 "A\t0\t1\t2\t3\tbob\n", SPOOL_GOT },
+		{ R0 "A\t0\t1\t2\t-1\tbob\n", SPOOL_CORRUPT },
+		{ R0 "A\t0\t1\t2\t9223372036854775808\tb\n", SPOOL_CORRUPT },
+		{ R0 "A\t0\t1\t2\t3\n", SPOOL_CORRUPT },
+		{ R0 "A\t1\t1\t2\t3\tbob\n", SPOOL_CORRUPT },
+	};
+	struct world *w = *state;
+	struct buf b;
+	size_t i, start = PREAMBLE + sizeof(TEXT) - 1;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	for (i = 0; i < N(cases); i++) {
+		b.len = start;
+		buf_puts(&b, cases[i].text);
+		plant(w, "j", b.data, b.len);
+		if (load_verdict(w, "j", 1) != cases[i].got)
+			fail_msg("case %zu: %s", i, cases[i].text);
+	}
+	/* NUL ends no value. */
+	b.len = start;
+	buf_puts(&b, R0);
+	buf_add(&b, "S\t0\0\n", 5);
+	plant(w, "j", b.data, b.len);
+	assert_int_equal(load_verdict(w, "j", 1), SPOOL_CORRUPT);
+	buf_fini(&b);
+}
+
+static void
+test_bad_preamble(void **state)
+{
+	static const struct { const char *from, *to; } cases[] = {
+		{ "dma-queue 1", "dma-queue 2" },
+		{ "dma-queue 1", "dma-queue 11" },
+		{ "dma-queue", "dma queue" },
+		{ "arrived 1700000000", "arrived -1" },
+		{ "arrived 1700000000", "arrived " },
+		{ "arrived 1700000000", "arrived 9223372036854775808" },
+		{ "submitter 4294967295", "submitter 4294967296" },
+		{ "offset 1024", "offset 1023" },
+		{ "offset 1024", "offset 0" },
+		{ "offset 1024", "offset 1025" },
+		{ "length 17", "length 18" },	/* then a record is cut */
+		{ "length 17", "length 16" },
+		{ "length 17", "length 1000000" },
+		{ "length 17", "length 9223372036854775807" },
+		{ "length 17", "length 4611686018427387903" },
+		{ "length 17", "length -17" },
+		{ "lines 3", "lines x" },
+		{ "flags 9", "flags 256" },
+		{ "hops 3", "hops 4294967296" },
+		{ "sender <ann@example.org>", "sender ann@example.org" },
+		{ "sender <ann@example.org>", "sender <ann@example.org" },
+		{ "sender <ann@example.org>", "sender <" },
+		{ "sender <ann@example.org>", "sender <a\tb>" },
+		{ "sender <ann@example.org>", "sender <a\rb>" },
+		{ "sender", "from" },
+		{ "\nsender", " sender" },
+	};
+	struct world *w = *state;
+	char *at, long_one[PREAMBLE];
+	struct buf b, changed;
+	size_t i, n;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	for (i = 0; i < N(cases); i++) {
+		buf_init(&changed, 0);
+		at = strstr(b.data, cases[i].from);
+		assert_non_null(at);
+		n = (size_t)(at - b.data);
+		buf_add(&changed, b.data, n);
+		buf_puts(&changed, cases[i].to);
+		buf_puts(&changed, at + strlen(cases[i].from));
+		/* The preamble keeps its size. */
+		while (changed.len < b.len) {
+			buf_putc(&changed, ' ');
+			memmove(changed.data + PREAMBLE - 2,
+			    changed.data + PREAMBLE - 3,
+			    changed.len - PREAMBLE + 2);
+		}
+		if (changed.len > b.len) {
+			memmove(changed.data + PREAMBLE - 100,
+			    changed.data + PREAMBLE - 100 + changed.len -
+			    b.len, b.len - PREAMBLE + 100);
+			changed.len = b.len;
+		}
+		plant(w, "p", changed.data, changed.len);
+		if (load_verdict(w, "p", 1) != SPOOL_CORRUPT)
+			fail_msg("case %zu: %s", i, cases[i].to);
+		buf_fini(&changed);
+	}
+	/* A sender of one octet too many, and an end that is not there. */
+	at = strstr(b.data, "sender <");
+	assert_non_null(at);
+	memset(long_one, 'x', ADDRESS_MAX + 1);
+	memcpy(at + 8, long_one, ADDRESS_MAX + 1);
+	memcpy(at + 8 + ADDRESS_MAX + 1, ">\n", 2);
+	plant(w, "p", b.data, b.len);
+	assert_int_equal(load_verdict(w, "p", 1), SPOOL_CORRUPT);
+	memset(b.data, ' ', PREAMBLE);
+	plant(w, "p", b.data, b.len);
+	assert_int_equal(load_verdict(w, "p", 1), SPOOL_CORRUPT);
+	memset(b.data, 0, PREAMBLE);
+	plant(w, "p", b.data, b.len);
+	assert_int_equal(load_verdict(w, "p", 1), SPOOL_CORRUPT);
+	buf_fini(&b);
+}
+
+static void
+test_files_that_are_none(void **state)
+{
+	struct world *w = *state;
+	int for_write;
+
+	assert_int_equal(load_verdict(w, "none", 1), SPOOL_GONE);
+	assert_int_equal(symlinkat("/etc/passwd", w->sp.queue, "link"), 0);
+	assert_int_equal(mkfifoat(w->sp.queue, "fifo", 0600), 0);
+	assert_int_equal(mkdirat(w->sp.queue, "dir", 0700), 0);
+	for (for_write = 0; for_write < 2; for_write++) {
+		assert_int_equal(load_verdict(w, "link", for_write),
+		    SPOOL_CORRUPT);
+		assert_int_equal(load_verdict(w, "fifo", for_write),
+		    SPOOL_CORRUPT);
+		assert_int_equal(load_verdict(w, "dir", for_write),
+		    SPOOL_CORRUPT);
+	}
+	/* And they can be put out of the way. */
+	assert_int_equal(spool_put_aside(&w->sp, "dir", "corrupt"), 0);
+	assert_true(exists(w, "corrupt", "dir"));
+	assert_int_equal(spool_put_aside(&w->sp, "none", "corrupt"), -1);
+	assert_int_equal(errno, ENOENT);
+}
+
+struct seen {
+	int	n;
+	char	ids[8][QUEUE_ID_MAX + 1];
+};
+
+static void
+see(void *arg, const char *id)
+{
+	struct seen *s = arg;
+
+	assert_true(s->n < 8);
+	text_copy(s->ids[s->n++], sizeof(s->ids[0]), id);
+}
+
+static void
+test_list_and_remove(void **state)
+{
+	struct world *w = *state;
+	struct seen seen = { 0, { "" } };
+
+	assert_int_equal(spool_list(&w->sp, see, &seen), 0);
+	assert_int_equal(seen.n, 0);
+	plant(w, "one", "", 0);
+	plant(w, "two", "", 0);
+	plant(w, "README.txt", "", 0);
+	plant(w, ".hidden", "", 0);
+	plant(w, "0123456789abcdefghijklmno", "", 0);
+	assert_int_equal(spool_list(&w->sp, see, &seen), 0);
+	assert_int_equal(seen.n, 2);
+	assert_int_equal(spool_remove(&w->sp, "one"), 0);
+	assert_int_equal(spool_remove(&w->sp, "one"), 0);
+	assert_int_equal(spool_put_aside(&w->sp, "two", "dead"), 0);
+	assert_true(exists(w, "dead", "two"));
+	seen.n = 0;
+	assert_int_equal(spool_list(&w->sp, see, &seen), 0);
+	assert_int_equal(seen.n, 0);
+}
+
+static void
+test_open(void **state)
+{
+	struct world *w = *state;
+	char path[256];
+	struct spool sp;
+	struct stat st;
+
+	assert_int_equal(fstat(w->sp.queue, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	snprintf(path, sizeof(path), "%s/none", w->top);
+	assert_int_equal(spool_open(&sp, path, &w->res), -1);
+	assert_non_null(strstr(w->res.why, "none"));
+	spool_close(&sp);
+	/* One that no socket address has room for. */
+	memset(path, 'x', 200);
+	path[0] = '/';
+	path[200] = '\0';
+	assert_int_equal(spool_open(&sp, path, &w->res), -1);
+	assert_int_equal(w->res.fate, FATE_RETRY);
+	snprintf(path, sizeof(path), "%s/link", w->top);
+	assert_int_equal(symlink(w->top, path), 0);
+	assert_int_equal(spool_open(&sp, path, &w->res), -1);
+}
+
+static void
+test_file_mode(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+
+	commit_filled(w);
+	assert_int_equal(fstatat(w->sp.queue, ID, &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_uid, geteuid());
+}
+
+static void
+test_lock(void **state)
+{
+	struct world *w = *state;
+	int copy, fd;
+
+	fd = spool_lock(&w->sp);
+	assert_true(fd != -1);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	errno = 0;
+	assert_int_equal(spool_lock(&w->sp), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	copy = dup(fd);
+	close(fd);
+	assert_int_equal(spool_lock(&w->sp), -1);
+	close(copy);
+	fd = spool_lock(&w->sp);
+	assert_true(fd != -1);
+	/* Let go on purpose it is free at once, copies or not. */
+	copy = dup(fd);
+	spool_unlock(&fd);
+	assert_int_equal(fd, -1);
+	spool_unlock(&fd);
+	fd = spool_lock(&w->sp);
+	assert_true(fd != -1);
+	close(fd);
+	close(copy);
+	/* The name leads nowhere else. */
+	assert_int_equal(unlinkat(w->sp.dir, "lock", 0), 0);
+	assert_int_equal(symlinkat("/tmp/x", w->sp.dir, "lock"), 0);
+	assert_int_equal(spool_lock(&w->sp), -1);
+	assert_int_equal(errno, ELOOP);
+}
+
+static void
+test_wake(void **state)
+{
+	struct world *w = *state;
+	struct msg out, in;
+	uint64_t ino;
+	int i, sock, second;
+
+	msg_init(&out);
+	msg_init(&in);
+	msg_begin(&out, REC_WAKE, 1);
+	assert_int_equal(spool_poke(&w->sp, &out), -1);
+	assert_int_equal(errno, ENOENT);
+	sock = spool_wake_open(&w->sp);
+	assert_true(sock != -1);
+	assert_int_equal(msg_recv(sock, &in, REC_WAKE_LIMIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(spool_poke(&w->sp, &out), 0);
+	assert_int_equal(msg_recv(sock, &in, REC_WAKE_LIMIT), 1);
+	assert_int_equal(in.kind, REC_WAKE);
+	for (i = 0; i < POKES_MAX && spool_poke(&w->sp, &out) == 0; i++)
+		;
+	assert_int_equal(errno, EAGAIN);
+	assert_true(i > 0 && i < POKES_MAX);
+	close(sock);
+	/* The name stays behind a runner that is killed. */
+	assert_int_equal(spool_poke(&w->sp, &out), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	second = spool_wake_open(&w->sp);
+	assert_true(second != -1);
+	assert_int_equal(spool_poke(&w->sp, &out), 0);
+	assert_int_equal(msg_recv(second, &in, REC_WAKE_LIMIT), 1);
+	/* A runner whose name was taken by another one can tell. */
+	ino = spool_wake_ino(&w->sp);
+	assert_true(ino != 0);
+	sock = spool_wake_open(&w->sp);
+	assert_true(sock != -1);
+	assert_true(spool_wake_ino(&w->sp) != ino);
+	close(sock);
+	close(second);
+	assert_int_equal(unlinkat(w->sp.dir, "wake", 0), 0);
+	assert_true(spool_wake_ino(&w->sp) == 0);
+	msg_fini(&out);
+	msg_fini(&in);
+}
+
+/* A journal that can not be written is as it was before. */
+static void
+test_append_fails(void **state)
+{
+	struct world *w = *state;
+	struct message m;
+	struct buf before, after;
+
+	commit_filled(w);
+	slurp(w, ID, &before);
+	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);	/* read only */
+	note_sent(&w->notes, 0);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
+	assert_int_equal(w->res.fate, FATE_RETRY);
+	message_fini(&m);
+	slurp(w, ID, &after);
+	assert_int_equal(after.len, before.len);
+	buf_fini(&before);
+	buf_fini(&after);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_round_trip),
+		CASE(test_longest_values),
+		CASE(test_sizes),
+		CASE(test_draft_without_publish),
+		CASE(test_named_draft),
+		CASE(test_sweep),
+		CASE(test_taken_name),
+		CASE(test_ids),
+		CASE(test_values_refused_when_written),
+		CASE(test_notes_refused),
+		CASE(test_states),
+		CASE(test_append_keeps_the_way),
+		CASE(test_bounce_plan),
+		CASE(test_torn_record),
+		CASE(test_cut_file),
+		CASE(test_bad_journal),
+		CASE(test_bad_preamble),
+		CASE(test_files_that_are_none),
+		CASE(test_list_and_remove),
+		CASE(test_open),
+		CASE(test_file_mode),
+		CASE(test_lock),
+		CASE(test_wake),
+		CASE(test_append_fails),
+	};
+
+	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
+}
