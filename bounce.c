@@ -147,7 +147,9 @@ put_original(struct buf *b, const struct conf *conf, const struct message *m)
 	char *end;
 	int full;
 
-	full = conf->is_fullbounce && m->length <= BODY_KEPT;
+	/* Of a bounce the postmaster needs all: what it was about is inside. */
+	full = (conf->is_fullbounce || m->sender[0] == '\0') &&
+	    m->length <= BODY_KEPT;
 	buf_init(&text, 0);
 	read_original(m, full ? BODY_KEPT : HEADER_KEPT, &text);
 	if (!full && text.len > 0) {

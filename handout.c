@@ -682,33 +682,42 @@ sysexit_code(int status)
 }
 
 static void
+status_result(struct request *q, int code, const char *text)
+{
+	enum fate fate = FATE_FAILED;
+
+	if (code == EX_TEMPFAIL || code == 126 || code == 127)
+		fate = FATE_RETRY;
+	if (code == 0)
+		result_set(&q->res, FATE_SENT, "2.0.0",
+		    "delivered to command%s", text);
+	else
+		result_set(&q->res, fate, fate == FATE_RETRY ? "4.3.0" :
+		    sysexit_code(code), "command exited with status %d%s",
+		    code, text);
+}
+
+static void
 command_result(struct request *q, int status, int late)
 {
-	const char *text = buf_str(&q->text);
-	const char *sep = q->text.len > 0 ? ": " : "";
-	int code;
+	struct buf text;
 
-	if (late) {
-		result_set(&q->res, FATE_RETRY, "4.3.0",
-		    "command took too long and was ended%s%s", sep, text);
-	} else if (WIFSIGNALED(status)) {
-		result_set(&q->res, FATE_RETRY, "4.3.0",
-		    "command died by signal %d%s%s", WTERMSIG(status), sep,
-		    text);
-	} else {
-		code = WEXITSTATUS(status);
-		if (code == 0)
-			result_set(&q->res, FATE_SENT, "2.0.0",
-			    "delivered to command%s%s", sep, text);
-		else if (code == EX_TEMPFAIL || code == 126 || code == 127)
-			result_set(&q->res, FATE_RETRY, "4.3.0",
-			    "command exited with status %d%s%s", code, sep,
-			    text);
-		else
-			result_set(&q->res, FATE_FAILED, sysexit_code(code),
-			    "command exited with status %d%s%s", code, sep,
-			    text);
+	/* Cleaned here: a NUL in it must not hide the rest. */
+	buf_init(&text, 0);
+	if (q->text.len > 0) {
+		buf_puts(&text, ": ");
+		buf_put_clean(&text, q->text.data, q->text.len, WHY_MAX);
 	}
+	if (late)
+		result_set(&q->res, FATE_RETRY, "4.3.0",
+		    "command took too long and was ended%s", buf_str(&text));
+	else if (WIFSIGNALED(status))
+		result_set(&q->res, FATE_RETRY, "4.3.0",
+		    "command died by signal %d%s", WTERMSIG(status),
+		    buf_str(&text));
+	else
+		status_result(q, WEXITSTATUS(status), buf_str(&text));
+	buf_fini(&text);
 }
 
 /* The process is reaped: what it said last is in the socket by now. */
