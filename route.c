@@ -262,7 +262,6 @@ is_listed(const struct conf *conf, const struct message *m, uint32_t i,
 	return 0;
 }
 
-/* 0; 1 when no address can be made of it; -1 without memory. */
 /* 0 added or there already, 1 it is no address, -1 no memory. */
 static int
 add_target(const struct conf *conf, struct message *m, uint32_t i,

@@ -266,8 +266,12 @@ give_name(struct draft *d)
 int
 draft_publish(struct draft *d, struct result *res)
 {
-	if (give_name(d) == -1)
+	if (give_name(d) == -1) {
+		/* There before: then let that be as durable as ours. */
+		if (errno == EEXIST && fsync(d->sp->queue) == 0)
+			errno = EEXIST;
 		return spool_trouble(res, "link");
+	}
 	if (fsync(d->sp->queue) == -1) {
 		spool_trouble(res, "fsync of the directory");
 		unlinkat(d->sp->queue, d->id, 0);

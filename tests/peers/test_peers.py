@@ -114,7 +114,7 @@ def test_caller_reaches_mailbox_command_and_relay(site, caller):
     assert seen["env"]["SENDER"] == "alice@host.test"
     assert word in seen["input"]
 
-    site.wait_until(lambda: len(site.relay.box()) == 1, 20, "mail at Postfix")
+    site.wait_until(lambda: site.relay.has(1), 20, "mail at Postfix")
     far, = site.relay.box()
     assert word.encode() in far.text
     assert far["Return-Path"] == "<alice@host.test>"
@@ -143,7 +143,7 @@ def test_thousand_recipients_at_postfix(site):
     for n in (7, 500, 999):
         assert b"u%d@far.test" % n in bounce.text
     assert b"u1@far.test" not in bounce.text
-    site.wait_until(lambda: len(site.relay.box()) == 995, 60, "995 letters")
+    site.wait_until(lambda: site.relay.has(995), 60, "995 letters")
     listing = site.mailq()
     assert listing.count("To\t: ") == 2
     assert "u0@far.test" in listing and "u998@far.test" in listing
