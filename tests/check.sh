@@ -54,7 +54,7 @@ mkdir -p build
 note "builds: gcc; clang with sanitizers"
 one "gcc build" variant gcc CC=gcc WERROR=-Werror
 one "clang build" variant clang CC=clang WERROR=-Werror \
-    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g"
+    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" LIBS=tests/sanitize.c
 note "lint"
 one lint env LINT_DEEP="${LINT_DEEP:-1}" make -s lint
 note "unit tests: gcc; clang with sanitizers"
@@ -69,6 +69,13 @@ count env CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" MAKEFLAGS=-e \
     SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
     -fno-sanitize-recover=all" \
     sh build/fuzz/tests/fuzz/run.sh "${FUZZ_SECONDS:-0}"
+note "dma-remote alone, with sanitizers"
+one "remote build" variant remote CC=clang WERROR=-Werror HARDEN=-fPIE \
+    "SANITIZE=$san" CFLAGS="-O1 -g" CONFDIR="$tree/build/remote/conf"
+mkdir -p build/remote/conf
+DMA_REMOTE=$tree/build/remote/dma-remote DMA_CONFDIR=$tree/build/remote/conf \
+    count /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+    tests/remote_test.py
 note "the installed program: stories"
 export DMA_INSTALL="make -s -C $tree/build/gcc install"
 count bash tests/story/run.sh
@@ -77,7 +84,7 @@ count bash tests/crash/run.sh
 note "the installed program: other people's programs"
 count bash tests/peers/run.sh
 note "the installed program with sanitizers: stories"
-export DMA_INSTALL="make -s -C $tree/build/clang install SANITIZE=\"$san\""
+export DMA_INSTALL="make -s -C $tree/build/clang install" DMA_SANITIZED=1
 count bash tests/story/run.sh
 echo
 echo "$passed passed, $failed failed"

@@ -1,4 +1,5 @@
 """Fixtures of the story, crash and peer tests."""
+import glob
 import os
 import sys
 import tempfile
@@ -22,6 +23,8 @@ def world():
     w = worlds.World()
     yield w
     w.finish()
+    # A build with sanitizers leaves its reports there (tests/sanitize.c).
+    assert glob.glob("/tmp/sanitizer.*") == []
 
 
 @pytest.fixture(scope="session")
