@@ -1,0 +1,151 @@
+"""What one user, host or broken file does costs nobody else their mail."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from smtp_peer import Script
+from world import MAIL, SENDMAIL, SPOOL
+
+
+def test_stopped_flush_stops_nobody(world):
+    """A caller stops their own dma -q at its worst moments."""
+    stopped = []
+    try:
+        for i in range(30):
+            p = world.start([SENDMAIL, "-q"], user="alice",
+                            stdin=subprocess.DEVNULL)
+            stopped.append(p)
+            time.sleep(0.0004 * i)
+            try:
+                os.kill(p.pid, signal.SIGSTOP)
+            except ProcessLookupError:
+                pass
+        world.send("bob", user="carol")
+        world.wait_mail("bob")
+    finally:
+        for p in stopped:
+            p.kill()
+            p.wait()
+    world.wait_quiet()
+
+
+def test_killed_caller_leaves_no_reader_of_its_input(world):
+    read, write = os.pipe()
+    p = world.start([SENDMAIL, "bob"], user="alice", stdin=read)
+    os.close(read)
+    world.wait_until(lambda: len(world.processes()) == 2)
+    p.kill()
+    p.wait()
+    world.wait_until(lambda: not world.processes())
+    os.close(write)
+    world.wait_quiet()
+    assert world.mailbox("bob") == []
+
+
+def test_input_that_does_not_block_is_waited_for(world):
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    p = world.start([SENDMAIL, "bob"], user="alice", stdin=read)
+    os.close(read)
+    time.sleep(0.2)
+    os.write(write, b"Subject: late\n\nhello\n")
+    time.sleep(0.2)
+    os.write(write, b"again\n")
+    os.close(write)
+    assert p.wait(30) == 0
+    assert world.wait_mail("bob")[0].body == b"hello\nagain\n"
+
+
+def test_bad_address_in_a_list_loses_no_mail(world):
+    world.write_aliases("half: bad@, bob\nnone: foo@-bad\n")
+    assert world.run(["newaliases"]).returncode == 65
+    world.send("half", "bob")           # such a line is as if it were not
+    assert b"half" in world.wait_mail("alice")[0].text
+    world.wait_mail("bob")
+    world.forward("carol", "me@\n")
+    world.send("carol")
+    world.wait_mail("carol")            # such a file is refused
+    assert world.log_lines("carol", ".forward")
+
+
+def test_one_slow_command_does_not_hold_other_mail(world):
+    """More messages wait for it than the runner takes in hand."""
+    world.forward("bob", "|/bin/sleep 600\n")
+    for _ in range(210):
+        world.send("-odq", "bob")
+    world.send("bob")
+    world.send("carol")
+    world.wait_mail("carol")
+    world.reset()
+
+
+def test_unreadable_queue_file_is_tried_again(world):
+    world.write_conf({"RETRY": "1s 1s 5d"})
+    world.send("-odq", "bob")
+    path = "%s/queue/%s" % (SPOOL, world.queue()[0])
+    os.chmod(path, 0)
+    world.send("carol")
+    world.wait_mail("carol")
+    os.chmod(path, 0o600)
+    world.wait_mail("bob")
+    world.wait_quiet()
+
+
+def test_descriptor_limit_of_a_caller_is_not_the_runners(world, peer):
+    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.leaves("queue")
+    done = world.run(["sh", "-c", "ulimit -n 64; exec sendmail later@far.test"],
+                     user="alice", input=b"Subject: s\n\nx\n")
+    if done.returncode != 0:        # no right to raise it here
+        assert done.returncode == 71 and b"descriptors" in done.stderr
+        return
+    world.wait_tried("later@far.test")
+    for pid in world.processes():
+        with open("/proc/%d/limits" % pid) as f:
+            line, = (x for x in f if x.startswith("Max open files"))
+        assert int(line.split()[3]) >= 512
+
+
+def test_overlong_bare_name_does_not_end_the_remote_branch(world, peer):
+    p = peer(Script())
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "NULLCLIENT": "",
+                      "DEFER": ""})
+    world.send("-f", "alice@host.test", "x" * 508)
+    world.send("-f", "ann@far.test", "ben@far.test")
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "NULLCLIENT": ""})
+    world.flush()
+    world.wait_until(lambda: len(p.taken) == 2)
+    assert not world.log_lines("broken record")
+    assert world.log_lines("5.1.3", "too long")
+    world.wait_quiet()
+
+
+def test_interrupted_append_is_not_doubled_by_a_locked_mailbox(world):
+    """Killed after the append, then refused once, then let in."""
+    box = MAIL + "/bob"
+    world.write_conf({"RETRY": "1s 1s 5d"})
+    world.send("carol")                 # so that there is an inode to name
+    world.wait_mail("carol")
+    world.wait_quiet()
+    world.send("-odq", "bob")
+    ident, = world.queue()
+    path = "%s/queue/%s" % (SPOOL, ident)
+    shutil.copy2(path, "/var/tmp/kept")
+    world.flush()
+    world.wait_mail("bob")
+    world.wait_quiet()
+    st, owner = os.stat(box), os.stat(SPOOL)
+    shutil.copy2("/var/tmp/kept", path)     # as it was before the kill,
+    with open(path, "a") as f:              # but for what was announced
+        f.write("A\t0\t%d\t%d\t0\tbob\n" % (st.st_dev, st.st_ino))
+    os.chown(path, owner.st_uid, owner.st_gid)
+    os.link(box, box + ".other")            # refused while it has two names
+    world.run([SENDMAIL, "-q"])
+    assert world.queue() == [ident]
+    os.unlink(box + ".other")
+    world.flush()
+    world.wait_quiet()
+    assert len(world.mailbox("bob")) == 1
