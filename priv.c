@@ -725,7 +725,7 @@ branch_main(struct branch *b)
 	struct pollfd pfd;
 	sigset_t mask, before;
 	struct msg m;
-	int open = 1, wait_ms;
+	int wait_ms;
 
 	branch_conf(b);
 	set_signal(SIGCHLD, on_child);
@@ -733,23 +733,20 @@ branch_main(struct branch *b)
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &mask, &before);
 	msg_init(&m);
-	while (open || b->nchildren > 0) {
-		if (b->sock == -1)
-			open = 0;
+	while (b->sock != -1 || b->nchildren > 0) {
 		wait_ms = branch_late(b);
 		ts.tv_sec = wait_ms / 1000;
 		ts.tv_nsec = (wait_ms % 1000) * 1000000L;
-		pfd.fd = open && b->nchildren < CHILDREN_MAX ? b->sock : -1;
+		pfd.fd = b->nchildren < CHILDREN_MAX ? b->sock : -1;
 		pfd.events = POLLIN;
 		pfd.revents = 0;
 		if (ppoll(&pfd, 1, b->nchildren > 0 ? &ts : NULL,
 		    &before) == -1 && errno != EINTR)
 			break;
 		branch_reap(b);
-		if (pfd.revents != 0 && branch_request(b, &m) == -1) {
-			open = 0;
+		if (pfd.revents != 0 && b->sock != -1 &&
+		    branch_request(b, &m) == -1)
 			io_close(&b->sock);
-		}
 	}
 	msg_fini(&m);
 	return 0;

@@ -29,7 +29,7 @@ class Killer(threading.Thread):
 
     def run(self):
         while not self.over:
-            time.sleep(self.random.uniform(0.002, 0.06))
+            time.sleep(self.random.uniform(0.001, 0.03))
             pids = self.world.processes()
             if not pids:
                 continue
@@ -112,7 +112,7 @@ def test_random_kills_lose_nothing(world, peer):
     world.wait_quiet(60)
     print("%d kills, %d acknowledged" % (
         killer.kills, sum(ok for _, ok in sent.values())))
-    assert killer.kills > 20
+    assert killer.kills > 10
     assert world.spool_litter() == []
 
     # Bounces would come here: nothing failed for good.
