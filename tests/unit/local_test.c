@@ -1044,7 +1044,9 @@ static const struct {
 	    "QUEUE_ID=3f2a\n" },
 	{ "ls /proc/self/fd", 0, "0\n1\n2\n3\n" },
 	{ "/bin/grep -E Sig(Blk|Ign|Cgt) /proc/self/status", 2, NULL },
-	{ "grep -E 'Sig(Blk|Ign)' /proc/self/status", 0,
+	/* Its own two signals are ignored by glibc in what make spawns. */
+	{ "grep -E 'Sig(Blk|Ign)' /proc/self/status |"
+	    "sed s/0000000180000000/0000000000000000/", 0,
 	    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" },
 	{ "kill -9 $$", -9, "" },
 	{ "%s/script a b", 0, "a-b\n" },
