@@ -24,6 +24,7 @@
 #include "submit.h"
 
 #define START_TRIES	600	/* 10 ms apart, while a runner comes or goes */
+#define FLUSH_TRIES	3	/* runners that may die under a flush */
 
 static void
 say_report(void *arg, const char *file, unsigned line, const char *text)
@@ -90,25 +91,44 @@ ask_flush(const struct spool *sp, int trunk, const char *id, int done)
 	return -1;
 }
 
-/* Tries what is queued (id "": all) and returns when each was tried. */
+/* 1 when all was tried, 0 when the runner died before, -1 with errno. */
 static int
-flush(const struct spool *sp, int trunk, const char *id)
+flush_once(const struct spool *sp, int trunk, const char *id)
 {
 	char c;
 	int fds[2];
 	ssize_t n;
 
-	if (pipe2(fds, O_CLOEXEC) == -1 ||
-	    ask_flush(sp, trunk, id, fds[1]) == -1) {
-		fprintf(stderr, "dma: can not start delivery: %s\n",
-		    strerror(errno));
-		return EX_TEMPFAIL;
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return -1;
+	if (ask_flush(sp, trunk, id, fds[1]) == -1) {
+		close(fds[0]);
+		close(fds[1]);
+		return -1;
 	}
 	close(fds[1]);
 	n = io_read(fds[0], &c, 1);
 	close(fds[0]);
-	if (n == 1)
-		return 0;
+	return n == 1;
+}
+
+/* Tries what is queued (id "": all) and returns when each was tried. */
+static int
+flush(const struct spool *sp, int trunk, const char *id)
+{
+	int i, ret;
+
+	/* A runner that was just dying took the wish with it. */
+	for (i = 0; i < FLUSH_TRIES; i++) {
+		ret = flush_once(sp, trunk, id);
+		if (ret == 1)
+			return 0;
+		if (ret == -1) {
+			fprintf(stderr, "dma: can not start delivery: %s\n",
+			    strerror(errno));
+			return EX_TEMPFAIL;
+		}
+	}
 	fprintf(stderr, "dma: the runner ended before all was tried; see the "
 	    "log\n");
 	return EX_TEMPFAIL;

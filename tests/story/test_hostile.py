@@ -188,10 +188,11 @@ def test_ignored_signals(world, sig):
     assert (done.returncode, done.stderr) == (0, b"")
     world.wait_mail("bob")
     world.wait_quiet()
-    ignored = [x.split()[1] for x in
-               world.read_home("bob", "sig").decode().splitlines()
-               if x.startswith("SigIgn:")]
-    assert ignored == ["0" * 16]
+    ignored, = (int(x.split()[1], 16) for x in
+                world.read_home("bob", "sig").decode().splitlines()
+                if x.startswith("SigIgn:"))
+    # 32 and 33 are glibc's own; it ignores them in what make spawns.
+    assert ignored & ~(3 << 31) == 0
 
 
 def test_blocked_signals(world):
