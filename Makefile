@@ -91,8 +91,18 @@ aliases_scan.o: aliases_scan.c aliases_parse.h
 
 # ---- installation ----
 
-install: all install-files
+install: all mind-others install-files
 	@if [ -z "$(DESTDIR)" ]; then $(MAKE) user perms; fi
+
+# Another mail agent's sendmail is not replaced unless that is wanted.
+FORCE =
+mind-others:
+	@if [ -z "$(DESTDIR)$(FORCE)" ] && [ -e $(SBINDIR)/sendmail ] && \
+	    [ "`readlink $(SBINDIR)/sendmail`" != dma ]; then \
+		echo "$(SBINDIR)/sendmail belongs to another mail agent:" \
+		    "remove that first, or say make install FORCE=1" >&2; \
+		exit 1; \
+	fi
 
 install-files: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) \
@@ -195,5 +205,5 @@ clean:
 	    aliases_parse.h aliases_scan.c tests/unit/*_test tests/fuzz/*_fuzz
 	rm -rf build
 
-.PHONY: all install install-files user perms uninstall deps test-deps check \
+.PHONY: all install mind-others install-files user perms uninstall deps test-deps check \
 	try lint unit story clean

@@ -109,6 +109,24 @@ put_text(struct buf *b, const struct conf *conf, const struct message *m)
 	buf_puts(b, "\n");
 }
 
+/* "host[address] said: 550 no" is a server's word, all else is ours. */
+static void
+put_diagnostic(struct buf *b, const char *why)
+{
+	static const char said[] = " said: ";
+	const char *p;
+	size_t host;
+
+	p = strstr(why, said);
+	host = strcspn(why, " [");
+	if (p == NULL || host == 0 || strcspn(why, " ") != (size_t)(p - why)) {
+		buf_printf(b, "Diagnostic-Code: X-dma; %s\n", why);
+		return;
+	}
+	buf_printf(b, "Remote-MTA: dns; %.*s\nDiagnostic-Code: smtp; %s\n",
+	    (int)host, why, p + sizeof(said) - 1);
+}
+
 static void
 put_status(struct buf *b, const struct conf *conf, const struct message *m)
 {
@@ -132,10 +150,10 @@ put_status(struct buf *b, const struct conf *conf, const struct message *m)
 		address = route_address(m, i);
 		buf_put_clean(b, address, strlen(address), WHY_MAX);
 		/* A report of failure has class 5, whatever the last reply. */
-		buf_printf(b, "\nAction: failed\nStatus: %s\n"
-		    "Diagnostic-Code: X-dma; %s\n",
-		    r->last.code[0] == '5' ? r->last.code : "5.4.7",
-		    r->last.why == NULL ? "unknown" : r->last.why);
+		buf_printf(b, "\nAction: failed\nStatus: %s\n",
+		    r->last.code[0] == '5' ? r->last.code : "5.4.7");
+		put_diagnostic(b, r->last.why == NULL ? "unknown" :
+		    r->last.why);
 	}
 	buf_puts(b, "\n");
 }

@@ -356,7 +356,8 @@ start(const char *text, char **env)
 	else
 		exec_shell(text, env);
 	saved = errno;
-	dprintf(STDERR_FILENO, "%s: %s\n", text, strerror(saved));
+	/* The sender reads this: whose command it is stays untold. */
+	dprintf(STDERR_FILENO, "it can not be run: %s\n", strerror(saved));
 	return saved == ENOENT ? 127 : 126;
 }
 

@@ -44,6 +44,7 @@ struct item {
 	char		 id[QUEUE_ID_MAX + 1];
 	enum item_state	 state;
 	int		 is_forced;	/* a flush wants it tried now */
+	int		 is_held;	/* DEFER: only remote ones are left */
 	int		 is_listed;	/* seen in the directory this time */
 	time_t		 due;
 	uint64_t	 seen, tried;	/* ticks: first seen, last tried */
@@ -109,6 +110,7 @@ struct hop {
 	unsigned	 njobs, parked;
 	unsigned	 claimed;	/* parked ones just taken in hand */
 	int		 had_trouble;	/* it may remember a dead host */
+	char		 why[512];	/* it can't work at all: said by it */
 	int64_t		 idle_ms;	/* since; when njobs is 0 */
 };
 

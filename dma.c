@@ -50,7 +50,7 @@ wake(const struct spool *sp, int trunk)
 
 	lock = spool_lock(sp);
 	if (lock != -1) {
-		priv_run(trunk, lock, -1, 0);
+		priv_run(trunk, lock, -1, 0, "");
 		close(lock);
 		return;
 	}
@@ -70,12 +70,9 @@ ask_flush(const struct spool *sp, int trunk, const char *id, int done)
 	for (i = 0; i < START_TRIES; i++) {
 		lock = spool_lock(sp);
 		if (lock != -1) {
-			/* One message alone is asked for when it listens. */
-			ret = id[0] != '\0' ? priv_run(trunk, lock, -1, 0) :
-			    priv_run(trunk, lock, done, RUN_FLUSH);
+			ret = priv_run(trunk, lock, done, RUN_FLUSH, id);
 			close(lock);
-			if (id[0] == '\0' || ret == -1)
-				return ret;
+			return ret;
 		}
 		msg_init(&m);
 		msg_begin(&m, REC_FLUSH, 0);
@@ -145,6 +142,10 @@ flush_mode(const struct options *o, const struct spool *sp, int trunk)
 	 */
 	if (priv_seal(trunk, 1) == -1)
 		return EX_TEMPFAIL;
+	if (o->is_wake) {
+		wake(sp, trunk);
+		return 0;
+	}
 	for (;;) {
 		status = flush(sp, trunk, "");
 		if (o->interval_s == 0)
@@ -158,14 +159,18 @@ send_mode(const struct caller *caller, const struct options *o,
     const struct conf *conf, const struct spool *sp, int trunk)
 {
 	char id[QUEUE_ID_MAX + 1];
+	struct log log;
 	int status;
 
-	status = submit_message(caller, o, conf, sp, trunk, id);
+	setup_log(conf, &log, o->tag == NULL ? "dma" : o->tag);
+	status = submit_message(caller, o, conf, sp, &log, trunk, id);
+	setup_log_close(&log);
 	if (status != 0 || o->is_queue_only)
 		return status;
+	/* With DEFER, too: mail for this host does not wait. */
 	if (o->is_foreground)
 		flush(sp, trunk, id);
-	else if (!conf->is_defer)
+	else
 		wake(sp, trunk);
 	return 0;
 }
@@ -238,10 +243,16 @@ hall(const struct caller *caller, int trunk, int argc, char **argv)
 	}
 	/* Callers take any word on stderr for a failure: dma check tells. */
 	setup_quiet(&report);
+	if (o.mode == MODE_ALIASES)
+		report.say = say_report;
 	if (setup_conf(&conf, &report) == -1) {
-		fprintf(stderr, "dma: out of memory\n");
+		status = errno == EACCES || errno == EPERM ? EX_CONFIG :
+		    EX_TEMPFAIL;
+		fprintf(stderr, "dma: %s/dma.conf: %s: the user _dma must be "
+		    "able to read it (mode 644)\n", DMA_CONFDIR,
+		    strerror(errno));
 		options_fini(&o);
-		return EX_TEMPFAIL;
+		return status;
 	}
 	if (o.mode == MODE_ALIASES)
 		status = aliases_mode(&conf);

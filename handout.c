@@ -24,6 +24,7 @@
 #include "lib/io.h"
 #include "route.h"
 
+#define NEW_S		10	/* a message is new for so long */
 #define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
 
@@ -110,6 +111,24 @@ choose(const struct conf *conf, struct work *w, time_t now, int forced)
 	}
 }
 
+/* The one line that says who sent it; once, since then it was tried. */
+static void
+log_new(struct desk *d, const struct message *m)
+{
+	uint32_t i;
+
+	/* With DEFER each runner sees the held ones again. */
+	if (d->conf.is_defer && time(NULL) - m->arrived > NEW_S)
+		return;
+	for (i = 0; i < m->nrcpts; i++)
+		if (m->rcpts[i].attempts > 0 || m->rcpts[i].parent != i ||
+		    m->rcpts[i].state != RCPT_OPEN)
+			return;
+	log_say(&d->log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
+	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
+	    m->submitter, m->sender, m->length, m->nrcpts);
+}
+
 int
 handout_load(struct desk *d, struct item *item)
 {
@@ -133,12 +152,14 @@ handout_load(struct desk *d, struct item *item)
 	}
 	result_fini(&res);
 	w->item = item;
+	item->is_held = 0;
 	item->work = w;
 	item->state = ITEM_ACTIVE;
 	w->next = d->works;
 	d->works = w;
 	d->nworks++;
 	choose(&d->conf, w, time(NULL), item->is_forced);
+	log_new(d, &w->m);
 	return 0;
 }
 
@@ -416,6 +437,15 @@ ask_forward(struct desk *d, struct work *w, uint32_t i, const char *user)
 	settle_as(d, w, i, FATE_FAILED, "5.1.1", "no such user here");
 }
 
+/* DEFER: not tried, so not counted, until a flush wants it. */
+static void
+hold(struct work *w, uint32_t i)
+{
+	w->stages[i] = STAGE_NONE;
+	w->open--;
+	w->item->is_held = 1;
+}
+
 static void
 route(struct desk *d, struct work *w, uint32_t i)
 {
@@ -440,7 +470,10 @@ route(struct desk *d, struct work *w, uint32_t i)
 	result_init(&res);
 	switch (route_next(&env, &w->m, i, user, &alias, &res)) {
 	case STEP_REMOTE:
-		w->stages[i] = STAGE_REMOTE;
+		if (d->conf.is_defer && !w->item->is_forced)
+			hold(w, i);
+		else
+			w->stages[i] = STAGE_REMOTE;
 		break;
 	case STEP_ALIAS:
 		expand(d, w, i, &alias->targets, ORIGIN_ALIASES, alias->name);
@@ -466,6 +499,27 @@ forward_report(void *arg, const char *file, unsigned line, const char *text)
 	log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
 }
 
+static int
+names_command(const struct targets *targets)
+{
+	size_t i;
+
+	for (i = 0; i < targets->n; i++)
+		if (targets->list[i].kind == TARGET_PIPE ||
+		    targets->list[i].kind == TARGET_FILE)
+			return 1;
+	return 0;
+}
+
+/* Only for kindness: the deliver branch refuses by itself. */
+static int
+is_root(const char *name)
+{
+	struct user u;
+
+	return user_lookup(name, &u) == 0 && u.uid == 0;
+}
+
 static void
 got_forward(struct desk *d, struct request *q, const char *text, size_t len)
 {
@@ -477,7 +531,12 @@ got_forward(struct desk *d, struct request *q, const char *text, size_t len)
 	snprintf(name, sizeof(name), ".forward of %.32s", q->name);
 	memset(&targets, 0, sizeof(targets));
 	bad = forward_parse(&targets, text, len, name, &report);
-	if (bad != 0)
+	if (bad == 0 && names_command(&targets) && is_root(q->name)) {
+		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
+		    "names a command or a file, which root can not have: mail "
+		    "goes to the mailbox", q->work->m.id, q->name);
+		targets_fini(&targets);
+	} else if (bad != 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
 		    "is not understood: mail goes to the mailbox",
 		    q->work->m.id, q->name);

@@ -105,6 +105,7 @@ open_hop(struct desk *d, struct hop *h)
 		io_close(&other->sock);
 	}
 	h->had_trouble = 0;
+	h->why[0] = '\0';
 	h->sock = priv_spawn_remote();
 	if (h->sock == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "can not start dma-remote: "
@@ -157,6 +158,9 @@ static void
 fail_hop(struct desk *d, struct hop *h, const char *why)
 {
 	io_close(&h->sock);
+	if (h->jobs != NULL)
+		log_say(&d->log, LOG_LEVEL_WARNING, "relay=%s %s",
+		    h->kind == HOP_SMARTHOST ? "smarthost" : h->name, why);
 	while (h->jobs != NULL)
 		fail_job(d, h, h->jobs, why);
 	unpark(d, h);
@@ -268,6 +272,11 @@ hops_give(struct desk *d, struct work *w)
 		else if (is_too_long(d, w->m.rcpts[i].address))
 			settle_as(d, w, i, FATE_FAILED, "5.1.3",
 			    "the address is too long");
+		else if (d->conf.nrelays == 1 &&
+		    strcmp(d->conf.relays[0].host, CONF_NO_RELAY) == 0)
+			settle_as(d, w, i, FATE_RETRY, "4.3.5",
+			    "SMARTHOST in dma.conf is missing or can not "
+			    "be read");
 		else if (h->njobs >= hop_share(d)) {
 			park(d, w, h);
 			return;
@@ -429,6 +438,15 @@ find_job(struct hop *h, uint32_t id)
 	return NULL;
 }
 
+/* Begins with a reply code (RFC 5321 4.2). */
+static int
+is_reply(const char *why, size_t len)
+{
+	return len > 3 && why[0] >= '2' && why[0] <= '5' && why[1] >= '0' &&
+	    why[1] <= '9' && why[2] >= '0' && why[2] <= '9' &&
+	    (why[3] == ' ' || why[3] == '-');
+}
+
 static int
 take_fates(struct desk *d, struct hop *h, struct job *j)
 {
@@ -455,7 +473,10 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 			break;		/* told twice */
 		if (fate == FATE_RETRY)
 			h->had_trouble = 1;
-		result_set(&res, (enum fate)fate, code, "%.*s", (int)len, why);
+		/* A bounce's reader must see whose words these are. */
+		result_set(&res, (enum fate)fate, code, "%s%s%.*s",
+		    is_reply(why, len) ? host : "",
+		    is_reply(why, len) ? " said: " : "", (int)len, why);
 		settle(d, j->work, rcpt, &res, host);
 		j->left--;
 	}
@@ -488,6 +509,10 @@ hops_read(struct desk *d, struct hop *h)
 	n = msg_recv(h->sock, &d->msg, REC_REMOTE_LIMIT);
 	if (n == -1 && errno == EAGAIN)
 		return;
+	if (n == 1 && d->msg.kind == REC_REMOTE_TROUBLE) {
+		msg_get_text(&d->msg, h->why, sizeof(h->why));
+		return;
+	}
 	j = n == 1 ? find_job(h, d->msg.id) : NULL;
 	if (j != NULL && d->msg.kind == REC_REMOTE_FATE)
 		ok = take_fates(d, h, j) == 0;
@@ -499,7 +524,8 @@ hops_read(struct desk *d, struct hop *h)
 		log_say(&d->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
 		    "broken record (kind %" PRIu32 "): ended", h->name,
 		    d->msg.kind);
-	fail_hop(d, h, "the remote branch ended before it had an answer");
+	fail_hop(d, h, h->why[0] != '\0' ? h->why :
+	    "the remote branch ended before it had an answer");
 }
 
 void

@@ -69,7 +69,9 @@ static int
 set_flush(struct parse *p, const char *v)
 {
 	p->o->mode = MODE_FLUSH;
-	if (v[0] == '\0' || strcmp(v, "f") == 0)
+	if (strcmp(v, "d") == 0)
+		p->o->is_wake = 1;
+	if (v[0] == '\0' || strcmp(v, "f") == 0 || p->o->is_wake)
 		return 0;
 	if (v[0] >= '0' && v[0] <= '9' &&
 	    conf_time(v, &p->o->interval_s) == 0 && p->o->interval_s > 0)

@@ -39,6 +39,7 @@
 #include "sandbox.h"
 #include "setup.h"
 
+#define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
 #define CHILDREN_MAX	20	/* requests of one branch under way */
 #define FORWARD_LIMIT_S	60	/* seconds for reading one .forward */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
@@ -834,7 +835,8 @@ start_branch(const struct trunk *t, const struct request *request,
 }
 
 static void
-stem_main(const struct trunk *t, int lock, int done, unsigned flags)
+stem_main(const struct trunk *t, int lock, int done, unsigned flags,
+    const char *id)
 {
 	struct branches have;
 	struct log log;
@@ -843,6 +845,7 @@ stem_main(const struct trunk *t, int lock, int done, unsigned flags)
 	have.lock = lock;
 	have.done = done;
 	have.flags = flags;
+	text_copy(have.id, sizeof(have.id), id);
 	have.forward = have.deliver = -1;
 	close(t->sock);
 	if (detach() == -1)
@@ -897,6 +900,7 @@ static void
 trunk_run(const struct trunk *t, struct msg *m, pid_t *stem)
 {
 	int done, lock;
+	char id[QUEUE_ID_MAX + 1];
 	unsigned flags;
 	pid_t pid;
 
@@ -905,10 +909,11 @@ trunk_run(const struct trunk *t, struct msg *m, pid_t *stem)
 	lock = msg_take_fd(m, 0);
 	done = msg_take_fd(m, 1);
 	flags = msg_get_u32(m);
+	msg_get_text(m, id, sizeof(id));
 	if (lock != -1 && msg_done(m) == 0) {
 		pid = fork();
 		if (pid == 0)
-			stem_main(t, lock, done, flags);
+			stem_main(t, lock, done, flags, id);
 		if (pid == -1)
 			complain(0, "runner does not start yet",
 			    strerror(errno));
@@ -1032,7 +1037,7 @@ priv_seal(int trunk, int may_end)
 }
 
 int
-priv_run(int trunk, int lock, int done, unsigned flags)
+priv_run(int trunk, int lock, int done, unsigned flags, const char *id)
 {
 	struct msg m;
 	int ret;
@@ -1040,6 +1045,7 @@ priv_run(int trunk, int lock, int done, unsigned flags)
 	msg_init(&m);
 	msg_begin(&m, REC_RUN, 0);
 	msg_put_u32(&m, flags);
+	msg_put_str(&m, id);
 	msg_put_fd(&m, lock);
 	if (done != -1)
 		msg_put_fd(&m, done);
@@ -1052,6 +1058,20 @@ int
 priv_channel(int pair[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
+static void
+say_trouble(const char *what, const char *why)
+{
+	struct msg m;
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s: %s", what, why);
+	msg_init(&m);
+	msg_begin(&m, REC_REMOTE_TROUBLE, 0);
+	msg_put_str(&m, text);
+	msg_send(STDIN_FILENO, &m);
+	msg_fini(&m);
 }
 
 int
@@ -1068,7 +1088,8 @@ priv_spawn_remote(void)
 	if (pid == 0) {
 		set_signal(SIGCHLD, SIG_DFL);
 		if (dup2(pair[1], STDIN_FILENO) == STDIN_FILENO)
-			execv(DMA_LIBEXECDIR "/dma-remote", argv);
+			execv(REMOTE_FILE, argv);
+		say_trouble(REMOTE_FILE " can not be run", strerror(errno));
 		_exit(EX_UNAVAILABLE);
 	}
 	error = errno;

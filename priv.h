@@ -25,6 +25,7 @@ struct branches {
 	int		 lock;			/* the spool's lock, held */
 	int		 done;			/* flush waiter's pipe, or -1 */
 	unsigned	 flags;			/* RUN_* */
+	char		 id[QUEUE_ID_MAX + 1];	/* for RUN_FLUSH; "": all */
 };
 
 /* What the house puts into each process.  Every member is set. */
@@ -51,7 +52,8 @@ int	priv_main(int argc, char **argv, const struct bodies *);
  */
 int	priv_seal(int trunk, int may_end);
 /* Asks for a runner; lends lock and done (-1: nobody waits). */
-int	priv_run(int trunk, int lock, int done, unsigned flags);
+int	priv_run(int trunk, int lock, int done, unsigned flags,
+	    const char *id);
 
 /* For the runner: a channel for one request, both ends close-on-exec. */
 int	priv_channel(int pair[2]);

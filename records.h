@@ -16,7 +16,7 @@ enum record {
 	REC_SEALED,		/* - */
 	/* submit -> trunk: start a runner.  fds: spool lock, then perhaps the
 	 * write end of a pipe whose closing says that all was tried. */
-	REC_RUN,		/* u32 flags (RUN_*) */
+	REC_RUN,		/* u32 flags (RUN_*), text queue id or "" */
 
 	/* runner -> forward branch: what is in this user's ~/.forward?
 	 * fds: channel. */
@@ -63,6 +63,10 @@ enum record {
 	 * fates have been told: write them down now.  remaining 0: the job is
 	 * over. */
 	REC_REMOTE_SETTLE,	/* u32 recipients remaining */
+
+	/* dma-remote, or what should have become it -> runner, before it ends:
+	 * why nothing can be sent. */
+	REC_REMOTE_TROUBLE,	/* text why */
 
 	/* any dma as _dma -> runner, over the datagram socket SPOOLDIR/wake. */
 	REC_WAKE = 64,		/* - */

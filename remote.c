@@ -19,17 +19,19 @@
 #include "conf.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "lib/msg.h"
 #include "net.h"
+#include "records.h"
 #include "sandbox.h"
 #include "setup.h"
 
 #define SOCK	STDIN_FILENO
 
-/* The runner has warned about the files already; here it is detail. */
+/* The runner has warned about dma.conf; auth.conf is read here alone. */
 static void
 tell(void *arg, const char *file, unsigned line, const char *text)
 {
-	log_say(arg, LOG_LEVEL_DEBUG, "%s:%u: %s", file, line, text);
+	log_say(arg, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
 }
 
 /* A word to whoever called by hand; there may be nobody to read it. */
@@ -100,6 +102,25 @@ prepare(void)
 	return EX_OK;
 }
 
+/* The reason goes to the log, and to the runner for the mail that waits. */
+static int
+give_up(const struct log *log, int status, const char *what, const char *why)
+{
+	struct buf text;
+	struct msg m;
+
+	buf_init(&text, WHY_MAX);
+	buf_printf(&text, "%s %s", what, why);
+	log_say(log, LOG_LEVEL_ERROR, "%s", buf_str(&text));
+	msg_init(&m);
+	msg_begin(&m, REC_REMOTE_TROUBLE, 0);
+	msg_put_str(&m, buf_str(&text));
+	msg_send(SOCK, &m);
+	msg_fini(&m);
+	buf_fini(&text);
+	return status;
+}
+
 static int
 serve(const struct conf *conf, struct auths *auths, struct log *log,
     const struct report *report)
@@ -114,13 +135,11 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 	log_open(log);
 	/* Without its credentials a host must not be spoken to. */
 	if (setup_auth(conf, auths, report) == -1) {
-		log_say(log, LOG_LEVEL_ERROR, "%s: can not be read",
-		    conf->authpath);
-		return EX_CONFIG;
+		return give_up(log, EX_CONFIG, conf->authpath,
+		    "can not be read: chown root:_dma, chmod 640 it");
 	}
 	if (sandbox_remote(conf) == -1) {
-		log_say(log, LOG_LEVEL_ERROR, "sandbox: %s", strerror(errno));
-		return EX_OSERR;
+		return give_up(log, EX_OSERR, "sandbox", strerror(errno));
 	}
 	return net_main(SOCK, conf, auths, log);
 }
@@ -128,7 +147,7 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 int
 main(void)
 {
-	struct report report;
+	struct report quiet, report;
 	struct auths auths;
 	struct conf conf;
 	struct log log;
@@ -137,12 +156,14 @@ main(void)
 	ret = prepare();
 	if (ret != EX_OK)
 		return ret;
-	log_init(&log, "dma-remote");
+	log_init(&log, "dma");
 	report.say = tell;
 	report.arg = &log;
 	memset(&auths, 0, sizeof(auths));
-	if (setup_conf(&conf, &report) == -1)
-		return EX_OSERR;
+	setup_quiet(&quiet);
+	if (setup_conf(&conf, &quiet) == -1)
+		return give_up(&log, EX_CONFIG, "dma.conf",
+		    "can not be read");
 	ret = serve(&conf, &auths, &log, &report);
 	auth_fini(&auths);
 	conf_fini(&conf);

@@ -170,7 +170,11 @@ warn(void *arg, const char *file, unsigned line, const char *text)
 {
 	struct desk *d = arg;
 
-	log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
+	if (line > 0)
+		log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line,
+		    text);
+	else
+		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %s", file, text);
 }
 
 static int
@@ -199,9 +203,10 @@ has_changed(const char *path, struct stat *last)
 static void
 reload(struct desk *d)
 {
-	struct report report = { warn, d };
+	struct report quiet, report = { warn, d };
 	struct aliases aliases;
 	struct conf conf;
+	unsigned bad;
 
 	if (has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat) &&
 	    setup_conf(&conf, &report) == 0) {
@@ -220,9 +225,16 @@ reload(struct desk *d)
 	    d->has_tried_aliases)
 		return;
 	d->has_tried_aliases = 1;
-	/* What was known is better than nothing known. */
-	if (setup_aliases(&d->conf, &aliases, &report) == -1)
+	/* What was known is better than nothing known.  A line for each bad
+	 * line would be told by every runner; newaliases tells them. */
+	setup_quiet(&quiet);
+	if (setup_aliases_count(&d->conf, &aliases, &quiet, &bad) == -1) {
+		warn(d, d->conf.aliases, 0, strerror(errno));
 		return;
+	}
+	if (bad > 0)
+		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %u bad lines: run "
+		    "newaliases", d->conf.aliases, bad);
 	aliases_fini(&d->aliases);
 	d->aliases = aliases;
 	d->has_aliases = 1;
@@ -285,6 +297,13 @@ read_wake(struct desk *d)
 
 /* ---- what is due ---- */
 
+/* DEFER: what is left of it goes to other hosts, and they wait for -q. */
+static int
+is_held(const struct desk *d, const struct item *item)
+{
+	return item->is_held && d->conf.is_defer;
+}
+
 static int
 is_ready(const struct desk *d, const struct item *item, time_t now)
 {
@@ -292,7 +311,7 @@ is_ready(const struct desk *d, const struct item *item, time_t now)
 		return item->hop == NULL || hop_has_room(d, item->hop);
 	if (item->state != ITEM_WAITING)
 		return 0;
-	return item->is_forced || (!d->conf.is_defer &&
+	return item->is_forced || (!is_held(d, item) &&
 	    is_due(&d->conf, item->due, now));
 }
 
@@ -327,7 +346,7 @@ take_due(struct desk *d)
 			d->cursor = 0;
 		item = d->items[d->cursor++];
 		if (!is_ready(d, item, now)) {
-			if (item->state == ITEM_WAITING && !d->conf.is_defer &&
+			if (item->state == ITEM_WAITING && !is_held(d, item) &&
 			    (least == 0 || item->due < least))
 				least = item->due;
 			continue;
@@ -339,7 +358,7 @@ take_due(struct desk *d)
 		}
 		if (handout_load(d, item) == -1) {
 			load_failed(d, item, now);
-			if (item->state == ITEM_WAITING && !d->conf.is_defer &&
+			if (item->state == ITEM_WAITING && !is_held(d, item) &&
 			    (least == 0 || item->due < least))
 				least = item->due;
 		}
@@ -563,7 +582,8 @@ is_idle(const struct desk *d)
 	if (d->works != NULL || d->hops != NULL || d->must_scan ||
 	    d->must_look)
 		return 0;
-	return d->nitems == 0 || d->is_crippled || d->conf.is_defer;
+	return d->nitems == 0 || d->is_crippled ||
+	    (d->conf.is_defer && d->look_at == 0);
 }
 
 static void
@@ -632,7 +652,8 @@ run(struct desk *d)
 static int
 open_desk(struct desk *d)
 {
-	struct report report = { warn, d };
+	struct report quiet, report = { warn, d };
+	struct conf again;
 	struct result res;
 	int i;
 
@@ -641,10 +662,17 @@ open_desk(struct desk *d)
 		d->waiters[i].fd = -1;
 	log_init(&d->log, "dma");
 	msg_init(&d->msg);
-	if (setup_conf(&d->conf, &report) == -1)
-		return EX_TEMPFAIL;
+	/* Twice: what is wrong with it goes to the log that it names. */
+	setup_quiet(&quiet);
 	has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
+	if (setup_conf(&d->conf, &quiet) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "dma.conf: %s: mail waits",
+		    strerror(errno));
+		return EX_CONFIG;
+	}
 	setup_log(&d->conf, &d->log, "dma");
+	if (setup_conf(&again, &report) == 0)
+		conf_fini(&again);
 	result_init(&res);
 	if (spool_open(&d->spool, d->conf.spooldir, &res) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.why == NULL ? "" :
@@ -674,7 +702,7 @@ runner_main(struct branches *branches)
 	spool_sweep(&d.spool);
 	d.must_scan = 1;
 	if (branches->flags & RUN_FLUSH) {
-		start_flush(&d, "", branches->done);
+		start_flush(&d, branches->id, branches->done);
 		branches->done = -1;
 	}
 	run(&d);

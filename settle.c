@@ -101,7 +101,9 @@ settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
 		return;
 	w->stages[i] = STAGE_DONE;
 	w->open--;
-	r->attempts++;
+	/* A flush by hand does not lengthen the wait. */
+	if (!w->item->is_forced || r->attempts == 0)
+		r->attempts++;
 	result_copy(&r->last, res);
 	switch (res->fate) {
 	case FATE_SENT:

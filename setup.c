@@ -67,14 +67,21 @@ int
 setup_conf(struct conf *conf, const struct report *report)
 {
 	struct buf b;
-	int ret;
+	int error, ret;
 
 	if (conf_init(conf) == -1)
 		return -1;
 	buf_init(&b, 0);
 	ret = read_text(CONF_FILE, &b, CONF_LIMIT);
-	if (ret == -1)
+	if (ret == -1) {
+		/* Defaults instead would open what root had closed. */
+		error = errno;
 		tell(report, CONF_FILE);
+		buf_fini(&b);
+		conf_fini(conf);
+		errno = error;
+		return -1;
+	}
 	if (ret == 0 && conf_parse(conf, buf_str(&b), b.len, CONF_FILE,
 	    report) == -1) {
 		buf_fini(&b);

@@ -9,7 +9,8 @@
 
 /*
  * Reads dma.conf, the MAILNAME file and the host's name.  A missing file is
- * no error: the defaults hold.  -1 when memory ran out.
+ * no error: the defaults hold.  -1 with errno when it can not be read or
+ * memory ran out.
  */
 int	setup_conf(struct conf *, const struct report *);
 /* Reads auth.conf; a missing one is no error. -1 with a word in the report. */

@@ -29,6 +29,7 @@ struct submission {
 	const struct caller	*caller;
 	const struct options	*o;
 	const struct conf	*conf;
+	const struct log	*log;
 	struct message		 m;
 	struct draft		 draft;
 	struct mail_input	 input;
@@ -49,8 +50,17 @@ fail(struct submission *s, int status, const char *what, const char *why)
 {
 	if (s->status == 0) {
 		s->status = status;
+		/* What is wrong with single addresses explains it: first. */
+		if (s->notes.len > 0)
+			fputs(buf_str(&s->notes), stderr);
+		buf_reset(&s->notes);
 		fprintf(stderr, "dma: %s%s%s\n", what, why[0] == '\0' ? "" :
 		    ": ", why);
+		/* Many callers throw their standard error away. */
+		log_say(s->log, LOG_LEVEL_WARNING, "uid=%u from=<%s> "
+		    "status=refused exit=%d reply=\"%s%s%s\"",
+		    s->caller->uid, s->m.sender, status, what,
+		    why[0] == '\0' ? "" : ": ", why);
 	}
 	return -1;
 }
@@ -279,7 +289,8 @@ sender_from(struct submission *s, const char *text, const char *what)
 	buf_init(&one, ADDRESS_MAX);
 	if (addr_one(text, &one) == -1 || buf_failed(&one)) {
 		buf_fini(&one);
-		return fail(s, EX_DATAERR, what, "not an address");
+		return fail(s, EX_DATAERR, what, "not an address (it wants "
+		    "user or user@host)");
 	}
 	host = s->conf->masquerade_host != NULL ? s->conf->masquerade_host :
 	    s->conf->mailname;
@@ -584,7 +595,8 @@ run(struct submission *s, const struct spool *sp, int trunk)
 
 int
 submit_message(const struct caller *caller, const struct options *o,
-    const struct conf *conf, const struct spool *sp, int trunk, char *id)
+    const struct conf *conf, const struct spool *sp, const struct log *log,
+    int trunk, char *id)
 {
 	struct submission s;
 
@@ -592,6 +604,7 @@ submit_message(const struct caller *caller, const struct options *o,
 	s.caller = caller;
 	s.o = o;
 	s.conf = conf;
+	s.log = log;
 	s.draft.fd = -1;
 	message_init(&s.m);
 	s.m.arrived = time(NULL);
@@ -604,8 +617,6 @@ submit_message(const struct caller *caller, const struct options *o,
 		    "the message is read from there");
 	else
 		run(&s, sp, trunk);
-	if (s.notes.len > 0)
-		fputs(buf_str(&s.notes), stderr);
 	if (s.status == 0)
 		text_copy(id, QUEUE_ID_MAX + 1, s.draft.id);
 	draft_drop(&s.draft);

@@ -12,9 +12,10 @@
 /*
  * Takes the message in and commits it.  Gives the exit status; id (of
  * QUEUE_ID_MAX + 1 octets) is set when it is 0.  What is wrong is told on
- * standard error.
+ * standard error, and a refusal also in the log.
  */
 int	submit_message(const struct caller *, const struct options *,
-	    const struct conf *, const struct spool *, int trunk, char *id);
+	    const struct conf *, const struct spool *, const struct log *,
+	    int trunk, char *id);
 
 #endif

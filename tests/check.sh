@@ -77,14 +77,14 @@ DMA_REMOTE=$tree/build/remote/dma-remote DMA_CONFDIR=$tree/build/remote/conf \
     count /usr/bin/python3 -m pytest -q -p no:cacheprovider \
     tests/remote_test.py
 note "the installed program: stories"
-export DMA_INSTALL="make -s -C $tree/build/gcc install"
+export DMA_INSTALL="make -s -C $tree/build/gcc install FORCE=1"
 count bash tests/story/run.sh
 note "the installed program: crashes"
 count bash tests/crash/run.sh
 note "the installed program: other people's programs"
 count bash tests/peers/run.sh
 note "the installed program with sanitizers: stories"
-export DMA_INSTALL="make -s -C $tree/build/clang install" DMA_SANITIZED=1
+export DMA_INSTALL="make -s -C $tree/build/clang install FORCE=1" DMA_SANITIZED=1
 count bash tests/story/run.sh
 echo
 echo "$passed passed, $failed failed"

@@ -46,7 +46,7 @@ inside()
 	rmdir /.outside
 	test "$net" = "" || private_names
 	cd "$tree"
-	sh -c "${DMA_INSTALL:-make -s install}" </dev/null >/tmp/install.log 2>&1 || {
+	sh -c "${DMA_INSTALL:-make -s install FORCE=1}" </dev/null >/tmp/install.log 2>&1 || {
 		cat /tmp/install.log >&2
 		die "the installation failed"
 	}

@@ -1034,8 +1034,8 @@ static const struct {
 	{ "cat >/dev/null; echo $USER; exit 75", 75, "bob\n" },
 	{ "/bin/true", 0, "" },
 	{ "/nonexistent/program x", 127,
-	    "/nonexistent/program x: No such file or directory\n" },
-	{ "/etc/passwd", 126, "/etc/passwd: Permission denied\n" },
+	    "it can not be run: No such file or directory\n" },
+	{ "/etc/passwd", 126, "it can not be run: Permission denied\n" },
 	{ "/bin/pwd", 0, "%s\n" },
 	{ "umask", 0, "0077\n" },
 	{ "/usr/bin/env", 0, "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=%s\n"

@@ -192,7 +192,7 @@ test_mailname_file(void **state)
 	free(name_path);
 }
 
-/* One that can not be read is told; defaults hold, and dma goes on. */
+/* One that can not be read is told, and defaults do not stand for it. */
 static void
 test_conf_not_readable(void **state)
 {
@@ -205,19 +205,17 @@ test_conf_not_readable(void **state)
 		conf_file = "x";
 		conf_errno = errors[i];
 		buf_reset(&w->said);
-		assert_int_equal(setup_conf(&conf, &w->report), 0);
+		assert_int_equal(setup_conf(&conf, &w->report), -1);
+		assert_int_equal(errno, errors[i]);
 		assert_non_null(strstr(buf_str(&w->said), "dma.conf:0: "));
 		assert_non_null(strstr(buf_str(&w->said),
 		    strerror(errors[i])));
-		assert_non_null(conf.mailname);
-		conf_fini(&conf);
 	}
 	conf_errno = 0;
 	conf_file = w->top;		/* a directory */
 	buf_reset(&w->said);
-	assert_int_equal(setup_conf(&conf, &w->report), 0);
+	assert_int_equal(setup_conf(&conf, &w->report), -1);
 	assert_true(w->said.len > 0);
-	conf_fini(&conf);
 }
 
 static void
