@@ -5,7 +5,7 @@
 build="gcc make libc6-dev libssl-dev bison flex"
 test="clang libclang-rt-14-dev clang-tidy cppcheck mandoc libcmocka-dev
 python3 python3-pytest python3-aiosmtpd openssl iproute2 util-linux strace
-procps login passwd"
+procps login passwd time"
 case ${1:-build} in
 build) want="$build" ;;
 test) want="$build $test" ;;
