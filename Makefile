@@ -188,8 +188,10 @@ test-deps:
 check: test-deps
 	bash tests/check.sh
 
-try: deps all
-	bash tests/try.sh
+try:
+	@sh tests/deps.sh try
+	@$(MAKE) -s all
+	@bash tests/try.sh
 
 lint:
 	sh tests/lint/run.sh

@@ -1,15 +1,16 @@
 #!/bin/sh
-# deps.sh - installs Debian packages: deps.sh build|test.
+# deps.sh - installs Debian packages: deps.sh build|try|test.
 # Asks the package manager only for what is missing, so that it needs neither
 # network nor root where all is there.
 build="gcc make libc6-dev libssl-dev bison flex"
+try="python3 openssl iproute2 util-linux mount procps login passwd"
 test="clang libclang-rt-14-dev clang-tidy cppcheck mandoc libcmocka-dev
-python3 python3-pytest python3-aiosmtpd openssl iproute2 util-linux strace
-procps login passwd time"
+python3-pytest python3-aiosmtpd strace time"
 case ${1:-build} in
 build) want="$build" ;;
-test) want="$build $test" ;;
-*) echo "usage: deps.sh build|test" >&2; exit 64 ;;
+try) want="$build $try" ;;
+test) want="$build $try $test" ;;
+*) echo "usage: deps.sh build|try|test" >&2; exit 64 ;;
 esac
 command -v dpkg-query >/dev/null || {
 	echo "deps.sh: not Debian: install by hand: $want" >&2
