@@ -4,6 +4,7 @@
 #   make install         as root; with DESTDIR nothing needs root
 #   make try             shows the main job in a private world (as root)
 #   make check           all tests (as root); installs what they need
+#   make bench           measures it beside packaged peers (as root)
 #   make deps            installs what the build needs, on Debian
 
 PREFIX =	/usr
@@ -202,10 +203,16 @@ unit: all
 story: all
 	bash tests/story/run.sh
 
+# ---- measurements ----
+
+# BENCH: options and scenarios, see bench/README.md.
+bench: all
+	bash bench/run.sh $(BENCH)
+
 clean:
 	rm -f dma dma-remote *.o lib/*.o compat/*.o aliases_parse.c \
 	    aliases_parse.h aliases_scan.c tests/unit/*_test tests/fuzz/*_fuzz
 	rm -rf build
 
-.PHONY: all install mind-others install-files user perms uninstall deps test-deps check \
-	try lint unit story clean
+.PHONY: all install mind-others install-files user perms uninstall deps \
+	test-deps check try lint unit story bench clean
