@@ -85,6 +85,25 @@ class Sampler(threading.Thread):
         self.join()
 
 
+class Taken:
+    """What the sink wrote down."""
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        self.rest = b""
+        self.seen = collections.Counter()
+        self.last = 0.0
+
+    def read(self):
+        """Gives how many (message, recipient) pairs there are by now."""
+        lines = (self.rest + self.file.read()).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            when, ident, *rcpts = line.split(b" ")
+            self.last = max(self.last, float(when))
+            self.seen.update((ident, r) for r in rcpts)
+        return len(self.seen)
+
+
 class Agent:
     def __init__(self, name):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -150,9 +169,17 @@ class Agent:
         end = time.monotonic() + limit
         while not condition():
             if time.monotonic() > end:
-                raise Trouble("%s: not within %gs: %s; %d queued" % (
-                    self.name, limit, what, self.system.queued()))
+                raise Trouble("%s: not within %gs: %s; %d queued %s" % (
+                    self.name, limit, what, self.system.queued(),
+                    self.system.last_words()))
             time.sleep(0.002)
+            self.reap()
+
+    def leave(self, patience):
+        """Waits for those that leave by themselves."""
+        end = time.monotonic() + patience
+        while self.left() and time.monotonic() < end:
+            time.sleep(0.005)
             self.reap()
 
     def end_all(self, patience=5):
@@ -321,13 +348,8 @@ class Agent:
         self.wait_until(lambda: not self.system.queued(), 60, "empty queue")
         wall = time.monotonic() - said["began"]
         sampler.stop()
-        for _ in range(400):    # those that leave by themselves
-            if not self.left() or self.system.daemons:
-                break
-            self.reap()
-            time.sleep(0.005)
-            if isinstance(self.system, systems.Postfix):
-                break
+        if not self.system.is_daemon:
+            self.leave(3)
         self.reap()
         cpu = meter.end() - said["own_cpu"]
         self.end_all()
@@ -363,6 +385,61 @@ class Agent:
         self.end_all()
         counts = self.read_trace(log, False)
         return {"syncs": counts["syncs"] / messages}
+
+    def relay(self, rtt_ms, chunking):
+        """Starts the sink and the distance before it; gives the sink."""
+        log = os.path.join(self.room, "taken")
+        sink = self.helper(
+            tool("sink"), *(["-c"] if chunking else []), "2526",
+            os.path.join(self.room, "smart.crt"),
+            os.path.join(self.room, "smart.key"), str(rtt_ms), log,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        sink.stdout.readline()
+        self.helper(tool("proxy"), str(systems.PORT), "2526", str(rtt_ms))
+        return sink, Taken(log)
+
+    def do_remote(self, messages, callers, recipients, rtt_ms,
+                  chunking=False):
+        self.prepare("remote")
+        sink, taken = self.relay(rtt_ms, chunking)
+        time.sleep(0.05)
+        self.system.start()
+        names = [systems.REMOTE] if recipients == 1 else [
+            "r%d@smart.test" % i for i in range(recipients)]
+        want = messages * recipients
+        sampler = Sampler(self)
+        meter = self.Meter(self)
+        if self.name == "limit":
+            done = subprocess.run(
+                [tool("limit_smtp"), str(systems.PORT), self.ca, "20",
+                 str(messages), str(recipients)], stdout=subprocess.PIPE,
+                check=True)
+            said = json.loads(done.stdout)
+        else:
+            said = self.callers(self.system.command(names), messages, callers)
+        try:
+            self.wait_until(lambda: taken.read() >= want, 60, "all taken")
+            self.wait_until(lambda: not self.system.queued(), 20,
+                            "empty queue")
+        finally:
+            sampler.stop()
+        if not self.system.is_daemon:
+            # They leave by themselves, and their QUIT counts, too.
+            self.leave(3)
+        self.reap()
+        cpu = meter.end() - said["own_cpu"]
+        self.end_all()
+        time.sleep(rtt_ms / 1e3)
+        counts = json.loads(sink.communicate(b"", timeout=10)[0])
+        return {"failed": said["failed"], "seconds": taken.last -
+                said["began"], "cpu_ms": cpu * 1e3,
+                "lost": want - len(taken.seen),
+                "doubled": sum(taken.seen.values()) - len(taken.seen),
+                "processes": sampler.processes,
+                "memory_mb": sampler.memory / 1e6,
+                **{key: counts[key] for key in (
+                    "connections", "most_at_once", "handshakes", "resumed",
+                    "transactions", "flights", "bytes")}}
 
     # -- the loop ------------------------------------------------------------
 

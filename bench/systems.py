@@ -51,8 +51,9 @@ def files_below(*paths):
 class System:
     """A scenario is "submit", "local" or "remote"."""
     folders = ()                # where it keeps what is queued
-    scenarios = ("submit", "local", "remote")
     daemons = ()                # Popen objects, ours to end
+    is_daemon = False           # stays when all is delivered
+    log = "/tmp/system.log"     # what it said, if anything
 
     def __init__(self, world):
         self.world = world      # .ca: path of the certification authority
@@ -74,6 +75,13 @@ class System:
 
     def queued(self):
         return files_below(*self.folders)
+
+    def last_words(self):
+        try:
+            with open(self.log, errors="replace") as f:
+                return f.read()[-300:]
+        except FileNotFoundError:
+            return ""
 
     def clear(self):
         for path in self.folders:
@@ -124,7 +132,7 @@ class Upstream(System):
 class Nullmailer(System):
     folders = ("/var/spool/nullmailer/queue", "/var/spool/nullmailer/tmp",
                "/var/spool/nullmailer/failed")
-    scenarios = ("submit", "remote")
+    is_daemon = True
 
     def install(self):
         folder("/var/spool/nullmailer", 0o755, "mail")
@@ -152,7 +160,8 @@ class Nullmailer(System):
         mail = pwd.getpwnam("mail")
         self.daemons = [subprocess.Popen(
             ["/usr/sbin/nullmailer-send"], user=mail.pw_uid,
-            group=mail.pw_gid, extra_groups=[], **QUIET)]
+            group=mail.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
+            stdout=open(self.log, "wb"), stderr=subprocess.STDOUT)]
         time.sleep(0.1)
 
     def stop(self):
@@ -163,8 +172,6 @@ class Nullmailer(System):
 
 class Msmtp(System):
     """No queue: the caller waits for the server."""
-    scenarios = ("remote",)
-
     def configure(self, scenario):
         user = pwd.getpwnam("alice")
         write("/home/alice/.msmtprc",
@@ -182,6 +189,7 @@ class Postfix(System):
     folders = tuple("/var/spool/postfix/" + x for x in
                     ("maildrop", "incoming", "active", "deferred", "hold",
                      "corrupt", "bounce", "defer"))
+    is_daemon = True
     running = False
 
     def install(self):
