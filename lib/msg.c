@@ -213,6 +213,7 @@ msg_recv(int sock, struct msg *m, size_t limit_bytes)
 	struct iovec iov[2];
 	struct msghdr mh;
 	union control control;
+	int was_reset = 0;
 	ssize_t n;
 
 	msg_begin(m, 0, 0);
@@ -229,9 +230,11 @@ msg_recv(int sock, struct msg *m, size_t limit_bytes)
 	mh.msg_iovlen = 2;
 	mh.msg_control = control.room;
 	mh.msg_controllen = sizeof(control.room);
+	/* Who ends with something unread resets; what was said last is there. */
 	do {
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
-	} while (n == -1 && errno == EINTR);
+	} while (n == -1 && (errno == EINTR ||
+	    (errno == ECONNRESET && !was_reset++)));
 	if (n == -1)
 		return errno == ECONNRESET ? 0 : -1;
 	m->is_received = 1;
