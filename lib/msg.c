@@ -230,7 +230,7 @@ msg_recv(int sock, struct msg *m, size_t limit_bytes)
 	mh.msg_iovlen = 2;
 	mh.msg_control = control.room;
 	mh.msg_controllen = sizeof(control.room);
-	/* Who ends with something unread resets; what was said last is there. */
+	/* Who ends with something unread resets; its last words are there. */
 	do {
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
 	} while (n == -1 && (errno == EINTR ||
