@@ -241,7 +241,7 @@ hall(const struct caller *caller, int trunk, int argc, char **argv)
 		options_fini(&o);
 		return status;
 	}
-	/* Callers take any word on stderr for a failure: dma check tells. */
+	/* Callers take any word on stderr for a failure; the log has it. */
 	setup_quiet(&report);
 	if (o.mode == MODE_ALIASES)
 		report.say = say_report;
