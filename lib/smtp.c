@@ -59,6 +59,8 @@ struct smtp {
 	int		 has_tls, is_logged_in;
 	int		 is_starting_tls; /* STARTTLS said, TLS not up */
 	int		 is_cancelled;	/* "*" was said to a challenge */
+	int		 is_proof_due;	/* smtp_demand_proof() */
+	int		 is_external;	/* the login shows no password */
 	struct capabilities caps;
 	/* in */
 	struct buf	 line;
@@ -759,6 +761,11 @@ auth_said(struct smtp *s, const struct expect *e)
 	int code = s->reply.code;
 
 	(void)e;
+	if (code / 100 == 2 && !s->is_cancelled && s->is_proof_due) {
+		smtp_distrust(s, "the host took the login without a proof "
+		    "that it knows the password");
+		return;
+	}
 	if (code / 100 == 2 && !s->is_cancelled) {
 		s->is_logged_in = 1;
 		advance(s);
@@ -777,7 +784,8 @@ auth_said(struct smtp *s, const struct expect *e)
 		out_of_step(s, "the host sent a strange reply to AUTH");
 		return;
 	}
-	if (!s->is_cancelled && code == 535) {
+	/* Without a password on it, this says only that another way is due. */
+	if (!s->is_cancelled && code == 535 && !s->is_external) {
 		fail_by_reply(s, SMTP_CAUSE_LOGIN);
 		return;
 	}
@@ -810,7 +818,8 @@ smtp_login(struct smtp *s, const char *mechanism, const char *initial)
 	if (s->phase == PHASE_OVER)
 		return;
 	s->wish = SMTP_WISH_NONE;
-	s->is_cancelled = 0;
+	s->is_cancelled = s->is_proof_due = 0;
+	s->is_external = strcasecmp(mechanism, "EXTERNAL") == 0;
 	if (!text_is_clean(mechanism, strlen(mechanism)) ||
 	    (initial != NULL && !text_is_clean(initial, strlen(initial)))) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.0", "no such login");
@@ -844,6 +853,25 @@ smtp_no_login(struct smtp *s)
 	else
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
 		    "the host offers no AUTH mechanism that may be used here");
+}
+
+void
+smtp_demand_proof(struct smtp *s)
+{
+	s->is_proof_due = 1;
+}
+
+void
+smtp_proven(struct smtp *s)
+{
+	s->is_proof_due = 0;
+}
+
+void
+smtp_distrust(struct smtp *s, const char *why)
+{
+	if (s->phase != PHASE_OVER)
+		fail(s, SMTP_CAUSE_LOGIN, "4.7.0", why);
 }
 
 const char *

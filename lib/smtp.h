@@ -108,6 +108,11 @@ const char *smtp_mechanisms(const struct smtp *);
 /* initial: base64 of the initial response, or NULL. */
 void	smtp_login(struct smtp *, const char *mechanism, const char *initial);
 void	smtp_no_login(struct smtp *);
+/* Until smtp_proven() no reply of the host counts as a login. */
+void	smtp_demand_proof(struct smtp *);
+void	smtp_proven(struct smtp *);
+/* The login ends here, and the conversation: why, in words. */
+void	smtp_distrust(struct smtp *, const char *why);
 /* The challenge as it came, base64. */
 const char *smtp_challenge(const struct smtp *);
 void	smtp_answer(struct smtp *, const char *base64);

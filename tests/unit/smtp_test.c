@@ -32,6 +32,8 @@
 #define TWO_MAILS	0x20
 #define NO_MAIL		0x40
 #define BIG		0x80	/* 1000 octets, 8-bit body */
+#define PROOF		0x100	/* the host is to prove itself */
+#define EXTERNAL	0x200	/* the first login shows no password */
 
 struct play {
 	struct smtp	*s;
@@ -40,8 +42,20 @@ struct play {
 	unsigned	 nmails, next, nsettled, logins;
 	int		 slow;		/* octet by octet */
 	int		 unread;
+	unsigned	 flags;
 	struct buf	 said;		/* by the client, not yet expected */
 };
+
+static void
+first_login(struct play *p)
+{
+	if (p->flags & EXTERNAL)
+		smtp_login(p->s, "EXTERNAL", "");
+	else
+		smtp_login(p->s, "PLAIN", "c2VjcmV0");
+	if (p->flags & PROOF)
+		smtp_demand_proof(p->s);
+}
 
 static void
 grant(struct play *p)
@@ -52,7 +66,7 @@ grant(struct play *p)
 	while ((wish = smtp_wish(p->s)) != SMTP_WISH_NONE) {
 		if (wish == SMTP_WISH_LOGIN) {
 			if (p->logins++ == 0)
-				smtp_login(p->s, "PLAIN", "c2VjcmV0");
+				first_login(p);
 			else if (p->logins == 2)
 				smtp_login(p->s, "LOGIN", NULL);
 			else
@@ -60,7 +74,12 @@ grant(struct play *p)
 		} else if (wish == SMTP_WISH_ANSWER) {
 			if (strcmp(smtp_challenge(p->s), "%%%") == 0)
 				smtp_cancel(p->s);
-			else
+			else if (strcmp(smtp_challenge(p->s), "bad") == 0)
+				smtp_distrust(p->s, "no proof");
+			else if (strcmp(smtp_challenge(p->s), "good") == 0) {
+				smtp_proven(p->s);
+				smtp_answer(p->s, "");
+			} else
 				smtp_answer(p->s, "YW5zd2Vy");
 		} else if (wish == SMTP_WISH_BODY && p->unread) {
 			result_init(&why);
@@ -185,6 +204,7 @@ play_init(struct play *p, unsigned flags, int slow)
 	setup.may_login_clear = (flags & LOGIN_CLEAR) != 0;
 	setup.password = flags & LOGIN ? "sesame" : NULL;
 	p->slow = slow;
+	p->flags = flags;
 	p->nmails = flags & NO_MAIL ? 0 : flags & TWO_MAILS ? 2 : 1;
 	p->s = smtp_new(&setup);
 	assert_non_null(p->s);
@@ -362,6 +382,29 @@ static const struct {
 	{ "login eof", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n!eof\n",
 	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", NULL },
+	{ "proven", LOGIN | HAS_TLS | PROOF, "<220 hi\n>EHLO me\n"
+	    "<250-x\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n<334 YQ==\n"
+	    ">YW5zd2Vy\n<334 good\n>\n<235 ok\n>MAIL FROM:<me@y>\n",
+	    SMTP_WISH_NONE, SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "not proven, but taken", LOGIN | HAS_TLS | PROOF, "<220 hi\n"
+	    ">EHLO me\n<250-x\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
+	    "<334 YQ==\n>YW5zd2Vy\n<235 ok\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOGIN, "", "the host took the login without a proof "
+	    "that it knows the password" },
+	{ "proven wrongly", LOGIN | HAS_TLS | PROOF, "<220 hi\n>EHLO me\n"
+	    "<250-x\n<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n"
+	    "<334 YQ==\n>YW5zd2Vy\n<334 bad\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_LOGIN, "", "no proof" },
+	{ "refused, the next needs no proof", LOGIN | HAS_TLS | PROOF,
+	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN LOGIN\n"
+	    ">AUTH PLAIN c2VjcmV0\n<504 no\n>AUTH LOGIN\n<235 ok\n"
+	    ">MAIL FROM:<me@y>\n", SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    "open, open, open", NULL },
+	{ "certificate refused, then a password", LOGIN | HAS_TLS | EXTERNAL,
+	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH EXTERNAL LOGIN\n"
+	    ">AUTH EXTERNAL =\n<535 5.7.8 who\n>AUTH LOGIN\n"
+	    "<535 5.7.8 no\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOGIN, "",
+	    "535 5.7.8 no" },
 	{ "login not offered", LOGIN | HAS_TLS, HELLO, SMTP_WISH_CLOSE,
 	    SMTP_CAUSE_HOST, "", "there are credentials for this host, but "
 	    "it offers no AUTH" },
