@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "conf.h"
+#include "lib/buf.h"
 
 #ifndef DMA_SPOOLDIR
 #define DMA_SPOOLDIR	"/var/spool/dma"
@@ -439,6 +440,45 @@ set_tls(struct conf *c, const struct key *k, char *value)
 	return "wants off, opportunistic, required or verify; verify is used";
 }
 
+/* What lib/sasl.c has; any other name is never chosen. */
+static int
+is_mechanism(const char *s)
+{
+	static const char *const names[] = { "EXTERNAL", "SCRAM-SHA-256-PLUS",
+		"SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN",
+		"OAUTHBEARER", "XOAUTH2" };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(s, names[i]) == 0)
+			return 1;
+	return 0;
+}
+
+/* Names that are not known do not open what the others were to close. */
+static const char *
+set_auth_mechs(struct conf *c, const struct key *k, char *value)
+{
+	const char *why = NULL;
+	char *word;
+	struct buf b;
+
+	(void)k;
+	if (*value == '\0')
+		return "wants names of mechanisms";
+	buf_init(&b, 0);
+	while ((word = next_word(&value)) != NULL) {
+		if (is_mechanism(word))
+			buf_printf(&b, "%s%s", b.len > 0 ? " " : "", word);
+		else
+			why = "a name of a mechanism is not known";
+	}
+	if (buf_failed(&b) || replace(&c->auth_mechs, buf_str(&b)) == -1)
+		why = no_memory;
+	buf_fini(&b);
+	return why;
+}
+
 static int
 hex_digit(char c)
 {
@@ -681,6 +721,7 @@ static const struct key keys[] = {
 	{ "NULLCLIENT",		set_flag,	AT(is_nullclient), 0, 0 },
 	/* ours */
 	{ "TLS",		set_tls,	0, 0, 0 },
+	{ "AUTH_MECHS",		set_auth_mechs,	0, 0, 0 },
 	{ "CAFILE",		set_path,	AT(cafile), 0, 0 },
 	{ "KEYFILE",		set_path,	AT(keyfile), 0, 0 },
 	{ "CONCURRENCY",	set_number,	AT(concurrency), 1, 1000 },
@@ -745,6 +786,7 @@ conf_fini(struct conf *c)
 	free(c->certfile);
 	free(c->keyfile);
 	free(c->cafile);
+	free(c->auth_mechs);
 	free(c->alias_user);
 	free(c->mailq_group);
 	free(c->log_path);
@@ -938,29 +980,50 @@ auth_clear(struct auth *a)
 {
 	free(a->user);
 	free(a->host);
+	free(a->file);
+	free(a->trouble);
 	wipe(a->password);
 }
 
+/* What one line says; lent from it. */
+struct auth_line {
+	char	*user, *host, *password, *file;
+	int	 is_token, is_external;
+	const char *trouble;
+};
+
+/* A copy, of nothing too; -1 without memory. */
 static int
-add_auth(struct auths *auths, const char *user, const char *host,
-    const char *password)
+copy_text(char **dst, const char *s)
+{
+	*dst = s == NULL ? NULL : strdup(s);
+	return s != NULL && *dst == NULL ? -1 : 0;
+}
+
+static const char *
+add_auth(struct auths *auths, const struct auth_line *l)
 {
 	struct auth *a, *list;
 
+	if (auths->n == AUTHS_MAX)
+		return "too many entries";
 	list = realloc(auths->list, (auths->n + 1) * sizeof(*list));
 	if (list == NULL)
-		return -1;
+		return no_memory;
 	auths->list = list;
 	a = &list[auths->n];
-	a->user = strdup(user);
-	a->host = strdup(host);
-	a->password = strdup(password);
-	if (a->user == NULL || a->host == NULL || a->password == NULL) {
+	memset(a, 0, sizeof(*a));
+	a->is_token = l->is_token;
+	if (copy_text(&a->user, l->user) == -1 ||
+	    copy_text(&a->host, l->host) == -1 ||
+	    copy_text(&a->password, l->password) == -1 ||
+	    copy_text(&a->file, l->file) == -1 ||
+	    copy_text(&a->trouble, l->trouble) == -1) {
 		auth_clear(a);
-		return -1;
+		return no_memory;
 	}
 	auths->n++;
-	return 0;
+	return NULL;
 }
 
 /*
@@ -968,32 +1031,143 @@ add_auth(struct auths *auths, const char *user, const char *host,
  * blank, too.  The password is what is left, with whatever is in it.
  */
 static const char *
-read_auth(struct auths *auths, char *line)
+split_bars(char *line, struct auth_line *l)
 {
+	static const char usage[] = "wants user|host:password";
 	char *end, *host;
 
-	if (*line == '\0' || *line == '#')
-		return NULL;
-	if (strspn(line, BLANKS) == strlen(line))
-		return NULL;
-	if ((host = strchr(line, '|')) == NULL || host == line)
-		return "wants user|host:password";
+	l->user = line;
+	if ((host = strchr(line, '|')) == line || host == NULL)
+		return usage;
 	*host++ = '\0';
 	if (*host == '[') {
 		host++;
 		if ((end = strchr(host, ']')) == NULL)
-			return "wants user|host:password";
+			return usage;
 		*end++ = '\0';
 	} else
 		end = host + strcspn(host, ":| \t");
 	if (*end == '\0' || strchr(":| \t", *end) == NULL)
-		return "wants user|host:password";
+		return usage;
 	*end = '\0';
 	if (!is_name(host) && !is_literal(host))
-		return "wants user|host:password";
-	if (auths->n == AUTHS_MAX)
-		return "too many entries";
-	return add_auth(auths, line, host, end + 1) == -1 ? no_memory : NULL;
+		return usage;
+	l->host = host;
+	l->password = end + 1;
+	return NULL;
+}
+
+/* One word and what follows it; NULL, or what is wrong. */
+static const char *
+take_pair(struct auth_line *l, const char *word, char **rest)
+{
+	static const struct {
+		const char *word;
+		size_t at;
+		int is_token, is_secret;
+	} words[] = {
+		{ "host", offsetof(struct auth_line, host), 0, 0 },
+		{ "user", offsetof(struct auth_line, user), 0, 0 },
+		{ "password", offsetof(struct auth_line, password), 0, 1 },
+		{ "password-file", offsetof(struct auth_line, file), 0, 1 },
+		{ "token", offsetof(struct auth_line, password), 1, 1 },
+		{ "token-file", offsetof(struct auth_line, file), 1, 1 },
+	};
+	char **member;
+	size_t i;
+
+	if (strcmp(word, "external") == 0) {
+		l->is_external = 1;
+		return NULL;
+	}
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(word, words[i].word) == 0)
+			break;
+	if (i == sizeof(words) / sizeof(words[0]))
+		return "wants words such as "
+		    "\"host HOST user USER password-file PATH\"";
+	member = (char **)(void *)((char *)l + words[i].at);
+	if (*member != NULL ||
+	    (words[i].is_secret && (l->password != NULL || l->file != NULL)))
+		return "says the same twice";
+	if ((*member = next_word(rest)) == NULL)
+		return "a word stands without its value";
+	l->is_token |= words[i].is_token;
+	return NULL;
+}
+
+/* The host without its brackets; -1 when it is none. */
+static int
+check_host(struct auth_line *l)
+{
+	char *end;
+
+	if (l->host == NULL)
+		return -1;
+	if (*l->host == '[' && (end = strchr(l->host, ']')) != NULL &&
+	    end[1] == '\0') {
+		*end = '\0';
+		l->host++;
+	}
+	return is_name(l->host) || is_literal(l->host) ? 0 : -1;
+}
+
+/* "host HOST user USER password-file PATH". */
+static const char *
+split_words(char *line, struct auth_line *l)
+{
+	const char *why = NULL;
+	char *word;
+
+	while (why == NULL && (word = next_word(&line)) != NULL)
+		why = take_pair(l, word, &line);
+	if (check_host(l) == -1) {
+		l->host = NULL;
+		return why == NULL ? "wants host HOST" : why;
+	}
+	if (why != NULL)
+		return why;
+	if (l->password == NULL && l->file == NULL && !l->is_external)
+		return "wants a password, a token or external";
+	if (l->user == NULL && !l->is_external)
+		return "wants user USER";
+	if (l->file != NULL && *l->file != '/')
+		return "wants a path that begins with a slash";
+	return NULL;
+}
+
+/* A line in words begins with this one: no login is called "host ...". */
+static int
+is_in_words(const char *line)
+{
+	line += strspn(line, BLANKS);
+	return strncmp(line, "host", 4) == 0 &&
+	    (is_blank(line[4]) || line[4] == '\0');
+}
+
+static const char *
+read_auth(struct auths *auths, char *line)
+{
+	struct auth_line l;
+	const char *added, *why;
+
+	if (*line == '#' || strspn(line, BLANKS) == strlen(line))
+		return NULL;
+	memset(&l, 0, sizeof(l));
+	if (!is_in_words(line)) {
+		why = split_bars(line, &l);
+		return why != NULL ? why : add_auth(auths, &l);
+	}
+	why = split_words(line, &l);
+	if (why != NULL && l.host == NULL)
+		return why;
+	/* Mail for that host must not go there without a login. */
+	l.trouble = why;
+	l.user = l.user == NULL ? line + strlen(line) : l.user;
+	if (why != NULL)
+		l.password = l.file = NULL;
+	added = add_auth(auths, &l);
+	return added != NULL ? added : why;
 }
 
 int
@@ -1032,6 +1206,33 @@ auth_find(const struct auths *auths, const char *host)
 		if (strcasecmp(auths->list[i - 1].host, host) == 0)
 			return &auths->list[i - 1];
 	return NULL;
+}
+
+int
+auth_set_trouble(struct auth *a, const char *why)
+{
+	free(a->trouble);
+	a->trouble = strdup(why);
+	return a->trouble == NULL ? -1 : 0;
+}
+
+int
+auth_take_secret(struct auth *a, const char *text, size_t len)
+{
+	char line[LINE_OCTETS_MAX + 1];
+	size_t pos = 0;
+	int got, ret;
+
+	got = take_line(text, len, &pos, line);
+	if (got == -1)
+		return auth_set_trouble(a,
+		    "line too long, or with control characters");
+	if (got == 0 || line[0] == '\0')
+		return auth_set_trouble(a, "its first line is empty");
+	wipe(a->password);
+	ret = copy_text(&a->password, line);
+	explicit_bzero(line, sizeof(line));
+	return ret;
 }
 
 void

@@ -48,6 +48,8 @@ struct conf {
 				 * keys or PORT 465; a relay whose own port
 				 * is 465 has it too */
 	int		 is_insecure;	/* may log in without TLS */
+	char		*auth_mechs;	/* names with blanks between; NULL: all,
+				 * "": none that we know */
 	char		*certfile, *keyfile, *cafile;	/* or NULL */
 	uint8_t		(*pins)[32];	/* SHA-256 fingerprints; one that can
 				 * not be read is all zero: no match */
@@ -78,8 +80,13 @@ struct conf {
 /* A host that is never found (RFC 6761 6.4): mail for it waits. */
 #define CONF_NO_RELAY	"smarthost.invalid"
 
-struct auth {
-	char	*user, *host, *password;	/* host: no port, no brackets */
+struct auth {			/* strings are owned */
+	char		*user, *host;	/* host: no port, no brackets */
+	char		*password;	/* or token; NULL: a certificate does,
+				 * or it could not be had */
+	char		*file;		/* where it stands; or NULL */
+	int		 is_token;
+	char		*trouble;	/* why it could not be had; or NULL */
 };
 
 struct auths {
@@ -110,13 +117,20 @@ int	conf_finish(struct conf *, const char *mailname_text,
 	    const char *hostname);
 
 /*
- * auth.conf: user|host:password, user|host|password.  As conf_parse; adds to
- * the list, which starts as {0}.
+ * auth.conf: user|host:password, user|host|password, or in words "host HOST
+ * user USER password-file PATH" and so on.  As conf_parse; adds to the list,
+ * which starts as {0}.  Files are read by who calls: auth_take_secret().
  */
 int	auth_parse(struct auths *, const char *text, size_t len,
 	    const char *file, const struct report *);
 /* Lends the last entry for a host (names without case), or NULL. */
 const struct auth *auth_find(const struct auths *, const char *host);
+/*
+ * The text of the entry's file, of which the first line counts.  0, -1 without
+ * memory; what is wrong with it becomes the entry's trouble.
+ */
+int	auth_take_secret(struct auth *, const char *text, size_t len);
+int	auth_set_trouble(struct auth *, const char *why);
 void	auth_fini(struct auths *);	/* wipes the passwords */
 
 /* "30s", "5m", "3h", "5d", "90": seconds; at most a year; else -1. */

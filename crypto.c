@@ -7,13 +7,16 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -27,7 +30,6 @@
 #define NAMES_MAX	4	/* names of a certificate in a reason */
 #define NAME_QUOTED_MAX	64	/* octets of each */
 #define SHA256_SIZE	32
-#define MD5_SIZE	16
 
 #define CODE_TRUST	"4.7.5"	/* RFC 3463: cryptographic failure */
 #define CODE_BROKEN	"4.4.2"	/* RFC 3463: bad connection */
@@ -36,6 +38,7 @@ struct session {
 	SSL_SESSION	*ssl;		/* owned; NULL: unused */
 	char		 host[HOST_MAX + 1];
 	int		 is_chain_ok;	/* chain and name, when it was made */
+	int		 has_shown_cert;	/* our own */
 };
 
 struct tls_setup {
@@ -53,6 +56,7 @@ struct tls {
 	size_t		 npins;
 	int		 is_chain_ok;
 	int		 is_pinned;
+	int		 has_shown_cert, has_session_cert;	/* our own */
 	int		 is_open;	/* the handshake is over */
 	int		 is_broken;
 	struct result	 doubt;		/* why it is not verified */
@@ -324,6 +328,7 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 	SSL_SESSION_free(s->ssl);
 	s->ssl = session;
 	s->is_chain_ok = t->is_chain_ok;
+	s->has_shown_cert = tls_has_shown_cert(t);
 	/* Same size; tls_new() saw to it that the name fits. */
 	memcpy(s->host, t->host, sizeof(s->host));
 	return 1;
@@ -342,9 +347,21 @@ offer_session(struct tls *t)
 	if (s == NULL || !SSL_SESSION_is_resumable(s->ssl))
 		return;
 	t->is_chain_ok = s->is_chain_ok;
+	t->has_session_cert = s->has_shown_cert;
 	t->is_pinned = has_pin(t, SSL_SESSION_get0_peer(s->ssl));
 	if (!is_acceptable(t) || SSL_set_session(t->ssl, s->ssl) != 1)
 		t->is_chain_ok = t->is_pinned = 0;
+}
+
+/* Called by OpenSSL when the server asks for our certificate; 1: go on. */
+static int
+note_cert_wish(SSL *ssl, void *arg)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	(void)arg;
+	t->has_shown_cert = SSL_get_certificate(ssl) != NULL;
+	return 1;
 }
 
 /* There is nobody to ask for the passphrase of a key. */
@@ -406,6 +423,7 @@ set_rules(SSL_CTX *ctx)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_verify_depth(ctx, CHAIN_MAX);
 	SSL_CTX_set_cert_verify_callback(ctx, verify_peer, NULL);
+	SSL_CTX_set_cert_cb(ctx, note_cert_wish, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT |
 	    SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, keep_session);
@@ -702,17 +720,173 @@ tls_shutdown(struct tls *t)
 }
 
 int
-crypto_hmac_md5(const void *key, size_t keylen, const void *text, size_t len,
-    uint8_t out[16])
+tls_has_shown_cert(const struct tls *t)
+{
+	return t->has_shown_cert ||
+	    (t->has_session_cert && SSL_session_reused(t->ssl));
+}
+
+static const char *
+exporter(const struct tls *t, uint8_t *out, size_t *n)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	*n = SHA256_SIZE;
+	return SSL_export_keying_material(t->ssl, out, *n, label,
+	    sizeof(label) - 1, (const unsigned char *)"", 0, 1) == 1 ?
+	    "tls-exporter" : NULL;
+}
+
+/* The first Finished of the handshake: ours, or in a resumed one theirs. */
+static const char *
+unique(const struct tls *t, uint8_t *out, size_t *n)
+{
+	if (SSL_session_reused(t->ssl))
+		*n = SSL_get_peer_finished(t->ssl, out, TLS_BINDING_MAX);
+	else
+		*n = SSL_get_finished(t->ssl, out, TLS_BINDING_MAX);
+	return *n > 0 && *n <= TLS_BINDING_MAX ? "tls-unique" : NULL;
+}
+
+/* Its digest by the algorithm of its signature, SHA-256 for weaker ones. */
+static const char *
+end_point(const struct tls *t, uint8_t *out, size_t *n)
+{
+	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	const EVP_MD *md;
+	unsigned len = 0;
+	int nid;
+
+	if (cert == NULL || X509_get_signature_info((X509 *)(uintptr_t)cert,
+	    &nid, NULL, NULL, NULL) != 1)
+		return NULL;
+	if (nid == NID_md5 || nid == NID_sha1)
+		nid = NID_sha256;
+	md = EVP_get_digestbynid(nid);
+	if (md == NULL || EVP_MD_get_size(md) > TLS_BINDING_MAX ||
+	    X509_digest(cert, md, out, &len) != 1)
+		return NULL;
+	*n = len;
+	return "tls-server-end-point";
+}
+
+const char *
+tls_binding(const struct tls *t, uint8_t out[TLS_BINDING_MAX], size_t *n)
+{
+	const char *name;
+
+	*n = 0;
+	if (!t->is_open || t->is_broken)
+		return NULL;
+	ERR_clear_error();
+	if (SSL_version(t->ssl) >= TLS1_3_VERSION)
+		name = exporter(t, out, n);
+	else if (SSL_get_extms_support(t->ssl) == 1)
+		name = unique(t, out, n);
+	else
+		name = end_point(t, out, n);
+	ERR_clear_error();
+	return name;
+}
+
+static const struct {
+	const char	*name;
+	size_t		 size;
+} hashes[] = {
+	[SASL_MD5] = { "MD5", 16 }, [SASL_SHA1] = { "SHA1", 20 },
+	[SASL_SHA256] = { "SHA256", SHA256_SIZE },
+};
+
+static int
+crypto_digest(enum sasl_hash hash, const void *data, size_t len,
+    uint8_t *out)
 {
 	size_t n = 0;
 
-	if (EVP_Q_mac(NULL, "HMAC", NULL, "MD5", NULL, key, keylen, text, len,
-	    out, MD5_SIZE, &n) == NULL || n != MD5_SIZE) {
+	if (EVP_Q_digest(NULL, hashes[hash].name, NULL, data, len, out,
+	    &n) != 1 || n != hashes[hash].size) {
 		ERR_clear_error();
 		return -1;
 	}
 	return 0;
+}
+
+static int
+crypto_hmac(enum sasl_hash hash, const void *key, size_t keylen,
+    const void *text, size_t len, uint8_t *out)
+{
+	size_t n = 0;
+
+	if (EVP_Q_mac(NULL, "HMAC", NULL, hashes[hash].name, NULL, key,
+	    keylen, text, len, out, hashes[hash].size, &n) == NULL ||
+	    n != hashes[hash].size) {
+		ERR_clear_error();
+		return -1;
+	}
+	return 0;
+}
+
+/* A context with its key; to be used many times. */
+static EVP_MAC_CTX *
+hmac_open(enum sasl_hash hash, const void *key, size_t keylen)
+{
+	OSSL_PARAM params[2];
+	EVP_MAC_CTX *ctx;
+	EVP_MAC *mac;
+
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+	    (char *)(uintptr_t)hashes[hash].name, 0);
+	params[1] = OSSL_PARAM_construct_end();
+	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	ctx = EVP_MAC_CTX_new(mac);
+	EVP_MAC_free(mac);
+	/* A key of no octets must still be there. */
+	if (ctx != NULL && EVP_MAC_init(ctx, keylen == 0 ? "" : key, keylen,
+	    params) == 1)
+		return ctx;
+	EVP_MAC_CTX_free(ctx);
+	return NULL;
+}
+
+static int
+crypto_stretch(enum sasl_hash hash, const void *key, size_t keylen,
+    uint8_t *u, uint8_t *sum, unsigned rounds)
+{
+	size_t i, n, size = hashes[hash].size;
+	EVP_MAC_CTX *ctx;
+	int is_fine;
+
+	ctx = hmac_open(hash, key, keylen);
+	is_fine = ctx != NULL;
+	for (; is_fine && rounds > 0; rounds--) {
+		is_fine = EVP_MAC_init(ctx, NULL, 0, NULL) == 1 &&
+		    EVP_MAC_update(ctx, u, size) == 1 &&
+		    EVP_MAC_final(ctx, u, &n, size) == 1 && n == size;
+		for (i = 0; i < size; i++)
+			sum[i] ^= u[i];
+	}
+	EVP_MAC_CTX_free(ctx);
+	ERR_clear_error();
+	return is_fine ? 0 : -1;
+}
+
+static int
+crypto_random(void *out, size_t len)
+{
+	if (len > INT_MAX || RAND_bytes(out, (int)len) != 1) {
+		ERR_clear_error();
+		return -1;
+	}
+	return 0;
+}
+
+const struct sasl_crypto *
+crypto_sasl(void)
+{
+	static const struct sasl_crypto crypto = { crypto_digest, crypto_hmac,
+	    crypto_stretch, crypto_random };
+
+	return &crypto;
 }
 
 void

@@ -11,7 +11,10 @@
 #include <sys/types.h>
 
 #include "conf.h"
+#include "lib/sasl.h"
 #include "result.h"
+
+#define TLS_BINDING_MAX	64	/* octets of a channel binding */
 
 struct tls_setup;	/* one per process: trust, client key, sessions */
 struct tls;		/* one per connection */
@@ -63,9 +66,19 @@ size_t	 tls_pending(const struct tls *);
 /* Sends close_notify if that is possible at once. */
 void	 tls_shutdown(struct tls *);
 
-/* HMAC-MD5 (RFC 2104); out has 16 octets.  0 or -1. For sasl's CRAM-MD5. */
-int	 crypto_hmac_md5(const void *key, size_t keylen, const void *text,
-	    size_t len, uint8_t out[16]);
+/*
+ * What binds a login to this very channel: lends the name, with *n octets in
+ * out; NULL when there is none.  TLS 1.3: tls-exporter (RFC 9266).  TLS 1.2:
+ * tls-unique (RFC 5929 3) where the extended master secret makes it unique,
+ * else tls-server-end-point (RFC 5929 4).
+ */
+const char *tls_binding(const struct tls *, uint8_t out[TLS_BINDING_MAX],
+	    size_t *n);
+/* 1 when the server asked for our certificate, and got it. */
+int	 tls_has_shown_cert(const struct tls *);
+
+/* Digests, HMAC (RFC 2104), PBKDF2 (RFC 8018) and random octets for sasl. */
+const struct sasl_crypto *crypto_sasl(void);
 /* Overwrites a secret so that no compiler leaves it out. */
 void	 crypto_wipe(void *, size_t);
 

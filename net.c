@@ -34,6 +34,7 @@
 #define READ_CHUNK	16384
 #define TURNS_MAX	32	/* writes or reads before the others' turn */
 #define SHAKE_WAIT_S	120	/* for a TLS handshake */
+#define COMPUTE_WAIT_S	60	/* for an answer of ours that is costly */
 #define QUIT_WAIT_S	2
 #define QUICK_WAIT_S	5	/* to connect, while another address is left */
 #define IDLE_MS		10000	/* a connection without mail is kept */
@@ -62,7 +63,9 @@ struct conn {
 	struct smtp	*smtp;
 	struct sasl_env	 env;
 	struct sasl	 sasl;
+	uint8_t		 binding[TLS_BINDING_MAX];
 	const char	*mechanism;	/* of the login under way; or NULL */
+	int		 is_computing;	/* the answer takes more turns */
 	/* what */
 	struct job	*again;		/* its next transaction goes here */
 	struct job	*body;		/* its text is being sent */
@@ -226,6 +229,7 @@ conn_free(struct conn *c)
 	if (c->again != NULL)
 		jobs_put_first(&c->net->jobs, c->again);
 	mail_wire_fini(&c->wire);
+	sasl_fini(&c->sasl);
 	if (c->tls != NULL) {
 		tls_shutdown(c->tls);
 		tls_free(c->tls);
@@ -279,6 +283,23 @@ set_policy(struct conn *c)
 	    c->has_tls_first;
 	c->must_verify = tls == TLS_VERIFY;
 	c->may_tls = tls != TLS_OFF && (!c->host.is_clear || c->must_tls);
+}
+
+/* 0, or -1 when the login is bound to fail: the host is left alone. */
+static int
+check_login(struct conn *c)
+{
+	struct result res;
+
+	if (c->auth == NULL || c->auth->trouble == NULL)
+		return 0;
+	result_init(&res);
+	result_set(&res, FATE_RETRY, "4.7.0", "%s: %s",
+	    c->auth->file == NULL ? c->net->conf->authpath : c->auth->file,
+	    c->auth->trouble);
+	over(c, SMTP_CAUSE_LOGIN, &res);
+	result_fini(&res);
+	return -1;
 }
 
 static int
@@ -361,7 +382,8 @@ open_conn(struct net *net, struct result *res)
 		conn_free(c);
 		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
 	}
-	start_connect(c);
+	if (check_login(c) == 0)
+		start_connect(c);
 	c->next = net->conns;
 	net->conns = c;
 	net->nconns++;
@@ -537,17 +559,37 @@ give_output(struct conn *c)
 
 /* 5. Wishes. */
 
+/* What a login on this connection has to go by. */
+static void
+set_env(struct conn *c)
+{
+	const struct conf *conf = c->net->conf;
+	struct sasl_env *env = &c->env;
+
+	memset(env, 0, sizeof(*env));
+	env->user = c->auth->user;
+	env->password = c->auth->password;
+	env->is_token = c->auth->is_token;
+	env->host = c->host.name;
+	env->port = c->host.port;
+	env->allowed = conf->auth_mechs;
+	env->crypto = crypto_sasl();
+	env->is_private = c->tls != NULL ||
+	    (conf->is_insecure && !c->host.is_clear);
+	if (c->tls == NULL)
+		return;
+	env->has_cert = tls_has_shown_cert(c->tls);
+	env->binding = tls_binding(c->tls, c->binding, &env->binding_len);
+	env->binding_data = c->binding;
+}
+
 static void
 login(struct conn *c)
 {
 	struct buf initial;
 
 	if (c->mechanism == NULL) {
-		c->env.user = c->auth->user;
-		c->env.password = c->auth->password;
-		c->env.is_private = c->tls != NULL ||
-		    (c->net->conf->is_insecure && !c->host.is_clear);
-		c->env.hmac_md5 = crypto_hmac_md5;
+		set_env(c);
 		sasl_init(&c->sasl, &c->env);
 	} else {
 		sasl_give_up(&c->sasl);
@@ -565,26 +607,46 @@ login(struct conn *c)
 		smtp_login(c->smtp, c->mechanism, buf_str(&initial));
 	else
 		smtp_login(c->smtp, c->mechanism, NULL);
+	if (sasl_needs_proof(&c->sasl))
+		smtp_demand_proof(c->smtp);
 	if (initial.data != NULL)
 		crypto_wipe(initial.data, initial.cap);
 	buf_fini(&initial);
 }
 
 static void
+give_answer(struct conn *c, enum sasl_did did, const char *response)
+{
+	if (did == SASL_STOP) {
+		smtp_distrust(c->smtp, sasl_why(&c->sasl));
+	} else if (did == SASL_OUT) {
+		smtp_cancel(c->smtp);
+	} else {
+		if (sasl_is_proven(&c->sasl))
+			smtp_proven(c->smtp);
+		smtp_answer(c->smtp, response);
+	}
+}
+
+/* 0 when the answer needs more computing: the others have their turn. */
+static int
 answer(struct conn *c)
 {
 	struct buf response;
+	enum sasl_did did;
 
 	buf_init(&response, 0);
 	buf_space(&response, SASL_CHALLENGE_MAX);
-	if (sasl_step(&c->sasl, smtp_challenge(c->smtp), &response) == 0 &&
-	    !buf_failed(&response))
-		smtp_answer(c->smtp, buf_str(&response));
-	else
-		smtp_cancel(c->smtp);
+	did = sasl_step(&c->sasl, smtp_challenge(c->smtp), &response);
+	if (did == SASL_ANSWER && buf_failed(&response))
+		did = SASL_OUT;
+	c->is_computing = did == SASL_BUSY;
+	if (!c->is_computing)
+		give_answer(c, did, buf_str(&response));
 	if (response.data != NULL)
 		crypto_wipe(response.data, response.cap);
 	buf_fini(&response);
+	return !c->is_computing;
 }
 
 static void
@@ -701,8 +763,7 @@ grant(struct conn *c)
 		login(c);
 		return 1;
 	case SMTP_WISH_ANSWER:
-		answer(c);
-		return 1;
+		return answer(c);
 	case SMTP_WISH_BODY:
 		send_body(c);
 		return 1;
@@ -724,7 +785,7 @@ set_deadline(struct conn *c)
 	unsigned wait_s;
 	int is_idle;
 
-	wait_s = smtp_wait_s(c->smtp);
+	wait_s = c->is_computing ? COMPUTE_WAIT_S : smtp_wait_s(c->smtp);
 	is_idle = wait_s == 0;
 	if (smtp_turn(c->smtp) == c->turn && is_idle == c->is_idle &&
 	    c->deadline_ms != 0)
@@ -963,7 +1024,7 @@ events_of(const struct conn *c)
 	if (c->state == CONN_SHAKING)
 		return c->write_wants_in ? POLLIN : POLLOUT;
 	(void)smtp_output(c->smtp, &n);
-	if (c->read_wants_out || c->has_more ||
+	if (c->read_wants_out || c->has_more || c->is_computing ||
 	    (n > 0 && !c->write_wants_in))
 		return POLLIN | POLLOUT;
 	return POLLIN;

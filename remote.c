@@ -31,7 +31,10 @@
 static void
 tell(void *arg, const char *file, unsigned line, const char *text)
 {
-	log_say(arg, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
+	if (line == 0)
+		log_say(arg, LOG_LEVEL_WARNING, "%s: %s", file, text);
+	else
+		log_say(arg, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
 }
 
 /* A word to whoever called by hand; there may be nobody to read it. */

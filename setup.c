@@ -17,6 +17,7 @@
 #define CONF_FILE	DMA_CONFDIR "/dma.conf"
 #define CONF_LIMIT	(1024 * 1024)
 #define ALIASES_LIMIT	(64 * 1024 * 1024)
+#define SECRET_LIMIT	8192
 #define HOSTNAME_LIMIT	256
 
 /* The text of a file; 0, 1 when there is none, -1 with errno. */
@@ -96,11 +97,70 @@ setup_conf(struct conf *conf, const struct report *report)
 	return 0;
 }
 
+/* Why a file must not be trusted with a secret, or NULL. */
+static const char *
+distrust(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "is not a plain file";
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return "belongs neither to root nor to the user of dma";
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return "others than its owner can write to it";
+	if ((st->st_mode & S_IROTH) != 0)
+		return "everybody can read it";
+	return NULL;
+}
+
+/* Reads a file of one secret; 0, or -1 and why it could not be had. */
+static int
+read_secret(const char *path, struct buf *b, const char **why)
+{
+	struct stat st;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1) {
+		*why = strerror(errno);
+		return -1;
+	}
+	*why = fstat(fd, &st) == -1 ? strerror(errno) : distrust(&st);
+	/* All at once: a buf that grows would leave copies behind. */
+	buf_space(b, SECRET_LIMIT);
+	if (*why == NULL && io_read_file(fd, b, SECRET_LIMIT) == -1)
+		*why = strerror(errno);
+	close(fd);
+	return *why == NULL ? 0 : -1;
+}
+
+/* 0, or -1 without memory; trouble with the file stays with the entry. */
+static int
+fetch_secret(struct auth *a, const struct report *report)
+{
+	const char *why;
+	struct buf b;
+	int ret;
+
+	buf_init(&b, 0);
+	if (read_secret(a->file, &b, &why) == -1)
+		ret = auth_set_trouble(a, why);
+	else
+		ret = auth_take_secret(a, buf_str(&b), b.len);
+	if (ret == 0 && a->trouble != NULL)
+		report->say(report->arg, a->file, 0, a->trouble);
+	if (b.data != NULL)
+		explicit_bzero(b.data, b.cap);
+	buf_fini(&b);
+	return ret;
+}
+
 int
 setup_auth(const struct conf *conf, struct auths *auths,
     const struct report *report)
 {
+	struct stat st;
 	struct buf b;
+	size_t i;
 	int ret;
 
 	memset(auths, 0, sizeof(*auths));
@@ -116,6 +176,13 @@ setup_auth(const struct conf *conf, struct auths *auths,
 	if (b.data != NULL)
 		explicit_bzero(b.data, b.cap);
 	buf_fini(&b);
+	if (ret == 0 && stat(conf->authpath, &st) == 0 &&
+	    (st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0)
+		report->say(report->arg, conf->authpath, 0,
+		    "has passwords, but others can read or write it");
+	for (i = 0; ret != -1 && i < auths->n; i++)
+		if (auths->list[i].file != NULL)
+			ret = fetch_secret(&auths->list[i], report);
 	return ret == -1 ? -1 : 0;
 }
 

@@ -13,7 +13,11 @@
  * memory ran out.
  */
 int	setup_conf(struct conf *, const struct report *);
-/* Reads auth.conf; a missing one is no error. -1 with a word in the report. */
+/*
+ * Reads auth.conf and the files that it names; a missing auth.conf is no error.
+ * -1 with a word in the report.  A password that can not be read is the
+ * trouble of its entry alone.
+ */
 int	setup_auth(const struct conf *, struct auths *, const struct report *);
 /*
  * Reads the aliases.  0, 1 when there is no such file, -1 with errno when it

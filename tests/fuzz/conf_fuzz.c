@@ -41,6 +41,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (auths.n > 0 && auth_find(&auths, auths.list[0].host) == NULL)
 		abort();
+	if (auths.n > 0 && auth_take_secret(&auths.list[0], text, size) == -1)
+		abort();
 	auth_fini(&auths);
 	conf_fini(&conf);
 	free(text);

@@ -1,7 +1,7 @@
 """relay.py - a real Postfix with Dovecot's SASL, as somebody's smarthost.
 
-Listens at a port of its own on 127.0.0.1 with STARTTLS and AUTH CRAM-MD5,
-takes mail only from who has logged in over TLS, and puts all of it into one
+Listens at a port of its own on 127.0.0.1 with STARTTLS and those AUTH
+mechanisms that Dovecot has for passwords, takes mail only from who has logged in over TLS, and puts all of it into one
 mbox.  All its files are on the throw-away machine.
 """
 import os
@@ -67,7 +67,7 @@ postlog unix-dgram n - n - 1 postlogd
 DOVECOT = """protocols =
 base_dir = /run/dovecot
 log_path = /var/log/dovecot.log
-auth_mechanisms = cram-md5
+auth_mechanisms = scram-sha-256 scram-sha-1 cram-md5 plain login
 ssl = no
 passdb {
   driver = passwd-file

@@ -120,9 +120,33 @@ def test_caller_reaches_mailbox_command_and_relay(site, caller):
     assert far["Return-Path"] == "<alice@host.test>"
     assert far["X-Original-To"] == "ann@far.test"
     log = site.relay.log()
-    assert "sasl_method=CRAM-MD5, sasl_username=" + relays.USER in log
+    assert "sasl_method=SCRAM-SHA-256, sasl_username=" + relays.USER in log
     assert re.search(r"TLSv1\.[23]", far["Received"])
 
+
+@pytest.mark.parametrize("mechanism", ("SCRAM-SHA-256", "SCRAM-SHA-1",
+                                       "CRAM-MD5", "PLAIN", "LOGIN"))
+def test_login_at_dovecot(site, certs, mechanism):
+    before = len(site.relay.log())
+    site.write_conf({"SMARTHOST": "smart.test:%d" % relays.PORT,
+                     "CAFILE": certs["ca"], "AUTH_MECHS": mechanism})
+    site.send("ann@far.test")
+    site.wait_quiet()
+    site.wait_until(lambda: site.relay.has(1), 20, "mail at Postfix")
+    assert ("sasl_method=%s, sasl_username=%s" % (mechanism, relays.USER)
+            in site.relay.log()[before:])
+
+
+@pytest.mark.parametrize("mechanism", ("SCRAM-SHA-256", "SCRAM-SHA-1"))
+def test_wrong_password_at_dovecot(site, certs, mechanism):
+    site.write_conf({"SMARTHOST": "smart.test:%d" % relays.PORT,
+                     "CAFILE": certs["ca"], "AUTH_MECHS": mechanism})
+    site.write_auth("%s|smart.test:not it\n" % relays.USER)
+    site.leaves("queue")
+    site.send("ann@far.test")
+    site.wait_tried("ann@far.test")
+    assert "535" in site.mailq()
+    assert site.relay.box() == []
 
 
 def test_thousand_recipients_at_postfix(site):

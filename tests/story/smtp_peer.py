@@ -24,8 +24,8 @@ IDLE_LIMIT = 60         # seconds that a silent client is kept
 def certificates(folder):
     """Makes a CA and server certificates in folder; gives their paths.
 
-    ca.pem signs smart.pem (smart.test, 127.0.0.1) and other.pem (other.test);
-    lone.pem (smart.test) is signed by itself.  Each file holds its key too.
+    ca.pem signs smart.pem (smart.test, 127.0.0.1), other.pem (other.test) and
+    client.pem (client.test); lone.pem (smart.test) is signed by itself.  Each file holds its key too.
     """
     def openssl(*args):
         subprocess.run(("openssl",) + args, cwd=folder, check=True,
@@ -39,7 +39,8 @@ def certificates(folder):
     openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem",
             "-subj", "/CN=Test CA", "-days", "2")
     for name, host, more in (("smart", "smart.test", ",IP:127.0.0.1"),
-                             ("other", "other.test", "")):
+                             ("other", "other.test", ""),
+                             ("client", "client.test", "")):
         with open(path(name + ".ext"), "w") as f:
             f.write("subjectAltName=DNS:%s%s\n" % (host, more))
         openssl("req", "-new", *curve, "-keyout", name + ".key",
@@ -50,14 +51,14 @@ def certificates(folder):
     openssl("req", "-x509", *curve, "-keyout", "lone.key", "-out", "lone.crt",
             "-subj", "/CN=smart.test", "-days", "2",
             "-addext", "subjectAltName=DNS:smart.test")
-    for name in ("smart", "other", "lone"):
+    for name in ("smart", "other", "lone", "client"):
         with open(path(name + ".pem"), "wb") as out:
             for part in (".key", ".crt"):
                 with open(path(name + part), "rb") as f:
                     out.write(f.read())
     os.chmod(path("ca.pem"), 0o644)
     return {name: path(name + ".pem")
-            for name in ("ca", "smart", "other", "lone")}
+            for name in ("ca", "smart", "other", "lone", "client")}
 
 
 @dataclasses.dataclass
@@ -72,7 +73,14 @@ class Script:
     certificate: str = None     # a .pem with key
     starttls_reply: str = "220 2.0.0 go ahead"
     after_starttls: str = ""    # injected behind that reply, in the clear
+    tls_max: str = None         # "TLSv1_2": no newer version
+    client_ca: str = None       # a certificate is asked for that it signed
     auth: tuple = ()            # mechanisms offered
+    auth_old: bool = False      # in a line "AUTH=..."
+    iterations: int = 4096      # of SCRAM
+    scram_lie: str = None       # None, "signature", "silent" (235 without one)
+    scram_first: str = None     # instead of "r=...,s=...,i=...", %s: the nonce
+    challenge: str = None       # instead of any base64 behind "334 "
     auth_in_clear: bool = False  # offer them before TLS too
     user: str = None            # credentials that are right
     password: str = None
@@ -132,6 +140,10 @@ class Gone(Exception):
     """The client left, or the script says to leave."""
 
 
+class Cancelled(Exception):
+    """The client gave up on a mechanism."""
+
+
 class Connection:
     """One client: what came, in order, and what was made of it."""
     def __init__(self, peer, sock, script):
@@ -150,6 +162,7 @@ class Connection:
         self.sni = None
         self.injected = b""     # bytes that came in the clear behind STARTTLS
         self.logins = []        # (mechanism, user, good)
+        self.gs2 = None         # what SCRAM said of channel binding
         self.quit = False
         self.ended = False
         self.began_at = time.monotonic()
@@ -240,7 +253,9 @@ class Connection:
         self.ended = True
 
     def _handshake(self):
-        context = self.peer.context(self.script.certificate)
+        context = self.peer.context(self.script.certificate,
+                                    self.script.tls_max,
+                                    self.script.client_ca)
         context.sni_callback = self._note_sni
         try:
             self.sock.settimeout(IDLE_LIMIT)
@@ -297,7 +312,7 @@ class Connection:
         if s.tls == "starttls" and self._clear:
             words.append("STARTTLS")
         if s.auth and (not self._clear or s.tls is None or s.auth_in_clear):
-            words.append("AUTH " + " ".join(s.auth))
+            words.append("AUTH" + (" ", "=")[s.auth_old] + " ".join(s.auth))
         self._say("\n".join("250%s%s" % (" " if w is words[-1] else "-", w)
                             for w in words))
 
@@ -327,6 +342,10 @@ class Connection:
         try:
             user, good = getattr(
                 self, "_auth_" + mech.lower().replace("-", "_"))(first)
+        except Cancelled:
+            self.logins.append((mech, None, False))
+            self._say("501 5.7.0 cancelled")
+            return
         except ValueError:
             self.logins.append((mech, None, False))
             self._say("501 5.5.2 can not read that")
@@ -341,10 +360,94 @@ class Connection:
                   else "535 5.7.8 wrong user or password")
 
     def _ask(self, challenge):
-        self._say("334 " + base64.b64encode(challenge).decode())
+        self._say("334 " + (self.script.challenge or
+                            base64.b64encode(challenge).decode()))
         line = self._line()
         self.lines.append(line)
+        if line.strip() == b"*":
+            raise Cancelled
         return base64.b64decode(line.strip(), validate=True)
+
+    def _auth_external(self, first):
+        """Who it is stands in the certificate; the name is left out."""
+        if first != "=":
+            raise ValueError
+        shown = self.sock.getpeercert() if not self._clear else None
+        names = dict(x[0] for x in (shown or {}).get("subject", ()))
+        return names.get("commonName"), bool(shown)
+
+    def _auth_xoauth2(self, first):
+        said = self._initial(first)
+        want = "user=%s\1auth=Bearer %s\1\1" % (self.script.user,
+                                               self.script.password)
+        return self._token(said, want, b"")
+
+    def _auth_oauthbearer(self, first):
+        said = self._initial(first)
+        want = "n,a=%s,\1host=smart.test\1port=%d\1auth=Bearer %s\1\1" % (
+            self.script.user, self.peer.port, self.script.password)
+        return self._token(said, want, b"\1")
+
+    def _token(self, said, want, after):
+        good = said == want.encode()
+        if not good and self._ask(b'{"status":"401"}') != after:
+            raise ValueError
+        return self.script.user, good
+
+    def _initial(self, first):
+        return (base64.b64decode(first, validate=True) if first
+                else self._ask(b""))
+
+    def _auth_scram_sha_1(self, first):
+        return self._scram("sha1", first, False)
+
+    def _auth_scram_sha_256(self, first):
+        return self._scram("sha256", first, False)
+
+    def _auth_scram_sha_256_plus(self, first):
+        return self._scram("sha256", first, True)
+
+    def _scram(self, name, first, is_bound):
+        """The host's side of RFC 5802, with its checks."""
+        s = self.script
+        gs2, bare = re.match(r"([^,]*,[^,]*,)(.*)$",
+                             self._initial(first).decode()).groups()
+        user, nonce = re.match("n=(.*),r=(.*)$", bare).groups()
+        has_plus = "SCRAM-SHA-256-PLUS" in s.auth
+        binding = b""
+        if is_bound:
+            if gs2 != "p=tls-unique,,":
+                raise ValueError
+            binding = self.sock.get_channel_binding("tls-unique")
+        elif gs2 == "y,," and has_plus or gs2 not in ("n,,", "y,,"):
+            raise ValueError
+        self.gs2 = gs2
+        nonce += "%x" % time.monotonic_ns()
+        salt = os.urandom(12)
+        server = s.scram_first or "r=%%s,s=%s,i=%d" % (
+            base64.b64encode(salt).decode(), s.iterations)
+        server = server % nonce
+        final = self._ask(server.encode()).decode()
+        without, _, proof = final.rpartition(",p=")
+        salted = hashlib.pbkdf2_hmac(name, s.password.encode(), salt,
+                                     s.iterations)
+
+        def mac(key, text):
+            return hmac.new(key, text.encode(), name).digest()
+
+        text = ",".join((bare, server, without))
+        key = mac(salted, "Client Key")
+        signed = mac(hashlib.new(name, key).digest(), text)
+        good = (without == "c=%s,r=%s" % (base64.b64encode(
+                    gs2.encode() + binding).decode(), nonce) and
+                base64.b64decode(proof) == bytes(
+                    a ^ b for a, b in zip(key, signed)) and user == s.user)
+        signature = mac(mac(salted, "Server Key"), text)
+        if s.scram_lie == "signature":
+            signature = signature[::-1]
+        if good and s.scram_lie != "silent":
+            self._ask(b"v=" + base64.b64encode(signature))
+        return user, good
 
     def _auth_plain(self, first):
         answer = (base64.b64decode(first, validate=True) if first
@@ -509,13 +612,19 @@ class Peer:
                 except OSError:
                     pass
 
-    def context(self, certificate):
+    def context(self, *how):
         with self._lock:
-            if certificate not in self._contexts:
+            if how not in self._contexts:
+                certificate, newest, client_ca = how
                 c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 c.load_cert_chain(certificate)
-                self._contexts[certificate] = c
-            return self._contexts[certificate]
+                if newest:
+                    c.maximum_version = ssl.TLSVersion[newest]
+                if client_ca:
+                    c.load_verify_locations(client_ca)
+                    c.verify_mode = ssl.CERT_OPTIONAL
+                self._contexts[how] = c
+            return self._contexts[how]
 
     def _accept(self):
         while not self.closing:

@@ -1,5 +1,6 @@
 """TLS and AUTH: nothing secret in the clear, trouble is never the mail's."""
 import base64
+import grp
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 
 import pytest
 
+import world as worlds
 from smtp_peer import Script
 
 USER, PASSWORD = "relay-user", "s3cret|pass:word"
@@ -48,7 +50,8 @@ def deferred(world, p, words=None):
     no_secret_anywhere(world, p)
 
 
-@pytest.mark.parametrize("mechanism", ("CRAM-MD5", "PLAIN", "LOGIN"))
+@pytest.mark.parametrize("mechanism", ("SCRAM-SHA-256", "SCRAM-SHA-1",
+                                       "CRAM-MD5", "PLAIN", "LOGIN"))
 @pytest.mark.parametrize("tls", ("starttls", "implicit"))
 def test_login_over_tls(world, peer, certs, mechanism, tls):
     p = peer(login(tls=tls, auth=(mechanism,), certificate=certs["smart"]))
@@ -64,13 +67,268 @@ def test_login_over_tls(world, peer, certs, mechanism, tls):
     no_secret_anywhere(world, p)
 
 
-def test_strongest_mechanism_is_taken(world, peer, certs):
-    p = peer(login(auth=("LOGIN", "PLAIN", "CRAM-MD5"),
+ALL = ("LOGIN", "PLAIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256",
+       "EXTERNAL", "XOAUTH2", "OAUTHBEARER")
+
+
+@pytest.mark.parametrize("n, best", ((1, "LOGIN"), (2, "PLAIN"),
+                                     (3, "CRAM-MD5"), (4, "SCRAM-SHA-1"),
+                                     (8, "SCRAM-SHA-256")))
+def test_strongest_mechanism_is_taken(world, peer, certs, n, best):
+    p = peer(login(auth=ALL[:n], certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [(best, USER, True)]
+    assert len(p.taken) == 1
+
+
+def test_login_bound_to_the_channel(world, peer, certs):
+    p = peer(login(auth=ALL + ("SCRAM-SHA-256-PLUS",), tls_max="TLSv1_2",
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("SCRAM-SHA-256-PLUS", USER, True)]
+    assert len(p.taken) == 1
+    no_secret_anywhere(world, p)
+
+
+def test_binding_that_is_not_offered_is_missed(world, peer, certs):
+    p = peer(login(auth=("SCRAM-SHA-256",), certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.connections[0].gs2 == "y,,"
+    assert len(p.taken) == 1
+
+
+@pytest.mark.parametrize("lie", ("signature", "silent"))
+def test_host_that_does_not_know_the_password(world, peer, certs, lie):
+    p = peer(login(auth=("SCRAM-SHA-256", "PLAIN"), scram_lie=lie,
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p, "password")
+    assert "MAIL" not in p.connections[0].verbs
+    assert [x for x in p.connections[0].commands if "PLAIN" in x] == []
+
+
+@pytest.mark.parametrize("first", (
+    "r=%s,s=c2FsdA==,i=4095", "r=%s,s=c2FsdA==,i=1000001", "r=%s,s=,i=4096",
+    "m=x,r=%s,s=c2FsdA==,i=4096", "r=other%s,s=c2FsdA==,i=4096",
+    "e=other-error%s"))
+def test_odd_scram_is_out_and_the_next_is_taken(world, peer, certs, first):
+    p = peer(login(auth=("SCRAM-SHA-256", "PLAIN"), scram_first=first,
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("SCRAM-SHA-256", None, False), ("PLAIN", USER, True)]
+    assert len(p.taken) == 1
+
+
+def test_bad_base64_is_out_and_the_next_is_taken(world, peer, certs):
+    p = peer(login(auth=("CRAM-MD5", "PLAIN"), challenge="no base64!",
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("CRAM-MD5", None, False), ("PLAIN", USER, True)]
+
+
+def test_many_iterations(world, peer, certs):
+    p = peer(login(auth=("SCRAM-SHA-256",), iterations=300000,
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("SCRAM-SHA-256", USER, True)]
+    assert len(p.taken) == 1
+
+
+def test_wrong_password_with_scram(world, peer, certs):
+    p = peer(login(auth=("SCRAM-SHA-256", "PLAIN"), password="other",
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p, "535")
+    assert p.logins == [("SCRAM-SHA-256", USER, False)]
+
+
+def test_mechanisms_of_dma_conf(world, peer, certs):
+    p = peer(login(auth=ALL, certificate=certs["smart"]))
+    configure(world, certs, p, AUTH_MECHS="login PLAIN")
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("PLAIN", USER, True)]
+
+
+def test_no_mechanism_that_dma_conf_has(world, peer, certs):
+    p = peer(login(auth=("PLAIN", "CRAM-MD5"), certificate=certs["smart"]))
+    configure(world, certs, p, AUTH_MECHS="SCRAM-SHA-256")
+    deferred(world, p, "no AUTH mechanism that may be used")
+    assert p.logins == []
+
+
+def test_old_line_of_mechanisms(world, peer, certs):
+    p = peer(login(auth=("LOGIN", "CRAM-MD5"), auth_old=True,
                    certificate=certs["smart"]))
     configure(world, certs, p)
     world.send("ann@far.test")
     world.wait_quiet()
     assert p.logins == [("CRAM-MD5", USER, True)]
+
+
+# -- words in auth.conf ------------------------------------------------------
+
+TOKEN = "ya29.vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
+
+
+def secret_file(text, mode=0o640, group=worlds.SPOOL_USER):
+    path = "/etc/dma/secret"
+    with open(path, "w") as f:
+        f.write(text)
+    os.chown(path, 0, grp.getgrnam(group).gr_gid)
+    os.chmod(path, mode)
+    return path
+
+
+def no_token_anywhere(world, p):
+    coded = base64.b64encode(TOKEN.encode())
+    for text in (world.log(), world.mailq(), p.clear.decode("latin-1")):
+        assert TOKEN not in text and coded.decode() not in text
+
+
+@pytest.mark.parametrize("mechanism", ("OAUTHBEARER", "XOAUTH2"))
+@pytest.mark.parametrize("where", ("line", "file"))
+def test_token(world, peer, certs, mechanism, where):
+    p = peer(login(auth=("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256",
+                         mechanism), password=TOKEN,
+                   certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s %s\n" % (
+        USER, "token " + TOKEN if where == "line" else
+        "token-file " + secret_file(TOKEN + "\n")))
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [(mechanism, USER, True)]
+    assert len(p.taken) == 1
+    no_token_anywhere(world, p)
+
+
+def test_long_token_waits_for_the_prompt(world, peer, certs):
+    p = peer(login(auth=("XOAUTH2",), password="x" * 3000,
+                   certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s token-file %s\n" % (
+        USER, secret_file("x" * 3000)))
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("XOAUTH2", USER, True)]
+    assert max(len(x) for x in p.connections[0].lines[:4]) < 512
+
+
+@pytest.mark.parametrize("mechanism", ("OAUTHBEARER", "XOAUTH2"))
+def test_token_that_ran_out_defers(world, peer, certs, mechanism):
+    p = peer(login(auth=(mechanism,), password="new",
+                   certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s token %s\n" % (USER, TOKEN))
+    deferred(world, p, "535")
+    assert p.logins == [(mechanism, USER, False)]
+    no_token_anywhere(world, p)
+
+
+def test_password_is_not_shown_as_a_token(world, peer, certs):
+    p = peer(login(auth=("XOAUTH2", "OAUTHBEARER"),
+                   certificate=certs["smart"]))
+    configure(world, certs, p)
+    deferred(world, p, "no AUTH mechanism")
+    assert p.logins == []
+
+
+def test_password_from_a_file(world, peer, certs):
+    p = peer(login(auth=("PLAIN",), certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s password-file %s\n" % (
+        USER, secret_file(PASSWORD + "\n")))
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("PLAIN", USER, True)]
+    no_secret_anywhere(world, p)
+
+
+@pytest.mark.parametrize("mode, words", (
+    (0o644, "everybody can read"), (0o660, "can write"),
+    (0o600, "Permission denied")))
+def test_file_that_is_not_kept_well_defers(world, peer, certs, mode, words):
+    p = peer(login(auth=("PLAIN",), certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s password-file %s\n" % (
+        USER, secret_file(PASSWORD, mode)))
+    deferred(world, p, words)
+    assert p.connections == []
+    # mail of this host does not care
+    world.send("bob", user="alice")
+    world.wait_mail("bob")
+
+
+def test_line_that_can_not_be_read_closes_the_way(world, peer, certs):
+    p = peer(Script())
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s pasword %s\n" % (
+        USER, PASSWORD))
+    deferred(world, p, "wants words")
+    assert p.connections == []
+    assert world.log_lines("auth.conf:1")
+
+
+def test_passwords_for_everybody_are_reported(world, peer, certs):
+    p = peer(login(certificate=certs["smart"]))
+    configure(world, certs, p)
+    os.chmod("/etc/dma/auth.conf", 0o644)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert world.log_lines("auth.conf", "others can read")
+
+
+# -- certificates of ours ------------------------------------------------------
+
+def client_certificate(certs):
+    path = "/etc/dma/client.pem"
+    shutil.copy(certs["client"], path)
+    shutil.chown(path, "root", worlds.SPOOL_USER)
+    os.chmod(path, 0o640)
+    return path
+
+
+@pytest.mark.parametrize("line", ("host smart.test external\n",
+                                  "%s|smart.test:%s\n" % (USER, PASSWORD)))
+def test_certificate_logs_in(world, peer, certs, line):
+    p = peer(login(auth=ALL, client_ca=certs["ca"],
+                   certificate=certs["smart"]))
+    configure(world, certs, p, auth=False,
+              CERTFILE=client_certificate(certs))
+    world.write_auth(line)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("EXTERNAL", "client.test", True)]
+    assert len(p.taken) == 1
+
+
+def test_certificate_nobody_asked_for_is_no_login(world, peer, certs):
+    p = peer(login(auth=ALL, certificate=certs["smart"]))
+    configure(world, certs, p, CERTFILE=client_certificate(certs))
+    world.send("ann@far.test")
+    world.wait_quiet()
+    assert p.logins == [("SCRAM-SHA-256", USER, True)]
+
+
+def test_certificate_alone_but_not_asked_for(world, peer, certs):
+    p = peer(login(auth=ALL, certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test external\n")
+    deferred(world, p, "no AUTH mechanism")
+    assert p.logins == []
 
 
 def test_credentials_alone_mean_verified_tls(world, peer, certs):

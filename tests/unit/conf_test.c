@@ -657,6 +657,120 @@ test_auth(void **state)
 	}
 }
 
+/* Lines in words; what can not be read closes the way to its host. */
+static void
+test_auth_words(void **state)
+{
+	static const struct {
+		const char *in;
+		int bad;
+		const char *user, *host, *password, *file;
+		int is_token, has_trouble;
+	} cases[] = {
+		{ "host h.org user me password se:cret", 0, "me", "h.org",
+		    "se:cret", NULL, 0, 0 },
+		{ "\thost [2001:db8::1]  password-file /etc/p user me@x ", 0,
+		    "me@x", "2001:db8::1", NULL, "/etc/p", 0, 0 },
+		{ "host h user a|b password c|d:e", 0, "a|b", "h", "c|d:e",
+		    NULL, 0, 0 },
+		{ "host h user me token ya29.x-Y_z==", 0, "me", "h",
+		    "ya29.x-Y_z==", NULL, 1, 0 },
+		{ "host h user me token-file /run/t", 0, "me", "h", NULL,
+		    "/run/t", 1, 0 },
+		{ "host h external", 0, "", "h", NULL, NULL, 0, 0 },
+		{ "host h user me password x external", 0, "me", "h", "x",
+		    NULL, 0, 0 },
+		{ "host h user me", 1, "me", "h", NULL, NULL, 0, 1 },
+		{ "host h password x", 1, "", "h", NULL, NULL, 0, 1 },
+		{ "host h user me password", 1, "me", "h", NULL, NULL, 0, 1 },
+		{ "host h user me password x token y", 1, "me", "h", NULL,
+		    NULL, 0, 1 },
+		{ "host h user me password-file p", 1, "me", "h", NULL, NULL,
+		    0, 1 },
+		{ "host h user me pasword x", 1, "me", "h", NULL, NULL, 0,
+		    1 },
+		{ "host h host i user me password x", 1, "", "h", NULL, NULL,
+		    0, 1 },
+		{ "user me password x", 1, NULL, NULL, NULL, NULL, 0, 0 },
+		{ "host /x user me password x", 1, NULL, NULL, NULL, NULL, 0,
+		    0 },
+		{ "host", 1, NULL, NULL, NULL, NULL, 0, 0 },
+		/* Without that word at its start: an old line. */
+		{ "user host|h:host x", 0, "user host", "h", "host x", NULL,
+		    0, 0 },
+		{ "host|h:x", 0, "host", "h", "x", NULL, 0, 0 },
+	};
+	struct heard h = { 0, 0, "" };
+	const struct report report = { hear, &h };
+	const struct auth *a;
+	struct auths list;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		print_message("%s\n", cases[i].in);
+		memset(&list, 0, sizeof(list));
+		assert_int_equal(auth_parse(&list, cases[i].in,
+		    strlen(cases[i].in), "dma.conf", &report),
+		    cases[i].bad);
+		assert_int_equal(list.n, cases[i].host != NULL);
+		a = list.list;
+		if (a != NULL) {
+			assert_string_equal(a->user, cases[i].user);
+			assert_string_equal(a->host, cases[i].host);
+			assert_int_equal(a->trouble != NULL,
+			    cases[i].has_trouble);
+			if (cases[i].password == NULL)
+				assert_null(a->password);
+			else
+				assert_string_equal(a->password,
+				    cases[i].password);
+			if (cases[i].file == NULL)
+				assert_null(a->file);
+			else
+				assert_string_equal(a->file, cases[i].file);
+			if (a->trouble == NULL)
+				assert_int_equal(a->is_token,
+				    cases[i].is_token);
+		}
+		assert_null(strstr(h.text, "me|"));
+		auth_fini(&list);
+	}
+}
+
+static void
+test_auth_mechs(void **state)
+{
+	static const struct { const char *in; int bad; const char *mechs; }
+	cases[] = {
+		{ "", 0, NULL },
+		{ "AUTH_MECHS scram-sha-256-plus\tSCRAM-SHA-256 PLAIN", 0,
+		    "scram-sha-256-plus SCRAM-SHA-256 PLAIN" },
+		{ "AUTH_MECHS EXTERNAL XOAUTH2 OAUTHBEARER CRAM-MD5 LOGIN "
+		    "SCRAM-SHA-1", 0, "EXTERNAL XOAUTH2 OAUTHBEARER CRAM-MD5 "
+		    "LOGIN SCRAM-SHA-1" },
+		{ "AUTH_MECHS SCRAM-SHA-512 PLAIN", 1, "PLAIN" },
+		{ "AUTH_MECHS SCRAM-SHA256", 1, "" },
+		{ "AUTH_MECHS PLAIN\nAUTH_MECHS", 1, "PLAIN" },
+	};
+	struct heard h = { 0, 0, "" };
+	const struct report report = { hear, &h };
+	struct conf c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		assert_int_equal(conf_init(&c), 0);
+		assert_int_equal(conf_parse(&c, cases[i].in,
+		    strlen(cases[i].in), "dma.conf", &report), cases[i].bad);
+		if (cases[i].mechs == NULL)
+			assert_null(c.auth_mechs);
+		else
+			assert_string_equal(c.auth_mechs, cases[i].mechs);
+		conf_fini(&c);
+	}
+}
+
 static void
 test_auth_find(void **state)
 {
@@ -696,6 +810,8 @@ main(void)
 		cmocka_unit_test(test_mailname),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_auth),
+		cmocka_unit_test(test_auth_words),
+		cmocka_unit_test(test_auth_mechs),
 		cmocka_unit_test(test_auth_find),
 	};
 

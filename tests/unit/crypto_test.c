@@ -894,6 +894,22 @@ test_client_cert(void **state)
 		assert_non_null(seen);
 		assert_int_equal(X509_cmp(seen, w->client.cert), 0);
 		X509_free(seen);
+		assert_true(tls_has_shown_cert(p.client));
+		hear(&p);
+		hang_up(&p);
+		/* The session stands for it. */
+		dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+		assert_int_equal(p.end, TLS_DONE);
+		assert_true(tls_is_resumed(p.client));
+		assert_true(tls_has_shown_cert(p.client));
+		hang_up(&p);
+		/* Nobody asked for it. */
+		SSL_CTX_free(server);
+		server = server_ctx(&w->srv[SRV_GOOD]);
+		dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+		assert_int_equal(p.end, TLS_DONE);
+		assert_false(tls_is_resumed(p.client));
+		assert_false(tls_has_shown_cert(p.client));
 		hang_up(&p);
 		SSL_CTX_free(server);
 		tls_setup_free(setup);
@@ -939,6 +955,184 @@ test_bad_setup(void **state)
 	}
 }
 
+/* What the server has at its end of the channel. */
+static size_t
+server_binding(SSL *ssl, const char *name, uint8_t *out)
+{
+	unsigned n = 0;
+
+	if (strcmp(name, "tls-unique") == 0)
+		return SSL_session_reused(ssl) ? SSL_get_finished(ssl, out,
+		    TLS_BINDING_MAX) : SSL_get_peer_finished(ssl, out,
+		    TLS_BINDING_MAX);
+	if (strcmp(name, "tls-exporter") == 0) {
+		assert_int_equal(SSL_export_keying_material(ssl, out, 32,
+		    "EXPORTER-Channel-Binding", 24, (const unsigned char *)"",
+		    0, 1), 1);
+		return 32;
+	}
+	/* The certificates of these tests are signed with SHA-256. */
+	assert_int_equal(X509_digest(SSL_get_certificate(ssl), EVP_sha256(),
+	    out, &n), 1);
+	return n;
+}
+
+static void
+test_binding(void **state)
+{
+	static const struct {
+		int version; uint64_t options; const char *name;
+	} cases[] = {
+		{ TLS1_3_VERSION, 0, "tls-exporter" },
+		{ TLS1_2_VERSION, 0, "tls-unique" },
+		{ TLS1_2_VERSION, SSL_OP_NO_EXTENDED_MASTER_SECRET,
+		    "tls-server-end-point" },
+	};
+	uint8_t ours[TLS_BINDING_MAX], theirs[TLS_BINDING_MAX];
+	uint8_t before[TLS_BINDING_MAX];
+	struct world *w = *state;
+	struct tls_setup *setup;
+	const char *name;
+	SSL_CTX *server;
+	struct pair p;
+	size_t i, n;
+	int turn;
+
+	for (i = 0; i < NELEM(cases); i++) {
+		setup = client_setup(w->cafile);
+		server = server_ctx(&w->srv[SRV_GOOD]);
+		SSL_CTX_set_max_proto_version(server, cases[i].version);
+		SSL_CTX_set_options(server, cases[i].options);
+		for (turn = 0; turn < 2; turn++) {
+			dial(&p, server, setup, "mail.example.org", 1, NULL,
+			    0);
+			assert_int_equal(p.end, TLS_DONE);
+			assert_int_equal(tls_is_resumed(p.client), turn);
+			name = tls_binding(p.client, ours, &n);
+			assert_non_null(name);
+			assert_string_equal(name, cases[i].name);
+			assert_int_equal(server_binding(p.server, name,
+			    theirs), n);
+			assert_memory_equal(ours, theirs, n);
+			/* Each channel has its own; not so a certificate. */
+			if (turn == 1 && i < 2)
+				assert_memory_not_equal(ours, before, n);
+			memcpy(before, ours, sizeof(before));
+			hear(&p);
+			hang_up(&p);
+		}
+		SSL_CTX_free(server);
+		tls_setup_free(setup);
+	}
+}
+
+static void
+test_binding_none(void **state)
+{
+	uint8_t out[TLS_BINDING_MAX];
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	int fds[2];
+	struct tls *t;
+	size_t n = 7;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	t = tls_new(setup, fds[0], "mail.example.org", 1, NULL, 0);
+	assert_non_null(t);
+	assert_null(tls_binding(t, out, &n));
+	assert_int_equal(n, 0);
+	assert_false(tls_has_shown_cert(t));
+	tls_free(t);
+	close(fds[0]);
+	close(fds[1]);
+	tls_setup_free(setup);
+}
+
+/* FIPS 180-4 and RFC 1321: "abc". */
+static void
+test_digest(void **state)
+{
+	static const char *const cases[] = {
+		[SASL_MD5] = "900150983cd24fb0d6963f7d28e17f72",
+		[SASL_SHA1] = "a9993e364706816aba3e25717850c26c9cd0d89d",
+		[SASL_SHA256] = ("ba7816bf8f01cfea414140de5dae2223"
+		    "b00361a396177a9cb410ff61f20015ad"),
+	};
+	char hex[2 * SASL_DIGEST_MAX + 1];
+	uint8_t out[SASL_DIGEST_MAX];
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		assert_int_equal(crypto_sasl()->digest((enum sasl_hash)i, "abc",
+		    3, out), 0);
+		for (j = 0; j < strlen(cases[i]) / 2; j++)
+			snprintf(hex + 2 * j, 3, "%02x", out[j]);
+		assert_string_equal(hex, cases[i]);
+	}
+}
+
+/* RFC 6070 2 and, for SHA-256, RFC 7914 11: one block. */
+static void
+test_stretch(void **state)
+{
+	static const struct {
+		enum sasl_hash hash; const char *password, *salt;
+		unsigned rounds, slice; const char *hex;
+	} cases[] = {
+		{ SASL_SHA1, "password", "salt", 1, 1,
+		    "0c60c80f961f0e71f3a9b524af6012062fe037a6" },
+		{ SASL_SHA1, "password", "salt", 2, 1,
+		    "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957" },
+		{ SASL_SHA1, "password", "salt", 4096, 1000,
+		    "4b007901b765489abead49d926f721d065a429c1" },
+		{ SASL_SHA256, "passwd", "salt", 1, 1,
+		    "55ac046e56e3089fec1691c22544b605"
+		    "f94185216dde0465e68b9d57c20dacbc" },
+		{ SASL_SHA256, "Password", "NaCl", 80000, 80000,
+		    "4ddcd8f60b98be21830cee5ef22701f9"
+		    "641a4418d04c0414aeff08876b34ab56" },
+		{ SASL_SHA256, "", "salt", 3, 1, NULL },
+	};
+	const struct sasl_crypto *c = crypto_sasl();
+	uint8_t u[SASL_DIGEST_MAX], sum[SASL_DIGEST_MAX];
+	char salt[16], hex[2 * SASL_DIGEST_MAX + 1];
+	unsigned left, n;
+	size_t i, j, len;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		len = strlen(cases[i].salt);
+		memcpy(salt, cases[i].salt, len);
+		memcpy(salt + len, "\0\0\0\1", 4);
+		assert_int_equal(c->hmac(cases[i].hash, cases[i].password,
+		    strlen(cases[i].password), salt, len + 4, u), 0);
+		memcpy(sum, u, sizeof(sum));
+		for (left = cases[i].rounds - 1; left > 0; left -= n) {
+			n = left < cases[i].slice ? left : cases[i].slice;
+			assert_int_equal(c->stretch(cases[i].hash,
+			    cases[i].password, strlen(cases[i].password), u,
+			    sum, n), 0);
+		}
+		if (cases[i].hex == NULL)
+			continue;
+		for (j = 0; j < strlen(cases[i].hex) / 2; j++)
+			snprintf(hex + 2 * j, 3, "%02x", sum[j]);
+		assert_string_equal(hex, cases[i].hex);
+	}
+}
+
+static void
+test_random(void **state)
+{
+	uint8_t a[SASL_NONCE] = { 0 }, b[SASL_NONCE] = { 0 };
+
+	(void)state;
+	assert_int_equal(crypto_sasl()->random(a, sizeof(a)), 0);
+	assert_int_equal(crypto_sasl()->random(b, sizeof(b)), 0);
+	assert_memory_not_equal(a, b, sizeof(a));
+}
+
 /* RFC 2202 2. */
 static void
 test_hmac_md5(void **state)
@@ -972,7 +1166,7 @@ test_hmac_md5(void **state)
 	memset(text, 0xdd, sizeof(text));
 	for (i = 0; i < NELEM(cases); i++) {
 		memset(key, cases[i].fill, sizeof(key));
-		assert_int_equal(crypto_hmac_md5(cases[i].key == NULL ? key :
+		assert_int_equal(crypto_sasl()->hmac(SASL_MD5, cases[i].key == NULL ? key :
 		    cases[i].key, cases[i].keylen, cases[i].text == NULL ?
 		    text : cases[i].text, cases[i].len, out), 0);
 		for (j = 0; j < sizeof(out); j++)
@@ -1011,6 +1205,11 @@ main(void)
 		cmocka_unit_test(test_bad_host),
 		cmocka_unit_test(test_client_cert),
 		cmocka_unit_test(test_bad_setup),
+		cmocka_unit_test(test_binding),
+		cmocka_unit_test(test_binding_none),
+		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_stretch),
+		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_hmac_md5),
 		cmocka_unit_test(test_wipe),
 	};

@@ -235,6 +235,7 @@ test_auth(void **state)
 	for (i = 0; i < N(cases); i++) {
 		free(w->conf.authpath);
 		w->conf.authpath = make_file(w, "auth.conf", cases[i].text);
+		(void)chmod(w->conf.authpath, 0640);
 		buf_reset(&w->said);
 		assert_int_equal(setup_auth(&w->conf, &auths, &w->report),
 		    cases[i].ret);
@@ -251,6 +252,82 @@ test_auth(void **state)
 	assert_int_equal(setup_auth(&w->conf, &auths, &w->report), -1);
 	assert_true(w->said.len > 0);
 	auth_fini(&auths);
+}
+
+/* Who may read and write it, and whose it is, decides about a secret. */
+static void
+test_secrets(void **state)
+{
+	static const struct {
+		const char *text;
+		mode_t mode;
+		const char *password, *trouble;
+	} cases[] = {
+		{ "sesame\nopen\n", 0600, "sesame", NULL },
+		{ "sesame", 0400, "sesame", NULL },
+		{ "se same \r\n", 0640, "se same ", NULL },
+		{ "sesame\n", 0644, NULL, "everybody can read it" },
+		{ "sesame\n", 0660, NULL, "can write" },
+		{ "sesame\n", 0602, NULL, "can write" },
+		{ "", 0600, NULL, "empty" },
+		{ "\nsesame\n", 0600, NULL, "empty" },
+		{ "ses\001ame\n", 0600, NULL, "control" },
+		{ NULL, 0600, NULL, "No such file" },
+	};
+	struct world *w = *state;
+	struct buf conf;
+	struct auths auths;
+	char *path;
+	size_t i;
+
+	buf_init(&conf, 0);
+	for (i = 0; i < N(cases); i++) {
+		path = make_file(w, "secret", cases[i].text);
+		if (cases[i].text == NULL)
+			(void)unlink(path);
+		else
+			assert_int_equal(chmod(path, cases[i].mode), 0);
+		buf_reset(&conf);
+		buf_printf(&conf, "host a user u password-file %s\n"
+		    "other|b:fine\n", path);
+		free(w->conf.authpath);
+		w->conf.authpath = make_file(w, "auth.conf", buf_str(&conf));
+		(void)chmod(w->conf.authpath, 0640);
+		buf_reset(&w->said);
+		assert_int_equal(setup_auth(&w->conf, &auths, &w->report), 0);
+		assert_int_equal(auths.n, 2);
+		assert_string_equal(auths.list[1].password, "fine");
+		if (cases[i].trouble != NULL) {
+			assert_null(auths.list[0].password);
+			assert_non_null(strstr(auths.list[0].trouble,
+			    cases[i].trouble));
+			assert_non_null(strstr(buf_str(&w->said),
+			    cases[i].trouble));
+		} else {
+			assert_string_equal(auths.list[0].password,
+			    cases[i].password);
+			assert_null(auths.list[0].trouble);
+			assert_string_equal(buf_str(&w->said), "");
+		}
+		assert_null(strstr(buf_str(&w->said), "sesame"));
+		auth_fini(&auths);
+		(void)unlink(path);
+		free(path);
+	}
+	/* Not a plain file: nobody waits for who might write to it. */
+	path = make_file(w, "secret", NULL);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(setup_auth(&w->conf, &auths, &w->report), 0);
+	assert_string_equal(auths.list[0].trouble, "is not a plain file");
+	auth_fini(&auths);
+	assert_int_equal(chmod(w->conf.authpath, 0644), 0);
+	buf_reset(&w->said);
+	assert_int_equal(setup_auth(&w->conf, &auths, &w->report), 0);
+	assert_non_null(strstr(buf_str(&w->said), "others can read"));
+	auth_fini(&auths);
+	(void)unlink(path);
+	free(path);
+	buf_fini(&conf);
 }
 
 static void
@@ -388,6 +465,7 @@ main(void)
 		CASE(test_mailname_file),
 		CASE(test_conf_not_readable),
 		CASE(test_auth),
+		CASE(test_secrets),
 		CASE(test_aliases),
 		CASE(test_quiet),
 		CASE(test_log_file),
