@@ -347,6 +347,10 @@ put_gs2(const struct sasl *s, struct buf *out)
 	buf_puts(out, ",,");
 }
 
+/*
+ * SASLprep (RFC 4013) leaves printable ASCII alone; names and passwords with
+ * more are taken as they are written, which is right for composed UTF-8.
+ */
 static void
 put_first_bare(const struct sasl *s, struct buf *out)
 {

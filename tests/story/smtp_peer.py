@@ -163,6 +163,8 @@ class Connection:
         self.injected = b""     # bytes that came in the clear behind STARTTLS
         self.logins = []        # (mechanism, user, good)
         self.gs2 = None         # what SCRAM said of channel binding
+        self.asked_at = ()      # SCRAM: when it was asked, and answered
+        self.taken_at = []      # when each message was
         self.quit = False
         self.ended = False
         self.began_at = time.monotonic()
@@ -427,7 +429,9 @@ class Connection:
         server = s.scram_first or "r=%%s,s=%s,i=%d" % (
             base64.b64encode(salt).decode(), s.iterations)
         server = server % nonce
+        asked = time.monotonic()
         final = self._ask(server.encode()).decode()
+        self.asked_at = asked, time.monotonic()
         without, _, proof = final.rpartition(",p=")
         salted = hashlib.pbkdf2_hmac(name, s.password.encode(), salt,
                                      s.iterations)
@@ -518,6 +522,7 @@ class Connection:
         if s.mute_at == "BODY":
             self._misbehave("BODY")
         self._say(t.reply)
+        self.taken_at.append(time.monotonic())
         self._open = None
 
     def _body(self):

@@ -238,6 +238,39 @@ def test_token_that_ran_out_defers(world, peer, certs, mechanism):
     no_token_anywhere(world, p)
 
 
+@pytest.mark.parametrize("echo", (TOKEN, base64.b64encode(
+    b"user=%s\1auth=Bearer %s\1\1" % (USER.encode(),
+                                      TOKEN.encode())).decode()))
+def test_echoed_token_is_not_kept(world, peer, certs, echo):
+    p = peer(login(auth=("XOAUTH2",), password=TOKEN,
+                   auth_reply="535 5.7.8 not with " + echo,
+                   certificate=certs["smart"]))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s token %s\n" % (USER, TOKEN))
+    deferred(world, p, "not with [*]")
+    assert echo not in world.log() + world.mailq()
+    no_token_anywhere(world, p)
+
+
+def test_busy_login_does_not_stop_the_others(world, peer, certs):
+    """One connection delivers while another works out its answer."""
+    p = peer(login(auth=("SCRAM-SHA-256",), final_delay=0.02,
+                   certificate=certs["smart"]),
+             login(auth=("SCRAM-SHA-256",), iterations=1000000,
+                   certificate=certs["smart"]))
+    configure(world, certs, p, CONCURRENCY="2")
+    for i in range(60):
+        world.send("-odq", "u%d@far.test" % i)
+    world.flush()
+    world.wait_quiet(30)
+    assert len(p.taken) == 60
+    first, second = p.connections[:2]
+    assert second.logins == [("SCRAM-SHA-256", USER, True)]
+    asked, answered = second.asked_at
+    during = [at for at in first.taken_at if asked < at < answered]
+    assert len(during) > 3
+
+
 def test_password_is_not_shown_as_a_token(world, peer, certs):
     p = peer(login(auth=("XOAUTH2", "OAUTHBEARER"),
                    certificate=certs["smart"]))
