@@ -12,7 +12,8 @@
 enum target_kind {
 	TARGET_ADDRESS,		/* user, or user@host: expanded further */
 	TARGET_MAILBOX,		/* \user, !user: straight into the mailbox */
-	TARGET_FILE,		/* /path */
+	TARGET_FILE,		/* /path, in a .forward ~/path, too; one that
+				 * ends in / is a Maildir */
 	TARGET_PIPE		/* |command */
 };
 

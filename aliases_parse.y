@@ -309,8 +309,8 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 static int
 add_path(struct words *w, const struct word *word, struct buf *text)
 {
-	if (text->data[text->len - 1] == '/')
-		return refuse(w, word, "a directory can not be a target");
+	if (text->len == 1 || (text->len == 2 && text->data[0] == '~'))
+		return refuse(w, word, "no name of a file or Maildir");
 	return add_target(w, word, TARGET_FILE, text);
 }
 
@@ -345,6 +345,8 @@ sort_target(struct words *w, const struct word *word, struct buf *text)
 	case '!':
 		return add_mailbox(w, word, text);
 	case '~':
+		if (w->start == FORWARD_FILE && text->data[1] == '/')
+			return add_path(w, word, text);
 		return refuse(w, word, "a path must begin with /");
 	case ':':
 		if (strncasecmp(text->data, ":include:", 9) == 0)

@@ -617,6 +617,73 @@ set_domains(struct conf *c, const struct key *k, char *value)
 	return why;
 }
 
+/* maildir [path]: below the home, or in a directory by the user's name. */
+static const char *
+mailbox_maildir(struct conf *c, char *value)
+{
+	if (*value == '\0')
+		return replace(&c->mailbox_where, "~/Maildir/") == -1 ?
+		    no_memory : NULL;
+	if ((*value != '/' && (value[0] != '~' || value[1] != '/' ||
+	    value[2] == '\0')) || strlen(value) > PATH_OCTETS_MAX)
+		return "maildir wants a path that begins with ~/ or /; mail "
+		    "waits";
+	return replace(&c->mailbox_where, value) == -1 ? no_memory : NULL;
+}
+
+static const char *
+mailbox_mbox(struct conf *c, char *value)
+{
+	if (*value != '\0')
+		return "mbox takes no value (see MAILSPOOL); mail waits";
+	return replace(&c->mailbox_where, NULL) == -1 ? no_memory : NULL;
+}
+
+/* What a kind is called, and how the rest of the line is read. */
+static const struct mailbox_name {
+	const char	*name;
+	enum mailbox_kind kind;
+	const char	*(*read)(struct conf *, char *value);
+} mailbox_names[] = {
+	{ "mbox",	MAILBOX_MBOX,		mailbox_mbox },
+	{ "maildir",	MAILBOX_MAILDIR,	mailbox_maildir },
+};
+
+static const char *
+set_mailbox(struct conf *c, const struct key *k, char *value)
+{
+	const struct mailbox_name *m;
+	const char *why;
+	size_t i, n;
+
+	(void)k;
+	c->mailbox = MAILBOX_UNREADABLE;
+	for (i = 0; i < sizeof(mailbox_names) / sizeof(*mailbox_names); i++) {
+		m = &mailbox_names[i];
+		n = strlen(m->name);
+		if (strncasecmp(value, m->name, n) != 0 ||
+		    (value[n] != '\0' && !is_blank(value[n])))
+			continue;
+		value += n;
+		value += strspn(value, BLANKS);
+		why = m->read(c, value);
+		if (why == NULL)
+			c->mailbox = m->kind;
+		return why;
+	}
+	return "wants mbox or maildir; mail waits";
+}
+
+const char *
+conf_mail_dir(const struct conf *c)
+{
+	if (c->mailbox == MAILBOX_MBOX)
+		return c->maildir;
+	if (c->mailbox == MAILBOX_MAILDIR && c->mailbox_where[0] == '/')
+		return c->mailbox_where;
+	return NULL;
+}
+
 static const char *
 set_delimiter(struct conf *c, const struct key *k, char *value)
 {
@@ -732,6 +799,7 @@ static const struct key keys[] = {
 	{ "COMMAND_TIMEOUT",	set_time, AT(command_timeout_s), 1, 86400 },
 	{ "RECIPIENT_DELIMITER", set_delimiter,	0, 0, 0 },
 	{ "REQUIRE_SHELL",	set_flag,	AT(is_shell_required), 0, 0 },
+	{ "MAILBOX",		set_mailbox,	0, 0, 0 },
 	{ "MAILSPOOL",		set_path,	AT(maildir), 0, 0 },
 	{ "LOCALDOMAINS",	set_domains,	0, 0, 0 },
 	{ "NOREMOTE",		set_flag,	AT(is_noremote), 0, 0 },
@@ -780,6 +848,7 @@ conf_fini(struct conf *c)
 	free(c->aliases);
 	free(c->authpath);
 	free(c->maildir);
+	free(c->mailbox_where);
 	free(c->mailname);
 	free(c->masquerade_user);
 	free(c->masquerade_host);

@@ -20,6 +20,15 @@ enum tls_policy {
 	TLS_VERIFY		/* never without a verified certificate */
 };
 
+/* How mail gets into the mailboxes of users: MAILBOX. */
+enum mailbox_kind {
+	MAILBOX_MBOX,		/* a file in conf.maildir */
+	MAILBOX_MAILDIR,	/* mailbox_where: "~/path", or the directory
+				 * that has one for each user */
+	MAILBOX_UNREADABLE,	/* the line is wrong: mail waits */
+	MAILBOX__MAX
+};
+
 struct relay {			/* one entry of SMARTHOST */
 	char		*host;		/* name or address, brackets removed */
 	uint16_t	 port;		/* 0: conf.port */
@@ -57,6 +66,8 @@ struct conf {
 	unsigned	 legacy_tls;	/* private: upstream's TLS keys */
 	int		 is_tls_given;	/* private: TLS was set */
 	/* delivery */
+	enum mailbox_kind mailbox;
+	char		*mailbox_where;	/* by its kind; or NULL */
 	char		*alias_user;	/* nobody */
 	int		 is_shell_required;
 	char		 delimiter;	/* user+extension; 0: none */
@@ -103,7 +114,8 @@ void	conf_fini(struct conf *);
  * bad lines (an unknown key is a warning and counts), or -1 without memory.
  * A value that names a file is kept as a path; MAILNAME with a leading '/'
  * too (conf_mailname_file()).  Trouble fails closed: a SMARTHOST of which
- * nothing can be read becomes CONF_NO_RELAY, a bad TLS means TLS_VERIFY.
+ * nothing can be read becomes CONF_NO_RELAY, a bad TLS means TLS_VERIFY, a
+ * bad MAILBOX lets mail wait.
  */
 int	conf_parse(struct conf *, const char *text, size_t len,
 	    const char *file, const struct report *);
@@ -115,6 +127,9 @@ const char *conf_mailname_file(const struct conf *);
  */
 int	conf_finish(struct conf *, const char *mailname_text,
 	    const char *hostname);
+
+/* Where mailboxes are made outside of homes, or NULL.  Lent. */
+const char *conf_mail_dir(const struct conf *);
 
 /*
  * auth.conf: user|host:password, user|host|password, or in words "host HOST

@@ -275,6 +275,7 @@ put_delivery(struct desk *d, const struct request *q)
 	msg_put_u32(&d->msg, r->entry);
 	msg_put_u64(&d->msg, r->digest);
 	msg_put_str(&d->msg, m->id);
+	msg_put_u32(&d->msg, q->rcpt);
 	msg_put_str(&d->msg, m->sender);
 	put_qualified(d, route_address(m, q->rcpt));
 	put_qualified(d, route_original(m, q->rcpt));

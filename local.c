@@ -20,6 +20,7 @@
 #include "lib/io.h"
 #include "lib/msg.h"
 #include "local.h"
+#include "maildir.h"
 #include "mbox.h"
 #include "records.h"
 #include "result.h"
@@ -309,61 +310,158 @@ find_entry(const struct delivery *d, struct buf *out, struct result *res)
 
 /* ---- the kinds; each gives 0 when res is to be told, or exit status ---- */
 
+/*
+ * A place that mail is put in: a file, or a Maildir when its path ends in a
+ * slash.
+ */
+struct place {
+	char		 path[1024 + TARGET_MAX + LOGIN_MAX + 4];
+	char		*name;		/* its last component, in path */
+	int		 is_maildir;
+	int		 is_shared;	/* others make names beside it */
+};
+
+/* Takes a path apart; "~/" stands for the home.  -1 with the reason. */
 static int
-append_in(const struct delivery *d, const char *directory, const char *name,
-    const char *path, struct result *res)
+set_place(struct place *p, const struct delivery *d, const char *path,
+    struct result *res)
+{
+	const char *home = "";
+	size_t n;
+	int len;
+
+	memset(p, 0, sizeof(*p));
+	if (path[0] == '~' && path[1] == '/') {
+		home = d->user->home;
+		path++;
+	}
+	len = snprintf(p->path, sizeof(p->path), "%s%s", home, path);
+	n = len < 0 ? 0 : (size_t)len;
+	if (n < sizeof(p->path))
+		while (n > 1 && p->path[n - 1] == '/') {
+			p->path[--n] = '\0';
+			p->is_maildir = 1;
+		}
+	p->name = strrchr(p->path, '/');
+	if (n >= sizeof(p->path) || p->path[0] != '/' || p->name == NULL ||
+	    p->name[1] == '\0')
+		return result_set(res, FATE_RETRY, "4.2.0",
+		    "%s: no name of a file", path);
+	p->name++;
+	return 0;
+}
+
+/* Opens the directory that a place is in; -1 with the reason. */
+static int
+open_parent(struct place *p, struct result *res)
+{
+	char first = p->name[0];
+	int dir;
+
+	p->name[0] = '\0';
+	dir = open(p->path, OPEN_DIRECTORY);
+	if (dir == -1)
+		result_set(res, FATE_RETRY, "4.2.0", "%s: %s", p->path,
+		    strerror(errno));
+	p->name[0] = first;
+	return dir;
+}
+
+static int
+put_in(const struct delivery *d, struct place *p, struct result *res)
 {
 	int dir, ret;
 
-	dir = open(directory, OPEN_DIRECTORY);
-	if (dir == -1) {
-		result_set(res, FATE_RETRY, "4.2.0", "%s: %s", directory,
-		    strerror(errno));
+	dir = open_parent(p, res);
+	if (dir == -1)
 		return 0;
-	}
-	ret = mbox_append(d, dir, name, path, MBOX_LOCK_WAIT_S, res);
+	ret = p->is_maildir ?
+	    maildir_put(d, dir, p->name, p->path, p->is_shared, res) :
+	    mbox_append(d, dir, p->name, p->path, MBOX_LOCK_WAIT_S, res);
 	close(dir);
 	return ret == -1 ? 1 : 0;
 }
 
-static int
-deliver_mailbox(const struct delivery *d, struct result *res)
-{
-	const char *name = d->user->name;
-	struct buf path;
-	int ret;
+/* ---- MAILBOX: a line in mailboxes[] for each kind ---- */
 
-	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL) {
-		result_set(res, FATE_FAILED, "5.1.3", "no name of a mailbox");
-		return 0;
-	}
+/* A mailbox that is called as the user, in a directory of root's. */
+static int
+put_by_name(const struct delivery *d, const char *directory, int is_maildir,
+    struct result *res)
+{
+	struct place p;
+	struct buf path;
+	int ret = 0;
+
 	buf_init(&path, 0);
-	buf_printf(&path, "%s/%s", d->conf->maildir, name);
-	ret = append_in(d, d->conf->maildir, name, buf_str(&path), res);
+	buf_printf(&path, "%s/%s%s", directory, d->user->name,
+	    is_maildir ? "/" : "");
+	if (set_place(&p, d, buf_str(&path), res) == 0) {
+		p.is_shared = 1;
+		ret = put_in(d, &p, res);
+	}
 	buf_fini(&path);
 	return ret;
 }
 
 static int
+mailbox_mbox(const struct delivery *d, struct result *res)
+{
+	return put_by_name(d, d->conf->maildir, 0, res);
+}
+
+static int
+mailbox_maildir(const struct delivery *d, struct result *res)
+{
+	const char *where = d->conf->mailbox_where;
+	struct place p;
+
+	if (where[0] == '/')
+		return put_by_name(d, where, 1, res);
+	if (set_place(&p, d, where, res) == -1)
+		return 0;
+	p.is_maildir = 1;
+	return put_in(d, &p, res);
+}
+
+static int
+mailbox_unreadable(const struct delivery *d, struct result *res)
+{
+	(void)d;
+	result_set(res, FATE_RETRY, "4.3.5",
+	    "MAILBOX in dma.conf can not be understood");
+	return 0;
+}
+
+static int	(*const mailboxes[MAILBOX__MAX])(const struct delivery *,
+		    struct result *) = {
+	[MAILBOX_MBOX] = mailbox_mbox,
+	[MAILBOX_MAILDIR] = mailbox_maildir,
+	[MAILBOX_UNREADABLE] = mailbox_unreadable,
+};
+
+static int
+deliver_mailbox(const struct delivery *d, struct result *res)
+{
+	const char *name = d->user->name;
+
+	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL) {
+		result_set(res, FATE_FAILED, "5.1.3", "no name of a mailbox");
+		return 0;
+	}
+	return mailboxes[d->conf->mailbox](d, res);
+}
+
+static int
 deliver_to_path(const struct delivery *d, const char *path, struct result *res)
 {
-	char directory[TARGET_MAX + 1];
-	char *slash;
+	struct place p;
 
 	if (strcmp(path, "/dev/null") == 0) {
 		result_set(res, FATE_SENT, "2.0.0", "discarded to /dev/null");
 		return 0;
 	}
-	slash = text_copy(directory, sizeof(directory), path) == -1 ? NULL :
-	    strrchr(directory, '/');
-	if (path[0] != '/' || slash == NULL || slash[1] == '\0') {
-		result_set(res, FATE_RETRY, "4.2.0", "%s: no name of a file",
-		    path);
-		return 0;
-	}
-	/* "/name" is in "/"; its name is taken from path. */
-	slash[slash == directory ? 1 : 0] = '\0';
-	return append_in(d, directory, strrchr(path, '/') + 1, path, res);
+	return set_place(&p, d, path, res) == -1 ? 0 : put_in(d, &p, res);
 }
 
 static int

@@ -20,6 +20,7 @@ struct delivery {
 	uint32_t	 entry;
 	uint64_t	 digest;
 	char		 queue_id[QUEUE_ID_MAX + 1];
+	uint32_t	 rcpt;		/* index of the recipient there */
 	char		 sender[ADDRESS_MAX + 1];
 	char		 recipient[ADDRESS_MAX + 1];
 	char		 original[ADDRESS_MAX + 1];

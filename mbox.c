@@ -27,19 +27,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "delivery.h"
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/mail.h"
-#include "lib/msg.h"
 #include "mbox.h"
-#include "records.h"
 #include "result.h"
 
 #define STALE_S		600	/* age of a dotlock that nobody holds */
 #define TOUCH_MS	60000	/* our own dotlock is kept younger than that */
 #define POLL_FIRST_MS	5	/* between two attempts to get a lock */
 #define POLL_MAX_MS	250	/* doubling up to this */
-#define GO_WAIT_MS	60000	/* for the runner, while we hold the locks */
 #define OPEN_TRIES	10	/* when the name comes and goes */
 #define READ_OCTETS	65536
 /* A message of 1 MiB, with its quotes and envelope, is one write(2). */
@@ -83,12 +81,8 @@ retry(struct mbox *m, const char *code, const char *what)
 static int
 retry_errno(struct mbox *m, const char *what)
 {
-	const char *code = "4.2.0";
-
-	if (errno == ENOSPC || errno == EDQUOT)
-		code = "4.2.2";
-	return result_set(m->res, FATE_RETRY, code, "%s: %s: %s", m->path,
-	    what, strerror(errno));
+	return result_set(m->res, FATE_RETRY, delivery_code(errno),
+	    "%s: %s: %s", m->path, what, strerror(errno));
 }
 
 /* ---- what is appended ---- */
@@ -123,20 +117,17 @@ static int
 text_next(struct text *t)
 {
 	char chunk[READ_OCTETS];
-	size_t n;
+	long n;
 
 	buf_reset(&t->out);
 	if (!t->is_begun)
 		text_begin(t);
 	while (t->done < t->d->length && t->out.len < BLOCK_OCTETS) {
-		n = sizeof(chunk);
-		if (t->d->length - t->done < (int64_t)n)
-			n = (size_t)(t->d->length - t->done);
-		if (io_pread_all(t->d->message, chunk, n,
-		    t->d->offset + t->done) == -1)
+		n = delivery_read(t->d, t->done, chunk, sizeof(chunk));
+		if (n == -1)
 			return -1;
-		mail_mbox(&t->mbox, chunk, n, &t->out);
-		t->done += (int64_t)n;
+		mail_mbox(&t->mbox, chunk, (size_t)n, &t->out);
+		t->done += n;
 	}
 	if (t->done == t->d->length && !t->is_over) {
 		mail_mbox_end(&t->mbox, &t->out);
@@ -576,27 +567,6 @@ look_at_mark(struct mbox *m, const struct stat *st)
 	return found;
 }
 
-/* Tells the runner where; 0 when it has noted that, -1: give up. */
-static int
-announce(struct mbox *m, const struct stat *st, int64_t start)
-{
-	struct msg msg;
-	int ret = -1;
-
-	msg_init(&msg);
-	msg_begin(&msg, REC_DELIVER_AT, 0);
-	msg_put_u64(&msg, (uint64_t)st->st_dev);
-	msg_put_u64(&msg, (uint64_t)st->st_ino);
-	msg_put_u64(&msg, (uint64_t)start);
-	if (msg_send(m->d->channel, &msg) == 0 &&
-	    io_wait(m->d->channel, POLLIN, io_clock_ms() + GO_WAIT_MS) == 1 &&
-	    msg_recv(m->d->channel, &msg, REC_CHANNEL_LIMIT) == 1 &&
-	    msg.kind == REC_DELIVER_GO && msg_done(&msg) == 0)
-		ret = 0;
-	msg_fini(&msg);
-	return ret;
-}
-
 /* ---- the append ---- */
 
 /* After a failure that res tells: as if nothing had been written (-1), or 1
@@ -607,28 +577,12 @@ cut_back(struct mbox *m, int64_t start)
 	return ftruncate(m->fd, start) == -1 || fsync(m->fd) == -1 ? 1 : -1;
 }
 
-/* The name of a new file must be as durable as what is in it. */
-static int
-sync_directory(struct mbox *m)
-{
-	int fd, ret;
-
-	if (!m->is_new)
-		return 0;
-	fd = openat(m->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return errno == EACCES ? 0 : -1;
-	ret = fsync(fd);
-	if (ret == -1 && (errno == EINVAL || errno == EACCES))
-		ret = 0;
-	close(fd);
-	return ret;
-}
-
 static int
 settle(struct mbox *m, const char *how)
 {
-	if (fsync(m->fd) == -1 || sync_directory(m) == -1)
+	/* The name of a new file must be as durable as what is in it. */
+	if (fsync(m->fd) == -1 ||
+	    (m->is_new && delivery_sync_names(m->dir) == -1))
 		return retry_errno(m, "sync");
 	return result_set(m->res, FATE_SENT, "2.0.0", "%s %s", how, m->path);
 }
@@ -694,7 +648,8 @@ deliver(struct mbox *m)
 	case FOUND_OTHER:
 		break;
 	}
-	if (announce(m, &st, start) == -1)
+	if (delivery_announce(m->d, (uint64_t)st.st_dev, (uint64_t)st.st_ino,
+	    start) == -1)
 		return -1;
 	/* What can not be cut off must stay marked: so say nothing at all. */
 	return append(m, start) == 1 ? -1 : 0;

@@ -466,6 +466,7 @@ get_delivery(struct msg *m, struct delivery *d)
 	d->entry = msg_get_u32(m);
 	d->digest = msg_get_u64(m);
 	msg_get_text(m, d->queue_id, sizeof(d->queue_id));
+	d->rcpt = msg_get_u32(m);
 	msg_get_text(m, d->sender, sizeof(d->sender));
 	msg_get_text(m, d->recipient, sizeof(d->recipient));
 	msg_get_text(m, d->original, sizeof(d->original));
@@ -535,8 +536,8 @@ answer_deliver(struct branch *b, struct msg *m)
 	d.user = &u;
 	if (delivery_user(b, &d, &u) == -1)
 		return 0;
-	if (become_user(&u, d.kind == ROUTE_MAILBOX ? b->conf.maildir :
-	    NULL) == -1) {
+	if (become_user(&u, d.kind == ROUTE_MAILBOX ?
+	    conf_mail_dir(&b->conf) : NULL) == -1) {
 		log_say(&b->log, LOG_LEVEL_ERROR, "deliver: id=%s user=%s can "
 		    "not become this user: %s", d.queue_id, u.name,
 		    strerror(errno));

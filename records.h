@@ -29,12 +29,14 @@ enum record {
 				 * u32 origin (enum origin),
 				 * text name (a user; for ORIGIN_ALIASES the
 				 * alias), u32 entry, u64 digest, text queue id,
-				 * text sender, text recipient, text original
-				 * recipient, u64 arrived, u64 offset,
-				 * u64 length, u64 mark dev, u64 mark ino,
-				 * u64 mark length (all ones: none) */
+				 * u32 index of the recipient, text sender,
+				 * text recipient, text original recipient,
+				 * u64 arrived, u64 offset, u64 length,
+				 * u64 mark dev, u64 mark ino, u64 mark length
+				 * (all ones: none) */
 	/* deliver child -> runner, over the channel: locked, about to append
-	 * at this place; wait for REC_DELIVER_GO. */
+	 * at this place; wait for REC_DELIVER_GO.  For a Maildir: the file
+	 * that is about to get its name in new/, and length 0. */
 	REC_DELIVER_AT,		/* u64 dev, u64 ino, u64 length */
 	/* runner -> deliver child, over the channel: noted, write. */
 	REC_DELIVER_GO,		/* - */

@@ -93,6 +93,50 @@ def test_local_delivery(world, everybody):
         check_box(world, bodies, bodies)
 
 
+def maildir_letters():
+    """number -> how often, of the letters of bob's Maildir; all are whole."""
+    seen = {}
+    for folder in ("new", "cur"):
+        for name in os.listdir("/home/bob/Maildir/" + folder):
+            path = "/home/bob/Maildir/%s/%s" % (folder, name)
+            with open(path, "rb") as f:
+                data = f.read()
+            n = int(data.partition(b"Subject: n")[2].split()[0])
+            assert data.endswith(b"\nend of %d\n" % n), "not whole"
+            assert data.count(b"\n%d line " % n) == 300, "not whole"
+            seen[n] = seen.get(n, 0) + 1
+    return seen
+
+
+def read_maildir():
+    """What a mail reader does meanwhile."""
+    top = "/home/bob/Maildir/"
+    if os.path.isdir(top + "cur"):
+        for name in os.listdir(top + "new"):
+            os.rename(top + "new/" + name, "%scur/%s:2,S" % (top, name))
+
+
+@pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
+def test_maildir_delivery(world, everybody):
+    world.write_conf({"MAILBOX": "maildir"})
+    letter(world, 0)
+    world.send("-odq", "-i", "bob", input=open("/tmp/letter", "rb").read())
+    whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
+    assert whole.status == 0
+    world.wait_quiet()
+    wanted = [0]
+    for n in points(whole.calls, 180):
+        wanted.append(n)
+        letter(world, n)
+        world.send("-odq", "-i", "bob", input=open("/tmp/letter", "rb").read())
+        Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n,
+            everybody=everybody, limit=3)
+        read_maildir()
+        empty_the_queue(world)
+        assert os.listdir("/home/bob/Maildir/tmp") == []
+    assert maildir_letters() == {n: 1 for n in wanted}
+
+
 def test_pipe_delivery_loses_nothing(world):
     os.mkdir("/home/bob/in")
     os.chown("/home/bob/in", os.stat("/home/bob").st_uid, -1)
