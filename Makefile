@@ -49,19 +49,21 @@ WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o result.o conf.o
 ALIASES =	aliases_parse.o aliases_scan.o
 DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
 		settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
-		delivery.o priv.o spool.o sandbox.o setup.o compat/compat.o $(ALIASES)
+		delivery.o lists.o priv.o spool.o sandbox.o setup.o \
+		compat/compat.o $(ALIASES)
 REMOTE =	remote.o net.o jobs.o hosts.o crypto.o dns.o sandbox.o setup.o \
 		lib/smtp.o lib/sasl.o $(ALIASES)
 HEADERS =	dma.h aliases.h bounce.h command.h conf.h crypto.h \
-		delivery.h desk.h dns.h hosts.h jobs.h local.h maildir.h \
-		mailq.h mbox.h net.h options.h \
-		priv.h records.h result.h route.h runner.h sandbox.h setup.h \
+		delivery.h desk.h dns.h hosts.h jobs.h lists.h local.h \
+		maildir.h mailq.h mbox.h net.h options.h priv.h records.h \
+		result.h route.h runner.h sandbox.h setup.h \
 		spool.h submit.h lib/addr.h lib/buf.h lib/header.h lib/io.h \
 		lib/log.h lib/mail.h lib/msg.h lib/sasl.h lib/smtp.h \
 		compat/compat.h
 SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
-		delivery.c priv.c spool.c sandbox.c setup.c remote.c net.c jobs.c hosts.c \
+		delivery.c lists.c priv.c spool.c sandbox.c setup.c remote.c \
+		net.c jobs.c hosts.c \
 		crypto.c dns.c conf.c result.c lib/addr.c lib/buf.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/msg.c \
 		lib/sasl.c lib/smtp.c compat/compat.c
@@ -172,10 +174,10 @@ uninstall:
 
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
-UNITS =		addr aliases bounce buf conf crypto dns hosts io local log \
-		mail maildir mbox msg options result route sasl setup smtp \
+UNITS =		addr aliases bounce buf conf crypto dns hosts io lists local \
+		log mail maildir mbox msg options result route sasl setup smtp \
 		spool
-FUZZERS =	addr aliases conf dns forward mail msg options sasl smtp spool
+FUZZERS =	addr aliases conf dns forward list mail msg options sasl smtp spool
 
 $(UNITS:%=tests/unit/%_test): all
 	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(OBJECTS) -lcmocka

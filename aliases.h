@@ -1,6 +1,6 @@
 /*
- * aliases.h - aliases(5) and ~/.forward as structures.
- * One grammar, two start tokens.  Pure: text in, structure out.
+ * aliases.h - aliases(5), ~/.forward and lists as structures.
+ * One grammar, three start tokens.  Pure: text in, structure out.
  */
 #ifndef ALIASES_H
 #define ALIASES_H
@@ -14,13 +14,16 @@ enum target_kind {
 	TARGET_MAILBOX,		/* \user, !user: straight into the mailbox */
 	TARGET_FILE,		/* /path, in a .forward ~/path, too; one that
 				 * ends in / is a Maildir */
-	TARGET_PIPE		/* |command */
+	TARGET_PIPE,		/* |command */
+	TARGET_INCLUDE		/* :include:/path, in a .forward ~/path, too:
+				 * the targets of that list; see lists.h */
 };
 
 struct target {
 	enum target_kind kind;
 	char		*text;	/* owned; without \ ! | and quotes */
 	uint64_t	 digest;/* text_digest() of text */
+	int		 is_loose;	/* of a list that others can write */
 };
 
 struct targets {
@@ -50,6 +53,9 @@ struct aliases {
 int	aliases_parse(struct aliases *, const char *text, size_t len,
 	    const char *file, const struct report *);
 int	forward_parse(struct targets *, const char *text, size_t len,
+	    const char *file, const struct report *);
+/* A list for :include:, written as a .forward; a bad line costs that line. */
+int	list_parse(struct targets *, const char *text, size_t len,
 	    const char *file, const struct report *);
 /* Lends the alias of that name (case-insensitive), or NULL. "*" is one. */
 const struct alias *aliases_find(const struct aliases *, const char *name);

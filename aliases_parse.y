@@ -1,10 +1,11 @@
 /*
- * aliases_parse.y - aliases(5) and ~/.forward, the grammar.
+ * aliases_parse.y - aliases(5), ~/.forward and lists, the grammar.
  * Runs as: anyone.  Door to: nothing (text in, structure out).
- * Promise: a bad alias line costs that line only; a .forward is used whole
- * or not at all; what is kept holds no control character.
+ * Promise: a bad line of aliases or of a list costs that line only; a
+ * .forward is used whole or not at all; what is kept holds no control
+ * character.
  *
- * Both files are lists of targets; the start token says which one it is.
+ * All are lists of targets; the start token says which file it is.
  * aliases_scan.l hands out pieces of a private copy of the text, so no token
  * owns memory and an error can not leak one.
  */
@@ -43,6 +44,7 @@ struct words {
 	char		*name;		/* owned: of the line under way */
 	struct targets	 targets;	/* owned: of that line */
 	size_t		 ctargets;
+	size_t		 nkept;		/* of them: from rows that are whole */
 	struct aliases	*aliases;	/* lent: where alias lines go */
 	size_t		 caliases;
 	struct targets	*forward;	/* lent: where a .forward's go */
@@ -77,6 +79,7 @@ size_t	aliases_command_length(const char *text, size_t len);
 
 #define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* octets of a file */
 #define ALIASES_MAX		500000	/* names in a file */
+#define INCLUDE		":include:"
 #define SHOWN_MAX		60	/* octets of a target in a report */
 
 static void	aliases_yyerror(void *, struct words *, const char *);
@@ -86,6 +89,7 @@ static int	add_quoted(struct words *, const struct word *);
 static int	add_command(struct words *, const struct word *);
 static void	end_alias(struct words *, unsigned line);
 static void	drop_line(struct words *);
+static void	drop_row(struct words *);
 }
 
 %union {
@@ -93,7 +97,7 @@ static void	drop_line(struct words *);
 	unsigned	 line;
 }
 
-%token		ALIASES_FILE FORWARD_FILE
+%token		ALIASES_FILE FORWARD_FILE LIST_FILE
 %token		BAD	"unusable text"
 %token		COLON	"colon"
 %token		COMMA	"comma"
@@ -113,6 +117,17 @@ file
 			*w->forward = w->targets;
 			memset(&w->targets, 0, sizeof(w->targets));
 		}
+	| LIST_FILE rows
+		{
+			*w->forward = w->targets;
+			memset(&w->targets, 0, sizeof(w->targets));
+		}
+	;
+
+rows
+	: %empty
+	| rows list EOL			{ w->nkept = w->targets.n; }
+	| rows error EOL		{ drop_row(w); yyerrok; }
 	;
 
 lines
@@ -298,6 +313,7 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 		return broken(w);
 	ts->list = list;
 	list[ts->n].kind = kind;
+	list[ts->n].is_loose = 0;
 	list[ts->n].digest = text_digest(text->data, text->len);
 	list[ts->n].text = strdup(text->data);
 	if (list[ts->n].text == NULL)
@@ -332,6 +348,17 @@ add_bar(struct words *w, const struct word *word, struct buf *text)
 	return add_target(w, word, TARGET_PIPE, text);
 }
 
+static int
+add_include(struct words *w, const struct word *word, struct buf *text)
+{
+	buf_drop(text, strlen(INCLUDE));
+	buf_drop(text, count_blanks(buf_str(text), text->len));
+	if (buf_str(text)[0] != '/' && (w->start != FORWARD_FILE ||
+	    strncmp(buf_str(text), "~/", 2) != 0))
+		return refuse(w, word, "no path after " INCLUDE);
+	return add_target(w, word, TARGET_INCLUDE, text);
+}
+
 /* What a target is shows in its first character. */
 static int
 sort_target(struct words *w, const struct word *word, struct buf *text)
@@ -349,8 +376,8 @@ sort_target(struct words *w, const struct word *word, struct buf *text)
 			return add_path(w, word, text);
 		return refuse(w, word, "a path must begin with /");
 	case ':':
-		if (strncasecmp(text->data, ":include:", 9) == 0)
-			return refuse(w, word, ":include: is not supported");
+		if (strncasecmp(text->data, INCLUDE, strlen(INCLUDE)) == 0)
+			return add_include(w, word, text);
 		return refuse(w, word, "bad target");
 	default:
 		return add_target(w, word, TARGET_ADDRESS, text);
@@ -472,6 +499,15 @@ drop_line(struct words *w)
 	w->name = NULL;
 	w->why = NULL;
 	targets_fini(&w->targets);
+}
+
+/* Of a list: what the bad line named before the error is not used. */
+static void
+drop_row(struct words *w)
+{
+	w->why = NULL;
+	while (w->targets.n > w->nkept)
+		free(w->targets.list[--w->targets.n].text);
 }
 
 static int
@@ -635,6 +671,20 @@ aliases_parse(struct aliases *as, const char *text, size_t len,
 	return w.nbad;
 }
 
+/* 0, or -1 when nothing of it is used. */
+static int
+parse_targets(struct words *w, int start, struct targets *ts, const char *text,
+    size_t len)
+{
+	memset(ts, 0, sizeof(*ts));
+	w->start = start;
+	w->forward = ts;
+	if (run(w, text, len) == 0)
+		return 0;
+	targets_fini(ts);
+	return -1;
+}
+
 int
 forward_parse(struct targets *ts, const char *text, size_t len,
     const char *file, const struct report *report)
@@ -642,16 +692,21 @@ forward_parse(struct targets *ts, const char *text, size_t len,
 	struct words w;
 
 	memset(&w, 0, sizeof(w));
-	memset(ts, 0, sizeof(*ts));
-	w.start = FORWARD_FILE;
 	w.file = file;
 	w.report = report;
-	w.forward = ts;
-	if (run(&w, text, len) == -1) {
-		targets_fini(ts);
-		return -1;
-	}
-	return 0;
+	return parse_targets(&w, FORWARD_FILE, ts, text, len);
+}
+
+int
+list_parse(struct targets *ts, const char *text, size_t len, const char *file,
+    const struct report *report)
+{
+	struct words w;
+
+	memset(&w, 0, sizeof(w));
+	w.file = file;
+	w.report = report;
+	return parse_targets(&w, LIST_FILE, ts, text, len) == -1 ? -1 : w.nbad;
 }
 
 const struct alias *

@@ -22,6 +22,7 @@
 #include "desk.h"
 #include "lib/addr.h"
 #include "lib/io.h"
+#include "lists.h"
 #include "route.h"
 
 #define NEW_S		10	/* a message is new for so long */
@@ -399,6 +400,82 @@ expand(struct desk *d, struct work *w, uint32_t i,
 	result_fini(&res);
 }
 
+/* ---- :include: ---- */
+
+/* A list of the aliases: what everybody may read, so nothing of the spool. */
+static int
+read_list(void *arg, const char *path, struct buf *text, int *is_loose,
+    struct result *res)
+{
+	struct stat st;
+
+	(void)arg;
+	(void)is_loose;		/* the child that would use it asks */
+	if (lists_read_file(path, text, &st, res) == -1)
+		return -1;
+	if ((st.st_mode & S_IROTH) == 0)
+		return result_set(res, FATE_RETRY, "4.3.5",
+		    "list %s: not readable by everybody: chmod o+r it", path);
+	return 0;
+}
+
+/* The lists of a .forward came with it: path, text, path, text. */
+static int
+get_list(void *arg, const char *path, struct buf *text, int *is_loose,
+    struct result *res)
+{
+	struct msg m = *(struct msg *)arg;
+	char name[TARGET_MAX + 1];
+	const char *p;
+	size_t len;
+
+	(void)is_loose;
+	while (msg_more(&m)) {
+		msg_get_text(&m, name, sizeof(name));
+		p = msg_get_bytes(&m, &len);
+		if (m.bad || strcmp(name, path) != 0)
+			continue;
+		buf_add(text, p, len);
+		return 0;
+	}
+	return result_set(res, FATE_RETRY, "4.3.0",
+	    "list %s: it did not come with the .forward", path);
+}
+
+static void
+list_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	struct desk *d = arg;
+
+	log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
+}
+
+/* lists: the record that a .forward came in; NULL for the aliases. */
+static void
+expand_lists(struct desk *d, struct work *w, uint32_t i,
+    const struct targets *targets, enum origin origin, const char *owner,
+    struct msg *lists)
+{
+	struct lists_source source = { lists == NULL ? read_list : get_list,
+	    lists };
+	struct report report = { list_report, d };
+	struct targets flat;
+	struct result res;
+
+	if (!lists_any(targets)) {
+		expand(d, w, i, targets, origin, owner);
+		return;
+	}
+	result_init(&res);
+	if (lists_flatten(targets, &flat, &source, &report, &res) == -1) {
+		settle(d, w, i, &res, "local");
+	} else {
+		expand(d, w, i, &flat, origin, owner);
+		targets_fini(&flat);
+	}
+	result_fini(&res);
+}
+
 static int
 count_asks(const struct desk *d, const char *user)
 {
@@ -477,7 +554,8 @@ route(struct desk *d, struct work *w, uint32_t i)
 			w->stages[i] = STAGE_REMOTE;
 		break;
 	case STEP_ALIAS:
-		expand(d, w, i, &alias->targets, ORIGIN_ALIASES, alias->name);
+		expand_lists(d, w, i, &alias->targets, ORIGIN_ALIASES,
+		    alias->name, NULL);
 		break;
 	case STEP_USER:
 		ask_forward(d, w, i, user);
@@ -490,14 +568,6 @@ route(struct desk *d, struct work *w, uint32_t i)
 		break;
 	}
 	result_fini(&res);
-}
-
-static void
-forward_report(void *arg, const char *file, unsigned line, const char *text)
-{
-	struct desk *d = arg;
-
-	log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
 }
 
 static int
@@ -525,7 +595,7 @@ static void
 got_forward(struct desk *d, struct request *q, const char *text, size_t len)
 {
 	char name[LOGIN_MAX + 32];
-	struct report report = { forward_report, d };
+	struct report report = { list_report, d };
 	struct targets targets;
 	int bad;
 
@@ -544,7 +614,8 @@ got_forward(struct desk *d, struct request *q, const char *text, size_t len)
 	if (bad != 0 || targets.n == 0)
 		to_mailbox(d, q->work, q->rcpt, q->name);
 	else
-		expand(d, q->work, q->rcpt, &targets, ORIGIN_FORWARD, q->name);
+		expand_lists(d, q->work, q->rcpt, &targets, ORIGIN_FORWARD,
+		    q->name, &d->msg);
 	targets_fini(&targets);
 }
 
@@ -558,7 +629,8 @@ got_no_user(struct desk *d, struct request *q)
 	if (d->has_aliases)
 		any = aliases_find(&d->aliases, "*");
 	if (any != NULL && w->m.rcpts[i].parent == i)
-		expand(d, w, i, &any->targets, ORIGIN_ALIASES, any->name);
+		expand_lists(d, w, i, &any->targets, ORIGIN_ALIASES,
+		    any->name, NULL);
 	else if (w->m.rcpts[i].origin == ORIGIN_ALIASES &&
 	    w->m.rcpts[i].depth > 1)
 		settle_as(d, w, i, FATE_FAILED, "5.4.6", "the aliases lead in "
@@ -615,7 +687,8 @@ handout_forward(struct desk *d, struct request *q)
 	if (n == 1 && d->msg.kind == REC_FORWARD_SAY) {
 		verdict = msg_get_u32(&d->msg);
 		text = msg_get_bytes(&d->msg, &len);
-		if (msg_done(&d->msg) == -1) {
+		if (verdict == FORWARD_TEXT ? d->msg.bad :
+		    msg_done(&d->msg) == -1) {
 			verdict = FORWARD_LATER;
 			text = "broken answer";
 			len = strlen(text);

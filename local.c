@@ -19,6 +19,7 @@
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/msg.h"
+#include "lists.h"
 #include "local.h"
 #include "maildir.h"
 #include "mbox.h"
@@ -158,6 +159,98 @@ read_forward(const struct user *user, struct buf *text)
 	return verdict;
 }
 
+/* ---- its lists ---- */
+
+/* What the child reads lists with, and where it keeps them. */
+struct reader {
+	const struct user *user;
+	struct msg	*m;		/* lent: they are told, too; or NULL */
+	size_t		 left;		/* octets that it may still hold */
+	int		 is_forward;	/* else a list of the aliases */
+	enum forward_verdict verdict;	/* why reading failed */
+};
+
+static int
+fail_list(struct reader *r, enum forward_verdict verdict)
+{
+	r->verdict = verdict;
+	return -1;
+}
+
+/*
+ * As the user.  A list of a .forward passes the checks of a .forward; one of
+ * the aliases may be anybody's, but then no file or command of it is used.
+ */
+static int
+read_list(void *arg, const char *path, struct buf *text, int *is_loose,
+    struct result *res)
+{
+	char full[sizeof(((struct user *)0)->home) + TARGET_MAX + 1];
+	struct reader *r = arg;
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s", path[0] == '~' ? r->user->home :
+	    "", path[0] == '~' ? path + 1 : path);
+	if (lists_read_file(full, text, &st, res) == -1)
+		return fail_list(r, FORWARD_LATER);
+	*is_loose = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+	    (st.st_uid != 0 && st.st_uid != r->user->uid);
+	if (!r->is_forward)
+		return 0;
+	if (*is_loose) {
+		result_set(res, FATE_RETRY, "4.2.4", "list %s can be written "
+		    "by others: make it your own, chmod go-w it", path);
+		return fail_list(r, FORWARD_REFUSED);
+	}
+	if (text->len + strlen(path) > r->left) {
+		result_set(res, FATE_RETRY, "4.2.4", "list %s: a .forward and "
+		    "its lists may have 65536 octets in all", path);
+		return fail_list(r, FORWARD_REFUSED);
+	}
+	r->left -= text->len + strlen(path);
+	if (r->m != NULL) {
+		msg_put_str(r->m, path);
+		msg_put_bytes(r->m, text->data, text->len);
+	}
+	return 0;
+}
+
+/* Adds the lists of a .forward to the record; -1 with the reason in text. */
+static enum forward_verdict
+put_lists(const struct user *user, struct msg *m, struct buf *text)
+{
+	struct reader r = { user, m, FORWARD_MAX - text->len, 1,
+	    FORWARD_LATER };
+	const struct lists_source source = { read_list, &r };
+	struct targets flat, ts;
+	struct result res;
+	int ret = 0;
+
+	if (forward_parse(&ts, text->data, text->len, FORWARD_NAME,
+	    &quiet) == -1)
+		return FORWARD_TEXT;	/* the runner says what is wrong */
+	result_init(&res);
+	if (lists_any(&ts))
+		ret = lists_flatten(&ts, &flat, &source, &quiet, &res);
+	if (lists_any(&ts) && ret == 0)
+		targets_fini(&flat);
+	targets_fini(&ts);
+	if (ret == -1) {
+		buf_reset(text);
+		buf_puts(text, res.why == NULL ? "out of memory" : res.why);
+	}
+	result_fini(&res);
+	return ret == 0 ? FORWARD_TEXT : r.verdict;
+}
+
+static void
+begin_say(struct msg *m, enum forward_verdict verdict, const struct buf *text)
+{
+	msg_begin(m, REC_FORWARD_SAY, 0);
+	msg_put_u32(m, (uint32_t)verdict);
+	msg_put_bytes(m, text->data, text->len);
+}
+
 int
 local_forward(const struct user *user, int channel)
 {
@@ -169,13 +262,16 @@ local_forward(const struct user *user, int channel)
 	buf_init(&text, 0);
 	msg_init(&m);
 	verdict = read_forward(user, &text);
-	if (buf_failed(&text)) {
-		verdict = FORWARD_LATER;
-		buf_reset(&text);
+	begin_say(&m, verdict, &text);
+	if (verdict == FORWARD_TEXT) {
+		verdict = put_lists(user, &m, &text);
+		if (verdict != FORWARD_TEXT)
+			begin_say(&m, verdict, &text);
 	}
-	msg_begin(&m, REC_FORWARD_SAY, 0);
-	msg_put_u32(&m, (uint32_t)verdict);
-	msg_put_bytes(&m, text.data, text.len);
+	if (buf_failed(&text)) {
+		buf_reset(&text);
+		begin_say(&m, FORWARD_LATER, &text);
+	}
 	ret = msg_send(channel, &m);
 	msg_fini(&m);
 	buf_fini(&text);
@@ -205,10 +301,34 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 	t = &ts->list[d->entry];
 	if (t->kind != kind || t->digest != d->digest)
 		return changed(res);
+	if (t->is_loose)
+		return result_set(res, FATE_RETRY, "4.3.5", "it stands in a "
+		    "list that others can write: no file or command of it is "
+		    "used");
 	buf_puts(out, t->text);
 	if (buf_failed(out))
 		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
 	return 0;
+}
+
+/* The same, among what the lists that they name hold. */
+static int
+take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
+    struct result *res)
+{
+	struct reader r = { d->user, NULL, FORWARD_MAX,
+	    d->origin == ORIGIN_FORWARD, FORWARD_LATER };
+	const struct lists_source source = { read_list, &r };
+	struct targets flat;
+	int ret;
+
+	if (!lists_any(ts))
+		return take_entry(d, ts, out, res);
+	if (lists_flatten(ts, &flat, &source, &quiet, res) == -1)
+		return -1;
+	ret = take_entry(d, &flat, out, res);
+	targets_fini(&flat);
+	return ret;
 }
 
 static int
@@ -226,7 +346,7 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 		    buf_str(&text));
 	} else if (verdict == FORWARD_TEXT && forward_parse(&ts, text.data,
 	    text.len, FORWARD_NAME, &quiet) != -1) {
-		ret = take_entry(d, &ts, out, res);
+		ret = take_flat(d, &ts, out, res);
 		targets_fini(&ts);
 	} else {
 		ret = changed(res);
@@ -282,7 +402,7 @@ entry_of_aliases(const struct delivery *d, struct buf *out, struct result *res)
 		} else {
 			a = aliases_find(&as, d->name);
 			ret = a == NULL ? changed(res) :
-			    take_entry(d, &a->targets, out, res);
+			    take_flat(d, &a->targets, out, res);
 			aliases_fini(&as);
 		}
 	}

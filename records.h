@@ -22,7 +22,9 @@ enum record {
 	 * fds: channel. */
 	REC_FORWARD_ASK = 16,	/* text user */
 	/* forward child -> runner, over the channel. */
-	REC_FORWARD_SAY,	/* u32 verdict (FORWARD_*), bytes text */
+	REC_FORWARD_SAY,	/* u32 verdict (FORWARD_*), bytes text; for
+				 * FORWARD_TEXT then its lists: (text path,
+				 * bytes text)* */
 
 	/* runner -> deliver branch.  fds: message file, channel. */
 	REC_DELIVER_ASK = 32,	/* u32 kind (enum route_kind),

@@ -278,7 +278,8 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	if (t->kind == TARGET_PIPE || t->kind == TARGET_FILE) {
 		kind = t->kind == TARGET_PIPE ? ROUTE_PIPE : ROUTE_FILE;
 		buf_puts(&address, t->text);
-	} else if (addr_one(t->text, &address) == -1 || address.len == 0) {
+	} else if (t->kind == TARGET_INCLUDE ||
+	    addr_one(t->text, &address) == -1 || address.len == 0) {
 		buf_fini(&address);
 		return 1;
 	}
@@ -313,7 +314,7 @@ static int
 no_target(const struct conf *conf, struct message *m, uint32_t i,
     enum origin origin, const char *owner, struct result *res)
 {
-	struct target self = { TARGET_MAILBOX, NULL, 0 };
+	struct target self = { TARGET_MAILBOX, NULL, 0, 0 };
 	int ret;
 
 	if (origin != ORIGIN_FORWARD)

@@ -40,8 +40,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    t->digest != text_digest(t->text, strlen(t->text)) ||
 		    !text_is_clean(t->text, strlen(t->text)))
 			abort();
-		if ((t->kind == TARGET_FILE) != (t->text[0] == '/' ||
-		    strncmp(t->text, "~/", 2) == 0) && t->kind != TARGET_PIPE)
+		if ((t->kind == TARGET_FILE || t->kind == TARGET_INCLUDE) !=
+		    (t->text[0] == '/' || strncmp(t->text, "~/", 2) == 0) &&
+		    t->kind != TARGET_PIPE)
 			abort();
 	}
 	targets_fini(&ts);

@@ -17,7 +17,7 @@ objects_of() {
 	dns) echo dns.o result.o ;;
 	conf) echo conf.o ;;
 	options) echo options.o conf.o ;;
-	aliases|forward) echo "$aliases" ;;
+	aliases|forward|list) echo "$aliases" ;;
 	msg) echo lib/msg.o ;;
 	spool) echo spool.o lib/msg.o result.o ;;
 	*) return 1 ;;

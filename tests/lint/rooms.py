@@ -23,6 +23,7 @@ FLOORS = {
     "conf": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
     "lib/smtp": 1, "lib/sasl": 1, "lib/msg": 1,
     "spool": 2, "priv": 2, "sandbox": 2, "crypto": 2, "dns": 2, "setup": 2,
+    "lists": 2,
     "route": 3, "local": 3, "command": 3, "mbox": 3, "bounce": 3,
     "maildir": 3, "delivery": 3,
     "net": 3, "hosts": 3, "jobs": 3,

@@ -36,7 +36,7 @@ say(void *arg, const char *file, unsigned line, const char *text)
 static void
 put_targets(struct buf *b, const struct targets *ts)
 {
-	static const char kinds[] = "@=/|";	/* as enum target_kind */
+	static const char kinds[] = "@=/|:";	/* as enum target_kind */
 	size_t i;
 
 	for (i = 0; i < ts->n; i++) {
@@ -142,11 +142,13 @@ static const struct {
 	    "a: /[/home/a/Maildir/]\nc: @[d]\n", "", NULL },
 	{ T("a: /\nc: d\n"), "c: @[d]\n", "1;", "no name" },
 	{ T("a: ~/mail\nc: d\n"), "c: @[d]\n", "1;", "path" },
-	{ T("a: :include:/l\nc: d\n"), "c: @[d]\n", "1;", ":include:" },
+	{ T("a: :include:/l\nc: d\n"), "a: :[/l]\nc: @[d]\n", "", NULL },
+	{ T("a: :include:~/l\nc: d\n"), "c: @[d]\n", "1;", ":include:" },
 	{ T("a: bad@\nc: d\n"), "c: @[d]\n", "1;", "not an address" },
 	{ T("a: b@-bad, x\nc: d\n"), "c: @[d]\n", "1;", "not an address" },
 	{ T("a: \\b@-bad\nc: d\n"), "c: @[d]\n", "1;", NULL },
-	{ T("a: x, \":Include:/l\"\nc: d\n"), "c: @[d]\n", "1;", ":include:" },
+	{ T("a: x, \":Include:/l\"\nc: d\n"),
+	    "a: @[x] :[/l]\nc: @[d]\n", "", NULL },
 	{ T("a: :x\nc: d\n"), "c: @[d]\n", "1;", "bad target" },
 	{ T("a: b\nA: c\na: d\n"), "a: @[b]\n", "2;3;", "line 1 holds" },
 	{ T("x y\na: \001\nb: c\nz z\n"), "b: @[c]\n", "1;2;4;", NULL },
@@ -243,7 +245,14 @@ static const struct {
 	{ T("ann\n\"bob\n c\"\n"), "", "2;" },
 	{ T("ann\n\0"), "", "2;" },
 	{ T("ann\nb\033ob\n"), "", "2;" },
-	{ T("ann\n:include:/etc/passwd\nbob"), "", "2;" },
+	{ T("ann\n:include:/etc/passwd\nbob"), "@[ann] :[/etc/passwd] @[bob]",
+	    NULL },
+	{ T("\":include: ~/a list\", :INCLUDE:/x"), ":[~/a list] :[/x]",
+	    NULL },
+	{ T(":include:list"), "", "1;" },
+	{ T(":include:"), "", "1;" },
+	{ T(":include:~ann/x"), "", "1;" },
+	{ T(":including:/x"), "", "1;" },
 	{ T("ann\nme@\nbob"), "", "2;" },
 	{ T("~/Maildir/, \"~/in box\""), "/[~/Maildir/] /[~/in box]", NULL },
 	{ T("/home/ann/Maildir/"), "/[/home/ann/Maildir/]", NULL },
@@ -275,6 +284,55 @@ test_forwards(void **state)
 		assert_int_equal(ret, forwards[i].bad == NULL ? 0 : -1);
 		assert_string_equal(buf_str(&told.lines),
 		    forwards[i].bad == NULL ? "" : forwards[i].bad);
+		buf_fini(&out);
+		buf_fini(&told.lines);
+		targets_fini(&ts);
+	}
+}
+
+/* A list: as a .forward, but a bad line costs that line only. */
+static const struct {
+	const char	*in;
+	size_t		 len;
+	const char	*out;
+	const char	*bad;
+} lists[] = {
+	{ T(""), "", "" },
+	{ T("ann\nbob, carol # x\n\n# y\n  dave"),
+	    "@[ann] @[bob] @[carol] @[dave]", "" },
+	{ T("|/bin/a b\n/x/\n:include:/y\n\\z\n"),
+	    "|[/bin/a b] /[/x/] :[/y] =[z]", "" },
+	{ T("ann\nme@\nbob"), "@[ann] @[bob]", "2;" },
+	{ T("ann\n\"bob\n carol\ndave"), "@[ann] @[carol] @[dave]", "2;" },
+	{ T("ann\nb\033ob, x\n\ncarol\r\n"), "@[ann] @[carol]", "2;" },
+	{ T("\0\nann\nb\0\nc d\ncarol"), "@[ann] @[carol]",
+	    "1;3;4;" },
+	{ T("ann, me@, bob\ncarol"), "@[carol]", "1;" },
+	{ T("~/x\n:include:~/x\nann\n"), "@[ann]", "1;2;" },
+};
+
+static void
+test_lists(void **state)
+{
+	struct told told;
+	const struct report report = { say, &told };
+	struct targets ts;
+	struct buf out;
+	size_t i, n;
+	int ret;
+
+	(void)state;
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		memset(&told, 0, sizeof(told));
+		buf_init(&out, 0);
+		ret = list_parse(&ts, lists[i].in, lists[i].len, "list",
+		    &report);
+		put_targets(&out, &ts);
+		assert_string_equal(buf_str(&out), lists[i].out);
+		assert_string_equal(buf_str(&told.lines), lists[i].bad);
+		for (n = 0; n < strlen(lists[i].bad); n++)
+			ret -= lists[i].bad[n] == ';';
+		assert_int_equal(ret, 0);
 		buf_fini(&out);
 		buf_fini(&told.lines);
 		targets_fini(&ts);
@@ -370,6 +428,7 @@ main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_forwards),
+		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many),
 	};

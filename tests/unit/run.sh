@@ -22,13 +22,14 @@ objects_of() {
 	options) echo options.o conf.o ;;
 	aliases) echo "$aliases" ;;
 	spool) echo spool.o lib/msg.o result.o ;;
+	lists) echo lists.o result.o "$aliases" ;;
 	setup) echo setup.o conf.o "$aliases" ;;
 	route) echo route.o spool.o lib/msg.o conf.o result.o \
 	    "$aliases" ;;
 	bounce) echo bounce.o route.o spool.o lib/msg.o \
 	    lib/mail.o lib/header.o conf.o result.o "$aliases" ;;
 	local|mbox|maildir|command) echo local.o mbox.o maildir.o \
-	    command.o delivery.o lib/mail.o \
+	    command.o delivery.o lists.o lib/mail.o \
 	    lib/header.o lib/msg.o conf.o result.o "$aliases" ;;
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;

@@ -1,0 +1,135 @@
+""":include: in aliases and in a .forward."""
+import os
+import pwd
+
+import pytest
+
+LIST = "/etc/team"
+
+
+@pytest.fixture(autouse=True)
+def no_list():
+    yield
+    if os.path.lexists(LIST):
+        os.unlink(LIST)
+
+
+def put_list(world, text, mode=0o644, user=None):
+    uid = pwd.getpwnam(user).pw_uid if user else 0
+    world._fresh(LIST, text, mode, uid)
+
+
+def test_list_of_an_alias(world):
+    world.write_aliases("team: carol, :include:%s\n" % LIST)
+    put_list(world, "# the team\nbob\nalice, root\n")
+    world.send("team")
+    for user in ("alice", "bob", "carol", "root"):
+        world.wait_mail(user)
+
+
+def test_bad_line_costs_that_line_only(world):
+    world.write_aliases("team: :include:%s\n" % LIST)
+    put_list(world, "bob\n\"open\ncarol\n")
+    world.send("team")
+    world.wait_mail("bob")
+    world.wait_mail("carol")
+    assert world.log_lines("warning") or world.log_lines(LIST + ":2:")
+
+
+def test_missing_list_lets_mail_wait(world):
+    world.write_aliases("team: bob, :include:%s\n" % LIST)
+    world.send("team", "carol")
+    world.wait_mail("carol")
+    world.wait_tried(LIST)
+    assert world.mailbox("bob") == []
+    put_list(world, "alice\n")
+    world.flush()
+    world.wait_mail("bob")
+    world.wait_mail("alice")
+
+
+def test_list_that_is_not_for_everybody_lets_mail_wait(world):
+    world.leaves("queue")
+    world.write_aliases("team: :include:%s\n" % LIST)
+    put_list(world, "bob\n", 0o640)
+    world.send("team")
+    world.wait_tried(LIST)
+    assert world.mailbox("bob") == []
+
+
+def test_list_that_includes_itself_lets_mail_wait(world):
+    world.leaves("queue")
+    world.write_aliases("team: :include:%s\n" % LIST)
+    put_list(world, "bob\n:include:%s\n" % LIST)
+    world.send("team")
+    world.wait_tried("too many lists")
+    assert world.mailbox("bob") == []
+
+
+def test_command_of_a_list_runs_as_the_alias_user(world):
+    world.write_conf({"ALIAS_USER": "carol"})
+    world.write_aliases("team: bob, :include:%s\n" % LIST)
+    put_list(world, "bob\n|id -un > /home/carol/out\n")
+    world.send("team")
+    world.wait_quiet()
+    assert world.read_home("carol", "out") == b"carol\n"
+
+
+@pytest.mark.parametrize("mode,user", ((0o664, None), (0o646, None),
+                                       (0o644, "bob")))
+def test_command_of_a_list_that_others_write_is_not_run(world, mode, user):
+    world.leaves("queue")
+    world.write_conf({"ALIAS_USER": "carol"})
+    world.write_aliases("team: :include:%s\n" % LIST)
+    put_list(world, "alice\n|id -un > /home/carol/out\n", mode, user)
+    world.send("team")
+    world.wait_mail("alice")
+    world.wait_tried("others can write")
+    assert world.read_home("carol", "out") == b""
+
+
+def test_list_of_a_forward(world):
+    world.write_home("bob", "friends", "carol\n|cat > /home/bob/out\n", 0o600)
+    os.chmod("/home/bob", 0o700)
+    world.forward("bob", "\\bob\n:include:~/friends\n", 0o600)
+    world.send("bob")
+    world.wait_mail("bob")
+    world.wait_mail("carol")
+    world.wait_quiet()
+    assert b"hello" in world.read_home("bob", "out")
+
+
+@pytest.mark.parametrize("case", ("loose", "foreign", "long"))
+def test_unfit_list_of_a_forward_means_the_mailbox(world, case):
+    text = "|cat > /home/bob/out\n" + "# pad\n" * (
+        12000 if case == "long" else 0)
+    path = world.write_home("bob", "friends", text,
+                            0o666 if case == "loose" else 0o644)
+    if case == "foreign":
+        os.chown(path, pwd.getpwnam("carol").pw_uid, -1)
+    world.forward("bob", ":include:%s\n" % path)
+    world.send("bob")
+    world.wait_mail("bob")
+    world.wait_quiet()
+    assert world.read_home("bob", "out") == b""
+    assert world.log_lines("forward", "bob", "refused")
+
+
+def test_missing_list_of_a_forward_lets_mail_wait(world):
+    world.forward("bob", ":include:~/none\n")
+    world.send("bob")
+    world.wait_tried("none")
+    assert world.mailbox("bob") == []
+    world.write_home("bob", "none", "carol\n")
+    world.flush()
+    world.wait_mail("carol")
+
+
+def test_list_is_read_as_the_user(world):
+    """What bob can not read bob's .forward can not be made of."""
+    world.leaves("queue")
+    world.write_home("carol", "secret", "alice\n", 0o600)
+    world.forward("bob", ":include:/home/carol/secret\n")
+    world.send("bob")
+    world.wait_tried("bob")
+    assert world.mailbox("alice") == []
