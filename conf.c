@@ -632,6 +632,14 @@ mailbox_maildir(struct conf *c, char *value)
 }
 
 static const char *
+mailbox_command(struct conf *c, char *value)
+{
+	if (*value != '/' || strlen(value) > TARGET_MAX)
+		return "command wants a path and its arguments; mail waits";
+	return replace(&c->mailbox_where, value) == -1 ? no_memory : NULL;
+}
+
+static const char *
 mailbox_mbox(struct conf *c, char *value)
 {
 	if (*value != '\0')
@@ -647,6 +655,7 @@ static const struct mailbox_name {
 } mailbox_names[] = {
 	{ "mbox",	MAILBOX_MBOX,		mailbox_mbox },
 	{ "maildir",	MAILBOX_MAILDIR,	mailbox_maildir },
+	{ "command",	MAILBOX_COMMAND,	mailbox_command },
 };
 
 static const char *
@@ -671,7 +680,7 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 			c->mailbox = m->kind;
 		return why;
 	}
-	return "wants mbox or maildir; mail waits";
+	return "wants mbox, maildir or command; mail waits";
 }
 
 const char *

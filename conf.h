@@ -25,6 +25,7 @@ enum mailbox_kind {
 	MAILBOX_MBOX,		/* a file in conf.maildir */
 	MAILBOX_MAILDIR,	/* mailbox_where: "~/path", or the directory
 				 * that has one for each user */
+	MAILBOX_COMMAND,	/* mailbox_where: is run as the user */
 	MAILBOX_UNREADABLE,	/* the line is wrong: mail waits */
 	MAILBOX__MAX
 };

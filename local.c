@@ -544,6 +544,24 @@ mailbox_maildir(const struct delivery *d, struct result *res)
 	return put_in(d, &p, res);
 }
 
+/*
+ * The command is root's choice, so the user's shell does not matter.  Those
+ * who run no commands get the mail all the same.
+ */
+static int
+mailbox_command(const struct delivery *d, struct result *res)
+{
+	int ret;
+
+	if (!d->no_command && d->user->uid != 0)
+		return command_run(d, d->conf->mailbox_where, res);
+	ret = mailbox_mbox(d, res);
+	if (ret == 0 && res->fate == FATE_SENT)
+		result_set(res, FATE_SENT, "2.0.0", "appended to the mbox: "
+		    "MAILBOX command is not run for %s", d->user->name);
+	return ret;
+}
+
 static int
 mailbox_unreadable(const struct delivery *d, struct result *res)
 {
@@ -557,6 +575,7 @@ static int	(*const mailboxes[MAILBOX__MAX])(const struct delivery *,
 		    struct result *) = {
 	[MAILBOX_MBOX] = mailbox_mbox,
 	[MAILBOX_MAILDIR] = mailbox_maildir,
+	[MAILBOX_COMMAND] = mailbox_command,
 	[MAILBOX_UNREADABLE] = mailbox_unreadable,
 };
 

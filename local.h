@@ -30,6 +30,7 @@ struct delivery {
 	int		 message;	/* regular file, read with pread */
 	int		 channel;	/* to the runner, this delivery only */
 	int		 aliases;	/* open alias file, or -1 */
+	int		 no_command;	/* this user runs none: root, _dma */
 	const struct conf *conf;
 };
 

@@ -512,8 +512,8 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 		    "user look-up failed");
 	if (found != 0)
 		return -1;
-	if ((u->uid == 0 || u->uid == b->trunk->uid) &&
-	    d->kind != ROUTE_MAILBOX) {
+	d->no_command = u->uid == 0 || u->uid == b->trunk->uid;
+	if (d->no_command && d->kind != ROUTE_MAILBOX) {
 		log_say(&b->log, LOG_LEVEL_WARNING, "deliver: id=%s user=%s "
 		    "refused: commands and files are not for this user",
 		    d->queue_id, u->name);
@@ -522,6 +522,17 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 		return -1;
 	}
 	return 0;
+}
+
+/* The directory whose group may make mailboxes; never with a command. */
+static const char *
+mail_dir(const struct branch *b, const struct delivery *d)
+{
+	if (d->kind != ROUTE_MAILBOX)
+		return NULL;
+	if (b->conf.mailbox == MAILBOX_COMMAND && d->no_command)
+		return b->conf.maildir;
+	return conf_mail_dir(&b->conf);
 }
 
 static int
@@ -536,8 +547,7 @@ answer_deliver(struct branch *b, struct msg *m)
 	d.user = &u;
 	if (delivery_user(b, &d, &u) == -1)
 		return 0;
-	if (become_user(&u, d.kind == ROUTE_MAILBOX ?
-	    conf_mail_dir(&b->conf) : NULL) == -1) {
+	if (become_user(&u, mail_dir(b, &d)) == -1) {
 		log_say(&b->log, LOG_LEVEL_ERROR, "deliver: id=%s user=%s can "
 		    "not become this user: %s", d.queue_id, u.name,
 		    strerror(errno));
@@ -588,8 +598,9 @@ child_limit_s(const struct branch *b, const struct msg *m)
 	if (m->len < sizeof(kind))
 		return MAILBOX_LIMIT_S;
 	memcpy(&kind, m->data, sizeof(kind));
-	return kind == ROUTE_PIPE ? (int)b->conf.command_timeout_s :
-	    MAILBOX_LIMIT_S;
+	if (kind == ROUTE_PIPE || b->conf.mailbox == MAILBOX_COMMAND)
+		return (int)b->conf.command_timeout_s;
+	return MAILBOX_LIMIT_S;
 }
 
 static void
