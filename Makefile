@@ -49,12 +49,12 @@ WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o result.o conf.o
 ALIASES =	aliases_parse.o aliases_scan.o
 DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
 		settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
-		delivery.o lists.o priv.o spool.o sandbox.o setup.o \
+		delivery.o lists.o lmtp.o priv.o spool.o sandbox.o setup.o \
 		compat/compat.o $(ALIASES)
 REMOTE =	remote.o net.o jobs.o hosts.o crypto.o dns.o sandbox.o setup.o \
 		lib/smtp.o lib/sasl.o $(ALIASES)
 HEADERS =	dma.h aliases.h bounce.h command.h conf.h crypto.h \
-		delivery.h desk.h dns.h hosts.h jobs.h lists.h local.h \
+		delivery.h desk.h dns.h hosts.h jobs.h lists.h lmtp.h local.h \
 		maildir.h mailq.h mbox.h net.h options.h priv.h records.h \
 		result.h route.h runner.h sandbox.h setup.h \
 		spool.h submit.h lib/addr.h lib/buf.h lib/header.h lib/io.h \
@@ -62,7 +62,7 @@ HEADERS =	dma.h aliases.h bounce.h command.h conf.h crypto.h \
 		compat/compat.h
 SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
-		delivery.c lists.c priv.c spool.c sandbox.c setup.c remote.c \
+		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
 		net.c jobs.c hosts.c \
 		crypto.c dns.c conf.c result.c lib/addr.c lib/buf.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/msg.c \

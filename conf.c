@@ -639,6 +639,23 @@ mailbox_command(struct conf *c, char *value)
 	return replace(&c->mailbox_where, value) == -1 ? no_memory : NULL;
 }
 
+/* lmtp:/path, lmtp:host:port */
+static const char *
+mailbox_lmtp(struct conf *c, char *value)
+{
+	unsigned port = 0;
+	char *host = value;
+
+	if (*value != '/' && (*value == '\0' ||
+	    split_relay(value, &host, &port) == -1 || port == 0))
+		return "lmtp: wants the path of a socket, host:port or "
+		    "[v6]:port; mail waits";
+	if (strlen(host) > PATH_OCTETS_MAX)
+		return "path too long";
+	c->mailbox_port = (uint16_t)port;
+	return replace(&c->mailbox_where, host) == -1 ? no_memory : NULL;
+}
+
 static const char *
 mailbox_mbox(struct conf *c, char *value)
 {
@@ -656,6 +673,7 @@ static const struct mailbox_name {
 	{ "mbox",	MAILBOX_MBOX,		mailbox_mbox },
 	{ "maildir",	MAILBOX_MAILDIR,	mailbox_maildir },
 	{ "command",	MAILBOX_COMMAND,	mailbox_command },
+	{ "lmtp:",	MAILBOX_LMTP,		mailbox_lmtp },
 };
 
 static const char *
@@ -671,7 +689,8 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 		m = &mailbox_names[i];
 		n = strlen(m->name);
 		if (strncasecmp(value, m->name, n) != 0 ||
-		    (value[n] != '\0' && !is_blank(value[n])))
+		    (m->name[n - 1] != ':' && value[n] != '\0' &&
+		    !is_blank(value[n])))
 			continue;
 		value += n;
 		value += strspn(value, BLANKS);
@@ -680,7 +699,7 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 			c->mailbox = m->kind;
 		return why;
 	}
-	return "wants mbox, maildir or command; mail waits";
+	return "wants mbox, maildir, command or lmtp:; mail waits";
 }
 
 const char *

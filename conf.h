@@ -26,6 +26,7 @@ enum mailbox_kind {
 	MAILBOX_MAILDIR,	/* mailbox_where: "~/path", or the directory
 				 * that has one for each user */
 	MAILBOX_COMMAND,	/* mailbox_where: is run as the user */
+	MAILBOX_LMTP,		/* mailbox_where: path of a socket, or host */
 	MAILBOX_UNREADABLE,	/* the line is wrong: mail waits */
 	MAILBOX__MAX
 };
@@ -69,6 +70,7 @@ struct conf {
 	/* delivery */
 	enum mailbox_kind mailbox;
 	char		*mailbox_where;	/* by its kind; or NULL */
+	uint16_t	 mailbox_port;	/* of an LMTP host */
 	char		*alias_user;	/* nobody */
 	int		 is_shell_required;
 	char		 delimiter;	/* user+extension; 0: none */

@@ -1,6 +1,7 @@
 /*
  * local.c - what is done as the user: .forward, mailbox, file, pipe.
- * Runs as: the user, for good (root only for root's own mailbox).
+ * Runs as: the user, for good (root only for root's own mailbox; with LMTP the
+ * spool user, for a mailbox).
  * Door to: what that user may open; the alias file, already open.
  * Promise: a file is written and a command is run only when that very entry
  * stands in the user's .forward, or in the alias file, now.
@@ -20,6 +21,7 @@
 #include "lib/io.h"
 #include "lib/msg.h"
 #include "lists.h"
+#include "lmtp.h"
 #include "local.h"
 #include "maildir.h"
 #include "mbox.h"
@@ -563,6 +565,13 @@ mailbox_command(const struct delivery *d, struct result *res)
 }
 
 static int
+mailbox_lmtp(const struct delivery *d, struct result *res)
+{
+	lmtp_deliver(d, res);
+	return 0;
+}
+
+static int
 mailbox_unreadable(const struct delivery *d, struct result *res)
 {
 	(void)d;
@@ -576,6 +585,7 @@ static int	(*const mailboxes[MAILBOX__MAX])(const struct delivery *,
 	[MAILBOX_MBOX] = mailbox_mbox,
 	[MAILBOX_MAILDIR] = mailbox_maildir,
 	[MAILBOX_COMMAND] = mailbox_command,
+	[MAILBOX_LMTP] = mailbox_lmtp,
 	[MAILBOX_UNREADABLE] = mailbox_unreadable,
 };
 

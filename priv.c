@@ -43,6 +43,7 @@
 #define CHILDREN_MAX	20	/* requests of one branch under way */
 #define FORWARD_LIMIT_S	60	/* seconds for reading one .forward */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
+#define LMTP_LIMIT_S	900	/* seconds for one session with a mail store */
 #define MIB		(1024UL * 1024UL)
 #define FILES_WANTED	4096	/* descriptors */
 #define FILES_LEAST	512	/* of a runner with a full desk */
@@ -535,6 +536,30 @@ mail_dir(const struct branch *b, const struct delivery *d)
 	return conf_mail_dir(&b->conf);
 }
 
+/*
+ * Speaks LMTP: the spool user, with the groups that the group file gives it,
+ * since the socket may be for one of them.  No user's code runs here.
+ */
+static int
+become_speaker(const struct trunk *t)
+{
+	struct passwd *pw;
+
+	pw = getpwuid(t->uid);
+	if (t->uid == 0 || t->gid == 0 || (pw != NULL ?
+	    initgroups(pw->pw_name, t->gid) : setgroups(0, NULL)) == -1)
+		return -1;
+	return become(t->uid, t->gid);
+}
+
+static int
+become_deliverer(const struct branch *b, const struct delivery *d)
+{
+	if (d->kind == ROUTE_MAILBOX && b->conf.mailbox == MAILBOX_LMTP)
+		return become_speaker(b->trunk);
+	return become_user(d->user, mail_dir(b, d));
+}
+
 static int
 answer_deliver(struct branch *b, struct msg *m)
 {
@@ -547,7 +572,7 @@ answer_deliver(struct branch *b, struct msg *m)
 	d.user = &u;
 	if (delivery_user(b, &d, &u) == -1)
 		return 0;
-	if (become_user(&u, mail_dir(b, &d)) == -1) {
+	if (become_deliverer(b, &d) == -1) {
 		log_say(&b->log, LOG_LEVEL_ERROR, "deliver: id=%s user=%s can "
 		    "not become this user: %s", d.queue_id, u.name,
 		    strerror(errno));
@@ -600,6 +625,8 @@ child_limit_s(const struct branch *b, const struct msg *m)
 	memcpy(&kind, m->data, sizeof(kind));
 	if (kind == ROUTE_PIPE || b->conf.mailbox == MAILBOX_COMMAND)
 		return (int)b->conf.command_timeout_s;
+	if (b->conf.mailbox == MAILBOX_LMTP)
+		return LMTP_LIMIT_S;
 	return MAILBOX_LIMIT_S;
 }
 

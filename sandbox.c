@@ -149,7 +149,21 @@ sandbox_remote(const struct conf *conf)
 	return confine(places);
 }
 
+int
+sandbox_lmtp(void)
+{
+	const struct place none[] = { { NULL, 0 } };
+
+	return no_new_privs() == -1 ? -1 : confine(none);
+}
+
 #else
+
+int
+sandbox_lmtp(void)
+{
+	return no_new_privs();
+}
 
 int
 sandbox_runner(const struct conf *conf)

@@ -9,6 +9,8 @@
 
 int	sandbox_submit(void);
 int	sandbox_runner(const struct conf *);
+/* After the connection is made: no file at all. */
+int	sandbox_lmtp(void);
 int	sandbox_remote(const struct conf *);
 
 #endif

@@ -6,7 +6,7 @@
 # started.  A LAYER that is there and fits the machine is kept.
 set -eu
 
-packages="postfix dovecot-core cron bsd-mailx mutt git-email"
+packages="postfix dovecot-core dovecot-lmtpd cron bsd-mailx mutt git-email"
 packages="$packages libmailtools-perl ${DMA_PEERS_MORE:-}"
 layer=$1
 

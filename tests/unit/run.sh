@@ -28,8 +28,8 @@ objects_of() {
 	    "$aliases" ;;
 	bounce) echo bounce.o route.o spool.o lib/msg.o \
 	    lib/mail.o lib/header.o conf.o result.o "$aliases" ;;
-	local|mbox|maildir|command) echo local.o mbox.o maildir.o \
-	    command.o delivery.o lists.o lib/mail.o \
+	local|mbox|maildir|lmtp|command) echo local.o mbox.o maildir.o \
+	    command.o delivery.o lists.o lmtp.o sandbox.o lib/mail.o \
 	    lib/header.o lib/msg.o conf.o result.o "$aliases" ;;
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;
