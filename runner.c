@@ -186,6 +186,12 @@ has_changed(const char *path, struct stat *last)
 	memset(&st, 0, sizeof(st));
 	if (stat(path, &st) == -1)
 		memset(&st, 0, sizeof(st));
+	/*
+	 * Gone or empty: somebody is just writing it anew.  What was read
+	 * holds until there is something to read.
+	 */
+	if (st.st_size == 0 && last->st_size > 0)
+		return 0;
 	changed = st.st_ino != last->st_ino || st.st_dev != last->st_dev ||
 	    st.st_size != last->st_size ||
 	    st.st_ctim.tv_sec != last->st_ctim.tv_sec ||

@@ -118,3 +118,18 @@ def test_waking_tries_only_what_is_due(world, peer):
     assert world.run([SENDMAIL, "-qd"]).returncode == 0
     world.wait_until(lambda: p.taken)
     assert len(p.transactions) == 2
+
+
+def test_file_that_is_just_being_written_is_not_believed(world, peer):
+    """Editors empty a file before they fill it; a runner may look then."""
+    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
+    smarthost(world, p)
+    world.write_aliases("team: bob\n")
+    world.leaves("queue")
+    world.send("later@far.test")            # so that a runner is there
+    world.wait_tried("later@far.test")
+    open("/etc/aliases", "w").close()
+    world.send("team", "carol")
+    world.wait_mail("bob")
+    world.wait_mail("carol")
+    world.write_aliases("team: bob\n")

@@ -133,7 +133,7 @@ def test_roots_forward_names_no_maildir(world):
     world._fresh("/root/.forward", "~/Maildir/\n", 0o644)
     try:
         world.send("root")
-        world.wait_until(lambda: world.log_lines("root", "refused"))
+        world.wait_until(lambda: world.log_lines("root", "can not have"))
         world.wait_quiet()
         assert not os.path.exists("/root/Maildir")
     finally:
