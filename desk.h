@@ -46,6 +46,7 @@ struct item {
 	int		 is_forced;	/* a flush wants it tried now */
 	int		 is_held;	/* DEFER: only remote ones are left */
 	int		 is_listed;	/* seen in the directory this time */
+	int		 is_logged;	/* the line of log_new() is out */
 	time_t		 due;
 	uint64_t	 seen, tried;	/* ticks: first seen, last tried */
 	struct work	*work;
@@ -59,6 +60,7 @@ enum stage {
 	STAGE_DELIVER,		/* waits for local delivery */
 	STAGE_REMOTE,		/* to go to a hop */
 	STAGE_BUSY,		/* a branch has it */
+	STAGE_HELD,		/* DEFER: waits for a flush */
 	STAGE_DONE		/* settled for this attempt */
 };
 
@@ -73,6 +75,9 @@ struct work {
 	uint32_t	 asking;	/* forward requests under way */
 	uint32_t	 jobs;		/* of hops, not over yet */
 	struct buf	 notes;		/* for the journal, not yet written */
+	int		 is_forced;	/* as its item was when it was loaded */
+	int		 is_partial;	/* somebody was left out of this try */
+	int		 was_parked;	/* its hop had room: not parked again */
 	int		 needs_sync;	/* notes hold what must not be lost */
 	int64_t		 again_ms;	/* a write failed: not before */
 };
@@ -192,6 +197,7 @@ void	handout_channel(struct desk *, struct request *);
 void	handout_output(struct desk *, struct request *);
 void	handout_ends(struct desk *);
 void	work_free(struct desk *, struct work *);
+void	put_back(struct work *, uint32_t rcpt);
 
 /* ---- hops.c ---- */
 

@@ -107,6 +107,7 @@ choose(const struct conf *conf, struct work *w, time_t now, int forced)
 		if (r->state == RCPT_OPEN &&
 		    (forced || is_due(conf, r->due, now)))
 			continue;
+		w->is_partial |= r->state == RCPT_OPEN;
 		w->stages[i] = STAGE_NONE;
 		w->open--;
 	}
@@ -159,8 +160,11 @@ handout_load(struct desk *d, struct item *item)
 	w->next = d->works;
 	d->works = w;
 	d->nworks++;
-	choose(&d->conf, w, time(NULL), item->is_forced);
-	log_new(d, &w->m);
+	w->is_forced = item->is_forced;
+	choose(&d->conf, w, time(NULL), w->is_forced);
+	if (!item->is_logged)
+		log_new(d, &w->m);
+	item->is_logged = 1;
 	return 0;
 }
 
@@ -327,7 +331,7 @@ is_busy(const struct desk *d, const char *name)
 }
 
 /* Not tried, and so not counted: back to the queue for a while. */
-static void
+void
 put_back(struct work *w, uint32_t i)
 {
 	w->stages[i] = STAGE_NONE;
@@ -519,9 +523,9 @@ ask_forward(struct desk *d, struct work *w, uint32_t i, const char *user)
 static void
 hold(struct work *w, uint32_t i)
 {
-	w->stages[i] = STAGE_NONE;
+	w->stages[i] = STAGE_HELD;
 	w->open--;
-	w->item->is_held = 1;
+	w->is_partial = 1;
 }
 
 static void
@@ -548,7 +552,7 @@ route(struct desk *d, struct work *w, uint32_t i)
 	result_init(&res);
 	switch (route_next(&env, &w->m, i, user, &alias, &res)) {
 	case STEP_REMOTE:
-		if (d->conf.is_defer && !w->item->is_forced)
+		if (d->conf.is_defer && !w->is_forced)
 			hold(w, i);
 		else
 			w->stages[i] = STAGE_REMOTE;

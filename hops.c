@@ -256,6 +256,18 @@ is_too_long(const struct desk *d, const char *address)
 	return n > ADDRESS_MAX;
 }
 
+/* Many hosts must not fill the desk while they wait for a process each. */
+static int
+is_crowded(const struct desk *d)
+{
+	const struct hop *h;
+	unsigned n = 0;
+
+	for (h = d->hops; h != NULL; h = h->next)
+		n += h->njobs > 0;
+	return n >= HOPS_MAX && d->nworks > WORKS_MAX / 2;
+}
+
 void
 hops_give(struct desk *d, struct work *w)
 {
@@ -277,7 +289,10 @@ hops_give(struct desk *d, struct work *w)
 			settle_as(d, w, i, FATE_RETRY, "4.3.5",
 			    "SMARTHOST in dma.conf is missing or can not "
 			    "be read");
-		else if (h->njobs >= hop_share(d)) {
+		else if (h->njobs == 0 && is_crowded(d))
+			put_back(w, i);
+		else if (h->njobs >= (w->was_parked ? HOP_WAITING_MAX :
+		    hop_share(d))) {
 			park(d, w, h);
 			return;
 		} else

@@ -57,6 +57,7 @@ struct trunk {
 	uid_t		 uid;		/* of the spool user */
 	gid_t		 gid;
 	int		 sock;
+	struct log	 log;
 };
 
 struct child {
@@ -954,8 +955,8 @@ trunk_run(const struct trunk *t, struct msg *m, pid_t *stem)
 		if (pid == 0)
 			stem_main(t, lock, done, flags, id);
 		if (pid == -1)
-			complain(0, "runner does not start yet",
-			    strerror(errno));
+			log_say(&t->log, LOG_LEVEL_ERROR, "runner does not "
+			    "start yet: %s", strerror(errno));
 		*stem = pid;
 	}
 	io_close(&lock);
@@ -980,7 +981,8 @@ trunk_main(const struct trunk *t, pid_t hall)
 			 * come to hold the spool's lock. */
 			trunk_run(t, &m, &stem);
 		} else {
-			complain(0, "trunk", "broken request");
+			log_say(&t->log, LOG_LEVEL_ERROR, "trunk: broken "
+			    "request");
 			break;
 		}
 	}
@@ -1025,6 +1027,7 @@ priv_main(int argc, char **argv, const struct bodies *bodies)
 	pid_t pid, self;
 
 	memset(&t, 0, sizeof(t));
+	log_init(&t.log, "dma");
 	t.bodies = bodies;
 	t.caller.uid = getuid();
 	umask(077);

@@ -344,7 +344,7 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
     struct result *res)
 {
 	uint32_t before = m->nrcpts;
-	size_t bad = 0, k;
+	size_t bad = 0, good = 0, k;
 	int got;
 
 	if (m->rcpts[i].depth >= DEPTH_MAX)
@@ -365,8 +365,9 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 			    "out of memory");
 		}
 		bad += got == 1;
+		good += got == 0;
 	}
-	if (m->nrcpts == before && bad > 0)
+	if (good == 0 && bad > 0)
 		return no_target(conf, m, i, origin, owner, res);
 	return 0;
 }

@@ -343,9 +343,11 @@ take_due(struct desk *d)
 {
 	struct item *item;
 	time_t now = time(NULL), least = 0;
+	int was_parked;
 	size_t i;
 
-	if (!d->must_look && (d->look_at == 0 || now < d->look_at))
+	if (!d->must_look && (d->look_at == 0 ||
+	    !is_due(&d->conf, d->look_at, now)))
 		return;
 	for (i = 0; i < d->nitems && d->nworks < WORKS_MAX; i++) {
 		if (d->cursor >= d->nitems)
@@ -357,6 +359,7 @@ take_due(struct desk *d)
 				least = item->due;
 			continue;
 		}
+		was_parked = item->state == ITEM_PARKED;
 		if (item->hop != NULL) {
 			item->hop->parked--;
 			item->hop->claimed++;
@@ -367,7 +370,8 @@ take_due(struct desk *d)
 			if (item->state == ITEM_WAITING && !is_held(d, item) &&
 			    (least == 0 || item->due < least))
 				least = item->due;
-		}
+		} else
+			item->work->was_parked = was_parked;
 	}
 	d->must_look = d->nworks >= WORKS_MAX;
 	d->look_at = least;
@@ -383,7 +387,8 @@ next_due_ms(const struct desk *d)
 		return d->nworks < WORKS_MAX ? 0 : -1;
 	if (d->look_at == 0)
 		return -1;
-	return d->look_at <= now ? 0 : (int64_t)(d->look_at - now) * 1000;
+	return is_due(&d->conf, d->look_at, now) ? 0 :
+	    (int64_t)(d->look_at - now) * 1000;
 }
 
 /* ---- finishing ---- */
@@ -402,7 +407,8 @@ finish_one(struct desk *d, struct work *w)
 		return 0;
 	if (item->hop != NULL)
 		item->state = ITEM_PARKED;
-	else
+	else if (item->state == ITEM_GONE || !item->is_forced ||
+	    w->is_forced || !w->is_partial)
 		tried(d, item);
 	if (item->state == ITEM_GONE)
 		d->ngone++;
@@ -631,7 +637,9 @@ listen_again(struct desk *d)
 {
 	if (io_clock_ms() - d->scanned_ms < SLEEP_MAX_MS)
 		return;
-	d->must_scan = 1;
+	d->must_scan = d->must_look = 1;
+	if (!d->has_aliases)
+		d->has_tried_aliases = 0;
 	if (d->wake == -1 || spool_wake_ino(&d->spool) != d->wake_ino)
 		open_ears(d);
 }

@@ -19,7 +19,7 @@
 int
 is_due(const struct conf *conf, time_t due, time_t now)
 {
-	return due <= now || due > now + 2 * (time_t)conf->retry_max_s;
+	return due <= now || due > now + 60 + 2 * (time_t)conf->retry_max_s;
 }
 
 static unsigned
@@ -102,7 +102,7 @@ settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
 	w->stages[i] = STAGE_DONE;
 	w->open--;
 	/* A flush by hand does not lengthen the wait. */
-	if (!w->item->is_forced || r->attempts == 0)
+	if (!w->is_forced || r->attempts == 0)
 		r->attempts++;
 	result_copy(&r->last, res);
 	switch (res->fate) {
@@ -169,6 +169,24 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 	if (is_durable)
 		w->needs_sync = 0;
 	return 0;
+}
+
+/* When it is wanted again; what DEFER holds is nobody's turn. */
+static void
+reschedule(struct work *w)
+{
+	const struct recipient *r;
+	uint32_t i;
+
+	w->item->is_held = 1;
+	for (i = 0; i < w->nstages; i++) {
+		r = &w->m.rcpts[i];
+		if (r->state != RCPT_OPEN || w->stages[i] == STAGE_HELD)
+			continue;
+		if (w->item->is_held || r->due < w->item->due)
+			w->item->due = r->due;
+		w->item->is_held = 0;
+	}
 }
 
 static int
@@ -274,7 +292,7 @@ settle_finish(struct desk *d, struct work *w)
 		if (settle_write(d, w, w->needs_sync) == -1)
 			return -1;
 		w->item->state = ITEM_WAITING;
-		w->item->due = due;
+		reschedule(w);
 		return 0;
 	}
 	/*

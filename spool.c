@@ -831,7 +831,9 @@ spool_put_aside(const struct spool *sp, const char *id, const char *where)
 	if (dir == -1)
 		return -1;
 	error = 0;
-	if (renameat(sp->queue, id, dir, id) == -1 || fsync(dir) == -1)
+	/* It may have been moved before, and only the sync had failed. */
+	if ((renameat(sp->queue, id, dir, id) == -1 && (errno != ENOENT ||
+	    faccessat(dir, id, F_OK, 0) == -1)) || fsync(dir) == -1)
 		error = errno;
 	close(dir);
 	errno = error;

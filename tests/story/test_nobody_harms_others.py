@@ -1,16 +1,19 @@
 """What one user, host or broken file does costs nobody else their mail."""
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import time
 
-from smtp_peer import Script
+from dns_peer import A, NameServer
+from smtp_peer import Peer, Script
 from world import MAIL, SENDMAIL, SPOOL
 
 
 def test_stopped_flush_stops_nobody(world):
     """A caller stops their own dma -q at its worst moments."""
+    alice = pwd.getpwnam("alice").pw_uid
     stopped = []
     try:
         for i in range(30):
@@ -18,10 +21,13 @@ def test_stopped_flush_stops_nobody(world):
                             stdin=subprocess.DEVNULL)
             stopped.append(p)
             time.sleep(0.0004 * i)
+            os.setresuid(alice, alice, 0)   # as who may stop their own only
             try:
                 os.kill(p.pid, signal.SIGSTOP)
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):
                 pass
+            finally:
+                os.setresuid(0, 0, 0)
         world.send("bob", user="carol")
         world.wait_mail("bob")
     finally:
@@ -149,3 +155,74 @@ def test_interrupted_append_is_not_doubled_by_a_locked_mailbox(world):
     world.flush()
     world.wait_quiet()
     assert len(world.mailbox("bob")) == 1
+
+
+def silent_hosts(domains):
+    """One address that answers for all of them, and never to MAIL."""
+    return NameServer({(d, A): ["127.0.0.11"] for d in domains})
+
+
+def cpu_ticks(world):
+    total = 0
+    for pid in world.processes():
+        with open("/proc/%d/stat" % pid) as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total
+
+
+def test_mail_for_silent_hosts_waits_without_work(world):
+    """More for two hosts than the runner takes in hand: parked, at rest."""
+    world.leaves("queue")
+    p = Peer(Script(mute_at="MAIL"), port=25, host="127.0.0.11")
+    with silent_hosts(["a.test", "b.test"]):
+        for i in range(110):
+            world.send("-odq", "x%d@a.test" % i)
+            world.send("-odq", "x%d@b.test" % i)
+        world.run([SENDMAIL, "-qd"])
+        world.wait_until(lambda: len(world.log_lines("queued")) >= 220)
+        time.sleep(1)
+        before = cpu_ticks(world)
+        time.sleep(2)
+        assert cpu_ticks(world) - before < 50       # of 200
+        assert len(world.log_lines("status=queued")) == 220
+        world.stop()
+    p.close()
+
+
+def test_many_silent_hosts_do_not_hold_local_mail(world):
+    world.leaves("queue")
+    p = Peer(Script(mute_at="MAIL"), port=25, host="127.0.0.11")
+    domains = ["d%d.test" % i for i in range(230)]
+    with silent_hosts(domains):
+        for d in domains:
+            world.send("-odq", "x@" + d)
+        world.run([SENDMAIL, "-qd"])
+        world.wait_until(lambda: len(p.connections) >= 20)
+        world.send("carol")
+        world.wait_mail("carol")
+        world.stop()
+    p.close()
+
+
+def test_local_retries_go_on_beside_what_is_held(world, peer):
+    p = peer(Script())
+    world.leaves("queue")
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "DEFER": "",
+                      "RETRY": "1s 1s 5d"})
+    world.forward("bob", "|/bin/sh -c 'exit 75'\n")
+    world.send("bob", "ann@far.test")
+    world.wait_until(lambda: len(world.log_lines("status 75")) >= 3)
+    assert not p.connections
+
+
+def test_flush_during_an_attempt_tries_the_rest(world, peer):
+    p = peer(Script())
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "DEFER": ""})
+    world.forward("bob", "|/bin/sleep 2\n")
+    world.send("bob", "ann@far.test")
+    world.wait_until(lambda: any("sleep" in open("/proc/%s/comm" % pid).read()
+                                 for pid in os.listdir("/proc")
+                                 if pid.isdigit()))
+    world.flush()
+    assert [t.accepted for t in p.taken] == [["ann@far.test"]]
