@@ -37,23 +37,19 @@ int
 lists_read_file(const char *path, struct buf *text, struct stat *st,
     struct result *res)
 {
-	int fd, ret = -1;
+	int fd, ret;
 
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd == -1)
 		return result_set(res, FATE_RETRY, "4.3.5", "list %s: %s",
 		    path, strerror(errno));
-	if (fstat(fd, st) == -1)
-		result_set(res, FATE_RETRY, "4.3.5", "list %s: %s", path,
-		    strerror(errno));
-	else if (!S_ISREG(st->st_mode))
-		result_set(res, FATE_RETRY, "4.3.5", "list %s: not a regular "
-		    "file", path);
-	else if (io_read_file(fd, text, LIST_MAX) == -1)
-		result_set(res, FATE_RETRY, "4.3.5", "list %s: %s", path,
-		    strerror(errno));
-	else
-		ret = 0;
+	ret = fstat(fd, st);
+	if (ret == 0 && !S_ISREG(st->st_mode))
+		ret = result_set(res, FATE_RETRY, "4.3.5", "list %s: not a "
+		    "regular file", path);
+	else if (ret == -1 || io_read_file(fd, text, LIST_MAX) == -1)
+		ret = result_set(res, FATE_RETRY, "4.3.5", "list %s: %s",
+		    path, strerror(errno));
 	close(fd);
 	return ret;
 }
