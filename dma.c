@@ -158,18 +158,17 @@ static int
 send_mode(const struct caller *caller, const struct options *o,
     const struct conf *conf, const struct spool *sp, int trunk)
 {
-	char id[QUEUE_ID_MAX + 1];
+	struct submitted done;
 	struct log log;
 	int status;
 
 	setup_log(conf, &log, o->tag == NULL ? "dma" : o->tag);
-	status = submit_message(caller, o, conf, sp, &log, trunk, id);
+	status = submit_message(caller, o, conf, sp, &log, trunk, &done);
 	setup_log_close(&log);
-	if (status != 0 || o->is_queue_only)
+	if (status != 0 || o->is_queue_only || done.is_held)
 		return status;
-	/* With DEFER, too: mail for this host does not wait. */
 	if (o->is_foreground)
-		flush(sp, trunk, id);
+		flush(sp, trunk, done.id);
 	else
 		wake(sp, trunk);
 	return 0;

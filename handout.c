@@ -24,6 +24,7 @@
 #include "lib/io.h"
 #include "lists.h"
 #include "route.h"
+#include "setup.h"
 
 #define NEW_S		10	/* a message is new for so long */
 #define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
@@ -113,22 +114,21 @@ choose(const struct conf *conf, struct work *w, time_t now, int forced)
 	}
 }
 
-/* The one line that says who sent it; once, since then it was tried. */
+/* Once, since then it was tried. */
 static void
 log_new(struct desk *d, const struct message *m)
 {
 	uint32_t i;
 
-	/* With DEFER each runner sees the held ones again. */
-	if (d->conf.is_defer && time(NULL) - m->arrived > NEW_S)
+	/* With DEFER each runner sees the held ones again; see submit.c. */
+	if (d->conf.is_defer && (time(NULL) - m->arrived > NEW_S ||
+	    !route_any_local(&d->conf, m)))
 		return;
 	for (i = 0; i < m->nrcpts; i++)
 		if (m->rcpts[i].attempts > 0 || m->rcpts[i].parent != i ||
 		    m->rcpts[i].state != RCPT_OPEN)
 			return;
-	log_say(&d->log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
-	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
-	    m->submitter, m->sender, m->length, m->nrcpts);
+	setup_log_queued(&d->log, m);
 }
 
 int

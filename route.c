@@ -67,6 +67,19 @@ route_is_local(const struct conf *conf, const char *address, char *local,
 	return 1;
 }
 
+int
+route_any_local(const struct conf *conf, const struct message *m)
+{
+	char local[ADDRESS_MAX + 1];
+	uint32_t i;
+
+	for (i = 0; i < m->nrcpts; i++)
+		if (route_is_local(conf, m->rcpts[i].address, local,
+		    sizeof(local)))
+			return 1;
+	return 0;
+}
+
 static void
 strip_extension(const struct conf *conf, const char *local, char *base,
     size_t size)

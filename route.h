@@ -28,6 +28,8 @@ enum route_step {
  */
 int	route_is_local(const struct conf *, const char *address, char *local,
 	    size_t size);
+/* 1 when one of the message's recipients is ours. */
+int	route_any_local(const struct conf *, const struct message *);
 /* 1 when two addresses mean the same recipient: "bob", "bob@localhost". */
 int	route_same(const struct conf *, const char *, const char *);
 /* The alias for a local part (with its extension, then without), or NULL. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -279,4 +280,12 @@ setup_log_close(struct log *log)
 {
 	io_close(&log->fd);
 	log->where = LOG_TO_SYSLOG;
+}
+
+void
+setup_log_queued(const struct log *log, const struct message *m)
+{
+	log_say(log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
+	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
+	    m->submitter, m->sender, m->length, m->nrcpts);
 }

@@ -39,4 +39,7 @@ void	setup_quiet(struct report *);
 void	setup_log(const struct conf *, struct log *, const char *tag);
 void	setup_log_close(struct log *);
 
+/* The one line that says what came in, and from whom. */
+void	setup_log_queued(const struct log *, const struct message *);
+
 #endif

@@ -503,19 +503,6 @@ is_unknown(const struct submission *s)
 }
 
 static int
-all_remote(const struct submission *s)
-{
-	char local[ADDRESS_MAX + 1];
-	uint32_t i;
-
-	for (i = 0; i < s->m.nrcpts; i++)
-		if (route_is_local(s->conf, s->m.rcpts[i].address, local,
-		    sizeof(local)))
-			return 0;
-	return 1;
-}
-
-static int
 check_recipients(struct submission *s)
 {
 	if (s->m.nrcpts == 0 && s->nbad > 0)
@@ -527,7 +514,7 @@ check_recipients(struct submission *s)
 	if (s->m.nrcpts == 1 && is_unknown(s))
 		return fail(s, EX_NOUSER, s->m.rcpts[0].address,
 		    "no such user here");
-	if (s->conf->is_noremote && all_remote(s))
+	if (s->conf->is_noremote && !route_any_local(s->conf, &s->m))
 		return fail(s, EX_UNAVAILABLE, s->m.rcpts[0].address,
 		    "this host sends no mail to other hosts (NOREMOTE)");
 	return 0;
@@ -593,10 +580,25 @@ run(struct submission *s, const struct spool *sp, int trunk)
 	return commit(s, trunk);
 }
 
+/*
+ * With DEFER, mail for other hosts alone waits for a flush: no runner is
+ * started only to find that out.  What it would log is logged here.
+ */
+static int
+is_held(struct submission *s)
+{
+	if (!s->conf->is_defer || route_any_local(s->conf, &s->m))
+		return 0;
+	text_copy(s->m.id, sizeof(s->m.id), s->draft.id);
+	s->m.length = s->draft.length;
+	setup_log_queued(s->log, &s->m);
+	return !s->o->is_foreground;
+}
+
 int
 submit_message(const struct caller *caller, const struct options *o,
     const struct conf *conf, const struct spool *sp, const struct log *log,
-    int trunk, char *id)
+    int trunk, struct submitted *done)
 {
 	struct submission s;
 
@@ -617,8 +619,10 @@ submit_message(const struct caller *caller, const struct options *o,
 		    "the message is read from there");
 	else
 		run(&s, sp, trunk);
-	if (s.status == 0)
-		text_copy(id, QUEUE_ID_MAX + 1, s.draft.id);
+	if (s.status == 0) {
+		text_copy(done->id, sizeof(done->id), s.draft.id);
+		done->is_held = is_held(&s);
+	}
 	draft_drop(&s.draft);
 	message_fini(&s.m);
 	buf_fini(&s.text);

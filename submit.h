@@ -9,13 +9,18 @@
 #include "priv.h"
 #include "spool.h"
 
+struct submitted {
+	char	 id[QUEUE_ID_MAX + 1];
+	int	 is_held;	/* DEFER: nothing of it is tried now */
+};
+
 /*
- * Takes the message in and commits it.  Gives the exit status; id (of
- * QUEUE_ID_MAX + 1 octets) is set when it is 0.  What is wrong is told on
- * standard error, and a refusal also in the log.
+ * Takes the message in and commits it.  Gives the exit status; the last
+ * argument is set when it is 0.  What is wrong is told on standard error, and
+ * a refusal also in the log.
  */
 int	submit_message(const struct caller *, const struct options *,
 	    const struct conf *, const struct spool *, const struct log *,
-	    int trunk, char *id);
+	    int trunk, struct submitted *);
 
 #endif

@@ -2,7 +2,7 @@
 import os
 
 from smtp_peer import Script
-from world import ETC, SENDMAIL
+from world import ETC, SENDMAIL, SPOOL
 
 
 def smarthost(world, p, **keys):
@@ -20,6 +20,22 @@ def test_deferred_hosts_do_not_hold_local_mail(world, peer):
     assert [t.accepted for t in p.taken] == [["ann@far.test"]]
     world.wait_quiet()
     assert len(world.mailbox("bob")) == 1
+
+
+def test_what_only_waits_starts_no_runner(world, peer):
+    p = peer(Script())
+    smarthost(world, p, DEFER="")
+    if os.path.lexists(SPOOL + "/wake"):
+        os.unlink(SPOOL + "/wake")
+    world.send("ann@far.test")
+    # A runner would have made its way in for wake-ups.
+    assert not os.path.exists(SPOOL + "/wake")
+    ident, = world.queue()
+    assert len(world.log_lines("id=" + ident, "status=queued")) == 1
+    world.flush()
+    world.wait_quiet()
+    assert [t.accepted for t in p.taken] == [["ann@far.test"]]
+    assert len(world.log_lines("id=" + ident, "status=queued")) == 1
 
 
 def test_foreground_tries_once_and_waits(world, peer):
