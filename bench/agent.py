@@ -26,6 +26,7 @@ USERS = 10                      # mailboxes u0 ... u9
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PR_SET_CHILD_SUBREAPER = 36
+PATIENCE = 150                  # seconds for what is slow
 SYNCS = ("fsync", "fdatasync", "syncfs", "sync_file_range", "sync")
 
 
@@ -392,17 +393,38 @@ class Agent:
         counts = self.read_trace(log, False)
         return {"syncs": counts["syncs"] / messages}
 
-    def relay(self, rtt_ms, chunking):
+    def relay(self, rtt_ms, chunking, most=0):
         """Starts the sink and the distance before it; gives the sink."""
         log = os.path.join(self.room, "taken")
         sink = self.helper(
-            tool("sink"), *(["-c"] if chunking else []), "2526",
+            tool("sink"), *(["-c"] if chunking else []),
+            *(["-m", str(most)] if most else []), "2526",
             os.path.join(self.room, "smart.crt"),
             os.path.join(self.room, "smart.key"), str(rtt_ms), log,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         sink.stdout.readline()
         self.helper(tool("proxy"), str(systems.PORT), "2526", str(rtt_ms))
         return sink, Taken(log)
+
+    def do_flush(self, messages, rtt_ms, most=0):
+        """A queue that waited goes out; most: connections at the relay."""
+        if self.name == "limit":
+            return self.do_remote(messages, 1, 1, rtt_ms)
+        self.prepare("submit")
+        self.callers(self.system.command([systems.REMOTE]), messages, 8)
+        self.end_all(1)
+        self.system.configure("remote")
+        sink, taken = self.relay(rtt_ms, False, most)
+        time.sleep(0.05)
+        sampler = Sampler(self)
+        meter = self.Meter(self)
+        began = time.monotonic()
+        self.system.start()
+        subprocess.run(self.system.flush(), timeout=PATIENCE,
+                       **systems.QUIET)
+        return self.remote_result(sink, taken, sampler, meter, messages,
+                                  {"began": began, "failed": 0,
+                                   "own_cpu": 0}, rtt_ms)
 
     def do_remote(self, messages, callers, recipients, rtt_ms,
                   chunking=False):
@@ -423,8 +445,12 @@ class Agent:
             said = json.loads(done.stdout)
         else:
             said = self.callers(self.system.command(names), messages, callers)
+        return self.remote_result(sink, taken, sampler, meter, want, said,
+                                  rtt_ms)
+
+    def remote_result(self, sink, taken, sampler, meter, want, said, rtt_ms):
         try:
-            self.wait_until(lambda: taken.read() >= want, 60, "all taken")
+            self.wait_until(lambda: taken.read() >= want, PATIENCE, "all taken")
             self.wait_until(lambda: not self.system.queued(), 20,
                             "empty queue")
         finally:

@@ -11,6 +11,9 @@ declare -A needs=(
 	[msmtp]="msmtp libgsasl18 libntlm0 libsecret-1-0 libidn12 libgssglue1"
 	[postfix]="postfix libdb5.3 libnsl2 libtirpc3 libsasl2-2
 	    libsasl2-modules libsasl2-modules-db"
+	[opensmtpd]="opensmtpd libdb5.3 libevent-2.1-7"
+	[exim]="exim4-daemon-light exim4-base libdb5.3 libgnutls-dane0
+	    libidn12 libnsl2 libtirpc3 libunbound8 libevent-2.1-7"
 )
 
 mkdir -p "$cache"
@@ -40,7 +43,8 @@ for name in "${!needs[@]}"; do
 		rm -rf "$layer/lib"
 	fi
 	rm -rf "$layer/usr/share/doc" "$layer/usr/share/man"
-	dpkg-deb -f "$(ls "$layer.debs/${name}"_*.deb)" Version >"$layer.version"
+	set -- ${needs[$name]}
+	dpkg-deb -f "$(ls "$layer.debs/${1}"_*.deb)" Version >"$layer.version"
 	rm -rf "$layer.debs"
 	: >"$layer.done"
 done

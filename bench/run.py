@@ -18,8 +18,9 @@ import plot
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(HERE)
-NAMES = ("ours", "dma", "nullmailer", "msmtp", "postfix", "limit")
-PATIENCE = 200                  # seconds for one measurement
+NAMES = ("ours", "dma", "nullmailer", "msmtp", "postfix", "opensmtpd", "exim",
+         "limit")
+PATIENCE = 300                  # seconds for one measurement
 
 # scenario, variant, order, systems, rounds, main metric, further metrics.
 # The main metric is a rate (more is better) or seconds (less is better).
@@ -74,10 +75,26 @@ def cells():
                    ("ours",) if chunking else NAMES, 3, "seconds", more)
 
 
+    queues = tuple(x for x in NAMES if x != "msmtp")
+    for most in (0, 20):
+        yield Cell("P5", "flush of 2000%s" % (
+                       ", %d connections taken" % most if most else ""),
+                   {"do": "flush", "messages": 2000, "rtt_ms": 20,
+                    "most": most},
+                   ("ours",) if most else queues, 3, "seconds", more)
+    yield Cell("P5", "flush of 10000",
+               {"do": "flush", "messages": 10000, "rtt_ms": 20},
+               ("ours",), 1, "seconds", more)
+
+
 # Who would take minutes does a part of the work, once; its seconds are
 # multiplied.
 SHARES = {("nullmailer", "P3"): ("recipients", 10),
-          ("nullmailer", "P4"): ("messages", 25)}
+          ("nullmailer", "P4"): ("messages", 25),
+          ("opensmtpd", "P4"): ("messages", 5),
+          ("nullmailer", "P5"): ("messages", 25),
+          ("opensmtpd", "P5"): ("messages", 10),
+          ("exim", "P5"): ("messages", 10)}
 
 
 class Room:
@@ -260,11 +277,15 @@ def goals(results):
         get("P2", "counts, flush of 100", "syncs"), "<=", 1.02
     v = "1000 recipients, 20 ms"
     yield "P3 seconds / limit", over("P3", v, "seconds", "limit"), "<=", 1.25
+    yield "P3 seconds / exim", over("P3", v, "seconds", "exim"), "<=", 0.65
+    yield "P3 seconds / exim, 0 ms", \
+        over("P3", "1000 recipients, 0 ms", "seconds", "exim"), "<=", 0.8
     for metric, most in (("connections", 1), ("flights", 10), ("cpu_ms", 40),
                          ("memory_mb", 15)):
         yield "P3 " + metric, get("P3", v, metric), "<=", most
     v = "burst of 1000"
-    best = [get("P4", v, "seconds", s) for s in ("dma", "msmtp", "postfix")]
+    peers = [x for x in NAMES if x not in ("ours", "limit")]
+    best = [get("P4", v, "seconds", s) for s in peers]
     best = [x for x in best if x]
     mine = get("P4", v, "seconds")
     yield "P4 seconds / best peer", \
@@ -275,6 +296,22 @@ def goals(results):
         yield "P4 " + metric, get("P4", v, metric), "<=", most
     v = "burst of 1000, CHUNKING"
     yield "P4 flights, CHUNKING", get("P4", v, "flights"), "<=", 50
+    yield "P4 connections, CHUNKING", get("P4", v, "connections"), "<=", 1
+    v = "flush of 2000"
+    best = [x for x in (get("P5", v, "seconds", s) for s in peers) if x]
+    mine = get("P5", v, "seconds")
+    yield "P5 seconds / best peer", \
+        mine / min(best) if best and mine else None, "<=", 0.3
+    yield "P5 CPU / dma", over("P5", v, "cpu_ms", "dma"), "<=", 0.08
+    few = get("P5", v + ", 20 connections taken", "seconds")
+    yield "P5 seconds, 20 connections taken / own", \
+        few / mine if few and mine else None, "<=", 1.1
+    many = get("P5", "flush of 10000", "seconds")
+    yield "P5 seconds, 10000 / 2000", \
+        many / mine if many and mine else None, "<=", 5.5
+    for v in ("flush of 2000", "flush of 10000"):
+        for metric, most in (("connections", 20), ("memory_mb", 20)):
+            yield "P5 %s, %s" % (metric, v), get("P5", v, metric), "<=", most
 
 
 def show_goals(results):
@@ -299,7 +336,7 @@ def main():
                     choices=NAMES, help="leave a system out")
     ap.add_argument("-o", "--output", help="CSV file; the plot gets .svg",
                     default=os.path.join(HERE, "results", "bench.csv"))
-    ap.add_argument("scenario", nargs="*", help="P1 P1k P2 P3 P4; all")
+    ap.add_argument("scenario", nargs="*", help="P1 P1k P2 P3 P4 P5; all")
     args = ap.parse_args()
     todo = [scaled(c, args.scale) for c in cells()
             if not args.scenario or c.scenario in args.scenario]

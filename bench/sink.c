@@ -1,7 +1,8 @@
 /*
  * sink.c - a relay that takes everything and counts.
- * Usage: sink [-c] PORT CERTIFICATE KEY ROUND-TRIP-MS LOG
+ * Usage: sink [-c] [-m MOST] PORT CERTIFICATE KEY ROUND-TRIP-MS LOG
  * Offers STARTTLS, then AUTH (PLAIN, LOGIN), PIPELINING and, with -c, CHUNKING.
+ * With -m more connections than MOST at once are refused (421).
  * Each message taken is a line of LOG: when, X-Bench-Id, recipients.
  * At the end of standard input it says its counts as one line of JSON.
  *
@@ -59,6 +60,7 @@ static atomic_long connections, at_once, most_at_once, handshakes, resumed,
 static SSL_CTX *context;
 static double trip;
 static int log_fd, has_chunking;
+static long most = 1000000;
 
 static double
 now(void)
@@ -371,7 +373,10 @@ serve(void *arg)
 		most_at_once = n;
 	connections++;
 	flights++;
-	if (say(c, "220 smart.test ESMTP\r\n") == 0)
+	if (n > most) {
+		if (say(c, "421 4.7.0 too many connections\r\n") == 0)
+			flush(c);
+	} else if (say(c, "220 smart.test ESMTP\r\n") == 0)
 		while (take_line(c, line, sizeof(line)) != NULL &&
 		    command(c, line) == 0)
 			continue;
@@ -437,15 +442,22 @@ main(int argc, char **argv)
 	struct rlimit files = { 65536, 65536 };
 	pthread_t id;
 	char c;
-	int listener;
+	int listener, option;
 
-	if (argc > 1 && strcmp(argv[1], "-c") == 0) {
-		has_chunking = 1;
-		argc--;
-		argv++;
+	while ((option = getopt(argc, argv, "cm:")) != -1) {
+		if (option == 'c')
+			has_chunking = 1;
+		else if (option == 'm')
+			most = atol(optarg);
+		else
+			errx(64, "usage: sink [-c] [-m most] port certificate "
+			    "key rtt-ms log");
 	}
+	argc -= optind - 1;
+	argv += optind - 1;
 	if (argc != 6)
-		errx(64, "usage: sink [-c] port certificate key rtt-ms log");
+		errx(64, "usage: sink [-c] [-m most] port certificate key "
+		    "rtt-ms log");
 	setrlimit(RLIMIT_NOFILE, &files);
 	signal(SIGPIPE, SIG_IGN);
 	trip = atof(argv[4]) / 1e3;

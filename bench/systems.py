@@ -73,6 +73,10 @@ class System:
     def stop(self):
         """Ends them."""
 
+    def flush(self):
+        """What has it send now all that is queued; start() comes before."""
+        return ["/usr/sbin/sendmail", "-q"]
+
     def queued(self):
         return files_below(*self.folders)
 
@@ -163,6 +167,9 @@ class Nullmailer(System):
             group=mail.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
             stdout=open(self.log, "wb"), stderr=subprocess.STDOUT)]
         time.sleep(0.1)
+
+    def flush(self):
+        return ["true"]         # its start
 
     def stop(self):
         for daemon in self.daemons:
@@ -269,10 +276,128 @@ smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache
         self.running = True
         time.sleep(0.3)
 
+    def flush(self):
+        return ["true"]         # its start
+
     def stop(self):
         if self.running:
             subprocess.run(["/usr/sbin/postfix", "stop"], **QUIET)
         self.running = False
+
+
+class Opensmtpd(System):
+    folders = tuple("/var/spool/smtpd/" + x for x in
+                    ("queue", "incoming", "offline", "corrupt"))
+    is_daemon = True
+
+    def install(self):
+        for name in ("opensmtpd", "opensmtpq"):
+            subprocess.run(["useradd", "-r", "-U", "-M", "-d",
+                            "/var/lib/opensmtpd/empty", "-s",
+                            "/usr/sbin/nologin", name], check=True, **QUIET)
+        folder("/usr/sbin/smtpctl", 0o2555, "root", "opensmtpq")
+        folder("/var/spool/smtpd", 0o711)
+        for name in ("queue", "corrupt", "incoming", "purge", "temporary"):
+            folder("/var/spool/smtpd/" + name, 0o700, "opensmtpq")
+        folder("/var/spool/smtpd/offline", 0o770, "root", "opensmtpq")
+        write("/etc/smtpd.secrets", "bench %s:%s\n" % (LOGIN, PASSWORD),
+              0o640, 0, grp.getgrnam("opensmtpd").gr_gid)
+        write("/etc/aliases", "")
+
+    def configure(self, scenario):
+        self.scenario = scenario
+        action = "mbox"
+        if scenario == "remote":
+            # It has no way to name another authority.
+            action = ("relay host smtp+tls://bench@smart.test:%d "
+                      "auth <secrets> tls no-verify" % PORT)
+        write("/etc/smtpd.conf", "table secrets file:/etc/smtpd.secrets\n"
+              "listen on socket\naction out %s\n"
+              "match from any for any action out\n" % action, 0o600)
+
+    def start(self):
+        if self.scenario == "submit":
+            return
+        self.daemons = [subprocess.Popen(["/usr/sbin/smtpd", "-d"],
+                                         stdin=subprocess.DEVNULL,
+                                         stdout=open(self.log, "wb"),
+                                         stderr=subprocess.STDOUT)]
+        end = time.monotonic() + 5
+        while time.monotonic() < end and subprocess.run(
+                ["smtpctl", "show", "status"], **QUIET).returncode:
+            time.sleep(0.05)
+
+    def flush(self):
+        return ["true"]         # its start
+
+    def stop(self):
+        for daemon in self.daemons:
+            daemon.terminate()
+        self.daemons = ()
+
+
+class Exim(System):
+    folders = ("/var/spool/exim4/input", "/var/spool/exim4/msglog")
+
+    def install(self):
+        subprocess.run(["useradd", "-r", "-U", "-M", "-d",
+                        "/var/spool/exim4", "-s", "/usr/sbin/nologin",
+                        "Debian-exim"], check=True, **QUIET)
+        for path in ("/var/spool/exim4", "/var/log/exim4"):
+            folder(path, 0o750, "Debian-exim", "Debian-exim")
+        os.chmod("/usr/sbin/exim4", 0o4755)
+        if not os.path.lexists("/usr/sbin/sendmail"):
+            os.symlink("exim4", "/usr/sbin/sendmail")
+
+    def configure(self, scenario):
+        write("/etc/exim4/exim4.conf", """primary_hostname = host.test
+qualify_domain = host.test
+local_interfaces = <; 127.0.0.1
+trusted_users = alice
+split_spool_directory = true
+log_file_path = /var/log/exim4/%%slog
+%s
+begin routers
+local:
+  driver = accept
+  domains = host.test
+  check_local_user
+  transport = mailbox
+relay:
+  driver = manualroute
+  route_list = * smart.test byname
+  self = send
+  transport = relay
+begin transports
+mailbox:
+  driver = appendfile
+  file = /var/mail/$local_part
+  create_file = anywhere
+relay:
+  driver = smtp
+  port = %d
+  hosts_require_auth = *
+  hosts_require_tls = *
+  tls_verify_certificates = %s
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  client_send = ^%s^%s
+begin retry
+* * F,1h,1m
+""" % ("queue_only" if scenario == "submit" else "", PORT, self.world.ca,
+       LOGIN, PASSWORD))
+
+    def command(self, recipients):
+        return ["/usr/sbin/exim4", "-i", "-f", SENDER, *recipients]
+
+    def flush(self):
+        return ["/usr/sbin/exim4", "-qff"]
+
+    def queued(self):
+        return sum(name.endswith("-H") for path in self.folders
+                   for _, _, files in os.walk(path) for name in files)
 
 
 class Limit(System):
@@ -287,4 +412,5 @@ class Limit(System):
 
 
 SYSTEMS = {"ours": Ours, "dma": Upstream, "nullmailer": Nullmailer,
-           "msmtp": Msmtp, "postfix": Postfix, "limit": Limit}
+           "msmtp": Msmtp, "postfix": Postfix, "opensmtpd": Opensmtpd,
+           "exim": Exim, "limit": Limit}
