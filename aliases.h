@@ -35,6 +35,7 @@ struct alias {
 	char		*name;	/* owned; as written */
 	struct targets	 targets;
 	unsigned	 line;
+	int		 is_bad;	/* its line is: it has no targets */
 };
 
 struct aliases {
@@ -44,11 +45,13 @@ struct aliases {
 
 /*
  * Both: what is wrong goes to the report with file and line.  In an alias
- * file it costs that line only.  In a .forward any syntax error refuses the
- * file (-1), since half of it would lose mail.  -1 also without memory.
- * Returns the number of bad lines.  A name that comes again is such a line:
- * the first one holds.  In an alias file a line that begins with a blank goes
- * on with the one before; a .forward has a target or several on each line.
+ * file it costs that line only; what may be its name, which is before a
+ * colon, is kept as a bad alias where no good line has it.  In a .forward any
+ * syntax error refuses the file (-1), since half of it would lose mail.  -1
+ * also without memory.  Returns the number of bad lines.  A name that comes
+ * again is such a line: the first one holds.  In an alias file a line that
+ * begins with a blank goes on with the one before; a .forward has a target or
+ * several on each line.
  */
 int	aliases_parse(struct aliases *, const char *text, size_t len,
 	    const char *file, const struct report *);

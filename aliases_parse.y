@@ -1,9 +1,9 @@
 /*
  * aliases_parse.y - aliases(5), ~/.forward and lists, the grammar.
  * Runs as: anyone.  Door to: nothing (text in, structure out).
- * Promise: a bad line of aliases or of a list costs that line only; a
- * .forward is used whole or not at all; what is kept holds no control
- * character.
+ * Promise: a bad line of aliases or of a list costs that line only, and its
+ * name is known as a bad one; a .forward is used whole or not at all; what is
+ * kept holds no control character.
  *
  * All are lists of targets; the start token says which file it is.
  * aliases_scan.l hands out pieces of a private copy of the text, so no token
@@ -39,6 +39,9 @@ struct words {
 	unsigned	 line;		/* where the scanner is */
 	unsigned	 token_line;	/* where the latest token began */
 	const char	*why;		/* what is wrong with token BAD */
+	const char	*row, *next_row;	/* logical lines */
+	unsigned	 row_line, next_line;
+	int		 has_head;	/* this one's name and colon are good */
 	int		 nbad;		/* lines that were reported */
 	int		 is_broken;	/* memory ran out */
 	char		*name;		/* owned: of the line under way */
@@ -88,7 +91,7 @@ static int	add_plain(struct words *, const struct word *);
 static int	add_quoted(struct words *, const struct word *);
 static int	add_command(struct words *, const struct word *);
 static void	end_alias(struct words *, unsigned line);
-static void	drop_line(struct words *);
+static void	spoil_line(struct words *);
 static void	drop_row(struct words *);
 }
 
@@ -106,7 +109,7 @@ static void	drop_row(struct words *);
 %token <word>	WORD	"target"
 %token <word>	QUOTED	"quoted text"
 %token <word>	COMMAND	"command"
-%type <line>	name
+%type <line>	name head
 
 %%
 
@@ -133,8 +136,12 @@ rows
 lines
 	: %empty
 	| lines EOL
-	| lines name COLON list EOL	{ end_alias(w, $2); }
-	| lines error EOL		{ drop_line(w); yyerrok; }
+	| lines head list EOL		{ end_alias(w, $2); }
+	| lines error EOL		{ spoil_line(w); yyerrok; }
+	;
+
+head
+	: name COLON	{ w->has_head = 1; $$ = $1; }
 	;
 
 name
@@ -498,6 +505,7 @@ drop_line(struct words *w)
 	free(w->name);
 	w->name = NULL;
 	w->why = NULL;
+	w->has_head = 0;
 	targets_fini(&w->targets);
 }
 
@@ -531,29 +539,100 @@ add_name(struct words *w, const struct word *word, int is_quoted)
 	return w->name == NULL ? broken(w) : 0;
 }
 
+/* One more alias, with nothing in it yet; NULL without memory or room. */
+static struct alias *
+new_alias(struct words *w, unsigned line)
+{
+	struct aliases *as = w->aliases;
+	struct alias *list;
+
+	if (as->n == ALIASES_MAX)
+		return NULL;
+	list = grow(as->list, as->n, &w->caliases, sizeof(*list));
+	if (list == NULL) {
+		broken(w);
+		return NULL;
+	}
+	as->list = list;
+	memset(&list[as->n], 0, sizeof(*list));
+	list[as->n].line = line;
+	return &list[as->n];
+}
+
+static void
+spoil_name(struct words *w, const char *name, size_t len)
+{
+	struct alias *a;
+
+	a = len > ADDRESS_MAX ? NULL : new_alias(w, w->row_line);
+	if (a == NULL)
+		return;
+	a->is_bad = 1;
+	a->name = strndup(name, len);
+	if (a->name == NULL)
+		broken(w);
+	else
+		w->aliases->n++;
+}
+
+static int
+is_of_name(char c)
+{
+	return (unsigned char)c > ' ' && c != 0x7f && strchr("\",:", c) == NULL;
+}
+
+/*
+ * Each word before the colon may be the name that was meant.  Without a colon
+ * it is the rest of something else, which names nobody.
+ */
+static void
+spoil_words(struct words *w)
+{
+	const char *end, *p = w->row;
+	size_t n;
+
+	end = memchr(p, '\n', (size_t)(w->next_row - p));
+	end = memchr(p, ':', (size_t)(end == NULL ? w->next_row - p : end - p));
+	for (; end != NULL && p < end && *p != '#'; p += n + (n == 0)) {
+		for (n = 0; p + n < end && is_of_name(p[n]); n++)
+			;
+		if (n > 0)
+			spoil_name(w, p, n);
+	}
+}
+
+/* Mail for a name whose line is bad must wait: nobody may call it unknown. */
+static void
+spoil_line(struct words *w)
+{
+	if (w->has_head && w->name != NULL)
+		spoil_name(w, w->name, strlen(w->name));
+	else
+		spoil_words(w);
+	drop_line(w);
+}
+
 /* 0 when the line under way is kept. */
 static int
 keep_line(struct words *w, unsigned line)
 {
-	struct aliases *as = w->aliases;
-	struct alias *list;
+	struct alias *a;
 
 	if (w->targets.n == 0) {
 		complain(w, line, "a name without targets");
 		return -1;
 	}
-	if (as->n == ALIASES_MAX) {
+	if (w->aliases->n == ALIASES_MAX) {
 		complain(w, line, "too many names");
 		return -1;
 	}
-	list = grow(as->list, as->n, &w->caliases, sizeof(*list));
-	if (list == NULL)
-		return broken(w);
-	as->list = list;
-	list[as->n].name = w->name;
-	list[as->n].targets = w->targets;
-	list[as->n].line = line;
-	as->n++;
+	a = new_alias(w, line);
+	if (a == NULL)
+		return -1;
+	a->name = w->name;
+	a->targets = w->targets;
+	w->aliases->n++;
+	w->has_head = 0;
 	w->name = NULL;
 	memset(&w->targets, 0, sizeof(w->targets));
 	return 0;
@@ -563,7 +642,7 @@ static void
 end_alias(struct words *w, unsigned line)
 {
 	if (keep_line(w, line) == -1)
-		drop_line(w);
+		spoil_line(w);
 }
 
 static int
@@ -575,6 +654,8 @@ compare_aliases(const void *a, const void *b)
 	n = strcasecmp(x->name, y->name);
 	if (n != 0)
 		return n;
+	if (x->is_bad != y->is_bad)
+		return x->is_bad - y->is_bad;
 	return x->line < y->line ? -1 : x->line > y->line;
 }
 
@@ -585,7 +666,7 @@ free_alias(struct alias *a)
 	targets_fini(&a->targets);
 }
 
-/* The first line of a name holds; the others are told. */
+/* The first good line of a name holds; the other good ones are told. */
 static void
 sort_aliases(struct words *w)
 {
@@ -603,7 +684,8 @@ sort_aliases(struct words *w)
 		}
 		snprintf(text, sizeof(text), "duplicate name, line %u holds",
 		    as->list[n].line);
-		complain(w, as->list[i].line, text);
+		if (!as->list[i].is_bad)
+			complain(w, as->list[i].line, text);
 		free_alias(&as->list[i]);
 	}
 	as->n = n + 1;
@@ -629,6 +711,7 @@ copy_text(const char *text, size_t len)
 static int
 run(struct words *w, const char *text, size_t len)
 {
+	static const char mark[] = "\xef\xbb\xbf";
 	void *scanner;
 	char *copy;
 	int ret = -1;
@@ -638,9 +721,15 @@ run(struct words *w, const char *text, size_t len)
 		errno = EFBIG;
 		return -1;
 	}
+	/* What some editors write before UTF-8. */
+	if (len >= 3 && memcmp(text, mark, 3) == 0) {
+		text += 3;
+		len -= 3;
+	}
 	copy = copy_text(text, len);
 	if (copy == NULL)
 		return -1;
+	w->row = w->next_row = copy;
 	if (aliases_yylex_init_extra(w, &scanner) == 0) {
 		if (aliases_scan_text(copy, len + 4, scanner) == 0)
 			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;

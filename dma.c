@@ -180,16 +180,17 @@ aliases_mode(const struct conf *conf)
 	struct report report = { say_report, NULL };
 	struct aliases aliases;
 	unsigned bad = 0;
-	size_t i, targets = 0;
+	size_t i, good = 0, targets = 0;
 	int ret;
 
 	ret = setup_aliases_count(conf, &aliases, &report, &bad);
 	if (ret == -1)
 		return EX_NOINPUT;
-	for (i = 0; i < aliases.n; i++)
+	for (i = 0; i < aliases.n; i++) {
+		good += !aliases.list[i].is_bad;
 		targets += aliases.list[i].targets.n;
-	printf("%s: %zu aliases, %zu targets", conf->aliases, aliases.n,
-	    targets);
+	}
+	printf("%s: %zu aliases, %zu targets", conf->aliases, good, targets);
 	if (bad > 0)
 		printf(", %u bad lines", bad);
 	printf("\n");

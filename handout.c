@@ -628,11 +628,17 @@ got_no_user(struct desk *d, struct request *q)
 {
 	struct work *w = q->work;
 	const struct alias *any = NULL;
+	struct result res;
 	uint32_t i = q->rcpt;
 
+	result_init(&res);
 	if (d->has_aliases)
 		any = aliases_find(&d->aliases, "*");
-	if (any != NULL && w->m.rcpts[i].parent == i)
+	if (any != NULL && w->m.rcpts[i].parent != i)
+		any = NULL;
+	if (any != NULL && route_usable(&d->conf, any, &res) == -1)
+		settle(d, w, i, &res, "local");
+	else if (any != NULL)
 		expand_lists(d, w, i, &any->targets, ORIGIN_ALIASES,
 		    any->name, NULL);
 	else if (w->m.rcpts[i].origin == ORIGIN_ALIASES &&
@@ -641,6 +647,7 @@ got_no_user(struct desk *d, struct request *q)
 		    "a circle, or to a user that does not exist");
 	else
 		settle_as(d, w, i, FATE_FAILED, "5.1.1", "no such user here");
+	result_fini(&res);
 }
 
 static void

@@ -148,6 +148,17 @@ route_original(const struct message *m, uint32_t i)
 	return m->rcpts[i].address;
 }
 
+int
+route_usable(const struct conf *conf, const struct alias *alias,
+    struct result *res)
+{
+	if (!alias->is_bad)
+		return 0;
+	return result_set(res, FATE_RETRY, "4.3.5", "%s:%u: the alias %s has "
+	    "an error: newaliases tells which", conf->aliases, alias->line,
+	    alias->name);
+}
+
 /*
  * Has this name been expanded by this kind of list on the way here?  The
  * second time it stands for the user, so that "root: root, me@example.org"
@@ -202,7 +213,10 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		return STEP_SETTLED;
 	}
 	*alias = route_alias(env, local);
-	return *alias != NULL ? STEP_ALIAS : STEP_USER;
+	if (*alias == NULL)
+		return STEP_USER;
+	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
+	    STEP_SETTLED;
 }
 
 int

@@ -34,6 +34,9 @@ int	route_any_local(const struct conf *, const struct message *);
 int	route_same(const struct conf *, const char *, const char *);
 /* The alias for a local part (with its extension, then without), or NULL. */
 const struct alias *route_alias(const struct route_env *, const char *local);
+/* 0, or -1 with RETRY: its line is bad, so that nobody can tell who it is. */
+int	route_usable(const struct conf *, const struct alias *,
+	    struct result *);
 /* The user whom a local part names: no extension; postmaster is root. */
 void	route_user(const struct conf *, const char *local, char *user,
 	    size_t size);

@@ -24,7 +24,7 @@ say(void *arg, const char *file, unsigned line, const char *text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int told = 0;
+	int bad = 0, told = 0;
 	const struct report report = { say, &told };
 	const struct target *t;
 	struct aliases as;
@@ -33,9 +33,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (aliases_parse(&as, (const char *)data, size, "f", &report) != told)
 		abort();
 	for (i = 0; i < as.n; i++) {
+		n = strlen(as.list[i].name);
 		if (aliases_find(&as, as.list[i].name) != &as.list[i] ||
-		    as.list[i].targets.n == 0)
+		    (as.list[i].targets.n == 0) != as.list[i].is_bad ||
+		    as.list[i].line == 0 || n == 0 || n > ADDRESS_MAX ||
+		    !text_is_clean(as.list[i].name, n))
 			abort();
+		bad |= as.list[i].is_bad;
 		for (k = 0; k < as.list[i].targets.n; k++) {
 			t = &as.list[i].targets.list[k];
 			n = strlen(t->text);
@@ -44,6 +48,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				abort();
 		}
 	}
+	/* A bad alias comes of a line that was told. */
+	if (bad && told == 0)
+		abort();
 	aliases_fini(&as);
 	return 0;
 }

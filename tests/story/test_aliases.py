@@ -96,6 +96,41 @@ def test_bad_line_harms_only_itself(world):
     world.wait_mail("carol")
 
 
+def test_mail_for_a_bad_line_waits_until_it_is_mended(world):
+    world.write_aliases("x: bob\nteam: bob carol\n*: alice\n")
+    world.send("team", "x")
+    world.send("team@host.test")
+    world.wait_mail("bob")
+    world.wait_tried("team")
+    world.wait_until(lambda: "/etc/aliases:2" in world.mailq())
+    done = world.run(["newaliases"], user="alice")
+    assert done.returncode == 65
+    assert b"/etc/aliases:2: " in done.stderr
+    assert done.stdout == b"/etc/aliases: 2 aliases, 2 targets, 1 bad lines\n"
+    world.write_aliases("x: bob\nteam: carol\n*: alice\n")
+    world.flush()
+    world.wait_mail("carol", 2)
+    assert world.mailbox("alice") == []
+
+
+def test_mail_for_nobody_waits_while_the_catch_all_is_bad(world):
+    world.write_aliases("*: bob carol\n")
+    world.send("whoever", "alice")
+    world.wait_mail("alice")
+    world.wait_tried("whoever")
+    assert world.log_lines("whoever", "/etc/aliases:1")
+    world.write_aliases("*: carol\n")
+    world.flush()
+    world.wait_mail("carol")
+
+
+def test_crlf_file_with_a_byte_order_mark(world):
+    world.write_aliases(b"\xef\xbb\xbfx: bob,\r\n\tcarol\r\n\r\ny: alice")
+    world.send("x", "y")
+    for user in ("alice", "bob", "carol"):
+        world.wait_mail(user)
+
+
 def test_catch_all(world):
     world.write_aliases("*: carol\n")
     world.send("whoever")
