@@ -338,7 +338,7 @@ test_aliases(void **state)
 		{ NULL, 1, 0, 0 },
 		{ "", 0, 0, 0 },
 		{ "root: ann", 0, 1, 0 },
-		{ "root: ann\n: bad\nbob: ann\n~: \n", 0, 2, 2 },
+		{ "root: ann\n: bad\nbob: ann\n~: \n", 0, 3, 2 },
 	};
 	struct world *w = *state;
 	struct aliases aliases;
