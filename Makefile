@@ -45,7 +45,8 @@ COMPILE_MADE =	$(CC) -std=c11 $(DEFS) $(HARDEN) $(CFLAGS) $(SANITIZE)
 LINK =		$(CC) $(LDHARDEN) $(CFLAGS) $(SANITIZE)
 
 FLOOR =		lib/buf.o lib/io.o lib/log.o
-WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o result.o conf.o
+WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o result.o conf.o \
+		senders.o
 ALIASES =	aliases_parse.o aliases_scan.o
 DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
 		settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
@@ -56,7 +57,7 @@ REMOTE =	remote.o net.o jobs.o hosts.o crypto.o dns.o sandbox.o setup.o \
 HEADERS =	dma.h aliases.h bounce.h command.h conf.h crypto.h \
 		delivery.h desk.h dns.h hosts.h jobs.h lists.h lmtp.h local.h \
 		maildir.h mailq.h mbox.h net.h options.h priv.h records.h \
-		result.h route.h runner.h sandbox.h setup.h \
+		result.h route.h runner.h sandbox.h senders.h setup.h \
 		spool.h submit.h lib/addr.h lib/buf.h lib/header.h lib/io.h \
 		lib/log.h lib/mail.h lib/msg.h lib/sasl.h lib/smtp.h \
 		compat/compat.h
@@ -64,7 +65,7 @@ SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
 		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
 		net.c jobs.c hosts.c \
-		crypto.c dns.c conf.c result.c lib/addr.c lib/buf.c \
+		crypto.c dns.c conf.c senders.c result.c lib/addr.c lib/buf.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/msg.c \
 		lib/sasl.c lib/smtp.c compat/compat.c
 
@@ -175,9 +176,10 @@ uninstall:
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
 UNITS =		addr aliases bounce buf conf crypto dns hosts io lists local \
-		log mail maildir mbox msg options result route sasl setup smtp \
+		log mail maildir mbox msg options result route sasl senders setup \
+		smtp spool
+FUZZERS =	addr aliases conf dns forward list mail msg options sasl senders smtp \
 		spool
-FUZZERS =	addr aliases conf dns forward list mail msg options sasl smtp spool
 
 $(UNITS:%=tests/unit/%_test): all
 	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(OBJECTS) -lcmocka

@@ -29,7 +29,6 @@
 #define DMA_MAILSPOOL	"/var/mail"
 #endif
 
-#define LINE_OCTETS_MAX	4096	/* of a line of either file */
 #define HOST_OCTETS_MAX	255	/* RFC 1035 2.3.4 */
 #define PATH_OCTETS_MAX	1023
 #define RELAYS_MAX	32
@@ -188,9 +187,8 @@ replace(char **dst, const char *s)
 	return 0;
 }
 
-/* The next word of a list, ended in place; NULL after the last. */
-static char *
-next_word(char **list)
+char *
+conf_next_word(char **list)
 {
 	char *word;
 
@@ -202,6 +200,47 @@ next_word(char **list)
 	if (**list != '\0')
 		*(*list)++ = '\0';
 	return word;
+}
+
+int
+conf_take_line(const char *text, size_t len, size_t *pos, char *line)
+{
+	const char *start, *stop;
+	size_t i, n;
+
+	if (*pos >= len)
+		return 0;
+	start = text + *pos;
+	stop = memchr(start, '\n', len - *pos);
+	n = stop == NULL ? len - *pos : (size_t)(stop - start);
+	*pos += n + 1;
+	if (n > 0 && start[n - 1] == '\r')
+		n--;
+	if (n > CONF_LINE_MAX)
+		return -1;
+	for (i = 0; i < n; i++)
+		if (((unsigned char)start[i] < ' ' && start[i] != '\t') ||
+		    start[i] == 0x7f)
+			return -1;
+	memcpy(line, start, n);
+	line[n] = '\0';
+	return 1;
+}
+
+char *
+conf_trim_line(char *line)
+{
+	size_t n;
+	char *p;
+
+	for (p = line; *p != '\0'; p++)
+		if (*p == '#' && (p == line || is_blank(p[-1]))) {
+			*p = '\0';
+			break;
+		}
+	for (n = strlen(line); n > 0 && is_blank(line[n - 1]); n--)
+		line[n - 1] = '\0';
+	return line + strspn(line, BLANKS);
 }
 
 /* ---- setters ---- */
@@ -394,19 +433,16 @@ split_relay(char *word, char **host, unsigned *port)
 	return is_name(word) ? 0 : -1;
 }
 
-static const char *
-set_smarthost(struct conf *c, const struct key *k, char *value)
+const char *
+conf_set_relays(struct conf *c, char *value)
 {
 	const char *why;
 	char *host, *word;
 	unsigned port;
 
-	(void)k;
 	drop_relays(c);
-	if (*value == '\0')	/* upstream: "leave blank" for none */
-		return NULL;
 	why = NULL;
-	while ((word = next_word(&value)) != NULL) {
+	while ((word = conf_next_word(&value)) != NULL) {
 		if (split_relay(word, &host, &port) == -1)
 			why = "wants host, host:port or [v6]:port";
 		else if (c->nrelays == RELAYS_MAX)
@@ -416,6 +452,28 @@ set_smarthost(struct conf *c, const struct key *k, char *value)
 	}
 	/* Mail that was meant for a relay must not go straight out. */
 	if (c->nrelays == 0 && add_relay(c, CONF_NO_RELAY, 0) == -1)
+		return no_memory;
+	return why;
+}
+
+static const char *
+set_smarthost(struct conf *c, const struct key *k, char *value)
+{
+	(void)k;
+	if (*value != '\0')
+		return conf_set_relays(c, value);
+	drop_relays(c);		/* upstream: "leave blank" for none */
+	return NULL;
+}
+
+/* Without the file nobody's relay is known: mail waits, as for an empty one. */
+static const char *
+set_sender_relay(struct conf *c, const struct key *k, char *value)
+{
+	const char *why;
+
+	why = set_path(c, k, value);
+	if (why != NULL && replace(&c->sender_relay, "") == -1)
 		return no_memory;
 	return why;
 }
@@ -467,7 +525,7 @@ set_auth_mechs(struct conf *c, const struct key *k, char *value)
 	if (*value == '\0')
 		return "wants names of mechanisms";
 	buf_init(&b, 0);
-	while ((word = next_word(&value)) != NULL) {
+	while ((word = conf_next_word(&value)) != NULL) {
 		if (is_mechanism(word))
 			buf_printf(&b, "%s%s", b.len > 0 ? " " : "", word);
 		else
@@ -531,7 +589,7 @@ set_pin(struct conf *c, const struct key *k, char *value)
 
 	(void)k;
 	why = *value == '\0' ? "wants a SHA-256 fingerprint" : NULL;
-	while ((word = next_word(&value)) != NULL) {
+	while ((word = conf_next_word(&value)) != NULL) {
 		if (c->npins == PINS_MAX)
 			return "too many fingerprints";
 		if (read_pin(word, pin) == -1) {
@@ -600,7 +658,7 @@ set_domains(struct conf *c, const struct key *k, char *value)
 	(void)k;
 	drop_domains(c);
 	why = NULL;
-	while ((word = next_word(&value)) != NULL) {
+	while ((word = conf_next_word(&value)) != NULL) {
 		if (!is_name(word) || c->nlocaldomains == DOMAINS_MAX) {
 			why = "wants domain names";
 			continue;
@@ -737,7 +795,7 @@ set_retry(struct conf *c, const struct key *k, char *value)
 	v[0] = c->retry_first_s;
 	v[1] = c->retry_max_s;
 	v[2] = c->retry_lifetime_s;
-	for (n = 0; (word = next_word(&value)) != NULL; n++)
+	for (n = 0; (word = conf_next_word(&value)) != NULL; n++)
 		if (n == 3 || conf_time(word, &v[n]) == -1)
 			return "wants first max lifetime, such as 5m 3h 5d";
 	if (n == 0 || v[0] == 0 || v[1] < v[0] || v[2] < v[0])
@@ -755,7 +813,7 @@ set_log(struct conf *c, const struct key *k, char *value)
 
 	(void)k;
 	path = value;
-	if ((word = next_word(&path)) == NULL)
+	if ((word = conf_next_word(&path)) == NULL)
 		return "wants syslog, stderr or file PATH";
 	path += strspn(path, BLANKS);
 	if (strcasecmp(word, "file") == 0 && *path == '/' &&
@@ -831,6 +889,7 @@ static const struct key keys[] = {
 	{ "MAILSPOOL",		set_path,	AT(maildir), 0, 0 },
 	{ "LOCALDOMAINS",	set_domains,	0, 0, 0 },
 	{ "NOREMOTE",		set_flag,	AT(is_noremote), 0, 0 },
+	{ "SENDER_RELAY",	set_sender_relay, AT(sender_relay), 0, 0 },
 	{ "MAX_SIZE",		set_size,	0, 0, 0 },
 	{ "MAX_RECIPIENTS",	set_number, AT(max_recipients), 0, 1000000 },
 	{ "LOG",		set_log,	0, 0, 0 },
@@ -884,56 +943,11 @@ conf_fini(struct conf *c)
 	free(c->keyfile);
 	free(c->cafile);
 	free(c->auth_mechs);
+	free(c->sender_relay);
 	free(c->alias_user);
 	free(c->mailq_group);
 	free(c->log_path);
 	memset(c, 0, sizeof(*c));
-}
-
-/*
- * Copies the next line, without its end, into line and moves *pos behind it.
- * 1, 0 at the end of the text, -1 for a line that is too long or has controls.
- */
-static int
-take_line(const char *text, size_t len, size_t *pos, char *line)
-{
-	const char *start, *stop;
-	size_t i, n;
-
-	if (*pos >= len)
-		return 0;
-	start = text + *pos;
-	stop = memchr(start, '\n', len - *pos);
-	n = stop == NULL ? len - *pos : (size_t)(stop - start);
-	*pos += n + 1;
-	if (n > 0 && start[n - 1] == '\r')
-		n--;
-	if (n > LINE_OCTETS_MAX)
-		return -1;
-	for (i = 0; i < n; i++)
-		if (((unsigned char)start[i] < ' ' && start[i] != '\t') ||
-		    start[i] == 0x7f)
-			return -1;
-	memcpy(line, start, n);
-	line[n] = '\0';
-	return 1;
-}
-
-/* Cuts a comment, which starts a line or follows a blank; trims the rest. */
-static char *
-trim_line(char *line)
-{
-	size_t n;
-	char *p;
-
-	for (p = line; *p != '\0'; p++)
-		if (*p == '#' && (p == line || is_blank(p[-1]))) {
-			*p = '\0';
-			break;
-		}
-	for (n = strlen(line); n > 0 && is_blank(line[n - 1]); n--)
-		line[n - 1] = '\0';
-	return line + strspn(line, BLANKS);
 }
 
 static const char *
@@ -942,8 +956,8 @@ set_line(struct conf *c, char *line)
 	char *value, *word;
 	size_t i;
 
-	value = trim_line(line);
-	if ((word = next_word(&value)) == NULL)
+	value = conf_trim_line(line);
+	if ((word = conf_next_word(&value)) == NULL)
 		return NULL;
 	value += strspn(value, BLANKS);
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -1000,7 +1014,7 @@ int
 conf_parse(struct conf *c, const char *text, size_t len, const char *file,
     const struct report *report)
 {
-	char line[LINE_OCTETS_MAX + 1];
+	char line[CONF_LINE_MAX + 1];
 	const char *why;
 	unsigned lineno;
 	size_t pos;
@@ -1008,7 +1022,7 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 
 	bad = 0;
 	pos = 0;
-	for (lineno = 1; (got = take_line(text, len, &pos, line)) != 0;
+	for (lineno = 1; (got = conf_take_line(text, len, &pos, line)) != 0;
 	    lineno++) {
 		if (got == -1)
 			line[0] = '\0';
@@ -1043,7 +1057,7 @@ conf_mailname_file(const struct conf *c)
 int
 conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
 {
-	char line[LINE_OCTETS_MAX + 1];
+	char line[CONF_LINE_MAX + 1];
 	const char *name;
 	size_t pos;
 
@@ -1052,8 +1066,9 @@ conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
 	name = NULL;
 	pos = 0;
 	if (c->mailname != NULL && mailname_text != NULL &&
-	    take_line(mailname_text, strlen(mailname_text), &pos, line) == 1)
-		name = trim_line(line);
+	    conf_take_line(mailname_text, strlen(mailname_text), &pos,
+	    line) == 1)
+		name = conf_trim_line(line);
 	if (name == NULL || !is_name(name))
 		name = hostname;
 	if (name == NULL || !is_name(name))
@@ -1187,7 +1202,7 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 	if (*member != NULL ||
 	    (words[i].is_secret && (l->password != NULL || l->file != NULL)))
 		return "says the same twice";
-	if ((*member = next_word(rest)) == NULL)
+	if ((*member = conf_next_word(rest)) == NULL)
 		return "a word stands without its value";
 	l->is_token |= words[i].is_token;
 	return NULL;
@@ -1216,7 +1231,7 @@ split_words(char *line, struct auth_line *l)
 	const char *why = NULL;
 	char *word;
 
-	while (why == NULL && (word = next_word(&line)) != NULL)
+	while (why == NULL && (word = conf_next_word(&line)) != NULL)
 		why = take_pair(l, word, &line);
 	if (check_host(l) == -1) {
 		l->host = NULL;
@@ -1271,7 +1286,7 @@ int
 auth_parse(struct auths *auths, const char *text, size_t len,
     const char *file, const struct report *report)
 {
-	char line[LINE_OCTETS_MAX + 1];
+	char line[CONF_LINE_MAX + 1];
 	const char *why;
 	unsigned lineno;
 	size_t pos;
@@ -1279,7 +1294,7 @@ auth_parse(struct auths *auths, const char *text, size_t len,
 
 	bad = 0;
 	pos = 0;
-	for (lineno = 1; (got = take_line(text, len, &pos, line)) != 0;
+	for (lineno = 1; (got = conf_take_line(text, len, &pos, line)) != 0;
 	    lineno++) {
 		why = got == -1 ? "line too long, or with control characters" :
 		    read_auth(auths, line);
@@ -1295,14 +1310,30 @@ auth_parse(struct auths *auths, const char *text, size_t len,
 }
 
 const struct auth *
-auth_find(const struct auths *auths, const char *host)
+auth_find(const struct auths *auths, const char *host, const char *user,
+    int is_relay)
 {
+	static const struct auth no_line = {
+		.trouble = "has no line for this host with the user of "
+		    "SENDER_RELAY" };
+	static const struct auth all_kept = {
+		.trouble = "its lines for this host are for senders of "
+		    "SENDER_RELAY alone" };
+	const struct auth *a;
+	int is_kept = 0;
 	size_t i;
 
-	for (i = auths->n; i > 0; i--)	/* upstream: the last one counts */
-		if (strcasecmp(auths->list[i - 1].host, host) == 0)
-			return &auths->list[i - 1];
-	return NULL;
+	for (i = auths->n; i > 0; i--) {	/* upstream: the last one */
+		a = &auths->list[i - 1];
+		if (strcasecmp(a->host, host) != 0)
+			continue;
+		if (user == NULL ? !a->is_kept : strcmp(a->user, user) == 0)
+			return a;
+		is_kept = 1;
+	}
+	if (user != NULL)
+		return &no_line;
+	return is_kept && is_relay ? &all_kept : NULL;
 }
 
 int
@@ -1316,11 +1347,11 @@ auth_set_trouble(struct auth *a, const char *why)
 int
 auth_take_secret(struct auth *a, const char *text, size_t len)
 {
-	char line[LINE_OCTETS_MAX + 1];
+	char line[CONF_LINE_MAX + 1];
 	size_t pos = 0;
 	int got, ret;
 
-	got = take_line(text, len, &pos, line);
+	got = conf_take_line(text, len, &pos, line);
 	if (got == -1)
 		return auth_set_trouble(a,
 		    "line too long, or with control characters");

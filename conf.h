@@ -52,6 +52,7 @@ struct conf {
 	struct relay	*relays;
 	size_t		 nrelays;	/* 0: by MX */
 	uint16_t	 port;		/* default 25 */
+	char		*sender_relay;	/* path; "": not to be read; or NULL */
 	int		 is_nullclient, is_noremote, is_defer;
 	/* TLS and login */
 	enum tls_policy	 tls;
@@ -94,12 +95,15 @@ struct conf {
 /* A host that is never found (RFC 6761 6.4): mail for it waits. */
 #define CONF_NO_RELAY	"smarthost.invalid"
 
+#define CONF_LINE_MAX	4096	/* octets of a line of a file of ours */
+
 struct auth {			/* strings are owned */
 	char		*user, *host;	/* host: no port, no brackets */
 	char		*password;	/* or token; NULL: a certificate does,
 				 * or it could not be had */
 	char		*file;		/* where it stands; or NULL */
 	int		 is_token;
+	int		 is_kept;	/* for senders of SENDER_RELAY alone */
 	char		*trouble;	/* why it could not be had; or NULL */
 };
 
@@ -141,8 +145,14 @@ const char *conf_mail_dir(const struct conf *);
  */
 int	auth_parse(struct auths *, const char *text, size_t len,
 	    const char *file, const struct report *);
-/* Lends the last entry for a host (names without case), or NULL. */
-const struct auth *auth_find(const struct auths *, const char *host);
+/*
+ * Lends the last entry for a host (names without case), or NULL.  user: with
+ * this name alone, else one that is not kept for others.  Where a login is due
+ * and there is none, an entry of trouble: at a relay that has entries for
+ * others, and wherever a user is named.
+ */
+const struct auth *auth_find(const struct auths *, const char *host,
+	    const char *user, int is_relay);
 /*
  * The text of the entry's file, of which the first line counts.  0, -1 without
  * memory; what is wrong with it becomes the entry's trouble.
@@ -150,6 +160,22 @@ const struct auth *auth_find(const struct auths *, const char *host);
 int	auth_take_secret(struct auth *, const char *text, size_t len);
 int	auth_set_trouble(struct auth *, const char *why);
 void	auth_fini(struct auths *);	/* wipes the passwords */
+
+/*
+ * Replaces the relays by those of this text, which is cut: as SMARTHOST.
+ * NULL, or what is wrong with one of them.
+ */
+const char *conf_set_relays(struct conf *, char *text);
+
+/*
+ * Copies the next line, without its end, into line and moves *pos behind it.
+ * 1, 0 at the end of the text, -1 for a line that is too long or has controls.
+ */
+int	conf_take_line(const char *text, size_t len, size_t *pos, char *line);
+/* Cuts a comment, which starts a line or follows a blank; trims the rest. */
+char	*conf_trim_line(char *);
+/* The next word of a list, ended in place; NULL after the last. */
+char	*conf_next_word(char **list);
 
 /* "30s", "5m", "3h", "5d", "90": seconds; at most a year; else -1. */
 int	conf_time(const char *, unsigned *seconds);

@@ -17,6 +17,7 @@
 #include "priv.h"
 #include "records.h"
 #include "result.h"
+#include "senders.h"
 #include "spool.h"
 
 #define WORKS_MAX	200	/* messages in hand at once */
@@ -109,7 +110,8 @@ struct job {
 struct hop {
 	struct hop	*next;
 	enum hop_kind	 kind;
-	char		 name[256];
+	char		 name[SENDER_RELAYS_MAX + 1];
+	char		 user[SENDER_USER_MAX + 1];	/* of auth.conf */
 	int		 sock;		/* -1: no process yet */
 	struct job	*jobs, **tail;	/* in order; told ones first */
 	unsigned	 njobs, parked;
@@ -134,8 +136,10 @@ struct desk {
 	struct log	 log;
 	struct aliases	 aliases;
 	int		 has_aliases;	/* 0: could not be read */
-	struct stat	 conf_stat, aliases_stat;
-	int		 has_tried_aliases;
+	struct senders	 senders;
+	int		 has_senders;	/* 0: could not be read */
+	struct stat	 conf_stat, aliases_stat, senders_stat;
+	int		 has_tried_aliases, has_tried_senders;
 	int		 wake;		/* datagram socket */
 	uint64_t	 wake_ino;	/* of its name */
 	int64_t		 scanned_ms;	/* last time that it worked */

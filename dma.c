@@ -179,10 +179,14 @@ aliases_mode(const struct conf *conf)
 {
 	struct report report = { say_report, NULL };
 	struct aliases aliases;
+	struct senders senders;
 	unsigned bad = 0;
 	size_t i, good = 0, targets = 0;
 	int ret;
 
+	/* The runner tells the log; here somebody looks. */
+	if (setup_senders(conf, &senders, &report) == 0)
+		senders_fini(&senders);
 	ret = setup_aliases_count(conf, &aliases, &report, &bad);
 	if (ret == -1)
 		return EX_NOINPUT;

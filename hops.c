@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,6 +19,7 @@
 
 #define RECORD_ROOM	(REC_REMOTE_LIMIT - 1024)	/* octets to fill */
 #define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
+#define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
 #define HOP_WAITING_FEW	16	/* the same when the desk is half full */
 
 /* ---- hops ---- */
@@ -29,20 +31,36 @@ hop_share(const struct desk *d)
 	return d->nworks > WORKS_MAX / 2 ? HOP_WAITING_FEW : HOP_WAITING_MAX;
 }
 
+/* Where what a message has for other hosts goes. */
+struct way {
+	enum hop_kind	 kind;
+	const char	*name;		/* lent; NULL: the recipient's domain */
+	const char	*user;		/* lent: of auth.conf, or "" */
+	const char	*trouble;	/* lent: why there is none now */
+};
+
+static int
+is_hop(const struct hop *h, const struct way *way, const char *name)
+{
+	return h->kind == way->kind && strcasecmp(h->name, name) == 0 &&
+	    strcmp(h->user, way->user) == 0;
+}
+
 static struct hop *
-find_hop(struct desk *d, enum hop_kind kind, const char *name)
+find_hop(struct desk *d, const struct way *way, const char *name)
 {
 	struct hop *h;
 
 	for (h = d->hops; h != NULL; h = h->next)
-		if (h->kind == kind && strcasecmp(h->name, name) == 0)
+		if (is_hop(h, way, name))
 			return h;
 	h = calloc(1, sizeof(*h));
-	if (h == NULL || text_copy(h->name, sizeof(h->name), name) == -1) {
+	if (h == NULL || text_copy(h->name, sizeof(h->name), name) == -1 ||
+	    text_copy(h->user, sizeof(h->user), way->user) == -1) {
 		free(h);
 		return NULL;
 	}
-	h->kind = kind;
+	h->kind = way->kind;
 	h->sock = -1;
 	h->tail = &h->jobs;
 	h->idle_ms = io_clock_ms();
@@ -115,6 +133,7 @@ open_hop(struct desk *d, struct hop *h)
 	msg_begin(&d->msg, REC_REMOTE_HOP, 0);
 	msg_put_u32(&d->msg, h->kind);
 	msg_put_str(&d->msg, h->name);
+	msg_put_str(&d->msg, h->user);
 	return msg_send(h->sock, &d->msg);
 }
 
@@ -166,27 +185,86 @@ fail_hop(struct desk *d, struct hop *h, const char *why)
 	unpark(d, h);
 }
 
-static int
-in_hop(const struct desk *d, const struct hop *h, const char *address)
+/*
+ * The line of SENDER_RELAY for a message; NULL and perhaps why it can not be
+ * known.  Its login is that of who submitted it, whatever sender they gave.
+ */
+static const struct sender *
+sender_of(struct desk *d, const struct message *m, const char **why)
+{
+	const struct passwd *pw = NULL;
+
+	*why = NULL;
+	if (d->conf.sender_relay == NULL)
+		return NULL;
+	if (!d->has_senders) {
+		*why = "SENDER_RELAY can not be read, so no relay is known";
+		return NULL;
+	}
+	if (d->senders.has_logins) {
+		errno = 0;
+		pw = getpwuid(m->submitter);
+		if (pw == NULL && errno != 0 && errno != ENOENT &&
+		    errno != ESRCH) {
+			*why = "the submitter can not be looked up now, so "
+			    "no relay is known";
+			return NULL;
+		}
+	}
+	return senders_find(&d->senders, m->sender, pw == NULL ? NULL :
+	    pw->pw_name);
+}
+
+static void
+way_of(struct desk *d, const struct message *m, struct way *way)
+{
+	const struct conf *conf = &d->conf;
+	const struct sender *s;
+
+	memset(way, 0, sizeof(*way));
+	way->name = way->user = "";
+	s = sender_of(d, m, &way->trouble);
+	if (s != NULL) {
+		way->kind = HOP_SENDER;
+		way->name = s->relays;
+		way->user = s->user == NULL ? "" : s->user;
+		way->trouble = s->trouble == NULL ? NULL : "the line of "
+		    "SENDER_RELAY for this sender is not understood";
+	} else if (conf->nrelays == 0) {
+		way->kind = HOP_DOMAIN;
+		way->name = NULL;
+	} else if (way->trouble == NULL && conf->nrelays == 1 &&
+	    strcmp(conf->relays[0].host, CONF_NO_RELAY) == 0)
+		way->trouble = "SMARTHOST in dma.conf is missing or can not "
+		    "be read";
+}
+
+/* NULL: the recipient has none that can be looked up. */
+static const char *
+name_of(const struct way *way, const char *address)
 {
 	const char *domain;
 
-	if (d->conf.nrelays > 0)
-		return h->kind == HOP_SMARTHOST;
+	if (way->name != NULL)
+		return way->name;
 	domain = addr_domain(address);
-	return domain != NULL && h->kind == HOP_DOMAIN &&
-	    strcasecmp(domain, h->name) == 0;
+	return domain != NULL && strlen(domain) > DOMAIN_MAX ? NULL : domain;
+}
+
+static int
+in_hop(const struct hop *h, const struct way *way, const char *address)
+{
+	const char *name = name_of(way, address);
+
+	return name != NULL && is_hop(h, way, name);
 }
 
 static struct hop *
-hop_of(struct desk *d, const char *address)
+hop_of(struct desk *d, const struct way *way, const char *address)
 {
-	const char *domain;
+	const char *name = name_of(way, address);
 
-	if (d->conf.nrelays > 0)
-		return find_hop(d, HOP_SMARTHOST, "");
-	domain = addr_domain(address);
-	return domain == NULL ? NULL : find_hop(d, HOP_DOMAIN, domain);
+	return name == NULL ? NULL : find_hop(d, way, name);
 }
 
 /*
@@ -209,7 +287,7 @@ park(struct desk *d, struct work *w, struct hop *h)
 }
 
 static void
-add_job(struct desk *d, struct work *w, struct hop *h)
+add_job(struct desk *d, struct work *w, const struct way *way, struct hop *h)
 {
 	struct job *j;
 	uint32_t i;
@@ -223,7 +301,7 @@ add_job(struct desk *d, struct work *w, struct hop *h)
 	}
 	for (i = 0; i < w->nstages; i++) {
 		if (w->stages[i] != STAGE_REMOTE ||
-		    !in_hop(d, h, w->m.rcpts[i].address))
+		    !in_hop(h, way, w->m.rcpts[i].address))
 			continue;
 		w->stages[i] = STAGE_BUSY;
 		if (j != NULL)
@@ -271,24 +349,24 @@ is_crowded(const struct desk *d)
 void
 hops_give(struct desk *d, struct work *w)
 {
-	struct hop *h;
+	struct hop *h = NULL;
+	struct way way;
 	uint32_t i;
 
+	way_of(d, &w->m, &way);
 	for (i = 0; i < w->nstages; i++) {
 		if (w->stages[i] != STAGE_REMOTE)
 			continue;
-		h = hop_of(d, w->m.rcpts[i].address);
-		if (h == NULL)
+		if (way.trouble == NULL)
+			h = hop_of(d, &way, w->m.rcpts[i].address);
+		if (way.trouble != NULL)
+			settle_as(d, w, i, FATE_RETRY, "4.3.5", way.trouble);
+		else if (h == NULL)
 			settle_as(d, w, i, FATE_RETRY, "4.3.5",
 			    "there is no SMARTHOST for this address");
 		else if (is_too_long(d, w->m.rcpts[i].address))
 			settle_as(d, w, i, FATE_FAILED, "5.1.3",
 			    "the address is too long");
-		else if (d->conf.nrelays == 1 &&
-		    strcmp(d->conf.relays[0].host, CONF_NO_RELAY) == 0)
-			settle_as(d, w, i, FATE_RETRY, "4.3.5",
-			    "SMARTHOST in dma.conf is missing or can not "
-			    "be read");
 		else if (h->njobs == 0 && is_crowded(d))
 			put_back(w, i);
 		else if (h->njobs >= (w->was_parked ? HOP_WAITING_MAX :
@@ -296,7 +374,7 @@ hops_give(struct desk *d, struct work *w)
 			park(d, w, h);
 			return;
 		} else
-			add_job(d, w, h);
+			add_job(d, w, &way, h);
 	}
 }
 

@@ -103,9 +103,10 @@ read_hop(struct jobs *j, struct msg *m)
 		return -1;
 	j->hop_kind = msg_get_u32(m);
 	msg_get_text(m, j->hop_name, sizeof(j->hop_name));
-	if (msg_done(m) == -1 ||
-	    (j->hop_kind != HOP_SMARTHOST && j->hop_kind != HOP_DOMAIN) ||
-	    (j->hop_kind == HOP_DOMAIN && j->hop_name[0] == '\0'))
+	msg_get_text(m, j->hop_user, sizeof(j->hop_user));
+	if (msg_done(m) == -1 || j->hop_kind > HOP_SENDER ||
+	    (j->hop_kind != HOP_SMARTHOST && j->hop_name[0] == '\0') ||
+	    (j->hop_kind != HOP_SENDER && j->hop_user[0] != '\0'))
 		return -1;
 	if (j->hop_kind == HOP_SMARTHOST)
 		j->hop_name[0] = '\0';

@@ -11,6 +11,7 @@
 #include "dma.h"
 #include "lib/msg.h"
 #include "lib/smtp.h"
+#include "senders.h"
 
 struct job {
 	struct job	*next;
@@ -32,7 +33,8 @@ struct jobs {
 	int		 sock;		/* lent, non-blocking */
 	int		 has_hop;	/* REC_REMOTE_HOP came */
 	uint32_t	 hop_kind;
-	char		 hop_name[256];
+	char		 hop_name[SENDER_RELAYS_MAX + 1];
+	char		 hop_user[SENDER_USER_MAX + 1];
 	struct job	*coming;	/* the rest of its recipients follows */
 	struct job	*waiting;	/* for a connection, in order */
 	unsigned	 nwaiting, nopen;	/* nopen: all not settled */

@@ -86,6 +86,8 @@ struct conn {
 
 struct net {
 	const struct conf *conf;
+	struct conf	 own;		/* a copy, with the relays of sender */
+	struct conf	 sender;	/* nothing but them, for HOP_SENDER */
 	const struct auths *auths;
 	const struct log *log;
 	struct jobs	 jobs;
@@ -270,9 +272,12 @@ static void
 set_policy(struct conn *c)
 {
 	const struct conf *conf = c->net->conf;
+	const struct jobs *jobs = &c->net->jobs;
 	enum tls_policy tls = conf->tls;
 
-	c->auth = auth_find(c->net->auths, c->host.name);
+	c->auth = auth_find(c->net->auths, c->host.name,
+	    jobs->hop_user[0] == '\0' ? NULL : jobs->hop_user,
+	    jobs->hop_kind != HOP_DOMAIN);
 	if (tls == TLS_UNSET && c->auth != NULL)
 		tls = conf->is_insecure ? TLS_OPPORTUNISTIC : TLS_VERIFY;
 	else if (tls == TLS_UNSET)
@@ -948,13 +953,31 @@ plan(struct net *net)
 	reap(net);
 }
 
+/* Not those of dma.conf, but the ones that the runner named. */
+static int
+take_relays(struct net *net)
+{
+	if (conf_set_relays(&net->sender, net->jobs.hop_name) != NULL)
+		return -1;
+	net->own = *net->conf;
+	net->own.relays = net->sender.relays;
+	net->own.nrelays = net->sender.nrelays;
+	net->conf = &net->own;
+	return 0;
+}
+
 static int
 start_hosts(struct net *net)
 {
+	const char *domain = "";
+
 	if (!net->jobs.has_hop || net->has_hosts)
 		return 0;
-	if (hosts_init(&net->hosts, net->conf, net->jobs.hop_name,
-	    &lookup) == -1)
+	if (net->jobs.hop_kind == HOP_SENDER && take_relays(net) == -1)
+		return -1;
+	if (net->jobs.hop_kind == HOP_DOMAIN)
+		domain = net->jobs.hop_name;
+	if (hosts_init(&net->hosts, net->conf, domain, &lookup) == -1)
 		return -1;
 	net->has_hosts = 1;
 	return 0;
@@ -1121,5 +1144,6 @@ net_main(int sock, const struct conf *conf, const struct auths *auths,
 	jobs_fini(&net.jobs);
 	tls_setup_free(net.tls);
 	result_fini(&net.refusal);
+	conf_fini(&net.sender);
 	return ret;
 }

@@ -52,7 +52,8 @@ enum record {
 
 	/* runner -> dma-remote, first record: the next hop. */
 	REC_REMOTE_HOP = 48,	/* u32 kind (HOP_*), text name (mail domain;
-				 * "" for HOP_SMARTHOST) */
+				 * "" for HOP_SMARTHOST; for HOP_SENDER the
+				 * relays), text user of auth.conf or "" */
 	/* runner -> dma-remote: a message; its recipients follow in
 	 * REC_REMOTE_RCPT.  The request id is the job.  fds: message file. */
 	REC_REMOTE_JOB,		/* text queue id, text sender, u32 flags
@@ -97,6 +98,10 @@ enum forward_verdict {
 	FORWARD_LATER		/* can't tell now; text: why */
 };
 
-enum hop_kind { HOP_SMARTHOST, HOP_DOMAIN };
+enum hop_kind {
+	HOP_SMARTHOST,		/* the relays of dma.conf */
+	HOP_DOMAIN,		/* the mail exchangers of a domain */
+	HOP_SENDER		/* the relays of a sender, with one login */
+};
 
 #endif

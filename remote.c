@@ -124,6 +124,26 @@ give_up(const struct log *log, int status, const char *what, const char *why)
 	return status;
 }
 
+/* What is there for some senders is not used for others. */
+static int
+keep_for_senders(const struct conf *conf, struct auths *auths)
+{
+	struct senders senders;
+	struct report quiet;
+	struct auth *a;
+	size_t i;
+
+	setup_quiet(&quiet);	/* the runner has warned */
+	if (setup_senders(conf, &senders, &quiet) == -1)
+		return -1;
+	for (i = 0; i < auths->n; i++) {
+		a = &auths->list[i];
+		a->is_kept = senders_own(&senders, a->host, a->user);
+	}
+	senders_fini(&senders);
+	return 0;
+}
+
 static int
 serve(const struct conf *conf, struct auths *auths, struct log *log,
     const struct report *report)
@@ -140,6 +160,10 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 	if (setup_auth(conf, auths, report) == -1) {
 		return give_up(log, EX_CONFIG, conf->authpath,
 		    "can not be read: chown root:_dma, chmod 640 it");
+	}
+	if (keep_for_senders(conf, auths) == -1) {
+		return give_up(log, EX_CONFIG, "SENDER_RELAY",
+		    "can not be read");
 	}
 	if (sandbox_remote(conf) == -1) {
 		return give_up(log, EX_OSERR, "sandbox", strerror(errno));

@@ -203,6 +203,31 @@ has_changed(const char *path, struct stat *last)
 }
 
 /*
+ * What can not be read keeps what is known, but for another file: nobody's
+ * relay is known then, and mail waits.
+ */
+static void
+reload_senders(struct desk *d)
+{
+	struct report report = { warn, d };
+	const char *path = d->conf.sender_relay;
+	struct senders senders;
+
+	if (!has_changed(path == NULL ? "" : path, &d->senders_stat) &&
+	    d->has_tried_senders)
+		return;
+	if (!d->has_tried_senders)
+		d->has_senders = 0;
+	d->has_tried_senders = 1;
+	if (setup_senders(&d->conf, &senders, &report) == -1)
+		return;
+	senders_fini(&d->senders);
+	d->senders = senders;
+	d->has_senders = 1;
+	hops_renew(d);
+}
+
+/*
  * Read again when they changed.  The spool stays what it was: the lock that
  * makes this the only runner lies there.
  */
@@ -225,8 +250,9 @@ reload(struct desk *d)
 		} else {
 			conf_fini(&conf);
 		}
-		d->has_tried_aliases = 0;
+		d->has_tried_aliases = d->has_tried_senders = 0;
 	}
+	reload_senders(d);
 	if (!has_changed(d->conf.aliases, &d->aliases_stat) &&
 	    d->has_tried_aliases)
 		return;

@@ -188,6 +188,36 @@ setup_auth(const struct conf *conf, struct auths *auths,
 }
 
 int
+setup_senders(const struct conf *conf, struct senders *senders,
+    const struct report *report)
+{
+	struct buf b;
+	int ret;
+
+	memset(senders, 0, sizeof(*senders));
+	if (conf->sender_relay == NULL)
+		return 0;
+	buf_init(&b, 0);
+	ret = read_text(conf->sender_relay, &b, CONF_LIMIT);
+	if (ret == 0 && b.len == 0) {
+		/* Somebody is just writing it anew. */
+		errno = ENODATA;
+		ret = -1;
+	}
+	if (ret != 0)
+		tell(report, conf->sender_relay[0] == '\0' ? "SENDER_RELAY" :
+		    conf->sender_relay);
+	else if (senders_parse(senders, buf_str(&b), b.len,
+	    conf->sender_relay, report) == -1) {
+		senders_fini(senders);
+		errno = ENOMEM;
+		ret = -1;
+	}
+	buf_fini(&b);
+	return ret == 0 ? 0 : -1;
+}
+
+int
 setup_aliases(const struct conf *conf, struct aliases *aliases,
     const struct report *report)
 {

@@ -6,6 +6,7 @@
 
 #include "aliases.h"
 #include "conf.h"
+#include "senders.h"
 
 /*
  * Reads dma.conf, the MAILNAME file and the host's name.  A missing file is
@@ -19,6 +20,12 @@ int	setup_conf(struct conf *, const struct report *);
  * trouble of its entry alone.
  */
 int	setup_auth(const struct conf *, struct auths *, const struct report *);
+/*
+ * Reads the file of SENDER_RELAY, if there is that key.  -1 with a word in the
+ * report when it can not be read: then nobody's relay is known.
+ */
+int	setup_senders(const struct conf *, struct senders *,
+	    const struct report *);
 /*
  * Reads the aliases.  0, 1 when there is no such file, -1 with errno when it
  * can not be read now (then nobody may be called unknown).

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not (REMOTE and CONFDIR),
                                 reason="DMA_REMOTE and DMA_CONFDIR are not set")
 
 HOP, JOB, RCPT, FATE, SETTLE = range(48, 53)
-SMARTHOST, DOMAIN = 0, 1
+SMARTHOST, DOMAIN, SENDER = 0, 1, 2
 SENT, RETRY, FAILED = 1, 2, 3
 BODY_8BIT = 1
 CAPS = ["PIPELINING", "8BITMIME", "SIZE 50000000", "ENHANCEDSTATUSCODES"]
@@ -217,7 +217,7 @@ class Fields:
 
 
 class Runner:
-    def __init__(self, conf, auth="", hop=(SMARTHOST, "")):
+    def __init__(self, conf, auth="", hop=(SMARTHOST, "", "")):
         with open(os.path.join(CONFDIR, "dma.conf"), "w") as f:
             f.write("MAILNAME sender.example.org\nLOG stderr\n"
                     "AUTHPATH %s/auth.conf\n" % CONFDIR + conf)
@@ -706,16 +706,19 @@ def test_runner_gone():
 
 @pytest.mark.parametrize("records", [
     [(JOB, 1, put("id", "s", 0, (0,), (0,), (0,), 1), True)],   # no hop
-    [(HOP, 0, put(7, ""), False)],
-    [(HOP, 0, put(DOMAIN, ""), False)],
-    [(HOP, 0, put(0, ""), False), (HOP, 0, put(0, ""), False)],
-    [(HOP, 0, put(0, ""), False), (RCPT, 1, put(0, "a@x"), False)],
-    [(HOP, 0, put(0, ""), False),
+    [(HOP, 0, put(7, "", ""), False)],
+    [(HOP, 0, put(DOMAIN, "", ""), False)],
+    [(HOP, 0, put(DOMAIN, "x", "user"), False)],
+    [(HOP, 0, put(SENDER, "", "user"), False)],
+    [(HOP, 0, put(SENDER, "a:b", "user"), False)],
+    [(HOP, 0, put(0, "", ""), False), (HOP, 0, put(0, "", ""), False)],
+    [(HOP, 0, put(0, "", ""), False), (RCPT, 1, put(0, "a@x"), False)],
+    [(HOP, 0, put(0, "", ""), False),
      (JOB, 1, put("id", "s", 0, (0,), (0,), (0,), 1), False)],  # no file
-    [(HOP, 0, put(0, ""), False),
+    [(HOP, 0, put(0, "", ""), False),
      (JOB, 1, put("id", "s\r\nX", 0, (0,), (0,), (0,), 1), True)],
-    [(HOP, 0, put(0, ""), False), (FATE, 1, b"", False)],
-    [(HOP, 0, put(0, ""), False), (99, 1, b"", False)],
+    [(HOP, 0, put(0, "", ""), False), (FATE, 1, b"", False)],
+    [(HOP, 0, put(0, "", ""), False), (99, 1, b"", False)],
 ])
 def test_records_out_of_turn(records):
     r = Runner("SMARTHOST 127.0.0.1:1\n", hop=None)
@@ -739,7 +742,7 @@ def test_refuses_root_and_terminals():
 
 def test_domain_literal():
     s = Server()
-    r = Runner("PORT %d\n" % s.port, hop=(DOMAIN, "[127.0.0.1]"))
+    r = Runner("PORT %d\n" % s.port, hop=(DOMAIN, "[127.0.0.1]", ""))
     r.job(1, TEXT, "to@[127.0.0.1]")
     assert r.settle()[1, 0][0] == SENT
     r.finish()

@@ -39,7 +39,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (auth_parse(&auths, text, size, "auth.conf", &report) == -1)
 		abort();
-	if (auths.n > 0 && auth_find(&auths, auths.list[0].host) == NULL)
+	if (auths.n > 0 && auth_find(&auths, auths.list[0].host, NULL,
+	    0) == NULL)
 		abort();
 	if (auths.n > 0 && auth_take_secret(&auths.list[0], text, size) == -1)
 		abort();

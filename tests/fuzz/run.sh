@@ -16,6 +16,7 @@ objects_of() {
 	sasl) echo lib/sasl.o ;;
 	dns) echo dns.o result.o ;;
 	conf) echo conf.o ;;
+	senders) echo senders.o conf.o ;;
 	options) echo options.o conf.o ;;
 	aliases|forward|list) echo "$aliases" ;;
 	msg) echo lib/msg.o ;;

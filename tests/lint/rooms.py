@@ -20,7 +20,7 @@ TAB = 8
 # room -> floor.  A room includes headers of lower floors only.
 FLOORS = {
     "lib/buf": 0, "lib/io": 0, "lib/log": 0,
-    "conf": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
+    "conf": 1, "senders": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
     "lib/smtp": 1, "lib/sasl": 1, "lib/msg": 1,
     "spool": 2, "priv": 2, "sandbox": 2, "crypto": 2, "dns": 2, "setup": 2,
     "lists": 2,
@@ -56,6 +56,7 @@ PAIRS = {
     ("lib/mail", "lib/header"): "mail.h stands for both",
     ("lib/header", "lib/addr"): "a header field holds addresses",
     ("lib/header", "lib/mail"): "the header is a part of the text",
+    ("senders", "conf"): "lines and relays are written as in dma.conf",
     ("lib/smtp", "lib/sasl"): "AUTH is part of the conversation",
     ("lib/smtp", "dma"): "a reply becomes a struct result",
     ("lib/smtp", "result"): "a reply becomes a struct result",

@@ -160,6 +160,9 @@ static const struct {
 	{ "SECURE", 0, INT(is_insecure), NULL, 0 },
 	{ "INSECURE\nSECURE", 0, INT(is_insecure), NULL, 0 },
 	{ "NOREMOTE", 0, INT(is_noremote), NULL, 1 },
+	{ "SENDER_RELAY /etc/dma/s", 0, STR(sender_relay), "/etc/dma/s", 0 },
+	{ "SENDER_RELAY /a\nSENDER_RELAY b", 1, STR(sender_relay), "", 0 },
+	{ "SENDER_RELAY", 1, STR(sender_relay), "", 0 },
 	{ "REQUIRE_SHELL no", 0, INT(is_shell_required), NULL, 0 },
 	{ "NULLCLIENT\nSMARTHOST a", 0, INT(is_nullclient), NULL, 1 },
 	{ "NULLCLIENT aliases\nSMARTHOST a", 1, INT(is_nullclient), NULL, 0 },
@@ -812,14 +815,34 @@ test_auth_find(void **state)
 	struct heard h = { 0, 0, "" };
 	const struct report report = { hear, &h };
 	struct auths a = { NULL, 0 };
+	const struct auth *got;
 
 	(void)state;
-	assert_null(auth_find(&a, "a.example.org"));
+	assert_null(auth_find(&a, "a.example.org", NULL, 1));
 	assert_int_equal(auth_parse(&a, text, sizeof(text) - 1, "dma.conf",
 	    &report), 0);
-	assert_string_equal(auth_find(&a, "a.example.org")->user, "three");
-	assert_string_equal(auth_find(&a, "b.EXAMPLE.org")->user, "two");
-	assert_null(auth_find(&a, "example.org"));
+	assert_string_equal(auth_find(&a, "a.example.org", NULL, 1)->user,
+	    "three");
+	assert_string_equal(auth_find(&a, "b.EXAMPLE.org", NULL, 0)->user,
+	    "two");
+	assert_string_equal(auth_find(&a, "A.example.org", "one", 1)->user,
+	    "one");
+	assert_null(auth_find(&a, "example.org", NULL, 1));
+	/* a login that is named must be there */
+	got = auth_find(&a, "a.example.org", "two", 1);
+	assert_non_null(got->trouble);
+	assert_null(got->password);
+	/* what is kept for others is not taken, and closes the relay */
+	a.list[2].is_kept = 1;
+	assert_string_equal(auth_find(&a, "a.example.org", NULL, 1)->user,
+	    "one");
+	assert_string_equal(auth_find(&a, "a.example.org", "three",
+	    1)->password, "3");
+	a.list[0].is_kept = 1;
+	got = auth_find(&a, "a.example.org", NULL, 1);
+	assert_non_null(got->trouble);
+	assert_null(got->password);
+	assert_null(auth_find(&a, "a.example.org", NULL, 0));
 	auth_fini(&a);
 	assert_int_equal(a.n, 0);
 }

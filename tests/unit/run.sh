@@ -19,11 +19,12 @@ objects_of() {
 	# The test brings digests along.
 	sasl) echo lib/sasl.o -lcrypto ;;
 	conf) echo conf.o ;;
+	senders) echo senders.o conf.o ;;
 	options) echo options.o conf.o ;;
 	aliases) echo "$aliases" ;;
 	spool) echo spool.o lib/msg.o result.o ;;
 	lists) echo lists.o result.o "$aliases" ;;
-	setup) echo setup.o conf.o "$aliases" ;;
+	setup) echo setup.o conf.o senders.o "$aliases" ;;
 	route) echo route.o spool.o lib/msg.o conf.o result.o \
 	    "$aliases" ;;
 	bounce) echo bounce.o route.o spool.o lib/msg.o \

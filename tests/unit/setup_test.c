@@ -244,7 +244,7 @@ test_auth(void **state)
 		assert_null(strstr(buf_str(&w->said), "secret"));
 		if (auths.n > 0)
 			assert_string_equal(auth_find(&auths,
-			    "MAIL.example.org")->password, "secret");
+			    "MAIL.example.org", NULL, 1)->password, "secret");
 		auth_fini(&auths);
 	}
 	free(w->conf.authpath);
@@ -252,6 +252,42 @@ test_auth(void **state)
 	assert_int_equal(setup_auth(&w->conf, &auths, &w->report), -1);
 	assert_true(w->said.len > 0);
 	auth_fini(&auths);
+}
+
+/* Without the file nobody's relay is known; an empty one is half written. */
+static void
+test_senders(void **state)
+{
+	static const struct {
+		const char *text;
+		int ret;
+		size_t n;
+		int says;
+	} cases[] = {
+		{ "@a.org mail.a.org\n", 0, 1, 0 },
+		{ "# nobody\n", 0, 0, 0 },
+		{ "@a.org\n@b.org b\n", 0, 2, 1 },
+		{ "", -1, 0, 1 },
+		{ NULL, -1, 0, 1 },
+	};
+	struct senders senders;
+	struct world *w = *state;
+	size_t i;
+
+	assert_int_equal(setup_senders(&w->conf, &senders, &w->report), 0);
+	assert_int_equal(senders.n, 0);
+	for (i = 0; i < N(cases); i++) {
+		free(w->conf.sender_relay);
+		w->conf.sender_relay = make_file(w, "senders", cases[i].text);
+		if (cases[i].text == NULL)
+			(void)unlink(w->conf.sender_relay);
+		buf_reset(&w->said);
+		assert_int_equal(setup_senders(&w->conf, &senders,
+		    &w->report), cases[i].ret);
+		assert_int_equal(senders.n, cases[i].n);
+		assert_int_equal(w->said.len > 0, cases[i].says);
+		senders_fini(&senders);
+	}
 }
 
 /* Who may read and write it, and whose it is, decides about a secret. */
@@ -466,6 +502,7 @@ main(void)
 		CASE(test_conf_not_readable),
 		CASE(test_auth),
 		CASE(test_secrets),
+		CASE(test_senders),
 		CASE(test_aliases),
 		CASE(test_quiet),
 		CASE(test_log_file),
