@@ -478,6 +478,16 @@ send_jobs(struct desk *d, struct hop *h)
 	return 1;
 }
 
+/* It ended before it took anything: its last words say why. */
+static void
+read_last_words(struct desk *d, struct hop *h)
+{
+	if (h->sock == -1 || msg_recv(h->sock, &d->msg,
+	    REC_REMOTE_LIMIT) != 1 || d->msg.kind != REC_REMOTE_TROUBLE)
+		return;
+	msg_get_text(&d->msg, h->why, sizeof(h->why));
+}
+
 void
 hops_send(struct desk *d)
 {
@@ -492,8 +502,11 @@ hops_send(struct desk *d)
 		ret = h->sock == -1 ? open_hop(d, h) : 0;
 		if (ret == 0)
 			ret = send_jobs(d, h);
-		if (ret == -1)
-			fail_hop(d, h, "the remote branch is not there");
+		if (ret != -1)
+			continue;
+		read_last_words(d, h);
+		fail_hop(d, h, h->why[0] != '\0' ? h->why :
+		    "the remote branch is not there");
 	}
 }
 
