@@ -5,34 +5,36 @@
 # Ends with "N passed, M failed".
 cd "$(dirname "$0")/.." || exit 1
 tree=$PWD
-passed=0 failed=0
+lane=main
 
 note() { printf '\n== %s\n' "$*"; }
 
+# tally PASSED FAILED: both lanes add to one list.
+tally() { echo "$1 $2" >>build/tally; }
+
 # count COMMAND...: runs it and adds up its "N passed" and "M failed".
 count() {
-	local log=build/log ok=0
+	local log=build/log.$lane ok=0
 	"$@" >"$log" 2>&1 || ok=1
 	local p f
 	p=$(grep -Eo '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1)
 	f=$(grep -Eo '[0-9]+ (failed|error)' "$log" | tail -1 | cut -d' ' -f1)
-	passed=$((passed + ${p:-0}))
 	[ $ok -eq 0 ] || [ "${f:-0}" -gt 0 ] || f=1
-	failed=$((failed + ${f:-0}))
+	tally "${p:-0}" "${f:-0}"
 	if [ $ok -eq 0 ]; then tail -1 "$log"; else tail -150 "$log"; fi
 }
 
 # one NAME COMMAND...: a check that passes or fails as a whole.
 one() {
-	local name=$1
+	local name=$1 log=build/log.$lane
 	shift
-	if "$@" >build/log 2>&1; then
+	if "$@" >"$log" 2>&1; then
 		echo "$name: passed"
-		passed=$((passed + 1))
+		tally 1 0
 	else
 		echo "$name: failed"
-		tail -60 build/log
-		failed=$((failed + 1))
+		tail -60 "$log"
+		tally 0 1
 	fi
 }
 
@@ -51,41 +53,67 @@ variant() {
 
 san="-fsanitize=address,undefined -fno-sanitize-recover=all"
 mkdir -p build
+: >build/tally
+
+alone() {
+	lane=alone
+	note "lint"
+	one lint env LINT_DEEP="${LINT_DEEP:-1}" make -s lint
+	note "unit tests: gcc; clang with sanitizers"
+	count env CC=gcc WERROR=-Werror MAKEFLAGS=-e \
+	    sh build/gcc/tests/unit/run.sh
+	count env CC=clang SANITIZE="$san" HARDEN=-fPIE CFLAGS="-O1 -g" \
+	    MAKEFLAGS=-e sh build/clang/tests/unit/run.sh
+	note "fuzzing: corpora, then ${FUZZ_SECONDS:-0} s"
+	one "fuzz build" variant fuzz CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" \
+	    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
+	    -fno-sanitize-recover=all"
+	count env CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" MAKEFLAGS=-e \
+	    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
+	    -fno-sanitize-recover=all" \
+	    sh build/fuzz/tests/fuzz/run.sh "${FUZZ_SECONDS:-0}"
+	note "dma-remote alone, with sanitizers"
+	one "remote build" variant remote CC=clang WERROR=-Werror \
+	    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" \
+	    CONFDIR="$tree/build/remote/conf"
+	mkdir -p build/remote/conf
+	DMA_REMOTE=$tree/build/remote/dma-remote \
+	    DMA_CONFDIR=$tree/build/remote/conf \
+	    count /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	    tests/remote_test.py
+	note "the installed program with sanitizers: stories"
+	export DMA_INSTALL="make -s -C $tree/build/clang install FORCE=1"
+	export DMA_SANITIZED=1
+	count bash tests/story/run.sh
+}
+
+installed() {
+	lane=installed
+	export DMA_INSTALL="make -s -C $tree/build/gcc install FORCE=1"
+	note "the installed program: stories"
+	count bash tests/story/run.sh
+	note "the installed program: crashes"
+	count bash tests/crash/run.sh
+	note "the installed program: other people's programs"
+	count bash tests/peers/run.sh
+}
+
 note "builds: gcc; clang with sanitizers"
 one "gcc build" variant gcc CC=gcc WERROR=-Werror
 one "clang build" variant clang CC=clang WERROR=-Werror \
     HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" LIBS=tests/sanitize.c
-note "lint"
-one lint env LINT_DEEP="${LINT_DEEP:-1}" make -s lint
-note "unit tests: gcc; clang with sanitizers"
-count env CC=gcc WERROR=-Werror MAKEFLAGS=-e sh build/gcc/tests/unit/run.sh
-count env CC=clang SANITIZE="$san" HARDEN=-fPIE CFLAGS="-O1 -g" \
-    MAKEFLAGS=-e sh build/clang/tests/unit/run.sh
-note "fuzzing: corpora, then ${FUZZ_SECONDS:-0} s"
-one "fuzz build" variant fuzz CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" \
-    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
-    -fno-sanitize-recover=all"
-count env CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" MAKEFLAGS=-e \
-    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
-    -fno-sanitize-recover=all" \
-    sh build/fuzz/tests/fuzz/run.sh "${FUZZ_SECONDS:-0}"
-note "dma-remote alone, with sanitizers"
-one "remote build" variant remote CC=clang WERROR=-Werror HARDEN=-fPIE \
-    "SANITIZE=$san" CFLAGS="-O1 -g" CONFDIR="$tree/build/remote/conf"
-mkdir -p build/remote/conf
-DMA_REMOTE=$tree/build/remote/dma-remote DMA_CONFDIR=$tree/build/remote/conf \
-    count /usr/bin/python3 -m pytest -q -p no:cacheprovider \
-    tests/remote_test.py
-note "the installed program: stories"
-export DMA_INSTALL="make -s -C $tree/build/gcc install FORCE=1"
-count bash tests/story/run.sh
-note "the installed program: crashes"
-count bash tests/crash/run.sh
-note "the installed program: other people's programs"
-count bash tests/peers/run.sh
-note "the installed program with sanitizers: stories"
-export DMA_INSTALL="make -s -C $tree/build/clang install FORCE=1" DMA_SANITIZED=1
-count bash tests/story/run.sh
+# Two lanes side by side: each world is private, and two processors are common.
+for name in alone installed; do
+	rm -f "build/ended.$name"
+	($name; touch "build/ended.$name") >"build/out.$name" 2>&1 &
+done
+wait
+for name in alone installed; do
+	cat "build/out.$name"
+	[ -e "build/ended.$name" ] || tally 0 1
+done
+passed=$(awk '{ n += $1 } END { print n + 0 }' build/tally)
+failed=$(awk '{ n += $2 } END { print n + 0 }' build/tally)
 echo
 echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+[ "$failed" -eq 0 ]
