@@ -50,7 +50,7 @@ jobs_fini(struct jobs *j)
 	struct job *job;
 	size_t i;
 
-	while ((job = jobs_take(j)) != NULL)
+	while ((job = jobs_take(j, 1)) != NULL)
 		job_free(job);
 	job_free(j->coming);
 	for (i = 0; i < j->nsays; i++)
@@ -61,14 +61,29 @@ jobs_fini(struct jobs *j)
 
 /* 1. The list. */
 
-struct job *
-jobs_take(struct jobs *j)
+int
+jobs_is_poison(const struct job *job)
 {
-	struct job *job = j->waiting;
+	return job->drops >= JOBS_DROPS_POISON;
+}
 
-	if (job == NULL)
+struct job *
+jobs_take(struct jobs *j, int has_room)
+{
+	struct job **p, **found = NULL, *job;
+
+	for (p = &j->waiting; *p != NULL; p = &(*p)->next) {
+		if (!jobs_is_poison(*p))
+			break;
+		if (found == NULL && has_room)
+			found = p;
+	}
+	if (*p != NULL)
+		found = p;
+	if (found == NULL)
 		return NULL;
-	j->waiting = job->next;
+	job = *found;
+	*found = job->next;
 	job->next = NULL;
 	j->nwaiting--;
 	return job;

@@ -13,6 +13,8 @@
 #include "lib/smtp.h"
 #include "senders.h"
 
+#define JOBS_DROPS_POISON 2	/* connections that ended on one message */
+
 struct job {
 	struct job	*next;
 	uint32_t	 id;
@@ -27,6 +29,7 @@ struct job {
 	struct buf	 addresses;	/* owned; NUL after each */
 	struct smtp_mail mail;		/* its transaction under way */
 	unsigned	 drops;		/* connections that ended on it */
+	int64_t		 begun_ms;	/* its latest transaction was */
 };
 
 struct jobs {
@@ -54,8 +57,13 @@ int	 jobs_read(struct jobs *);
 /* Sends what it can.  0, or -1 when the runner is gone or memory is. */
 int	 jobs_write(struct jobs *);
 int	 jobs_has_output(const struct jobs *);
-/* Takes the first waiting job off the list (lent), or NULL. */
-struct job *jobs_take(struct jobs *);
+/*
+ * Takes the first waiting job off the list (lent), or NULL.  One that is
+ * poison comes after all others, and only for a connection that has_room for
+ * it alone.
+ */
+struct job *jobs_take(struct jobs *, int has_room);
+int	 jobs_is_poison(const struct job *);
 /* Puts a taken job back, as the first or the last. */
 void	 jobs_put_first(struct jobs *, struct job *);
 void	 jobs_put_last(struct jobs *, struct job *);

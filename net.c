@@ -39,9 +39,15 @@
 #define QUICK_WAIT_S	5	/* to connect, while another address is left */
 #define IDLE_MS		10000	/* a connection without mail is kept */
 #define CAP_MS		10000	/* fewer connections after a refusal */
+#define WINDOW_FIRST	10	/* mails under way at once; see judge_speed() */
+#define WINDOW_MIN	2
+#define SOON_MS		500
+#define LATE_MS		1000
+#define GROW_MS		500	/* a connection that waits for nothing is given
+				 * that long before it gets help */
+#define GROW_GAIN	5 / 4	/* what the last one must have brought */
 #define LOST_MAX	3	/* sessions in a row without any verdict */
-#define DROPS_MAX	8	/* see mail_over() */
-#define DROP_FIRST	4
+#define DROPS_MAX	3	/* connections that may end on one message */
 #define WHERE_MAX	320
 
 enum conn_state { CONN_OPENING, CONN_SHAKING, CONN_TALKING };
@@ -72,6 +78,8 @@ struct conn {
 	uint64_t	 body_at;	/* octets of it that were read */
 	struct mail_wire wire;
 	unsigned	 nsettled, ncut;	/* transactions */
+	unsigned	 nflying, window;	/* under way, and at most */
+	int		 is_alone;	/* the one is; nothing follows */
 	int		 is_ready;	/* reached the first MAIL */
 	/* until when */
 	unsigned	 turn;
@@ -95,9 +103,14 @@ struct net {
 	int		 has_hosts;
 	struct tls_setup *tls;		/* made when first needed */
 	struct conn	*conns;
-	unsigned	 nconns, nready;
+	unsigned	 nconns;
 	unsigned	 cap;		/* connections at most, for now */
+	unsigned	 mail_max;	/* mails to one, for now; 0: any */
 	int64_t		 cap_until_ms, now_ms;
+	int		 has_chunking;	/* has the latest host */
+	int		 is_fragile;	/* lost some that were under way */
+	int64_t		 grown_ms;	/* with CHUNKING: since then */
+	unsigned	 nverdicts, rate;	/* so many; a second, before */
 	unsigned	 nlost;
 	int		 is_refused;	/* the login: no further try is made */
 	struct result	 refusal;
@@ -132,11 +145,38 @@ broke(struct conn *c, const char *code, const char *what, const char *why)
 	result_fini(&res);
 }
 
+/* Connections that take mail, or with is_ready 0 that may come to do so. */
+static unsigned
+count_conns(const struct net *net, int is_ready)
+{
+	const struct conn *c;
+	unsigned n = 0;
+
+	for (c = net->conns; c != NULL; c = c->next)
+		n += !c->is_over && !smtp_is_closing(c->smtp) &&
+		    (c->is_ready || !is_ready);
+	return n;
+}
+
 static void
 lower_cap(struct net *net)
 {
-	net->cap = net->nready > 0 ? net->nready : 1;
+	unsigned nready = count_conns(net, 1);
+
+	net->cap = nready > 0 ? nready : 1;
 	net->cap_until_ms = net->now_ms + CAP_MS;
+}
+
+/* Mail that was under way was cut off. */
+static void
+judge_cut(struct net *net, const struct conn *c)
+{
+	if (smtp_last_code(c->smtp) != 421) {
+		net->is_fragile = 1;
+		return;
+	}
+	lower_cap(net);
+	net->mail_max = c->nsettled;
 }
 
 /*
@@ -164,8 +204,8 @@ judge_end(struct net *net, struct conn *c)
 		    c->why.why == NULL ? "" : c->why.why);
 		return;
 	case SMTP_CAUSE_LOST:
-		if (c->ncut > 0 && smtp_last_code(c->smtp) == 421)
-			lower_cap(net);
+		if (c->ncut > 0)
+			judge_cut(net, c);
 		if (c->nsettled > 0 || c->ncut == 0 ||
 		    ++net->nlost < LOST_MAX)
 			return;
@@ -173,42 +213,77 @@ judge_end(struct net *net, struct conn *c)
 	default:
 		break;
 	}
-	if (net->nready > 0)
+	if (count_conns(net, 1) > 0)
 		lower_cap(net);
 	else
 		hosts_dead(&net->hosts, &c->host, net->now_ms, &c->why);
 }
 
 /*
- * A transaction is over.  One that was cut goes to another connection, but
- * not for ever: a message that is the first on its connection twice and ends
- * it both times is deferred.
+ * How many may be under way at once, where the host allows many: more for
+ * as long as verdicts come soon.  What waits for long behind others on one
+ * connection could be taken by another one meanwhile.
  */
+static void
+judge_speed(struct conn *c, const struct job *job)
+{
+	int64_t took_ms = c->net->now_ms - job->begun_ms;
+
+	if (took_ms < SOON_MS && c->window < SMTP_WINDOW)
+		c->window++;
+	else if (took_ms > LATE_MS && c->window > WINDOW_MIN)
+		c->window /= 2;
+}
+
+/*
+ * A transaction was cut off.  It goes to another connection, but not for
+ * ever: the message that connections end on goes last and alone at length,
+ * and then waits for another day.  A host that has had enough of a connection
+ * means none of its messages.
+ */
+static void
+mail_cut(struct conn *c, const struct smtp_mail *m)
+{
+	struct jobs *jobs = &c->net->jobs;
+	struct job *job = m->arg;
+
+	c->ncut++;
+	if (m->is_guilty &&
+	    (c->nsettled == 0 || smtp_last_code(c->smtp) != 421))
+		job->drops++;
+	if (job->drops >= DROPS_MAX)
+		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
+	else if (jobs_settle(jobs, job, c->where) > 0)
+		jobs_put_last(jobs, job);
+}
+
 static void
 mail_over(struct conn *c, struct smtp_mail *m)
 {
 	struct jobs *jobs = &c->net->jobs;
 	struct job *job = m->arg;
 
-	if (!m->is_cut) {
+	if (c->body == job)
+		c->body = NULL;
+	c->nflying--;
+	if (m->is_cut) {
+		mail_cut(c, m);
+		return;
+	}
+	if (m->is_guilty) {
+		c->ncut++;	/* in doubt is no verdict */
+	} else {
+		judge_speed(c, job);
 		c->nsettled++;
 		c->net->nlost = 0;
-		if (jobs_settle(jobs, job, c->where) == 0)
-			return;
-		if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE || c->again != NULL)
-			jobs_put_first(jobs, job);
-		else
-			c->again = job;
-		return;
+		c->net->nverdicts++;
 	}
-	c->ncut++;
-	job->drops += c->nsettled == 0 ? DROP_FIRST : 1;
-	if (job->drops >= DROPS_MAX) {
-		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
+	if (jobs_settle(jobs, job, c->where) == 0)
 		return;
-	}
-	if (jobs_settle(jobs, job, c->where) > 0)
-		jobs_put_last(jobs, job);
+	if (smtp_is_closing(c->smtp) || c->again != NULL)
+		jobs_put_first(jobs, job);
+	else
+		c->again = job;
 }
 
 static void
@@ -253,8 +328,6 @@ reap(struct net *net)
 		}
 		*p = c->next;
 		net->nconns--;
-		if (c->is_ready)
-			net->nready--;
 		if (c->cause != SMTP_CAUSE_NONE)
 			log_say(net->log, c->nsettled > 0 ?
 			    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
@@ -321,6 +394,7 @@ make_smtp(struct conn *c)
 	setup.must_login = c->auth != NULL;
 	setup.may_login_clear = conf->is_insecure && !c->host.is_clear;
 	setup.password = c->auth == NULL ? NULL : c->auth->password;
+	setup.mail_max = c->net->mail_max;
 	c->smtp = smtp_new(&setup);
 	return c->smtp == NULL ? -1 : 0;
 }
@@ -381,6 +455,7 @@ open_conn(struct net *net, struct result *res)
 	c->addr = *host.addr;
 	c->host.addr = &c->addr;
 	mail_wire_init(&c->wire, 1);
+	c->window = WINDOW_FIRST;
 	set_where(c);
 	set_policy(c);
 	if (make_smtp(c) == -1) {
@@ -660,7 +735,7 @@ announce(struct conn *c)
 	if (c->is_ready)
 		return;
 	c->is_ready = 1;
-	c->net->nready++;
+	c->net->has_chunking = smtp_has_chunking(c->smtp);
 	log_say(c->net->log, LOG_LEVEL_INFO,
 	    "relay=%s port=%u tls=\"%s\" login=%s", c->where,
 	    (unsigned)c->host.port,
@@ -690,14 +765,22 @@ next_mail(struct conn *c)
 	struct job *job = c->again;
 	uint32_t max;
 
+	if (c->nflying == 0)
+		c->is_alone = 0;
+	if (c->is_alone ||
+	    c->nflying >= (c->net->is_fragile ? 1 : c->window))
+		return 0;
 	if (job == NULL && smtp_is_busy(c->smtp) && has_idle(c->net))
 		return 0;
 	if (job == NULL)
-		job = jobs_take(jobs);
+		job = jobs_take(jobs, c->nflying == 0);
 	if (job == NULL)
 		return 0;
+	c->is_alone = jobs_is_poison(job);
 	c->again = NULL;
 	c->is_idle = 0;
+	c->nflying++;
+	job->begun_ms = c->net->now_ms;
 	max = smtp_rcpt_max(c->smtp);
 	job->mail.sender = job->sender;
 	job->mail.flags = job->flags;
@@ -732,7 +815,7 @@ send_body(struct conn *c)
 
 	if (c->body != job) {
 		mail_wire_fini(&c->wire);
-		mail_wire_init(&c->wire, 1);
+		mail_wire_init(&c->wire, smtp_body_stuffs(c->smtp));
 		c->body = job;
 		c->body_at = 0;
 	}
@@ -891,18 +974,50 @@ check_deadline(struct conn *c)
 	}
 }
 
+/*
+ * With CHUNKING one connection takes all that the host can take, mostly.
+ * Where mail waits all the same another one is tried, and then more for as
+ * long as each brings something.
+ */
 static int
-wants_conn(const struct net *net)
+may_grow(struct net *net)
 {
-	unsigned waiting = net->jobs.nwaiting;
+	int64_t passed = net->now_ms - net->grown_ms;
+	unsigned rate;
+
+	if (passed < GROW_MS)
+		return 0;
+	rate = (unsigned)((int64_t)net->nverdicts * 1000 / passed);
+	net->grown_ms = net->now_ms;
+	net->nverdicts = 0;
+	if (rate < net->rate * GROW_GAIN)
+		return 0;
+	net->rate = rate > 0 ? rate : 1;
+	return 1;
+}
+
+static void
+no_backlog(struct net *net)
+{
+	net->grown_ms = net->now_ms;
+	net->nverdicts = net->rate = 0;
+}
+
+static int
+wants_conn(struct net *net)
+{
+	unsigned nconns, waiting = net->jobs.nwaiting;
 
 	if (waiting == 0 || net->is_refused)
 		return 0;
-	if (net->nconns == 0)
-		return 1;
+	nconns = count_conns(net, 0);
+	if (nconns == 0)
+		return net->nconns < CONNS_MAX;
 	/* The first one shows whether the host and the login work at all. */
-	return net->nready > 0 && net->nconns < net->cap &&
-	    net->nconns < 1 + waiting / 2;
+	if (count_conns(net, 1) == 0 || nconns >= net->cap ||
+	    net->nconns >= CONNS_MAX)
+		return 0;
+	return net->has_chunking ? may_grow(net) : nconns < 1 + waiting / 2;
 }
 
 static void
@@ -910,7 +1025,7 @@ refuse_waiting(struct net *net, const struct result *why)
 {
 	struct job *job;
 
-	while ((job = jobs_take(&net->jobs)) != NULL)
+	while ((job = jobs_take(&net->jobs, 1)) != NULL)
 		jobs_refuse(&net->jobs, job, net->trouble, why);
 }
 
@@ -921,14 +1036,18 @@ plan(struct net *net)
 	struct result res;
 	struct conn *c;
 
-	if (net->now_ms >= net->cap_until_ms)
+	if (net->now_ms >= net->cap_until_ms) {
 		net->cap = net->conf->concurrency;
+		net->mail_max = 0;
+	}
 	if (net->cap < 1 || net->cap > CONNS_MAX)
 		net->cap = net->cap < 1 ? 1 : CONNS_MAX;
 	for (c = net->conns; c != NULL; c = c->next)
 		if (c->is_idle && !c->is_over && net->jobs.nwaiting > 0)
 			converse(c);
 	reap(net);
+	if (net->jobs.nwaiting == 0)
+		no_backlog(net);
 	result_init(&res);
 	while (wants_conn(net)) {
 		if (open_conn(net, &res) == 0) {
@@ -1027,6 +1146,8 @@ poll_timeout(const struct net *net)
 	const struct conn *c;
 	int64_t left = 3600 * 1000;
 
+	if (net->has_chunking && net->jobs.nwaiting > 0)
+		left = GROW_MS;
 	for (c = net->conns; c != NULL; c = c->next) {
 		if (c->tls != NULL && c->state == CONN_TALKING &&
 		    tls_pending(c->tls) > 0)

@@ -20,13 +20,23 @@
 #define SECRETS_MAX	16384	/* octets of base64 said in one session */
 #define OUT_FIRST	32768	/* so that a login is not copied by realloc */
 #define BLOCK_WAIT_S	180	/* for a block of text to be taken */
-#define RCPTMAX_MAX	1000000
+#define CHUNK_MIN	65536	/* octets of a BDAT that is not the last */
+/*
+ * With CHUNKING nothing is waited for.  What limits it is what a connection
+ * that breaks leaves to be said again: SMTP_WINDOW transactions, so many
+ * octets, and no text above EAGER_MAX to a host that may refuse all its
+ * recipients.
+ */
+#define WINDOW_BYTES	1048576
+#define EAGER_MAX	1048576
+#define LIMIT_MAX	1000000	/* of LIMITS; beyond, it is none */
+#define DOMAINS_MAX	64	/* of one transaction, if limited at all */
 
 enum phase { PHASE_SETUP, PHASE_READY, PHASE_QUIT, PHASE_OVER };
 
 enum stage { STAGE_GREETING, STAGE_EHLO, STAGE_HELO, STAGE_STARTTLS,
-    STAGE_AUTH, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_DOT, STAGE_RSET,
-    STAGE_QUIT };
+    STAGE_AUTH, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_DOT, STAGE_BDAT,
+    STAGE_LAST, STAGE_RSET, STAGE_QUIT };
 
 /* A command that awaits its reply. */
 struct expect {
@@ -37,10 +47,10 @@ struct expect {
 };
 
 struct capabilities {
-	int		 pipelining, starttls, eightbit, utf8;
+	int		 pipelining, chunking, starttls, eightbit, utf8;
 	int		 has_size;
 	uint64_t	 size_max;	/* 0: no limit */
-	uint32_t	 rcpt_max;
+	uint32_t	 rcpt_max, mail_max, domain_max;	/* 0: none */
 	struct buf	 mechs;
 };
 
@@ -80,14 +90,21 @@ struct smtp {
 	/* transactions */
 	struct smtp_mail *envelope;	/* its commands are being written */
 	struct smtp_mail *data;		/* DATA said, text not yet ended */
+	struct buf	 chunk;		/* text of it for the next BDAT */
+	int		 is_unclean;	/* RSET is due before the next MAIL */
 	struct smtp_mail *live, *settled;
+	unsigned	 nlive, nmails;	/* nmails: begun on this connection */
+	uint64_t	 live_bytes;	/* of their texts */
 	/* the end */
+	int		 was_told;	/* by a reply: what is behind it was
+					 * not looked at */
 	enum smtp_cause	 cause;
 	struct result	 trouble;
 	struct result	 refusal;	/* of the last mechanism */
 };
 
 static void	pump(struct smtp *);
+static void	drop_if_vain(struct smtp *, struct smtp_mail *);
 static void	greeted(struct smtp *, const struct expect *);
 static void	ehlo_said(struct smtp *, const struct expect *);
 static void	helo_said(struct smtp *, const struct expect *);
@@ -96,7 +113,8 @@ static void	auth_said(struct smtp *, const struct expect *);
 static void	mail_said(struct smtp *, const struct expect *);
 static void	rcpt_said(struct smtp *, const struct expect *);
 static void	data_said(struct smtp *, const struct expect *);
-static void	dot_said(struct smtp *, const struct expect *);
+static void	text_said(struct smtp *, const struct expect *);
+static void	bdat_said(struct smtp *, const struct expect *);
 static void	rset_said(struct smtp *, const struct expect *);
 static void	quit_said(struct smtp *, const struct expect *);
 
@@ -113,7 +131,9 @@ static const struct {
 	[STAGE_MAIL] =	{ "the reply to MAIL",		300,	mail_said },
 	[STAGE_RCPT] =	{ "the reply to RCPT",		300,	rcpt_said },
 	[STAGE_DATA] =	{ "the reply to DATA",		120,	data_said },
-	[STAGE_DOT] =	{ "the reply to the end of data", 600,	dot_said },
+	[STAGE_DOT] =	{ "the reply to the end of data", 600,	text_said },
+	[STAGE_BDAT] =	{ "the reply to BDAT",		300,	bdat_said },
+	[STAGE_LAST] =	{ "the reply to the last BDAT",	600,	text_said },
 	[STAGE_RSET] =	{ "the reply to RSET",		300,	rset_said },
 	[STAGE_QUIT] =	{ "the reply to QUIT",		2,	quit_said },
 };
@@ -187,6 +207,14 @@ push(struct smtp_mail **list, struct smtp_mail *m)
 	m->next = NULL;
 }
 
+/* The host takes no more mail on this connection. */
+static int
+is_full(const struct smtp *s)
+{
+	return (s->caps.mail_max != 0 && s->nmails >= s->caps.mail_max) ||
+	    (s->setup.mail_max != 0 && s->nmails >= s->setup.mail_max);
+}
+
 static void
 settle(struct smtp *s, struct smtp_mail *m)
 {
@@ -198,7 +226,11 @@ settle(struct smtp *s, struct smtp_mail *m)
 		;
 	if (*p != NULL)
 		*p = m->next;
+	s->nlive--;
+	s->live_bytes -= m->size_bytes;
 	push(&s->settled, m);
+	if (s->phase == PHASE_READY && s->live == NULL && is_full(s))
+		smtp_quit(s);
 }
 
 static void
@@ -208,10 +240,48 @@ settle_if_done(struct smtp *s, struct smtp_mail *m)
 		settle(s, m);
 }
 
+static int
+is_text(enum stage stage)
+{
+	return stage == STAGE_DOT || stage == STAGE_BDAT ||
+	    stage == STAGE_LAST;
+}
+
 /*
- * Ends the conversation.  What was handed over with its dot may or may not
- * have been taken: deferred, since a copy too many is better than one too few.
+ * The transaction that the conversation ends in.  Was all of its text sent, it
+ * may or may not have been taken: deferred, since a copy too many is better
+ * than one too few.
  */
+static void
+leave_in_doubt(struct smtp *s)
+{
+	struct smtp_mail *m = s->data != NULL ? s->data : s->envelope;
+	const struct expect *e;
+	size_t i, first;
+
+	for (i = 0; i < s->n; i++)
+		if (s->expects[(s->first + i) % EXPECT_MAX].mail != NULL)
+			break;
+	first = i;
+	if (i < s->n)
+		m = s->expects[(s->first + i) % EXPECT_MAX].mail;
+	if (m == NULL)
+		return;
+	m->is_guilty = 1;
+	for (; i < s->n && !s->was_told; i++) {
+		e = &s->expects[(s->first + i) % EXPECT_MAX];
+		if (e->mail != m || e->end > s->sent ||
+		    (e->stage != STAGE_DOT && e->stage != STAGE_LAST))
+			continue;
+		m->is_doubtful = 1;
+		if (i == first)
+			decide_accepted(m, &s->trouble);
+		else	/* nor is it known whom the host took */
+			decide_all(m, &s->trouble);
+	}
+}
+
+/* Ends the conversation; what was not begun in earnest is only cut. */
 static void
 end(struct smtp *s, enum smtp_cause cause, const struct result *why)
 {
@@ -228,13 +298,11 @@ end(struct smtp *s, enum smtp_cause cause, const struct result *why)
 	s->phase = PHASE_OVER;
 	s->cause = cause;
 	result_copy(&s->trouble, why);
+	leave_in_doubt(s);
 	s->n = 0;
 	s->envelope = s->data = NULL;
 	while ((m = s->live) != NULL) {
-		if (m->is_dotted)
-			decide_accepted(m, &s->trouble);
-		else
-			m->is_cut = 1;
+		m->is_cut = !m->is_doubtful;
 		settle(s, m);
 	}
 	if (s->has_secret)
@@ -263,6 +331,7 @@ fail_by_reply(struct smtp *s, enum smtp_cause cause)
 
 	result_init(&res);
 	judge_as(s, &res, FATE_RETRY);
+	s->was_told = 1;
 	end(s, cause, &res);
 	result_fini(&res);
 }
@@ -485,18 +554,31 @@ note_auth(struct smtp *s, const char *p, size_t len)
 	buf_add(&s->caps.mechs, p, len);
 }
 
+static uint32_t
+read_limit(const char *p, const char *last)
+{
+	uint64_t n = read_number(p, last);
+
+	return n > LIMIT_MAX ? 0 : (uint32_t)n;
+}
+
+/* RFC 9422: "RCPTMAX=100 MAILMAX=20". */
 static void
 note_limits(struct smtp *s, const char *p, size_t len)
 {
-	const char *last = p + len;
-	uint64_t n;
+	const char *last = p + len, *end;
 
-	for (; p < last; p++) {
-		if (last - p > 8 && strncasecmp(p, "RCPTMAX=", 8) == 0) {
-			n = read_number(p + 8, last);
-			s->caps.rcpt_max = n > RCPTMAX_MAX ? 0 : (uint32_t)n;
-			return;
-		}
+	for (; p < last; p = end + (end < last)) {
+		end = memchr(p, ' ', (size_t)(last - p));
+		if (end == NULL)
+			end = last;
+		if (end - p > 8 && strncasecmp(p, "RCPTMAX=", 8) == 0)
+			s->caps.rcpt_max = read_limit(p + 8, end);
+		else if (end - p > 8 && strncasecmp(p, "MAILMAX=", 8) == 0)
+			s->caps.mail_max = read_limit(p + 8, end);
+		else if (end - p > 14 &&
+		    strncasecmp(p, "RCPTDOMAINMAX=", 14) == 0)
+			s->caps.domain_max = read_limit(p + 14, end);
 	}
 }
 
@@ -513,6 +595,7 @@ static const struct {
 	void		(*note)(struct smtp *, const char *, size_t);
 } capabilities[] = {
 	{ "PIPELINING",	offsetof(struct capabilities, pipelining), NULL },
+	{ "CHUNKING",	offsetof(struct capabilities, chunking), NULL },
 	{ "STARTTLS",	offsetof(struct capabilities, starttls), NULL },
 	{ "8BITMIME",	offsetof(struct capabilities, eightbit), NULL },
 	{ "SMTPUTF8",	offsetof(struct capabilities, utf8), NULL },
@@ -581,7 +664,7 @@ reply_done(struct smtp *s)
 		return;
 	}
 	e = s->expects[s->first];
-	if (e.end > s->sent && e.stage == STAGE_DOT && !e.mail->is_void) {
+	if (e.end > s->sent && is_text(e.stage) && !e.mail->is_void) {
 		early_reply(s, e.mail);
 		return;
 	}
@@ -598,8 +681,10 @@ reply_done(struct smtp *s)
 		fail_by_reply(s, SMTP_CAUSE_LOST);
 	if (s->phase == PHASE_OVER)
 		return;
-	if (e.mail != NULL)
+	if (e.mail != NULL) {
+		drop_if_vain(s, e.mail);
 		settle_if_done(s, e.mail);
+	}
 	pump(s);
 }
 
@@ -689,7 +774,8 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 		len -= n;
 	}
 	if (s->n > 0 && s->line.len > 0 &&
-	    s->expects[s->first].end > s->sent && s->data == NULL)
+	    s->expects[s->first].end > s->sent &&
+	    !is_text(s->expects[s->first].stage))
 		out_of_step(s, "the host replied before the command was sent");
 }
 
@@ -1005,19 +1091,50 @@ put_mail(struct smtp *s, struct smtp_mail *m, int utf8)
 	expect(s, STAGE_MAIL, m, 0);
 }
 
+static void
+say_rset(struct smtp *s)
+{
+	command(s, STAGE_RSET, "RSET");
+}
+
+static int
+is_chunked(const struct smtp *s)
+{
+	return s->caps.chunking && s->caps.pipelining;
+}
+
+/*
+ * A BDAT that is refused leaves the transaction open (RFC 3030 2).  What is
+ * sent before that is known must not become a part of it.
+ */
+static void
+clear_the_way(struct smtp *s)
+{
+	if (!is_chunked(s) || (s->n == 0 && !s->is_unclean))
+		return;
+	s->is_unclean = 0;
+	say_rset(s);
+}
+
 void
 smtp_mail(struct smtp *s, struct smtp_mail *m)
 {
 	uint32_t i;
-	int utf8;
+	int utf8, may;
 
 	result_fini(&m->res);
 	m->asked = m->accepted = m->awaited = 0;
-	m->is_cut = m->is_refused = m->is_dotted = m->is_void = 0;
+	m->recent = UINT32_MAX;
+	m->is_cut = m->is_guilty = m->is_doubtful = 0;
+	m->is_refused = m->is_begun = m->is_void = 0;
 	for (i = 0; i < m->nrcpts; i++)
-		m->rcpts[i].is_accepted = 0;
+		m->rcpts[i].is_accepted = m->rcpts[i].is_first = 0;
+	may = smtp_wish(s) == SMTP_WISH_MAIL;
 	push(&s->live, m);
-	if (smtp_wish(s) != SMTP_WISH_MAIL) {
+	s->nlive++;
+	s->live_bytes += m->size_bytes;
+	s->nmails++;
+	if (!may) {
 		m->is_cut = 1;
 		settle(s, m);
 		return;
@@ -1027,15 +1144,49 @@ smtp_mail(struct smtp *s, struct smtp_mail *m)
 		settle(s, m);
 		return;
 	}
+	clear_the_way(s);
+	if (s->phase == PHASE_OVER)
+		return;
 	s->envelope = m;
 	put_mail(s, m, utf8);
 	pump(s);
 }
 
-static void
-say_rset(struct smtp *s)
+static const char *
+domain_of(const char *address)
 {
-	command(s, STAGE_RSET, "RSET");
+	const char *at = strrchr(address, '@');
+
+	return at == NULL ? "" : at + 1;
+}
+
+/*
+ * RCPTDOMAINMAX: whether this recipient's domain is one of those that the
+ * transaction has, or may still get.  The others wait for another.
+ */
+static int
+may_ask(const struct smtp *s, struct smtp_mail *m, uint32_t i)
+{
+	const char *domain = domain_of(m->rcpts[i].address);
+	uint32_t k, seen = 0, max = s->caps.domain_max;
+
+	if (max == 0 || (m->recent < i && strcasecmp(domain,
+	    domain_of(m->rcpts[m->recent].address)) == 0))
+		return 1;
+	if (max > DOMAINS_MAX)
+		max = DOMAINS_MAX;
+	for (k = 0; k < i && seen < max; k++) {
+		if (!m->rcpts[k].is_first)
+			continue;
+		if (strcasecmp(domain_of(m->rcpts[k].address), domain) == 0)
+			break;
+		seen++;
+	}
+	if (seen == max)
+		return 0;
+	m->rcpts[k].is_first = 1;
+	m->recent = k;
+	return 1;
 }
 
 /* One more command of the envelope under way; it may be its last. */
@@ -1045,7 +1196,8 @@ put_next(struct smtp *s, struct smtp_mail *m)
 	uint32_t i;
 
 	while (m->asked < m->nrcpts &&
-	    m->rcpts[m->asked].res.fate != FATE_NONE)
+	    (m->rcpts[m->asked].res.fate != FATE_NONE ||
+	    !may_ask(s, m, m->asked)))
 		m->asked++;
 	if (m->is_refused) {
 		s->envelope = NULL;
@@ -1065,6 +1217,8 @@ put_next(struct smtp *s, struct smtp_mail *m)
 		return;
 	}
 	s->data = m;
+	if (is_chunked(s))
+		return;
 	buf_puts(&s->out, "DATA\r\n");
 	expect(s, STAGE_DATA, m, 0);
 }
@@ -1161,21 +1315,60 @@ data_said(struct smtp *s, const struct expect *e)
 	}
 }
 
+/* 6. The text. */
+
 struct smtp_mail *
 smtp_body_mail(const struct smtp *s)
 {
+	struct smtp_mail *m = s->data;
+
 	/* Until DATA is answered it stands last in the queue. */
-	if (s->data == NULL || s->data->awaited > 0)
+	if (m == NULL || (m->awaited > 0 && !(is_chunked(s) &&
+	    (m->is_begun || m->size_bytes <= EAGER_MAX))))
 		return NULL;
-	return s->data;
+	return m;
+}
+
+int
+smtp_body_stuffs(const struct smtp *s)
+{
+	return !is_chunked(s);
+}
+
+/* Room behind what is not sent yet. */
+static struct buf *
+out_room(struct smtp *s)
+{
+	buf_drop(&s->out, s->out_pos);
+	s->out_pos = 0;
+	return &s->out;
+}
+
+static void
+put_chunk(struct smtp *s, struct smtp_mail *m, enum stage stage)
+{
+	if (buf_failed(&s->chunk)) {
+		fail(s, SMTP_CAUSE_LOST, "4.3.0", "out of memory");
+		return;
+	}
+	buf_printf(out_room(s), "BDAT %zu%s\r\n", s->chunk.len,
+	    stage == STAGE_LAST ? " LAST" : "");
+	buf_add(&s->out, s->chunk.data, s->chunk.len);
+	buf_reset(&s->chunk);
+	expect(s, stage, m, 0);
 }
 
 struct buf *
 smtp_body(struct smtp *s)
 {
-	buf_drop(&s->out, s->out_pos);
-	s->out_pos = 0;
-	return &s->out;
+	struct smtp_mail *m = smtp_body_mail(s);
+
+	if (m == NULL || !is_chunked(s))
+		return out_room(s);
+	m->is_begun = 1;
+	if (s->chunk.len >= CHUNK_MIN)
+		put_chunk(s, m, STAGE_BDAT);
+	return &s->chunk;
 }
 
 void
@@ -1185,34 +1378,101 @@ smtp_body_end(struct smtp *s)
 
 	if (s->phase == PHASE_OVER || m == NULL)
 		return;
-	buf_puts(&s->out, ".\r\n");
 	s->data = NULL;
-	m->is_dotted = 1;
+	if (is_chunked(s)) {
+		put_chunk(s, m, STAGE_LAST);
+		return;
+	}
+	buf_puts(&s->out, ".\r\n");
 	expect(s, STAGE_DOT, m, 0);
 }
 
+/* The rest of the text stays here. */
+static void
+drop_text(struct smtp *s)
+{
+	s->data = NULL;
+	s->is_unclean = 1;
+	buf_reset(&s->chunk);
+}
+
+/* Text that has nobody to go to, once that is known. */
+static void
+drop_if_vain(struct smtp *s, struct smtp_mail *m)
+{
+	const struct expect *e = &s->expects[s->first];
+
+	if (m != s->data || !is_chunked(s) || (!m->is_refused &&
+	    (m->accepted > 0 || (s->n > 0 && e->mail == m &&
+	    e->stage == STAGE_RCPT))))
+		return;
+	drop_text(s);
+}
+
+/*
+ * Between chunks the host knows that the text is not whole.  Else only the
+ * end of the connection says so.
+ */
 void
 smtp_body_fail(struct smtp *s, const struct result *why)
 {
 	struct smtp_mail *m = smtp_body_mail(s);
 
-	if (m != NULL)
+	if (m == NULL)
+		return;
+	m->is_doubtful = 1;
+	if (!is_chunked(s)) {
 		decide_accepted(m, why);
-	end(s, SMTP_CAUSE_LOST, why);
+		end(s, SMTP_CAUSE_LOST, why);
+		return;
+	}
+	result_copy(&m->res, why);
+	m->is_refused = 1;
+	drop_text(s);
+	settle_if_done(s, m);
 }
 
 static void
-dot_said(struct smtp *s, const struct expect *e)
+bdat_said(struct smtp *s, const struct expect *e)
 {
 	struct smtp_mail *m = e->mail;
+	int class = s->reply.code / 100;
 
-	if (m->is_void)
+	if (class == 2)
 		return;
-	if (s->reply.code / 100 == 3) {
-		out_of_step(s, "the host sent a strange reply to the end of "
-		    "data");
+	if (class == 3) {
+		out_of_step(s, "the host sent a strange reply to BDAT");
 		return;
 	}
+	s->is_unclean = 1;
+	if (m == s->data)
+		drop_text(s);
+	if (m->is_void || m->is_refused)
+		return;
+	judge(s, &m->res);
+	decide_accepted(m, &m->res);
+	m->is_void = 1;
+}
+
+/* Of a transaction without recipients the reply says nothing to anybody. */
+static void
+text_said(struct smtp *s, const struct expect *e)
+{
+	static const char strange[] =
+	    "the host sent a strange reply to the end of data";
+	struct smtp_mail *m = e->mail;
+	int class = s->reply.code / 100;
+
+	if (class == 3 && !m->is_void) {
+		result_set(&m->res, FATE_RETRY, "4.5.0", "%s", strange);
+		decide_accepted(m, &m->res);
+		m->is_doubtful = 1;
+		out_of_step(s, strange);
+		return;
+	}
+	s->is_unclean |= class != 2;
+	if (m->is_void || m->is_refused)
+		return;
 	judge(s, &m->res);
 	decide_accepted(m, &m->res);
 }
@@ -1260,7 +1520,7 @@ smtp_quit(struct smtp *s)
 	command(s, STAGE_QUIT, "QUIT");
 }
 
-/* 6. The driver's side. */
+/* 7. The driver's side. */
 
 struct smtp *
 smtp_new(const struct smtp_setup *setup)
@@ -1306,6 +1566,7 @@ smtp_free(struct smtp *s)
 	if (s->has_secret)
 		wipe_buf(&s->out);
 	buf_fini(&s->out);
+	buf_fini(&s->chunk);
 	result_fini(&s->trouble);
 	result_fini(&s->refusal);
 	free(s->expects);
@@ -1338,11 +1599,11 @@ smtp_sent(struct smtp *s, size_t n)
 {
 	if (n > unsent(s))
 		n = unsent(s);
+	/* While it takes what is to be answered next the host is alive. */
+	if (s->n == 0 || s->expects[s->first].end > s->sent)
+		s->turn++;
 	s->out_pos += n;
 	s->sent += n;
-	if (s->data != NULL || (s->n > 0 &&
-	    s->expects[s->first].stage == STAGE_DOT))
-		s->turn++;
 	if (unsent(s) == 0) {
 		if (s->has_secret)
 			explicit_bzero(s->out.data, s->out.cap);
@@ -1353,6 +1614,16 @@ smtp_sent(struct smtp *s, size_t n)
 	pump(s);
 }
 
+static int
+may_mail(const struct smtp *s)
+{
+	if (s->envelope != NULL || s->data != NULL || is_full(s))
+		return 0;
+	if (!is_chunked(s))
+		return s->caps.pipelining || s->n == 0;
+	return s->nlive < SMTP_WINDOW && s->live_bytes < WINDOW_BYTES;
+}
+
 enum smtp_wish
 smtp_wish(const struct smtp *s)
 {
@@ -1360,22 +1631,23 @@ smtp_wish(const struct smtp *s)
 		return SMTP_WISH_CLOSE;
 	if (s->phase == PHASE_SETUP)
 		return s->wish;
-	if (s->phase != PHASE_READY || unsent(s) >= SMTP_OUT_HIGH)
+	if (s->phase != PHASE_READY || unsent(s) >= SMTP_OUT_HIGH ||
+	    s->n >= EXPECT_MAX - 8)
 		return SMTP_WISH_NONE;
 	if (smtp_body_mail(s) != NULL)
 		return SMTP_WISH_BODY;
-	if (s->envelope == NULL && s->data == NULL &&
-	    (s->caps.pipelining || s->n == 0) && s->n < EXPECT_MAX - 8)
-		return SMTP_WISH_MAIL;
-	return SMTP_WISH_NONE;
+	return may_mail(s) ? SMTP_WISH_MAIL : SMTP_WISH_NONE;
 }
 
 unsigned
 smtp_wait_s(const struct smtp *s)
 {
-	if (s->n > 0)
-		return stages[s->expects[s->first].stage].wait_s;
-	return s->data != NULL ? BLOCK_WAIT_S : 0;
+	const struct expect *e = &s->expects[s->first];
+
+	if (s->n == 0)
+		return s->data != NULL ? BLOCK_WAIT_S : 0;
+	return e->end > s->sent && is_text(e->stage) ? BLOCK_WAIT_S :
+	    stages[e->stage].wait_s;
 }
 
 unsigned
@@ -1406,6 +1678,18 @@ const struct result *
 smtp_trouble(const struct smtp *s)
 {
 	return &s->trouble;
+}
+
+int
+smtp_has_chunking(const struct smtp *s)
+{
+	return s->phase == PHASE_READY && is_chunked(s);
+}
+
+int
+smtp_is_closing(const struct smtp *s)
+{
+	return s->phase >= PHASE_QUIT || is_full(s);
 }
 
 int

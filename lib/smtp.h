@@ -19,6 +19,7 @@
 #define SMTP_LINE_MAX	8192		/* octets of a reply line */
 #define SMTP_REPLY_MAX	65536		/* octets of a reply */
 #define SMTP_LINES_MAX	1000		/* lines of a reply */
+#define SMTP_WINDOW	100		/* transactions at once, CHUNKING */
 #define SMTP_OUT_HIGH	65536		/* unsent octets: no more is made */
 
 enum smtp_wish {
@@ -50,13 +51,14 @@ struct smtp_setup {
 	int		 must_tls;	/* nothing in the clear */
 	int		 must_login;	/* no MAIL before a login */
 	int		 may_login_clear; /* a login without TLS is fine */
+	unsigned	 mail_max;	/* transactions in all; 0: no limit */
 };
 
 struct smtp_rcpt {
 	const char	*address;	/* lent */
 	uint32_t	 index;		/* the driver's */
 	struct result	 res;		/* owned; FATE_NONE: not decided */
-	int		 is_accepted;	/* private */
+	int		 is_accepted, is_first;	/* private */
 };
 
 /* One transaction: the driver's storage, left alone until it is settled. */
@@ -73,10 +75,15 @@ struct smtp_mail {
 	 * connection ended before the text was handed over.
 	 */
 	int		 is_cut;
+	int		 is_guilty;	/* the connection ended in this one */
+	int		 is_doubtful;	/* who is deferred here may have been
+					 * sent, or the text is unreadable: no
+					 * other host is to be asked */
 	/* The rest is private. */
 	struct result	 res;		/* of the whole */
 	uint32_t	 asked, accepted, awaited;
-	int		 is_refused, is_dotted, is_void;
+	uint32_t	 recent;	/* whose domain was asked for last */
+	int		 is_refused, is_begun, is_void;
 	struct smtp_mail *next;
 };
 
@@ -124,7 +131,9 @@ uint32_t smtp_rcpt_max(const struct smtp *);
 void	smtp_mail(struct smtp *, struct smtp_mail *);
 /* The transaction whose text is wanted, or NULL. */
 struct smtp_mail *smtp_body_mail(const struct smtp *);
-/* Lends the buf that text is added to: CRLF, dots doubled, last line ended. */
+/* Dots at the start of a line are to be doubled: not with CHUNKING. */
+int	smtp_body_stuffs(const struct smtp *);
+/* Lends the buf that text is added to: CRLF, last line ended. */
 struct buf *smtp_body(struct smtp *);
 void	smtp_body_end(struct smtp *);
 /* The text can not be had: nothing of it may count as a message. */
@@ -137,6 +146,9 @@ void	smtp_quit(struct smtp *);
 
 enum smtp_cause smtp_cause(const struct smtp *);
 const struct result *smtp_trouble(const struct smtp *);
+/* It takes no more mail, and says QUIT, or has said it, by itself. */
+int	smtp_is_closing(const struct smtp *);
+int	smtp_has_chunking(const struct smtp *);	/* and it is ready for mail */
 int	smtp_last_code(const struct smtp *);	/* of a reply; 0: none yet */
 
 #endif

@@ -30,6 +30,7 @@ SMARTHOST, DOMAIN, SENDER = 0, 1, 2
 SENT, RETRY, FAILED = 1, 2, 3
 BODY_8BIT = 1
 CAPS = ["PIPELINING", "8BITMIME", "SIZE 50000000", "ENHANCEDSTATUSCODES"]
+CHUNKING = CAPS + ["CHUNKING"]
 
 
 # --- the server ---------------------------------------------------------
@@ -68,6 +69,7 @@ class Session:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf, self.commands, self.is_tls = b"", [], False
         self.flights = 0
+        self.rcpts, self.chunks = None, b""    # None: no transaction
         self.quit = False
 
     def say(self, text):
@@ -132,11 +134,15 @@ class Session:
         line = self.line().decode("utf-8", "surrogateescape")
         self.commands.append(line)
         verb = line.split(" ")[0].split(":")[0].upper()
+        if verb == "BDAT":
+            return self.bdat(line)
         reply = s.script(self, line) if s.script else None
         if reply is False:
             return False
         if reply is None:
             reply = self.default(verb, line)
+        elif verb == "RCPT" and reply.startswith("25"):
+            self.rcpt(line)
         if reply:
             self.say(reply)
         if verb == "DATA" and reply.startswith("354"):
@@ -159,6 +165,30 @@ class Session:
                 reply = "250 2.0.0 queued %d" % len(self.server.messages)
         self.say(reply)
 
+    def bdat(self, line):
+        """A chunk; the script is asked for "." behind the last."""
+        words = line.split(" ")
+        n = int(words[1])
+        while len(self.buf) < n:
+            self.fill()
+        self.chunks += self.buf[:n]
+        self.buf = self.buf[n:]
+        is_last = words[2:] == ["LAST"]
+        script = self.server.script
+        reply = script and script(self, "." if is_last else line)
+        if reply is False:
+            return False
+        if not reply and not self.rcpts:
+            reply = "503 5.5.1 no recipients"
+        if not reply and is_last:
+            with self.server.lock:
+                self.server.messages.append(self.chunks)
+                reply = "250 2.0.0 queued %d" % len(self.server.messages)
+        self.say(reply or "250 2.0.0 more")
+        if is_last and not reply.startswith("5"):
+            self.rcpts = None
+        return not (reply or "").startswith("421")
+
     def default(self, verb, line):
         s = self.server
         if verb == "EHLO":
@@ -171,11 +201,27 @@ class Session:
             return "\r\n".join("250%s%s" % ("-" if l is not lines[-1] else " ",
                                             l) for l in lines)
         return {"AUTH": self.auth, "HELO": lambda l: "250 hello",
-                "MAIL": lambda l: "250 2.1.0 ok",
-                "RCPT": lambda l: "250 2.1.5 ok",
-                "DATA": lambda l: "354 go", "RSET": lambda l: "250 ok",
+                "MAIL": self.mail, "RCPT": self.rcpt,
+                "DATA": lambda l: "354 go", "RSET": self.rset,
                 "STARTTLS": lambda l: "220 go",
                 "QUIT": lambda l: "221 bye"}.get(verb, lambda l: "500 what")(line)
+
+    def mail(self, line):
+        if self.rcpts is not None and "CHUNKING" in self.server.caps:
+            return "503 5.5.1 nested MAIL"
+        self.rcpts, self.chunks = [], b""
+        return "250 2.1.0 ok"
+
+    def rcpt(self, line):
+        if self.rcpts is None and "CHUNKING" in self.server.caps:
+            return "503 5.5.1 MAIL first"
+        if self.rcpts is not None:
+            self.rcpts.append(line)
+        return "250 2.1.5 ok"
+
+    def rset(self, line):
+        self.rcpts = None
+        return "250 2.0.0 reset"
 
     def auth(self, line):
         words = line.split()
@@ -382,7 +428,7 @@ def test_big_message_keeps_every_octet():
     assert s.messages[0] == text.replace(b"\n", b"\r\n")
 
 
-@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:], CHUNKING])
 def test_sorting(caps):
     def script(session, line):
         return {"RCPT TO:<b@x>": "450 4.2.1 later",
@@ -397,6 +443,53 @@ def test_sorting(caps):
         (RETRY, "4.7.0", "530 5.7.0 log in first"),
         (SENT, "2.0.0", "250 2.0.0 queued 1")]
     assert len(s.messages) == 1 and len(s.sessions) == 1
+
+
+def test_chunk_plain():
+    s = Server(caps=CHUNKING)
+    fates, _ = run(s)
+    assert fates == [(SENT, "2.0.0", "250 2.0.0 queued 1")]
+    assert s.messages == [WIRE]
+    assert s.sessions[0].commands[3:] == ["BDAT %d LAST" % len(WIRE), "QUIT"]
+
+
+def test_chunk_big():
+    """Asked first, then in chunks; not sent to nobody."""
+    text = b"Subject: big\n\n" + b"".join(
+        b"%s line %d\n" % (b"." * (i % 3), i) for i in range(200000))
+    s = Server(caps=CHUNKING)
+    fates, _ = run(s, ["a@x", "b@x"], text=text)
+    assert [f[0] for f in fates] == [SENT] * 2
+    assert s.messages == [text.replace(b"\n", b"\r\n")]
+    s = Server(lambda session, line: "550 5.1.1 no"
+               if line.startswith("RCPT") else None, caps=CHUNKING)
+    fates, _ = run(s, ["a@x", "b@x"], text=text)
+    assert fate_codes(fates) == [(FAILED, "5.1.1")] * 2
+    assert not any(c.startswith("BDAT") for c in s.sessions[0].commands)
+    s = Server(lambda session, line: "552 5.3.4 too big"
+               if line.startswith("BDAT") else None, caps=CHUNKING)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    r.job(0, text, ["a@x", "b@x"])
+    r.job(1, TEXT, ["a@x"])
+    r.settle()
+    r.finish()
+    assert fate_codes(r.fates.values()) == [(FAILED, "5.3.4")] * 2 + [
+        (SENT, "2.0.0")]
+    assert s.messages == [WIRE] and len(s.sessions) == 1
+
+
+@pytest.mark.parametrize("n", [10, 3000000])
+def test_chunk_short_file(n):
+    s = Server(caps=CHUNKING)
+    r = Runner(smarthost(s))
+    text = b"x" * 70 + b"\n" + b"y\n" * (n // 2)
+    r.job(0, text, "a@x", length=len(text) + 200)
+    r.settle()
+    r.job(1, TEXT, "a@x")
+    r.settle()
+    r.finish()
+    assert fate_codes(r.fates.values()) == [(RETRY, "4.3.0"), (SENT, "2.0.0")]
+    assert s.messages == [WIRE] and len(s.sessions) == 1
 
 
 STAGES = [
@@ -425,8 +518,10 @@ STAGES = [
 
 
 @pytest.mark.parametrize("verb,reply,fate,code", STAGES)
-@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:], CHUNKING])
 def test_stage(verb, reply, fate, code, caps):
+    if caps is CHUNKING and verb == "DATA":
+        pytest.skip("there is none")
     s = Server(lambda session, line: reply if line.startswith(verb) else None,
                caps=caps)
     fates, _ = run(s, ["a@x", "b@x"])
@@ -473,7 +568,8 @@ def test_all_refused_lone_dot():
     assert set(s.messages) == {b""} and len(s.sessions) == 1
 
 
-def test_too_many():
+@pytest.mark.parametrize("caps", [CAPS, CHUNKING])
+def test_too_many(caps):
     def script(session, line):
         if line.startswith("MAIL"):
             session.taken = 0
@@ -482,20 +578,31 @@ def test_too_many():
             if session.taken > 10:
                 return "452 4.5.3 too many recipients"
         return None
-    s = Server(script)
+    s = Server(script, caps=caps)
     fates, _ = run(s, ["r%d@x" % i for i in range(25)])
     assert {f[0] for f in fates} == {SENT}
     assert len(s.messages) == 3 and len(s.sessions) == 1
 
 
-def test_limits():
-    s = Server(caps=CAPS + ["LIMITS MAILMAX=100 RCPTMAX=7"])
+@pytest.mark.parametrize("caps", [CAPS, CHUNKING])
+def test_limits(caps):
+    s = Server(caps=caps + ["LIMITS MAILMAX=100 RCPTMAX=7"])
     fates, _ = run(s, ["r%d@x" % i for i in range(15)])
     assert {f[0] for f in fates} == {SENT}
     assert len(s.messages) == 3 and len(s.sessions) == 1
+    s = Server(caps=caps + ["LIMITS RCPTDOMAINMAX=1"])
+    fates, _ = run(s, ["r%d@d%d" % (i, i % 3) for i in range(15)])
+    assert {f[0] for f in fates} == {SENT}
+    assert len(s.messages) == 3 and len(s.sessions) == 1
+    s = Server(caps=caps + ["LIMITS MAILMAX=2 RCPTMAX=3"])
+    start = time.time()
+    fates, _ = run(s, ["r%d@x" % i for i in range(15)])
+    assert {f[0] for f in fates} == {SENT}
+    assert len(s.messages) == 5 and len(s.sessions) == 3
+    assert time.time() - start < 2      # QUIT is not waited for
 
 
-@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:], CHUNKING])
 def test_thousand(caps):
     """One transaction, and no deadlock where replies are longer than any
     buffer in between."""
@@ -570,10 +677,10 @@ def test_timeout():
 
 # --- many messages ------------------------------------------------------
 
-def many(r, n, **kw):
+def many(r, n, most=64, **kw):
     for i in range(n):
         r.job(i, b"Subject: %d\n\nbody\n" % i, "to%d@example.net" % i, **kw)
-        while i + 1 - sum(1 for _, left in r.settles if not left) >= 64:
+        while i + 1 - sum(1 for _, left in r.settles if not left) >= most:
             r.read()
     return r.settle()
 
@@ -602,6 +709,82 @@ def test_pipelined_behind_the_dot():
     assert len(set(s.messages)) == 60
 
 
+def test_chunks_in_a_row():
+    """A thousand messages in a few flights, over one connection."""
+    s = Server(delay=0.01, caps=CHUNKING)
+    r = Runner(smarthost(s))
+    many(r, 1000, most=500)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.sessions) <= 2
+    assert len(s.messages) == 1000 == len(set(s.messages))
+    assert sum(x.flights for x in s.sessions) < 200
+
+
+def test_chunks_grow():
+    """A host that takes its time for each message is asked for more of it,
+    one that takes no more for that is not."""
+    lock = threading.Lock()
+
+    def slow(session, line):
+        if line == ".":
+            time.sleep(0.05)
+
+    def one_by_one(session, line):
+        if line == ".":
+            with lock:
+                time.sleep(0.02)
+    s = Server(slow, caps=CHUNKING)
+    r = Runner(smarthost(s, more="CONCURRENCY 3\n"))
+    many(r, 100, most=100)
+    r.finish()
+    assert 2 <= len(s.sessions) <= 3
+    s = Server(one_by_one, caps=CHUNKING)
+    r = Runner(smarthost(s))
+    many(r, 100, most=100)
+    r.finish()
+    assert len(s.sessions) <= 3
+    assert {f[0] for f in r.fates.values()} == {SENT}
+
+
+def test_chunks_mixed():
+    """Each message has its own verdict, whatever becomes of its neighbours."""
+    def script(session, line):
+        n = int(re.search(r"\d+", line)[0]) if line.startswith("RCPT") else 0
+        if n % 5 == 1:
+            return "550 5.1.1 no"
+        if n % 5 == 2:
+            return "450 4.2.0 later"
+        return None
+    s = Server(script, caps=CHUNKING)
+    r = Runner(smarthost(s))
+    many(r, 200, most=200)
+    r.finish()
+    assert [r.fates[i, 0][0] for i in range(200)] == [
+        SENT, FAILED, RETRY, SENT, SENT] * 40
+    assert len(s.messages) == 120 == len(set(s.messages))
+    assert len(s.sessions) <= 2
+
+
+@pytest.mark.parametrize("caps", [CAPS, CHUNKING])
+def test_cut_every_ten(caps):
+    """Of what a cut connection had under way one is in doubt, the rest goes
+    again at once; none twice, none lost."""
+    def script(session, line):
+        if line == ".":
+            session.dots = getattr(session, "dots", 0) + 1
+            if session.dots == 10:
+                return False
+        return None
+    s = Server(script, caps=caps)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    many(r, 95, most=95)
+    r.finish()
+    fates = [f[0] for f in r.fates.values()]
+    assert set(fates) == {SENT, RETRY} and fates.count(RETRY) == 9
+    assert len(s.messages) == 86 == len(set(s.messages))
+
+
 def test_concurrency():
     s = Server(delay=0.02)
     r = Runner(smarthost(s, more="CONCURRENCY 5\n"))
@@ -621,14 +804,15 @@ def test_fewer_connections_than_wanted():
     assert len(s.messages) == 300
 
 
-def test_421_after_some():
+@pytest.mark.parametrize("caps", [CAPS, CHUNKING])
+def test_421_after_some(caps):
     def script(session, line):
         if line.startswith("MAIL"):
             session.mails = getattr(session, "mails", 0) + 1
             if session.mails > 5:
                 return "421 4.7.0 enough for one connection"
         return None
-    s = Server(script)
+    s = Server(script, caps=caps)
     r = Runner(smarthost(s, more="CONCURRENCY 2\n"))
     many(r, 60)
     r.finish()
@@ -636,11 +820,12 @@ def test_421_after_some():
     assert len(s.messages) == 60 == len(set(s.messages))
 
 
-def test_poison():
+@pytest.mark.parametrize("caps", [CAPS, CHUNKING])
+def test_poison(caps):
     """A message that kills the session harms only itself."""
     def script(session, line):
         return False if "poison" in line else None
-    s = Server(script)
+    s = Server(script, caps=caps)
     r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
     r.job(100, TEXT, "poison@x")
     many(r, 20)

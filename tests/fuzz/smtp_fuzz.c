@@ -24,6 +24,8 @@ struct play {
 	struct smtp_rcpt rcpts[MAILS][RCPTS];
 	unsigned	 next, nsettled, steps;
 	int		 has_secret;	/* one was said */
+	int		 has_blocks;
+	unsigned	 nblocks;
 };
 
 static void
@@ -37,6 +39,7 @@ play_init(struct play *p, uint8_t flags)
 
 	memset(p, 0, sizeof(*p));
 	memset(&setup, 0, sizeof(setup));
+	p->has_blocks = (flags & 128) != 0;
 	setup.helo = "me";
 	setup.password = flags & 8 ? "sesame" : NULL;
 	setup.has_tls = (flags & 1) != 0;
@@ -47,13 +50,38 @@ play_init(struct play *p, uint8_t flags)
 	p->s = smtp_new(&setup);
 	for (i = 0; i < MAILS; i++) {
 		p->mails[i].sender = i == 1 ? "" : "me@y";
-		p->mails[i].size_bytes = 100;
+		p->mails[i].size_bytes = flags & 64 ? 2000000 : 100;
 		p->mails[i].flags = flags & 32 ? MESSAGE_8BIT_BODY : 0;
 		p->mails[i].rcpts = p->rcpts[i];
 		p->mails[i].nrcpts = RCPTS;
 		for (k = 0; k < RCPTS; k++)
 			p->rcpts[i][k].address = addresses[k];
 	}
+}
+
+/* Bit 7: of many blocks, and one of the mails can not be read. */
+static void
+body(struct play *p)
+{
+	static const char block[40000];
+	struct result why;
+
+	if (!p->has_blocks) {
+		buf_puts(smtp_body(p->s), "body\r\n");
+		smtp_body_end(p->s);
+		return;
+	}
+	buf_add(smtp_body(p->s), block, sizeof(block));
+	if (++p->nblocks % 4 != 0)
+		return;
+	if (p->nblocks != 8) {
+		smtp_body_end(p->s);
+		return;
+	}
+	result_init(&why);
+	result_set(&why, FATE_RETRY, "4.3.0", "unreadable");
+	smtp_body_fail(p->s, &why);
+	result_fini(&why);
 }
 
 /* 0 when there is nothing to grant. */
@@ -79,8 +107,7 @@ grant(struct play *p)
 			smtp_answer(p->s, "YW5zd2Vy");
 		return 1;
 	case SMTP_WISH_BODY:
-		buf_puts(smtp_body(p->s), "body\r\n");
-		smtp_body_end(p->s);
+		body(p);
 		return 1;
 	case SMTP_WISH_MAIL:
 		if (p->next == MAILS)

@@ -22,6 +22,8 @@
 #define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define RCPTS		4
 #define MAILS		2
+#define BLOCKS		20000	/* of six octets */
+#define HUGE_BYTES	2000000
 
 /* What a case configures. */
 #define TLS_MAY		0x01
@@ -34,6 +36,8 @@
 #define BIG		0x80	/* 1000 octets, 8-bit body */
 #define PROOF		0x100	/* the host is to prove itself */
 #define EXTERNAL	0x200	/* the first login shows no password */
+#define DOMAINS		0x800	/* four recipients at three domains */
+#define HUGE		0x400	/* above what is sent without asking first */
 
 struct play {
 	struct smtp	*s;
@@ -42,6 +46,7 @@ struct play {
 	unsigned	 nmails, next, nsettled, logins;
 	int		 slow;		/* octet by octet */
 	int		 unread;
+	unsigned	 nblocks;	/* of a huge text */
 	unsigned	 flags;
 	struct buf	 said;		/* by the client, not yet expected */
 };
@@ -89,7 +94,8 @@ grant(struct play *p)
 			result_fini(&why);
 		} else if (wish == SMTP_WISH_BODY) {
 			buf_puts(smtp_body(p->s), "body\r\n");
-			smtp_body_end(p->s);
+			if (!(p->flags & HUGE) || ++p->nblocks == BLOCKS)
+				smtp_body_end(p->s);
 		} else if (wish == SMTP_WISH_MAIL && p->next < p->nmails) {
 			smtp_mail(p->s, &p->mails[p->next++]);
 		} else {
@@ -191,6 +197,9 @@ play_init(struct play *p, unsigned flags, int slow)
 	static const char *const addresses[MAILS][RCPTS] = {
 		{ "a@x", "b@x", "c@x", "d@x" }, { "e@x", "f@x", NULL, NULL }
 	};
+	static const char *const domains[RCPTS] = {
+		"a@x", "c@y", "d@X", "e@z"
+	};
 	struct smtp_setup setup;
 	unsigned i, k;
 
@@ -211,11 +220,13 @@ play_init(struct play *p, unsigned flags, int slow)
 	for (i = 0; i < MAILS; i++) {
 		p->mails[i].sender = "me@y";
 		p->mails[i].rcpts = p->rcpts[i];
-		p->mails[i].nrcpts = i == 0 ? 3 : 2;
-		p->mails[i].size_bytes = flags & BIG ? 1000 : 6;
+		p->mails[i].nrcpts = flags & DOMAINS ? 4 : i == 0 ? 3 : 2;
+		p->mails[i].size_bytes = flags & HUGE ? HUGE_BYTES :
+		    flags & BIG ? 1000 : 6;
 		p->mails[i].flags = flags & BIG ? MESSAGE_8BIT_BODY : 0;
 		for (k = 0; k < RCPTS; k++)
-			p->rcpts[i][k].address = addresses[i][k];
+			p->rcpts[i][k].address = flags & DOMAINS ?
+			    domains[k] : addresses[i][k];
 	}
 }
 
@@ -256,6 +267,12 @@ put_fates(struct play *p, struct buf *b)
 		">RCPT TO:<c@x>\n>DATA\n"
 #define ACCEPT	"<250 ok\n<250 ok\n<250 ok\n<250 ok\n<354 go\n"
 #define BODY	">body\n>.\n"
+#define CHUNKING "<220 hi\n>EHLO me\n<250-x\n<250-PIPELINING\n<250 CHUNKING\n"
+#define FIRST	">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<b@x>\n" \
+		">RCPT TO:<c@x>\n"
+#define SECOND	">RSET\n>MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
+#define LAST	">BDAT 6 LAST\n>body\n"
+#define OK3	"<250 ok\n<250 ok\n<250 ok\n"
 #define UP	HELLO ENVELOPE
 #define ALL(r)	r ", " r ", " r
 
@@ -565,6 +582,103 @@ static const struct {
 	    "<250 SIZE 99999999999999999999999999\n"
 	    ">MAIL FROM:<me@y> SIZE=1000\n", SMTP_WISH_NONE,
 	    SMTP_CAUSE_NONE, "open, open, open", NULL },
+
+	/* LIMITS (RFC 9422). */
+	{ "the last mail, then QUIT", TWO_MAILS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-LIMITS FOO=2 mailmax=1 RCPTMAX=\n<250 PIPELINING\n" ENVELOPE
+	    ACCEPT BODY "<250 ok\n>QUIT\n<221 bye\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
+	{ "the last two, then QUIT", TWO_MAILS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-LIMITS MAILMAX=2\n<250 PIPELINING\n" ENVELOPE ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "<250 ok\n<550 no\n<503 eh\n<503 eh\n<503 eh\n>QUIT\n!eof\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_NONE,
+	    ALL("sent 2.0.0") ", failed 5.0.0, failed 5.0.0", NULL },
+	{ "two domains", DOMAINS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-PIPELINING\n<250 LIMITS RCPTDOMAINMAX=2\n"
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<c@y>\n"
+	    ">RCPT TO:<d@X>\n>DATA\n<250 ok\n<250 ok\n<250 ok\n<250 ok\n"
+	    "<354 go\n" BODY "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "sent 2.0.0, sent 2.0.0, sent 2.0.0, open", NULL },
+	{ "one domain", DOMAINS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-PIPELINING\n<250 LIMITS RCPTDOMAINMAX=1\n"
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<d@X>\n>DATA\n"
+	    "<250 ok\n<250 ok\n<250 ok\n<354 go\n" BODY "<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "sent 2.0.0, open, sent 2.0.0, open", NULL },
+
+	/* CHUNKING: nothing is waited for, all is counted. */
+	{ "chunk, all of it at once", 0, CHUNKING FIRST LAST OK3 "<250 ok\n"
+	    "<250 2.0.0 taken\n!quit\n>QUIT\n<221 bye\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_NONE, ALL("sent 2.0.0"), "250 2.0.0 taken" },
+	{ "chunk, two mails at once", TWO_MAILS, CHUNKING FIRST LAST SECOND
+	    LAST OK3 "<250 ok\n<250 ok\n<250 reset\n" OK3 "<451 later\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("sent 2.0.0") ", deferred 4.0.0, deferred 4.0.0", "250 ok" },
+	{ "chunk, but not without pipelining", 0, "<220 hi\n>EHLO me\n"
+	    "<250-x\n<250 CHUNKING\n>MAIL FROM:<me@y>\n<250 ok\n"
+	    ">RCPT TO:<a@x>\n<250 ok\n>RCPT TO:<b@x>\n<250 ok\n"
+	    ">RCPT TO:<c@x>\n<250 ok\n>DATA\n<354 go\n" BODY "<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
+	{ "chunk, MAIL refused", TWO_MAILS, CHUNKING FIRST LAST SECOND LAST
+	    "<550 5.7.1 no\n<503 eh\n<503 eh\n<503 eh\n<503 eh\n"
+	    "<250 reset\n" OK3 "<250 fine\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("failed 5.7.1") ", sent 2.0.0, sent 2.0.0",
+	    "550 5.7.1 no" },
+	{ "chunk, MAIL later", 0, CHUNKING FIRST LAST "<451 4.3.0 later\n"
+	    "<503 eh\n<503 eh\n<503 eh\n<503 eh\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, ALL("deferred 4.3.0"), "451 4.3.0 later" },
+	{ "chunk, one RCPT refused", 0, CHUNKING FIRST LAST "<250 ok\n"
+	    "<550 5.1.1 no\n<250 ok\n<450 4.2.0 later\n<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "failed 5.1.1, sent 2.0.0, deferred 4.2.0", "550 5.1.1 no" },
+	{ "chunk, all RCPT refused, the text is nobody's", TWO_MAILS,
+	    CHUNKING FIRST LAST SECOND LAST "<250 ok\n<550 5.1.1 no\n"
+	    "<550 5.1.1 no\n<450 4.2.0 later\n<554 5.5.1 no recipients\n"
+	    "<250 reset\n" OK3 "<250 fine\n", SMTP_WISH_MAIL,
+	    SMTP_CAUSE_NONE, "failed 5.1.1, failed 5.1.1, deferred 4.2.0, "
+	    "sent 2.0.0, sent 2.0.0", NULL },
+	{ "chunk, all RCPT refused, the text is taken", 0, CHUNKING FIRST
+	    LAST "<250 ok\n<550 5.1.1 no\n<550 5.1.1 no\n<550 5.1.1 no\n"
+	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("failed 5.1.1"), NULL },
+	{ "chunk, too many", 0, CHUNKING FIRST LAST "<250 ok\n<250 ok\n"
+	    "<452 4.5.3 too many\n<452 4.5.3 too many\n<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, "sent 2.0.0, open, open",
+	    "250 ok" },
+	{ "chunk, 421 to the first, the second again", TWO_MAILS, CHUNKING
+	    FIRST LAST SECOND LAST OK3 "<250 ok\n<421 4.3.2 bye\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("deferred 4.3.2") ", open, open", "421 4.3.2 bye" },
+	{ "chunk, 421 in between, the second again", TWO_MAILS, CHUNKING
+	    FIRST LAST SECOND LAST OK3 "<250 ok\n<250 ok\n<250 reset\n"
+	    "<421 4.3.2 enough\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("sent 2.0.0") ", open, open", "250 ok" },
+	{ "chunk, cut: the first in doubt, the second again", TWO_MAILS,
+	    CHUNKING FIRST LAST SECOND LAST OK3 "<250 ok\n!eof\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("deferred 4.4.2") ", open, open",
+	    "closed, while waiting for the reply to the last BDAT" },
+	{ "chunk, cut before any reply", 0, CHUNKING FIRST LAST "!eof\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, ALL("deferred 4.4.2"),
+	    "closed, while waiting for the reply to MAIL" },
+	{ "chunk, cut in the second", TWO_MAILS, CHUNKING FIRST LAST SECOND
+	    LAST OK3 "<250 ok\n<250 ok\n<250 reset\n!late\n",
+	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("sent 2.0.0") ", deferred 4.4.2, deferred 4.4.2", NULL },
+	{ "chunk, text refused", TWO_MAILS, CHUNKING FIRST LAST SECOND LAST
+	    OK3 "<250 ok\n<554 5.7.1 spam\n<250 reset\n" OK3
+	    "<250 fine\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("failed 5.7.1") ", sent 2.0.0, sent 2.0.0", NULL },
+	{ "chunk, 3xx to the text", 0, CHUNKING FIRST LAST OK3 "<250 ok\n"
+	    "<354 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("deferred 4.5.0"), NULL },
+	{ "chunk, a huge text waits", HUGE, CHUNKING FIRST, SMTP_WISH_NONE,
+	    SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "chunk, a huge text in vain", HUGE | TWO_MAILS, CHUNKING FIRST
+	    "<250 ok\n<550 no\n<550 no\n<550 no\n" SECOND,
+	    SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    ALL("failed 5.0.0") ", open, open", NULL },
 };
 
 static void
@@ -724,6 +838,190 @@ test_reply_limits(void **state)
 		    SMTP_WISH_NONE : SMTP_WISH_CLOSE);
 		play_fini(&p);
 		buf_fini(&reply);
+	}
+}
+
+/* Takes what is to be said from the buffer up to and with its line end. */
+static void
+expect_chunk(struct play *p, const char *line, size_t text)
+{
+	expect_said(p, line, strlen(line), "chunk");
+	assert_true(p->said.len >= text);
+	buf_drop(&p->said, text);
+}
+
+/* In chunks, each as long as it says it is; a refused one is the last. */
+static void
+test_huge(void **state)
+{
+	static const char text[] = "body\r\nbody\r\n";
+	struct play p;
+
+	(void)state;
+	play_init(&p, HUGE, 0);
+	settle_down(&p);
+	perform(&p, CHUNKING FIRST OK3 "<250 ok\n", "huge");
+	expect_chunk(&p, "BDAT 65538\r\n", 0);
+	assert_memory_equal(p.said.data, text, 12);
+	expect_chunk(&p, text, 65538 - 12);
+	expect_chunk(&p, "BDAT 54462 LAST\r\n", 54462);
+	assert_int_equal(p.said.len, 0);
+	perform(&p, "<250 some\n<250 2.0.0 taken\n", "huge");
+	assert_int_equal(p.rcpts[0][2].res.fate, FATE_SENT);
+	assert_int_equal(p.nsettled, 1);
+	play_fini(&p);
+
+	play_init(&p, HUGE, 0);
+	settle_down(&p);
+	perform(&p, CHUNKING FIRST OK3 "<250 ok\n", "huge");
+	expect_chunk(&p, "BDAT 65538\r\n", 65538);
+	expect_chunk(&p, "BDAT 54462 LAST\r\n", 54462);
+	perform(&p, "<552 5.3.4 too big\n<503 eh\n", "huge");
+	assert_string_equal(p.rcpts[0][2].res.code, "5.3.4");
+	assert_int_equal(p.nsettled, 1);
+	play_fini(&p);
+}
+
+/* A chunk is refused while the text is not yet all there. */
+static void
+test_huge_refused(void **state)
+{
+	struct play p;
+	const char *out;
+	size_t n, i;
+
+	(void)state;
+	play_init(&p, HUGE | TWO_MAILS, 0);
+	settle_down(&p);
+	perform(&p, CHUNKING FIRST, "refused");
+	smtp_input(p.s, "250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n", 32);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(smtp_wish(p.s), SMTP_WISH_BODY);
+		buf_add(smtp_body(p.s), (char [70000]){ 0 }, 70000);
+	}
+	out = smtp_output(p.s, &n);
+	assert_int_equal(n, 70000 + strlen("BDAT 70000\r\n"));
+	assert_memory_equal(out, "BDAT 70000\r\n", 12);
+	smtp_sent(p.s, n);
+	smtp_input(p.s, "552 5.3.4 too big\r\n", 19);
+	assert_string_equal(p.rcpts[0][0].res.code, "5.3.4");
+	settle_down(&p);
+	perform(&p, SECOND "<250 reset\n", "refused");
+	assert_int_equal(p.nsettled, 1);
+	assert_int_equal(p.said.len, 0);
+	play_fini(&p);
+}
+
+/* The connection goes on, with a transaction of its own for the next. */
+static void
+test_unreadable_chunk(void **state)
+{
+	struct play p;
+
+	(void)state;
+	play_init(&p, TWO_MAILS, 0);
+	p.unread = 1;
+	settle_down(&p);
+	perform(&p, CHUNKING FIRST SECOND OK3 "<250 ok\n", "unreadable");
+	assert_int_equal(p.nsettled, 1);
+	assert_string_equal(p.rcpts[0][2].res.code, "4.3.0");
+	assert_true(p.mails[0].is_doubtful && !p.mails[0].is_cut);
+	perform(&p, "<250 reset\n" OK3 "!quit\n>QUIT\n", "unreadable");
+	assert_int_equal(p.nsettled, 2);
+	assert_int_equal(p.said.len, 0);
+	play_fini(&p);
+}
+
+/* What is sent of a text before its chunk was whole is no message. */
+static void
+test_cut_chunk(void **state)
+{
+	static const char offer[] = "250-x\r\n250-PIPELINING\r\n"
+	    "250 CHUNKING\r\n";
+	struct play p;
+	size_t n;
+
+	(void)state;
+	play_init(&p, TWO_MAILS, 0);
+	settle_down(&p);
+	smtp_input(p.s, "220 hi\r\n", 8);
+	(void)smtp_output(p.s, &n);
+	smtp_sent(p.s, n);
+	smtp_input(p.s, offer, strlen(offer));
+	grant(&p);
+	(void)smtp_output(p.s, &n);
+	smtp_sent(p.s, n - 1);
+	smtp_lost(p.s, "closed");
+	while (smtp_settled(p.s) != NULL)
+		p.nsettled++;
+	assert_int_equal(p.nsettled, 2);
+	assert_int_equal(p.rcpts[0][0].res.fate, FATE_RETRY);
+	assert_true(p.mails[0].is_guilty && p.mails[0].is_doubtful);
+	assert_false(p.mails[0].is_cut);
+	assert_int_equal(p.rcpts[1][0].res.fate, FATE_NONE);
+	assert_true(p.mails[1].is_cut && !p.mails[1].is_guilty);
+	play_fini(&p);
+
+	play_init(&p, 0, 0);
+	settle_down(&p);
+	smtp_input(p.s, "220 hi\r\n", 8);
+	(void)smtp_output(p.s, &n);
+	smtp_sent(p.s, n);
+	smtp_input(p.s, offer, strlen(offer));
+	grant(&p);
+	(void)smtp_output(p.s, &n);
+	smtp_sent(p.s, n - 1);
+	smtp_lost(p.s, "closed");
+	assert_ptr_equal(smtp_settled(p.s), &p.mails[0]);
+	assert_true(p.mails[0].is_guilty && p.mails[0].is_cut);
+	assert_int_equal(p.rcpts[0][0].res.fate, FATE_NONE);
+	play_fini(&p);
+}
+
+/* No more at once than the window takes, and one more for each verdict. */
+static void
+test_window(void **state)
+{
+	enum { N = 300 };
+	static struct smtp_mail mails[N];
+	static struct smtp_rcpt rcpts[N];
+	static const unsigned long sizes[] = { 6, 20000, 1048577 };
+	static const unsigned most[] = { 100, 53, 1 };
+	struct play p;
+	size_t i, k, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(sizes); i++) {
+		play_init(&p, NO_MAIL, 0);
+		settle_down(&p);
+		perform(&p, CHUNKING, "window");
+		memset(mails, 0, sizeof(mails));
+		for (k = 0; smtp_wish(p.s) != SMTP_WISH_NONE; ) {
+			if (smtp_wish(p.s) == SMTP_WISH_BODY) {
+				smtp_body_end(p.s);
+				continue;
+			}
+			assert_true(k < N);
+			rcpts[k].address = "a@x";
+			mails[k].sender = "";
+			mails[k].rcpts = &rcpts[k];
+			mails[k].nrcpts = 1;
+			mails[k].size_bytes = sizes[i];
+			smtp_mail(p.s, &mails[k++]);
+		}
+		assert_int_equal(k, most[i]);
+		(void)smtp_output(p.s, &n);
+		smtp_sent(p.s, n);
+		/* The third text was not begun. */
+		smtp_input(p.s, "550 no\r\n550 no\r\n550 no\r\n",
+		    i == 2 ? 16 : 24);
+		assert_int_equal(smtp_wish(p.s), SMTP_WISH_MAIL);
+		smtp_lost(p.s, "closed");
+		while (smtp_settled(p.s) != NULL)
+			;
+		for (k = 0; k < N; k++)
+			result_fini(&rcpts[k].res);
+		play_fini(&p);
 	}
 }
 
@@ -903,6 +1201,11 @@ main(void)
 		cmocka_unit_test(test_out_of_step),
 		cmocka_unit_test(test_early_reply),
 		cmocka_unit_test(test_reply_limits),
+		cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_huge_refused),
+		cmocka_unit_test(test_unreadable_chunk),
+		cmocka_unit_test(test_cut_chunk),
+		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_thousands),
