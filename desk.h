@@ -89,8 +89,9 @@ struct request {
 	struct work	*work;
 	uint32_t	 rcpt;
 	char		 name[ADDRESS_MAX + 1];	/* user or alias */
+	enum origin	 origin;	/* of asks: whose name that is */
 	int		 channel, output;
-	struct buf	 text;		/* the command's last output */
+	struct buf	 text;		/* last output, or lists of an alias */
 	int		 is_said, has_execed, has_announced;
 	int64_t		 deadline_ms;	/* for asks: a child may hang */
 	struct result	 res;		/* when is_said */

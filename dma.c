@@ -274,7 +274,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct bodies bodies = { hall, runner_main, local_forward,
-	    local_deliver };
+	    local_lists, local_deliver };
 
 	return priv_main(argc, argv, &bodies);
 }

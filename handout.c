@@ -231,14 +231,15 @@ make_channel(struct request *q, int *theirs)
 }
 
 static void
-start_ask(struct desk *d, struct request *q, const char *user)
+start_ask(struct desk *d, struct request *q)
 {
 	int theirs = -1, ok;
 
 	ok = make_channel(q, &theirs) == 0;
 	if (ok) {
 		msg_begin(&d->msg, REC_FORWARD_ASK, q->id);
-		msg_put_str(&d->msg, user);
+		msg_put_u32(&d->msg, q->origin);
+		msg_put_str(&d->msg, q->name);
 		msg_put_fd(&d->msg, theirs);
 		ok = send_request(d, &d->branches->forward, &d->msg) == 0;
 		msg_begin(&d->msg, 0, 0);
@@ -406,44 +407,31 @@ expand(struct desk *d, struct work *w, uint32_t i,
 
 /* ---- :include: ---- */
 
-/* A list of the aliases: what everybody may read, so nothing of the spool. */
-static int
-read_list(void *arg, const char *path, struct buf *text, int *is_loose,
-    struct result *res)
-{
-	struct stat st;
-
-	(void)arg;
-	(void)is_loose;		/* the child that would use it asks */
-	if (lists_read_file(path, text, &st, res) == -1)
-		return -1;
-	if ((st.st_mode & S_IROTH) == 0)
-		return result_set(res, FATE_RETRY, "4.3.5",
-		    "list %s: not readable by everybody: chmod o+r it", path);
-	return 0;
-}
-
-/* The lists of a .forward came with it: path, text, path, text. */
+/* What the child told: path, text, path, text; "" goes on with the last. */
 static int
 get_list(void *arg, const char *path, struct buf *text, int *is_loose,
     struct result *res)
 {
 	struct msg m = *(struct msg *)arg;
 	char name[TARGET_MAX + 1];
+	int found = 0;
 	const char *p;
 	size_t len;
 
-	(void)is_loose;
+	(void)is_loose;		/* the child that would use it asks */
 	while (msg_more(&m)) {
 		msg_get_text(&m, name, sizeof(name));
 		p = msg_get_bytes(&m, &len);
-		if (m.bad || strcmp(name, path) != 0)
-			continue;
-		buf_add(text, p, len);
-		return 0;
+		if (m.bad || (found && name[0] != '\0'))
+			break;
+		found |= name[0] != '\0' && strcmp(name, path) == 0;
+		if (found)
+			buf_add(text, p, len);
 	}
+	if (found)
+		return 0;
 	return result_set(res, FATE_RETRY, "4.3.0",
-	    "list %s: it did not come with the .forward", path);
+	    "list %s: it was not read with what names it", path);
 }
 
 static void
@@ -454,14 +442,13 @@ list_report(void *arg, const char *file, unsigned line, const char *text)
 	log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
 }
 
-/* lists: the record that a .forward came in; NULL for the aliases. */
+/* lists: what the child told of them, field by field. */
 static void
 expand_lists(struct desk *d, struct work *w, uint32_t i,
     const struct targets *targets, enum origin origin, const char *owner,
     struct msg *lists)
 {
-	struct lists_source source = { lists == NULL ? read_list : get_list,
-	    lists };
+	struct lists_source source = { get_list, lists };
 	struct report report = { list_report, d };
 	struct targets flat;
 	struct result res;
@@ -490,33 +477,47 @@ count_asks(const struct desk *d, const char *user)
 	return n;
 }
 
+/* Stays to be routed while all requests are out. */
 static void
-ask_forward(struct desk *d, struct work *w, uint32_t i, const char *user)
+ask(struct desk *d, struct work *w, uint32_t i, enum origin origin,
+    const char *name)
 {
 	struct request *q;
 
-	if (count_asks(d, user) >= ASKS_SHARE) {
+	w->stages[i] = STAGE_ROUTE;
+	if (count_asks(d, name) >= ASKS_SHARE) {
 		if (d->nworks > WORKS_MAX / 2)
 			put_back(w, i);
 		return;
 	}
-	/* Stays to be routed while all requests are out. */
 	q = free_request(d, d->asks);
 	if (q == NULL)
 		return;
 	q->deadline_ms = io_clock_ms() + ASK_LIMIT_MS;
 	q->work = w;
 	q->rcpt = i;
+	q->origin = origin;
 	w->stages[i] = STAGE_ASK;
 	w->asking++;
-	if (text_copy(q->name, sizeof(q->name), user) == 0 &&
-	    user_name_ok(user)) {
-		start_ask(d, q, user);
+	if (text_copy(q->name, sizeof(q->name), name) == 0 &&
+	    (origin == ORIGIN_ALIASES || user_name_ok(name))) {
+		start_ask(d, q);
 		return;
 	}
 	w->asking--;
 	end_request(q);
 	settle_as(d, w, i, FATE_FAILED, "5.1.1", "no such user here");
+}
+
+/* The lists of the aliases are read where a slow disk stops nobody else. */
+static void
+expand_alias(struct desk *d, struct work *w, uint32_t i,
+    const struct alias *alias)
+{
+	if (lists_any(&alias->targets))
+		ask(d, w, i, ORIGIN_ALIASES, alias->name);
+	else
+		expand(d, w, i, &alias->targets, ORIGIN_ALIASES, alias->name);
 }
 
 /* DEFER: not tried, so not counted, until a flush wants it. */
@@ -558,11 +559,10 @@ route(struct desk *d, struct work *w, uint32_t i)
 			w->stages[i] = STAGE_REMOTE;
 		break;
 	case STEP_ALIAS:
-		expand_lists(d, w, i, &alias->targets, ORIGIN_ALIASES,
-		    alias->name, NULL);
+		expand_alias(d, w, i, alias);
 		break;
 	case STEP_USER:
-		ask_forward(d, w, i, user);
+		ask(d, w, i, ORIGIN_FORWARD, user);
 		break;
 	case STEP_MAILBOX:
 		to_mailbox(d, w, i, user);
@@ -639,8 +639,7 @@ got_no_user(struct desk *d, struct request *q)
 	if (any != NULL && route_usable(&d->conf, any, &res) == -1)
 		settle(d, w, i, &res, "local");
 	else if (any != NULL)
-		expand_lists(d, w, i, &any->targets, ORIGIN_ALIASES,
-		    any->name, NULL);
+		expand_alias(d, w, i, any);
 	else if (w->m.rcpts[i].origin == ORIGIN_ALIASES &&
 	    w->m.rcpts[i].depth > 1)
 		settle_as(d, w, i, FATE_FAILED, "5.4.6", "the aliases lead in "
@@ -651,11 +650,49 @@ got_no_user(struct desk *d, struct request *q)
 }
 
 static void
+got_lists(struct desk *d, struct request *q)
+{
+	const struct alias *alias = NULL;
+	struct msg lists;
+
+	if (d->has_aliases)
+		alias = aliases_find(&d->aliases, q->name);
+	if (alias == NULL || alias->is_bad) {
+		settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.5",
+		    "the alias changed while its lists were read");
+		return;
+	}
+	msg_init(&lists);
+	lists.data = q->text.data;
+	lists.len = q->text.len;
+	expand_lists(d, q->work, q->rcpt, &alias->targets, ORIGIN_ALIASES,
+	    alias->name, &lists);
+}
+
+/* 0 when a part of a list is kept. */
+static int
+keep_list(struct desk *d, struct request *q)
+{
+	if (q->origin != ORIGIN_ALIASES || q->text.len + d->msg.len >
+	    LISTS_OCTETS_MAX + REC_CHANNEL_LIMIT)
+		return -1;
+	buf_add(&q->text, d->msg.data, d->msg.len);
+	return buf_failed(&q->text) ? -1 : 0;
+}
+
+static void
 take_verdict(struct desk *d, struct request *q, uint32_t verdict,
     const char *text, size_t len)
 {
 	struct result res;
 
+	/* Of an alias there are its lists, or they can't be had now. */
+	if (q->origin == ORIGIN_ALIASES && verdict == FORWARD_TEXT) {
+		got_lists(d, q);
+		return;
+	}
+	if (q->origin == ORIGIN_ALIASES)
+		verdict = FORWARD_LATER;
 	switch (verdict) {
 	case FORWARD_NONE:
 		to_mailbox(d, q->work, q->rcpt, q->name);
@@ -674,7 +711,8 @@ take_verdict(struct desk *d, struct request *q, uint32_t verdict,
 		break;
 	default:
 		result_init(&res);
-		result_set(&res, FATE_RETRY, "4.3.0", ".forward of %s: %.*s",
+		result_set(&res, FATE_RETRY, "4.3.0", "%s %s: %.*s",
+		    q->origin == ORIGIN_ALIASES ? "alias" : ".forward of",
 		    q->name, (int)(len > WHY_MAX ? WHY_MAX : len), text);
 		settle(d, q->work, q->rcpt, &res, "local");
 		result_fini(&res);
@@ -692,6 +730,8 @@ handout_forward(struct desk *d, struct request *q)
 
 	n = msg_recv(q->channel, &d->msg, REC_CHANNEL_LIMIT);
 	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n == 1 && d->msg.kind == REC_FORWARD_LIST && keep_list(d, q) == 0)
 		return;
 	text = "no answer";
 	len = strlen(text);
@@ -963,6 +1003,8 @@ handout_late(struct desk *d)
 			continue;
 		q->work->asking--;
 		settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.0",
+		    q->origin == ORIGIN_ALIASES ?
+		    "the lists of the alias can not be read in time" :
 		    "the .forward can not be read in time");
 		end_request(q);
 	}

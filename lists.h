@@ -14,6 +14,7 @@
 
 #define LISTS_MAX	50	/* lists that one alias or .forward leads to */
 #define LIST_MAX	(256 * 1024)	/* octets of a list */
+#define LISTS_OCTETS_MAX (1024 * 1024)	/* of all lists of one alias */
 
 /*
  * Adds the text of the list to a buf and says whether others can write it; 0,

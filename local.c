@@ -30,6 +30,7 @@
 
 #define ALIASES_FILE_MAX	(16 * 1024 * 1024)	/* octets */
 #define FORWARD_NAME		".forward"
+#define LIST_PIECE		(60 * 1024)	/* octets in a record */
 
 #ifdef O_PATH
 #define OPEN_DIRECTORY	(O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -163,12 +164,13 @@ read_forward(const struct user *user, struct buf *text)
 
 /* ---- its lists ---- */
 
-/* What the child reads lists with, and where it keeps them. */
+/* What the child reads lists with, and to whom it tells them. */
 struct reader {
 	const struct user *user;
-	struct msg	*m;		/* lent: they are told, too; or NULL */
-	size_t		 left;		/* octets that it may still hold */
-	int		 is_forward;	/* else a list of the aliases */
+	int		 is_forward;	/* else lists of the aliases */
+	size_t		 left;		/* octets that they may still have */
+	struct msg	*m;		/* lent: for a .forward; or NULL */
+	int		 channel;	/* lent: for the aliases; or -1 */
 	enum forward_verdict verdict;	/* why reading failed */
 };
 
@@ -179,10 +181,72 @@ fail_list(struct reader *r, enum forward_verdict verdict)
 	return -1;
 }
 
+/* Of a .forward: it passes the checks of a .forward. */
+static int
+take_own(struct reader *r, const char *path, const struct buf *text,
+    int is_loose, struct result *res)
+{
+	if (is_loose) {
+		result_set(res, FATE_RETRY, "4.2.4", "list %s can be written "
+		    "by others: make it your own, chmod go-w it", path);
+		return fail_list(r, FORWARD_REFUSED);
+	}
+	if (text->len + strlen(path) > r->left) {
+		result_set(res, FATE_RETRY, "4.2.4", "list %s: a .forward and "
+		    "its lists may have 65536 octets in all", path);
+		return fail_list(r, FORWARD_REFUSED);
+	}
+	if (r->m != NULL) {
+		msg_put_str(r->m, path);
+		msg_put_bytes(r->m, text->data, text->len);
+	}
+	return 0;
+}
+
+/* Piece by piece, since a record has an end; the runner keeps them. */
+static int
+tell_list(const struct reader *r, const char *path, const struct buf *text)
+{
+	size_t done = 0, n;
+	struct msg m;
+	int ret;
+
+	msg_init(&m);
+	do {
+		n = text->len - done;
+		if (n > LIST_PIECE)
+			n = LIST_PIECE;
+		msg_begin(&m, REC_FORWARD_LIST, 0);
+		msg_put_str(&m, done == 0 ? path : "");
+		msg_put_bytes(&m, n == 0 ? "" : text->data + done, n);
+		ret = msg_send(r->channel, &m);
+		done += n;
+	} while (ret == 0 && done < text->len);
+	msg_fini(&m);
+	return ret;
+}
+
 /*
- * As the user.  A list of a .forward passes the checks of a .forward; one of
- * the aliases may be anybody's, but then no file or command of it is used.
+ * Of the aliases: it may be anybody's, but must be for everybody, since what
+ * it says is seen by others.
  */
+static int
+take_public(struct reader *r, const char *path, const struct buf *text,
+    const struct stat *st, struct result *res)
+{
+	if ((st->st_mode & S_IROTH) == 0)
+		return result_set(res, FATE_RETRY, "4.3.5",
+		    "list %s: not readable by everybody: chmod o+r it", path);
+	if (text->len + strlen(path) > r->left)
+		return result_set(res, FATE_RETRY, "4.3.5", "list %s: the "
+		    "lists of an alias may have 1048576 octets in all", path);
+	if (r->channel != -1 && tell_list(r, path, text) == -1)
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "list %s: nobody takes it", path);
+	return 0;
+}
+
+/* As the user.  Of a loose list no file or command is used. */
 static int
 read_list(void *arg, const char *path, struct buf *text, int *is_loose,
     struct result *res)
@@ -197,23 +261,10 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 		return fail_list(r, FORWARD_LATER);
 	*is_loose = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
 	    (st.st_uid != 0 && st.st_uid != r->user->uid);
-	if (!r->is_forward)
-		return 0;
-	if (*is_loose) {
-		result_set(res, FATE_RETRY, "4.2.4", "list %s can be written "
-		    "by others: make it your own, chmod go-w it", path);
-		return fail_list(r, FORWARD_REFUSED);
-	}
-	if (text->len + strlen(path) > r->left) {
-		result_set(res, FATE_RETRY, "4.2.4", "list %s: a .forward and "
-		    "its lists may have 65536 octets in all", path);
-		return fail_list(r, FORWARD_REFUSED);
-	}
+	if ((r->is_forward ? take_own(r, path, text, *is_loose, res) :
+	    take_public(r, path, text, &st, res)) == -1)
+		return -1;
 	r->left -= text->len + strlen(path);
-	if (r->m != NULL) {
-		msg_put_str(r->m, path);
-		msg_put_bytes(r->m, text->data, text->len);
-	}
 	return 0;
 }
 
@@ -221,7 +272,7 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 static enum forward_verdict
 put_lists(const struct user *user, struct msg *m, struct buf *text)
 {
-	struct reader r = { user, m, FORWARD_MAX - text->len, 1,
+	struct reader r = { user, 1, FORWARD_MAX - text->len, m, -1,
 	    FORWARD_LATER };
 	const struct lists_source source = { read_list, &r };
 	struct targets flat, ts;
@@ -318,8 +369,9 @@ static int
 take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
     struct result *res)
 {
-	struct reader r = { d->user, NULL, FORWARD_MAX,
-	    d->origin == ORIGIN_FORWARD, FORWARD_LATER };
+	int is_forward = d->origin == ORIGIN_FORWARD;
+	struct reader r = { d->user, is_forward, is_forward ? FORWARD_MAX :
+	    LISTS_OCTETS_MAX, NULL, -1, FORWARD_LATER };
 	const struct lists_source source = { read_list, &r };
 	struct targets flat;
 	int ret;
@@ -362,24 +414,19 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
  * its offset.
  */
 static int
-read_aliases(const struct delivery *d, struct buf *text, struct result *res)
+read_aliases(int fd, struct buf *text, struct result *res)
 {
 	struct stat st;
 	char *room;
 
-	if (d->aliases == -1 || fstat(d->aliases, &st) == -1)
+	if (fd == -1 || fstat(fd, &st) == -1)
 		return result_set(res, FATE_RETRY, "4.3.0",
 		    "alias file can not be read now");
 	if (!S_ISREG(st.st_mode) || st.st_size > ALIASES_FILE_MAX)
 		return result_set(res, FATE_RETRY, "4.3.5",
 		    "alias file is not a regular file of reasonable size");
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
-	    (st.st_uid != 0 && st.st_uid != d->user->uid))
-		return result_set(res, FATE_RETRY, "4.3.5", "alias file can "
-		    "be written by others than root: no file or command of it "
-		    "is used");
 	room = buf_space(text, (size_t)st.st_size);
-	if (room == NULL || io_pread_all(d->aliases, room, (size_t)st.st_size,
+	if (room == NULL || io_pread_all(fd, room, (size_t)st.st_size,
 	    0) == -1)
 		return result_set(res, FATE_RETRY, "4.3.0",
 		    "alias file can not be read now: %s", strerror(errno));
@@ -387,28 +434,59 @@ read_aliases(const struct delivery *d, struct buf *text, struct result *res)
 	return 0;
 }
 
+/* Lends the alias, which is in as; -1 with the reason, and as is empty. */
+static int
+read_alias(int fd, const char *name, struct aliases *as,
+    const struct alias **alias, struct result *res)
+{
+	struct buf text;
+	int ret;
+
+	memset(as, 0, sizeof(*as));
+	buf_init(&text, 0);
+	ret = read_aliases(fd, &text, res);
+	if (ret == 0 && aliases_parse(as, text.data, text.len, "aliases",
+	    &quiet) == -1)
+		ret = result_set(res, FATE_RETRY, "4.3.0",
+		    "alias file can not be parsed now");
+	buf_fini(&text);
+	if (ret == -1)
+		return -1;
+	*alias = aliases_find(as, name);
+	if (*alias != NULL)
+		return 0;
+	aliases_fini(as);
+	return changed(res);
+}
+
+/* What root or this user alone can write may have commands run. */
+static int
+trust_aliases(const struct delivery *d, struct result *res)
+{
+	struct stat st;
+
+	if (d->aliases == -1 || fstat(d->aliases, &st) == -1)
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "alias file can not be read now");
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
+	    (st.st_uid == 0 || st.st_uid == d->user->uid))
+		return 0;
+	return result_set(res, FATE_RETRY, "4.3.5", "alias file can be "
+	    "written by others than root: no file or command of it is used");
+}
+
 static int
 entry_of_aliases(const struct delivery *d, struct buf *out, struct result *res)
 {
 	const struct alias *a;
 	struct aliases as;
-	struct buf text;
-	int ret = -1;
+	int ret;
 
-	buf_init(&text, 0);
-	if (read_aliases(d, &text, res) == 0) {
-		if (aliases_parse(&as, text.data, text.len, "aliases",
-		    &quiet) == -1) {
-			ret = result_set(res, FATE_RETRY, "4.3.0",
-			    "alias file can not be parsed now");
-		} else {
-			a = aliases_find(&as, d->name);
-			ret = a == NULL ? changed(res) :
-			    take_flat(d, &a->targets, out, res);
-			aliases_fini(&as);
-		}
-	}
-	buf_fini(&text);
+	if (trust_aliases(d, res) == -1 ||
+	    read_alias(d->aliases, d->name, &as, &a, res) == -1)
+		return -1;
+	ret = take_flat(d, &a->targets, out, res);
+	aliases_fini(&as);
 	return ret;
 }
 
@@ -428,6 +506,40 @@ find_entry(const struct delivery *d, struct buf *out, struct result *res)
 		return result_set(res, FATE_FAILED, "5.7.1",
 		    "files and commands only from aliases or .forward");
 	}
+}
+
+/* ---- the lists of an alias ---- */
+
+int
+local_lists(const struct user *user, const char *name, int aliases,
+    int channel)
+{
+	struct reader r = { user, 0, LISTS_OCTETS_MAX, NULL, channel,
+	    FORWARD_LATER };
+	const struct lists_source source = { read_list, &r };
+	const struct alias *alias;
+	struct targets flat;
+	struct aliases as;
+	struct result res;
+	struct msg m;
+	int ret;
+
+	result_init(&res);
+	ret = read_alias(aliases, name, &as, &alias, &res);
+	if (ret == 0) {
+		ret = lists_flatten(&alias->targets, &flat, &source, &quiet,
+		    &res);
+		targets_fini(&flat);
+		aliases_fini(&as);
+	}
+	msg_init(&m);
+	msg_begin(&m, REC_FORWARD_SAY, 0);
+	msg_put_u32(&m, ret == 0 ? FORWARD_TEXT : FORWARD_LATER);
+	msg_put_str(&m, res.why);
+	ret = msg_send(channel, &m);
+	msg_fini(&m);
+	result_fini(&res);
+	return ret == 0 ? 0 : 1;
 }
 
 /* ---- the kinds; each gives 0 when res is to be told, or exit status ---- */

@@ -1,6 +1,6 @@
 /*
  * local.h - what is done as the user: .forward, mailbox, file, pipe.
- * Both bodies are called by priv.c in a process of their own that has become
+ * The bodies are called by priv.c in a process of their own that has become
  * the user for good, and whose exit status they return: 0 when all was told
  * over the channel, 1 when nobody was there to be told (the mark settles what
  * was written).  A command takes the process over; where it can not be started
@@ -35,6 +35,9 @@ struct delivery {
 };
 
 int	local_forward(const struct user *, int channel);
+/* Reads the lists of that alias; lends the alias file, open, or -1. */
+int	local_lists(const struct user *, const char *alias, int aliases,
+	    int channel);
 int	local_deliver(struct delivery *);
 
 #endif

@@ -41,7 +41,7 @@
 
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
 #define CHILDREN_MAX	20	/* requests of one branch under way */
-#define FORWARD_LIMIT_S	60	/* seconds for reading one .forward */
+#define FORWARD_LIMIT_S	60	/* seconds for reading a .forward or lists */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
 #define LMTP_LIMIT_S	900	/* seconds for one session with a mail store */
 #define MIB		(1024UL * 1024UL)
@@ -426,29 +426,62 @@ is_channel(int fd)
 }
 
 static int
-answer_forward(struct branch *b, struct msg *m)
+open_aliases(const struct branch *b)
 {
-	char name[LOGIN_MAX + 1];
-	struct user u;
-	int channel, found;
+	return open(b->conf.aliases, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
 
-	channel = msg_take_fd(m, 0);
-	msg_get_text(m, name, sizeof(name));
-	if (msg_done(m) == -1 || !is_channel(channel))
-		return EX_PROTOCOL;
-	found = user_lookup(name, &u);
-	if (found == 1)
-		say_forward(channel, FORWARD_NOUSER, "");
+/* Whose .forward, or as whom lists are read; -1 after the answer was given. */
+static int
+forward_user(const char *name, int is_alias, struct user *u, int channel)
+{
+	int found;
+
+	found = user_lookup(name, u);
 	if (found == -1)
 		say_forward(channel, FORWARD_LATER, "user look-up failed");
-	if (found != 0)
+	else if (found == 1 && is_alias)
+		say_forward(channel, FORWARD_LATER,
+		    "ALIAS_USER in dma.conf is no user");
+	else if (found == 1)
+		say_forward(channel, FORWARD_NOUSER, "");
+	else if (is_alias && u->uid == 0)
+		say_forward(channel, FORWARD_LATER,
+		    "lists are not read as root: ALIAS_USER in dma.conf");
+	else
+		return 0;
+	return -1;
+}
+
+static int
+answer_forward(struct branch *b, struct msg *m)
+{
+	char name[ADDRESS_MAX + 1];
+	const char *login = name;
+	struct user u;
+	uint32_t origin;
+	int aliases = -1, channel;
+
+	channel = msg_take_fd(m, 0);
+	origin = msg_get_u32(m);
+	msg_get_text(m, name, sizeof(name));
+	if (msg_done(m) == -1 || !is_channel(channel) ||
+	    (origin != ORIGIN_ALIASES && origin != ORIGIN_FORWARD))
+		return EX_PROTOCOL;
+	if (origin == ORIGIN_ALIASES) {
+		login = b->conf.alias_user;
+		aliases = open_aliases(b);
+	}
+	if (forward_user(login, origin == ORIGIN_ALIASES, &u, channel) == -1)
 		return 0;
 	if (become_user(&u, NULL) == -1) {
 		log_say(&b->log, LOG_LEVEL_ERROR, "forward: user=%s can not "
-		    "become this user: %s", name, strerror(errno));
+		    "become this user: %s", login, strerror(errno));
 		say_forward(channel, FORWARD_LATER, "can not become the user");
 		return EX_OSERR;
 	}
+	if (origin == ORIGIN_ALIASES)
+		return b->trunk->bodies->lists(&u, name, aliases, channel);
 	return b->trunk->bodies->forward(&u, channel);
 }
 
@@ -499,8 +532,7 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 
 	if (d->kind != ROUTE_MAILBOX && d->origin == ORIGIN_ALIASES) {
 		name = b->conf.alias_user;
-		d->aliases = open(b->conf.aliases, O_RDONLY | O_CLOEXEC |
-		    O_NONBLOCK);
+		d->aliases = open_aliases(b);
 	}
 	found = user_lookup(name, u);
 	/* A missing ALIAS_USER is the configuration's fault, not the mail's. */

@@ -38,6 +38,8 @@ struct bodies {
 	int	(*runner)(struct branches *);
 	/* As the user, a process for each request. */
 	int	(*forward)(const struct user *, int channel);
+	int	(*lists)(const struct user *, const char *alias, int aliases,
+		    int channel);
 	int	(*deliver)(struct delivery *);
 };
 

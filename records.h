@@ -18,13 +18,18 @@ enum record {
 	 * write end of a pipe whose closing says that all was tried. */
 	REC_RUN,		/* u32 flags (RUN_*), text queue id or "" */
 
-	/* runner -> forward branch: what is in this user's ~/.forward?
-	 * fds: channel. */
-	REC_FORWARD_ASK = 16,	/* text user */
-	/* forward child -> runner, over the channel. */
+	/* runner -> forward branch: what is in this user's ~/.forward, or in
+	 * the lists of this alias?  fds: channel. */
+	REC_FORWARD_ASK = 16,	/* u32 origin (ORIGIN_FORWARD,
+				 * ORIGIN_ALIASES), text user or alias */
+	/* forward child -> runner, over the channel: a part of a list of the
+	 * alias. */
+	REC_FORWARD_LIST,	/* text path, "" where it goes on with the one
+				 * before; bytes text */
+	/* forward child -> runner, over the channel: the end of it. */
 	REC_FORWARD_SAY,	/* u32 verdict (FORWARD_*), bytes text; for
-				 * FORWARD_TEXT then its lists: (text path,
-				 * bytes text)* */
+				 * FORWARD_TEXT of a .forward then its lists:
+				 * (text path, bytes text)* */
 
 	/* runner -> deliver branch.  fds: message file, channel. */
 	REC_DELIVER_ASK = 32,	/* u32 kind (enum route_kind),
@@ -82,7 +87,7 @@ enum record {
 
 /* Limits of each socket, octets of a record. */
 #define REC_TRUNK_LIMIT		64
-#define REC_FORWARD_LIMIT	128		/* requests */
+#define REC_FORWARD_LIMIT	1024		/* requests */
 #define REC_DELIVER_LIMIT	8192		/* requests */
 #define REC_CHANNEL_LIMIT	(66 * 1024)	/* answers over a channel */
 #define REC_REMOTE_LIMIT	(64 * 1024)
@@ -92,7 +97,7 @@ enum record {
 
 enum forward_verdict {
 	FORWARD_NONE,		/* the user exists and has no .forward */
-	FORWARD_TEXT,		/* here it is */
+	FORWARD_TEXT,		/* here it is; of an alias: the lists were */
 	FORWARD_REFUSED,	/* it may not be used; text: why */
 	FORWARD_NOUSER,		/* no such user */
 	FORWARD_LATER		/* can't tell now; text: why */

@@ -133,3 +133,42 @@ def test_list_is_read_as_the_user(world):
     world.send("bob")
     world.wait_tried("bob")
     assert world.mailbox("alice") == []
+
+
+def test_lists_of_the_aliases_are_read_as_the_alias_user(world):
+    """Not by the runner: a disk that is away stops this alias alone."""
+    world.write_conf({"ALIAS_USER": "carol"})
+    os.mkdir("/home/carol/lists")
+    os.chown("/home/carol/lists", pwd.getpwnam("carol").pw_uid, -1)
+    os.chmod("/home/carol/lists", 0o700)
+    world._fresh("/home/carol/lists/team", "bob\n", 0o644)
+    world.write_aliases("team: :include:/home/carol/lists/team\n")
+    world.send("team")
+    world.wait_mail("bob")
+
+
+@pytest.mark.parametrize("user,why", (("root", "as root"), ("none", "no user")))
+def test_no_list_is_read_without_an_alias_user(world, user, why):
+    world.leaves("queue")
+    world.write_conf({"ALIAS_USER": user})
+    world.write_aliases("team: :include:%s\n" % LIST)
+    put_list(world, "bob\n")
+    world.send("team")
+    world.wait_tried(why)
+    assert world.mailbox("bob") == []
+
+
+def test_long_lists_and_the_catch_all(world):
+    pad = "# " + "x" * 97 + "\n"
+    put_list(world, "bob\n" + pad * 2600 + "carol\n:include:/etc/other\n")
+    world._fresh("/etc/other", pad * 2600 + "alice\n", 0o644)
+    world.write_aliases("*: :include:/etc/other, :include:%s\n" % LIST)
+    world.send("whoever")
+    for user in ("alice", "bob", "carol"):
+        world.wait_mail(user)
+    world.wait_quiet()
+    put_list(world, ":include:/etc/other\n" * 5)
+    world.leaves("queue")
+    world.send("whoever")
+    world.wait_tried("1048576 octets in all")
+    os.unlink("/etc/other")

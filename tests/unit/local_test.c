@@ -1174,6 +1174,94 @@ test_shell_required(void **state)
 	assert_int_equal(w->fate, FATE_NONE);
 }
 
+/* Asks for the lists of an alias; those that were told are in w->text. */
+static void
+ask_lists(struct world *w, const char *name)
+{
+	char path[TARGET_MAX + 1];
+	const char *p;
+	struct msg m;
+	size_t len;
+	pid_t pid;
+
+	open_channel(w);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		_exit(local_lists(&w->user, name, w->d.aliases, w->d.channel));
+	io_close(&w->d.channel);
+	msg_init(&m);
+	w->why[0] = '\0';
+	w->verdict = FORWARD_NOUSER;
+	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1) {
+		assert_int_equal(w->verdict, FORWARD_NOUSER);
+		if (m.kind == REC_FORWARD_SAY)
+			w->verdict = msg_get_u32(&m);
+		else
+			msg_get_text(&m, path, sizeof(path));
+		p = msg_get_bytes(&m, &len);
+		if (m.kind == REC_FORWARD_LIST) {
+			buf_printf(&w->text, "%s=", path);
+			buf_add(&w->text, p, len);
+		} else {
+			assert_int_equal(m.kind, REC_FORWARD_SAY);
+			snprintf(w->why, sizeof(w->why), "%.*s", (int)len, p);
+		}
+		assert_int_equal(msg_done(&m), 0);
+	}
+	msg_fini(&m);
+	io_close(&w->runner);
+	assert_int_equal(waitpid(pid, &w->status, 0), pid);
+	assert_int_equal(w->status, 0);
+}
+
+static void
+test_lists(void **state)
+{
+	struct world *w = *state;
+	char a[128], b[128], pad[70000], text[600];
+
+	text_copy(a, sizeof(a), in_world(w, "a"));
+	text_copy(b, sizeof(b), in_world(w, "b"));
+	snprintf(text, sizeof(text), "x y\none: :include:%s\n"
+	    "two: :include:%s, :include:%s\nplain: ann\nlost: :include:%s.\n"
+	    "bad: ann bob\n", a, b, a, a);
+	put_text(w, "aliases", text);
+	/* no alias file */
+	ask_lists(w, "one");
+	assert_int_equal(w->verdict, FORWARD_LATER);
+	w->d.aliases = open(in_world(w, "aliases"), O_RDONLY | O_CLOEXEC);
+	put_file(a, "ann\n", 4, 0644);
+	put_file(b, "", 0, 0644);
+	ask_lists(w, "ONE");
+	assert_int_equal(w->verdict, FORWARD_TEXT);
+	snprintf(text, sizeof(text), "%s=ann\n", a);
+	assert_string_equal(buf_str(&w->text), text);
+	ask_lists(w, "two");
+	snprintf(text, sizeof(text), "%s=%s=ann\n", b, a);
+	assert_string_equal(buf_str(&w->text), text);
+	ask_lists(w, "plain");
+	assert_int_equal(w->verdict, FORWARD_TEXT);
+	assert_int_equal(w->text.len, 0);
+	/* in pieces */
+	memset(pad, '#', sizeof(pad));
+	put_file(a, pad, sizeof(pad), 0644);
+	ask_lists(w, "one");
+	assert_int_equal(w->verdict, FORWARD_TEXT);
+	assert_int_equal(w->text.len, sizeof(pad) + strlen(a) + 2);
+	/* what can not be told now */
+	ask_lists(w, "lost");
+	assert_int_equal(w->verdict, FORWARD_LATER);
+	assert_non_null(strstr(w->why, "No such file"));
+	ask_lists(w, "nobody-has-this");
+	assert_int_equal(w->verdict, FORWARD_LATER);
+	put_file(a, "ann\n", 4, 0640);
+	ask_lists(w, "one");
+	assert_int_equal(w->verdict, FORWARD_LATER);
+	assert_non_null(strstr(w->why, "chmod o+r"));
+	assert_int_equal(w->text.len, 0);
+}
+
 int
 main(void)
 {
@@ -1198,6 +1286,7 @@ main(void)
 		EACH(test_extensions),
 		EACH(test_command_input),
 		EACH(test_shell_required),
+		EACH(test_lists),
 	};
 
 	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
