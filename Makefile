@@ -53,11 +53,11 @@ DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
 		delivery.o lists.o lmtp.o priv.o spool.o sandbox.o setup.o \
 		compat/compat.o $(ALIASES)
 REMOTE =	remote.o net.o jobs.o hosts.o crypto.o dns.o sandbox.o setup.o \
-		lib/smtp.o lib/sasl.o $(ALIASES)
+		secret.o lib/smtp.o lib/sasl.o $(ALIASES)
 HEADERS =	dma.h aliases.h bounce.h command.h conf.h crypto.h \
 		delivery.h desk.h dns.h hosts.h jobs.h lists.h lmtp.h local.h \
 		maildir.h mailq.h mbox.h net.h options.h priv.h records.h \
-		result.h route.h runner.h sandbox.h senders.h setup.h \
+		result.h route.h runner.h sandbox.h secret.h senders.h setup.h \
 		spool.h submit.h lib/addr.h lib/buf.h lib/header.h lib/io.h \
 		lib/log.h lib/mail.h lib/msg.h lib/sasl.h lib/smtp.h \
 		compat/compat.h
@@ -65,7 +65,7 @@ SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
 		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
 		net.c jobs.c hosts.c \
-		crypto.c dns.c conf.c senders.c result.c lib/addr.c lib/buf.c \
+		crypto.c dns.c conf.c senders.c secret.c result.c lib/addr.c lib/buf.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/msg.c \
 		lib/sasl.c lib/smtp.c compat/compat.c
 

@@ -1093,13 +1093,14 @@ auth_clear(struct auth *a)
 	free(a->user);
 	free(a->host);
 	free(a->file);
+	free(a->command);
 	free(a->trouble);
 	wipe(a->password);
 }
 
 /* What one line says; lent from it. */
 struct auth_line {
-	char	*user, *host, *password, *file;
+	char	*user, *host, *password, *file, *command;
 	int	 is_token, is_external;
 	const char *trouble;
 };
@@ -1130,6 +1131,7 @@ add_auth(struct auths *auths, const struct auth_line *l)
 	    copy_text(&a->host, l->host) == -1 ||
 	    copy_text(&a->password, l->password) == -1 ||
 	    copy_text(&a->file, l->file) == -1 ||
+	    copy_text(&a->command, l->command) == -1 ||
 	    copy_text(&a->trouble, l->trouble) == -1) {
 		auth_clear(a);
 		return no_memory;
@@ -1169,6 +1171,33 @@ split_bars(char *line, struct auth_line *l)
 	return NULL;
 }
 
+/* A text in double quotes, or else a word; NULL when there is none. */
+static char *
+next_quoted(char **rest)
+{
+	char *end, *text;
+
+	*rest += strspn(*rest, BLANKS);
+	if (**rest != '"')
+		return conf_next_word(rest);
+	text = *rest + 1;
+	end = strchr(text, '"');
+	if (end == NULL || (end[1] != '\0' && !is_blank(end[1])))
+		return NULL;
+	*rest = end[1] == '\0' ? end + 1 : end + 2;
+	*end = '\0';
+	return text;
+}
+
+/* It is cut at blanks; what hopes for a shell is told so. */
+static int
+is_command(const char *text)
+{
+	return *text == '/' && strpbrk(text, "'\"\\`$|&;<>(){}*?[]!~") == NULL;
+}
+
+#define AUTH_AT(m)	offsetof(struct auth_line, m)
+
 /* One word and what follows it; NULL, or what is wrong. */
 static const char *
 take_pair(struct auth_line *l, const char *word, char **rest)
@@ -1177,13 +1206,16 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 		const char *word;
 		size_t at;
 		int is_token, is_secret;
+		char *(*take)(char **);
 	} words[] = {
-		{ "host", offsetof(struct auth_line, host), 0, 0 },
-		{ "user", offsetof(struct auth_line, user), 0, 0 },
-		{ "password", offsetof(struct auth_line, password), 0, 1 },
-		{ "password-file", offsetof(struct auth_line, file), 0, 1 },
-		{ "token", offsetof(struct auth_line, password), 1, 1 },
-		{ "token-file", offsetof(struct auth_line, file), 1, 1 },
+		{ "host", AUTH_AT(host), 0, 0, conf_next_word },
+		{ "user", AUTH_AT(user), 0, 0, conf_next_word },
+		{ "password", AUTH_AT(password), 0, 1, conf_next_word },
+		{ "password-file", AUTH_AT(file), 0, 1, conf_next_word },
+		{ "password-command", AUTH_AT(command), 0, 1, next_quoted },
+		{ "token", AUTH_AT(password), 1, 1, conf_next_word },
+		{ "token-file", AUTH_AT(file), 1, 1, conf_next_word },
+		{ "token-command", AUTH_AT(command), 1, 1, next_quoted },
 	};
 	char **member;
 	size_t i;
@@ -1200,9 +1232,10 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 		    "\"host HOST user USER password-file PATH\"";
 	member = (char **)(void *)((char *)l + words[i].at);
 	if (*member != NULL ||
-	    (words[i].is_secret && (l->password != NULL || l->file != NULL)))
+	    (words[i].is_secret && (l->password != NULL || l->file != NULL ||
+	    l->command != NULL)))
 		return "says the same twice";
-	if ((*member = conf_next_word(rest)) == NULL)
+	if ((*member = words[i].take(rest)) == NULL)
 		return "a word stands without its value";
 	l->is_token |= words[i].is_token;
 	return NULL;
@@ -1239,12 +1272,16 @@ split_words(char *line, struct auth_line *l)
 	}
 	if (why != NULL)
 		return why;
-	if (l->password == NULL && l->file == NULL && !l->is_external)
+	if (l->password == NULL && l->file == NULL && l->command == NULL &&
+	    !l->is_external)
 		return "wants a password, a token or external";
 	if (l->user == NULL && !l->is_external)
 		return "wants user USER";
 	if (l->file != NULL && *l->file != '/')
 		return "wants a path that begins with a slash";
+	if (l->command != NULL && !is_command(l->command))
+		return "wants a command that begins with a slash, of words "
+		    "that mean nothing to a shell: none reads it";
 	return NULL;
 }
 
@@ -1277,7 +1314,7 @@ read_auth(struct auths *auths, char *line)
 	l.trouble = why;
 	l.user = l.user == NULL ? line + strlen(line) : l.user;
 	if (why != NULL)
-		l.password = l.file = NULL;
+		l.password = l.file = l.command = NULL;
 	added = add_auth(auths, &l);
 	return added != NULL ? added : why;
 }

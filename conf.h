@@ -102,6 +102,7 @@ struct auth {			/* strings are owned */
 	char		*password;	/* or token; NULL: a certificate does,
 				 * or it could not be had */
 	char		*file;		/* where it stands; or NULL */
+	char		*command;	/* that prints it: words; or NULL */
 	int		 is_token;
 	int		 is_kept;	/* for senders of SENDER_RELAY alone */
 	char		*trouble;	/* why it could not be had; or NULL */
@@ -141,7 +142,8 @@ const char *conf_mail_dir(const struct conf *);
 /*
  * auth.conf: user|host:password, user|host|password, or in words "host HOST
  * user USER password-file PATH" and so on.  As conf_parse; adds to the list,
- * which starts as {0}.  Files are read by who calls: auth_take_secret().
+ * which starts as {0}.  Files are read, and commands run, by who calls:
+ * auth_take_secret().
  */
 int	auth_parse(struct auths *, const char *text, size_t len,
 	    const char *file, const struct report *);
@@ -154,8 +156,8 @@ int	auth_parse(struct auths *, const char *text, size_t len,
 const struct auth *auth_find(const struct auths *, const char *host,
 	    const char *user, int is_relay);
 /*
- * The text of the entry's file, of which the first line counts.  0, -1 without
- * memory; what is wrong with it becomes the entry's trouble.
+ * The text of its file or command, of which the first line counts.  0, -1
+ * without memory; what is wrong with it becomes the entry's trouble.
  */
 int	auth_take_secret(struct auth *, const char *text, size_t len);
 int	auth_set_trouble(struct auth *, const char *why);

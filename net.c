@@ -28,6 +28,7 @@
 #include "net.h"
 #include "records.h"
 #include "result.h"
+#include "secret.h"
 
 #define CONNS_MAX	256	/* whatever CONCURRENCY says */
 #define CHUNK		32768	/* octets of a message read at once */
@@ -96,7 +97,8 @@ struct net {
 	const struct conf *conf;
 	struct conf	 own;		/* a copy, with the relays of sender */
 	struct conf	 sender;	/* nothing but them, for HOP_SENDER */
-	const struct auths *auths;
+	struct auths	*auths;
+	int		 secrets;	/* to the process that runs commands */
 	const struct log *log;
 	struct jobs	 jobs;
 	struct hosts	 hosts;
@@ -363,6 +365,25 @@ set_policy(struct conn *c)
 	c->may_tls = tls != TLS_OFF && (!c->host.is_clear || c->must_tls);
 }
 
+/*
+ * Before the connection is made, so that no server waits meanwhile; once, for
+ * all connections of this process.
+ */
+static int
+get_secret(struct conn *c)
+{
+	struct net *net = c->net;
+	const struct auth *a = c->auth;
+	int ret;
+
+	if (a == NULL || a->command == NULL || a->password != NULL ||
+	    a->trouble != NULL)
+		return 0;
+	ret = secret_fetch(net->secrets, net->auths, a);
+	net->now_ms = io_clock_ms();
+	return ret;
+}
+
 /* 0, or -1 when the login is bound to fail: the host is left alone. */
 static int
 check_login(struct conn *c)
@@ -458,7 +479,7 @@ open_conn(struct net *net, struct result *res)
 	c->window = WINDOW_FIRST;
 	set_where(c);
 	set_policy(c);
-	if (make_smtp(c) == -1) {
+	if (get_secret(c) == -1 || make_smtp(c) == -1) {
 		conn_free(c);
 		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
 	}
@@ -1238,7 +1259,7 @@ loop(struct net *net)
 }
 
 int
-net_main(int sock, const struct conf *conf, const struct auths *auths,
+net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
     const struct log *log)
 {
 	struct net net;
@@ -1248,6 +1269,7 @@ net_main(int sock, const struct conf *conf, const struct auths *auths,
 	memset(&net, 0, sizeof(net));
 	net.conf = conf;
 	net.auths = auths;
+	net.secrets = secrets;
 	net.log = log;
 	if (io_nonblock(sock) == -1)
 		return EX_OSERR;

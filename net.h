@@ -10,10 +10,11 @@
 #include "lib/log.h"
 
 /*
+ * secrets: the socket of secret_open().
  * Serves the runner at sock until it closes its end; all that was not settled
  * then is forgotten (the runner defers it).  Gives the exit status.
  */
-int	net_main(int sock, const struct conf *, const struct auths *,
+int	net_main(int sock, int secrets, const struct conf *, struct auths *,
 	    const struct log *);
 
 #endif

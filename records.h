@@ -78,6 +78,12 @@ enum record {
 	 * why nothing can be sent. */
 	REC_REMOTE_TROUBLE,	/* text why */
 
+	/* dma-remote -> the process beside it that runs commands: the secret
+	 * of this entry of auth.conf is wanted. */
+	REC_SECRET_ASK = 56,	/* u32 index */
+	/* back: the output, or why there is none. */
+	REC_SECRET_SAY,		/* u32 is good (0, 1), bytes output or why */
+
 	/* any dma as _dma -> runner, over the datagram socket SPOOLDIR/wake. */
 	REC_WAKE = 64,		/* - */
 	/* same; fds: write end of a pipe that the runner closes when
@@ -91,6 +97,7 @@ enum record {
 #define REC_DELIVER_LIMIT	8192		/* requests */
 #define REC_CHANNEL_LIMIT	(66 * 1024)	/* answers over a channel */
 #define REC_REMOTE_LIMIT	(64 * 1024)
+#define REC_SECRET_LIMIT	(9 * 1024)
 #define REC_WAKE_LIMIT		128
 
 #define RUN_FLUSH	0x01	/* try everything now, whatever is due */

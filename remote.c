@@ -3,7 +3,8 @@
  * Runs as: the spool user; refuses to run as root.  Descriptor 0 is the
  * socket to the runner.  Door to: the files that setup.c reads.
  * Promise: when the credentials are read, nobody can look into the process
- * and it can reach nothing but the network.
+ * and it can reach nothing but the network, and a process that runs the
+ * commands of auth.conf.
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@
 #include "net.h"
 #include "records.h"
 #include "sandbox.h"
+#include "secret.h"
 #include "setup.h"
 
 #define SOCK	STDIN_FILENO
@@ -148,6 +150,8 @@ static int
 serve(const struct conf *conf, struct auths *auths, struct log *log,
     const struct report *report)
 {
+	int secrets;
+
 	log->where = conf->log_where;
 	log->level = conf->log_level;
 	if (log->where == LOG_TO_FD && conf->log_path != NULL)
@@ -165,10 +169,14 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 		return give_up(log, EX_CONFIG, "SENDER_RELAY",
 		    "can not be read");
 	}
+	if (secret_open(auths, &secrets) == -1) {
+		return give_up(log, EX_OSERR, "commands of auth.conf can not "
+		    "be run:", strerror(errno));
+	}
 	if (sandbox_remote(conf) == -1) {
 		return give_up(log, EX_OSERR, "sandbox", strerror(errno));
 	}
-	return net_main(SOCK, conf, auths, log);
+	return net_main(SOCK, secrets, conf, auths, log);
 }
 
 int

@@ -23,7 +23,7 @@ FLOORS = {
     "conf": 1, "senders": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
     "lib/smtp": 1, "lib/sasl": 1, "lib/msg": 1,
     "spool": 2, "priv": 2, "sandbox": 2, "crypto": 2, "dns": 2, "setup": 2,
-    "lists": 2,
+    "lists": 2, "secret": 2,
     "route": 3, "local": 3, "command": 3, "mbox": 3, "bounce": 3,
     "maildir": 3, "delivery": 3, "lmtp": 3,
     "net": 3, "hosts": 3, "jobs": 3,
@@ -88,10 +88,11 @@ PAIRS = {
 
 # Doors: calls, and the only files that may make them.
 DOORS = [
-    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups|v?fork|clone"
-     r"|socketpair", {"priv.c"}, "identities and processes"),
+    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups", {"priv.c"},
+     "identities"),
+    (r"v?fork|clone|socketpair", {"priv.c", "secret.c"}, "processes"),
     (r"exec(?:l|le|lp|v|ve|vp|vpe|veat)|fexecve|posix_spawnp?",
-     {"local.c", "command.c", "priv.c"}, "starting programs"),
+     {"local.c", "command.c", "priv.c", "secret.c"}, "starting programs"),
     (r"socket|connect|bind|getaddrinfo|res_\w+",
      {"net.c", "dns.c", "spool.c", "lmtp.c"},
      "the network, the wake socket, and LMTP"),
@@ -102,7 +103,8 @@ DOORS = [
     (r"link|linkat|symlink(?:at)?|rename(?:at2?)?",
      {"spool.c", "local.c", "mbox.c", "maildir.c"}, "names of files"),
     (r"_?exit|_Exit|quick_exit|abort|v?errx?",
-     {"dma.c", "remote.c", "priv.c", "command.c"}, "the end of a process"),
+     {"dma.c", "remote.c", "priv.c", "command.c", "secret.c"},
+     "the end of a process"),
     (r"strcpy|strcat|v?sprintf|gets|system|popen|mktemp|tmpnam|tempnam"
      r"|alloca|strtok", set(), "banned"),
 ]

@@ -773,6 +773,62 @@ test_auth_words(void **state)
 	}
 }
 
+/* A command is text that no shell would read in another way. */
+static void
+test_auth_command(void **state)
+{
+	static const struct {
+		const char *in, *command;	/* NULL: refused */
+		int is_token;
+	} cases[] = {
+		{ "host h user u password-command /bin/x", "/bin/x", 0 },
+		{ "host h user u token-command /bin/x", "/bin/x", 1 },
+		{ "host h token-command \"/bin/x a  b\"  user u", "/bin/x a  b",
+		    1 },
+		{ "host h user u password-command \"/bin/x #1 k=v %\"",
+		    "/bin/x #1 k=v %", 0 },
+		{ "host h user u password-command", NULL, 0 },
+		{ "host h user u password-command \"\"", NULL, 0 },
+		{ "host h user u password-command x", NULL, 0 },
+		{ "host h user u password-command \"/bin/x", NULL, 0 },
+		{ "host h user u password-command \"/bin/x\"y", NULL, 0 },
+		{ "host h user u password-command /bin/x y", NULL, 0 },
+		{ "host h user u password-command /bin/x;y", NULL, 0 },
+		{ "host h user u password-command /bin/x\\y", NULL, 0 },
+		{ "host h user u password-command \"/x $(id)\"", NULL, 0 },
+		{ "host h user u password-command \"/x 'a b'\"", NULL, 0 },
+		{ "host h user u password-command /x password y", NULL, 0 },
+		{ "host h user u token-file /x token-command /y", NULL, 0 },
+		{ "host h password-command /x", NULL, 0 },
+	};
+	struct heard h = { 0, 0, "" };
+	const struct report report = { hear, &h };
+	struct auths list;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		print_message("%s\n", cases[i].in);
+		memset(&list, 0, sizeof(list));
+		assert_int_equal(auth_parse(&list, cases[i].in,
+		    strlen(cases[i].in), "dma.conf", &report),
+		    cases[i].command == NULL);
+		assert_int_equal(list.n, 1);
+		assert_int_equal(list.list[0].trouble != NULL,
+		    cases[i].command == NULL);
+		assert_null(list.list[0].password);
+		if (cases[i].command == NULL) {
+			assert_null(list.list[0].command);
+		} else {
+			assert_string_equal(list.list[0].command,
+			    cases[i].command);
+			assert_int_equal(list.list[0].is_token,
+			    cases[i].is_token);
+		}
+		auth_fini(&list);
+	}
+}
+
 static void
 test_auth_mechs(void **state)
 {
@@ -868,6 +924,7 @@ main(void)
 		cmocka_unit_test(test_auth_words),
 		cmocka_unit_test(test_auth_mechs),
 		cmocka_unit_test(test_auth_find),
+		cmocka_unit_test(test_auth_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
