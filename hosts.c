@@ -157,7 +157,7 @@ live_spot(struct hosts *h, struct place *p, int64_t now_ms, unsigned *tries)
 }
 
 int
-hosts_next(struct hosts *h, int64_t now_ms, struct host *host,
+hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
     struct result *res)
 {
 	struct spot *s;
@@ -172,7 +172,7 @@ hosts_next(struct hosts *h, int64_t now_ms, struct host *host,
 		h->nplaces = 0;
 		h->dead_until_ms = now_ms + HOSTS_DEAD_MS;
 	}
-	for (i = 0; i < h->nplaces && tries < HOSTS_TRIES_MAX; i++) {
+	for (i = from; i < h->nplaces && tries < HOSTS_TRIES_MAX; i++) {
 		p = &h->places[i];
 		s = live_spot(h, p, now_ms, &tries);
 		if (s == NULL)
@@ -189,6 +189,25 @@ hosts_next(struct hosts *h, int64_t now_ms, struct host *host,
 	}
 	result_copy(res, &h->why);
 	return -1;
+}
+
+int
+hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
+{
+	const struct place *p;
+	size_t i, k;
+
+	for (i = from; i < h->nplaces; i++) {
+		p = &h->places[i];
+		if (now_ms < p->dead_until_ms)
+			continue;
+		if (p->spots == NULL || now_ms >= p->stale_ms)
+			return 1;
+		for (k = 0; k < p->nspots; k++)
+			if (now_ms >= p->spots[k].dead_until_ms)
+				return 1;
+	}
+	return 0;
 }
 
 static struct spot *

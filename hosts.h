@@ -55,7 +55,8 @@ struct host {
 	uint16_t	 port;
 	int		 is_clear;
 	int		 is_last;	/* there is no other to go on to */
-	size_t		 place, spot;	/* private */
+	size_t		 place;		/* in the order of the hosts */
+	size_t		 spot;		/* private */
 };
 
 /* domain "" means the relays of conf.  -1 when it is too long. */
@@ -63,11 +64,14 @@ int	hosts_init(struct hosts *, const struct conf *, const char *domain,
 	    const struct hosts_lookup *);
 void	hosts_fini(struct hosts *);
 /*
- * The first host that is not known to be dead.  -1 when there is none now,
+ * The first host that is not known to be dead, of those from that place on
+ * (0: all).  -1 when there is none now,
  * with the reason in the result; for relays it is never FAILED.
  */
-int	hosts_next(struct hosts *, int64_t now_ms, struct host *,
-	    struct result *);
+int	hosts_next(struct hosts *, size_t from, int64_t now_ms,
+	    struct host *, struct result *);
+/* 1 when there is one from that place on that may be alive. */
+int	hosts_left(const struct hosts *, size_t from, int64_t now_ms);
 /* It did not work: passed over for a while. */
 void	hosts_dead(struct hosts *, const struct host *, int64_t now_ms,
 	    const struct result *);

@@ -18,7 +18,6 @@
 #define JOBS_MAX	1024		/* not settled at once */
 #define RCPTS_MAX	1000000		/* of one job */
 #define FATE_MIN	64		/* octets of a fate besides its words */
-#define HOST_MAX	320		/* octets of "name[address]" */
 
 void
 jobs_init(struct jobs *j, int sock)
@@ -35,8 +34,10 @@ job_free(struct job *job)
 
 	if (job == NULL)
 		return;
-	for (i = 0; job->rcpts != NULL && i < job->nrcpts; i++)
+	for (i = 0; job->rcpts != NULL && i < job->nrcpts; i++) {
 		result_fini(&job->rcpts[i].res);
+		result_fini(&job->rcpts[i].before);
+	}
 	free(job->rcpts);
 	buf_fini(&job->addresses);
 	result_fini(&job->mail.res);
@@ -50,7 +51,7 @@ jobs_fini(struct jobs *j)
 	struct job *job;
 	size_t i;
 
-	while ((job = jobs_take(j, 1)) != NULL)
+	while ((job = jobs_take(j, 0, SIZE_MAX, 1)) != NULL)
 		job_free(job);
 	job_free(j->coming);
 	for (i = 0; i < j->nsays; i++)
@@ -67,26 +68,43 @@ jobs_is_poison(const struct job *job)
 	return job->drops >= JOBS_DROPS_POISON;
 }
 
-struct job *
-jobs_take(struct jobs *j, int has_room)
+/* Takes the job at that place of the list. */
+static struct job *
+unlink_job(struct jobs *j, struct job **p)
 {
-	struct job **p, **found = NULL, *job;
+	struct job *job = *p;
+
+	*p = job->next;
+	job->next = NULL;
+	j->nwaiting--;
+	j->nlater -= job->place > 0;
+	return job;
+}
+
+struct job *
+jobs_take(struct jobs *j, size_t first, size_t last, int has_room)
+{
+	struct job **p, **found = NULL;
 
 	for (p = &j->waiting; *p != NULL; p = &(*p)->next) {
+		if ((*p)->place < first || (*p)->place > last)
+			continue;
 		if (!jobs_is_poison(*p))
-			break;
+			return unlink_job(j, p);
 		if (found == NULL && has_room)
 			found = p;
 	}
-	if (*p != NULL)
-		found = p;
-	if (found == NULL)
-		return NULL;
-	job = *found;
-	*found = job->next;
-	job->next = NULL;
-	j->nwaiting--;
-	return job;
+	return found == NULL ? NULL : unlink_job(j, found);
+}
+
+void
+jobs_pick(struct jobs *j, struct job *job)
+{
+	struct job **p;
+
+	for (p = &j->waiting; *p != job; p = &(*p)->next)
+		;
+	unlink_job(j, p);
 }
 
 void
@@ -95,6 +113,7 @@ jobs_put_first(struct jobs *j, struct job *job)
 	job->next = j->waiting;
 	j->waiting = job;
 	j->nwaiting++;
+	j->nlater += job->place > 0;
 }
 
 void
@@ -107,6 +126,7 @@ jobs_put_last(struct jobs *j, struct job *job)
 	*p = job;
 	job->next = NULL;
 	j->nwaiting++;
+	j->nlater += job->place > 0;
 }
 
 /* 2. From the runner. */
@@ -296,19 +316,27 @@ put_fate(struct msg *m, const struct smtp_rcpt *r, const char *host)
 	msg_put_bytes(m, why, strlen(why));
 }
 
+/* Whose fate is told now: with holds not those that are only deferred. */
+static int
+is_told(const struct smtp_rcpt *r, int holds)
+{
+	return r->res.fate != FATE_NONE &&
+	    !(holds && r->res.fate == FATE_RETRY);
+}
+
 /*
  * Without memory for a record the fates in it stay unknown to the runner,
  * which takes the job for deferred when this branch ends: a repeat, no loss.
  */
 static void
-tell_fates(struct jobs *j, const struct job *job, const char *host)
+tell_fates(struct jobs *j, const struct job *job, const char *host, int holds)
 {
 	const struct smtp_rcpt *r;
 	struct msg *m = NULL;
 	size_t need;
 
 	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++) {
-		if (r->res.fate == FATE_NONE)
+		if (!is_told(r, holds))
 			continue;
 		need = FATE_MIN + strlen(host) +
 		    (r->res.why == NULL ? 0 : strlen(r->res.why));
@@ -320,20 +348,21 @@ tell_fates(struct jobs *j, const struct job *job, const char *host)
 	}
 }
 
-uint32_t
-jobs_settle(struct jobs *j, struct job *job, const char *host)
+static uint32_t
+tell(struct jobs *j, struct job *job, const char *host, int holds)
 {
 	struct smtp_rcpt left;
 	struct msg *m;
 	uint32_t i, n = 0;
 
-	if (strlen(host) > HOST_MAX)
+	if (strlen(host) > JOBS_HOST_MAX)
 		host = "";
-	tell_fates(j, job, host);
+	tell_fates(j, job, host, holds);
 	for (i = 0; i < job->nrcpts; i++) {
 		left = job->rcpts[i];
-		if (left.res.fate != FATE_NONE) {
+		if (is_told(&left, holds)) {
 			result_fini(&left.res);
+			result_fini(&left.before);
 			continue;
 		}
 		job->rcpts[n++] = left;
@@ -351,14 +380,53 @@ jobs_settle(struct jobs *j, struct job *job, const char *host)
 	return n;
 }
 
+uint32_t
+jobs_settle(struct jobs *j, struct job *job, const char *host)
+{
+	return tell(j, job, host, 0);
+}
+
+uint32_t
+jobs_hold(struct jobs *j, struct job *job, const char *host)
+{
+	return tell(j, job, host, 1);
+}
+
+int
+jobs_pass(struct job *job, const char *host, size_t place)
+{
+	struct smtp_rcpt *r;
+
+	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
+		if (r->res.fate == FATE_NONE)
+			return 0;
+	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++) {
+		result_fini(&r->before);
+		r->before = r->res;
+		result_init(&r->res);
+	}
+	job->place = place;
+	job->nhosts++;
+	text_copy(job->before, sizeof(job->before), host);
+	return 1;
+}
+
 void
 jobs_refuse(struct jobs *j, struct job *job, const char *host,
     const struct result *why)
 {
-	uint32_t i;
+	struct smtp_rcpt *r;
 
-	for (i = 0; i < job->nrcpts; i++)
-		if (job->rcpts[i].res.fate == FATE_NONE)
-			result_copy(&job->rcpts[i].res, why);
+	/* What a host said counts for more than that there is no other. */
+	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
+		if (r->res.fate == FATE_NONE && r->before.fate != FATE_NONE) {
+			r->res = r->before;
+			result_init(&r->before);
+		}
+	if (job->nhosts > 0 && jobs_settle(j, job, job->before) == 0)
+		return;
+	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
+		if (r->res.fate == FATE_NONE)
+			result_copy(&r->res, why);
 	jobs_settle(j, job, host);
 }

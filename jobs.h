@@ -13,6 +13,7 @@
 #include "lib/smtp.h"
 #include "senders.h"
 
+#define JOBS_HOST_MAX	320	/* octets of "name[address]" */
 #define JOBS_DROPS_POISON 2	/* connections that ended on one message */
 
 struct job {
@@ -29,6 +30,9 @@ struct job {
 	struct buf	 addresses;	/* owned; NUL after each */
 	struct smtp_mail mail;		/* its transaction under way */
 	unsigned	 drops;		/* connections that ended on it */
+	size_t		 place;		/* hosts before that one put it off */
+	unsigned	 nhosts;	/* so many did */
+	char		 before[JOBS_HOST_MAX + 1];	/* the latest */
 	int64_t		 begun_ms;	/* its latest transaction was */
 };
 
@@ -41,6 +45,7 @@ struct jobs {
 	struct job	*coming;	/* the rest of its recipients follows */
 	struct job	*waiting;	/* for a connection, in order */
 	unsigned	 nwaiting, nopen;	/* nopen: all not settled */
+	unsigned	 nlater;	/* waiting that have a place but 0 */
 	struct msg	*says;		/* ring of records to be sent */
 	size_t		 nsays, csays, first_say;
 	int		 has_failed;	/* a record was lost for memory */
@@ -58,11 +63,13 @@ int	 jobs_read(struct jobs *);
 int	 jobs_write(struct jobs *);
 int	 jobs_has_output(const struct jobs *);
 /*
- * Takes the first waiting job off the list (lent), or NULL.  One that is
- * poison comes after all others, and only for a connection that has_room for
- * it alone.
+ * Takes off the list (lent) the first waiting job that is for hosts from one
+ * of these places on, or gives NULL.  One that is poison comes after all
+ * others, and only for a connection that has_room for it alone.
  */
-struct job *jobs_take(struct jobs *, int has_room);
+struct job *jobs_take(struct jobs *, size_t first, size_t last, int has_room);
+/* Takes that one off the list. */
+void	 jobs_pick(struct jobs *, struct job *);
 int	 jobs_is_poison(const struct job *);
 /* Puts a taken job back, as the first or the last. */
 void	 jobs_put_first(struct jobs *, struct job *);
@@ -72,7 +79,17 @@ void	 jobs_put_last(struct jobs *, struct job *);
  * Returns the number of recipients left; at 0 the job is freed.
  */
 uint32_t jobs_settle(struct jobs *, struct job *, const char *host);
-/* The same for all that is left of it, with this result. */
+/* The same, but who is deferred stays for another host. */
+uint32_t jobs_hold(struct jobs *, struct job *, const char *host);
+/*
+ * Once all that is left of a job was deferred by this host, it is for those
+ * from that place on: 1.  0 when somebody is not decided.
+ */
+int	 jobs_pass(struct job *, const char *host, size_t place);
+/*
+ * Tells that all that is left of it has this result, or what a host before
+ * has said of it.
+ */
 void	 jobs_refuse(struct jobs *, struct job *, const char *host,
 	    const struct result *);
 

@@ -59,6 +59,8 @@ struct conn {
 	enum conn_state	 state;
 	int		 fd;
 	/* where */
+	size_t		 from;		/* for jobs of places from here on to
+					 * that of the host */
 	struct host	 host;
 	struct dns_addr	 addr;
 	char		 where[WHERE_MAX];	/* "name[address]", clean */
@@ -147,23 +149,40 @@ broke(struct conn *c, const char *code, const char *what, const char *why)
 	result_fini(&res);
 }
 
-/* Connections that take mail, or with is_ready 0 that may come to do so. */
+static int
+is_open(const struct conn *c)
+{
+	return !c->is_over && !smtp_is_closing(c->smtp);
+}
+
+/* Connections that take mail, or may come to do so. */
 static unsigned
-count_conns(const struct net *net, int is_ready)
+count_open(const struct net *net, size_t first, size_t last)
 {
 	const struct conn *c;
 	unsigned n = 0;
 
 	for (c = net->conns; c != NULL; c = c->next)
-		n += !c->is_over && !smtp_is_closing(c->smtp) &&
-		    (c->is_ready || !is_ready);
+		n += is_open(c) && c->from >= first && c->from <= last;
+	return n;
+}
+
+/* Those that have come to that, with the host at that place. */
+static unsigned
+count_ready(const struct net *net, size_t place)
+{
+	const struct conn *c;
+	unsigned n = 0;
+
+	for (c = net->conns; c != NULL; c = c->next)
+		n += is_open(c) && c->is_ready && c->host.place == place;
 	return n;
 }
 
 static void
-lower_cap(struct net *net)
+lower_cap(struct net *net, const struct conn *c)
 {
-	unsigned nready = count_conns(net, 1);
+	unsigned nready = count_ready(net, c->host.place);
 
 	net->cap = nready > 0 ? nready : 1;
 	net->cap_until_ms = net->now_ms + CAP_MS;
@@ -177,7 +196,7 @@ judge_cut(struct net *net, const struct conn *c)
 		net->is_fragile = 1;
 		return;
 	}
-	lower_cap(net);
+	lower_cap(net, c);
 	net->mail_max = c->nsettled;
 }
 
@@ -215,8 +234,8 @@ judge_end(struct net *net, struct conn *c)
 	default:
 		break;
 	}
-	if (count_conns(net, 1) > 0)
-		lower_cap(net);
+	if (count_ready(net, c->host.place) > 0)
+		lower_cap(net, c);
 	else
 		hosts_dead(&net->hosts, &c->host, net->now_ms, &c->why);
 }
@@ -255,8 +274,21 @@ mail_cut(struct conn *c, const struct smtp_mail *m)
 		job->drops++;
 	if (job->drops >= DROPS_MAX)
 		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
-	else if (jobs_settle(jobs, job, c->where) > 0)
+	else if (jobs_hold(jobs, job, c->where) > 0)
 		jobs_put_last(jobs, job);
+}
+
+/*
+ * Who was deferred here may have more luck with the next host, in the same
+ * attempt.  Not who may have been sent already.
+ */
+static int
+may_pass(const struct conn *c, const struct smtp_mail *m)
+{
+	const struct job *job = m->arg;
+
+	return !m->is_doubtful && job->nhosts + 1 < HOSTS_TRIES_MAX &&
+	    hosts_left(&c->net->hosts, c->host.place + 1, c->net->now_ms);
 }
 
 static void
@@ -264,6 +296,7 @@ mail_over(struct conn *c, struct smtp_mail *m)
 {
 	struct jobs *jobs = &c->net->jobs;
 	struct job *job = m->arg;
+	int passes;
 
 	if (c->body == job)
 		c->body = NULL;
@@ -280,9 +313,13 @@ mail_over(struct conn *c, struct smtp_mail *m)
 		c->net->nlost = 0;
 		c->net->nverdicts++;
 	}
-	if (jobs_settle(jobs, job, c->where) == 0)
+	passes = may_pass(c, m);
+	if ((passes ? jobs_hold(jobs, job, c->where) :
+	    jobs_settle(jobs, job, c->where)) == 0)
 		return;
-	if (smtp_is_closing(c->smtp) || c->again != NULL)
+	if (passes && jobs_pass(job, c->where, c->host.place + 1))
+		jobs_put_first(jobs, job);
+	else if (smtp_is_closing(c->smtp) || c->again != NULL)
 		jobs_put_first(jobs, job);
 	else
 		c->again = job;
@@ -460,18 +497,19 @@ start_connect(struct conn *c)
 
 /* 0, or -1 when there is no host to connect to: why, in the result. */
 static int
-open_conn(struct net *net, struct result *res)
+open_conn(struct net *net, size_t from, struct result *res)
 {
 	struct host host;
 	struct conn *c;
 
-	if (hosts_next(&net->hosts, net->now_ms, &host, res) == -1)
+	if (hosts_next(&net->hosts, from, net->now_ms, &host, res) == -1)
 		return -1;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
 	c->net = net;
 	c->fd = -1;
+	c->from = from;
 	c->host = host;
 	c->addr = *host.addr;
 	c->host.addr = &c->addr;
@@ -765,12 +803,12 @@ announce(struct conn *c)
 }
 
 static int
-has_idle(const struct net *net)
+has_idle(const struct net *net, size_t from)
 {
 	const struct conn *c;
 
 	for (c = net->conns; c != NULL; c = c->next)
-		if (c->is_idle && !c->is_over)
+		if (c->is_idle && is_open(c) && c->from == from)
 			return 1;
 	return 0;
 }
@@ -791,10 +829,11 @@ next_mail(struct conn *c)
 	if (c->is_alone ||
 	    c->nflying >= (c->net->is_fragile ? 1 : c->window))
 		return 0;
-	if (job == NULL && smtp_is_busy(c->smtp) && has_idle(c->net))
+	if (job == NULL && smtp_is_busy(c->smtp) && has_idle(c->net, c->from))
 		return 0;
 	if (job == NULL)
-		job = jobs_take(jobs, c->nflying == 0);
+		job = jobs_take(jobs, c->from, c->host.place,
+		    c->nflying == 0);
 	if (job == NULL)
 		return 0;
 	c->is_alone = jobs_is_poison(job);
@@ -1024,19 +1063,23 @@ no_backlog(struct net *net)
 	net->nverdicts = net->rate = 0;
 }
 
+/* More of them for the first hosts. */
 static int
-wants_conn(struct net *net)
+wants_more(struct net *net)
 {
-	unsigned nconns, waiting = net->jobs.nwaiting;
+	unsigned nconns, waiting = net->jobs.nwaiting - net->jobs.nlater;
+	const struct conn *c;
 
-	if (waiting == 0 || net->is_refused)
-		return 0;
-	nconns = count_conns(net, 0);
-	if (nconns == 0)
-		return net->nconns < CONNS_MAX;
-	/* The first one shows whether the host and the login work at all. */
-	if (count_conns(net, 1) == 0 || nconns >= net->cap ||
+	nconns = count_open(net, 0, 0);
+	if (waiting == 0 || net->is_refused || nconns == 0 ||
+	    count_open(net, 0, SIZE_MAX) >= net->cap ||
 	    net->nconns >= CONNS_MAX)
+		return 0;
+	/* The first one shows whether the host and the login work at all. */
+	for (c = net->conns; c != NULL; c = c->next)
+		if (is_open(c) && c->from == 0 && c->is_ready)
+			break;
+	if (c == NULL)
 		return 0;
 	return net->has_chunking ? may_grow(net) : nconns < 1 + waiting / 2;
 }
@@ -1046,15 +1089,94 @@ refuse_waiting(struct net *net, const struct result *why)
 {
 	struct job *job;
 
-	while ((job = jobs_take(&net->jobs, 1)) != NULL)
+	while ((job = jobs_take(&net->jobs, 0, SIZE_MAX, 1)) != NULL)
 		jobs_refuse(&net->jobs, job, net->trouble, why);
+}
+
+static int
+is_covered(const struct net *net, const struct job *job)
+{
+	const struct conn *c;
+
+	for (c = net->conns; c != NULL; c = c->next)
+		if (is_open(c) && job->place >= c->from &&
+		    job->place <= c->host.place)
+			return 1;
+	return 0;
+}
+
+/* The first job that waits for a connection which is not there, or NULL. */
+static struct job *
+first_uncovered(const struct net *net)
+{
+	struct job *job = net->jobs.waiting;
+
+	/* Mostly all are for the same hosts. */
+	if (net->jobs.nlater == 0)
+		return job == NULL || is_covered(net, job) ? NULL : job;
+	for (; job != NULL; job = job->next)
+		if (!is_covered(net, job))
+			break;
+	return job;
+}
+
+/* One that has nothing to do makes place; 0 when none is to be had. */
+static int
+make_place(struct net *net)
+{
+	struct conn *c;
+
+	if (net->nconns >= CONNS_MAX)
+		return 0;
+	if (count_open(net, 0, SIZE_MAX) < net->cap)
+		return 1;
+	for (c = net->conns; c != NULL; c = c->next)
+		if (c->is_idle && is_open(c))
+			break;
+	if (c == NULL)
+		return 0;
+	smtp_quit(c->smtp);
+	converse(c);
+	return 1;
+}
+
+/* At least one connection for each job. */
+static void
+cover(struct net *net)
+{
+	struct result res;
+	struct job *job;
+
+	result_init(&res);
+	while (!net->is_refused && (job = first_uncovered(net)) != NULL &&
+	    make_place(net)) {
+		if (open_conn(net, job->place, &res) == 0) {
+			reap(net);
+		} else if (job->place == 0) {
+			refuse_waiting(net, &res);
+		} else {
+			jobs_pick(&net->jobs, job);
+			jobs_refuse(&net->jobs, job, net->trouble, &res);
+		}
+	}
+	result_fini(&res);
+}
+
+static void
+grow(struct net *net)
+{
+	struct result res;
+
+	result_init(&res);
+	while (wants_more(net) && open_conn(net, 0, &res) == 0)
+		reap(net);
+	result_fini(&res);
 }
 
 /* Connections as the backlog asks for them; mail to those that are free. */
 static void
 plan(struct net *net)
 {
-	struct result res;
 	struct conn *c;
 
 	if (net->now_ms >= net->cap_until_ms) {
@@ -1069,17 +1191,8 @@ plan(struct net *net)
 	reap(net);
 	if (net->jobs.nwaiting == 0)
 		no_backlog(net);
-	result_init(&res);
-	while (wants_conn(net)) {
-		if (open_conn(net, &res) == 0) {
-			reap(net);
-			continue;
-		}
-		if (net->nconns == 0)
-			refuse_waiting(net, &res);
-		break;
-	}
-	result_fini(&res);
+	cover(net);
+	grow(net);
 	if (net->is_refused && net->nconns == 0)
 		refuse_waiting(net, &net->refusal);
 	if (!net->is_last)

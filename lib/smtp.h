@@ -58,6 +58,7 @@ struct smtp_rcpt {
 	const char	*address;	/* lent */
 	uint32_t	 index;		/* the driver's */
 	struct result	 res;		/* owned; FATE_NONE: not decided */
+	struct result	 before;	/* the driver's: another host's */
 	int		 is_accepted, is_first;	/* private */
 };
 

@@ -854,6 +854,101 @@ def test_dead_relay_is_remembered():
     assert len(bad.sessions) == 1
 
 
+# --- the next host, in the same attempt -----------------------------------
+
+PUT_OFF = [("MAIL", "451 4.3.0 first"), ("RCPT", "450 4.2.0 first"),
+           ("RCPT", "451 first"), ("DATA", "451 4.3.0 first"),
+           (".", "451 4.7.1 first")]
+
+
+@pytest.mark.parametrize("verb,reply", PUT_OFF)
+@pytest.mark.parametrize("caps", [CAPS, CHUNKING])
+@pytest.mark.parametrize("more", ["", "CONCURRENCY 1\n"])
+def test_next_host(verb, reply, caps, more):
+    if caps is CHUNKING and verb == "DATA":
+        pytest.skip("there is none")
+    first = Server(lambda session, line: reply if line.startswith(verb)
+                   else None, caps=caps)
+    second = Server(caps=caps)
+    fates, _ = run(None, ["a@x", "b@x"],
+                   conf=smarthost(first, second, more=more))
+    assert fate_codes(fates) == [(SENT, "2.0.0")] * 2
+    assert len(second.messages) == 1 and not any(first.messages)
+    # What the last one says counts, and what one says, not that none is left.
+    second = Server(lambda session, line: "452 4.3.1 second"
+                    if line.startswith("RCPT") else None, caps=caps)
+    fates, _ = run(None, ["a@x", "b@x"],
+                   conf=smarthost(first, second, more=more))
+    assert fate_codes(fates) == [(RETRY, "4.3.1")] * 2
+    second = Server(banner="554 5.3.2 no", caps=caps)
+    fates, _ = run(None, ["a@x", "b@x"],
+                   conf=smarthost(first, second, more=more))
+    assert {f[0] for f in fates} == {RETRY} and "first" in fates[0][2]
+    assert len(second.sessions) == 1
+
+
+def test_next_host_each():
+    """Only who was deferred goes on, each with their own words."""
+    def script(session, line):
+        return {"RCPT TO:<b@x>": "450 4.2.1 first",
+                "RCPT TO:<c@x>": "550 5.1.1 first",
+                "RCPT TO:<d@x>": "450 4.2.1 first"}.get(line)
+    first = Server(script)
+    second = Server(lambda session, line: "550 5.7.1 second"
+                    if line == "RCPT TO:<d@x>" else None)
+    fates, _ = run(None, ["a@x", "b@x", "c@x", "d@x"],
+                   conf=smarthost(first, second))
+    assert fates == [(SENT, "2.0.0", "250 2.0.0 queued 1"),
+                     (SENT, "2.0.0", "250 2.0.0 queued 1"),
+                     (FAILED, "5.1.1", "550 5.1.1 first"),
+                     (FAILED, "5.7.1", "550 5.7.1 second")]
+    assert [c for c in second.sessions[0].commands if "RCPT" in c] == [
+        "RCPT TO:<b@x>", "RCPT TO:<d@x>"]
+
+
+def test_next_host_many():
+    first = Server(lambda session, line: "451 4.7.1 greylisted"
+                   if line.startswith("RCPT") and "0@" in line else None)
+    second = Server()
+    r = Runner(smarthost(first, second, more="CONCURRENCY 4\n"))
+    many(r, 200)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len([m for m in first.messages if m]) == 180
+    assert len(second.messages) == 20
+    assert len(first.sessions) + len(second.sessions) <= 8
+
+
+def test_not_the_next_host():
+    """In doubt, or final."""
+    for verb, reply in ((".", False), ("RCPT", "550 no"), (".", "554 no")):
+        first = Server(lambda session, line: reply if line.startswith(verb)
+                       else None)
+        second = Server()
+        run(None, conf=smarthost(first, second))
+        assert not second.sessions
+
+
+def test_ten_hosts():
+    servers = [Server(lambda session, line: "451 no"
+                      if line.startswith("MAIL") else None)
+               for i in range(13)]
+    fates, _ = run(None, conf=smarthost(*servers))
+    assert fates[0][0] == RETRY
+    assert sum(1 for s in servers if s.sessions) == 10
+
+
+def test_421_from_one_host():
+    first = Server(lambda session, line: "421 4.3.2 bye"
+                   if line.startswith("RCPT") else None)
+    second = Server()
+    r = Runner(smarthost(first, second))
+    many(r, 20)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(first.sessions) <= 20 and len(second.messages) == 20
+
+
 def test_slow_runner():
     """A full socket to the runner loses no fate."""
     s = Server(lambda session, line: "550 5.1.1 " + "z" * 400

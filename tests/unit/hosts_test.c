@@ -93,7 +93,7 @@ expect_none(struct hosts *h, int64_t now_ms, const char *step)
 	struct host host;
 
 	result_init(&res);
-	assert_int_equal(hosts_next(h, now_ms, &host, &res), -1);
+	assert_int_equal(hosts_next(h, 0, now_ms, &host, &res), -1);
 	assert_int_equal(res.fate, step[0] == 'F' ? FATE_FAILED : FATE_RETRY);
 	assert_memory_equal(res.code, step + 1, 5);
 	result_fini(&res);
@@ -107,7 +107,7 @@ expect_host(struct hosts *h, int64_t now_ms, const char *step)
 	size_t n;
 
 	result_init(&res);
-	assert_int_equal(hosts_next(h, now_ms, &host, &res), 0);
+	assert_int_equal(hosts_next(h, 0, now_ms, &host, &res), 0);
 	n = strcspn(step, " .!");
 	assert_int_equal(strlen(host.addr->text), n);
 	assert_memory_equal(host.addr->text, step, n);
@@ -200,21 +200,55 @@ test_ports_and_clear(void **state)
 	relays(&conf, two);
 	result_init(&res);
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
-	assert_int_equal(hosts_next(&h, 1000, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 25);
 	assert_int_equal(host.is_clear, 0);
 	hosts_clear(&h, &host);
-	assert_int_equal(hosts_next(&h, 1000, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.is_clear, 1);
 	/* Asked anew after a while, in case the host was repaired. */
-	assert_int_equal(hosts_next(&h, 1000 + HOSTS_FRESH_MS, &host, &res),
+	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, &host, &res),
 	    0);
 	assert_int_equal(host.is_clear, 0);
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "a1");
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "a2");
-	assert_int_equal(hosts_next(&h, 1000 + HOSTS_FRESH_MS, &host, &res),
+	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, &host, &res),
 	    0);
 	assert_int_equal(host.port, 587);
+	hosts_fini(&h);
+	result_fini(&res);
+}
+
+/* A host that put something off is left out of what is asked next. */
+static void
+test_from(void **state)
+{
+	struct result res;
+	struct hosts h;
+	struct host host;
+	struct conf conf;
+	struct relay two[2];
+
+	(void)state;
+	relays(&conf, two);
+	result_init(&res);
+	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
+	assert_int_equal(host.place, 0);
+	assert_int_equal(hosts_left(&h, 1, 1000), 1);
+	assert_int_equal(hosts_left(&h, 2, 1000), 0);
+	assert_int_equal(hosts_next(&h, 1, 1000, &host, &res), 0);
+	assert_int_equal(host.place, 1);
+	assert_string_equal(host.name, "b");
+	assert_int_equal(hosts_next(&h, 2, 1000, &host, &res), -1);
+	result_set(&res, FATE_RETRY, "4.4.1", "refused");
+	hosts_dead(&h, &host, 1000, &res);
+	assert_int_equal(hosts_left(&h, 1, 1000), 1);
+	assert_int_equal(hosts_next(&h, 1, 1000, &host, &res), 0);
+	result_set(&res, FATE_RETRY, "4.4.1", "refused");
+	hosts_dead(&h, &host, 1000, &res);
+	assert_int_equal(hosts_left(&h, 1, 1000), 0);
+	assert_int_equal(hosts_left(&h, 1, 1000 + HOSTS_DEAD_MS), 1);
 	hosts_fini(&h);
 	result_fini(&res);
 }
@@ -226,6 +260,7 @@ main(void)
 		cmocka_unit_test(test_plays),
 		cmocka_unit_test(test_relay_unknown),
 		cmocka_unit_test(test_ports_and_clear),
+		cmocka_unit_test(test_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
