@@ -45,8 +45,8 @@ COMPILE_MADE =	$(CC) -std=c11 $(DEFS) $(HARDEN) $(CFLAGS) $(SANITIZE)
 LINK =		$(CC) $(LDHARDEN) $(CFLAGS) $(SANITIZE)
 
 FLOOR =		lib/buf.o lib/io.o lib/log.o
-WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o result.o conf.o \
-		senders.o
+WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o lib/dsn.o \
+		result.o conf.o senders.o
 ALIASES =	aliases_parse.o aliases_scan.o
 DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
 		settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
@@ -58,7 +58,8 @@ HEADERS =	dma.h aliases.h bounce.h command.h conf.h crypto.h \
 		delivery.h desk.h dns.h hosts.h jobs.h lists.h lmtp.h local.h \
 		maildir.h mailq.h mbox.h net.h options.h priv.h records.h \
 		result.h route.h runner.h sandbox.h secret.h senders.h setup.h \
-		spool.h submit.h lib/addr.h lib/buf.h lib/header.h lib/io.h \
+		spool.h submit.h lib/addr.h lib/buf.h lib/dsn.h lib/header.h \
+		lib/io.h \
 		lib/log.h lib/mail.h lib/msg.h lib/sasl.h lib/smtp.h \
 		compat/compat.h
 SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
@@ -66,6 +67,7 @@ SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
 		net.c jobs.c hosts.c \
 		crypto.c dns.c conf.c senders.c secret.c result.c lib/addr.c lib/buf.c \
+		lib/dsn.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/msg.c \
 		lib/sasl.c lib/smtp.c compat/compat.c
 
@@ -175,11 +177,11 @@ uninstall:
 
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
-UNITS =		addr aliases bounce buf conf crypto dns hosts io lists local \
+UNITS =		addr aliases bounce buf conf crypto dns dsn hosts io lists local \
 		log mail maildir mbox msg options result route sasl senders setup \
 		smtp spool
-FUZZERS =	addr aliases conf dns forward list mail msg options sasl senders smtp \
-		spool
+FUZZERS =	addr aliases conf dns dsn forward list mail msg options sasl \
+		senders smtp spool
 
 $(UNITS:%=tests/unit/%_test): all
 	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(OBJECTS) -lcmocka

@@ -16,6 +16,8 @@
 #define LOGIN_MAX	32	/* octets of a user name */
 #define QUEUE_ID_MAX	24	/* octets of a queue id, [0-9a-z] only */
 #define WHY_MAX		4096	/* octets of a reply or reason that are kept */
+#define ENVID_MAX	100	/* octets of an envelope id (RFC 3461 4.4) */
+#define ORCPT_MAX	520	/* octets of "type;address" as it is kept */
 #define TARGET_MAX	1024	/* octets of one alias or .forward target */
 #define TARGETS_MAX	1000	/* targets of one alias or .forward file */
 #define FORWARD_MAX	65536	/* octets of a .forward file */
@@ -52,11 +54,34 @@ enum origin {
 	ORIGIN_FORWARD
 };
 
+/* When the sender wants to hear of a recipient (RFC 3461 4.1); 0: not said. */
+#define NOTIFY_NEVER	0x01	/* alone */
+#define NOTIFY_SUCCESS	0x02
+#define NOTIFY_FAILURE	0x04
+#define NOTIFY_DELAY	0x08
+
+/* What a report of failure shall bring back (RFC 3461 4.3). */
+enum ret {
+	RET_UNSAID,
+	RET_FULL,
+	RET_HDRS
+};
+
+/* What a report says of a recipient (RFC 3464 2.3.3). */
+enum action {
+	ACTION_NONE,		/* there is nothing to tell */
+	ACTION_FAILED,
+	ACTION_DELAYED,
+	ACTION_DELIVERED,
+	ACTION_RELAYED,		/* to a host that reports nothing itself */
+	ACTION_EXPANDED
+};
+
 enum rcpt_state {
 	RCPT_OPEN,		/* still to be delivered */
 	RCPT_EXPANDED,		/* replaced by others (its children) */
 	RCPT_SENT,
-	RCPT_FAILED		/* permanently; a bounce owes its report */
+	RCPT_FAILED		/* permanently */
 };
 
 /* Where an append to a mailbox began; see local.c on exactly-once. */
@@ -70,7 +95,11 @@ struct recipient {
 	enum route_kind	 kind;
 	enum origin	 origin;
 	int		 is_final;	/* no more expansion */
-	int		 is_reported;	/* in a committed bounce */
+	enum action	 action;	/* of which a report is owed */
+	int		 is_reported;	/* in a committed report */
+	unsigned	 notify;	/* NOTIFY_* */
+	char		*orcpt;		/* owned: "type;address" as the caller
+				 * named it; NULL: by its address */
 	uint32_t	 parent;	/* what it came from; itself: none */
 	unsigned	 depth;		/* expansions so far */
 	char		*address;	/* owned: or path, or command */
@@ -79,6 +108,8 @@ struct recipient {
 	uint64_t	 digest;	/* text_digest() of that entry */
 	unsigned	 attempts;
 	time_t		 due;		/* next attempt, wall clock */
+	time_t		 tried;		/* latest attempt; 0: before it was
+					 * read from its file */
 	struct mark	 mark;
 	struct result	 last;		/* of the latest attempt */
 };
@@ -95,13 +126,17 @@ struct message {
 	uint32_t	 submitter;	/* real uid of the caller */
 	time_t		 arrived;
 	char		 sender[ADDRESS_MAX + 1];	/* "" is <> */
+	enum ret	 ret;
+	char		 envid[ENVID_MAX + 1];	/* "": none */
 	unsigned	 flags;		/* MESSAGE_* */
 	unsigned	 hops;		/* Received and Delivered-To lines */
 	int64_t		 offset, length, lines;	/* of the text in the file */
 	struct recipient *rcpts;	/* owned */
 	uint32_t	 nrcpts, crcpts;
-	uint32_t	 owed;		/* failures in no bounce yet, on load */
-	char		 bounce_id[QUEUE_ID_MAX + 1];	/* bounce under way */
+	uint32_t	 owed;		/* in no report yet, on load */
+	char		 bounce_id[QUEUE_ID_MAX + 1]; /* report under way */
+	char		 warn_id[QUEUE_ID_MAX + 1];	/* notice of delay */
+	int		 is_warned;	/* that notice is committed */
 };
 
 /* A local user, looked up by the process that acts as them. */

@@ -12,15 +12,16 @@ objects_of() {
 	case $1 in
 	addr) echo lib/addr.o ;;
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
-	smtp) echo lib/smtp.o result.o ;;
+	dsn) echo lib/dsn.o lib/addr.o ;;
+	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
 	sasl) echo lib/sasl.o ;;
 	dns) echo dns.o result.o ;;
 	conf) echo conf.o ;;
 	senders) echo senders.o conf.o ;;
-	options) echo options.o conf.o ;;
+	options) echo options.o conf.o lib/dsn.o lib/addr.o ;;
 	aliases|forward|list) echo "$aliases" ;;
 	msg) echo lib/msg.o ;;
-	spool) echo spool.o lib/msg.o result.o ;;
+	spool) echo spool.o lib/msg.o lib/dsn.o lib/addr.o result.o ;;
 	*) return 1 ;;
 	esac
 }

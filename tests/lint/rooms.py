@@ -21,7 +21,7 @@ TAB = 8
 FLOORS = {
     "lib/buf": 0, "lib/io": 0, "lib/log": 0,
     "conf": 1, "senders": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
-    "lib/smtp": 1, "lib/sasl": 1, "lib/msg": 1,
+    "lib/smtp": 1, "lib/sasl": 1, "lib/msg": 1, "lib/dsn": 1,
     "spool": 2, "priv": 2, "sandbox": 2, "crypto": 2, "dns": 2, "setup": 2,
     "lists": 2, "secret": 2,
     "route": 3, "local": 3, "command": 3, "mbox": 3, "bounce": 3,
@@ -60,6 +60,9 @@ PAIRS = {
     ("lib/smtp", "lib/sasl"): "AUTH is part of the conversation",
     ("lib/smtp", "dma"): "a reply becomes a struct result",
     ("lib/smtp", "result"): "a reply becomes a struct result",
+    ("lib/smtp", "lib/dsn"): "what MAIL and RCPT ask of reports",
+    ("lib/dsn", "dma"): "the nouns",
+    ("lib/dsn", "lib/addr"): "what is UTF-8",
     ("local", "mbox"): "the body of a mailbox delivery",
     ("local", "command"): "the body of a pipe delivery",
     ("mbox", "local"): "struct delivery alone",

@@ -15,19 +15,20 @@ objects_of() {
 	result) echo result.o ;;
 	addr) echo lib/addr.o ;;
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
-	smtp) echo lib/smtp.o result.o ;;
+	dsn) echo lib/dsn.o lib/addr.o ;;
+	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
 	# The test brings digests along.
 	sasl) echo lib/sasl.o -lcrypto ;;
 	conf) echo conf.o ;;
 	senders) echo senders.o conf.o ;;
-	options) echo options.o conf.o ;;
+	options) echo options.o conf.o lib/dsn.o lib/addr.o ;;
 	aliases) echo "$aliases" ;;
-	spool) echo spool.o lib/msg.o result.o ;;
+	spool) echo spool.o lib/msg.o lib/dsn.o lib/addr.o result.o ;;
 	lists) echo lists.o result.o "$aliases" ;;
 	setup) echo setup.o conf.o senders.o "$aliases" ;;
-	route) echo route.o spool.o lib/msg.o conf.o result.o \
+	route) echo route.o spool.o lib/dsn.o lib/msg.o conf.o result.o \
 	    "$aliases" ;;
-	bounce) echo bounce.o route.o spool.o lib/msg.o \
+	bounce) echo bounce.o route.o spool.o lib/dsn.o lib/msg.o \
 	    lib/mail.o lib/header.o conf.o result.o "$aliases" ;;
 	local|mbox|maildir|lmtp|command) echo local.o mbox.o maildir.o \
 	    command.o delivery.o lists.o lmtp.o sandbox.o lib/mail.o \
@@ -35,7 +36,8 @@ objects_of() {
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;
 	hosts|jobs|net) echo net.o jobs.o hosts.o secret.o crypto.o dns.o \
-	    lib/smtp.o lib/sasl.o lib/mail.o lib/header.o lib/addr.o \
+	    lib/smtp.o lib/sasl.o lib/dsn.o lib/mail.o lib/header.o \
+	    lib/addr.o \
 	    lib/msg.o conf.o result.o -lssl -lcrypto ;;
 	*) return 1 ;;
 	esac

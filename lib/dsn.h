@@ -1,0 +1,30 @@
+/*
+ * dsn.h - what a sender asks of reports, as text (RFC 3461 4).
+ */
+#ifndef LIB_DSN_H
+#define LIB_DSN_H
+
+#include "../dma.h"
+#include "buf.h"
+
+/* "never", or words of success, failure, delay, with commas. 0 or -1. */
+int	dsn_notify(const char *, unsigned *notify);
+/* 1 when it is a sum of NOTIFY_* that can be said, or 0. */
+int	dsn_notify_ok(uint64_t);
+void	dsn_put_notify(struct buf *, unsigned notify);	/* "NEVER" */
+/* "full" or "hdrs". 0 or -1. */
+int	dsn_ret(const char *, enum ret *);
+/* 1 when it is printable ASCII that has at most ENVID_MAX octets as xtext. */
+int	dsn_envid_ok(const char *);
+/* 1 for "type;address" of at most ORCPT_MAX octets without controls. */
+int	dsn_orcpt_ok(const char *);
+/* Adds text so that it is one word of printable ASCII; no 8-bit in it. */
+void	dsn_put_xtext(struct buf *, const char *);
+/*
+ * Adds an orcpt for SMTP or a report.  What has 8-bit in it gets the type
+ * utf-8 and is written in ASCII (RFC 6533 3).  -1 and nothing when it can not
+ * be said: no UTF-8, or too long.
+ */
+int	dsn_put_orcpt(struct buf *, const char *orcpt, int is_smtp);
+
+#endif
