@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "../result.h"
+#include "dsn.h"
 #include "smtp.h"
 
 #define EXPECT_MAX	4096	/* commands that await a reply */
@@ -47,7 +48,7 @@ struct expect {
 };
 
 struct capabilities {
-	int		 pipelining, chunking, starttls, eightbit, utf8;
+	int		 pipelining, chunking, starttls, eightbit, utf8, dsn;
 	int		 has_size;
 	uint64_t	 size_max;	/* 0: no limit */
 	uint32_t	 rcpt_max, mail_max, domain_max;	/* 0: none */
@@ -599,6 +600,7 @@ static const struct {
 	{ "STARTTLS",	offsetof(struct capabilities, starttls), NULL },
 	{ "8BITMIME",	offsetof(struct capabilities, eightbit), NULL },
 	{ "SMTPUTF8",	offsetof(struct capabilities, utf8), NULL },
+	{ "DSN",	offsetof(struct capabilities, dsn), NULL },
 	{ "SIZE",	0, note_size },
 	{ "AUTH",	0, note_auth },
 	{ "LIMITS",	0, note_limits },
@@ -1087,6 +1089,13 @@ put_mail(struct smtp *s, struct smtp_mail *m, int utf8)
 		buf_puts(&s->out, " BODY=8BITMIME");
 	if (utf8)
 		buf_puts(&s->out, " SMTPUTF8");
+	if (s->caps.dsn && m->ret != RET_UNSAID)
+		buf_printf(&s->out, " RET=%s", m->ret == RET_FULL ? "FULL" :
+		    "HDRS");
+	if (s->caps.dsn && m->envid != NULL && dsn_envid_ok(m->envid)) {
+		buf_puts(&s->out, " ENVID=");
+		dsn_put_xtext(&s->out, m->envid);
+	}
 	buf_puts(&s->out, "\r\n");
 	expect(s, STAGE_MAIL, m, 0);
 }
@@ -1189,6 +1198,30 @@ may_ask(const struct smtp *s, struct smtp_mail *m, uint32_t i)
 	return 1;
 }
 
+/*
+ * RFC 3461 5.2: with NOTIFY on it the host answers for the reports.  Where
+ * nothing shall be told there is nobody to know the original name either.
+ */
+static void
+put_rcpt(struct smtp *s, struct smtp_rcpt *r)
+{
+	struct buf orcpt;
+
+	buf_printf(&s->out, "RCPT TO:<%s>", r->address);
+	r->is_passed_on = s->caps.dsn;
+	if (s->caps.dsn && r->notify != 0) {
+		buf_puts(&s->out, " NOTIFY=");
+		dsn_put_notify(&s->out, r->notify);
+	}
+	if (s->caps.dsn && r->orcpt != NULL && r->notify != NOTIFY_NEVER) {
+		buf_init(&orcpt, 0);
+		if (dsn_put_orcpt(&orcpt, r->orcpt, 1) == 0)
+			buf_printf(&s->out, " ORCPT=%s", buf_str(&orcpt));
+		buf_fini(&orcpt);
+	}
+	buf_puts(&s->out, "\r\n");
+}
+
 /* One more command of the envelope under way; it may be its last. */
 static void
 put_next(struct smtp *s, struct smtp_mail *m)
@@ -1206,7 +1239,7 @@ put_next(struct smtp *s, struct smtp_mail *m)
 	}
 	if (m->asked < m->nrcpts) {
 		i = m->asked++;
-		buf_printf(&s->out, "RCPT TO:<%s>\r\n", m->rcpts[i].address);
+		put_rcpt(s, &m->rcpts[i]);
 		expect(s, STAGE_RCPT, m, i);
 		return;
 	}

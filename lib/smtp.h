@@ -57,7 +57,10 @@ struct smtp_setup {
 struct smtp_rcpt {
 	const char	*address;	/* lent */
 	uint32_t	 index;		/* the driver's */
+	unsigned	 notify;	/* NOTIFY_* */
+	const char	*orcpt;		/* lent: "type;address"; or NULL */
 	struct result	 res;		/* owned; FATE_NONE: not decided */
+	int		 is_passed_on;	/* the host reports what comes of it */
 	struct result	 before;	/* the driver's: another host's */
 	int		 is_accepted, is_first;	/* private */
 };
@@ -67,6 +70,8 @@ struct smtp_mail {
 	const char	*sender;	/* lent; "" is <> */
 	unsigned	 flags;		/* MESSAGE_* */
 	uint64_t	 size_bytes;	/* on the wire, for SIZE= */
+	enum ret	 ret;
+	const char	*envid;		/* lent; or NULL */
 	struct smtp_rcpt *rcpts;	/* lent */
 	uint32_t	 nrcpts;
 	void		*arg;		/* the driver's */

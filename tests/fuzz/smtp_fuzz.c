@@ -54,8 +54,14 @@ play_init(struct play *p, uint8_t flags)
 		p->mails[i].flags = flags & 32 ? MESSAGE_8BIT_BODY : 0;
 		p->mails[i].rcpts = p->rcpts[i];
 		p->mails[i].nrcpts = RCPTS;
-		for (k = 0; k < RCPTS; k++)
+		p->mails[i].ret = flags & 64 ? RET_FULL : RET_UNSAID;
+		p->mails[i].envid = flags & 64 ? "id +" : NULL;
+		for (k = 0; k < RCPTS; k++) {
 			p->rcpts[i][k].address = addresses[k];
+			p->rcpts[i][k].notify = flags & 64 ? k + 1 : 0;
+			p->rcpts[i][k].orcpt = flags & 64 ? "rfc822;d\xc3\xb6" :
+			    NULL;
+		}
 	}
 }
 

@@ -38,6 +38,7 @@
 #define EXTERNAL	0x200	/* the first login shows no password */
 #define DOMAINS		0x800	/* four recipients at three domains */
 #define HUGE		0x400	/* above what is sent without asking first */
+#define REPORTS		0x1000	/* asks for reports */
 
 struct play {
 	struct smtp	*s;
@@ -192,6 +193,18 @@ perform(struct play *p, const char *script, const char *name)
 }
 
 static void
+ask_for_reports(struct play *p)
+{
+	p->mails[0].ret = RET_HDRS;
+	p->mails[0].envid = "id 1";
+	p->rcpts[0][0].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+	p->rcpts[0][0].orcpt = "rfc822;\"l ist\"@y";
+	p->rcpts[0][1].notify = NOTIFY_NEVER;
+	p->rcpts[0][1].orcpt = "rfc822;list@y";
+	p->rcpts[0][2].orcpt = "rfc822;list@y";
+}
+
+static void
 play_init(struct play *p, unsigned flags, int slow)
 {
 	static const char *const addresses[MAILS][RCPTS] = {
@@ -228,6 +241,8 @@ play_init(struct play *p, unsigned flags, int slow)
 			p->rcpts[i][k].address = flags & DOMAINS ?
 			    domains[k] : addresses[i][k];
 	}
+	if (flags & REPORTS)
+		ask_for_reports(p);
 }
 
 static void
@@ -311,6 +326,23 @@ static const struct {
 	    ALL("sent 2.0.0"), "250" },
 	{ "quit after the greeting", NO_MAIL, HELLO "!quit\n>QUIT\n!late\n",
 	    SMTP_WISH_CLOSE, SMTP_CAUSE_NONE, "", NULL },
+
+	{ "reports asked for", REPORTS, "<220 hi\n>EHLO me\n<250-x\n"
+	    "<250-dsn\n<250 PIPELINING\n"
+	    ">MAIL FROM:<me@y> RET=HDRS ENVID=id+201\n"
+	    ">RCPT TO:<a@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;\"l+20ist\"@y\n"
+	    ">RCPT TO:<b@x> NOTIFY=NEVER\n"
+	    ">RCPT TO:<c@x> ORCPT=rfc822;list@y\n>DATA\n" ACCEPT BODY
+	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("sent 2.0.0"), NULL },
+	{ "reports asked for, not offered", REPORTS, UP ACCEPT BODY
+	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    ALL("sent 2.0.0"), NULL },
+	{ "reports offered before TLS only", REPORTS | TLS_MAY,
+	    "<220 hi\n>EHLO me\n<250-x\n<250-DSN\n<250 STARTTLS\n"
+	    ">STARTTLS\n<220 go\n!tls\n>EHLO me\n<250-x\n"
+	    "<250 PIPELINING\n" ENVELOPE, SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    "open, open, open", NULL },
 
 	/* Greeting and EHLO. */
 	{ "greeting 554", 0, "<554 5.7.1 go away\n", SMTP_WISH_CLOSE,
