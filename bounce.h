@@ -1,5 +1,5 @@
 /*
- * bounce.h - failed recipients -> a new message from <>.
+ * bounce.h - what became of recipients -> a new message from <>.
  */
 #ifndef BOUNCE_H
 #define BOUNCE_H
@@ -15,12 +15,17 @@
 enum bounced { BOUNCED, BOUNCE_LATER, BOUNCE_IMPOSSIBLE };
 
 /*
- * Commits the report of every failed, not yet reported recipient of m under
- * the id that m's journal planned for it; finding it there already is
- * success.  It goes to the sender, or for <> to postmaster; the failure of
- * such a one is BOUNCE_IMPOSSIBLE.  BOUNCE_LATER comes with a reason.
+ * Commits the report of all recipients of m that are owed one, under the id
+ * that m's journal planned for it; finding it there already is success.  It
+ * goes to the sender, or for <> to postmaster; the failure of such a one is
+ * BOUNCE_IMPOSSIBLE.  BOUNCE_LATER comes with a reason.
  */
 enum bounced bounce_commit(const struct conf *, const struct spool *,
+	    const struct message *m, time_t now, struct result *);
+/* 1 when a notice of delay would have something to say to somebody. */
+int	bounce_has_delay(const struct message *m);
+/* Commits the notice of delay under m's warn_id, in the same way. */
+enum bounced bounce_warn(const struct conf *, const struct spool *,
 	    const struct message *m, time_t now, struct result *);
 
 #endif

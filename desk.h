@@ -175,6 +175,9 @@ int	is_due(const struct conf *, time_t due, time_t now);
  */
 void	settle(struct desk *, struct work *, uint32_t rcpt,
 	    const struct result *, const char *where);
+/* The same for a host, which may have taken over to report of a success. */
+void	settle_remote(struct desk *, struct work *, uint32_t rcpt,
+	    const struct result *, const char *host, int is_passed_on);
 /* The same, with the words at hand. */
 void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum fate,
 	    const char *code, const char *why);
@@ -182,7 +185,7 @@ void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum fate,
 void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
 /* Writes the notes; 0, or -1 (they stay, to be written later). */
 int	settle_write(struct desk *, struct work *, int is_durable);
-/* Reports the failures that no bounce tells yet; as settle_finish(). */
+/* Reports what no report tells yet; as settle_finish(). */
 int	settle_report(struct desk *, struct work *);
 /* The work's attempt is over: bounces, removal or next time. 0 when it is
  * off the desk, -1 when it stays because something could not be written. */

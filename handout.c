@@ -259,9 +259,7 @@ put_qualified(struct desk *d, const char *address)
 	struct buf b;
 
 	buf_init(&b, ADDRESS_MAX);
-	buf_puts(&b, address);
-	if (addr_domain(address) == NULL)
-		buf_printf(&b, "@%s", d->conf.mailname);
+	route_put_qualified(&b, &d->conf, address);
 	msg_put_str(&d->msg, buf_failed(&b) ? address : buf_str(&b));
 	buf_fini(&b);
 }

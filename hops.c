@@ -16,8 +16,9 @@
 #include "desk.h"
 #include "lib/addr.h"
 #include "lib/io.h"
+#include "route.h"
 
-#define RECORD_ROOM	(REC_REMOTE_LIMIT - 1024)	/* octets to fill */
+#define RECORD_ROOM	(REC_REMOTE_LIMIT - 2048)	/* octets to fill */
 #define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
 #define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
 #define HOP_WAITING_FEW	16	/* the same when the desk is half full */
@@ -323,7 +324,7 @@ add_job(struct desk *d, struct work *w, const struct way *way, struct hop *h)
 	h->njobs++;
 }
 
-/* With what put_address() adds it would be no address any more. */
+/* With what put_rcpt() adds it would be no address any more. */
 static int
 is_too_long(const struct desk *d, const char *address)
 {
@@ -410,6 +411,8 @@ send_head(struct desk *d, struct hop *h, struct job *j)
 	msg_put_u64(&d->msg, (uint64_t)m->length);
 	msg_put_u64(&d->msg, (uint64_t)m->lines);
 	msg_put_u32(&d->msg, j->n);
+	msg_put_u32(&d->msg, m->ret);
+	msg_put_str(&d->msg, m->envid);
 	msg_put_fd(&d->msg, file);
 	ret = send_record(h, &d->msg);
 	msg_begin(&d->msg, 0, 0);
@@ -417,18 +420,22 @@ send_head(struct desk *d, struct hop *h, struct job *j)
 	return ret;
 }
 
-/* Bare names in the envelope are ours: others can not know them. */
+/* What comes of a report is told to nobody (RFC 3461 6.1). */
 static void
-put_address(struct desk *d, const char *address)
+put_rcpt(struct desk *d, const struct message *m, uint32_t i)
 {
-	struct buf b;
+	struct buf address, orcpt;
 
-	buf_init(&b, 0);
-	buf_puts(&b, address);
-	if (addr_domain(address) == NULL)
-		buf_printf(&b, "@%s", d->conf.mailname);
-	msg_put_str(&d->msg, buf_str(&b));
-	buf_fini(&b);
+	buf_init(&address, ADDRESS_MAX);
+	buf_init(&orcpt, ORCPT_MAX);
+	route_put_qualified(&address, &d->conf, m->rcpts[i].address);
+	route_put_orcpt(&orcpt, &d->conf, m, i);
+	msg_put_str(&d->msg, buf_str(&address));
+	msg_put_u32(&d->msg, m->sender[0] == '\0' ? NOTIFY_NEVER :
+	    m->rcpts[i].notify);
+	msg_put_str(&d->msg, buf_failed(&orcpt) ? "" : buf_str(&orcpt));
+	buf_fini(&address);
+	buf_fini(&orcpt);
 }
 
 static int
@@ -441,7 +448,7 @@ send_rcpts(struct desk *d, struct hop *h, struct job *j)
 		msg_begin(&d->msg, REC_REMOTE_RCPT, j->id);
 		for (k = j->sent; k < j->n && d->msg.len < RECORD_ROOM; k++) {
 			msg_put_u32(&d->msg, k);
-			put_address(d, j->work->m.rcpts[j->rcpts[k]].address);
+			put_rcpt(d, &j->work->m, j->rcpts[k]);
 		}
 		ret = send_record(h, &d->msg);
 		if (ret != 1)
@@ -558,7 +565,7 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 {
 	char code[12], host[300];
 	struct result res;
-	uint32_t fate, index, rcpt;
+	uint32_t fate, index, passed_on, rcpt;
 	const char *why;
 	size_t len;
 
@@ -569,8 +576,9 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 		msg_get_text(&d->msg, code, sizeof(code));
 		msg_get_text(&d->msg, host, sizeof(host));
 		why = msg_get_bytes(&d->msg, &len);
+		passed_on = msg_get_u32(&d->msg);
 		if (d->msg.bad || index >= j->n || fate < FATE_SENT ||
-		    fate > FATE_FAILED)
+		    fate > FATE_FAILED || passed_on > 1)
 			break;
 		if (len > WHY_MAX)
 			len = WHY_MAX;
@@ -583,7 +591,7 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 		result_set(&res, (enum fate)fate, code, "%s%s%.*s",
 		    is_reply(why, len) ? host : "",
 		    is_reply(why, len) ? " said: " : "", (int)len, why);
-		settle(d, j->work, rcpt, &res, host);
+		settle_remote(d, j->work, rcpt, &res, host, passed_on != 0);
 		j->left--;
 	}
 	result_fini(&res);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "jobs.h"
+#include "lib/dsn.h"
 #include "lib/io.h"
 #include "records.h"
 #include "result.h"
@@ -153,6 +154,7 @@ static int
 read_job(struct jobs *j, struct msg *m)
 {
 	struct job *job;
+	uint32_t ret;
 
 	if (!j->has_hop || j->coming != NULL || j->nopen >= JOBS_MAX)
 		return -1;
@@ -168,12 +170,16 @@ read_job(struct jobs *j, struct msg *m)
 	job->length = msg_get_u64(m);
 	job->lines = msg_get_u64(m);
 	job->nwanted = msg_get_u32(m);
+	ret = msg_get_u32(m);
+	msg_get_text(m, job->envid, sizeof(job->envid));
 	job->fd = msg_take_fd(m, 0);
 	if (msg_done(m) == -1 || job->fd == -1 || job->nwanted == 0 ||
 	    job->nwanted > RCPTS_MAX || job->offset > INT64_MAX ||
 	    job->length > INT64_MAX - job->offset ||
-	    job->lines > job->length + 1)
+	    job->lines > job->length + 1 || ret > RET_HDRS ||
+	    (job->envid[0] != '\0' && !dsn_envid_ok(job->envid)))
 		return -1;
+	job->ret = (enum ret)ret;
 	job->rcpts = calloc(job->nwanted, sizeof(*job->rcpts));
 	return job->rcpts == NULL ? -1 : 0;
 }
@@ -188,6 +194,8 @@ job_ready(struct jobs *j, struct job *job)
 	for (i = 0; i < job->nrcpts; i++) {
 		job->rcpts[i].address = p;
 		p += strlen(p) + 1;
+		job->rcpts[i].orcpt = p;
+		p += strlen(p) + 1;
 	}
 	j->coming = NULL;
 	j->nopen++;
@@ -198,8 +206,8 @@ static int
 read_rcpt(struct jobs *j, struct msg *m)
 {
 	struct job *job = j->coming;
-	char address[ADDRESS_MAX + 1];
-	uint32_t index;
+	char address[ADDRESS_MAX + 1], orcpt[ORCPT_MAX + 1];
+	uint32_t index, notify;
 
 	if (job == NULL || job->id != m->id)
 		return -1;
@@ -208,10 +216,15 @@ read_rcpt(struct jobs *j, struct msg *m)
 			return -1;
 		index = msg_get_u32(m);
 		msg_get_text(m, address, sizeof(address));
-		if (m->bad)
+		notify = msg_get_u32(m);
+		msg_get_text(m, orcpt, sizeof(orcpt));
+		if (m->bad || !dsn_notify_ok(notify) ||
+		    (orcpt[0] != '\0' && !dsn_orcpt_ok(orcpt)))
 			return -1;
-		job->rcpts[job->nrcpts++].index = index;
+		job->rcpts[job->nrcpts].index = index;
+		job->rcpts[job->nrcpts++].notify = notify;
 		buf_add(&job->addresses, address, strlen(address) + 1);
+		buf_add(&job->addresses, orcpt, strlen(orcpt) + 1);
 	}
 	if (msg_done(m) == -1 || buf_failed(&job->addresses))
 		return -1;
@@ -314,6 +327,7 @@ put_fate(struct msg *m, const struct smtp_rcpt *r, const char *host)
 	msg_put_str(m, r->res.code);
 	msg_put_str(m, host);
 	msg_put_bytes(m, why, strlen(why));
+	msg_put_u32(m, r->is_passed_on != 0);
 }
 
 /* Whose fate is told now: with holds not those that are only deferred. */

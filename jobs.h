@@ -22,12 +22,15 @@ struct job {
 	int		 fd;		/* owned: the message file */
 	char		 queue_id[QUEUE_ID_MAX + 1];
 	char		 sender[ADDRESS_MAX + 1];
+	char		 envid[ENVID_MAX + 1];
+	enum ret	 ret;
 	unsigned	 flags;		/* MESSAGE_* */
 	uint64_t	 offset, length, lines;
 	uint32_t	 nwanted;	/* recipients announced */
 	uint32_t	 nrcpts;	/* that are here and not settled */
 	struct smtp_rcpt *rcpts;	/* owned */
-	struct buf	 addresses;	/* owned; NUL after each */
+	struct buf	 addresses;	/* owned: address, orcpt, address...;
+					 * NUL after each */
 	struct smtp_mail mail;		/* its transaction under way */
 	unsigned	 drops;		/* connections that ended on it */
 	size_t		 place;		/* hosts before that one put it off */

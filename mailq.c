@@ -103,8 +103,8 @@ print_recipient(const struct message *m, uint32_t i, time_t now)
 		printf("Tries\t: %u\n", r->attempts);
 	if (r->last.why != NULL)
 		print_clean("Reply", r->last.why);
-	if (r->state == RCPT_FAILED)
-		printf("Next\t: a bounce to the sender\n");
+	if (r->state != RCPT_OPEN)
+		printf("Next\t: a report to the sender\n");
 	else if (r->attempts > 0 && r->due > now)
 		print_time("Next", r->due);
 	else if (r->attempts > 0)
@@ -114,8 +114,7 @@ print_recipient(const struct message *m, uint32_t i, time_t now)
 static int
 is_open(const struct recipient *r)
 {
-	return r->state == RCPT_OPEN ||
-	    (r->state == RCPT_FAILED && !r->is_reported);
+	return r->state == RCPT_OPEN || rcpt_is_owed(r);
 }
 
 static void

@@ -845,6 +845,8 @@ next_mail(struct conn *c)
 	job->mail.sender = job->sender;
 	job->mail.flags = job->flags;
 	job->mail.size_bytes = job->length + job->lines;
+	job->mail.ret = job->ret;
+	job->mail.envid = job->envid;
 	job->mail.rcpts = job->rcpts;
 	job->mail.nrcpts = max != 0 && max < job->nrcpts ? max : job->nrcpts;
 	job->mail.arg = job;

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "conf.h"
+#include "lib/dsn.h"
 #include "options.h"
 
 #define MODE_SHOWN_MAX	32	/* octets of a refused -b that are told */
@@ -105,6 +106,41 @@ set_tag(struct parse *p, const char *v)
 }
 
 static int
+refuse_value(struct parse *p, const char *what, const char *v,
+    const char *why)
+{
+	return refuse(p, what, text_is_clean(v, strlen(v)) ? why :
+	    "control character in its value");
+}
+
+static int
+set_notify(struct parse *p, const char *v)
+{
+	if (dsn_notify(v, &p->o->notify) == -1)
+		return refuse_value(p, "-N", v, "takes never, or some of "
+		    "success,failure,delay");
+	return 0;
+}
+
+static int
+set_ret(struct parse *p, const char *v)
+{
+	if (dsn_ret(v, &p->o->ret) == -1)
+		return refuse_value(p, "-R", v, "takes full or hdrs");
+	return 0;
+}
+
+static int
+set_envid(struct parse *p, const char *v)
+{
+	if (!dsn_envid_ok(v))
+		return refuse_value(p, "-V", v, "takes 1 to 100 printable "
+		    "characters");
+	p->o->envid = v;
+	return 0;
+}
+
+static int
 set_take_recipients(struct parse *p, const char *v)
 {
 	(void)v;
@@ -182,14 +218,16 @@ static const struct option options[] = {
 	{ 'r', TAKES_VALUE, set_sender },
 	{ 'F', TAKES_VALUE, set_fullname },
 	{ 'L', TAKES_VALUE, set_tag },
+	{ 'N', TAKES_VALUE, set_notify },
+	{ 'R', TAKES_VALUE, set_ret },
+	{ 'V', TAKES_VALUE, set_envid },
 	{ 'D', TAKES_NONE, set_foreground },
 	{ 'o', TAKES_VALUE, set_old },
 	{ 'O', TAKES_VALUE, set_long },
 	{ 'A', TAKES_VALUE, ignore }, { 'B', TAKES_VALUE, ignore },
 	{ 'C', TAKES_VALUE, ignore }, { 'G', TAKES_NONE, ignore },
-	{ 'N', TAKES_VALUE, ignore }, { 'R', TAKES_VALUE, ignore },
 	{ 'T', TAKES_NONE, ignore }, { 'U', TAKES_NONE, ignore },
-	{ 'V', TAKES_VALUE, ignore }, { 'X', TAKES_VALUE, ignore },
+	{ 'X', TAKES_VALUE, ignore },
 	{ 'd', TAKES_VALUE, ignore }, { 'e', TAKES_VALUE, ignore },
 	{ 'h', TAKES_VALUE, ignore }, { 'm', TAKES_NONE, ignore },
 	{ 'n', TAKES_NONE, ignore }, { 'p', TAKES_VALUE, ignore },

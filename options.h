@@ -4,6 +4,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "dma.h"
 #include "lib/buf.h"
 
 enum mode {
@@ -25,6 +26,9 @@ struct options {
 	const char	*sender;		/* lent from argv, or NULL */
 	const char	*fullname;		/* the same */
 	const char	*tag;			/* the same */
+	unsigned	 notify;	/* -N: NOTIFY_*; 0: not given */
+	enum ret	 ret;			/* -R */
+	const char	*envid;			/* -V: lent; or NULL */
 	char		**rcpts;		/* owned array, lent members */
 	int		 nrcpts;
 };

@@ -63,12 +63,16 @@ enum record {
 	 * REC_REMOTE_RCPT.  The request id is the job.  fds: message file. */
 	REC_REMOTE_JOB,		/* text queue id, text sender, u32 flags
 				 * (MESSAGE_*), u64 offset, u64 length,
-				 * u64 lines, u32 number of recipients */
+				 * u64 lines, u32 number of recipients,
+				 * u32 ret (enum ret), text envid */
 	/* runner -> dma-remote: recipients of the job, as many as fit. */
-	REC_REMOTE_RCPT,	/* (u32 index, text address)* */
+	REC_REMOTE_RCPT,	/* (u32 index, text address, u32 notify
+				 * (NOTIFY_*), text orcpt)* */
 	/* dma-remote -> runner: fates; final for this attempt. */
 	REC_REMOTE_FATE,	/* (u32 index, u32 fate, text code,
-				 * text host, bytes why)* */
+				 * text host, bytes why,
+				 * u32 passed on (0, 1): the host reports
+				 * what comes of it)* */
 	/* dma-remote -> runner: a transaction of the job is over and all its
 	 * fates have been told: write them down now.  remaining 0: the job is
 	 * over. */

@@ -138,14 +138,43 @@ route_address(const struct message *m, uint32_t i)
 	return m->rcpts[i].address;
 }
 
-const char *
-route_original(const struct message *m, uint32_t i)
+static const struct recipient *
+first_of(const struct message *m, uint32_t i)
 {
 	unsigned n;
 
 	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++)
 		i = m->rcpts[i].parent;
-	return m->rcpts[i].address;
+	return &m->rcpts[i];
+}
+
+const char *
+route_original(const struct message *m, uint32_t i)
+{
+	return first_of(m, i)->address;
+}
+
+void
+route_put_qualified(struct buf *b, const struct conf *conf,
+    const char *address)
+{
+	buf_puts(b, address);
+	if (addr_domain(address) == NULL)
+		buf_printf(b, "@%s", conf->mailname);
+}
+
+void
+route_put_orcpt(struct buf *b, const struct conf *conf,
+    const struct message *m, uint32_t i)
+{
+	const struct recipient *r = first_of(m, i);
+
+	if (r->orcpt != NULL) {
+		buf_puts(b, r->orcpt);
+		return;
+	}
+	buf_puts(b, "rfc822;");
+	route_put_qualified(b, conf, r->address);
 }
 
 int
@@ -329,6 +358,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 		r->depth = m->rcpts[i].depth + 1;
 		r->entry = entry;
 		r->digest = t->digest;
+		r->notify = m->rcpts[i].notify;
 		r->owner = strdup(owner);
 		ret = r->owner == NULL ? -1 : 0;
 	}
@@ -362,7 +392,28 @@ route_cut(struct message *m, uint32_t before)
 		m->nrcpts--;
 		free(m->rcpts[m->nrcpts].address);
 		free(m->rcpts[m->nrcpts].owner);
+		free(m->rcpts[m->nrcpts].orcpt);
 	}
+}
+
+/*
+ * RFC 3461 5.2.7: who is one of many reports no success, since the list has
+ * told of itself that it was expanded; who is the only one stands for it.
+ */
+int
+route_is_list(const struct message *m, uint32_t before)
+{
+	return m->nrcpts - before != 1;
+}
+
+static void
+unwish_success(struct recipient *r)
+{
+	if ((r->notify & NOTIFY_SUCCESS) == 0)
+		return;
+	r->notify &= ~(unsigned)NOTIFY_SUCCESS;
+	if (r->notify == 0)
+		r->notify = NOTIFY_NEVER;
 }
 
 int
@@ -396,5 +447,8 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 	}
 	if (good == 0 && bad > 0)
 		return no_target(conf, m, i, origin, owner, res);
+	if (route_is_list(m, before))
+		for (; before < m->nrcpts; before++)
+			unwish_success(&m->rcpts[before]);
 	return 0;
 }

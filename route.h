@@ -55,6 +55,8 @@ int	route_expand(const struct conf *, struct message *, uint32_t i,
 	    const struct targets *, enum origin, const char *owner,
 	    struct result *);
 
+/* Were these, added from before on, made of one that is a list of several? */
+int	route_is_list(const struct message *, uint32_t before);
 /* Takes off the recipients from before on: they were never told of. */
 void	route_cut(struct message *, uint32_t before);
 /*
@@ -64,5 +66,11 @@ void	route_cut(struct message *, uint32_t before);
 const char *route_address(const struct message *, uint32_t i);
 /* The address that the submitter gave, of which i came. Lent. */
 const char *route_original(const struct message *, uint32_t i);
+/* Adds an address; a bare name, which only this host knows, with its host. */
+void	route_put_qualified(struct buf *, const struct conf *,
+	    const char *address);
+/* Adds what the submitter called i: "rfc822;address" (RFC 3461 4.2). */
+void	route_put_orcpt(struct buf *, const struct conf *,
+	    const struct message *, uint32_t i);
 
 #endif

@@ -54,45 +54,75 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 {
 	const struct recipient *r = &m->rcpts[i];
 	const char *original = route_original(m, i);
+	int failed = res->fate == FATE_FAILED;
 	struct buf orig;
 
 	buf_init(&orig, 0);
 	if (original != r->address)
 		buf_printf(&orig, " orig=<%s>", original);
-	log_say(&d->log, res->fate == FATE_FAILED ? LOG_LEVEL_WARNING :
-	    LOG_LEVEL_INFO, "id=%s from=<%s> to=<%s%s>%s relay=%s "
-	    "delay=%" PRId64 " dsn=%s status=%s reply=\"%s\"", m->id,
-	    m->sender, r->kind == ROUTE_PIPE ? "|" : "", r->address,
-	    buf_str(&orig), where, (int64_t)(now - m->arrived), res->code,
-	    fate_name(res->fate), res->why == NULL ? "" : res->why);
+	log_say(&d->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	    "id=%s from=<%s> to=<%s%s>%s relay=%s delay=%" PRId64 " dsn=%s "
+	    "status=%s%s reply=\"%s%s\"", m->id, m->sender,
+	    r->kind == ROUTE_PIPE ? "|" : "", r->address, buf_str(&orig),
+	    where, (int64_t)(now - m->arrived), res->code,
+	    fate_name(res->fate), failed && r->action == ACTION_NONE ?
+	    " report=none" : "", failed && res->code[0] == '4' ?
+	    "given up; the last said: " : "", res->why == NULL ? "" : res->why);
 	buf_fini(&orig);
+}
+
+/* What the sender hears of a success, if it asked to. */
+static enum action
+success(const struct message *m, uint32_t i, enum action action)
+{
+	return m->sender[0] != '\0' && rcpt_wants(&m->rcpts[i],
+	    NOTIFY_SUCCESS) ? action : ACTION_NONE;
+}
+
+static void
+settle_sent(struct work *w, uint32_t i, enum action action)
+{
+	struct recipient *r = &w->m.rcpts[i];
+
+	r->state = RCPT_SENT;
+	r->action = success(&w->m, i, action);
+	note_sent(&w->notes, &w->m, i);
+	/* A mailbox append is found again by its mark; a report is not. */
+	if (r->mark.length == -1 || r->action != ACTION_NONE)
+		w->needs_sync = 1;
+}
+
+static void
+settle_failed(struct work *w, uint32_t i)
+{
+	struct recipient *r = &w->m.rcpts[i];
+
+	r->state = RCPT_FAILED;
+	if (rcpt_wants(r, NOTIFY_FAILURE))
+		r->action = ACTION_FAILED;
+	note_failed(&w->notes, &w->m, i);
+	w->needs_sync = 1;
 }
 
 static void
 settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now)
 {
 	struct recipient *r = &w->m.rcpts[i];
-	char *why;
 
 	if (now - w->m.arrived < (time_t)d->conf.retry_lifetime_s) {
 		r->due = next_due(&d->conf, &w->m, r, now);
 		note_deferred(&w->notes, &w->m, i);
 		return;
 	}
-	why = r->last.why;
-	r->last.why = NULL;
-	result_set(&r->last, FATE_FAILED, r->last.code,
-	    "given up after %u tries; the last said: %s", r->attempts,
-	    why == NULL ? "unknown" : why);
-	free(why);
-	r->state = RCPT_FAILED;
-	note_failed(&w->notes, &w->m, i);
-	w->needs_sync = 1;
+	/* Code and words stay those of the last reply. */
+	r->last.fate = FATE_FAILED;
+	settle_failed(w, i);
 }
 
-void
-settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
-    const char *where)
+/* action: what a success is called in a report. */
+static void
+settle_any(struct desk *d, struct work *w, uint32_t i,
+    const struct result *res, const char *where, enum action action)
 {
 	struct recipient *r = &w->m.rcpts[i];
 	time_t now = time(NULL);
@@ -104,25 +134,35 @@ settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
 	/* A flush by hand does not lengthen the wait. */
 	if (!w->is_forced || r->attempts == 0)
 		r->attempts++;
+	r->tried = now;
 	result_copy(&r->last, res);
 	switch (res->fate) {
 	case FATE_SENT:
-		r->state = RCPT_SENT;
-		note_sent(&w->notes, i);
-		/* A mailbox append is found again by its mark. */
-		if (r->mark.length == -1)
-			w->needs_sync = 1;
+		settle_sent(w, i, action);
 		break;
 	case FATE_FAILED:
-		r->state = RCPT_FAILED;
-		note_failed(&w->notes, &w->m, i);
-		w->needs_sync = 1;
+		settle_failed(w, i);
 		break;
 	default:
 		settle_retry(d, w, i, now);
 		break;
 	}
 	log_recipient(d, &w->m, i, &r->last, where, now);
+}
+
+void
+settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
+    const char *where)
+{
+	settle_any(d, w, i, res, where, ACTION_DELIVERED);
+}
+
+void
+settle_remote(struct desk *d, struct work *w, uint32_t i,
+    const struct result *res, const char *host, int is_passed_on)
+{
+	settle_any(d, w, i, res, host, is_passed_on ? ACTION_NONE :
+	    ACTION_RELAYED);
 }
 
 void
@@ -140,12 +180,20 @@ settle_as(struct desk *d, struct work *w, uint32_t i, enum fate fate,
 void
 settle_expanded(struct work *w, uint32_t i, uint32_t before)
 {
+	struct recipient *r = &w->m.rcpts[i];
 	uint32_t k;
 
 	for (k = before; k < w->m.nrcpts; k++)
 		note_rcpt(&w->notes, &w->m, k);
-	note_expanded(&w->notes, i);
-	w->m.rcpts[i].state = RCPT_EXPANDED;
+	r->state = RCPT_EXPANDED;
+	if (route_is_list(&w->m, before))
+		r->action = success(&w->m, i, ACTION_EXPANDED);
+	if (r->action != ACTION_NONE) {
+		result_set(&r->last, FATE_SENT, "2.1.5", "sent on to %u "
+		    "recipients", w->m.nrcpts - before);
+		w->needs_sync = 1;
+	}
+	note_expanded(&w->notes, &w->m, i);
 	w->stages[i] = STAGE_DONE;
 	w->open--;
 }
@@ -196,7 +244,7 @@ stay(struct work *w)
 	return -1;
 }
 
-/* What is left: unreported failures, and the earliest open recipient. */
+/* What is left: reports that are owed, and the earliest open recipient. */
 static void
 count(const struct message *m, uint32_t *owed, uint32_t *open, time_t *due)
 {
@@ -207,8 +255,7 @@ count(const struct message *m, uint32_t *owed, uint32_t *open, time_t *due)
 	*due = 0;
 	for (i = 0; i < m->nrcpts; i++) {
 		r = &m->rcpts[i];
-		if (r->state == RCPT_FAILED && !r->is_reported)
-			++*owed;
+		*owed += (uint32_t)rcpt_is_owed(r);
 		if (r->state != RCPT_OPEN)
 			continue;
 		if (*open == 0 || r->due < *due)
@@ -266,8 +313,7 @@ settle_report(struct desk *d, struct work *w)
 	    w->m.bounce_id, w->m.sender[0] == '\0' ? "postmaster" :
 	    w->m.sender);
 	for (i = 0; i < w->m.nrcpts; i++)
-		if (w->m.rcpts[i].state == RCPT_FAILED &&
-		    !w->m.rcpts[i].is_reported) {
+		if (rcpt_is_owed(&w->m.rcpts[i])) {
 			w->m.rcpts[i].is_reported = 1;
 			note_reported(&w->notes, i);
 		}

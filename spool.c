@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/dsn.h"
 #include "lib/io.h"
 #include "spool.h"
 
@@ -196,24 +197,44 @@ draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 	    "out of memory") : 0;
 }
 
-static int
-write_preamble(struct draft *d, const struct message *m)
-{
-	char text[PREAMBLE_SIZE];
-	int n;
+static const char *const ret_names[] = {
+	[RET_UNSAID] = NULL, [RET_FULL] = "full", [RET_HDRS] = "hdrs",
+};
 
-	memset(text, ' ', sizeof(text));
-	n = snprintf(text, sizeof(text) - 1,
+static int
+preamble_text(const struct draft *d, const struct message *m, struct buf *b)
+{
+	buf_printf(b,
 	    "dma-queue 1\narrived %" PRId64 "\nsubmitter %" PRIu32 "\n"
 	    "offset %d\nlength %" PRId64 "\nlines %" PRId64 "\nflags %u\n"
 	    "hops %u\nsender <%s>\n", (int64_t)m->arrived, m->submitter,
 	    PREAMBLE_SIZE, d->length, m->lines, m->flags, m->hops, m->sender);
-	if (n < 0 || (size_t)n >= sizeof(text) - 1 ||
-	    !text_is_clean(m->sender, strlen(m->sender))) {
-		errno = EINVAL;
+	if (m->ret != RET_UNSAID)
+		buf_printf(b, "ret %s\n", ret_names[m->ret]);
+	if (m->envid[0] != '\0')
+		buf_printf(b, "envid <%s>\n", m->envid);
+	if (!buf_failed(b) && text_is_clean(m->sender, strlen(m->sender)) &&
+	    (m->envid[0] == '\0' || dsn_envid_ok(m->envid)))
+		return 0;
+	errno = EINVAL;
+	return -1;
+}
+
+static int
+write_preamble(struct draft *d, const struct message *m)
+{
+	char text[PREAMBLE_SIZE];
+	struct buf lines;
+	int ret;
+
+	memset(text, ' ', sizeof(text));
+	buf_init(&lines, sizeof(text) - 2);
+	ret = preamble_text(d, m, &lines);
+	if (ret == 0)
+		memcpy(text, lines.data, lines.len);
+	buf_fini(&lines);
+	if (ret == -1)
 		return -1;
-	}
-	text[n] = ' ';
 	text[sizeof(text) - 1] = '\n';
 	/* What was never flushed is written by one system call. */
 	if (d->length + PREAMBLE_SIZE < WRITE_CHUNK && !buf_failed(&d->out)) {
@@ -315,6 +336,7 @@ message_fini(struct message *m)
 	for (i = 0; i < m->nrcpts; i++) {
 		free(m->rcpts[i].address);
 		free(m->rcpts[i].owner);
+		free(m->rcpts[i].orcpt);
 		result_fini(&m->rcpts[i].last);
 	}
 	free(m->rcpts);
@@ -349,6 +371,22 @@ message_add(struct message *m, const char *address)
 	return r;
 }
 
+int
+rcpt_wants(const struct recipient *r, unsigned what)
+{
+	unsigned notify = r->notify;
+
+	if (notify == 0)
+		notify = NOTIFY_FAILURE | NOTIFY_DELAY;
+	return (notify & what) != 0;
+}
+
+int
+rcpt_is_owed(const struct recipient *r)
+{
+	return r->action != ACTION_NONE && !r->is_reported;
+}
+
 /* ---- the journal, written ---- */
 
 /* A control in a value would make another record of the rest. */
@@ -374,18 +412,13 @@ note_rcpt(struct buf *b, const struct message *m, uint32_t i)
 	buf_putc(b, '\t');
 	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
 	buf_putc(b, '\n');
-}
-
-void
-note_expanded(struct buf *b, uint32_t i)
-{
-	buf_printf(b, "X\t%u\n", i);
-}
-
-void
-note_sent(struct buf *b, uint32_t i)
-{
-	buf_printf(b, "S\t%u\n", i);
+	if (r->notify == 0 && r->orcpt == NULL)
+		return;
+	if (!dsn_notify_ok(r->notify) ||
+	    (r->orcpt != NULL && !dsn_orcpt_ok(r->orcpt)))
+		b->failed = 1;
+	buf_printf(b, "N\t%u\t%u\t%s\n", i, r->notify,
+	    r->orcpt == NULL ? "" : r->orcpt);
 }
 
 static void
@@ -396,6 +429,32 @@ put_result(struct buf *b, const struct result *res)
 	if (res->why != NULL)
 		buf_put_clean(b, res->why, strlen(res->why), WHY_MAX);
 	buf_putc(b, '\n');
+}
+
+/* A report that is owed takes its words from the same line. */
+static void
+note_success(struct buf *b, const struct message *m, uint32_t i, char letter)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	if (r->action < ACTION_DELIVERED) {
+		buf_printf(b, "%c\t%u\n", letter, i);
+		return;
+	}
+	buf_printf(b, "Y\t%u\t%d\t", i, (int)r->action);
+	put_result(b, &r->last);
+}
+
+void
+note_expanded(struct buf *b, const struct message *m, uint32_t i)
+{
+	note_success(b, m, i, 'X');
+}
+
+void
+note_sent(struct buf *b, const struct message *m, uint32_t i)
+{
+	note_success(b, m, i, 'S');
 }
 
 void
@@ -535,6 +594,49 @@ fold_rcpt(struct message *m, const struct fields *f)
 	return 0;
 }
 
+/* Right behind the recipient that it is about, so that it holds for all. */
+static int
+fold_notify(struct message *m, const struct fields *f)
+{
+	struct recipient *r;
+	uint64_t notify;
+
+	r = field_rcpt(m, f);
+	if (r == NULL || f->n != 4 || r != &m->rcpts[m->nrcpts - 1] ||
+	    r->notify != 0 || r->orcpt != NULL || r->state != RCPT_OPEN ||
+	    r->attempts > 0 || number(f->v[2], UINT32_MAX, &notify) == -1 ||
+	    !dsn_notify_ok(notify))
+		return -1;
+	r->notify = (unsigned)notify;
+	if (f->v[3][0] == '\0')
+		return 0;
+	if (!dsn_orcpt_ok(f->v[3]))
+		return -1;
+	r->orcpt = strdup(f->v[3]);
+	return r->orcpt == NULL ? -1 : 0;
+}
+
+/* A success that the sender asked to hear of. */
+static int
+fold_success(struct message *m, const struct fields *f)
+{
+	struct recipient *r;
+	uint64_t action;
+
+	r = field_rcpt(m, f);
+	if (r == NULL || f->n != 5 ||
+	    number(f->v[2], ACTION_EXPANDED, &action) == -1 ||
+	    action < ACTION_DELIVERED ||
+	    strlen(f->v[3]) >= sizeof(r->last.code))
+		return -1;
+	if (r->action == ACTION_NONE)
+		m->owed++;
+	r->action = (enum action)action;
+	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
+	result_set(&r->last, FATE_SENT, f->v[3], "%s", f->v[4]);
+	return 0;
+}
+
 static int
 fold_state(struct message *m, const struct fields *f)
 {
@@ -554,10 +656,10 @@ fold_state(struct message *m, const struct fields *f)
 		r->mark.length = -1;
 		break;
 	default:
-		if (r->state != RCPT_FAILED || r->is_reported)
+		if (!rcpt_is_owed(r))
 			break;
 		r->is_reported = 1;
-		/* That bounce is done; the next failure plans another. */
+		/* That report is done; what is owed next plans another. */
 		if (m->owed > 0 && --m->owed == 0)
 			m->bounce_id[0] = '\0';
 		break;
@@ -581,9 +683,12 @@ fold_result(struct message *m, const struct fields *f)
 		return -1;
 	r->attempts = (unsigned)attempts;
 	r->due = (time_t)due;
-	if (!deferred && r->state != RCPT_FAILED)
-		m->owed++;
 	r->state = deferred ? RCPT_OPEN : RCPT_FAILED;
+	if (!deferred && r->action == ACTION_NONE &&
+	    rcpt_wants(r, NOTIFY_FAILURE)) {
+		r->action = ACTION_FAILED;
+		m->owed++;
+	}
 	result_set(&r->last, deferred ? FATE_RETRY : FATE_FAILED,
 	    f->v[3 + deferred], "%s", f->v[4 + deferred]);
 	return 0;
@@ -625,6 +730,10 @@ fold_line(struct message *m, char *line)
 	switch (f.v[0][0]) {
 	case 'R':
 		return fold_rcpt(m, &f);
+	case 'N':
+		return fold_notify(m, &f);
+	case 'Y':
+		return fold_success(m, &f);
 	case 'X':
 	case 'S':
 	case 'W':
@@ -702,6 +811,27 @@ preamble_number(char **p, const char *name, uint64_t max, uint64_t *v)
 	return s == NULL ? -1 : number(s, max, v);
 }
 
+/* What RFC 3461 lets a sender ask for; files without these lines do not. */
+static int
+read_wishes(struct message *m, char **p)
+{
+	const char *s;
+	size_t n;
+
+	s = preamble_line(p, "ret");
+	if (s != NULL && dsn_ret(s, &m->ret) == -1)
+		return -1;
+	s = preamble_line(p, "envid");
+	if (s == NULL)
+		return 0;
+	n = strlen(s);
+	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ENVID_MAX)
+		return -1;
+	memcpy(m->envid, s + 1, n - 2);
+	m->envid[n - 2] = '\0';
+	return dsn_envid_ok(m->envid) ? 0 : -1;
+}
+
 static int
 read_preamble(struct message *m, char *text)
 {
@@ -724,6 +854,8 @@ read_preamble(struct message *m, char *text)
 	n = s == NULL ? 0 : strlen(s);
 	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ADDRESS_MAX ||
 	    !text_is_clean(s, n) || offset != PREAMBLE_SIZE)
+		return -1;
+	if (read_wishes(m, &p) == -1 || strcmp(p + strspn(p, " "), "\n") != 0)
 		return -1;
 	memcpy(m->sender, s + 1, n - 2);
 	m->sender[n - 2] = '\0';

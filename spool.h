@@ -58,11 +58,18 @@ void	message_init(struct message *);
 void	message_fini(struct message *);
 /* Adds a recipient (texts are copied) and lends it; NULL without memory. */
 struct recipient *message_add(struct message *, const char *address);
+/*
+ * 1 when its sender wants to hear of that (NOTIFY_*).  Who said nothing wants
+ * to hear of failure and delay.
+ */
+int	rcpt_wants(const struct recipient *, unsigned what);
+/* 1 when there is something to report that no report tells yet. */
+int	rcpt_is_owed(const struct recipient *);
 
 /* One journal line each, for spool_append. */
 void	note_rcpt(struct buf *, const struct message *, uint32_t i);
-void	note_expanded(struct buf *, uint32_t i);
-void	note_sent(struct buf *, uint32_t i);
+void	note_expanded(struct buf *, const struct message *, uint32_t i);
+void	note_sent(struct buf *, const struct message *, uint32_t i);
 void	note_failed(struct buf *, const struct message *, uint32_t i);
 void	note_deferred(struct buf *, const struct message *, uint32_t i);
 void	note_append(struct buf *, const struct message *, uint32_t i);

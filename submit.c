@@ -131,6 +131,7 @@ add_recipient(struct submission *s, const char *address)
 	if (r == NULL)
 		return fail(s, EX_TEMPFAIL, "out of memory", "");
 	r->digest = digest;
+	r->notify = s->o->notify;
 	s->slots[k] = s->m.nrcpts;
 	return 0;
 }
@@ -611,6 +612,9 @@ submit_message(const struct caller *caller, const struct options *o,
 	message_init(&s.m);
 	s.m.arrived = time(NULL);
 	s.m.submitter = caller->uid;
+	s.m.ret = o->ret;
+	if (o->envid != NULL)
+		text_copy(s.m.envid, sizeof(s.m.envid), o->envid);
 	mail_input_init(&s.input, !o->dot_is_text);
 	buf_init(&s.text, 0);
 	buf_init(&s.notes, CHUNK);

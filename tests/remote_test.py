@@ -286,7 +286,7 @@ class Runner:
                                      extra_groups=[] if user else None)
         theirs.close()
         self.fates, self.settles, self.hosts = {}, [], {}
-        self.left = {}
+        self.left, self.passed_on = {}, {}
         if hop:
             self.send(HOP, 0, put(*hop))
 
@@ -296,7 +296,8 @@ class Runner:
                           anc if fds else [])
 
     def job(self, ident, text, rcpts, sender="from@sender.example.org",
-            flags=0, length=None, junk=b"preamble"):
+            flags=0, length=None, junk=b"preamble", ret=0, envid="",
+            wishes=()):
         if isinstance(rcpts, str):
             rcpts = [rcpts]
         with tempfile.TemporaryFile() as f:
@@ -305,12 +306,13 @@ class Runner:
             length = len(text) if length is None else length
             self.send(JOB, ident, put("id%d" % ident, sender, flags,
                                       (len(junk),), (length,),
-                                      (text.count(b"\n"),), len(rcpts)),
+                                      (text.count(b"\n"),), len(rcpts), ret,
+                                      envid),
                       [f.fileno()])
         self.left[ident] = len(rcpts)
         data = b""
         for i, r in enumerate(rcpts):
-            data += put(i, r)
+            data += put(i, r, *(wishes[i] if wishes else (0, "")))
             if len(data) > 60000 or i == len(rcpts) - 1:
                 self.send(RCPT, ident, data)
                 data = b""
@@ -332,6 +334,7 @@ class Runner:
         while f.more():
             index, fate, code = f.u32(), f.u32(), f.text()
             host, why = f.text(), f.text()
+            self.passed_on[ident, index] = f.u32()
             assert (ident, index) not in self.fates
             self.fates[ident, index] = (fate, code, why)
             self.hosts[ident, index] = host
@@ -635,6 +638,24 @@ def test_size_and_8bit():
     fates, _ = run(s, ["j\u00f6rg@x"], flags=BODY_8BIT)
     assert fates[0][0] == SENT
     assert s.sessions[0].commands[1].endswith("> BODY=8BITMIME SMTPUTF8")
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_reports(offered):
+    s = Server(caps=CAPS + ["DSN"] if offered else CAPS)
+    r = Runner(smarthost(s))
+    r.job(1, TEXT, ["a@x", "b@x", "c@x"], ret=1, envid="a b",
+          wishes=((2, "rfc822;list@y"), (1, "rfc822;list@y"), (0, "")))
+    r.settle()
+    r.finish()
+    says = [c for c in s.sessions[0].commands
+            if c.startswith(("MAIL", "RCPT"))]
+    assert says[0].endswith(" RET=FULL ENVID=a+20b") == offered
+    assert says[1:] == ([
+        "RCPT TO:<a@x> NOTIFY=SUCCESS ORCPT=rfc822;list@y",
+        "RCPT TO:<b@x> NOTIFY=NEVER", "RCPT TO:<c@x>"] if offered else
+        ["RCPT TO:<a@x>", "RCPT TO:<b@x>", "RCPT TO:<c@x>"])
+    assert list(r.passed_on.values()) == [offered] * 3
 
 
 def test_addresses_stay_arguments():
@@ -984,21 +1005,35 @@ def test_runner_gone():
     assert not s.messages
 
 
+def head(sender="s", ret=0, envid=""):
+    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid)
+
+
+HEAD = (HOP, 0, put(0, "", ""), False)
+
+
 @pytest.mark.parametrize("records", [
-    [(JOB, 1, put("id", "s", 0, (0,), (0,), (0,), 1), True)],   # no hop
+    [(JOB, 1, head(), True)],   # no hop
     [(HOP, 0, put(7, "", ""), False)],
     [(HOP, 0, put(DOMAIN, "", ""), False)],
     [(HOP, 0, put(DOMAIN, "x", "user"), False)],
     [(HOP, 0, put(SENDER, "", "user"), False)],
     [(HOP, 0, put(SENDER, "a:b", "user"), False)],
-    [(HOP, 0, put(0, "", ""), False), (HOP, 0, put(0, "", ""), False)],
-    [(HOP, 0, put(0, "", ""), False), (RCPT, 1, put(0, "a@x"), False)],
-    [(HOP, 0, put(0, "", ""), False),
-     (JOB, 1, put("id", "s", 0, (0,), (0,), (0,), 1), False)],  # no file
-    [(HOP, 0, put(0, "", ""), False),
-     (JOB, 1, put("id", "s\r\nX", 0, (0,), (0,), (0,), 1), True)],
-    [(HOP, 0, put(0, "", ""), False), (FATE, 1, b"", False)],
-    [(HOP, 0, put(0, "", ""), False), (99, 1, b"", False)],
+    [HEAD, HEAD],
+    [HEAD, (RCPT, 1, put(0, "a@x", 0, ""), False)],
+    [HEAD, (JOB, 1, head(), False)],  # no file
+    [HEAD, (JOB, 1, head("s\r\nX"), True)],
+    [HEAD, (JOB, 1, head(ret=3), True)],
+    [HEAD, (JOB, 1, head(envid="a\nb"), True)],
+    [HEAD, (JOB, 1, head(envid="x" * 101), True)],
+    [HEAD, (JOB, 1, head(), True), (RCPT, 1, put(0, "a@x", 16, ""), False)],
+    [HEAD, (JOB, 1, head(), True), (RCPT, 1, put(0, "a@x", 3, ""), False)],
+    [HEAD, (JOB, 1, head(), True),
+     (RCPT, 1, put(0, "a@x", 0, "rfc822"), False)],
+    [HEAD, (JOB, 1, head(), True),
+     (RCPT, 1, put(0, "a@x", 0, "rfc822;" + "x" * 520), False)],
+    [HEAD, (FATE, 1, b"", False)],
+    [HEAD, (99, 1, b"", False)],
 ])
 def test_records_out_of_turn(records):
     r = Runner("SMARTHOST 127.0.0.1:1\n", hop=None)

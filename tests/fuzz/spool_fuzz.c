@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../lib/dsn.h"
 #include "../../lib/io.h"
 #include "../../spool.h"
 
@@ -70,6 +71,9 @@ check_rcpt(const struct message *m, uint32_t i)
 	if (r->owner != NULL && (strlen(r->owner) > ADDRESS_MAX ||
 	    !text_is_clean(r->owner, strlen(r->owner))))
 		abort();
+	if (!dsn_notify_ok(r->notify) || r->action > ACTION_EXPANDED ||
+	    (r->orcpt != NULL && !dsn_orcpt_ok(r->orcpt)))
+		abort();
 	if (!text_is_clean(r->last.code, strlen(r->last.code)) ||
 	    (r->last.why != NULL && !text_is_clean(r->last.why,
 	    strlen(r->last.why))))
@@ -87,9 +91,9 @@ put_notes(struct buf *b, const struct message *m)
 		if (m->rcpts[i].mark.length >= 0)
 			note_append(b, m, i);
 		if (m->rcpts[i].state == RCPT_EXPANDED)
-			note_expanded(b, i);
+			note_expanded(b, m, i);
 		else if (m->rcpts[i].state == RCPT_SENT)
-			note_sent(b, i);
+			note_sent(b, m, i);
 		else if (m->rcpts[i].state == RCPT_FAILED)
 			note_failed(b, m, i);
 		else
@@ -119,13 +123,16 @@ write_again(const struct message *m)
 	message_fini(&got);
 	if (spool_load(&spool, "again", 0, &got, &res) != SPOOL_GOT ||
 	    got.nrcpts != m->nrcpts || strcmp(got.sender, m->sender) != 0 ||
-	    strcmp(got.bounce_id, m->bounce_id) != 0)
+	    strcmp(got.bounce_id, m->bounce_id) != 0 ||
+	    strcmp(got.envid, m->envid) != 0 || got.ret != m->ret)
 		abort();
 	for (i = 0; i < m->nrcpts; i++)
 		if (strcmp(got.rcpts[i].address, m->rcpts[i].address) != 0 ||
 		    got.rcpts[i].state != m->rcpts[i].state ||
 		    got.rcpts[i].mark.length != m->rcpts[i].mark.length ||
-		    got.rcpts[i].digest != m->rcpts[i].digest)
+		    got.rcpts[i].digest != m->rcpts[i].digest ||
+		    got.rcpts[i].notify != m->rcpts[i].notify ||
+		    (got.rcpts[i].orcpt == NULL) != (m->rcpts[i].orcpt == NULL))
 			abort();
 	message_fini(&got);
 	spool_remove(&spool, "again");

@@ -101,6 +101,8 @@ static void
 fail_with(struct recipient *r, const char *code, const char *why)
 {
 	r->state = RCPT_FAILED;
+	r->action = ACTION_FAILED;
+	r->attempts = 9;
 	result_set(&r->last, FATE_FAILED, code, "%s", why);
 }
 
@@ -118,6 +120,7 @@ queue_original(struct world *w, const char *sender, const char *text,
 	message_init(&m);
 	m.arrived = NOW - 3600;
 	m.flags = flags;
+	text_copy(m.envid, sizeof(m.envid), "QQ 1+1");
 	assert_int_equal(text_copy(m.sender, sizeof(m.sender), sender), 0);
 	assert_non_null(message_add(&m, "bob@example.org"));
 	assert_non_null(message_add(&m, "carl@example.org"));
@@ -135,7 +138,8 @@ queue_original(struct world *w, const char *sender, const char *text,
 	w->m.rcpts[1].state = RCPT_SENT;
 	fail_with(&w->m.rcpts[2], "5.2.2", "told before");
 	w->m.rcpts[2].is_reported = 1;
-	fail_with(&w->m.rcpts[3], "4.4.1", "given up after 9 tries");
+	fail_with(&w->m.rcpts[3], "4.4.1", "connect: timed out");
+	w->m.rcpts[3].tried = NOW;
 	text_copy(w->m.bounce_id, sizeof(w->m.bounce_id), BOUNCE_ID);
 }
 
@@ -196,18 +200,26 @@ test_report(void **state)
 		    "\tboundary=\"=_" BOUNCE_ID "\"\n",
 		"\nMessage-ID: <" BOUNCE_ID "@host.example.org>\n", "\nDate: ",
 		/* for people */
+		"\nThis is the mail system at host.example.org, about your "
+		    "message of\n",
+		"\n\nYour message could not be delivered to the following "
+		    "addresses and will\nnot be tried again.\n\n<bob@",
 		"\n<bob@example.org>:\n    550 5.1.1 no such user \\033[2J--=_"
 		    BOUNCE_ID "--\n    Check the address",
-		"\n<list>:\n    given up after 9 tries\n    It was tried until",
+		"\n<list>:\n    given up after 9 tries; the last said: "
+		    "connect: timed out\n    The mail host of that address "
+		    "could not be reached,",
 		/* for programs */
 		"Content-Type: message/delivery-status\n\n"
-		    "Reporting-MTA: dns; host.example.org\nArrival-Date: ",
-		"\n\nOriginal-Recipient: rfc822; bob@example.org\n"
-		    "Final-Recipient: rfc822; bob@example.org\n"
+		    "Original-Envelope-Id: QQ 1+1\nReporting-MTA: dns; host.example.org\nArrival-Date: ",
+		"\n\nOriginal-Recipient: rfc822;bob@example.org\n"
+		    "Final-Recipient: rfc822;bob@example.org\n"
 		    "Action: failed\nStatus: 5.1.1\nDiagnostic-Code: X-dma; "
 		    "550 5.1.1 no such user",
-		"\nAction: failed\nStatus: 5.4.7\nDiagnostic-Code: X-dma; "
-		    "given up",
+		"\n\nOriginal-Recipient: rfc822;list@host.example.org\n"
+		    "Final-Recipient: rfc822;list@host.example.org\n"
+		    "Action: failed\nStatus: 4.4.1\nDiagnostic-Code: X-dma; "
+		    "connect: timed out\nLast-Attempt-Date: ",
 		/* the original's header, and no more */
 		"Content-Type: text/rfc822-headers\n\n" HEADER "\n--=_",
 	};
@@ -270,8 +282,9 @@ test_children_are_explained(void **state)
 	    BOUNCED);
 	load_report(w);
 	assert_true(has(w, "\n<erin@example.net> (from <list>):\n    policy"));
-	assert_true(has(w, "\nOriginal-Recipient: rfc822; list\n"
-	    "Final-Recipient: rfc822; erin@example.net\n"));
+	assert_true(has(w, "\nOriginal-Recipient: "
+	    "rfc822;list@host.example.org\n"
+	    "Final-Recipient: rfc822;erin@example.net\n"));
 }
 
 static void
@@ -387,6 +400,301 @@ test_bounds(void **state)
 	}
 }
 
+/* One part of a report: the next text that is not there fails the case. */
+static void
+assert_parts(const struct world *w, const char *const *parts)
+{
+	for (; *parts != NULL; parts++)
+		if (!has(w, *parts))
+			fail_msg("not in the report: %s", *parts);
+}
+
+static void
+commit_and_load(struct world *w)
+{
+	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
+	    BOUNCED);
+	load_report(w);
+}
+
+static void
+succeed_with(struct recipient *r, enum action action, const char *why)
+{
+	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
+	r->action = action;
+	r->tried = NOW;
+	result_set(&r->last, FATE_SENT, "2.1.5", "%s", why);
+}
+
+static void
+test_successes(void **state)
+{
+	static const char *const parts[] = {
+		"\nSubject: Mail was delivered or passed on\n",
+		"\n\nYour message was delivered to the following addresses.\n"
+		    "\n<bob@example.org>\n",
+		"Original-Recipient: rfc822;bob@example.org\n"
+		    "Final-Recipient: rfc822;bob@example.org\n"
+		    "Action: delivered\nStatus: 2.1.5\nLast-Attempt-Date: ",
+		"\n\nYour message was passed on to the mail host of the "
+		    "following addresses.\nThat host",
+		"\n<carl@example.org>:\n    mx[192.0.2.1] said: 250 2.1.5 "
+		    "ok\n",
+		"Action: relayed\nStatus: 2.1.5\nRemote-MTA: dns; mx\n"
+		    "Diagnostic-Code: smtp; 250 2.1.5 ok\nLast-",
+		"\n<list>\n",
+		"Original-Recipient: x-400;/c=de/\n"
+		    "Final-Recipient: rfc822;list@host.example.org\n"
+		    "Action: expanded\nStatus: 2.1.5\nLast-",
+		"Content-Type: text/rfc822-headers\n", NULL
+	};
+	struct world *w = *state;
+
+	w->conf.is_fullbounce = 1;	/* is about failures */
+	queue_plain(w, "ann@example.org");
+	w->m.ret = RET_FULL;
+	succeed_with(&w->m.rcpts[0], ACTION_DELIVERED, "in /var/mail/bob");
+	succeed_with(&w->m.rcpts[1], ACTION_RELAYED,
+	    "mx[192.0.2.1] said: 250 2.1.5 ok");
+	succeed_with(&w->m.rcpts[3], ACTION_EXPANDED, "sent on");
+	w->m.rcpts[3].orcpt = strdup("x-400;/c=de/");
+	commit_and_load(w);
+	assert_parts(w, parts);
+	assert_false(has(w, "/var/mail/bob"));
+	assert_false(has(w, "secret body"));
+	assert_false(has(w, "dora@"));
+	/* Nobody has to hear that good news got lost. */
+	assert_int_equal(w->report.rcpts[0].notify, NOTIFY_NEVER);
+}
+
+/* One report for all; its failures bring the message back. */
+static void
+test_mixed(void **state)
+{
+	struct world *w = *state;
+
+	queue_plain(w, "ann@example.org");
+	succeed_with(&w->m.rcpts[1], ACTION_DELIVERED, "ok");
+	w->m.ret = RET_FULL;
+	commit_and_load(w);
+	assert_int_equal(count_lines(w, "Action: failed"), 2);
+	assert_int_equal(count_lines(w, "Action: delivered"), 1);
+	assert_int_equal(count_lines(w, "Subject: Mail could not be "
+	    "delivered"), 1);
+	assert_true(has(w, "secret body"));
+	assert_int_equal(w->report.rcpts[0].notify, 0);
+	assert_int_equal(count_queue(w), 2);
+}
+
+/* RET over FULLBOUNCE; the postmaster needs all of a bounce. */
+static void
+test_ret(void **state)
+{
+	static const struct {
+		const char	*sender;
+		enum ret	 ret;
+		int		 is_fullbounce, is_full;
+	} cases[] = {
+		{ "ann@example.org", RET_UNSAID, 0, 0 },
+		{ "ann@example.org", RET_UNSAID, 1, 1 },
+		{ "ann@example.org", RET_HDRS, 1, 0 },
+		{ "ann@example.org", RET_FULL, 0, 1 },
+		{ "", RET_HDRS, 0, 1 },
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		w->conf.is_fullbounce = cases[i].is_fullbounce;
+		queue_plain(w, cases[i].sender);
+		w->m.ret = cases[i].ret;
+		commit_and_load(w);
+		assert_int_equal(has(w, "secret body"), cases[i].is_full);
+		assert_int_equal(has(w, "message/rfc822"), cases[i].is_full);
+		buf_reset(&w->text);
+		message_fini(&w->m);
+		message_fini(&w->report);
+		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+	}
+}
+
+static void
+delay_with(struct recipient *r, unsigned notify, const char *why)
+{
+	r->state = RCPT_OPEN;
+	r->action = ACTION_NONE;
+	r->attempts = 3;
+	r->notify = notify;
+	result_set(&r->last, FATE_RETRY, "4.4.1", "%s", why);
+}
+
+static void
+test_warning(void **state)
+{
+	static const char *const parts[] = {
+		"\nSubject: Mail is delayed\n", "\nTo: ann@example.org\n",
+		"\n\nYour message could not be delivered yet to the "
+		    "following addresses. It\nis tried again;",
+		"\nYou will be told if it has to be given up, which is "
+		    "after\n", "\n<bob@example.org>:\n    connect: refused\n",
+		"Final-Recipient: rfc822;bob@example.org\nAction: delayed\n"
+		    "Status: 4.4.1\nDiagnostic-Code: X-dma; connect: refused\n"
+		    "Will-Retry-Until: Sun, 19 Nov 2023 ", NULL
+	};
+	struct world *w = *state;
+
+	w->conf.is_fullbounce = 1;
+	queue_plain(w, "ann@example.org");
+	delay_with(&w->m.rcpts[0], 0, "connect: refused");
+	delay_with(&w->m.rcpts[1], NOTIFY_FAILURE, "connect: refused");
+	delay_with(&w->m.rcpts[3], NOTIFY_NEVER, "connect: refused");
+	assert_true(bounce_has_delay(&w->m));
+	text_copy(w->m.warn_id, sizeof(w->m.warn_id), BOUNCE_ID);
+	w->m.bounce_id[0] = '\0';
+	assert_int_equal(bounce_warn(&w->conf, &w->sp, &w->m, NOW, &w->res),
+	    BOUNCED);
+	load_report(w);
+	assert_parts(w, parts);
+	assert_false(has(w, "carl@"));
+	assert_false(has(w, "dora@"));
+	assert_false(has(w, "list"));
+	assert_false(has(w, "secret body"));
+	assert_string_equal(w->report.sender, "");
+	assert_int_equal(w->report.rcpts[0].notify, NOTIFY_NEVER);
+}
+
+/* For whom there is a notice of delay. */
+static void
+test_whom_to_warn(void **state)
+{
+	struct world *w = *state;
+	struct recipient *r;
+
+	queue_plain(w, "ann@example.org");
+	assert_false(bounce_has_delay(&w->m));	/* carl has it, the rest failed */
+	r = &w->m.rcpts[1];
+	delay_with(r, 0, "later");
+	assert_true(bounce_has_delay(&w->m));
+	delay_with(r, NOTIFY_DELAY, "later");
+	assert_true(bounce_has_delay(&w->m));
+	delay_with(r, NOTIFY_SUCCESS | NOTIFY_FAILURE, "later");
+	assert_false(bounce_has_delay(&w->m));
+	delay_with(r, 0, "later");
+	r->attempts = 0;		/* put back, or held */
+	assert_false(bounce_has_delay(&w->m));
+	delay_with(r, 0, "later");
+	w->m.sender[0] = '\0';
+	assert_false(bounce_has_delay(&w->m));
+}
+
+/* What people read is right for where the mail went. */
+static void
+test_advice(void **state)
+{
+	static const struct { const char *code; size_t relays;
+	    const char *text; } cases[] = {
+		{ "4.4.1", 0, "The mail host of that address could not" },
+		{ "4.4.1", 1, "The relay that takes all mail of this host" },
+		{ "4.4.3", 0, "The names of the mail hosts could not" },
+		{ "4.7.5", 1, "The connection could not be secured" },
+		{ "4.2.1", 1, "It was tried until its time ran out." },
+		{ "5.1.1", 1, "Check the address for typing errors." },
+		{ "5.1.10", 0, "That domain takes no mail at all." },
+		{ "5.1.2", 0, "There is no such mail domain." },
+		{ "5.3.45", 0, "The reply above says why." },
+		{ "", 0, "The reply above says why." },
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		queue_plain(w, "ann@example.org");
+		w->conf.nrelays = cases[i].relays;
+		fail_with(&w->m.rcpts[0], cases[i].code, "");
+		w->m.rcpts[3].action = ACTION_NONE;
+		commit_and_load(w);
+		if (!has(w, cases[i].text))
+			fail_msg("%s: %s", cases[i].code, w->text.data);
+		assert_true(has(w, "no reason was given"));
+		assert_false(has(w, "unknown"));
+		w->conf.nrelays = 0;
+		buf_reset(&w->text);
+		message_fini(&w->m);
+		message_fini(&w->report);
+		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+	}
+}
+
+/* 8-bit stands where it is declared, and nowhere else. */
+static void
+test_8bit(void **state)
+{
+	static const struct { const char *text; int full; const char *type; }
+	    cases[] = {
+		{ "Subject: \xc3\xbc\n\nx\n", 0, "message/global-headers" },
+		{ "Subject: \xc3\xbc\n\nx\n", 1, "message/global" },
+		{ "Subject: \xfc\n\nx\n", 0, "text/rfc822-headers" },
+		{ "Subject: x\n\n\xc3\xbc\n", 1, "message/rfc822" },
+	};
+	struct world *w = *state;
+	char part[128];
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		w->conf.is_fullbounce = cases[i].full;
+		queue_original(w, "ann@example.org", cases[i].text,
+		    strlen(cases[i].text), 0);
+		free(w->m.rcpts[0].address);
+		w->m.rcpts[0].address = strdup("j\xc3\xbcrgen@example.org");
+		commit_and_load(w);
+		snprintf(part, sizeof(part), "Content-Type: %s\n"
+		    "Content-Transfer-Encoding: 8bit\n\nSubject: ",
+		    cases[i].type);
+		assert_true(has(w, part));
+		assert_true(has(w, "MIME-Version: 1.0\n"
+		    "Content-Transfer-Encoding: 8bit\nContent-Type: "
+		    "multipart/"));
+		assert_true(has(w, "Content-Type: text/plain; charset=utf-8\n"
+		    "Content-Transfer-Encoding: 8bit\n\n"));
+		assert_true(has(w, "\n<j\xc3\xbcrgen@example.org>:\n"));
+		assert_true(has(w, "Final-Recipient: utf-8;"
+		    "j\\x{FC}rgen@example.org\n"));
+		assert_int_equal(w->report.flags, MESSAGE_8BIT_BODY);
+		buf_reset(&w->text);
+		message_fini(&w->m);
+		message_fini(&w->report);
+		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+	}
+}
+
+/* No reply and no address makes a line that is too long. */
+static void
+test_line_lengths(void **state)
+{
+	struct world *w = *state;
+	char why[WHY_MAX + 1], address[TARGET_MAX + 1];
+	const char *p, *nl;
+
+	queue_plain(w, "ann@example.org");
+	memset(why, 'w', sizeof(why));
+	why[WHY_MAX] = '\0';
+	memcpy(why, "mx said: 550 ", 13);
+	fail_with(&w->m.rcpts[0], "5.1.1", why);
+	memset(address, 'a', sizeof(address));
+	address[TARGET_MAX] = '\0';
+	free(w->m.rcpts[3].address);
+	w->m.rcpts[3].address = strdup(address);
+	commit_and_load(w);
+	for (p = w->text.data; (nl = strchr(p, '\n')) != NULL; p = nl + 1)
+		assert_true(nl - p <= 998);
+	assert_int_equal(w->report.flags, 0);
+	assert_true(has(w, "Remote-MTA: dns; mx\nDiagnostic-Code: smtp; 550"
+	    "\n\tww"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -401,6 +709,14 @@ main(void)
 		CASE(test_later),
 		CASE(test_full_bounce),
 		CASE(test_bounds),
+		CASE(test_successes),
+		CASE(test_mixed),
+		CASE(test_ret),
+		CASE(test_warning),
+		CASE(test_whom_to_warn),
+		CASE(test_advice),
+		CASE(test_8bit),
+		CASE(test_line_lengths),
 	};
 
 	return cmocka_run_group_tests_name("bounce", tests, NULL, NULL);

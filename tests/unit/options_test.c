@@ -44,6 +44,12 @@ describe(const struct options *o, struct buf *b)
 		buf_printf(b, " name=<%s>", o->fullname);
 	if (o->tag != NULL)
 		buf_printf(b, " tag=<%s>", o->tag);
+	if (o->notify != 0)
+		buf_printf(b, " notify=%u", o->notify);
+	if (o->ret != RET_UNSAID)
+		buf_printf(b, " ret=%s", o->ret == RET_FULL ? "full" : "hdrs");
+	if (o->envid != NULL)
+		buf_printf(b, " envid=<%s>", o->envid);
 	for (i = 0; i < o->nrcpts; i++)
 		buf_printf(b, " to=<%s>", o->rcpts[i]);
 }
@@ -126,7 +132,7 @@ test_callers(void **state)
 		/* mutt, neomutt */
 		{ { S, "-oem", "-oi", "-B8BITMIME", "-f", "a@b", "-N",
 		    "failure,delay", "-R", "hdrs", "--", "c@d" },
-		    "send i from=<a@b> to=<c@d>" },
+		    "send i from=<a@b> notify=12 ret=hdrs to=<c@d>" },
 		/* nmh */
 		{ { S, "-t", "-i" }, "send t i" },
 		/* Emacs, git send-email */
@@ -162,7 +168,7 @@ test_callers(void **state)
 		{ { S, "-oi", "-t", "-f", "<>" }, "send t i from=<<>>" },
 		{ { S, "-oi", "-odi", "-oem", "-N", "success,delay,failure",
 		    "-V", "id", "-f", "a@b", "--", "c@d" },
-		    "send i from=<a@b> to=<c@d>" },
+		    "send i from=<a@b> notify=14 envid=<id> to=<c@d>" },
 		{ { S, "-oi", "-odq", "-fa@b", "c@d" },
 		    "send i q from=<a@b> to=<c@d>" },
 		{ { S, "-oi", "-t", "-f", "a@b" }, "send t i from=<a@b>" },
@@ -239,10 +245,16 @@ test_options(void **state)
 		{ { S, "-C", "/etc/shadow", "-X", "/etc/passwd" }, "send" },
 		{ { S, "-h", "3", "-n", "-m", "-om", "-x", "-T", "-U", "-G" },
 		    "send" },
-		{ { S, "-Ac", "-p", "x", "-d0.1", "-V", "id", "-oee" },
+		{ { S, "-Ac", "-p", "x", "-d0.1", "-oee" },
 		    "send" },
 		{ { S, "-em", "-ep", "-ew", "-odb", "-odd", "-odf" }, "send" },
-		{ { S, "-N", "never", "-R", "full" }, "send" },
+		/* reports */
+		{ { S, "-N", "never", "-R", "full" },
+		    "send notify=1 ret=full" },
+		{ { S, "-NSuccess", "-Rhdrs", "-VQQ 1+1=2" },
+		    "send notify=2 ret=hdrs envid=<QQ 1+1=2>" },
+		{ { S, "-Nnever", "-Ndelay", "-iV", "-t" },
+		    "send i notify=8 envid=<-t>" },
 	};
 	size_t i;
 
@@ -279,6 +291,15 @@ test_refused(void **state)
 		{ { S, "-F", "\177" }, "-F" },
 		{ { S, "-V", "id\nRCPT" }, "control" },
 		{ { S, "-N", "never\r" }, "control" },
+		{ { S, "-R", "full\n" }, "control" },
+		{ { S, "-N", "" }, "-N" },
+		{ { S, "-N", "sometimes" }, "-N" },
+		{ { S, "-Nnever,failure" }, "-N" },
+		{ { S, "-N" }, "-N" },
+		{ { S, "-R", "headers" }, "-R" },
+		{ { S, "-V", "" }, "-V" },
+		{ { S, "-V", "\xc3\xbc" }, "-V" },
+		{ { S, "-V", "=========|=========|=========|=========" }, "-V" },
 		{ { S, "-X", "a\tb" }, "control" },
 		{ { S, "-bs" }, "-bs" },
 		{ { S, "-bd" }, "-bd" },

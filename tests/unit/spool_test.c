@@ -198,12 +198,18 @@ fill(struct message *m)
 	m->hops = 3;
 	m->lines = 3;
 	text_copy(m->sender, sizeof(m->sender), "ann@example.org");
-	add(m, "bob", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+	m->ret = RET_HDRS;
+	text_copy(m->envid, sizeof(m->envid), "<id> 1+1=2");
+	r = add(m, "bob", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+	r->notify = NOTIFY_SUCCESS | NOTIFY_FAILURE;
+	r->orcpt = strdup("rfc822;bob;x@example.org");
+	assert_non_null(r->orcpt);
 	add(m, "\"a b\"@example.org", ROUTE_REMOTE, ORIGIN_CALLER, NULL);
 	r = add(m, "carl", ROUTE_MAILBOX, ORIGIN_FORWARD, "bob");
 	r->is_final = 1;
 	r->parent = 0;
 	r->depth = 1;
+	r->notify = NOTIFY_NEVER;
 	r = add(m, "/var/log/mail archive", ROUTE_FILE, ORIGIN_ALIASES,
 	    "archive");
 	r->parent = 2;
@@ -262,6 +268,11 @@ assert_same_rcpt(const struct recipient *a, const struct recipient *b)
 	assert_int_equal(a->entry, b->entry);
 	assert_true(a->digest == b->digest);
 	assert_int_equal(a->mark.length, b->mark.length);
+	assert_int_equal(a->action, b->action);
+	assert_int_equal(a->notify, b->notify);
+	assert_int_equal(a->orcpt == NULL, b->orcpt == NULL);
+	if (a->orcpt != NULL)
+		assert_string_equal(a->orcpt, b->orcpt);
 }
 
 static void
@@ -282,6 +293,8 @@ test_round_trip(void **state)
 	assert_int_equal(got.flags, m.flags);
 	assert_int_equal(got.hops, m.hops);
 	assert_int_equal(got.lines, m.lines);
+	assert_int_equal(got.ret, m.ret);
+	assert_string_equal(got.envid, m.envid);
 	assert_int_equal(got.offset, PREAMBLE);
 	assert_int_equal(got.length, sizeof(TEXT) - 1);
 	assert_int_equal(io_pread_all(got.fd, text, sizeof(TEXT) - 1,
@@ -300,7 +313,9 @@ test_longest_values(void **state)
 {
 	struct world *w = *state;
 	char address[TARGET_MAX + 1], owner[ADDRESS_MAX + 1];
+	char orcpt[ORCPT_MAX + 1];
 	struct message m, got;
+	struct recipient *r;
 
 	memset(address, 'x', TARGET_MAX);
 	address[TARGET_MAX] = '\0';
@@ -311,10 +326,20 @@ test_longest_values(void **state)
 	m.arrived = (time_t)1 << 40;
 	m.hops = UINT32_MAX;
 	m.flags = 0xff;
-	add(&m, address, ROUTE_PIPE, ORIGIN_ALIASES, owner);
+	m.submitter = UINT32_MAX;
+	m.lines = INT64_MAX / 2;
+	m.ret = RET_FULL;
+	memset(m.envid, 'e', ENVID_MAX);
+	memset(orcpt, 'x', ORCPT_MAX);
+	orcpt[1] = ';';
+	orcpt[ORCPT_MAX] = '\0';
+	r = add(&m, address, ROUTE_PIPE, ORIGIN_ALIASES, owner);
+	r->orcpt = strdup(orcpt);
+	r->notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY;
 	commit(w, ID, &m, "", 0);
 	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
 	assert_string_equal(got.sender, owner);
+	assert_string_equal(got.envid, m.envid);
 	assert_int_equal(got.length, 0);
 	assert_same_rcpt(&got.rcpts[0], &m.rcpts[0]);
 	message_fini(&got);
@@ -533,13 +558,17 @@ test_values_refused_when_written(void **state)
 	int where;
 
 	for (i = 0; i < N(bad); i++)
-		for (where = 0; where < 3; where++) {
+		for (where = 0; where < 5; where++) {
 			message_init(&m);
 			if (where == 0)
 				text_copy(m.sender, sizeof(m.sender), bad[i]);
+			if (where == 3)
+				text_copy(m.envid, sizeof(m.envid), bad[i]);
 			r = add(&m, where == 1 ? bad[i] : "bob", ROUTE_UNKNOWN,
 			    ORIGIN_CALLER, where == 2 ? bad[i] : "ok");
 			r->last.fate = FATE_RETRY;
+			if (where == 4)
+				r->orcpt = strdup(bad[i]);
 			assert_int_equal(draft_begin(&w->sp, &d, NULL,
 			    &w->res), 0);
 			assert_int_equal(draft_seal(&d, &m, &w->res), -1);
@@ -556,7 +585,7 @@ test_notes_refused(void **state)
 	static char code_lf[] = "5.1\nX", code_tab[] = "5.1\tX";
 	struct world *w = *state;
 	char address[TARGET_MAX + 2], owner[ADDRESS_MAX + 2];
-	struct buf before, after, notes[7];
+	struct buf before, after, notes[8];
 	struct message m;
 	size_t i;
 
@@ -584,6 +613,8 @@ test_notes_refused(void **state)
 	note_rcpt(&notes[5], &m, m.nrcpts - 1);
 	add(&m, "x", ROUTE_UNKNOWN, ORIGIN_CALLER, owner);
 	note_rcpt(&notes[6], &m, m.nrcpts - 1);
+	add(&m, "x", ROUTE_UNKNOWN, ORIGIN_CALLER, "o")->notify = 16;
+	note_rcpt(&notes[7], &m, m.nrcpts - 1);
 	for (i = 0; i < N(notes); i++) {
 		assert_int_equal(spool_append(&m, &notes[i], 1, &w->res), -1);
 		buf_fini(&notes[i]);
@@ -613,10 +644,10 @@ test_states(void **state)
 
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	note_expanded(&w->notes, 0);
+	note_expanded(&w->notes, &m, 0);
 	set_last(&m.rcpts[1], FATE_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
 	note_failed(&w->notes, &m, 1);
-	note_sent(&w->notes, 2);
+	note_sent(&w->notes, &m, 2);
 	set_last(&m.rcpts[3], FATE_RETRY, "4.2.2", "quota");
 	m.rcpts[3].due = 1800000000;
 	note_deferred(&w->notes, &m, 3);
@@ -682,6 +713,94 @@ test_append_keeps_the_way(void **state)
 	message_fini(&m);
 }
 
+/* What a success owes its sender is folded as it was noted. */
+static void
+test_successes(void **state)
+{
+	static const enum action actions[] = { ACTION_DELIVERED,
+	    ACTION_RELAYED, ACTION_EXPANDED };
+	struct world *w = *state;
+	struct message m;
+	uint32_t i;
+
+	commit_filled(w);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	for (i = 0; i < N(actions); i++) {
+		m.rcpts[i].action = actions[i];
+		result_set(&m.rcpts[i].last, FATE_SENT, "2.0.0", "h said: 250");
+		if (actions[i] == ACTION_EXPANDED)
+			note_expanded(&w->notes, &m, i);
+		else
+			note_sent(&w->notes, &m, i);
+	}
+	note_sent(&w->notes, &m, 3);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_int_equal(m.owed, N(actions));
+	for (i = 0; i < N(actions); i++) {
+		assert_int_equal(m.rcpts[i].state, actions[i] ==
+		    ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT);
+		assert_int_equal(m.rcpts[i].action, actions[i]);
+		assert_true(rcpt_is_owed(&m.rcpts[i]));
+		assert_string_equal(m.rcpts[i].last.code, "2.0.0");
+		assert_string_equal(m.rcpts[i].last.why, "h said: 250");
+	}
+	assert_int_equal(m.rcpts[3].state, RCPT_SENT);
+	assert_false(rcpt_is_owed(&m.rcpts[3]));
+	buf_reset(&w->notes);
+	for (i = 0; i < N(actions); i++)
+		note_reported(&w->notes, i);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
+	assert_int_equal(m.owed, 0);
+	message_fini(&m);
+}
+
+/* Whose sender wants no report of failure is owed none. */
+static void
+test_wishes(void **state)
+{
+	static const struct { unsigned notify; int failure, delay, success; }
+	    cases[] = {
+		{ 0, 1, 1, 0 },
+		{ NOTIFY_NEVER, 0, 0, 0 },
+		{ NOTIFY_SUCCESS, 0, 0, 1 },
+		{ NOTIFY_FAILURE, 1, 0, 0 },
+		{ NOTIFY_DELAY | NOTIFY_SUCCESS, 0, 1, 1 },
+	};
+	struct world *w = *state;
+	struct message m;
+	struct recipient *r;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		message_init(&m);
+		r = add(&m, "bob", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+		r->notify = cases[i].notify;
+		assert_int_equal(rcpt_wants(r, NOTIFY_FAILURE),
+		    cases[i].failure);
+		assert_int_equal(rcpt_wants(r, NOTIFY_DELAY), cases[i].delay);
+		assert_int_equal(rcpt_wants(r, NOTIFY_SUCCESS),
+		    cases[i].success);
+		commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
+		message_fini(&m);
+		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+		result_set(&m.rcpts[0].last, FATE_FAILED, "5.1.1", "no");
+		buf_reset(&w->notes);
+		note_failed(&w->notes, &m, 0);
+		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+		message_fini(&m);
+		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+		assert_int_equal(m.rcpts[0].state, RCPT_FAILED);
+		assert_int_equal(m.owed, cases[i].failure);
+		assert_int_equal(rcpt_is_owed(&m.rcpts[0]), cases[i].failure);
+		message_fini(&m);
+		assert_int_equal(spool_remove(&w->sp, ID), 0);
+	}
+}
+
 /* The bounce under way is planned until all it has is reported. */
 static void
 test_bounce_plan(void **state)
@@ -737,6 +856,7 @@ test_torn_record(void **state)
 		"X\t0\n", "S\t0\n", "W\t0\n", "P\t0\n", "B\tabc\n",
 		"A\t0\t1\t2\t3\tbob\n", "F\t0\t1\t5.1.1\tno such user\n",
 		"D\t0\t1\t99\t4.4.1\ttimed out\n",
+		"Y\t0\t3\t2.0.0\tdelivered\n", "N\t5\t1\t\n",
 	};
 	struct world *w = *state;
 	struct message m;
@@ -754,13 +874,14 @@ test_torn_record(void **state)
 			assert_int_equal(load(w, "t", 0, &m), SPOOL_GOT);
 			assert_int_equal(m.nrcpts, 6);
 			assert_int_equal(m.rcpts[0].state, RCPT_OPEN);
+			assert_int_equal(m.rcpts[5].notify, 0);
 			message_fini(&m);
 			slurp(w, "t", &after);	/* a reader cuts nothing */
 			assert_int_equal(after.len, n);
 			buf_fini(&after);
 			assert_int_equal(load(w, "t", 1, &m), SPOOL_GOT);
 			buf_reset(&w->notes);
-			note_sent(&w->notes, 1);
+			note_sent(&w->notes, &m, 1);
 			assert_int_equal(spool_append(&m, &w->notes, 0,
 			    &w->res), 0);
 			message_fini(&m);
@@ -880,6 +1001,30 @@ test_bad_journal(void **state)
 		{ R0 "A\t0\t1\t2\t9223372036854775808\tb\n", SPOOL_CORRUPT },
 		{ R0 "A\t0\t1\t2\t3\n", SPOOL_CORRUPT },
 		{ R0 "A\t1\t1\t2\t3\tbob\n", SPOOL_CORRUPT },
+		/* wishes: behind their recipient, once, before all else */
+		{ R0 "N\t0\t0\trfc822;bob@h\n", SPOOL_GOT },
+		{ R0 "N\t0\t14\t\n", SPOOL_GOT },
+		{ R0 "N\t0\t14\n", SPOOL_CORRUPT },
+		{ R0 "N\t0\t3\t\n", SPOOL_CORRUPT },
+		{ R0 "N\t0\t16\t\n", SPOOL_CORRUPT },
+		{ R0 "N\t0\t-1\t\n", SPOOL_CORRUPT },
+		{ R0 "N\t0\t1\tbob\n", SPOOL_CORRUPT },
+		{ R0 "N\t0\t1\trfc822;\n", SPOOL_CORRUPT },
+		{ R0 "N\t1\t1\t\n", SPOOL_CORRUPT },
+		{ R0 "N\t0\t1\t\nN\t0\t1\t\n", SPOOL_CORRUPT },
+		{ R0 "R\t1\t1\t0\t0\t0\t0\t0\t" Z "\tx\t\nN\t0\t1\t\n",
+		    SPOOL_CORRUPT },
+		{ R0 "F\t0\t1\t5.1.1\twhy\nN\t0\t1\t\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\t9\t4\twhy\nN\t0\t1\t\n", SPOOL_CORRUPT },
+		/* successes that are told */
+		{ R0 "Y\t0\t5\t2.0.0\tok\n", SPOOL_GOT },
+		{ R0 "Y\t0\t5\t2.0.0\tok\nY\t0\t5\t2.0.0\tok\n", SPOOL_GOT },
+		{ R0 "Y\t0\t6\t2.0.0\tok\n", SPOOL_CORRUPT },
+		{ R0 "Y\t0\t7\t2.0.0\tok\n", SPOOL_CORRUPT },
+		{ R0 "Y\t0\t2\t2.0.0\tok\n", SPOOL_CORRUPT },
+		{ R0 "Y\t0\t3\t2.0.0\n", SPOOL_CORRUPT },
+		{ R0 "Y\t0\t3\t2.0.123456789\tok\n", SPOOL_CORRUPT },
+		{ R0 "Y\t1\t3\t2.0.0\tok\n", SPOOL_CORRUPT },
 	};
 	struct world *w = *state;
 	struct buf b;
@@ -931,6 +1076,14 @@ test_bad_preamble(void **state)
 		{ "sender <ann@example.org>", "sender <" },
 		{ "sender <ann@example.org>", "sender <a\tb>" },
 		{ "sender <ann@example.org>", "sender <a\rb>" },
+		{ "ret hdrs", "ret some" },
+		{ "ret hdrs", "ret " },
+		{ "ret hdrs", "return" },
+		{ "envid <<id> 1+1=2>", "envid <>" },
+		{ "envid <<id> 1+1=2>", "envid x" },
+		{ "envid <<id> 1+1=2>", "envid <a\tb>" },
+		{ "envid <<id> 1+1=2>", "envid <\xc3\xbc>" },
+		{ "envid <<id> 1+1=2>", "envid <a>\nenvid <a>" },
 		{ "sender", "from" },
 		{ "\nsender", " sender" },
 	};
@@ -1176,7 +1329,7 @@ test_append_fails(void **state)
 	commit_filled(w);
 	slurp(w, ID, &before);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);	/* read only */
-	note_sent(&w->notes, 0);
+	note_sent(&w->notes, &m, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
 	assert_int_equal(w->res.fate, FATE_RETRY);
 	message_fini(&m);
@@ -1203,6 +1356,8 @@ main(void)
 		CASE(test_values_refused_when_written),
 		CASE(test_notes_refused),
 		CASE(test_states),
+		CASE(test_successes),
+		CASE(test_wishes),
 		CASE(test_append_keeps_the_way),
 		CASE(test_bounce_plan),
 		CASE(test_torn_record),
