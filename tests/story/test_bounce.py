@@ -88,7 +88,7 @@ def test_what_can_go_nowhere_is_kept(world, peer):
     world.wait_until(lambda: os.path.isdir(SPOOL + "/dead") and
                      os.listdir(SPOOL + "/dead"))
     world.wait_until(lambda: not world.queue())
-    assert world.log_lines("dead")
+    world.wait_until(lambda: world.log_lines("dead"))
 
 
 def test_unknown_user_behind_an_alias_bounces(world):
