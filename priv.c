@@ -76,6 +76,7 @@ struct branch {
 	struct log	 log;
 	struct child	 children[CHILDREN_MAX];
 	int		 nchildren;
+	int		 broken[2];	/* pipe: a child got no request */
 };
 
 /* The request table: what each branch answers, and nothing else. */
@@ -425,6 +426,14 @@ is_channel(int fd)
 	    domain == AF_UNIX && type == SOCK_SEQPACKET;
 }
 
+/* An exit status could not tell it: that of a command is the user's. */
+static int
+refuse_request(const struct branch *b)
+{
+	(void)io_write_all(b->broken[1], "", 1);
+	return EX_PROTOCOL;
+}
+
 static int
 open_aliases(const struct branch *b)
 {
@@ -467,7 +476,8 @@ answer_forward(struct branch *b, struct msg *m)
 	msg_get_text(m, name, sizeof(name));
 	if (msg_done(m) == -1 || !is_channel(channel) ||
 	    (origin != ORIGIN_ALIASES && origin != ORIGIN_FORWARD))
-		return EX_PROTOCOL;
+		return refuse_request(b);
+	io_close(&b->broken[1]);
 	if (origin == ORIGIN_ALIASES) {
 		login = b->conf.alias_user;
 		aliases = open_aliases(b);
@@ -600,7 +610,8 @@ answer_deliver(struct branch *b, struct msg *m)
 	struct user u;
 
 	if (get_delivery(m, &d) == -1)
-		return EX_PROTOCOL;
+		return refuse_request(b);
+	io_close(&b->broken[1]);
 	d.conf = &b->conf;
 	d.user = &u;
 	if (delivery_user(b, &d, &u) == -1)
@@ -673,6 +684,7 @@ child_main(struct branch *b, struct msg *m)
 	set_signal(SIGCHLD, SIG_DFL);
 	setsid();
 	io_close(&b->sock);
+	io_close(&b->broken[0]);
 	_exit(b->request->answer(b, m));
 }
 
@@ -725,8 +737,9 @@ static void
 tell_end(struct branch *b, const struct child *c, int status)
 {
 	struct msg m;
+	char octet;
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL) {
+	if (io_read(b->broken[0], &octet, 1) == 1) {
 		log_say(&b->log, LOG_LEVEL_WARNING, "%s: malformed request: "
 		    "branch ends", b->request->name);
 		io_close(&b->sock);
@@ -800,6 +813,8 @@ branch_main(struct branch *b)
 	struct msg m;
 	int wait_ms;
 
+	if (pipe2(b->broken, O_CLOEXEC | O_NONBLOCK) == -1)
+		return EX_OSERR;
 	branch_conf(b);
 	set_signal(SIGCHLD, on_child);
 	sigemptyset(&mask);
