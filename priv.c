@@ -260,6 +260,81 @@ clean_limits(void)
 	return 0;
 }
 
+/*
+ * What a process that init starts has.  A command must have neither the
+ * limits of whoever woke the runner nor the runner's own: some of them are
+ * privileges (nice, real time, locked memory).
+ */
+static const struct { int which; rlim_t soft, hard; } fresh_limits[] = {
+	{ RLIMIT_CPU,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_FSIZE,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_DATA,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_STACK,		8 * MIB,	RLIM_INFINITY },
+	{ RLIMIT_CORE,		0,		RLIM_INFINITY },
+	{ RLIMIT_AS,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_NOFILE,	1024,		524288 },
+#if defined(__linux__)
+	{ RLIMIT_RSS,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_MEMLOCK,	8 * MIB,	8 * MIB },
+	{ RLIMIT_LOCKS,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_MSGQUEUE,	819200,		819200 },
+	{ RLIMIT_NICE,		0,		0 },
+	{ RLIMIT_RTPRIO,	0,		0 },
+	{ RLIMIT_RTTIME,	RLIM_INFINITY,	RLIM_INFINITY },
+#endif
+};
+
+/* What can not be raised, in a container without the right to, stays. */
+static int
+set_limit(int which, rlim_t soft, rlim_t hard)
+{
+	struct rlimit rl = { soft, hard };
+
+	if (setrlimit(which, &rl) == 0)
+		return 0;
+	if (getrlimit(which, &rl) == -1)
+		return -1;
+	rl.rlim_cur = soft < rl.rlim_max ? soft : rl.rlim_max;
+	return setrlimit(which, &rl);
+}
+
+/* As the kernel reckons for its first process; 0 when it does not tell. */
+static rlim_t
+usual_processes(void)
+{
+	char text[32] = "";
+	int fd;
+
+	fd = open("/proc/sys/kernel/threads-max", O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return 0;
+	if (io_read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = '\0';
+	close(fd);
+	return (rlim_t)strtoul(text, NULL, 10) / 2;
+}
+
+static int
+set_fresh_limits(void)
+{
+	rlim_t processes = usual_processes();
+	size_t i;
+
+	for (i = 0; i < sizeof(fresh_limits) / sizeof(fresh_limits[0]); i++)
+		if (set_limit(fresh_limits[i].which, fresh_limits[i].soft,
+		    fresh_limits[i].hard) == -1)
+			return -1;
+#if defined(__linux__)
+	if (processes != 0 && (set_limit(RLIMIT_NPROC, processes,
+	    processes) == -1 || set_limit(RLIMIT_SIGPENDING, processes,
+	    processes) == -1))
+		return -1;
+#else
+	(void)processes;
+#endif
+	return 0;
+}
+
 /* ---- identities ---- */
 
 static void
@@ -596,10 +671,19 @@ become_speaker(const struct trunk *t)
 }
 
 static int
+is_command(const struct branch *b, const struct delivery *d)
+{
+	return d->kind == ROUTE_PIPE || (d->kind == ROUTE_MAILBOX &&
+	    b->conf.mailbox == MAILBOX_COMMAND && !d->no_command);
+}
+
+static int
 become_deliverer(const struct branch *b, const struct delivery *d)
 {
 	if (d->kind == ROUTE_MAILBOX && b->conf.mailbox == MAILBOX_LMTP)
 		return become_speaker(b->trunk);
+	if (is_command(b, d) && set_fresh_limits() == -1)
+		return -1;
 	return become_user(d->user, mail_dir(b, d));
 }
 

@@ -2,6 +2,7 @@
 its end does to the message."""
 import json
 import os
+import resource
 import time
 
 import pytest
@@ -61,6 +62,46 @@ def test_extension(world, see, rcpt, extension, delimiter):
     if delimiter:
         world.write_conf({"RECIPIENT_DELIMITER": delimiter})
     assert see(rcpt)["env"]["EXTENSION"] == extension
+
+
+def strange():
+    """Runs in a caller that has seen better days."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
+    os.nice(7)
+
+
+def may_raise_limits():
+    """Is CAP_SYS_RESOURCE to be had here?  Containers may withhold it."""
+    with open("/proc/self/status") as f:
+        word, = [x.split()[1] for x in f if x.startswith("CapBnd:")]
+    return int(word, 16) >> 24 & 1
+
+
+def test_limits_are_those_of_a_fresh_login(see):
+    got = see("bob", preexec_fn=strange)
+    with open("/proc/sys/kernel/threads-max") as f:
+        half = str(int(f.read()) // 2)
+    wanted = {name: ["unlimited"] * 2 for name in (
+        "cpu time", "file size", "data size", "address space", "file locks",
+        "resident set")}
+    wanted.update({
+        "stack size": ["8388608", "unlimited"],
+        "core file size": ["0", "unlimited"],
+        "open files": ["1024", "524288"],
+        "locked memory": ["8388608", "8388608"],
+        "processes": [half, half], "pending signals": [half, half],
+        "nice priority": ["0", "0"], "realtime priority": ["0", "0"],
+    })
+    if not may_raise_limits():
+        wanted["core file size"] = ["0", "0"]
+        wanted["open files"] = ["600", "600"]
+        wanted["locked memory"] = ["4096", "4096"]
+    for name, values in wanted.items():
+        assert got["limits"]["Max " + name] == values, name
+    assert got["nice"] == 0
+    assert got["umask"] == 0o077
+    assert got["group"]
 
 
 STATUSES = {64: "5.3.0", 65: "5.6.0", 66: "5.3.0", 67: "5.1.1", 68: "5.1.2",
