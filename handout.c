@@ -29,6 +29,7 @@
 #define NEW_S		10	/* a message is new for so long */
 #define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
+#define OUTPUT_SHOWN	(WHY_MAX - 64)	/* octets of it that a reason holds */
 
 /* ---- works ---- */
 
@@ -866,17 +867,18 @@ sysexit_code(int status)
 static void
 status_result(struct request *q, int code, const char *text)
 {
+	const char *mark = text[0] == '\0' ? "" : ": ";
 	enum fate fate = FATE_FAILED;
 
 	if (code == EX_TEMPFAIL || code == 126 || code == 127)
 		fate = FATE_RETRY;
 	if (code == 0)
 		result_set(&q->res, FATE_SENT, "2.0.0",
-		    "delivered to command%s", text);
+		    "delivered to command%s%s", mark, text);
 	else
 		result_set(&q->res, fate, fate == FATE_RETRY ? "4.3.0" :
-		    sysexit_code(code), "command exited with status %d%s",
-		    code, text);
+		    sysexit_code(code), "command exited with status %d%s%s",
+		    code, mark, text);
 }
 
 static void
@@ -884,19 +886,19 @@ command_result(struct request *q, int status, int late)
 {
 	struct buf text;
 
-	/* Cleaned here: a NUL in it must not hide the rest. */
+	/* Cleaned here: a NUL in it must not hide the rest.  The end counts. */
 	buf_init(&text, 0);
-	if (q->text.len > 0) {
-		buf_puts(&text, ": ");
-		buf_put_clean(&text, q->text.data, q->text.len, WHY_MAX);
-	}
+	buf_put_clean(&text, q->text.data, q->text.len, 4 * OUTPUT_MAX + 4);
+	if (text.len > OUTPUT_SHOWN)
+		buf_drop(&text, text.len - OUTPUT_SHOWN);
 	if (late)
 		result_set(&q->res, FATE_RETRY, "4.3.0",
-		    "command took too long and was ended%s", buf_str(&text));
+		    "command took too long and was ended%s%s",
+		    text.len > 0 ? ": " : "", buf_str(&text));
 	else if (WIFSIGNALED(status))
 		result_set(&q->res, FATE_RETRY, "4.3.0",
-		    "command died by signal %d%s", WTERMSIG(status),
-		    buf_str(&text));
+		    "command died by signal %d%s%s", WTERMSIG(status),
+		    text.len > 0 ? ": " : "", buf_str(&text));
 	else
 		status_result(q, WEXITSTATUS(status), buf_str(&text));
 	buf_fini(&text);

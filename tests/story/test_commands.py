@@ -132,6 +132,16 @@ def test_every_exit_status_has_its_fate(world):
     assert bounce.text.count(b"\nFinal-Recipient:") == len(STATUSES)
 
 
+def test_end_of_a_long_output_is_in_the_report(world):
+    world.forward("bob", "|seq 1 9999; echo the reason; exit 69\n")
+    world.send("bob")
+    bounce, = world.wait_mail("alice")
+    text = b" ".join(bounce.text.split())
+    assert b"9998 9999 the reason" in text
+    assert b" 9300 " in text
+    assert b" 8000 " not in text
+
+
 def test_command_that_stops_itself_is_ended(world):
     world.leaves("queue")
     world.write_conf({"COMMAND_TIMEOUT": "1s"})
