@@ -703,9 +703,8 @@ addr_domain_ok(const char *domain)
 	}
 }
 
-/* Octets of the UTF-8 character at p, or 0 when it is none. */
-static size_t
-utf8_len(const char *text, size_t len)
+size_t
+addr_utf8_len(const char *text, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	unsigned char low = 0x80, high = 0xbf;
@@ -739,7 +738,7 @@ addr_is_utf8(const char *text, size_t len)
 	size_t i, n;
 
 	for (i = 0; i < len; i += n) {
-		n = utf8_len(text + i, len - i);
+		n = addr_utf8_len(text + i, len - i);
 		if (n == 0)
 			return 0;
 	}
@@ -760,8 +759,8 @@ put_quoted(struct buf *out, const char *name, size_t len)
 	buf_putc(out, '"');
 }
 
-static void
-put_q(struct buf *out, char c)
+void
+addr_put_q(struct buf *out, char c)
 {
 	if (is_alnum(c) || c == '-' || c == '+' || c == '/' || c == '!')
 		buf_putc(out, c);
@@ -779,7 +778,7 @@ put_encoded(struct buf *out, const char *name, size_t len)
 	size_t i, n, used = WORD_MAX;
 
 	for (i = 0; i < len; i += n) {
-		n = is_utf8 ? utf8_len(name + i, len - i) : 1;
+		n = is_utf8 ? addr_utf8_len(name + i, len - i) : 1;
 		if (used + 3 * n + 2 > WORD_MAX) {
 			buf_puts(out, i == 0 ? "" : "?= ");
 			used = out->len;
@@ -789,7 +788,7 @@ put_encoded(struct buf *out, const char *name, size_t len)
 		}
 		used += 3 * n;
 		for (size_t k = 0; k < n; k++)
-			put_q(out, name[i + k]);
+			addr_put_q(out, name[i + k]);
 	}
 	buf_puts(out, "?=");
 }

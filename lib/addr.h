@@ -59,6 +59,10 @@ int	addr_domain_ok(const char *);
  * blanks; what is longer than 256 octets is cut.
  */
 void	addr_put_phrase(struct buf *, const char *name);
+/* One octet within an encoded word of the kind Q. */
+void	addr_put_q(struct buf *, char);
+/* Octets of the UTF-8 character at the start, or 0 when it is none. */
+size_t	addr_utf8_len(const char *, size_t);
 /* 1 when the text is well-formed UTF-8 (RFC 3629); ASCII is. */
 int	addr_is_utf8(const char *, size_t);
 

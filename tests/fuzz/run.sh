@@ -14,6 +14,10 @@ objects_of() {
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
 	dsn) echo lib/dsn.o lib/addr.o ;;
 	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
+	encode) echo lib/encode.o lib/sasl.o ;;
+	ascii) echo lib/ascii.o lib/addr.o ;;
+	mime) echo lib/mime.o lib/encode.o lib/ascii.o lib/header.o \
+	    lib/addr.o lib/sasl.o ;;
 	sasl) echo lib/sasl.o ;;
 	dns) echo dns.o result.o ;;
 	conf) echo conf.o ;;

@@ -17,6 +17,10 @@ objects_of() {
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
 	dsn) echo lib/dsn.o lib/addr.o ;;
 	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
+	encode) echo lib/encode.o lib/sasl.o ;;
+	ascii) echo lib/ascii.o lib/addr.o ;;
+	mime) echo lib/mime.o lib/encode.o lib/ascii.o lib/header.o \
+	    lib/addr.o lib/sasl.o ;;
 	# The test brings digests along.
 	sasl) echo lib/sasl.o -lcrypto ;;
 	conf) echo conf.o ;;
@@ -36,7 +40,8 @@ objects_of() {
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;
 	hosts|jobs|net) echo net.o jobs.o hosts.o secret.o crypto.o dns.o \
-	    lib/smtp.o lib/sasl.o lib/dsn.o lib/mail.o lib/header.o \
+	    lib/smtp.o lib/sasl.o lib/mime.o lib/ascii.o \
+	    lib/encode.o lib/dsn.o lib/mail.o lib/header.o \
 	    lib/addr.o \
 	    lib/msg.o conf.o result.o -lssl -lcrypto ;;
 	*) return 1 ;;
