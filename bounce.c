@@ -568,8 +568,12 @@ set_facts(struct message *report, const struct buf *b, size_t header)
 	report->flags = facts.has_8bit_body ? MESSAGE_8BIT_BODY : 0;
 	if (facts.has_8bit_header)
 		report->flags |= MESSAGE_8BIT_HEADER;
+	if (facts.has_utf8_header)
+		report->flags |= MESSAGE_UTF8_HEADER;
 	if (facts.has_nul)
 		report->flags |= MESSAGE_HAS_NUL;
+	if (facts.has_cr)
+		report->flags |= MESSAGE_HAS_CR;
 	if (facts.has_long_line)
 		report->flags |= MESSAGE_LONG_LINES;
 }

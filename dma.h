@@ -119,6 +119,8 @@ struct recipient {
 #define MESSAGE_8BIT_HEADER	0x02
 #define MESSAGE_HAS_NUL		0x04
 #define MESSAGE_LONG_LINES	0x08	/* a line of more than 998 octets */
+#define MESSAGE_HAS_CR		0x10	/* one that ends no line */
+#define MESSAGE_UTF8_HEADER	0x20	/* its 8-bit text is UTF-8 */
 
 struct message {
 	char		 id[QUEUE_ID_MAX + 1];

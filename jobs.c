@@ -42,6 +42,7 @@ job_free(struct job *job)
 	free(job->rcpts);
 	buf_fini(&job->addresses);
 	result_fini(&job->mail.res);
+	free(job->fit.plan);
 	io_close(&job->fd);
 	free(job);
 }

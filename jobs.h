@@ -9,12 +9,26 @@
 #include <stdint.h>
 
 #include "dma.h"
+#include "lib/mime.h"
 #include "lib/msg.h"
 #include "lib/smtp.h"
 #include "senders.h"
 
 #define JOBS_HOST_MAX	320	/* octets of "name[address]" */
 #define JOBS_DROPS_POISON 2	/* connections that ended on one message */
+
+/* How one host gets the text: body.c. */
+enum fit_stage { FIT_NEW, FIT_SCAN, FIT_MEASURE, FIT_DONE };
+
+struct fit {
+	enum fit_stage	 stage;
+	unsigned	 offers;	/* SMTP_OFFERS_* of that host */
+	unsigned	 lacks;		/* MIME_NO_* */
+	int		 is_encoded;	/* some of it is, for that host */
+	int		 has_8bit;	/* and 8-bit text is left */
+	struct mime_plan *plan;		/* owned; or NULL */
+	uint64_t	 size_bytes;	/* on the wire */
+};
 
 struct job {
 	struct job	*next;
@@ -32,6 +46,7 @@ struct job {
 	struct buf	 addresses;	/* owned: address, orcpt, address...;
 					 * NUL after each */
 	struct smtp_mail mail;		/* its transaction under way */
+	struct fit	 fit;
 	unsigned	 drops;		/* connections that ended on it */
 	size_t		 place;		/* hosts before that one put it off */
 	unsigned	 nhosts;	/* so many did */

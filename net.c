@@ -17,12 +17,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "body.h"
 #include "crypto.h"
 #include "dns.h"
 #include "hosts.h"
 #include "jobs.h"
 #include "lib/io.h"
-#include "lib/mail.h"
 #include "lib/sasl.h"
 #include "lib/smtp.h"
 #include "net.h"
@@ -31,7 +31,6 @@
 #include "secret.h"
 
 #define CONNS_MAX	256	/* whatever CONCURRENCY says */
-#define CHUNK		32768	/* octets of a message read at once */
 #define READ_CHUNK	16384
 #define TURNS_MAX	32	/* writes or reads before the others' turn */
 #define SHAKE_WAIT_S	120	/* for a TLS handshake */
@@ -77,9 +76,8 @@ struct conn {
 	int		 is_computing;	/* the answer takes more turns */
 	/* what */
 	struct job	*again;		/* its next transaction goes here */
-	struct job	*body;		/* its text is being sent */
-	uint64_t	 body_at;	/* octets of it that were read */
-	struct mail_wire wire;
+	struct job	*coming;	/* next; it is being looked at */
+	struct body	 body;		/* the text that is being sent */
 	unsigned	 nsettled, ncut;	/* transactions */
 	unsigned	 nflying, window;	/* under way, and at most */
 	int		 is_alone;	/* the one is; nothing follows */
@@ -298,8 +296,8 @@ mail_over(struct conn *c, struct smtp_mail *m)
 	struct job *job = m->arg;
 	int passes;
 
-	if (c->body == job)
-		c->body = NULL;
+	if (c->body.job == job)
+		c->body.job = NULL;
 	c->nflying--;
 	if (m->is_cut) {
 		mail_cut(c, m);
@@ -344,7 +342,9 @@ conn_free(struct conn *c)
 	}
 	if (c->again != NULL)
 		jobs_put_first(&c->net->jobs, c->again);
-	mail_wire_fini(&c->wire);
+	if (c->coming != NULL)
+		jobs_put_first(&c->net->jobs, c->coming);
+	body_fini(&c->body);
 	sasl_fini(&c->sasl);
 	if (c->tls != NULL) {
 		tls_shutdown(c->tls);
@@ -513,8 +513,8 @@ open_conn(struct net *net, size_t from, struct result *res)
 	c->host = host;
 	c->addr = *host.addr;
 	c->host.addr = &c->addr;
-	mail_wire_init(&c->wire, 1);
 	c->window = WINDOW_FIRST;
+	body_init(&c->body);
 	set_where(c);
 	set_policy(c);
 	if (get_secret(c) == -1 || make_smtp(c) == -1) {
@@ -813,6 +813,48 @@ has_idle(const struct net *net, size_t from)
 	return 0;
 }
 
+/* A job for this connection, or NULL; it is off the list. */
+static struct job *
+next_job(struct conn *c)
+{
+	struct job *job = c->coming;
+
+	c->coming = NULL;
+	if (job != NULL)
+		return job;
+	if (c->nflying == 0)
+		c->is_alone = 0;
+	if (c->is_alone ||
+	    c->nflying >= (c->net->is_fragile ? 1 : c->window))
+		return NULL;
+	job = c->again;
+	c->again = NULL;
+	if (job != NULL)
+		return job;
+	if (smtp_is_busy(c->smtp) && has_idle(c->net, c->from))
+		return NULL;
+	return jobs_take(&c->net->jobs, c->from, c->host.place,
+	    c->nflying == 0);
+}
+
+/* As body_prepare(); the job comes again, or is refused. */
+static int
+prepare(struct conn *c, struct job *job)
+{
+	struct result why;
+	int ret;
+
+	result_init(&why);
+	ret = body_prepare(&c->body, job, smtp_offers(c->smtp), &why);
+	c->is_computing = ret == 0;
+	if (ret == 0)
+		c->coming = job;
+	if (ret == -1)
+		jobs_refuse(&c->net->jobs, job, c->where, &why);
+	result_fini(&why);
+	return ret;
+}
+
 /*
  * 1 when there was mail for it.  A connection that still awaits the verdict
  * on its last message takes more only if no other is free.
@@ -820,31 +862,21 @@ has_idle(const struct net *net, size_t from)
 static int
 next_mail(struct conn *c)
 {
-	struct jobs *jobs = &c->net->jobs;
-	struct job *job = c->again;
+	struct job *job = next_job(c);
 	uint32_t max;
+	int ret;
 
-	if (c->nflying == 0)
-		c->is_alone = 0;
-	if (c->is_alone ||
-	    c->nflying >= (c->net->is_fragile ? 1 : c->window))
-		return 0;
-	if (job == NULL && smtp_is_busy(c->smtp) && has_idle(c->net, c->from))
-		return 0;
-	if (job == NULL)
-		job = jobs_take(jobs, c->from, c->host.place,
-		    c->nflying == 0);
 	if (job == NULL)
 		return 0;
-	c->is_alone = jobs_is_poison(job);
-	c->again = NULL;
 	c->is_idle = 0;
+	ret = prepare(c, job);
+	if (ret != 1)
+		return ret == -1;
+	c->is_alone = jobs_is_poison(job);
 	c->nflying++;
 	job->begun_ms = c->net->now_ms;
 	max = smtp_rcpt_max(c->smtp);
 	job->mail.sender = job->sender;
-	job->mail.flags = job->flags;
-	job->mail.size_bytes = job->length + job->lines;
 	job->mail.ret = job->ret;
 	job->mail.envid = job->envid;
 	job->mail.rcpts = job->rcpts;
@@ -871,34 +903,19 @@ static void
 send_body(struct conn *c)
 {
 	struct job *job = smtp_body_mail(c->smtp)->arg;
-	char chunk[CHUNK];
-	struct buf *out;
-	size_t n;
+	int ret;
 
-	if (c->body != job) {
-		mail_wire_fini(&c->wire);
-		mail_wire_init(&c->wire, smtp_body_stuffs(c->smtp));
-		c->body = job;
-		c->body_at = 0;
+	if (c->body.job != job) {
+		body_begin(&c->body, job, smtp_body_stuffs(c->smtp));
+		if ((job->flags & MESSAGE_HAS_NUL) != 0)
+			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
+			    "NUL is not sent", job->queue_id, c->where);
 	}
-	n = job->length - c->body_at < CHUNK ?
-	    (size_t)(job->length - c->body_at) : CHUNK;
-	if (io_pread_all(job->fd, chunk, n,
-	    (off_t)(job->offset + c->body_at)) == -1) {
+	ret = body_next(&c->body, smtp_body(c->smtp));
+	if (ret == -1) {
 		body_failed(c, errno);
-		return;
-	}
-	out = smtp_body(c->smtp);
-	mail_wire(&c->wire, chunk, n, out);
-	c->body_at += n;
-	if (c->body_at == job->length)
-		mail_wire_end(&c->wire, out);
-	if (buf_failed(out) || buf_failed(&c->wire.line)) {
-		body_failed(c, ENOMEM);
-		return;
-	}
-	if (c->body_at == job->length) {
-		c->body = NULL;
+	} else if (ret == 0) {
+		c->body.job = NULL;
 		smtp_body_end(c->smtp);
 	}
 }

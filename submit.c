@@ -531,10 +531,14 @@ set_facts(struct submission *s)
 		s->m.flags |= MESSAGE_8BIT_BODY;
 	if (s->facts.has_8bit_header)
 		s->m.flags |= MESSAGE_8BIT_HEADER;
+	if (s->facts.has_utf8_header)
+		s->m.flags |= MESSAGE_UTF8_HEADER;
 	if (s->facts.has_nul)
 		s->m.flags |= MESSAGE_HAS_NUL;
 	if (s->facts.has_long_line)
 		s->m.flags |= MESSAGE_LONG_LINES;
+	if (s->facts.has_cr)
+		s->m.flags |= MESSAGE_HAS_CR;
 }
 
 /*

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "addr.h"
 #include "mail.h"
 
 /* How much of a lone dot, or of a CR LF, the last chunk ended in. */
@@ -145,8 +146,12 @@ mail_count(struct mail_facts *f, const char *p, size_t n)
 		return;
 	if (!*wide)
 		*wide = has_8bit(p, n);
+	if (f->in_header && *wide)
+		f->has_utf8_header = addr_is_utf8(p, n);
 	if (!f->has_nul)
 		f->has_nul = memchr(p, '\0', n) != NULL;
+	if (!f->has_cr)
+		f->has_cr = memchr(p, '\r', n) != NULL;
 	count_lines(f, p, n);
 }
 

@@ -32,13 +32,15 @@ void	mail_input_end(struct mail_input *, struct buf *out);
 
 /*
  * 2. Counting what SMTP wants to know, over text with LF line ends; may be
- * fed in chunks.  in_header is set by the caller while it feeds the header.
+ * fed in chunks.  in_header is set by the caller while it feeds the header,
+ * which is one chunk.
  */
 struct mail_facts {
 	int64_t	lines;
 	size_t	column;		/* octets of the line so far */
 	int	in_header;
-	int	has_8bit_header, has_8bit_body, has_nul, has_long_line;
+	int	has_8bit_header, has_8bit_body, has_nul, has_cr, has_long_line;
+	int	has_utf8_header;	/* 8-bit, and all of it UTF-8 */
 };
 void	mail_count(struct mail_facts *, const char *, size_t);
 

@@ -1050,6 +1050,8 @@ check_mail(struct smtp *s, struct smtp_mail *m, int *utf8)
 		    "the message has %llu octets, the host takes %llu",
 		    (unsigned long long)m->size_bytes,
 		    (unsigned long long)s->caps.size_max);
+	/* An 8-bit header is only sent to who may take it (RFC 6531 3.2). */
+	*utf8 |= s->caps.utf8 && (m->flags & MESSAGE_8BIT_HEADER) != 0;
 	m->is_refused = m->res.fate != FATE_NONE;
 	for (r = m->rcpts; r < m->rcpts + m->nrcpts; r++) {
 		if (r->res.fate != FATE_NONE)
@@ -1693,6 +1695,13 @@ const char *
 smtp_mechanisms(const struct smtp *s)
 {
 	return buf_str(&s->caps.mechs);
+}
+
+unsigned
+smtp_offers(const struct smtp *s)
+{
+	return (s->caps.eightbit ? SMTP_OFFERS_8BITMIME : 0) |
+	    (s->caps.utf8 ? SMTP_OFFERS_SMTPUTF8 : 0);
 }
 
 uint32_t

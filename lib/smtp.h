@@ -68,7 +68,7 @@ struct smtp_rcpt {
 /* One transaction: the driver's storage, left alone until it is settled. */
 struct smtp_mail {
 	const char	*sender;	/* lent; "" is <> */
-	unsigned	 flags;		/* MESSAGE_* */
+	unsigned	 flags;		/* MESSAGE_*, as it is sent */
 	uint64_t	 size_bytes;	/* on the wire, for SIZE= */
 	enum ret	 ret;
 	const char	*envid;		/* lent; or NULL */
@@ -131,6 +131,10 @@ const char *smtp_challenge(const struct smtp *);
 void	smtp_answer(struct smtp *, const char *base64);
 void	smtp_cancel(struct smtp *);
 
+/* What text the host takes. */
+#define SMTP_OFFERS_8BITMIME	0x01
+#define SMTP_OFFERS_SMTPUTF8	0x02
+unsigned smtp_offers(const struct smtp *);
 /* Recipients that the host takes in one transaction; 0: not said. */
 uint32_t smtp_rcpt_max(const struct smtp *);
 /* Begins a transaction.  It may be settled before anything was sent. */

@@ -110,6 +110,32 @@ test_count(void **state)
 	}
 }
 
+/* Of the header it is also known whether its 8-bit text is UTF-8. */
+static void
+test_count_header(void **state)
+{
+	static const struct { const char *in; int wide, utf8; } cases[] = {
+		{ "a: b\n\n", 0, 0 },
+		{ "a: \xc3\xbc\n\n", 1, 1 },
+		{ "a: \xc3\xbc\nb: \xfc\n\n", 1, 0 },
+	};
+	struct mail_facts f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		memset(&f, 0, sizeof(f));
+		f.in_header = 1;
+		mail_count(&f, cases[i].in, strlen(cases[i].in));
+		f.in_header = 0;
+		mail_count(&f, T("x\xc3\ry\n"));
+		assert_int_equal(f.has_8bit_header, cases[i].wide);
+		assert_int_equal(f.has_utf8_header, cases[i].utf8);
+		assert_int_equal(f.has_8bit_body, 1);
+		assert_int_equal(f.has_cr, 1);
+	}
+}
+
 static void
 test_count_long(void **state)
 {
@@ -661,6 +687,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_input),
 		cmocka_unit_test(test_count),
+		cmocka_unit_test(test_count_header),
 		cmocka_unit_test(test_count_long),
 		cmocka_unit_test(test_line_kind),
 		cmocka_unit_test(test_repair),

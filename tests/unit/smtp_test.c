@@ -1117,6 +1117,22 @@ test_utf8(void **state)
 	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250 SMTPUTF8\n"
 	    ">MAIL FROM:<me@y> SMTPUTF8\n", "utf8");
 	play_fini(&p);
+	/* A header alone needs it as well, and has to be fit without. */
+	play_init(&p, 0, 0);
+	p.mails[0].flags = MESSAGE_8BIT_HEADER;
+	settle_down(&p);
+	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250-8BITMIME\n"
+	    "<250 SMTPUTF8\n>MAIL FROM:<me@y> BODY=8BITMIME SMTPUTF8\n",
+	    "utf8 header");
+	assert_int_equal(smtp_offers(p.s), SMTP_OFFERS_8BITMIME |
+	    SMTP_OFFERS_SMTPUTF8);
+	play_fini(&p);
+	play_init(&p, 0, 0);
+	settle_down(&p);
+	perform(&p, "<220 hi\n>EHLO me\n<250 x\n>MAIL FROM:<me@y>\n",
+	    "no utf8");
+	assert_int_equal(smtp_offers(p.s), 0);
+	play_fini(&p);
 }
 
 /* Many recipients: no more unsent than the limit, and none forgotten. */

@@ -1,0 +1,136 @@
+"""What leaves by SMTP: byte for byte where the host takes it, otherwise in a
+form that the host takes and readers see as the same."""
+import re
+
+import pytest
+from aiosmtpd.controller import Controller
+
+import letters_corpus as corpus
+from letters_corpus import LETTERS
+from smtp_peer import Script
+
+ALL = ("PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 0", "ENHANCEDSTATUSCODES")
+NO_UTF8 = tuple(c for c in ALL if c != "SMTPUTF8")
+BARE = ("PIPELINING", "SIZE 0")
+
+
+def smarthost(world, port, **keys):
+    world.write_conf({"SMARTHOST": "smart.test:%d" % port, **keys})
+
+
+def send_all(world, letters):
+    for letter in letters:
+        world.send("-odq", "-i", "ben@far.test", input=letter.raw)
+    world.flush(120)
+    world.wait_quiet(60)
+
+
+def name_of(data):
+    return re.search(rb"(?m)^X-Case: (\S+?)\r?$", data).group(1).decode()
+
+
+def check_form(data):
+    """Only CRLF ends a line, none is too long, and the end is there."""
+    assert data.endswith(b"\r\n")
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", data)
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+
+
+def check_same(letter, data):
+    """The octets, or what a reader sees."""
+    raw, data = letter.wire(), corpus.without_received(data)
+    if "b" in letter.needs:         # broken lines, and not an octet more
+        assert data.replace(b"\r\n", b"") == raw.replace(b"\r\n", b"")
+    elif "f" in letter.needs:       # folded
+        assert (re.sub(rb"\s", b"", data) == re.sub(rb"\s", b"", raw))
+    else:
+        assert corpus.content(data) == corpus.content(letter.raw)
+
+
+def check_taken(got, letters, offers):
+    """got: (arguments of MAIL, data).  Each letter once, and as it must be."""
+    seen = {name_of(data): (mail, data) for mail, data in got}
+    assert len(seen) == len(got)
+    assert sorted(seen) == sorted(x.name for x in letters)
+    for letter in letters:
+        mail, data = seen[letter.name]
+        check_form(data)
+        if mail is not None and "SIZE=" in mail:
+            assert "SIZE=%d" % len(data) in mail, letter.name
+        if set(letter.needs) <= offers:
+            assert corpus.without_received(data) == letter.wire(), letter.name
+        else:
+            check_same(letter, data)
+        is_8bit = any(c > 127 for c in data)
+        if "8" not in offers:
+            assert not is_8bit, letter.name
+        if mail is not None:
+            assert ("BODY=8BITMIME" in mail) == is_8bit, letter.name
+            assert ("SMTPUTF8" in mail) == any(
+                c > 127 for c in data.partition(b"\r\n\r\n")[0]), letter.name
+
+
+def test_a_host_that_takes_all_gets_the_octets(world, peer):
+    p = peer(Script(capabilities=ALL))
+    smarthost(world, p.port)
+    send_all(world, LETTERS.values())
+    check_taken([(t.mail, t.data) for t in p.taken], LETTERS.values(),
+                {"8", "u"})
+    for name in ("nul", "nul-storm"):
+        assert corpus.without_received(next(
+            t.data for t in p.taken if name_of(t.data) == name)).count(
+                b"\0") == 0
+    assert len(world.log_lines("NUL")) == 2
+
+
+@pytest.mark.parametrize("capabilities", (BARE, NO_UTF8))
+def test_a_host_that_takes_less_gets_what_reads_the_same(world, peer,
+                                                         capabilities):
+    offers = {"8"} if "8BITMIME" in capabilities else set()
+    fit, refused = [], []
+    for letter in LETTERS.values():
+        is_refused = letter.refused and not set(letter.needs) <= offers
+        (refused if is_refused else fit).append(letter)
+    p = peer(Script(capabilities=capabilities))
+    smarthost(world, p.port)
+    send_all(world, LETTERS.values())
+    check_taken([(t.mail, t.data) for t in p.taken], fit, offers)
+    # The sender gets each that could not be sent, with the reason.
+    bounces = world.wait_mail("alice", len(refused))
+    codes = {}
+    for bounce in bounces:
+        name = re.search(rb"X-Case: (\S+)", bounce.text).group(1).decode()
+        codes[name] = re.search(rb"Status: (\S+)", bounce.text).group(
+            1).decode()
+    assert codes == {x.name: x.refused for x in refused}
+
+
+@pytest.mark.parametrize("is_7bit", (False, True))
+def test_second_opinion(world, is_7bit):
+    """aiosmtpd, which is strict about lines; once as a 7-bit host."""
+    got = []
+
+    class Handler:
+        async def handle_DATA(self, _server, _session, envelope):
+            got.append((None, envelope.original_content))
+            return "250 taken"
+
+    controller = Controller(Handler(), hostname="127.0.0.1", port=0,
+                            decode_data=is_7bit, enable_SMTPUTF8=not is_7bit)
+    # It can not say which port it got: so it is one that is free now.
+    controller.port = free_port()
+    controller.start()
+    try:
+        letters = [x for x in LETTERS.values()
+                   if not (is_7bit and x.refused)]
+        smarthost(world, controller.port)
+        send_all(world, letters)
+    finally:
+        controller.stop()
+    check_taken(got, letters, set() if is_7bit else {"8", "u"})
+
+
+def free_port():
+    import socket
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
