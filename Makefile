@@ -190,6 +190,13 @@ $(FUZZERS:%=tests/fuzz/%_fuzz): all
 	$(COMPILE) -Wno-missing-prototypes $(LDHARDEN) -fsanitize=fuzzer \
 	    -o $@ $@.c $(OBJECTS)
 
+# Linked in the place of dma.o and all that the hall and the runner are.
+CAPTURED =	priv.o local.o mbox.o maildir.o command.o delivery.o lists.o \
+		lmtp.o sandbox.o setup.o compat/compat.o $(ALIASES)
+tests/capture/captured: tests/capture/captured.c all
+	$(COMPILE) $(LDHARDEN) -o $@ tests/capture/captured.c $(CAPTURED) \
+	    $(WORDS) $(FLOOR) $(LIBS)
+
 deps:
 	sh tests/deps.sh build
 test-deps:
@@ -220,7 +227,8 @@ bench: all
 
 clean:
 	rm -f dma dma-remote *.o lib/*.o compat/*.o aliases_parse.c \
-	    aliases_parse.h aliases_scan.c tests/unit/*_test tests/fuzz/*_fuzz
+	    aliases_parse.h aliases_scan.c tests/unit/*_test \
+	    tests/fuzz/*_fuzz tests/capture/captured
 	rm -rf build
 
 .PHONY: all install mind-others install-files user perms uninstall deps \

@@ -47,7 +47,8 @@ variant() {
 	tar -cf - --exclude=./build --exclude=./.git --exclude='*.o' \
 	    --exclude=./dma --exclude=./dma-remote \
 	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
-	    --exclude='*_test' --exclude='*_fuzz' . | tar -xf - -C "$dir"
+	    --exclude='*_test' --exclude='*_fuzz' \
+	    --exclude=./tests/capture/captured . | tar -xf - -C "$dir"
 	make -s -C "$dir" -j2 "$@"
 }
 
@@ -85,6 +86,9 @@ alone() {
 	export DMA_INSTALL="make -s -C $tree/build/clang install FORCE=1"
 	export DMA_SANITIZED=1
 	count bash tests/story/run.sh
+	note "the installed program with sanitizers: captures"
+	count env DMA_CAPTURED="$tree/build/clang/tests/capture/captured" \
+	    bash tests/capture/run.sh
 }
 
 installed() {
@@ -92,6 +96,9 @@ installed() {
 	export DMA_INSTALL="make -s -C $tree/build/gcc install FORCE=1"
 	note "the installed program: stories"
 	count bash tests/story/run.sh
+	note "the installed program: captures"
+	count env DMA_CAPTURED="$tree/build/gcc/tests/capture/captured" \
+	    bash tests/capture/run.sh
 	note "the installed program: crashes"
 	count bash tests/crash/run.sh
 	note "the installed program: other people's programs"
@@ -99,9 +106,10 @@ installed() {
 }
 
 note "builds: gcc; clang with sanitizers"
-one "gcc build" variant gcc CC=gcc WERROR=-Werror
+one "gcc build" variant gcc CC=gcc WERROR=-Werror all tests/capture/captured
 one "clang build" variant clang CC=clang WERROR=-Werror \
-    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" LIBS=tests/sanitize.c
+    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" LIBS=tests/sanitize.c \
+    all tests/capture/captured
 # Two lanes side by side: each world is private, and two processors are common.
 for name in alone installed; do
 	rm -f "build/ended.$name"
