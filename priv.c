@@ -487,9 +487,29 @@ say_forward(int channel, enum forward_verdict verdict, const char *why)
 	msg_fini(&m);
 }
 
+/*
+ * Is the spool user at the other end?  Anybody else could take what a child
+ * says, with its user's identity, for a wish of that user.
+ */
+static int
+is_ours(const struct trunk *t, int fd)
+{
+#if defined(__linux__)
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	    peer.uid == t->uid;
+#else
+	(void)t;
+	(void)fd;
+	return 1;
+#endif
+}
+
 /* Only a socket of our kind is spoken to: it could be anybody's. */
 static int
-is_channel(int fd)
+is_channel(const struct trunk *t, int fd)
 {
 	int domain = 0, type = 0;
 	socklen_t len = sizeof(domain);
@@ -498,7 +518,7 @@ is_channel(int fd)
 		return 0;
 	len = sizeof(type);
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	    domain == AF_UNIX && type == SOCK_SEQPACKET;
+	    domain == AF_UNIX && type == SOCK_SEQPACKET && is_ours(t, fd);
 }
 
 /* An exit status could not tell it: that of a command is the user's. */
@@ -549,7 +569,7 @@ answer_forward(struct branch *b, struct msg *m)
 	channel = msg_take_fd(m, 0);
 	origin = msg_get_u32(m);
 	msg_get_text(m, name, sizeof(name));
-	if (msg_done(m) == -1 || !is_channel(channel) ||
+	if (msg_done(m) == -1 || !is_channel(b->trunk, channel) ||
 	    (origin != ORIGIN_ALIASES && origin != ORIGIN_FORWARD))
 		return refuse_request(b);
 	io_close(&b->broken[1]);
@@ -571,7 +591,7 @@ answer_forward(struct branch *b, struct msg *m)
 }
 
 static int
-get_delivery(struct msg *m, struct delivery *d)
+get_delivery(const struct trunk *t, struct msg *m, struct delivery *d)
 {
 	uint32_t kind, origin;
 	struct stat st;
@@ -602,7 +622,7 @@ get_delivery(struct msg *m, struct delivery *d)
 	    origin > ORIGIN_FORWARD || d->offset < 0 || d->length < 0 ||
 	    d->mark.length < -1 ||
 	    (kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER) ||
-	    !is_channel(d->channel) || fstat(d->message, &st) == -1 ||
+	    !is_channel(t, d->channel) || fstat(d->message, &st) == -1 ||
 	    !S_ISREG(st.st_mode))
 		return -1;
 	return 0;
@@ -693,7 +713,7 @@ answer_deliver(struct branch *b, struct msg *m)
 	struct delivery d;
 	struct user u;
 
-	if (get_delivery(m, &d) == -1)
+	if (get_delivery(b->trunk, m, &d) == -1)
 		return refuse_request(b);
 	io_close(&b->broken[1]);
 	d.conf = &b->conf;

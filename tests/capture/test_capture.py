@@ -546,6 +546,23 @@ def test_odd_channels_end_the_branch(host, branch):
     bob_has(host)
 
 
+@pytest.mark.parametrize("branch", ("deliver", "forward"))
+def test_a_channel_of_somebody_else(host, captive, branch):
+    """No child speaks, with its user's identity, to a peer of another's: who
+    is at the other end could take it for an order of that user."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if branch == "deliver":
+        captive.start(captive.fields(), theirs=theirs)
+    else:
+        put(captive.forward, FORWARD_ASK, 1, u32(FORWARD) + text("bob"),
+            [theirs.fileno()])
+        theirs.close()
+    assert get(getattr(captive, branch)) is None
+    assert heard(ours) == b""
+    ours.close()
+    warned(host, "malformed request")
+
+
 def test_the_branchs_own_socket_as_channel(host, captive):
     captive.start(captive.fields(), theirs=captive.deliver.dup())
     assert get(captive.deliver) is None
