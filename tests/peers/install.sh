@@ -6,8 +6,8 @@
 # started.  A LAYER that is there and fits the machine is kept.
 set -eu
 
-packages="postfix dovecot-core dovecot-lmtpd cron bsd-mailx mutt git-email"
-packages="$packages libmailtools-perl ${DMA_PEERS_MORE:-}"
+packages="postfix dovecot-core dovecot-lmtpd dovecot-submissiond cron"
+packages="$packages bsd-mailx mutt git-email libmailtools-perl ${DMA_PEERS_MORE:-}"
 layer=$1
 
 die()
