@@ -278,6 +278,18 @@ set_flag(struct conf *c, const struct key *k, char *value)
 }
 
 static const char *
+set_nullclient(struct conf *c, const struct key *k, char *value)
+{
+	(void)k;
+	c->has_nullclient_aliases = strcasecmp(value, "aliases") == 0;
+	if (c->has_nullclient_aliases)
+		c->is_nullclient = 1;
+	else if (flag_value(value, &c->is_nullclient) == -1)
+		return "takes no value, or yes, no or aliases";
+	return NULL;
+}
+
+static const char *
 set_secure(struct conf *c, const struct key *k, char *value)
 {
 	int is_secure;
@@ -871,7 +883,7 @@ static const struct key keys[] = {
 	{ "FULLBOUNCE",		set_flag,	AT(is_fullbounce), 0, 0 },
 	{ "MAILNAME",		set_mailname,	AT(mailname), 0, 0 },
 	{ "MASQUERADE",		set_masquerade,	0, 0, 0 },
-	{ "NULLCLIENT",		set_flag,	AT(is_nullclient), 0, 0 },
+	{ "NULLCLIENT",		set_nullclient,	0, 0, 0 },
 	/* ours */
 	{ "TLS",		set_tls,	0, 0, 0 },
 	{ "AUTH_MECHS",		set_auth_mechs,	0, 0, 0 },

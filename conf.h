@@ -54,6 +54,7 @@ struct conf {
 	uint16_t	 port;		/* default 25 */
 	char		*sender_relay;	/* path; "": not to be read; or NULL */
 	int		 is_nullclient, is_noremote, is_defer;
+	int		 has_nullclient_aliases;	/* they come first */
 	/* TLS and login */
 	enum tls_policy	 tls;
 	int		 is_implicit_tls;  /* TLS before the greeting: by legacy

@@ -48,16 +48,14 @@ unquote(const char *s, size_t n, char *dst, size_t size)
 	return 0;
 }
 
-int
-route_is_local(const struct conf *conf, const char *address, char *local,
-    size_t size)
+/* An address of this host, which with NULLCLIENT may be delivered elsewhere. */
+static int
+is_own(const struct conf *conf, const char *address, char *local, size_t size)
 {
 	const char *domain;
 	size_t n;
 
 	local[0] = '\0';
-	if (conf->is_nullclient)
-		return 0;
 	domain = addr_domain(address);
 	if (domain != NULL && !is_own_domain(conf, domain))
 		return 0;
@@ -78,6 +76,14 @@ route_any_local(const struct conf *conf, const struct message *m)
 		    sizeof(local)))
 			return 1;
 	return 0;
+}
+
+int
+route_is_local(const struct conf *conf, const char *address, char *local,
+    size_t size)
+{
+	local[0] = '\0';
+	return !conf->is_nullclient && is_own(conf, address, local, size);
 }
 
 static void
@@ -188,6 +194,14 @@ route_usable(const struct conf *conf, const struct alias *alias,
 	    alias->name);
 }
 
+static enum route_step
+no_aliases(const struct conf *conf, struct result *res)
+{
+	result_set(res, FATE_RETRY, "4.3.5",
+	    "the aliases file %s can not be read now", conf->aliases);
+	return STEP_SETTLED;
+}
+
 /*
  * Has this name been expanded by this kind of list on the way here?  The
  * second time it stands for the user, so that "root: root, me@example.org"
@@ -204,12 +218,32 @@ was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
 	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
 		p = m->rcpts[i].parent;
 		if (m->rcpts[i].origin == by &&
-		    route_is_local(conf, m->rcpts[p].address, other,
+		    is_own(conf, m->rcpts[p].address, other,
 		    sizeof(other)) && strcasecmp(local, other) == 0)
 			return 1;
 		i = p;
 	}
 	return 0;
+}
+
+/* With NULLCLIENT aliases the relay gets what no alias leads on. */
+static enum route_step
+next_of_nullclient(const struct route_env *env, const struct message *m,
+    uint32_t i, const struct alias **alias, struct result *res)
+{
+	char local[ADDRESS_MAX + 1];
+
+	if (!env->conf->has_nullclient_aliases || m->rcpts[i].is_final ||
+	    !is_own(env->conf, m->rcpts[i].address, local, sizeof(local)) ||
+	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
+		return STEP_REMOTE;
+	if (env->aliases == NULL)
+		return no_aliases(env->conf, res);
+	*alias = route_alias(env, local);
+	if (*alias == NULL)
+		return STEP_REMOTE;
+	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
+	    STEP_SETTLED;
 }
 
 enum route_step
@@ -218,9 +252,15 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 {
 	const struct recipient *r = &m->rcpts[i];
 	char local[ADDRESS_MAX + 1];
+	enum route_step step;
 
 	*alias = NULL;
 	user[0] = '\0';
+	if (env->conf->is_nullclient) {
+		step = next_of_nullclient(env, m, i, alias, res);
+		if (step != STEP_REMOTE)
+			return step;
+	}
 	if (!route_is_local(env->conf, r->address, local, sizeof(local))) {
 		if (!env->conf->is_noremote)
 			return STEP_REMOTE;
@@ -235,12 +275,8 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		return STEP_MAILBOX;
 	if (was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
 		return STEP_USER;
-	if (env->aliases == NULL) {
-		result_set(res, FATE_RETRY, "4.3.5",
-		    "the aliases file %s can not be read now",
-		    env->conf->aliases);
-		return STEP_SETTLED;
-	}
+	if (env->aliases == NULL)
+		return no_aliases(env->conf, res);
 	*alias = route_alias(env, local);
 	if (*alias == NULL)
 		return STEP_USER;
@@ -255,9 +291,10 @@ route_same(const struct conf *conf, const char *a, const char *b)
 
 	if (strcmp(a, b) == 0)
 		return 1;
-	return route_is_local(conf, a, one, sizeof(one)) &&
-	    route_is_local(conf, b, two, sizeof(two)) &&
-	    strcmp(one, two) == 0;
+	if (conf->is_nullclient && !conf->has_nullclient_aliases)
+		return 0;
+	return is_own(conf, a, one, sizeof(one)) &&
+	    is_own(conf, b, two, sizeof(two)) && strcmp(one, two) == 0;
 }
 
 static int

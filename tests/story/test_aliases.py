@@ -212,3 +212,16 @@ def test_unreadable_alias_file_calls_nobody_unknown(world, mode):
         os.chmod("/etc/aliases", 0o644)
         world.flush()
         world.wait_mail("bob")
+
+
+def test_null_client_with_aliases(world, peer):
+    p = peer(Script())
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port,
+                      "NULLCLIENT": "aliases"})
+    world.write_aliases("root: me@far.test\nx: \\bob, carol\n*: alice\n")
+    world.forward("carol", "\\carol\n")
+    world.send("root", "x", "nobody-here")
+    world.wait_quiet()
+    assert sorted(a for t in p.taken for a in t.accepted) == [
+        "bob@host.test", "carol@host.test", "me@far.test",
+        "nobody-here@host.test"]

@@ -240,6 +240,9 @@ test_local_or_remote(void **state)
 static void
 test_nullclient_and_noremote(void **state)
 {
+	static const struct home homes[] = {
+		{ "nobody", "bob" }, { "ann", "|true" }, { NULL, NULL },
+	};
 	static const struct route_case nullclient[] = {
 		{ "bob", "remote(bob) " },
 		{ "bob@localhost", "remote(bob@localhost) " },
@@ -251,7 +254,25 @@ test_nullclient_and_noremote(void **state)
 		{ "out bob", "mailbox(bob) 5.4.4(a@example.org) " },
 	};
 
+	static const struct route_case aliases_first[] = {
+		{ "bob", "remote(ann) " },
+		{ "BOB+x@localhost", "remote(ann) " },
+		{ "root", "remote(root) remote(me@example.org) " },
+		{ "postmaster", "remote(me@example.org) remote(root) " },
+		{ "nobody", "remote(nobody) " },
+		{ "x@example.org", "remote(x@example.org) " },
+		{ "straight", "remote(bob) " },
+		{ "bob@localhost bob bob@" MAILNAME, "remote(ann) " },
+		{ "robot", "pipe(robot:robot) " },
+		{ "bad", "4.3.5(bad) " },
+		{ "a", "remote(a) " },
+	};
+
 	(void)state;
+	check("NULLCLIENT aliases\nSMARTHOST relay\n", "bob: ann\n"
+	    "root: root, me@example.org\nstraight: \\bob\n*: zoe\n"
+	    "robot: |robot\nbad: x y\na: b\nb: a\n", homes, aliases_first,
+	    N(aliases_first));
 	check("NULLCLIENT\nSMARTHOST relay\n", "bob: ann\nroot: ann\n", NULL,
 	    nullclient, N(nullclient));
 	check("NOREMOTE\n", "out: a@example.org\n", NULL, noremote,
