@@ -640,10 +640,11 @@ got_no_user(struct desk *d, struct request *q)
 	else if (any != NULL)
 		expand_alias(d, w, i, any);
 	else if (w->m.rcpts[i].origin == ORIGIN_ALIASES &&
-	    w->m.rcpts[i].depth > 1)
-		settle_as(d, w, i, FATE_FAILED, "5.4.6", "the aliases lead in "
-		    "a circle, or to a user that does not exist");
-	else
+	    w->m.rcpts[i].depth > 1) {
+		route_lost(&w->m, i, "the aliases lead in a circle, or to a "
+		    "user that does not exist", &res);
+		settle(d, w, i, &res, "local");
+	} else
 		settle_as(d, w, i, FATE_FAILED, "5.1.1", "no such user here");
 	result_fini(&res);
 }

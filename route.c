@@ -202,6 +202,35 @@ no_aliases(const struct conf *conf, struct result *res)
 	return STEP_SETTLED;
 }
 
+void
+route_chain(const struct message *m, uint32_t i, struct buf *out)
+{
+	uint32_t steps[DEPTH_MAX + 1];
+	unsigned n = 0;
+
+	for (; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
+		steps[n] = i;
+		i = m->rcpts[i].parent;
+	}
+	buf_puts(out, m->rcpts[i].address);
+	while (n > 0)
+		buf_printf(out, " -> %s", m->rcpts[steps[--n]].address);
+}
+
+int
+route_lost(const struct message *m, uint32_t i, const char *what,
+    struct result *res)
+{
+	struct buf chain;
+
+	buf_init(&chain, 0);
+	route_chain(m, i, &chain);
+	result_set(res, FATE_FAILED, "5.4.6", "%s: %s", what,
+	    buf_str(&chain));
+	buf_fini(&chain);
+	return -1;
+}
+
 /*
  * Has this name been expanded by this kind of list on the way here?  The
  * second time it stands for the user, so that "root: root, me@example.org"
@@ -463,9 +492,8 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 	int got;
 
 	if (m->rcpts[i].depth >= DEPTH_MAX)
-		return result_set(res, FATE_FAILED, "5.4.6",
-		    "aliases or .forward of %s lead too far (more than %d "
-		    "steps from %s)", owner, DEPTH_MAX, route_original(m, i));
+		return route_lost(m, i, "aliases or .forward lead too far",
+		    res);
 	if (targets->n > TARGETS_MAX || m->nrcpts + targets->n > EXPANDED_MAX)
 		return result_set(res, FATE_FAILED, "5.4.6",
 		    "aliases or .forward of %s name too many addresses",

@@ -8,6 +8,7 @@
 #include "aliases.h"
 #include "conf.h"
 #include "dma.h"
+#include "lib/buf.h"
 #include "result.h"
 
 struct route_env {
@@ -64,6 +65,14 @@ void	route_cut(struct message *, uint32_t before);
  * user or alias whose list names it, since the list is theirs alone.  Lent.
  */
 const char *route_address(const struct message *, uint32_t i);
+/*
+ * Adds the steps that led to i: "team -> ann -> bob".  Each but the first is
+ * an address that a list names; what commands and files it names is not told.
+ */
+void	route_chain(const struct message *, uint32_t i, struct buf *);
+/* FAILED 5.4.6: these steps lead nowhere; -1. */
+int	route_lost(const struct message *, uint32_t i, const char *what,
+	    struct result *);
 /* The address that the submitter gave, of which i came. Lent. */
 const char *route_original(const struct message *, uint32_t i);
 /* Adds an address; a bare name, which only this host knows, with its host. */

@@ -50,6 +50,7 @@ def test_loop_ends_with_a_report(world):
     world.send("a")
     bounce, = world.wait_mail("alice")
     assert bounce["Return-Path"] == "<>"
+    assert b"a -> b -> a" in bounce.text
     world.wait_quiet()
 
 
@@ -64,7 +65,9 @@ def test_deep_chain_is_bounded(world):
     world.write_aliases("".join("x%d: x%d\n" % (i, i + 1)
                                 for i in range(40)) + "x40: bob\n")
     world.send("x0")
-    world.wait_mail("alice")
+    bounce, = world.wait_mail("alice")
+    assert b"x0 -> x1 -> x2 -> " in bounce.text
+    assert b" -> x10" in bounce.text and b"x11" not in bounce.text
     world.wait_quiet()
     assert world.mailbox("bob") == []
 
@@ -212,6 +215,21 @@ def test_unreadable_alias_file_calls_nobody_unknown(world, mode):
         os.chmod("/etc/aliases", 0o644)
         world.flush()
         world.wait_mail("bob")
+
+
+def test_report_of_a_loop_tells_no_secrets(world):
+    """The steps are addresses; commands, files and copies are not told."""
+    world.write_aliases("team: bob, away@far.test\n" + "".join(
+        "x%d: x%d\n" % (i, i + 1) for i in range(12)))
+    world.forward("bob", "|cat >/home/bob/hidden-command\n"
+                         "/home/bob/hidden-file\n!carol\nx0\n")
+    world.write_conf({"NOREMOTE": ""})
+    world.send("team")
+    world.wait_mail("carol")
+    bounce, = world.wait_mail("alice")
+    world.wait_quiet()
+    assert b"team -> bob -> x0 -> x1 -> " in bounce.text
+    assert b"hidden" not in bounce.text and b"carol" not in bounce.text
 
 
 def test_null_client_with_aliases(world, peer):

@@ -481,6 +481,41 @@ test_depth(void **state)
 	}
 }
 
+/* Who reads of a loop sees the way, and of commands and files nothing. */
+static void
+test_chain(void **state)
+{
+	static const struct home homes[] = {
+		{ "bob", "|secret\n/secret\nlist" }, { NULL, NULL },
+	};
+	struct result res;
+	struct world w;
+	struct buf chain;
+	uint32_t i;
+
+	(void)state;
+	begin(&w, "", "team: bob\nlist: zoe@localhost\nzoe: |x\n", homes);
+	run(&w, "Team");
+	buf_init(&chain, 0);
+	for (i = 0; i < w.m.nrcpts; i++)
+		if (w.m.rcpts[i].kind == ROUTE_UNKNOWN) {
+			buf_reset(&chain);
+			route_chain(&w.m, i, &chain);
+		}
+	assert_string_equal(buf_str(&chain),
+	    "Team -> bob -> list -> zoe@localhost");
+	buf_reset(&chain);
+	route_chain(&w.m, 0, &chain);
+	assert_string_equal(buf_str(&chain), "Team");
+	result_init(&res);
+	assert_int_equal(route_lost(&w.m, 1, "lost", &res), -1);
+	assert_int_equal(res.fate, FATE_FAILED);
+	assert_string_equal(res.why, "lost: Team -> bob");
+	result_fini(&res);
+	buf_fini(&chain);
+	end(&w);
+}
+
 static void
 test_number(void **state)
 {
@@ -604,6 +639,7 @@ main(void)
 		cmocka_unit_test(test_unusable_targets),
 		cmocka_unit_test(test_same_command_of_two_users),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_bad_alias),
