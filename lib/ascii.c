@@ -378,7 +378,7 @@ atom_len(const char *p, size_t n)
 	size_t i;
 
 	for (i = 0; i < n && !is_blank(p[i]) &&
-	    memchr("()<>,;:@[]\"", p[i], 11) == NULL; i++)
+	    strchr("()<>,;:@[]\"", p[i]) == NULL; i++)
 		;
 	return i;
 }

@@ -56,6 +56,14 @@ put_blank(struct encode *e, struct buf *out)
 	e->blank = 0;
 }
 
+static int
+must_escape(const struct encode *e, unsigned char c)
+{
+	if (c == '-')	/* no line may look like a boundary */
+		return e->column == 0 || e->column == QP_COLUMNS;
+	return c < 0x20 || c >= 0x7f || c == '=';
+}
+
 static void
 qp_text(struct encode *e, const char *p, size_t n, struct buf *out)
 {
@@ -67,11 +75,8 @@ qp_text(struct encode *e, const char *p, size_t n, struct buf *out)
 		put_blank(e, out);
 		if (c == ' ' || c == '\t')
 			e->blank = p[i];
-		else if (c < 0x20 || c >= 0x7f || c == '=')
+		else if (must_escape(e, c))
 			put_escaped(e, p[i], out);
-		else if (c == '-' && (e->column == 0 ||
-		    e->column == QP_COLUMNS))
-			put_escaped(e, p[i], out);	/* no boundary */
 		else
 			put_plain(e, p[i], out);
 	}

@@ -161,7 +161,7 @@ token(const char *p, size_t n, size_t i, char word[MIME_WORD_MAX])
 	size_t k, start = i;
 
 	while (i < n && (unsigned char)p[i] > ' ' && p[i] != 0x7f &&
-	    memchr("()<>@,;:\\\"/[]?=", p[i], 15) == NULL)
+	    strchr("()<>@,;:\\\"/[]?=", p[i]) == NULL)
 		i++;
 	word[0] = '\0';
 	if (i - start >= MIME_WORD_MAX)

@@ -8,6 +8,7 @@ built to read, writable for the test).  As root, the executable is run as
 import array
 import os
 import queue
+import quopri
 import re
 import select
 import socket
@@ -656,6 +657,85 @@ def test_reports(offered):
         "RCPT TO:<b@x> NOTIFY=NEVER", "RCPT TO:<c@x>"] if offered else
         ["RCPT TO:<a@x>", "RCPT TO:<b@x>", "RCPT TO:<c@x>"])
     assert list(r.passed_on.values()) == [offered] * 3
+
+
+WIDE = b"Subject: s\n\n" + ".gr\u00fc\u00dfe \n..\n".encode() * 3
+
+
+def same_as_wide(message, text=WIDE):
+    header, _, body = message.partition(b"\r\n\r\n")
+    assert b"\r\nContent-Transfer-Encoding: quoted-printable" in header
+    return quopri.decodestring(body) == text.partition(b"\n\n")[2].replace(
+        b"\n", b"\r\n") and not re.search(rb"[\x80-\xff]", message)
+
+
+@pytest.mark.parametrize("more", [[], ["CHUNKING"]])
+def test_encoded(more):
+    """For a host without 8BITMIME; what is announced is what is sent."""
+    s = Server(caps=["PIPELINING", "SIZE 50000000"] + more)
+    r = Runner(smarthost(s))
+    for i in range(20):
+        r.job(i, WIDE if i % 2 else TEXT, "to@x", flags=BODY_8BIT * (i % 2))
+    r.settle()
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert s.messages.count(WIRE) == 10
+    assert sum(m != WIRE and same_as_wide(m) for m in s.messages) == 10
+    mails = {c.partition(" SIZE=")[2] for x in s.sessions
+             for c in x.commands if c.startswith("MAIL")}
+    assert mails == {str(len(m)) for m in s.messages}
+
+
+def test_encoded_for_one_host_only():
+    """The next one takes it as it is, and gets it so."""
+    first = Server(lambda session, line: "450 4.2.0 later"
+                   if line.startswith("RCPT") else None, caps=["SIZE 100000"])
+    second = Server()
+    fates, _ = run(None, conf=smarthost(first, second), text=WIDE,
+                   flags=BODY_8BIT)
+    assert fates[0][0] == SENT
+    assert second.messages == [WIDE.replace(b"\n", b"\r\n")]
+    assert second.sessions[0].commands[1].endswith(
+        " SIZE=%d BODY=8BITMIME" % len(second.messages[0]))
+    assert " SIZE=%d" % len(second.messages[0]) not in first.sessions[
+        0].commands[1]
+
+
+def test_host_hangs_up_during_the_look():
+    """The mail is taken to another connection."""
+    def script(session, line):
+        if line.startswith("EHLO") and len(s.sessions) == 1:
+            session.say("250-x\r\n250 PIPELINING")
+            return False
+        return None
+    text = WIDE + ("\u00fc" * 30 + "\n").encode() * 100000
+    s = Server(script, caps=["PIPELINING"])
+    fates, _ = run(s, text=text, flags=BODY_8BIT)
+    assert fates[0][0] == SENT and len(s.sessions) == 2
+    assert same_as_wide(s.messages[0], text)
+
+
+@pytest.mark.parametrize("text, code", [
+    (b"Content-Type: multipart/signed; boundary=b\n\n\xff\n", "5.6.3"),
+    (b"From: <\xff@x>\n\n\xff\n", "5.6.7")])
+def test_not_to_be_encoded(text, code):
+    s = Server(caps=["PIPELINING"])
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    r.job(0, text, ["a@x", "b@x"], flags=3)
+    r.job(1, TEXT, "c@x")
+    r.settle()
+    r.finish()
+    assert fate_codes(r.fates.values()) == [(FAILED, code)] * 2 + [
+        (SENT, "2.0.0")]
+    assert s.messages == [WIRE]
+
+
+@pytest.mark.parametrize("flags", [BODY_8BIT, 8, 16])
+def test_short_file_is_seen_by_the_look(flags):
+    s = Server(caps=["PIPELINING"])
+    fates, _ = run(s, text=WIDE, length=len(WIDE) + 1, flags=flags)
+    assert fate_codes(fates) == [(RETRY, "4.3.0")]
+    assert not s.messages
 
 
 def test_addresses_stay_arguments():

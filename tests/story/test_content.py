@@ -1,6 +1,8 @@
 """What leaves by SMTP: byte for byte where the host takes it, otherwise in a
 form that the host takes and readers see as the same."""
+import quopri
 import re
+import socket
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -131,6 +133,82 @@ def test_second_opinion(world, is_7bit):
 
 
 def free_port():
-    import socket
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
+
+
+# -- addresses ----------------------------------------------------------
+
+def test_an_address_fails_alone_without_smtputf8(world, peer):
+    p = peer(Script(capabilities=NO_UTF8))
+    smarthost(world, p.port)
+    world.send("jörg@far.test", "ben@far.test")
+    bounce, = world.wait_mail("alice")
+    assert b"Status: 5.6.7" in bounce.text
+    assert "jörg@far.test".encode() in bounce.text
+    assert b"ben@far.test" not in bounce.text
+    t, = p.taken
+    assert t.accepted == ["ben@far.test"]
+    assert "SMTPUTF8" not in t.mail
+
+
+def test_an_address_goes_out_with_smtputf8(world, peer):
+    p = peer(Script(capabilities=ALL))
+    smarthost(world, p.port)
+    world.send("-f", "jürgen@host.test", "jörg@far.test")
+    world.wait_quiet()
+    t, = p.taken
+    assert t.mail.encode("latin-1").startswith(
+        "FROM:<jürgen@host.test> ".encode())
+    assert t.mail.endswith(" SMTPUTF8")
+    assert [a.encode("latin-1").decode() for a in t.accepted] == [
+        "jörg@far.test"]
+
+
+def test_a_sender_that_can_not_be_said(world, peer):
+    """Nor can the report come back to it: it goes to postmaster."""
+    p = peer(Script(capabilities=NO_UTF8))
+    smarthost(world, p.port)
+    world.send("-f", "jürgen@far.test", "ann@far.test", "ben@far.test")
+    report, = world.wait_mail("root")
+    world.wait_quiet()
+    assert p.transactions == []
+    assert "jürgen@far.test".encode() in report.text
+    assert report.text.count(b"5.6.7") >= 1
+
+
+# -- sizes --------------------------------------------------------------
+
+def test_size_is_that_of_what_is_sent(world, peer):
+    """Encoded it is three times as long, and then too long."""
+    text = "Subject: s\n\n" + ("ü" * 30 + "\n") * 1000
+    for offers, fits in ((("8BITMIME",), True), ((), False)):
+        p = peer(Script(capabilities=("SIZE 100000",) + offers))
+        smarthost(world, p.port)
+        world.send("ann@far.test", input=text)
+        if fits:
+            world.wait_quiet()
+            assert len(p.taken) == 1
+            continue
+        bounce, = world.wait_mail("alice")
+        assert b"Status: 5.3.4" in bounce.text
+        assert p.transactions == []
+
+
+def test_a_big_message_is_encoded_like_a_small_one(world, peer):
+    """Looked at and sent in many pieces, beside others."""
+    p = peer(Script(capabilities=BARE))
+    smarthost(world, p.port, CONCURRENCY="2")
+    line = ("ü" * 30 + " \n").encode()
+    world.send("-odq", "big@far.test",
+               input=b"Subject: big\n\n" + line * 50000)
+    for n in range(5):
+        world.send("-odq", "n%d@far.test" % n)
+    world.flush()
+    world.wait_quiet()
+    assert len(p.taken) == 6
+    big = next(t for t in p.taken if t.accepted == ["big@far.test"])
+    check_form(big.data)
+    assert "SIZE=%d" % len(big.data) in big.mail
+    assert quopri.decodestring(big.body) == line.replace(
+        b"\n", b"\r\n") * 50000
