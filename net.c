@@ -41,6 +41,8 @@
 #define CAP_MS		10000	/* fewer connections after a refusal */
 #define WINDOW_FIRST	10	/* mails under way at once; see judge_speed() */
 #define WINDOW_MIN	2
+#define BATCH		64	/* see has_batch() */
+#define BATCH_MS	60
 #define SOON_MS		500
 #define LATE_MS		1000
 #define GROW_MS		500	/* a connection that waits for nothing is given
@@ -81,6 +83,7 @@ struct conn {
 	unsigned	 nsettled, ncut;	/* transactions */
 	unsigned	 nflying, window;	/* under way, and at most */
 	int		 is_alone;	/* the one is; nothing follows */
+	int64_t		 batch_ms;	/* since then mail follows mail */
 	int		 is_ready;	/* reached the first MAIL */
 	/* until when */
 	unsigned	 turn;
@@ -795,6 +798,7 @@ announce(struct conn *c)
 		return;
 	c->is_ready = 1;
 	c->net->has_chunking = smtp_has_chunking(c->smtp);
+	c->net->grown_ms = c->net->now_ms;
 	log_say(c->net->log, LOG_LEVEL_INFO,
 	    "relay=%s port=%u tls=\"%s\" login=%s", c->where,
 	    (unsigned)c->host.port,
@@ -811,6 +815,24 @@ has_idle(const struct net *net, size_t from)
 		if (c->is_idle && is_open(c) && c->from == from)
 			return 1;
 	return 0;
+}
+
+/*
+ * With CHUNKING each message could be sent as it comes, in small pieces.
+ * What comes soon after others is gathered for a moment: fewer packets,
+ * records and turns for both sides.  The first is not kept waiting.
+ */
+static int
+has_batch(struct conn *c)
+{
+	const struct net *net = c->net;
+
+	if (net->now_ms != c->batch_ms &&
+	    net->now_ms - c->batch_ms < BATCH_MS && !net->is_last &&
+	    net->jobs.nwaiting < BATCH && smtp_has_chunking(c->smtp))
+		return 0;
+	c->batch_ms = net->now_ms;
+	return 1;
 }
 
 /* A job for this connection, or NULL; it is off the list. */
@@ -831,7 +853,8 @@ next_job(struct conn *c)
 	c->again = NULL;
 	if (job != NULL)
 		return job;
-	if (smtp_is_busy(c->smtp) && has_idle(c->net, c->from))
+	if ((smtp_is_busy(c->smtp) && has_idle(c->net, c->from)) ||
+	    !has_batch(c))
 		return NULL;
 	return jobs_take(&c->net->jobs, c->from, c->host.place,
 	    c->nflying == 0);
@@ -1083,6 +1106,34 @@ no_backlog(struct net *net)
 }
 
 /* More of them for the first hosts. */
+/* It could take what waits, and does so soon. */
+static int
+has_room(const struct conn *c)
+{
+	return is_open(c) && c->is_ready && c->nflying < c->window &&
+	    smtp_wish(c->smtp) == SMTP_WISH_MAIL;
+}
+
+/* Mail to those that are free. */
+static void
+hand_out(struct net *net)
+{
+	int is_backlog = net->jobs.nwaiting > 0;
+	struct conn *c;
+
+	for (c = net->conns; c != NULL; c = c->next) {
+		if (c->is_over || net->jobs.nwaiting == 0)
+			continue;
+		if (net->has_chunking && has_room(c))
+			is_backlog = 0;
+		else if (!c->is_idle)
+			continue;
+		converse(c);
+	}
+	if (!is_backlog)
+		no_backlog(net);
+}
+
 static int
 wants_more(struct net *net)
 {
@@ -1204,12 +1255,8 @@ plan(struct net *net)
 	}
 	if (net->cap < 1 || net->cap > CONNS_MAX)
 		net->cap = net->cap < 1 ? 1 : CONNS_MAX;
-	for (c = net->conns; c != NULL; c = c->next)
-		if (c->is_idle && !c->is_over && net->jobs.nwaiting > 0)
-			converse(c);
+	hand_out(net);
 	reap(net);
-	if (net->jobs.nwaiting == 0)
-		no_backlog(net);
 	cover(net);
 	grow(net);
 	if (net->is_refused && net->nconns == 0)
@@ -1300,7 +1347,7 @@ poll_timeout(const struct net *net)
 	int64_t left = 3600 * 1000;
 
 	if (net->has_chunking && net->jobs.nwaiting > 0)
-		left = GROW_MS;
+		left = BATCH_MS;
 	for (c = net->conns; c != NULL; c = c->next) {
 		if (c->tls != NULL && c->state == CONN_TALKING &&
 		    tls_pending(c->tls) > 0)
