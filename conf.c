@@ -891,6 +891,7 @@ static const struct key keys[] = {
 	{ "KEYFILE",		set_path,	AT(keyfile), 0, 0 },
 	{ "CONCURRENCY",	set_number,	AT(concurrency), 1, 1000 },
 	{ "RETRY",		set_retry,	0, 0, 0 },
+	{ "WARN_AFTER",		set_time, AT(warn_after_s), 0, 365 * 86400 },
 	{ "TIMEOUT",		set_time,	AT(timeout_s), 0, 86400 },
 	{ "TIMEOUT_CONNECT",	set_time, AT(timeout_connect_s), 1, 3600 },
 	{ "ALIAS_USER",		set_login,	AT(alias_user), 0, 0 },
@@ -922,6 +923,7 @@ conf_init(struct conf *c)
 	c->retry_first_s = 5 * 60;
 	c->retry_max_s = 3 * 3600;
 	c->retry_lifetime_s = 5 * 86400;
+	c->warn_after_s = 4 * 3600;
 	c->command_timeout_s = 5 * 60;
 	c->timeout_connect_s = 30;
 	c->log_where = LOG_TO_SYSLOG;

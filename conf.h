@@ -80,6 +80,7 @@ struct conf {
 	unsigned	 concurrency;	/* connections to one next hop */
 	/* times, seconds */
 	unsigned	 retry_first_s, retry_max_s, retry_lifetime_s;
+	unsigned	 warn_after_s;	/* until a notice of delay; 0: never */
 	unsigned	 command_timeout_s;
 	unsigned	 timeout_s;	/* of every SMTP reply; 0: RFC values */
 	unsigned	 timeout_connect_s;

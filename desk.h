@@ -187,6 +187,8 @@ void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
 int	settle_write(struct desk *, struct work *, int is_durable);
 /* Reports what no report tells yet; as settle_finish(). */
 int	settle_report(struct desk *, struct work *);
+/* Ends a notice of delay that was begun: at load, before all else. */
+void	settle_warned(struct desk *, struct work *);
 /* The work's attempt is over: bounces, removal or next time. 0 when it is
  * off the desk, -1 when it stays because something could not be written. */
 int	settle_finish(struct desk *, struct work *);

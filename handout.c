@@ -163,6 +163,7 @@ handout_load(struct desk *d, struct item *item)
 	d->nworks++;
 	w->is_forced = item->is_forced;
 	choose(&d->conf, w, time(NULL), w->is_forced);
+	settle_warned(d, w);
 	if (!item->is_logged)
 		log_new(d, &w->m);
 	item->is_logged = 1;

@@ -15,6 +15,7 @@
 #include "route.h"
 
 #define AGAIN_MS	15000	/* until a failed write is tried again */
+#define WARN_AGAIN_S	60	/* the same for a notice of delay */
 
 int
 is_due(const struct conf *conf, time_t due, time_t now)
@@ -219,9 +220,18 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 	return 0;
 }
 
+/* When the sender is to hear of the delay: once, by the stored time; or 0. */
+static time_t
+warn_at(const struct conf *conf, const struct message *m)
+{
+	if (conf->warn_after_s == 0 || m->is_warned || !bounce_has_delay(m))
+		return 0;
+	return m->arrived + (time_t)conf->warn_after_s;
+}
+
 /* When it is wanted again; what DEFER holds is nobody's turn. */
 static void
-reschedule(struct work *w)
+reschedule(struct work *w, time_t warning)
 {
 	const struct recipient *r;
 	uint32_t i;
@@ -235,6 +245,8 @@ reschedule(struct work *w)
 			w->item->due = r->due;
 		w->item->is_held = 0;
 	}
+	if (warning != 0 && !w->item->is_held && warning < w->item->due)
+		w->item->due = warning;
 }
 
 static int
@@ -323,6 +335,62 @@ settle_report(struct desk *d, struct work *w)
 	return settle_write(d, w, 1);
 }
 
+/*
+ * As settle_report(), but nobody waits for it: mail is tried on in the
+ * meantime.  0, or -1 when it has to be done again.
+ */
+static int
+warn(struct desk *d, struct work *w)
+{
+	struct result res;
+	enum bounced got;
+
+	if (w->m.warn_id[0] == '\0') {
+		spool_new_id(w->m.warn_id);
+		note_warning(&w->notes, w->m.warn_id);
+	}
+	if (settle_write(d, w, 1) == -1)
+		return -1;
+	result_init(&res);
+	got = bounce_warn(&d->conf, &d->spool, &w->m, time(NULL), &res);
+	if (got == BOUNCED)
+		log_say(&d->log, LOG_LEVEL_INFO, "id=%s notice=%s to=<%s>",
+		    w->m.id, w->m.warn_id, w->m.sender);
+	else
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s notice of delay: %s",
+		    w->m.id, res.why == NULL ? "failed" : res.why);
+	result_fini(&res);
+	if (got != BOUNCED)
+		return -1;
+	w->m.is_warned = 1;
+	note_warned(&w->notes);
+	d->must_scan = 1;
+	return settle_write(d, w, 1);
+}
+
+void
+settle_warned(struct desk *d, struct work *w)
+{
+	if (w->m.warn_id[0] != '\0' && warn_at(&d->conf, &w->m) != 0)
+		(void)warn(d, w);
+}
+
+/* Back to the queue: what is open waits for its time. */
+static int
+finish_open(struct desk *d, struct work *w)
+{
+	time_t at, now = time(NULL);
+
+	at = warn_at(&d->conf, &w->m);
+	if (at != 0 && at <= now)
+		at = warn(d, w) == 0 ? 0 : now + WARN_AGAIN_S;
+	if (settle_write(d, w, w->needs_sync) == -1)
+		return -1;
+	w->item->state = ITEM_WAITING;
+	reschedule(w, at);
+	return 0;
+}
+
 int
 settle_finish(struct desk *d, struct work *w)
 {
@@ -334,13 +402,8 @@ settle_finish(struct desk *d, struct work *w)
 		return -1;
 	if (w->item->state == ITEM_GONE)
 		return 0;
-	if (open > 0) {
-		if (settle_write(d, w, w->needs_sync) == -1)
-			return -1;
-		w->item->state = ITEM_WAITING;
-		reschedule(w);
-		return 0;
-	}
+	if (open > 0)
+		return finish_open(d, w);
 	/*
 	 * All is done.  What went out by SMTP or into a pipe must be noted
 	 * even if the removal is undone by a power cut.

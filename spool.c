@@ -489,18 +489,36 @@ note_withdrawn(struct buf *b, uint32_t i)
 	buf_printf(b, "W\t%u\n", i);
 }
 
+static void
+note_plan(struct buf *b, char letter, const char *id)
+{
+	if (!id_ok(id))
+		b->failed = 1;
+	buf_printf(b, "%c\t%s\n", letter, id);
+}
+
 void
 note_bounce(struct buf *b, const char *bounce_id)
 {
-	if (!id_ok(bounce_id))
-		b->failed = 1;
-	buf_printf(b, "B\t%s\n", bounce_id);
+	note_plan(b, 'B', bounce_id);
 }
 
 void
 note_reported(struct buf *b, uint32_t i)
 {
 	buf_printf(b, "P\t%u\n", i);
+}
+
+void
+note_warning(struct buf *b, const char *notice_id)
+{
+	note_plan(b, 'H', notice_id);
+}
+
+void
+note_warned(struct buf *b)
+{
+	buf_puts(b, "G\n");
 }
 
 int
@@ -716,6 +734,15 @@ fold_append(struct message *m, const struct fields *f)
 	return r->owner == NULL ? -1 : 0;
 }
 
+/* A message that is about to be committed; id has QUEUE_ID_MAX + 1 octets. */
+static int
+fold_plan(char *id, const struct fields *f)
+{
+	if (f->n != 2 || !id_ok(f->v[1]))
+		return -1;
+	return text_copy(id, QUEUE_ID_MAX + 1, f->v[1]);
+}
+
 static int
 fold_line(struct message *m, char *line)
 {
@@ -745,9 +772,12 @@ fold_line(struct message *m, char *line)
 	case 'A':
 		return fold_append(m, &f);
 	case 'B':
-		if (f.n != 2 || !id_ok(f.v[1]))
-			return -1;
-		return text_copy(m->bounce_id, sizeof(m->bounce_id), f.v[1]);
+		return fold_plan(m->bounce_id, &f);
+	case 'H':
+		return fold_plan(m->warn_id, &f);
+	case 'G':
+		m->is_warned = 1;
+		return f.n == 1 ? 0 : -1;
 	default:
 		return -1;
 	}

@@ -76,6 +76,8 @@ void	note_append(struct buf *, const struct message *, uint32_t i);
 void	note_withdrawn(struct buf *, uint32_t i);	/* nothing was left */
 void	note_bounce(struct buf *, const char *bounce_id);
 void	note_reported(struct buf *, uint32_t i);
+void	note_warning(struct buf *, const char *notice_id);	/* of delay */
+void	note_warned(struct buf *);	/* that notice is committed */
 
 /*
  * Appends notes to the message's journal in one write; is_durable: with one

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from tracer import Run
-from world import SENDMAIL
+from world import SENDMAIL, SPOOL
 
 SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 ALL = os.environ.get("DMA_CRASH_ALL") == "1"
@@ -159,3 +159,41 @@ def test_pipe_delivery_loses_nothing(world):
         if data.startswith(b"From "):
             ends += data
     assert {n for n in wanted if b"end of %d\n" % n in ends} == wanted
+
+
+def queue_old(world, n):
+    """Delivered to bob, to be told; waits for a relay that is not there, to
+    be told, too.  Gives its id."""
+    world.send("-odq", "-N", "success,delay", "-V", "n%d" % n, "bob",
+               "ann@far.test")
+    ident, = world.queue()
+    world.age(ident, 86400)
+    return ident
+
+
+def reports(world, n):
+    """Subjects of what alice was told of that message."""
+    return sorted(x["Subject"] for x in world.mailbox("alice")
+                  if b"\nOriginal-Envelope-Id: n%d\n" % n in x.body)
+
+
+@pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
+def test_reports_come_once(world, everybody):
+    world.write_conf({"SMARTHOST": "smart.test:1"})
+    world.leaves("queue")
+    queue_old(world, 0)
+    whole = Run([SENDMAIL, "-q"], "root", "/dev/null", limit=3)
+    world.stop()
+    for n in points(whole.calls, 40):
+        for name in world.queue():
+            os.unlink(SPOOL + "/queue/" + name)
+        ident = queue_old(world, n)
+        Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n,
+            everybody=everybody, limit=3)
+        world.stop()
+        world.flush()
+        world.wait_until(lambda: world.queue() == [ident])
+        world.wait_until(lambda: reports(world, n) == [
+            "Mail is delayed", "Mail was delivered or passed on"], 15,
+            "two reports about %d" % n)
+        world.stop()

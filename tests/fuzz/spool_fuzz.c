@@ -87,6 +87,10 @@ put_notes(struct buf *b, const struct message *m)
 
 	if (m->bounce_id[0] != '\0')
 		note_bounce(b, m->bounce_id);
+	if (m->warn_id[0] != '\0')
+		note_warning(b, m->warn_id);
+	if (m->is_warned)
+		note_warned(b);
 	for (i = 0; i < m->nrcpts; i++) {
 		if (m->rcpts[i].mark.length >= 0)
 			note_append(b, m, i);
@@ -124,6 +128,8 @@ write_again(const struct message *m)
 	if (spool_load(&spool, "again", 0, &got, &res) != SPOOL_GOT ||
 	    got.nrcpts != m->nrcpts || strcmp(got.sender, m->sender) != 0 ||
 	    strcmp(got.bounce_id, m->bounce_id) != 0 ||
+	    strcmp(got.warn_id, m->warn_id) != 0 ||
+	    got.is_warned != m->is_warned ||
 	    strcmp(got.envid, m->envid) != 0 || got.ret != m->ret)
 		abort();
 	for (i = 0; i < m->nrcpts; i++)

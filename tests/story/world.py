@@ -218,6 +218,18 @@ class World:
         """Ids of the queued messages, from the spool itself."""
         return sorted(os.listdir(SPOOL + "/queue"))
 
+    def age(self, ident, seconds):
+        """Makes a queued message older, or with a negative number younger
+        than now; nobody may have it in hand."""
+        path = "%s/queue/%s" % (SPOOL, ident)
+        with open(path, "r+b") as f:
+            head = f.read(1024)
+            was = re.search(rb"^arrived (\d+)$", head, re.M)
+            now = b"%d" % (int(was.group(1)) - seconds)
+            assert len(now) == len(was.group(1))
+            f.seek(was.start(1))
+            f.write(now)
+
     def spool_litter(self):
         """Files in the folders that shall be empty when all is delivered."""
         return ["%s/%s" % (folder, name) for folder in FOLDERS

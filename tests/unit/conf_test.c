@@ -483,6 +483,33 @@ static const struct {
 	{ "RETRY soon", 1, 300, 10800, 432000 },
 };
 
+static const struct {
+	const char *in;
+	int bad;
+	unsigned after;
+} warnings[] = {
+	{ "", 0, 14400 },
+	{ "WARN_AFTER 90m", 0, 5400 },
+	{ "WARN_AFTER 0", 0, 0 },
+	{ "WARN_AFTER", 1, 14400 },
+	{ "WARN_AFTER never", 1, 14400 },
+	{ "WARN_AFTER -1", 1, 14400 },
+};
+
+static void
+test_warn_after(void **state)
+{
+	struct conf c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(warnings); i++) {
+		assert_int_equal(parse(&c, warnings[i].in), warnings[i].bad);
+		assert_int_equal(c.warn_after_s, warnings[i].after);
+		conf_fini(&c);
+	}
+}
+
 static void
 test_retry(void **state)
 {
@@ -922,6 +949,7 @@ main(void)
 		cmocka_unit_test(test_masquerade),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_warn_after),
 		cmocka_unit_test(test_sizes_and_delimiters),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_mailname),

@@ -847,6 +847,35 @@ test_bounce_plan(void **state)
 	buf_fini(&b);
 }
 
+/* A notice of delay is planned once, and made once. */
+static void
+test_notice_plan(void **state)
+{
+	struct world *w = *state;
+	struct message m;
+
+	commit_filled(w);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_string_equal(m.warn_id, "");
+	note_warning(&w->notes, "w1");
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_string_equal(m.warn_id, "w1");
+	assert_false(m.is_warned);
+	assert_int_equal(m.owed, 0);
+	buf_reset(&w->notes);
+	note_warned(&w->notes);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_true(m.is_warned);
+	buf_reset(&w->notes);
+	note_warning(&w->notes, "../w");
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
+	message_fini(&m);
+}
+
 /* Every cut of the last record: ignored, and removed by who may write. */
 static void
 test_torn_record(void **state)
@@ -857,6 +886,7 @@ test_torn_record(void **state)
 		"A\t0\t1\t2\t3\tbob\n", "F\t0\t1\t5.1.1\tno such user\n",
 		"D\t0\t1\t99\t4.4.1\ttimed out\n",
 		"Y\t0\t3\t2.0.0\tdelivered\n", "N\t5\t1\t\n",
+		"H\tabc\n", "G\n",
 	};
 	struct world *w = *state;
 	struct message m;
@@ -875,6 +905,8 @@ test_torn_record(void **state)
 			assert_int_equal(m.nrcpts, 6);
 			assert_int_equal(m.rcpts[0].state, RCPT_OPEN);
 			assert_int_equal(m.rcpts[5].notify, 0);
+			assert_string_equal(m.warn_id, "");
+			assert_false(m.is_warned);
 			message_fini(&m);
 			slurp(w, "t", &after);	/* a reader cuts nothing */
 			assert_int_equal(after.len, n);
@@ -1016,6 +1048,12 @@ test_bad_journal(void **state)
 		    SPOOL_CORRUPT },
 		{ R0 "F\t0\t1\t5.1.1\twhy\nN\t0\t1\t\n", SPOOL_CORRUPT },
 		{ R0 "D\t0\t1\t9\t4\twhy\nN\t0\t1\t\n", SPOOL_CORRUPT },
+		/* notices */
+		{ R0 "H\tw1\nG\n", SPOOL_GOT },
+		{ R0 "H\t../w\n", SPOOL_CORRUPT },
+		{ R0 "H\n", SPOOL_CORRUPT },
+		{ R0 "H\ta\tb\n", SPOOL_CORRUPT },
+		{ R0 "G\t0\n", SPOOL_CORRUPT },
 		/* successes that are told */
 		{ R0 "Y\t0\t5\t2.0.0\tok\n", SPOOL_GOT },
 		{ R0 "Y\t0\t5\t2.0.0\tok\nY\t0\t5\t2.0.0\tok\n", SPOOL_GOT },
@@ -1360,6 +1398,7 @@ main(void)
 		CASE(test_wishes),
 		CASE(test_append_keeps_the_way),
 		CASE(test_bounce_plan),
+		CASE(test_notice_plan),
 		CASE(test_torn_record),
 		CASE(test_cut_file),
 		CASE(test_bad_journal),
