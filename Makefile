@@ -53,15 +53,15 @@ DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
 		delivery.o lists.o lmtp.o priv.o spool.o sandbox.o setup.o \
 		compat/compat.o $(ALIASES)
 REMOTE =	remote.o net.o body.o jobs.o hosts.o crypto.o dns.o sandbox.o setup.o \
-		secret.o lib/smtp.o lib/sasl.o lib/mime.o lib/ascii.o lib/encode.o \
-		$(ALIASES)
+		secret.o lib/smtp.o lib/sasl.o lib/prep.o lib/mime.o \
+		lib/ascii.o lib/encode.o $(ALIASES)
 HEADERS =	dma.h aliases.h body.h bounce.h command.h conf.h crypto.h \
 		delivery.h desk.h dns.h hosts.h jobs.h lists.h lmtp.h local.h \
 		maildir.h mailq.h mbox.h net.h options.h priv.h records.h \
 		result.h route.h runner.h sandbox.h secret.h senders.h setup.h \
 		spool.h submit.h lib/addr.h lib/ascii.h lib/buf.h lib/encode.h lib/dsn.h lib/header.h \
 		lib/io.h \
-		lib/log.h lib/mail.h lib/mime.h lib/msg.h lib/sasl.h lib/smtp.h \
+		lib/log.h lib/mail.h lib/mime.h lib/msg.h lib/prep.h lib/sasl.h lib/smtp.h \
 		compat/compat.h
 SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
@@ -70,7 +70,7 @@ SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		crypto.c dns.c conf.c senders.c secret.c result.c lib/addr.c lib/ascii.c lib/buf.c lib/encode.c \
 		lib/dsn.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/mime.c lib/msg.c \
-		lib/sasl.c lib/smtp.c compat/compat.c
+		lib/prep.c lib/sasl.c lib/smtp.c compat/compat.c
 
 all: dma dma-remote
 
@@ -180,9 +180,9 @@ uninstall:
 OBJECTS =
 UNITS =		addr aliases ascii bounce buf conf crypto dns dsn encode \
 		hosts io lists local log mail maildir mbox mime msg options \
-		result route sasl senders setup smtp spool
+		prep result route sasl senders setup smtp spool
 FUZZERS =	addr aliases conf dns dsn forward list mail mime msg options \
-		sasl senders smtp spool
+		prep sasl senders smtp spool
 
 $(UNITS:%=tests/unit/%_test): all
 	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(OBJECTS) -lcmocka

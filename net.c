@@ -732,6 +732,7 @@ login(struct conn *c)
 
 	if (c->mechanism == NULL) {
 		set_env(c);
+		sasl_fini(&c->sasl);
 		sasl_init(&c->sasl, &c->env);
 	} else {
 		sasl_give_up(&c->sasl);

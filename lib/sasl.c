@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "prep.h"
 #include "sasl.h"
 
 #define RESPONSE_MAX	16384	/* octets of a response before base64 */
@@ -33,9 +34,11 @@ enum {
 	MECH_CERT = 0x08,	/* wants a certificate, and no secret */
 	MECH_BINDING = 0x10,	/* is bound to the TLS channel */
 	MECH_PROOF = 0x20,	/* the host proves itself, too */
-	MECH_CRYPTO = 0x40
+	MECH_CRYPTO = 0x40,
+	MECH_PREPARED = 0x80	/* takes name and password by SASLprep */
 };
-#define MECH_SCRAM	(MECH_INITIAL | MECH_CRYPTO | MECH_PROOF)
+#define MECH_SCRAM	(MECH_INITIAL | MECH_CRYPTO | MECH_PROOF | \
+			    MECH_PREPARED)
 
 struct sasl_mech {
 	const char	*name;
@@ -347,15 +350,11 @@ put_gs2(const struct sasl *s, struct buf *out)
 	buf_puts(out, ",,");
 }
 
-/*
- * SASLprep (RFC 4013) leaves printable ASCII alone; names and passwords with
- * more are taken as they are written, which is right for composed UTF-8.
- */
 static void
 put_first_bare(const struct sasl *s, struct buf *out)
 {
 	buf_puts(out, "n=");
-	put_name(out, s->env->user);
+	put_name(out, buf_str(&s->user));
 	buf_printf(out, ",r=%s", s->nonce);
 }
 
@@ -459,8 +458,9 @@ start_stretch(struct sasl *s, const struct scram_first *first)
 	if (base64_get(&salt, first->salt, first->saltlen) == 0) {
 		buf_add(&salt, "\0\0\0\1", 4);
 		if (!buf_failed(&salt))
-			ret = env->crypto->hmac(s->mech->hash, env->password,
-			    strlen(env->password), salt.data, salt.len, s->u);
+			ret = env->crypto->hmac(s->mech->hash,
+			    buf_str(&s->password), s->password.len, salt.data,
+			    salt.len, s->u);
 	}
 	buf_fini(&salt);
 	if (ret == -1)
@@ -482,8 +482,8 @@ stretch(struct sasl *s, const struct scram_first *first)
 	n = first->iterations - s->stretched;
 	if (n > SLICE)
 		n = SLICE;
-	if (n > 0 && env->crypto->stretch(s->mech->hash, env->password,
-	    strlen(env->password), s->u, s->sum, n) == -1)
+	if (n > 0 && env->crypto->stretch(s->mech->hash,
+	    buf_str(&s->password), s->password.len, s->u, s->sum, n) == -1)
 		return -1;
 	s->stretched += n;
 	return s->stretched < first->iterations;
@@ -609,16 +609,34 @@ answer_scram(struct sasl *s, const char *challenge, size_t len,
 
 /* 4. The frame. */
 
+/* All at once: a buf that grows would leave copies behind. */
+static int
+prepare(struct buf *out, const char *text)
+{
+	if (text == NULL || buf_space(out, PREP_GROWS * strlen(text) + 1) ==
+	    NULL || prep_secret(out, text) == -1)
+		return 0;
+	return !buf_failed(out);
+}
+
 void
 sasl_init(struct sasl *s, const struct sasl_env *env)
 {
 	memset(s, 0, sizeof(*s));
 	s->env = env;
+	buf_init(&s->user, 0);
+	buf_init(&s->password, 0);
+	s->is_prepared = !env->is_token && prepare(&s->user, env->user) &&
+	    prepare(&s->password, env->password);
 }
 
 void
 sasl_fini(struct sasl *s)
 {
+	if (s->password.data != NULL)
+		explicit_bzero(s->password.data, s->password.cap);
+	buf_fini(&s->password);
+	buf_fini(&s->user);
 	explicit_bzero(s, sizeof(*s));
 }
 
@@ -653,6 +671,8 @@ is_allowed(const struct sasl *s, const struct sasl_mech *mech)
 	if (mech->flags & MECH_PLAIN)
 		return env->is_private;
 	if ((mech->flags & MECH_BINDING) && env->binding == NULL)
+		return 0;
+	if ((mech->flags & MECH_PREPARED) && !s->is_prepared)
 		return 0;
 	return env->crypto != NULL;
 }

@@ -68,10 +68,12 @@ struct sasl {
 	unsigned	 stretched;	/* rounds of PBKDF2 that are done */
 	uint8_t		 u[SASL_DIGEST_MAX], sum[SASL_DIGEST_MAX];
 	uint8_t		 signature[SASL_DIGEST_MAX];	/* the server's */
+	struct buf	 user, password;	/* owned: as SCRAM wants them */
+	int		 is_prepared;	/* they can be had */
 	char		 why[SASL_WHY_MAX];
 };
 
-void	sasl_init(struct sasl *, const struct sasl_env *);
+void	sasl_init(struct sasl *, const struct sasl_env *);	/* lends env */
 void	sasl_fini(struct sasl *);	/* wipes */
 /*
  * Picks the best mechanism offered ("CRAM-MD5 PLAIN LOGIN", any case) that

@@ -11,14 +11,15 @@ names=$(cd tests/fuzz && ls ./*_fuzz.c | sed 's|^\./||; s|_fuzz\.c$||')
 objects_of() {
 	case $1 in
 	addr) echo lib/addr.o ;;
+	prep) echo lib/prep.o lib/addr.o ;;
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
 	dsn) echo lib/dsn.o lib/addr.o ;;
 	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
-	encode) echo lib/encode.o lib/sasl.o ;;
+	encode) echo lib/encode.o lib/sasl.o lib/prep.o lib/addr.o ;;
 	ascii) echo lib/ascii.o lib/addr.o ;;
 	mime) echo lib/mime.o lib/encode.o lib/ascii.o lib/header.o \
-	    lib/addr.o lib/sasl.o ;;
-	sasl) echo lib/sasl.o ;;
+	    lib/addr.o lib/sasl.o lib/prep.o ;;
+	sasl) echo lib/sasl.o lib/prep.o lib/addr.o ;;
 	dns) echo dns.o result.o ;;
 	conf) echo conf.o ;;
 	senders) echo senders.o conf.o ;;

@@ -21,7 +21,7 @@ TAB = 8
 FLOORS = {
     "lib/buf": 0, "lib/io": 0, "lib/log": 0,
     "conf": 1, "senders": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
-    "lib/smtp": 1, "lib/sasl": 1, "lib/encode": 1, "lib/ascii": 1, "lib/mime": 1,
+    "lib/smtp": 1, "lib/sasl": 1, "lib/prep": 1, "lib/encode": 1, "lib/ascii": 1, "lib/mime": 1,
     "lib/msg": 1, "lib/dsn": 1,
     "spool": 2, "priv": 2, "sandbox": 2, "crypto": 2, "dns": 2, "setup": 2,
     "lists": 2, "secret": 2,
@@ -58,6 +58,8 @@ PAIRS = {
     ("lib/header", "lib/addr"): "a header field holds addresses",
     ("lib/header", "lib/mail"): "the header is a part of the text",
     ("senders", "conf"): "lines and relays are written as in dma.conf",
+    ("lib/sasl", "lib/prep"): "SCRAM compares prepared passwords",
+    ("lib/prep", "lib/addr"): "well-formed UTF-8",
     ("lib/smtp", "lib/sasl"): "AUTH is part of the conversation",
     ("lib/smtp", "dma"): "a reply becomes a struct result",
     ("lib/smtp", "result"): "a reply becomes a struct result",

@@ -17,6 +17,7 @@ from test_login import client_certificate, secret_file
 
 USER, PASSWORD = "ann", "s3cret word"
 PORT = 10588
+BEYOND = "gr\u00fc\u00df e\u20ac \u65e5"      # beyond ASCII, composed
 TOKENS = {"good-token": USER, "other-token": "bob"}
 
 CONF = """base_dir = /run/submission
@@ -119,7 +120,7 @@ class Server:
             "backend": self.backend.port})
         write("/etc/dovecot/oauth2.conf", OAUTH2 % self.tokens.server_port)
         write("/etc/submission-users", "%s:{PLAIN}%s\nbob:{PLAIN}b0b\n"
-              % (USER, PASSWORD))
+              "zoe:{PLAIN}%s\n" % (USER, PASSWORD, BEYOND))
         self.process = subprocess.Popen(
             ["dovecot", "-F", "-c", "/etc/dovecot/submission.conf"],
             stdin=subprocess.DEVNULL, start_new_session=True)
@@ -196,6 +197,18 @@ def test_wrong_password(site, server, mechanism):
     waits(site, server, "535")
     for text in (site.log(), site.mailq()):
         assert PASSWORD not in text
+
+
+@pytest.mark.parametrize("mechanism", ("SCRAM-SHA-256", "PLAIN"))
+def test_password_beyond_ascii(site, server, mechanism):
+    """Also one that has a mark which SCRAM leaves out."""
+    site.configure("zoe|smart.test:%s\n" % BEYOND.replace("e", "e\u00ad")
+                   if mechanism != "PLAIN" else
+                   "zoe|smart.test:%s\n" % BEYOND, AUTH_MECHS=mechanism)
+    site.send("far@far.test")
+    site.wait_quiet()
+    assert len(server.backend.taken) == 1
+    assert len(server.logins(server.before)) == 1
 
 
 @pytest.mark.parametrize("mechanism", ("OAUTHBEARER", "XOAUTH2"))

@@ -14,15 +14,16 @@ objects_of() {
 	msg) echo lib/msg.o ;;
 	result) echo result.o ;;
 	addr) echo lib/addr.o ;;
+	prep) echo lib/prep.o lib/addr.o ;;
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
 	dsn) echo lib/dsn.o lib/addr.o ;;
 	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
-	encode) echo lib/encode.o lib/sasl.o ;;
+	encode) echo lib/encode.o lib/sasl.o lib/prep.o lib/addr.o ;;
 	ascii) echo lib/ascii.o lib/addr.o ;;
 	mime) echo lib/mime.o lib/encode.o lib/ascii.o lib/header.o \
-	    lib/addr.o lib/sasl.o ;;
+	    lib/addr.o lib/sasl.o lib/prep.o ;;
 	# The test brings digests along.
-	sasl) echo lib/sasl.o -lcrypto ;;
+	sasl) echo lib/sasl.o lib/prep.o lib/addr.o -lcrypto ;;
 	conf) echo conf.o ;;
 	senders) echo senders.o conf.o ;;
 	options) echo options.o conf.o lib/dsn.o lib/addr.o ;;
@@ -40,7 +41,7 @@ objects_of() {
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;
 	body|hosts|jobs|net) echo net.o body.o jobs.o hosts.o secret.o crypto.o dns.o \
-	    lib/smtp.o lib/sasl.o lib/mime.o lib/ascii.o \
+	    lib/smtp.o lib/sasl.o lib/prep.o lib/mime.o lib/ascii.o \
 	    lib/encode.o lib/dsn.o lib/mail.o lib/header.o \
 	    lib/addr.o \
 	    lib/msg.o conf.o result.o -lssl -lcrypto ;;

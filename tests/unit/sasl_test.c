@@ -471,6 +471,30 @@ test_scram(void **state)
 	}
 }
 
+/* SASLprep: other octets, the same name and password; or no SCRAM. */
+static void
+test_scram_prepared(void **state)
+{
+	static const struct sasl_env same = { .user = "us\xc2\xad" "er",
+	    .password = "pen\xe2\x81\xa0" "cil", .crypto = &crypto };
+	static const struct sasl_env bad = { .user = "user",
+	    .password = "pencil\xee\x80\x80", .crypto = &crypto,
+	    .is_private = 1 };
+	struct sasl s;
+
+	(void)state;
+	begin(&s, &same, "SCRAM-SHA-256", NONCE256, FIRST);
+	assert_int_equal(say(&s, SERVER256, FINAL256), SASL_ANSWER);
+	assert_int_equal(say(&s, PROOF256, ""), SASL_ANSWER);
+	assert_true(sasl_is_proven(&s));
+	sasl_fini(&s);
+	sasl_init(&s, &bad);
+	assert_string_equal(sasl_pick(&s, "SCRAM-SHA-1 SCRAM-SHA-256 PLAIN "
+	    "CRAM-MD5"), "CRAM-MD5");
+	assert_null(sasl_pick(&s, "SCRAM-SHA-1 SCRAM-SHA-256"));
+	sasl_fini(&s);
+}
+
 /* The second message of the host's, after a good first one. */
 static void
 test_scram_proof(void **state)
@@ -768,6 +792,7 @@ main(void)
 		cmocka_unit_test(test_bad_challenge),
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_scram_proof),
+		cmocka_unit_test(test_scram_prepared),
 		cmocka_unit_test(test_scram_first),
 		cmocka_unit_test(test_scram_slices),
 		cmocka_unit_test(test_scram_binding),
