@@ -90,6 +90,8 @@ static int	add_name(struct words *, const struct word *, int is_quoted);
 static int	add_plain(struct words *, const struct word *);
 static int	add_quoted(struct words *, const struct word *);
 static int	add_command(struct words *, const struct word *);
+static int	add_phrase(struct words *, const struct word *first,
+		    const struct word *last);
 static void	end_alias(struct words *, unsigned line);
 static void	spoil_line(struct words *);
 static void	drop_row(struct words *);
@@ -110,6 +112,7 @@ static void	drop_row(struct words *);
 %token <word>	QUOTED	"quoted text"
 %token <word>	COMMAND	"command"
 %type <line>	name head
+%type <word>	piece pieces
 
 %%
 
@@ -165,6 +168,18 @@ member
 	| WORD		{ if (add_plain(w, &$1) == -1) YYERROR; }
 	| QUOTED	{ if (add_quoted(w, &$1) == -1) YYERROR; }
 	| COMMAND	{ if (add_command(w, &$1) == -1) YYERROR; }
+	| pieces piece	{ if (add_phrase(w, &$1, &$2) == -1) YYERROR; }
+	;
+
+	/* An address with a name or a comment: Ann Lee <ann>, bob (Bob). */
+pieces
+	: piece
+	| pieces piece	{ $$ = $1; }
+	;
+
+piece
+	: WORD
+	| QUOTED
 	;
 
 %%
@@ -387,6 +402,9 @@ sort_target(struct words *w, const struct word *word, struct buf *text)
 			return add_include(w, word, text);
 		return refuse(w, word, "bad target");
 	default:
+		if (strchr(buf_str(text), '/') != NULL &&
+		    strchr(text->data, '@') == NULL)
+			return refuse(w, word, "a path must begin with /");
 		return add_target(w, word, TARGET_ADDRESS, text);
 	}
 }
@@ -414,10 +432,9 @@ add_quoted(struct words *w, const struct word *word)
 	unquote(word, &text);
 	if (buf_failed(&text))
 		ret = broken(w);
-	else if (text.len == 0 || strchr("|/\\!:~", text.data[0]) != NULL)
+	else if (text.len == 0 || strchr("|/\\!:~", text.data[0]) != NULL ||
+	    is_plain(text.data))
 		ret = sort_target(w, word, &text);
-	else if (is_plain(text.data))
-		ret = add_target(w, word, TARGET_ADDRESS, &text);
 	else
 		ret = add_plain(w, word);	/* the quotes are needed */
 	buf_fini(&text);
@@ -495,6 +512,28 @@ add_command(struct words *w, const struct word *word)
 	else
 		join_lines(inner.text, inner.len, &text);
 	ret = buf_failed(&text) ? broken(w) : sort_target(w, word, &text);
+	buf_fini(&text);
+	return ret;
+}
+
+/* From the first piece to the last, which stand in one text. */
+static int
+add_phrase(struct words *w, const struct word *first, const struct word *last)
+{
+	struct word all = *first;
+	struct buf text;
+	int ret;
+
+	all.len = (size_t)(last->text - first->text) + last->len;
+	buf_init(&text, 0);
+	join_lines(all.text, all.len, &text);
+	if (buf_failed(&text))
+		ret = broken(w);
+	else if (strchr("/\\!~:", text.data[0]) != NULL ||
+	    strpbrk(text.data, "<(") == NULL)
+		ret = refuse(w, first, "no comma between targets");
+	else
+		ret = add_target(w, &all, TARGET_ADDRESS, &text);
 	buf_fini(&text);
 	return ret;
 }

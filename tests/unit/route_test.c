@@ -288,6 +288,7 @@ test_aliases(void **state)
 	    "Team: bob, ann, carl@example.org\n"
 	    "keep: keep, keep@example.org\n"
 	    "straight: \\bob\n"
+	    "named: Ann Lee <ann>, \"B, C\" <me@example.org> (me)\n"
 	    "archive: /var/archive\n"
 	    "robot: \"|/usr/bin/robot -x\"\n"
 	    "list+owner: ann\n"
@@ -306,6 +307,7 @@ test_aliases(void **state)
 		    "remote(carl@example.org) " },
 		{ "keep", "mailbox(keep) remote(keep@example.org) " },
 		{ "straight", "mailbox(bob) " },
+		{ "named", "mailbox(ann) remote(me@example.org) " },
 		{ "archive", "file(archive:/var/archive) " },
 		{ "robot", "pipe(robot:/usr/bin/robot -x) " },
 		{ "list+owner", "mailbox(ann) " },
