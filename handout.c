@@ -23,6 +23,7 @@
 #include "lib/addr.h"
 #include "lib/io.h"
 #include "lists.h"
+#include "local.h"
 #include "route.h"
 #include "setup.h"
 
@@ -385,6 +386,27 @@ to_mailbox(struct desk *d, struct work *w, uint32_t i, const char *user)
 		w->stages[i] = STAGE_DELIVER;
 }
 
+static int
+names_command(const struct targets *targets)
+{
+	size_t i;
+
+	for (i = 0; i < targets->n; i++)
+		if (targets->list[i].kind == TARGET_PIPE ||
+		    targets->list[i].kind == TARGET_FILE)
+			return 1;
+	return 0;
+}
+
+/* Only for kindness: the deliver branch refuses by itself. */
+static int
+may_run(const struct desk *d, const char *name)
+{
+	struct user u;
+
+	return user_lookup(name, &u) != 0 || local_may_run(&d->conf, &u);
+}
+
 static void
 expand(struct desk *d, struct work *w, uint32_t i,
     const struct targets *targets, enum origin origin, const char *owner)
@@ -392,6 +414,15 @@ expand(struct desk *d, struct work *w, uint32_t i,
 	struct result res;
 	uint32_t before = w->m.nrcpts;
 
+	if (origin == ORIGIN_FORWARD && names_command(targets) &&
+	    !may_run(d, owner)) {
+		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
+		    "names a command or a file, which root and users without "
+		    "a login shell can not have: mail goes to the mailbox",
+		    w->m.id, owner);
+		to_mailbox(d, w, i, owner);
+		return;
+	}
 	result_init(&res);
 	if (route_expand(&d->conf, &w->m, i, targets, origin, owner,
 	    &res) == -1 || grow_stages(w) == -1) {
@@ -574,27 +605,6 @@ route(struct desk *d, struct work *w, uint32_t i)
 	result_fini(&res);
 }
 
-static int
-names_command(const struct targets *targets)
-{
-	size_t i;
-
-	for (i = 0; i < targets->n; i++)
-		if (targets->list[i].kind == TARGET_PIPE ||
-		    targets->list[i].kind == TARGET_FILE)
-			return 1;
-	return 0;
-}
-
-/* Only for kindness: the deliver branch refuses by itself. */
-static int
-is_root(const char *name)
-{
-	struct user u;
-
-	return user_lookup(name, &u) == 0 && u.uid == 0;
-}
-
 static void
 got_forward(struct desk *d, struct request *q, const char *text, size_t len)
 {
@@ -606,12 +616,7 @@ got_forward(struct desk *d, struct request *q, const char *text, size_t len)
 	snprintf(name, sizeof(name), ".forward of %.32s", q->name);
 	memset(&targets, 0, sizeof(targets));
 	bad = forward_parse(&targets, text, len, name, &report);
-	if (bad == 0 && names_command(&targets) && is_root(q->name)) {
-		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "names a command or a file, which root can not have: mail "
-		    "goes to the mailbox", q->work->m.id, q->name);
-		targets_fini(&targets);
-	} else if (bad != 0)
+	if (bad != 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
 		    "is not understood: mail goes to the mailbox",
 		    q->work->m.id, q->name);

@@ -726,19 +726,6 @@ deliver_to_path(const struct delivery *d, const char *path, struct result *res)
 }
 
 static int
-deliver_file(const struct delivery *d, struct result *res)
-{
-	struct buf path;
-	int ret = 0;
-
-	buf_init(&path, 0);
-	if (find_entry(d, &path, res) == 0)
-		ret = deliver_to_path(d, buf_str(&path), res);
-	buf_fini(&path);
-	return ret;
-}
-
-static int
 is_shell_listed(const char *shell)
 {
 	const char *listed;
@@ -753,22 +740,33 @@ is_shell_listed(const char *shell)
 	return found;
 }
 
+int
+local_may_run(const struct conf *conf, const struct user *user)
+{
+	return user->uid != 0 &&
+	    (!conf->is_shell_required || is_shell_listed(user->shell));
+}
+
+/* A file or a command, by its entry. */
 static int
-deliver_pipe(const struct delivery *d, struct result *res)
+deliver_entry(const struct delivery *d, struct result *res)
 {
 	struct buf text;
 	int ret = 0;
 
 	buf_init(&text, 0);
-	if (find_entry(d, &text, res) == 0) {
-		if (d->origin == ORIGIN_FORWARD && d->conf->is_shell_required &&
-		    !is_shell_listed(d->user->shell))
-			result_set(res, FATE_FAILED, "5.7.1", "commands are "
-			    "refused for %s: the login shell is not in "
-			    "/etc/shells", d->user->name);
-		else
-			ret = command_run(d, buf_str(&text), res);
+	if (find_entry(d, &text, res) == -1) {
+		buf_fini(&text);
+		return 0;
 	}
+	if (d->origin == ORIGIN_FORWARD && !local_may_run(d->conf, d->user))
+		result_set(res, FATE_FAILED, "5.7.1", "commands and files are "
+		    "refused for %s: the login shell is not in /etc/shells",
+		    d->user->name);
+	else if (d->kind == ROUTE_PIPE)
+		ret = command_run(d, buf_str(&text), res);
+	else
+		ret = deliver_to_path(d, buf_str(&text), res);
 	buf_fini(&text);
 	return ret;
 }
@@ -808,9 +806,8 @@ dispatch(const struct delivery *d, struct result *res)
 	case ROUTE_MAILBOX:
 		return deliver_mailbox(d, res);
 	case ROUTE_FILE:
-		return deliver_file(d, res);
 	case ROUTE_PIPE:
-		return deliver_pipe(d, res);
+		return deliver_entry(d, res);
 	default:
 		result_set(res, FATE_RETRY, "4.3.0",
 		    "no local delivery of this kind");

@@ -39,5 +39,7 @@ int	local_forward(const struct user *, int channel);
 int	local_lists(const struct user *, const char *alias, int aliases,
 	    int channel);
 int	local_deliver(struct delivery *);
+/* 1 when commands and files of this user's .forward are for use. */
+int	local_may_run(const struct conf *, const struct user *);
 
 #endif

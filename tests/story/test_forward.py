@@ -287,28 +287,28 @@ def test_user_without_a_valid_shell_runs_no_command(world):
     try:
         world.forward("dave", "|cat > /home/dave/out\n")
         world.send("dave", user="alice")
-        world.wait_until(lambda: world.log_lines("dave"))
-        world.wait_until(lambda: world.mailbox("dave") or
-                         world.mailbox("alice") or
-                         world.log_lines("dave", "deferred"))
+        world.wait_mail("dave")
         assert world.read_home("dave", "out") == b""
-        world.leaves("queue")
+        assert world.log_lines("dave", "login shell")
     finally:
         world.stop()
         world.remove_user("dave")
 
 
-def test_roots_command_is_refused(world):
-    world._fresh("/root/.forward", "|touch /tmp/as-root\n", 0o644)
+@pytest.mark.parametrize("text", ("|touch /tmp/as-root\n",
+                                  ":include:~/list\n"))
+def test_roots_command_is_refused(world, text):
+    world._fresh("/root/list", "|touch /tmp/as-root\n", 0o644)
+    world._fresh("/root/.forward", text, 0o644)
     try:
         world.send("root")
-        world.wait_until(lambda: world.mailbox("root") or
-                         world.log_lines("root"))
+        world.wait_mail("root")
         world.wait_quiet()
         assert not os.path.exists("/tmp/as-root")
         assert world.log_lines("root")
     finally:
         os.unlink("/root/.forward")
+        os.unlink("/root/list")
 
 
 def test_file_changed_between_reading_and_running_runs_nothing_else(world):
