@@ -7,7 +7,8 @@
 set -eu
 
 packages="postfix dovecot-core dovecot-lmtpd dovecot-submissiond cron"
-packages="$packages bsd-mailx mutt git-email libmailtools-perl ${DMA_PEERS_MORE:-}"
+packages="$packages bsd-mailx mutt git-email libmailtools-perl python3-dkim"
+packages="$packages ${DMA_PEERS_MORE:-}"
 layer=$1
 
 die()

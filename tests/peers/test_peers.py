@@ -1,14 +1,19 @@
 """Other people's programs: they send as they always do, through us, to a
 mailbox, to a command of a .forward, and through a real Postfix."""
+import base64
+import glob
 import json
 import os
 import pwd
 import re
+import shutil
 import subprocess
 import time
 
+import dkim
 import pytest
 
+import letters_corpus as corpus
 import relay as relays
 from test_forward import SEE
 
@@ -147,6 +152,93 @@ def test_wrong_password_at_dovecot(site, certs, mechanism):
     site.wait_tried("ann@far.test")
     assert "535" in site.mailq()
     assert site.relay.box() == []
+
+
+KEPT = "/var/relay/kept"
+
+
+def postfix_with(**keys):
+    subprocess.run(["postconf", "-c", "/etc/postfix"] +
+                   ["%s=%s" % kv for kv in keys.items()], check=True)
+    subprocess.run(["postfix", "-c", "/etc/postfix", "reload"], check=True,
+                   stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(params=("all that it offers", "a 7-bit host"))
+def keeper(site, request):
+    """Postfix stores what it gets as it is, a file for each."""
+    is_7bit = request.param == "a 7-bit host"
+    shutil.rmtree(KEPT, ignore_errors=True)
+    postfix_with(
+        virtual_mailbox_maps="static:kept/", local_header_rewrite_clients="",
+        smtpd_discard_ehlo_keywords="8bitmime, smtputf8, chunking"
+        if is_7bit else "")
+    site.is_7bit = is_7bit
+    yield site
+    postfix_with(virtual_mailbox_maps="static:box",
+                 smtpd_discard_ehlo_keywords="")
+
+
+def kept():
+    """By name, without what Postfix and we have put on top."""
+    found = {}
+    for path in glob.glob(KEPT + "/new/*"):
+        with open(path, "rb") as f:
+            data = f.read().replace(b"\n", b"\r\n")
+        top = (rb"(?:(?:Received|Return-Path|X-Original-To|Delivered-To): "
+               rb".*\r\n(?:[ \t].*\r\n)*)*")
+        data = re.sub(rb"\A" + top, b"", data)
+        name = re.search(rb"(?m)^X-Case: (\S+?)\r$", data).group(1)
+        assert name.decode() not in found
+        found[name.decode()] = data
+    return found
+
+
+@pytest.fixture(scope="session")
+def domain_key():
+    """A key to sign with, and its record."""
+    key = subprocess.run(["openssl", "genrsa", "-traditional", "1024"],
+                         check=True, capture_output=True).stdout
+    public = subprocess.run(["openssl", "rsa", "-pubout", "-outform", "DER"],
+                            input=key, check=True, capture_output=True).stdout
+    return key, b"v=DKIM1; p=" + base64.b64encode(public)
+
+
+def signature(letter, key, form):
+    """For the top of the letter, as a caller that signs has it."""
+    return dkim.sign(letter.wire(), b"sel", b"host.test", key[0],
+                     canonicalize=(form, form),
+                     include_headers=[b"from", b"to", b"date", b"message-id",
+                                      b"x-case", b"subject"])
+
+
+def test_difficult_letters_at_postfix(keeper, domain_key):
+    """As they were, with signatures that hold, or read as the same."""
+    offers = set() if keeper.is_7bit else {"8", "u"}
+    letters = [x for x in corpus.LETTERS.values()
+               if set(x.needs) <= offers or not x.refused]
+    marks = {}
+    for n, letter in enumerate(letters):
+        mark = b""
+        if set(letter.needs) <= offers:
+            mark = signature(letter, domain_key,
+                             (b"simple", b"relaxed")[n % 2])
+        marks[letter.name] = mark
+        keeper.send("-odq", "-i", "ben@far.test",
+                    input=mark.replace(b"\r\n", b"\n") + letter.raw)
+    keeper.flush(120)
+    keeper.wait_quiet(60)
+    keeper.wait_until(lambda: len(kept()) == len(letters), 30, "all of them")
+    got = kept()
+    for letter in letters:
+        data, mark = got[letter.name], marks[letter.name]
+        if mark:
+            assert data == mark + letter.wire(), letter.name
+            assert dkim.verify(data, dnsfunc=lambda *_, **__: domain_key[1])
+        elif not set(letter.needs) & {"b", "f"}:
+            assert corpus.content(data) == corpus.content(letter.raw)
+        if keeper.is_7bit:
+            assert not re.search(rb"[\x80-\xff]", data)
 
 
 def test_thousand_recipients_at_postfix(site):
