@@ -119,7 +119,7 @@ announce(struct job *job, uint64_t size_bytes)
 	unsigned flags = job->flags;
 
 	if (job->fit.is_encoded && !job->fit.has_8bit)
-		flags &= ~(unsigned)MESSAGE_8BIT_BODY;
+		flags &= ~(unsigned)(MESSAGE_8BIT_BODY | MESSAGE_SAID_8BIT);
 	if ((job->fit.lacks & MIME_NO_8BIT_HEADER) != 0)
 		flags &= ~(unsigned)MESSAGE_8BIT_HEADER;
 	job->mail.flags = flags;

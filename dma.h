@@ -121,6 +121,7 @@ struct recipient {
 #define MESSAGE_LONG_LINES	0x08	/* a line of more than 998 octets */
 #define MESSAGE_HAS_CR		0x10	/* one that ends no line */
 #define MESSAGE_UTF8_HEADER	0x20	/* its 8-bit text is UTF-8 */
+#define MESSAGE_SAID_8BIT	0x80	/* the caller called it 8BITMIME */
 
 struct message {
 	char		 id[QUEUE_ID_MAX + 1];

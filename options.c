@@ -164,6 +164,16 @@ set_foreground(struct parse *p, const char *v)
 	return 0;
 }
 
+/* What the text is, is seen from the text; this is passed on. */
+static int
+set_body(struct parse *p, const char *v)
+{
+	p->o->is_8bit = strcasecmp(v, "8BITMIME") == 0;
+	if (!text_is_clean(v, strlen(v)))
+		return refuse(p, "option", "control character in its value");
+	return 0;
+}
+
 static int
 set_aliases(struct parse *p, const char *v)
 {
@@ -224,7 +234,8 @@ static const struct option options[] = {
 	{ 'D', TAKES_NONE, set_foreground },
 	{ 'o', TAKES_VALUE, set_old },
 	{ 'O', TAKES_VALUE, set_long },
-	{ 'A', TAKES_VALUE, ignore }, { 'B', TAKES_VALUE, ignore },
+	{ 'B', TAKES_VALUE, set_body },
+	{ 'A', TAKES_VALUE, ignore },
 	{ 'C', TAKES_VALUE, ignore }, { 'G', TAKES_NONE, ignore },
 	{ 'T', TAKES_NONE, ignore }, { 'U', TAKES_NONE, ignore },
 	{ 'X', TAKES_VALUE, ignore },

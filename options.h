@@ -21,6 +21,7 @@ struct options {
 	int		 dot_is_text;		/* -i */
 	int		 is_queue_only;		/* -bq, -odq */
 	int		 is_foreground;		/* -D */
+	int		 is_8bit;		/* -B8BITMIME */
 	int		 is_wake;		/* -qd: only what is due */
 	unsigned	 interval_s;		/* -q30m; 0: once */
 	const char	*sender;		/* lent from argv, or NULL */

@@ -527,6 +527,8 @@ static void
 set_facts(struct submission *s)
 {
 	s->m.lines = s->facts.lines;
+	if (s->o->is_8bit)
+		s->m.flags |= MESSAGE_SAID_8BIT;
 	if (s->facts.has_8bit_body)
 		s->m.flags |= MESSAGE_8BIT_BODY;
 	if (s->facts.has_8bit_header)

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "../result.h"
+#include "addr.h"
 #include "dsn.h"
 #include "smtp.h"
 
@@ -1019,7 +1020,8 @@ address_ok(const char *address)
 		if (c < 0x20 || c == 0x7f)
 			return 0;
 	}
-	return !is_quoted && (size_t)(p - address) <= ADDRESS_MAX;
+	return !is_quoted && (size_t)(p - address) <= ADDRESS_MAX &&
+	    addr_is_utf8(address, (size_t)(p - address));
 }
 
 static int
@@ -1086,8 +1088,8 @@ put_mail(struct smtp *s, struct smtp_mail *m, int utf8)
 	if (s->caps.has_size && m->size_bytes > 0)
 		buf_printf(&s->out, " SIZE=%llu",
 		    (unsigned long long)m->size_bytes);
-	if (s->caps.eightbit &&
-	    (m->flags & (MESSAGE_8BIT_BODY | MESSAGE_8BIT_HEADER)) != 0)
+	if (s->caps.eightbit && (m->flags & (MESSAGE_8BIT_BODY |
+	    MESSAGE_8BIT_HEADER | MESSAGE_SAID_8BIT)) != 0)
 		buf_puts(&s->out, " BODY=8BITMIME");
 	if (utf8)
 		buf_puts(&s->out, " SMTPUTF8");

@@ -63,6 +63,7 @@ PAIRS = {
     ("lib/smtp", "lib/sasl"): "AUTH is part of the conversation",
     ("lib/smtp", "dma"): "a reply becomes a struct result",
     ("lib/smtp", "result"): "a reply becomes a struct result",
+    ("lib/smtp", "lib/addr"): "an 8-bit address is UTF-8 or none",
     ("lib/smtp", "lib/dsn"): "what MAIL and RCPT ask of reports",
     ("lib/dsn", "dma"): "the nouns",
     ("lib/dsn", "lib/addr"): "what is UTF-8",

@@ -177,6 +177,19 @@ def test_a_sender_that_can_not_be_said(world, peer):
     assert report.text.count(b"5.6.7") >= 1
 
 
+# -- what the caller says of it -------------------------------------------
+
+@pytest.mark.parametrize("said, text, is_8bit", (
+    ("8BITMIME", "x", True), ("7BIT", "x", False), ("7BIT", "ü", True),
+    ("8BITMIME", "x" * 999, False)))
+def test_body_is_what_fits(world, peer, said, text, is_8bit):
+    p = peer(Script(capabilities=ALL))
+    smarthost(world, p.port)
+    world.send("-B", said, "ann@far.test", input="Subject: s\n\n%s\n" % text)
+    world.wait_quiet()
+    assert ("BODY=8BITMIME" in p.taken[0].mail) == is_8bit
+
+
 # -- sizes --------------------------------------------------------------
 
 def test_size_is_that_of_what_is_sent(world, peer):

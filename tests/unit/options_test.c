@@ -36,6 +36,8 @@ describe(const struct options *o, struct buf *b)
 		buf_puts(b, " q");
 	if (o->is_foreground)
 		buf_puts(b, " D");
+	if (o->is_8bit)
+		buf_puts(b, " 8bit");
 	if (o->interval_s != 0)
 		buf_printf(b, " every=%u", o->interval_s);
 	if (o->sender != NULL)
@@ -101,7 +103,7 @@ test_callers(void **state)
 	} cases[] = {
 		/* vixie-cron (Debian) */
 		{ { S, "-FCronDaemon", "-i", "-B8BITMIME", "-oem", "root" },
-		    "send i name=<CronDaemon> to=<root>" },
+		    "send i 8bit name=<CronDaemon> to=<root>" },
 		/* cronie */
 		{ { S, "-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t",
 		    "-f", "root" },
@@ -114,7 +116,9 @@ test_callers(void **state)
 		/* busybox crond, dcron, systemd-cron */
 		{ { S, "-ti" }, "send t i" },
 		{ { S, "-t", "-oem", "-i" }, "send t i" },
-		{ { S, "-i", "-B", "8BITMIME", "root" }, "send i to=<root>" },
+		{ { S, "-i", "-B", "8BITMIME", "root" },
+		    "send i 8bit to=<root>" },
+		{ { S, "-B7BIT", "-B", "x", "root" }, "send to=<root>" },
 		/* anacron, atd, sudo, logwatch, mdadm, warnquota */
 		{ { S, "-FAnacron", "-odi", "root" },
 		    "send name=<Anacron> to=<root>" },
@@ -132,7 +136,7 @@ test_callers(void **state)
 		/* mutt, neomutt */
 		{ { S, "-oem", "-oi", "-B8BITMIME", "-f", "a@b", "-N",
 		    "failure,delay", "-R", "hdrs", "--", "c@d" },
-		    "send i from=<a@b> notify=12 ret=hdrs to=<c@d>" },
+		    "send i 8bit from=<a@b> notify=12 ret=hdrs to=<c@d>" },
 		/* nmh */
 		{ { S, "-t", "-i" }, "send t i" },
 		/* Emacs, git send-email */
