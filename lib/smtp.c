@@ -20,6 +20,8 @@
 #define AUTH_LINE_MAX	500	/* of AUTH with its initial response */
 #define MECHS_MAX	1024	/* octets of the list of mechanisms */
 #define SECRETS_MAX	16384	/* octets of base64 said in one session */
+#define SECRET_LONG	32	/* octets; of it a part is masked, too */
+#define SECRET_PART	16
 #define OUT_FIRST	32768	/* so that a login is not copied by realloc */
 #define BLOCK_WAIT_S	180	/* for a block of text to be taken */
 #define CHUNK_MIN	65536	/* octets of a BDAT that is not the last */
@@ -473,16 +475,25 @@ enhanced_length(const char *text, size_t len, int class)
 	return i;
 }
 
-/* Overwrites each place where a secret stands in text. */
+/*
+ * Overwrites each place where a secret stands in text.  Of a long one, such as
+ * a token, hosts may show the beginning alone.
+ */
 static void
 mask_one(char *text, size_t len, const char *secret, size_t n)
 {
+	size_t hit, least = n < SECRET_LONG ? n : SECRET_PART;
 	char *p;
 
-	while (n > 0 && len >= n && (p = memmem(text, len, secret, n))) {
-		memset(p, '*', n);
-		len -= (size_t)(p + n - text);
-		text = p + n;
+	while (n > 0 && len >= least &&
+	    (p = memmem(text, len, secret, least)) != NULL) {
+		len -= (size_t)(p - text);
+		for (hit = least; hit < n && hit < len; hit++)
+			if (p[hit] != secret[hit])
+				break;
+		memset(p, '*', hit);
+		text = p + hit;
+		len -= hit;
 	}
 }
 

@@ -85,6 +85,9 @@ class Script:
     user: str = None            # credentials that are right
     password: str = None
     auth_reply: str = None      # answers every AUTH, whatever was given
+    #                             (%said: what the client said there, as it
+    #                             came and decoded; in rcpt_reply, too)
+    said_max: int = 100000      # octets of each of these
     require_auth: bool = False  # 530 to MAIL without
     mail_reply: str = "250 2.1.0 sender ok"
     rcpt_rules: tuple = ()      # (regex, reply), the first match counts
@@ -354,12 +357,29 @@ class Connection:
             return
         if self.script.auth_reply is not None:
             self.logins.append((mech, user, False))
-            self._say(self.script.auth_reply)
+            self._say(self._echo(self.script.auth_reply))
             return
         self.logins.append((mech, user, good))
         self._authed = good
         self._say("235 2.7.0 welcome" if good
                   else "535 5.7.8 wrong user or password")
+
+    def _echo(self, reply):
+        """What came behind AUTH, and in answers to its challenges."""
+        if "%said" not in reply:
+            return reply
+        said = []
+        since = max(i for i, c in enumerate(self.commands)
+                    if c.upper().startswith("AUTH"))
+        for line in self.lines[since:]:
+            word = line.strip().split(b" ")[-1]
+            try:
+                plain = base64.b64decode(word, validate=True)
+            except ValueError:
+                continue
+            said += [word[:self.script.said_max], plain[:self.script.said_max]]
+        text = b" ".join(said).decode("latin-1")
+        return reply.replace("%said", re.sub("[\0-\x1f]", " ", text))
 
     def _ask(self, challenge):
         self._say("334 " + (self.script.challenge or
@@ -496,6 +516,7 @@ class Connection:
                       if re.search(pattern, address)), self.script.rcpt_reply)
         if self.script.rcpt_max and len(t.accepted) >= self.script.rcpt_max:
             reply = "452 4.5.3 too many recipients"
+        reply = self._echo(reply)
         t.rcpts.append((address, int(reply[:3])))
         self._say(reply)
 

@@ -1,4 +1,5 @@
 """Passwords and tokens from commands; nothing of any secret is ever shown."""
+import base64
 import json
 import os
 import pwd
@@ -210,3 +211,91 @@ def test_nobody_can_look_into_who_runs_them(world, peer, certs, command):
                 assert TOKEN.encode() not in f.read()
         with open("/proc/%d/limits" % pid) as f:
             assert [x.split()[4:6] for x in f if "core" in x] == [["0", "0"]]
+
+
+# -- what hosts and machines may show ------------------------------------------
+
+def traces(secret):
+    """The secret, parts of it, and what it looks like on the wire."""
+    raw = secret.encode()
+    forms = [raw]
+    for text in (raw, b"\0%s\0%s" % (USER.encode(), raw),
+                 b"user=%s\1auth=Bearer %s\1\1" % (USER.encode(), raw)):
+        forms.append(base64.b64encode(text))
+    return forms
+
+
+MECHANISMS = (("PLAIN", "password"), ("LOGIN", "password"),
+              ("CRAM-MD5", "password"), ("SCRAM-SHA-1", "password"),
+              ("SCRAM-SHA-256", "password"), ("XOAUTH2", "token"),
+              ("OAUTHBEARER", "token"))
+
+
+@pytest.mark.parametrize("when", ("login", "recipient"))
+def test_host_that_repeats_what_was_said(world, peer, certs, when):
+    """With every mechanism, in the reply to it and in one much later."""
+    world.leaves("queue")
+    for n, (mechanism, kind) in enumerate(MECHANISMS):
+        p = peer(login(auth=(mechanism,), password=TOKEN,
+                       certificate=certs["smart"],
+                       auth_reply="535 5.7.8 not with %said"
+                       if when == "login" else None,
+                       rcpt_reply="550 5.1.1 not for %said"))
+        configure(world, certs, p, auth=False)
+        world.write_auth("host smart.test user %s %s %s\n"
+                         % (USER, kind, TOKEN))
+        world.send("u%d@far.test" % n)
+        if when == "login":
+            world.wait_tried("u%d@far.test" % n)
+            assert "not with *" in world.mailq() or "SCRAM" in mechanism
+        else:
+            world.wait_mail("alice", n + 1)
+        c = p.connections[0]
+        assert c.logins and TOKEN not in str(c.logins)
+        for line in c.lines:
+            if len(line.split()) == 3 and line.startswith(b"AUTH"):
+                not_shown(world, line.split()[2].decode())
+    not_shown(world, *(x.decode() for x in traces(TOKEN)))
+
+
+@pytest.mark.parametrize("mechanism", ("XOAUTH2", "OAUTHBEARER"))
+def test_host_that_repeats_a_part(world, peer, certs, mechanism):
+    p = peer(login(auth=(mechanism,), password=TOKEN, said_max=60,
+                   certificate=certs["smart"],
+                   auth_reply="535 5.7.8 %said ... " + TOKEN[:25] + "..."))
+    configure(world, certs, p, auth=False)
+    world.write_auth("host smart.test user %s token %s\n" % (USER, TOKEN))
+    world.leaves("queue")
+    world.send("far@far.test")
+    world.wait_tried("far@far.test")
+    assert "535" in world.mailq()
+    not_shown(world, TOKEN[:20], *(x[:40].decode() for x in traces(TOKEN)))
+
+
+def test_auth_conf_is_not_opened_for_local_mail(world):
+    world.write_auth("u|smart.test:%s\n" % TOKEN)
+    trace = "/tmp/trace"
+    done = world.run(["strace", "-f", "-o", trace, "-e",
+                      "trace=openat,open,execve,stat,newfstatat",
+                      worlds.SENDMAIL, "bob"], input="Subject: s\n\nx\n")
+    assert done.returncode == 0, done.stderr
+    world.wait_mail("bob")
+    world.wait_quiet()
+    with open(trace) as f:
+        text = f.read()
+    assert "dma.conf" in text and "/var/mail" in text
+    assert "auth.conf" not in text and "dma-remote" not in text
+
+
+@pytest.mark.parametrize("mode", (0o600, 0o000))
+def test_auth_conf_that_dma_can_not_read(world, peer, mode):
+    p = peer(Script())
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world._fresh("/etc/dma/auth.conf", "u|smart.test:%s\n" % TOKEN, mode)
+    world.leaves("queue")
+    world.send("far@far.test", "bob")
+    world.wait_mail("bob")
+    world.wait_tried("far@far.test")
+    assert "chown root:_dma" in world.mailq()
+    assert world.log_lines("auth.conf", "Permission denied")
+    assert p.connections == []
