@@ -277,6 +277,17 @@ set_flag(struct conf *c, const struct key *k, char *value)
 	return NULL;
 }
 
+/* Who wrote it wanted more safety, whatever the word was. */
+static const char *
+set_dane(struct conf *c, const struct key *k, char *value)
+{
+	(void)k;
+	c->is_dane = 1;
+	if (flag_value(value, &c->is_dane) == -1)
+		return "takes no value, or on or off; is on";
+	return NULL;
+}
+
 static const char *
 set_nullclient(struct conf *c, const struct key *k, char *value)
 {
@@ -397,7 +408,8 @@ drop_relays(struct conf *c)
 }
 
 static int
-add_relay(struct conf *c, const char *host, unsigned port)
+add_relay(struct conf *c, enum relay_kind kind, const char *host,
+    unsigned port)
 {
 	struct relay *list, *r;
 
@@ -410,6 +422,7 @@ add_relay(struct conf *c, const char *host, unsigned port)
 		return -1;
 	r->port = (uint16_t)port;
 	r->is_literal = is_literal(host);
+	r->kind = kind;
 	c->nrelays++;
 	return 0;
 }
@@ -445,25 +458,69 @@ split_relay(char *word, char **host, unsigned *port)
 	return is_name(word) ? 0 : -1;
 }
 
+/*
+ * "mx:domain", "srv:domain"; steps over the prefix.  A host may be called mx,
+ * too: "mx:25" is that one and its port.
+ */
+static enum relay_kind
+take_kind(char **word)
+{
+	static const struct { const char *text; enum relay_kind kind; }
+	    names[] = { { "mx:", RELAY_MX }, { "srv:", RELAY_SRV } };
+	const char *rest;
+	size_t i, n;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		n = strlen(names[i].text);
+		if (strncasecmp(*word, names[i].text, n) != 0)
+			continue;
+		rest = *word + n;
+		if (rest[strspn(rest, "0123456789")] == '\0')
+			break;
+		*word += n;
+		return names[i].kind;
+	}
+	return RELAY_HOST;
+}
+
+/* Takes an entry in; NULL or what is wrong. */
+static const char *
+read_relay(struct conf *c, char *word)
+{
+	static const char usage[] =
+	    "wants host, host:port, [v6]:port, mx:domain or srv:domain";
+	enum relay_kind kind;
+	unsigned port;
+	char *host;
+
+	kind = take_kind(&word);
+	if (split_relay(word, &host, &port) == -1 ||
+	    (kind != RELAY_HOST && is_literal(host)) ||
+	    (kind == RELAY_SRV && port != 0))
+		return usage;
+	if (c->nrelays == RELAYS_MAX)
+		return "too many hosts";
+	return add_relay(c, kind, host, port) == -1 ? no_memory : NULL;
+}
+
 const char *
 conf_set_relays(struct conf *c, char *value)
 {
-	const char *why;
-	char *host, *word;
-	unsigned port;
+	const char *bad, *why;
+	char *word;
 
 	drop_relays(c);
 	why = NULL;
 	while ((word = conf_next_word(&value)) != NULL) {
-		if (split_relay(word, &host, &port) == -1)
-			why = "wants host, host:port or [v6]:port";
-		else if (c->nrelays == RELAYS_MAX)
-			why = "too many hosts";
-		else if (add_relay(c, host, port) == -1)
-			return no_memory;
+		bad = read_relay(c, word);
+		if (bad == no_memory)
+			return bad;
+		if (bad != NULL)
+			why = bad;
 	}
 	/* Mail that was meant for a relay must not go straight out. */
-	if (c->nrelays == 0 && add_relay(c, CONF_NO_RELAY, 0) == -1)
+	if (c->nrelays == 0 &&
+	    add_relay(c, RELAY_HOST, CONF_NO_RELAY, 0) == -1)
 		return no_memory;
 	return why;
 }
@@ -887,6 +944,7 @@ static const struct key keys[] = {
 	/* ours */
 	{ "TLS",		set_tls,	0, 0, 0 },
 	{ "AUTH_MECHS",		set_auth_mechs,	0, 0, 0 },
+	{ "DANE",		set_dane,	0, 0, 0 },
 	{ "CAFILE",		set_path,	AT(cafile), 0, 0 },
 	{ "KEYFILE",		set_path,	AT(keyfile), 0, 0 },
 	{ "CONCURRENCY",	set_number,	AT(concurrency), 1, 1000 },
@@ -1054,7 +1112,7 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 		report->say(report->arg, file, 0,
 		    "NULLCLIENT without SMARTHOST: mail will wait");
 		bad++;
-		if (add_relay(c, CONF_NO_RELAY, 0) == -1)
+		if (add_relay(c, RELAY_HOST, CONF_NO_RELAY, 0) == -1)
 			return -1;
 	}
 	return bad;

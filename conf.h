@@ -31,10 +31,19 @@ enum mailbox_kind {
 	MAILBOX__MAX
 };
 
+/* How an entry of SMARTHOST names its hosts. */
+enum relay_kind {
+	RELAY_HOST,
+	RELAY_MX,		/* "mx:domain": by its mail exchangers */
+	RELAY_SRV		/* "srv:domain": by its submission service */
+};
+
 struct relay {			/* one entry of SMARTHOST */
-	char		*host;		/* name or address, brackets removed */
+	char		*host;		/* name or address, brackets removed;
+				 * or the domain that is looked up */
 	uint16_t	 port;		/* 0: conf.port */
 	int		 is_literal;	/* an address, not a name */
+	enum relay_kind	 kind;
 };
 
 struct conf {
@@ -55,6 +64,7 @@ struct conf {
 	char		*sender_relay;	/* path; "": not to be read; or NULL */
 	int		 is_nullclient, is_noremote, is_defer;
 	int		 has_nullclient_aliases;	/* they come first */
+	int		 is_dane;	/* TLSA records are asked for */
 	/* TLS and login */
 	enum tls_policy	 tls;
 	int		 is_implicit_tls;  /* TLS before the greeting: by legacy

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +173,10 @@ static const struct {
 	{ "NULLCLIENT aliases\nNULLCLIENT no", 0,
 	    INT(has_nullclient_aliases), NULL, 0 },
 	{ "NULLCLIENT bob\nSMARTHOST a", 1, INT(is_nullclient), NULL, 0 },
+	{ "DANE", 0, INT(is_dane), NULL, 1 },
+	{ "DANE on", 0, INT(is_dane), NULL, 1 },
+	{ "DANE on\nDANE off", 0, INT(is_dane), NULL, 0 },
+	{ "DANE perhaps", 1, INT(is_dane), NULL, 1 },
 	{ "CONCURRENCY 1", 0, INT(concurrency), NULL, 1 },
 	{ "CONCURRENCY 1000", 0, INT(concurrency), NULL, 1000 },
 	{ "CONCURRENCY 0", 1, INT(concurrency), NULL, 20 },
@@ -298,14 +303,32 @@ static const struct {
 	{ "SMARTHOST [::1", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
 	{ "SMARTHOST [::1]x", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
 	{ "SMARTHOST [name]", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
-	{ "SMARTHOST mx:example.org", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST mx:example.org", 0, 1,
+	    { { "mx:example.org", 0, 0 } } },
+	{ "SMARTHOST MX:example.org:587 Srv:example.net", 0, 2,
+	    { { "mx:example.org", 587, 0 },
+	    { "srv:example.net", 0, 0 } } },
+	/* hosts that have these names */
+	{ "SMARTHOST mx:25 srv:587 mx", 0, 3,
+	    { { "mx", 25, 0 }, { "srv", 587, 0 }, { "mx", 0, 0 } } },
+	{ "SMARTHOST mx:", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST mx:a:b", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST mx:192.0.2.1", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST mx:[::1]", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST srv:a:587", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST srv:::1", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
+	{ "SMARTHOST a:b mx:example.org", 1, 1,
+	    { { "mx:example.org", 0, 0 } } },
 	{ "NULLCLIENT", 1, 1, { { CONF_NO_RELAY, 0, 0 } } },
 };
 
 static void
 test_smarthost(void **state)
 {
+	static const char *const kinds[] = { [RELAY_HOST] = "",
+	    [RELAY_MX] = "mx:", [RELAY_SRV] = "srv:" };
 	struct conf c;
+	char host[64];
 	size_t i, j;
 
 	(void)state;
@@ -315,7 +338,9 @@ test_smarthost(void **state)
 		    smarthosts[i].bad);
 		assert_int_equal(c.nrelays, smarthosts[i].n);
 		for (j = 0; j < c.nrelays; j++) {
-			assert_string_equal(c.relays[j].host,
+			snprintf(host, sizeof(host), "%s%s",
+			    kinds[c.relays[j].kind], c.relays[j].host);
+			assert_string_equal(host,
 			    smarthosts[i].relays[j].host);
 			assert_int_equal(c.relays[j].port,
 			    smarthosts[i].relays[j].port);
