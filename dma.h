@@ -150,6 +150,23 @@ struct user {
 	char		 shell[256];
 };
 
+#define TLSA_MAX	16	/* records of one host that are kept */
+
+/*
+ * Which certificates a host has, as signed DNS says (RFC 6698).  There may be
+ * none that can be used (RFC 7672 2.2): TLS is owed all the same.
+ */
+struct tlsas {
+	struct tlsa {
+		uint8_t		 usage, selector, matching;
+		uint16_t	 at, len;	/* in data */
+	}		 list[TLSA_MAX];
+	unsigned	 n;
+	uint8_t		*data;		/* owned */
+	char		 base[256];	/* the name that has them */
+	unsigned	 users;
+};
+
 /* Where a parser or a check says what it found; never NULL-called. */
 struct report {
 	void	(*say)(void *arg, const char *file, unsigned line,

@@ -1,5 +1,6 @@
 /*
- * dns_fuzz.c - MX answers.  The first octet is the room there is for hosts.
+ * dns_fuzz.c - answers: each is read as one of every kind.  The first octet is
+ * the room there is for hosts.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,34 @@ check(const struct dns_host *hosts, int n)
 	}
 }
 
+static void
+check_tlsa(const uint8_t *packet, size_t len)
+{
+	struct tlsas t;
+	unsigned i;
+	int n;
+
+	memset(&t, 0, sizeof(t));
+	n = dns_read_tlsa(packet, len, &t);
+	if (n < -1 || n > TLSA_MAX || (n >= 0 && t.n > (unsigned)n))
+		abort();
+	for (i = 0; n >= 0 && i < t.n; i++)
+		if (t.list[i].len == 0 ||
+		    (size_t)t.list[i].at + t.list[i].len > len)
+			abort();
+	free(t.data);
+}
+
+static void
+check_alias(const uint8_t *packet, size_t len)
+{
+	char name[256] = "mx.example.org";
+
+	if (dns_read_alias(packet, len, name) == 0 &&
+	    (memchr(name, '\0', sizeof(name)) == NULL || name[0] == '\0'))
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -49,6 +78,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (n < -1 || (n > 0 && ((size_t)n > max || is_null)))
 			abort();
 		check(hosts, n);
+		n = dns_read_srv(packet, len - 1, hosts, max, &is_null);
+		if (n < -1 || (n > 0 && ((size_t)n > max || is_null)))
+			abort();
+		check(hosts, n);
+		check_tlsa(packet, len - 1);
+		check_alias(packet, len - 1);
 	}
 	free(packet);
 	free(hosts);

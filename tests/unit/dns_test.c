@@ -1,6 +1,7 @@
 /*
  * dns_test.c - hand-built answers, and a resolver that says what it is told.
- * res_nquery() and getaddrinfo() are this file's own: no network is asked.
+ * res_ninit(), res_nquery() and getaddrinfo() are this file's own: neither the
+ * network nor resolv.conf is asked.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +25,8 @@
 #define CNAME		5
 #define MX		15
 #define AAAA		28
+#define SRV		33
+#define TLSA		52
 #define ADDRS		40
 
 struct packet {
@@ -31,8 +34,18 @@ struct packet {
 	size_t	len;
 };
 
+/* An answer to one question. */
+struct reply {
+	const char	*name;		/* NULL ends the list */
+	int		 type, error, is_secure;
+	const struct packet *packet;
+};
+
 /* What the resolver will say, and what it was asked. */
 struct script {
+	const struct reply *replies;	/* or NULL: the rest counts */
+	const char *server;		/* NULL: 127.0.0.1 */
+	unsigned long trust;		/* RES_TRUSTAD: by resolv.conf */
 	const struct packet *mx;	/* NULL: fail with mx_errno */
 	int	mx_errno, a_errno, aaaa_errno;	/* 0: there is data */
 	int	oversized;
@@ -46,6 +59,56 @@ struct script {
 static struct script script;
 
 int
+res_ninit(res_state state)
+{
+	static struct sockaddr_in6 six;
+	const char *server = script.server == NULL ? "127.0.0.1" :
+	    script.server;
+
+	memset(state, 0, sizeof(*state));
+	state->options = script.trust;
+	state->nscount = 1;
+	if (inet_pton(AF_INET, server, &state->nsaddr_list[0].sin_addr) == 1) {
+		state->nsaddr_list[0].sin_family = AF_INET;
+		return 0;
+	}
+	assert_int_equal(inet_pton(AF_INET6, server, &six.sin6_addr), 1);
+	six.sin6_family = AF_INET6;
+	state->_u._ext.nsaddrs[0] = &six;
+	return 0;
+}
+
+void
+res_nclose(res_state state)
+{
+	(void)state;
+}
+
+/* As the C library: an answer that has nothing leaves its head there. */
+static int
+reply(res_state state, const char *name, int type, unsigned char *answer,
+    int size)
+{
+	const struct reply *r;
+
+	for (r = script.replies; r->name != NULL; r++)
+		if (r->type == type && strcmp(r->name, name) == 0)
+			break;
+	if (r->name == NULL)
+		fail_msg("asked for %s %d", name, type);
+	if (r->packet != NULL) {
+		assert_true(r->packet->len <= (size_t)size);
+		memcpy(answer, r->packet->data, r->packet->len);
+	}
+	answer[3] = (unsigned char)(r->is_secure &&
+	    state->options & RES_TRUSTAD ? 0xa0 : 0x80);
+	if (r->error == 0)
+		return (int)r->packet->len;
+	state->res_h_errno = r->error;
+	return -1;
+}
+
+int
 res_nquery(res_state state, const char *name, int class, int type,
     unsigned char *answer, int size)
 {
@@ -55,6 +118,8 @@ res_nquery(res_state state, const char *name, int class, int type,
 	assert_int_equal(class, 1);
 	script.queries++;
 	snprintf(script.name, sizeof(script.name), "%s", name);
+	if (script.replies != NULL)
+		return reply(state, name, type, answer, size);
 	if (error != 0) {
 		state->res_h_errno = error;
 		return -1;
@@ -237,7 +302,7 @@ test_read(void **state)
 		{ { { 20, "b>12" }, { 10, "a>12" }, { 30, "c>12" } }, 3, 0,
 		    "a.example.org b.example.org c.example.org " },
 		{ { { 10, "b>12" }, { 10, "a>12" }, { 10, "c>12" } }, 3, 0,
-		    "b.example.org a.example.org c.example.org " },
+		    "a.example.org b.example.org c.example.org " },
 		{ { { 65535, "z>12" }, { 0, "a>12" } }, 2, 0,
 		    "a.example.org z.example.org " },
 		/* the domain itself, by a pointer alone */
@@ -577,39 +642,6 @@ test_mx_fates(void **state)
 	free(p);
 }
 
-/* Equals change places, others do not. */
-static void
-test_mx_shuffle(void **state)
-{
-	static const struct mx list[] = { { 5, "best>12" }, { 10, "a>12" },
-	    { 10, "b>12" }, { 10, "c>12" }, { 20, "worst>12" }, { 0, NULL } };
-	struct packet *p = new_packet();
-	struct dns_host hosts[8];
-	struct result res;
-	int i, seen[3] = { 0, 0, 0 };
-	size_t n;
-
-	(void)state;
-	restart();
-	put_mxs(p, list);
-	script.mx = p;
-	result_init(&res);
-	/* One that is never first in 200 rounds is a chance of 1 in 10^35. */
-	for (i = 0; i < 200; i++) {
-		assert_int_equal(dns_mx("example.org", hosts, 8, &n, &res), 0);
-		assert_int_equal(n, 5);
-		assert_string_equal(hosts[0].name, "best.example.org");
-		assert_string_equal(hosts[4].name, "worst.example.org");
-		assert_in_range(hosts[1].name[0], 'a', 'c');
-		seen[hosts[1].name[0] - 'a']++;
-		assert_int_equal('a' + 'b' + 'c', hosts[1].name[0] +
-		    hosts[2].name[0] + hosts[3].name[0]);
-	}
-	assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0);
-	result_fini(&res);
-	free(p);
-}
-
 static void
 test_addrs(void **state)
 {
@@ -755,6 +787,383 @@ test_addrs_fates(void **state)
 	}
 }
 
+static void
+put_srv(struct packet *p, unsigned priority, unsigned weight, unsigned port,
+    const char *target)
+{
+	size_t at;
+
+	put_name(p, ">12");
+	put16(p, SRV);
+	put16(p, 1);
+	put16(p, 0);
+	put16(p, 300);
+	at = p->len;
+	put16(p, 0);
+	put16(p, priority);
+	put16(p, weight);
+	put16(p, port);
+	put_name(p, target);
+	p->data[at + 1] = (uint8_t)(p->len - at - 2);
+}
+
+static void
+test_read_srv(void **state)
+{
+	struct packet *p = new_packet();
+	struct dns_host hosts[4];
+	uint8_t *exact;
+	int is_null;
+	size_t len;
+
+	(void)state;
+	begin(p, 4, "example.org");
+	put_srv(p, 20, 0, 587, "c>12");
+	put_srv(p, 10, 3, 465, "a>12");
+	put_srv(p, 10, 70, 4650, "a>12");
+	put_srv(p, 20, 1, 0, "zero>12");	/* no port: no host */
+	for (len = 0; len <= p->len; len++) {
+		exact = malloc(len == 0 ? 1 : len);
+		assert_non_null(exact);
+		memcpy(exact, p->data, len);
+		assert_int_equal(dns_read_srv(exact, len, hosts, 4, &is_null),
+		    len == p->len ? 3 : -1);
+		free(exact);
+	}
+	assert_string_equal(hosts[0].name, "a.example.org");
+	assert_int_equal(hosts[0].port, 465);
+	assert_int_equal(hosts[0].weight, 3);
+	assert_int_equal(hosts[1].port, 4650);
+	assert_int_equal(hosts[1].weight, 70);
+	assert_int_equal(hosts[2].preference, 20);
+	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 4, &is_null), 0);
+
+	begin(p, 1, "example.org");
+	put_srv(p, 0, 0, 0, "");
+	assert_int_equal(dns_read_srv(p->data, p->len, hosts, 4, &is_null), 0);
+	assert_int_equal(is_null, 1);
+	free(p);
+}
+
+static void
+test_srv(void **state)
+{
+	static const struct {
+		const char *domain;
+		int is_tls, error;
+		const char *target, *asked;
+		enum fate fate;		/* SENT: it is found */
+		const char *code;
+	} cases[] = {
+		{ "example.org", 1, 0, "a>12",
+		    "_submissions._tcp.example.org", FATE_SENT, "" },
+		{ "example.org", 0, 0, "a>12",
+		    "_submission._tcp.example.org", FATE_SENT, "" },
+		{ "example.org", 0, 0, "", "_submission._tcp.example.org",
+		    FATE_FAILED, "5.4.4" },
+		{ "example.org", 1, NO_DATA, "a",
+		    "_submissions._tcp.example.org", FATE_FAILED, "5.4.4" },
+		{ "example.org", 1, HOST_NOT_FOUND, "a",
+		    "_submissions._tcp.example.org", FATE_FAILED, "5.4.4" },
+		{ "example.org", 1, TRY_AGAIN, "a",
+		    "_submissions._tcp.example.org", FATE_RETRY, "4.4.3" },
+		{ "example.org", 1, 0, "a b",
+		    "_submissions._tcp.example.org", FATE_RETRY, "4.4.3" },
+		{ "a b", 1, 0, "a", NULL, FATE_FAILED, "5.1.2" },
+		{ "", 1, 0, "a", NULL, FATE_FAILED, "5.1.2" },
+	};
+	struct packet *p = new_packet();
+	struct dns_host hosts[4];
+	struct reply replies[2];
+	struct result res;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		memset(replies, 0, sizeof(replies));
+		begin(p, 1, "example.org");
+		put_srv(p, 1, 2, 587, cases[i].target);
+		replies[0].name = cases[i].asked;
+		replies[0].type = SRV;
+		replies[0].error = cases[i].error;
+		replies[0].packet = p;
+		replies[0].is_secure = cases[i].is_tls;
+		script.replies = replies;
+		result_init(&res);
+		assert_int_equal(dns_srv(cases[i].domain, cases[i].is_tls,
+		    hosts, 4, &n, &res), cases[i].fate == FATE_SENT ? 0 : -1);
+		assert_int_equal(n, cases[i].fate == FATE_SENT);
+		assert_string_equal(res.code, cases[i].code);
+		if (cases[i].fate == FATE_SENT)
+			assert_int_equal(hosts[0].is_secure, cases[i].is_tls);
+		else
+			assert_int_equal(res.fate, cases[i].fate);
+		result_fini(&res);
+	}
+	free(p);
+}
+
+static void
+put_tlsa(struct packet *p, int usage, int selector, int matching, size_t len)
+{
+	uint8_t head[3] = { (uint8_t)usage, (uint8_t)selector,
+	    (uint8_t)matching };
+
+	put_name(p, ">12");
+	put16(p, TLSA);
+	put16(p, 1);
+	put16(p, 0);
+	put16(p, 300);
+	put16(p, (unsigned)(sizeof(head) + len));
+	put(p, head, sizeof(head));
+	for (; len > 0; len--)
+		put(p, "x", 1);
+}
+
+static void
+test_read_tlsa(void **state)
+{
+	static const struct {
+		int usage, selector, matching;
+		size_t len;
+		int is_usable;
+	} cases[] = {
+		{ 3, 1, 1, 32, 1 }, { 3, 0, 1, 32, 1 }, { 2, 0, 1, 32, 1 },
+		{ 2, 1, 2, 64, 1 }, { 3, 1, 0, 1, 1 }, { 3, 0, 0, 3000, 1 },
+		/* of public authorities: not for SMTP */
+		{ 0, 0, 1, 32, 0 }, { 1, 1, 1, 32, 0 }, { 4, 1, 1, 32, 0 },
+		{ 3, 2, 1, 32, 0 }, { 3, 1, 3, 32, 0 }, { 255, 0, 1, 32, 0 },
+		/* no digest of that length */
+		{ 3, 1, 1, 31, 0 }, { 3, 1, 1, 33, 0 }, { 3, 1, 2, 32, 0 },
+		{ 3, 1, 0, 0, 0 },
+	};
+	struct packet *p = new_packet();
+	struct tlsas t;
+	uint8_t *exact;
+	size_t i, len;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		begin(p, 1, "example.org");
+		put_tlsa(p, cases[i].usage, cases[i].selector,
+		    cases[i].matching, cases[i].len);
+		memset(&t, 0, sizeof(t));
+		assert_int_equal(dns_read_tlsa(p->data, p->len, &t), 1);
+		assert_int_equal(t.n, cases[i].is_usable);
+		if (t.n == 1) {
+			assert_int_equal(t.list[0].usage, cases[i].usage);
+			assert_int_equal(t.list[0].len, cases[i].len);
+			assert_int_equal(t.data[t.list[0].at], 'x');
+		}
+		free(t.data);
+	}
+	begin(p, 2, "example.org");
+	put_tlsa(p, 3, 1, 1, 32);
+	put_tlsa(p, 2, 0, 2, 64);
+	for (len = 0; len <= p->len; len++) {
+		exact = malloc(len == 0 ? 1 : len);
+		assert_non_null(exact);
+		memcpy(exact, p->data, len);
+		memset(&t, 0, sizeof(t));
+		assert_int_equal(dns_read_tlsa(exact, len, &t),
+		    len == p->len ? 2 : -1);
+		free(exact);
+		free(t.data);
+	}
+	assert_int_equal(t.list[1].at, 32);
+	for (i = TLSA_MAX; i <= TLSA_MAX + 1; i++) {
+		begin(p, (unsigned)i, "example.org");
+		for (len = 0; len < i; len++)
+			put_tlsa(p, 3, 1, 1, 32);
+		memset(&t, 0, sizeof(t));
+		assert_int_equal(dns_read_tlsa(p->data, p->len, &t),
+		    i == TLSA_MAX ? TLSA_MAX : -1);
+		free(t.data);
+	}
+	free(p);
+}
+
+static void
+test_read_alias(void **state)
+{
+	static const struct {
+		const char *from, *to, *name;	/* NULL: malformed */
+	} cases[] = {
+		{ "mx.example.org", "a.example.net", "a.example.net" },
+		{ "MX.example.org", "a.example.net", "a.example.net" },
+		{ "other.example.org", "a.example.net", "mx.example.org" },
+		{ "mx.example.org", "a b", NULL },
+		{ "mx.example.org", "", NULL },
+	};
+	struct packet *p = new_packet();
+	char name[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		begin(p, 1, "mx.example.org");
+		put_record(p, cases[i].from, CNAME, -1, cases[i].to);
+		memcpy(name, "mx.example.org", 15);
+		assert_int_equal(dns_read_alias(p->data, p->len, name),
+		    cases[i].name == NULL ? -1 : 0);
+		if (cases[i].name != NULL)
+			assert_string_equal(name, cases[i].name);
+	}
+	free(p);
+}
+
+/* The host mx.example.org, perhaps an alias of a.example.net. */
+static const struct tlsa_case {
+	int host_error, host_secure;	/* its address */
+	int is_alias, alias_secure;	/* of the alias itself */
+	int error[2], secure[2], n[2];	/* TLSA of a.example.net, of the host */
+	int ret;
+	const char *base;		/* NULL: no records that count */
+} tlsa_cases[] = {
+	{ 0, 1, 0, 0, { 0, 0 }, { 0, 1 }, { 0, 1 }, 0, "mx.example.org" },
+	{ 0, 1, 0, 0, { 0, 0 }, { 0, 0 }, { 0, 1 }, 0, NULL },
+	{ 0, 1, 0, 0, { 0, NO_DATA }, { 0, 1 }, { 0, 0 }, 0, NULL },
+	{ 0, 1, 0, 0, { 0, HOST_NOT_FOUND }, { 0, 1 }, { 0, 0 }, 0, NULL },
+	{ 0, 1, 0, 0, { 0, TRY_AGAIN }, { 0, 0 }, { 0, 0 }, -1, NULL },
+	{ 0, 1, 0, 0, { 0, NO_RECOVERY }, { 0, 0 }, { 0, 0 }, -1, NULL },
+	/* the address is not signed: nobody is asked */
+	{ 0, 0, 0, 0, { 0, -1 }, { 0, 1 }, { 0, 1 }, 0, NULL },
+	{ TRY_AGAIN, 0, 0, 0, { 0, -1 }, { 0, 1 }, { 0, 1 }, -1, NULL },
+	{ HOST_NOT_FOUND, 0, 0, 0, { 0, -1 }, { 0, 1 }, { 0, 1 }, 0, NULL },
+	/* an alias, all of it signed: where it leads to, then itself */
+	{ 0, 1, 1, 1, { 0, -1 }, { 1, 1 }, { 1, 1 }, 0, "a.example.net" },
+	{ 0, 1, 1, 1, { NO_DATA, 0 }, { 1, 1 }, { 0, 1 }, 0,
+	    "mx.example.org" },
+	{ 0, 1, 1, 1, { TRY_AGAIN, -1 }, { 1, 1 }, { 0, 1 }, -1, NULL },
+	/* the alias alone is signed, or nothing */
+	{ 0, 0, 1, 1, { -1, 0 }, { 0, 1 }, { 0, 1 }, 0, "mx.example.org" },
+	{ 0, 0, 1, 0, { -1, -1 }, { 0, 1 }, { 0, 1 }, 0, NULL },
+};
+
+static void
+test_tlsa(void **state)
+{
+	static const char *const names[2] = { "_25._tcp.a.example.net",
+	    "_25._tcp.mx.example.org" };
+	struct packet *host = new_packet(), *some[2];
+	struct reply replies[6];
+	const struct tlsa_case *c;
+	struct tlsas *t;
+	struct result res;
+	size_t i, j, n;
+
+	(void)state;
+	some[0] = new_packet();
+	some[1] = new_packet();
+	for (i = 0; i < NELEM(tlsa_cases); i++) {
+		c = &tlsa_cases[i];
+		restart();
+		memset(replies, 0, sizeof(replies));
+		begin(host, 1, "mx.example.org");
+		put_record(host, ">12", c->is_alias ? CNAME : A, -1,
+		    c->is_alias ? "a.example.net" : "abc");
+		replies[0] = (struct reply){ "mx.example.org", A,
+		    c->host_error, c->host_secure, host };
+		replies[1] = (struct reply){ "mx.example.org", CNAME, 0,
+		    c->alias_secure, host };
+		n = 2;
+		for (j = 0; j < 2; j++) {
+			begin(some[j], (unsigned)c->n[j], "x");
+			if (c->n[j] > 0)
+				put_tlsa(some[j], 3, 1, 1, 32);
+			/* -1: never asked; the look-up would fail the test */
+			if (c->error[j] != -1)
+				replies[n++] = (struct reply){ names[j], TLSA,
+				    c->error[j], c->secure[j], some[j] };
+		}
+		script.replies = replies;
+		result_init(&res);
+		print_message("case %zu\n", i);
+		assert_int_equal(dns_tlsa("mx.example.org.", 25, &t, &res),
+		    c->ret);
+		if (c->ret == -1) {
+			assert_int_equal(res.fate, FATE_RETRY);
+			assert_string_equal(res.code, "4.7.5");
+		}
+		assert_int_equal(t != NULL, c->base != NULL);
+		if (t != NULL)
+			assert_string_equal(t->base, c->base);
+		tlsas_free(tlsas_hold(t));
+		tlsas_free(t);
+		result_fini(&res);
+	}
+	free(host);
+	free(some[0]);
+	free(some[1]);
+}
+
+/* Whose word on DNSSEC is taken. */
+static void
+test_trust(void **state)
+{
+	static const struct {
+		const char *server;
+		unsigned long trust;
+		int is_secure;
+	} cases[] = {
+		{ "127.0.0.1", 0, 1 },
+		{ "127.0.0.53", 0, 1 },
+		{ "::1", 0, 1 },
+		{ "192.0.2.1", 0, 0 },
+		{ "2001:db8::1", 0, 0 },
+		{ "192.0.2.1", RES_TRUSTAD, 1 },
+	};
+	struct reply replies[2] = { { "example.org", MX, NO_DATA, 1, NULL },
+	    { NULL, 0, 0, 0, NULL } };
+	struct dns_host hosts[2];
+	struct result res;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		restart();
+		script.replies = replies;
+		script.server = cases[i].server;
+		script.trust = cases[i].trust;
+		result_init(&res);
+		assert_int_equal(dns_mx("example.org", hosts, 2, &n, &res), 0);
+		assert_int_equal(hosts[0].is_secure, cases[i].is_secure);
+		result_fini(&res);
+	}
+}
+
+static void
+test_self(void **state)
+{
+	static const struct { const char *text; int is_self; } cases[] = {
+		{ "127.0.0.1", 1 },
+		{ "::ffff:127.0.0.1", 1 },
+		{ "0.0.0.0", 1 },
+		{ "::", 1 },
+		{ "::ffff:0.0.0.0", 1 },
+		{ "192.0.2.77", 0 },
+		{ "2001:db8::77", 0 },
+	};
+	struct sockaddr_in6 *six;
+	struct sockaddr_in *four;
+	struct dns_addr addr;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		memset(&addr, 0, sizeof(addr));
+		four = (void *)&addr.ss;
+		six = (void *)&addr.ss;
+		four->sin_family = AF_INET;
+		if (inet_pton(AF_INET, cases[i].text, &four->sin_addr) != 1) {
+			six->sin6_family = AF_INET6;
+			inet_pton(AF_INET6, cases[i].text, &six->sin6_addr);
+		}
+		assert_int_equal(dns_is_self(&addr), cases[i].is_self);
+	}
+}
+
 int
 main(void)
 {
@@ -768,7 +1177,13 @@ main(void)
 		cmocka_unit_test(test_mx_literals),
 		cmocka_unit_test(test_mx_names),
 		cmocka_unit_test(test_mx_fates),
-		cmocka_unit_test(test_mx_shuffle),
+		cmocka_unit_test(test_read_srv),
+		cmocka_unit_test(test_srv),
+		cmocka_unit_test(test_read_tlsa),
+		cmocka_unit_test(test_read_alias),
+		cmocka_unit_test(test_tlsa),
+		cmocka_unit_test(test_trust),
+		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_addrs),
 		cmocka_unit_test(test_addrs_search),
 		cmocka_unit_test(test_addrs_fates),
