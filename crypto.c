@@ -27,6 +27,8 @@
 #define HOST_MAX	255	/* octets of a host name */
 #define CHAIN_MAX	10	/* certificates between the server's and a CA */
 #define SESSIONS_MAX	8	/* hosts whose sessions are remembered */
+#define DEMANDS_MAX	4	/* names that a certificate may be for */
+#define KEY_MAX		((DEMANDS_MAX + 1) * (HOST_MAX + 1))
 #define NAMES_MAX	4	/* names of a certificate in a reason */
 #define NAME_QUOTED_MAX	64	/* octets of each */
 #define SHA256_SIZE	32
@@ -36,7 +38,7 @@
 
 struct session {
 	SSL_SESSION	*ssl;		/* owned; NULL: unused */
-	char		 host[HOST_MAX + 1];
+	char		 key[KEY_MAX + 1];
 	int		 is_chain_ok;	/* chain and name, when it was made */
 	int		 has_shown_cert;	/* our own */
 };
@@ -51,7 +53,10 @@ struct tls {
 	SSL		*ssl;		/* owned */
 	struct tls_setup *setup;	/* lent */
 	char		 host[HOST_MAX + 1];
+	char		 key[KEY_MAX + 1];	/* of sessions: SNI, names */
+	const char	*wanted;	/* in key: the names */
 	int		 verify;
+	int		 has_dane;
 	const uint8_t	(*pins)[SHA256_SIZE];	/* lent */
 	size_t		 npins;
 	int		 is_chain_ok;
@@ -208,7 +213,7 @@ put_date(struct buf *b, const ASN1_TIME *when)
 
 /* The DNS names that a certificate is for; they come from outside. */
 static void
-put_names(struct buf *b, X509 *cert)
+put_names(struct buf *b, X509 *cert, const char *wanted)
 {
 	const GENERAL_NAME *name;
 	const ASN1_STRING *text;
@@ -228,11 +233,12 @@ put_names(struct buf *b, X509 *cert)
 	GENERAL_NAMES_free(list);
 	if (n == 0)
 		buf_puts(b, "; it has no name of a host");
+	buf_printf(b, "; wanted is %s", wanted);
 }
 
 /* Why the chain or the name is not good, and what the reader can do. */
 static void
-put_chain_doubt(struct buf *b, X509_STORE_CTX *store)
+put_chain_doubt(struct buf *b, X509_STORE_CTX *store, const char *wanted)
 {
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	X509 *bad = X509_STORE_CTX_get_current_cert(store);
@@ -246,7 +252,7 @@ put_chain_doubt(struct buf *b, X509_STORE_CTX *store)
 		put_date(b, X509_get0_notBefore(bad));
 	if (error == X509_V_ERR_HOSTNAME_MISMATCH ||
 	    error == X509_V_ERR_IP_ADDRESS_MISMATCH)
-		put_names(b, leaf);
+		put_names(b, leaf, wanted);
 	for (i = 0; i < NELEM(advices); i++) {
 		if (advices[i].error != error)
 			continue;
@@ -289,7 +295,7 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 		put_fingerprint(&why, leaf);
 		buf_putc(&why, ')');
 	} else {
-		put_chain_doubt(&why, store);
+		put_chain_doubt(&why, store, t->wanted);
 	}
 	result_set(&t->doubt, FATE_RETRY, CODE_TRUST, "certificate of %s: %s",
 	    t->host, buf_str(&why));
@@ -297,16 +303,16 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	return is_acceptable(t);
 }
 
-/* The session for a host, or the place for a new one. */
+/* The session for a host and its names, or the place for a new one. */
 static struct session *
-session_slot(struct tls_setup *setup, const char *host, int make)
+session_slot(struct tls_setup *setup, const char *key, int make)
 {
 	struct session *s;
 	size_t i;
 
 	for (i = 0; i < SESSIONS_MAX; i++)
 		if (setup->sessions[i].ssl != NULL &&
-		    strcasecmp(setup->sessions[i].host, host) == 0)
+		    strcasecmp(setup->sessions[i].key, key) == 0)
 			return &setup->sessions[i];
 	if (!make)
 		return NULL;
@@ -322,15 +328,16 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 	struct tls *t = SSL_get_app_data(ssl);
 	struct session *s;
 
-	if (!SSL_SESSION_is_resumable(session) || !is_acceptable(t))
+	/* Records may change while a session lives. */
+	if (!SSL_SESSION_is_resumable(session) || !is_acceptable(t) ||
+	    t->has_dane)
 		return 0;
-	s = session_slot(t->setup, t->host, 1);
+	s = session_slot(t->setup, t->key, 1);
 	SSL_SESSION_free(s->ssl);
 	s->ssl = session;
 	s->is_chain_ok = t->is_chain_ok;
 	s->has_shown_cert = tls_has_shown_cert(t);
-	/* Same size; tls_new() saw to it that the name fits. */
-	memcpy(s->host, t->host, sizeof(s->host));
+	memcpy(s->key, t->key, sizeof(s->key));
 	return 1;
 }
 
@@ -343,7 +350,7 @@ offer_session(struct tls *t)
 {
 	struct session *s;
 
-	s = session_slot(t->setup, t->host, 0);
+	s = t->has_dane ? NULL : session_slot(t->setup, t->key, 0);
 	if (s == NULL || !SSL_SESSION_is_resumable(s->ssl))
 		return;
 	t->is_chain_ok = s->is_chain_ok;
@@ -429,6 +436,15 @@ set_rules(SSL_CTX *ctx)
 	SSL_CTX_sess_set_new_cb(ctx, keep_session);
 }
 
+static int
+set_dane(SSL_CTX *ctx, const struct conf *conf, struct result *res)
+{
+	if (!conf->is_dane || SSL_CTX_dane_enable(ctx) == 1)
+		return 0;
+	return result_set(res, FATE_RETRY, CODE_TRUST, "DANE: %s",
+	    error_words());
+}
+
 struct tls_setup *
 tls_setup_new(const struct conf *conf, struct result *res)
 {
@@ -449,7 +465,8 @@ tls_setup_new(const struct conf *conf, struct result *res)
 		return NULL;
 	}
 	set_rules(setup->ctx);
-	if (load_trust(setup->ctx, conf, res) == -1 ||
+	if (set_dane(setup->ctx, conf, res) == -1 ||
+	    load_trust(setup->ctx, conf, res) == -1 ||
 	    load_client(setup->ctx, conf, res) == -1) {
 		tls_setup_free(setup);
 		return NULL;
@@ -486,28 +503,90 @@ copy_host(char dst[HOST_MAX + 1], const char *host)
 	return 0;
 }
 
-/* The name or address that the certificate must be for; RFC 9525. */
+/* A name or an address that the certificate may be for; RFC 9525. */
 static int
-expect_host(SSL *ssl, const char *host)
+expect_name(SSL *ssl, const char *host)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 	unsigned char addr[sizeof(struct in6_addr)];
 
-	X509_VERIFY_PARAM_set_hostflags(param,
-	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (inet_pton(AF_INET, host, addr) == 1)
 		return X509_VERIFY_PARAM_set1_ip(param, addr, 4) == 1 ? 0 : -1;
 	if (inet_pton(AF_INET6, host, addr) == 1)
 		return X509_VERIFY_PARAM_set1_ip(param, addr, 16) == 1 ? 0 : -1;
-	if (X509_VERIFY_PARAM_set1_host(param, host, 0) != 1)
+	return X509_VERIFY_PARAM_add1_host(param, host, 0) == 1 ? 0 : -1;
+}
+
+static int
+is_addr(const char *host)
+{
+	unsigned char addr[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, addr) == 1 ||
+	    inet_pton(AF_INET6, host, addr) == 1;
+}
+
+/*
+ * The TLSA records instead of the system's trust.  Which names count is for
+ * who made the demand to say (RFC 7672 3.1.1: none for the server's own key).
+ */
+static int
+expect_tlsas(SSL *ssl, const char *base, const struct tlsas *tlsas,
+    int *is_usable)
+{
+	const struct tlsa *a;
+	unsigned i;
+
+	*is_usable = 0;
+	if (SSL_dane_enable(ssl, base) <= 0)
 		return -1;
-	return SSL_set_tlsext_host_name(ssl, host) == 1 ? 0 : -1;
+	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+	for (i = 0; i < tlsas->n; i++) {
+		a = &tlsas->list[i];
+		*is_usable |= SSL_dane_tlsa_add(ssl, a->usage, a->selector,
+		    a->matching, tlsas->data + a->at, a->len) > 0;
+	}
+	ERR_clear_error();
+	return 0;
+}
+
+/* Notes SNI and names, which sessions go by; -1 when one is none. */
+static int
+set_names(struct tls *t, const struct tls_demand *d)
+{
+	char name[HOST_MAX + 1];
+	size_t i, n;
+
+	if (d->nnames == 0 || d->nnames > DEMANDS_MAX ||
+	    copy_host(t->host, d->host) == -1 || copy_host(name, d->sni) == -1)
+		return -1;
+	n = strlen(name);
+	memcpy(t->key, name, n);
+	t->key[n++] = ' ';
+	t->wanted = t->key + n;
+	if (t->has_dane &&
+	    expect_tlsas(t->ssl, name, d->tlsas, &t->has_dane) == -1)
+		return -1;
+	if (!is_addr(name) && SSL_set_tlsext_host_name(t->ssl, name) != 1)
+		return -1;
+	X509_VERIFY_PARAM_set_hostflags(SSL_get0_param(t->ssl),
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	for (i = 0; i < d->nnames; i++) {
+		if (copy_host(name, d->names[i]) == -1 ||
+		    expect_name(t->ssl, name) == -1)
+			return -1;
+		if (i > 0)
+			t->key[n++] = ',';
+		memcpy(t->key + n, name, strlen(name));
+		n += strlen(name);
+	}
+	t->key[n] = '\0';
+	return 0;
 }
 
 struct tls *
-tls_new(struct tls_setup *setup, int fd, const char *host, int verify,
-    const uint8_t (*pins)[32], size_t npins)
+tls_new(struct tls_setup *setup, int fd, const struct tls_demand *d)
 {
 	struct tls *t;
 
@@ -518,17 +597,17 @@ tls_new(struct tls_setup *setup, int fd, const char *host, int verify,
 	result_init(&t->doubt);
 	buf_init(&t->description, 0);
 	t->setup = setup;
-	t->verify = verify;
-	t->pins = pins;
-	t->npins = npins;
+	t->has_dane = d->tlsas != NULL && d->npins == 0;
+	t->verify = d->verify;
+	t->pins = d->pins;
+	t->npins = d->npins;
 	t->ssl = SSL_new(setup->ctx);
-	if (t->ssl == NULL || copy_host(t->host, host) == -1 ||
-	    SSL_set_app_data(t->ssl, t) != 1 ||
-	    SSL_set_fd(t->ssl, fd) != 1 ||
-	    expect_host(t->ssl, t->host) == -1) {
+	if (t->ssl == NULL || SSL_set_app_data(t->ssl, t) != 1 ||
+	    SSL_set_fd(t->ssl, fd) != 1 || set_names(t, d) == -1) {
 		tls_free(t);
 		return NULL;
 	}
+	t->verify |= t->has_dane;
 	SSL_set_connect_state(t->ssl);
 	offer_session(t);
 	return t;
@@ -594,7 +673,7 @@ describe(struct tls *t)
 	if (t->is_pinned)
 		word = "pinned";
 	else if (t->is_chain_ok)
-		word = "verified";
+		word = t->has_dane ? "verified by DANE" : "verified";
 	buf_printf(&t->description, "%s %s %s", SSL_get_version(t->ssl),
 	    SSL_get_cipher_name(t->ssl), word);
 	if (tls_is_resumed(t))

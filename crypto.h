@@ -32,25 +32,40 @@ enum tls_want { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_BROKEN };
 struct tls_setup *tls_setup_new(const struct conf *, struct result *);
 void	 tls_setup_free(struct tls_setup *);
 
+/* What a stream asks of the server.  All is lent; pins until its end. */
+struct tls_demand {
+	const char	*host;		/* for people */
+	const char	*sni;		/* the name that is asked for */
+	const char	*const *names;	/* the certificate is for one of them */
+	size_t		 nnames;
+	int		 verify;
+	const uint8_t	(*pins)[32];
+	size_t		 npins;
+	const struct tlsas *tlsas;	/* or NULL */
+};
+
 /*
  * Gives a client stream over fd (lent, non-blocking); NULL without memory or
- * for a host that is no name.  host: SNI and the name to verify (an address
- * literal: verified as an address, no SNI; a final dot is dropped).
- * With pins (lent; SHA-256 of the certificate or of its public key) the
- * handshake fails unless one matches, which stands for chain and name; a CA
- * does not stand for a pin.  Without pins, and with verify, it fails unless
- * the chain and the name (RFC 9525: subjectAltName) are good.  Without either
- * it is still found out whether they are.  A session that this set-up made
- * with that host is resumed where it meets the same demands.
+ * for what is no name (an address literal: verified as an address, no SNI; a
+ * final dot is dropped).
+ * With pins (SHA-256 of the certificate or of its public key) the handshake
+ * fails unless one matches, which stands for chain and name; a CA does not
+ * stand for a pin.  Without pins it fails unless TLSA records match, where
+ * there are any that can be used, which stands for the system's trust; the
+ * set-up is to be made with DANE.  Without either, and with verify, it fails
+ * unless the chain and the name (RFC 9525: subjectAltName) are good.  Without
+ * any it is still found out whether they are.  A session that this set-up made
+ * with that host is resumed where it meets the same demands; never with TLSA
+ * records.
  */
-struct tls *tls_new(struct tls_setup *, int fd, const char *host, int verify,
-	    const uint8_t (*pins)[32], size_t npins);
+struct tls *tls_new(struct tls_setup *, int fd, const struct tls_demand *);
 void	 tls_free(struct tls *);
 /* Drives the handshake. TLS_BROKEN: the reason is in the result (RETRY). */
 enum tls_want tls_handshake(struct tls *, struct result *);
 /*
  * After the handshake: "TLSv1.3 TLS_AES_256_GCM_SHA384 verified" (or "pinned",
- * or "not verified: certificate of …"; and "resumed").  Printable.
+ * "verified by DANE", or "not verified: certificate of …"; and "resumed").
+ * Printable.
  */
 const char *tls_describe(const struct tls *);
 int	 tls_is_verified(const struct tls *);

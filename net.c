@@ -571,6 +571,7 @@ start_tls(struct conn *c)
 {
 	struct net *net = c->net;
 	const struct conf *conf = net->conf;
+	struct tls_demand demand;
 	struct result res;
 	unsigned wait_s;
 
@@ -583,9 +584,15 @@ start_tls(struct conn *c)
 		return;
 	}
 	result_fini(&res);
+	memset(&demand, 0, sizeof(demand));
+	demand.host = demand.sni = c->host.name;
+	demand.names = &c->host.name;
+	demand.nnames = 1;
+	demand.verify = c->must_verify;
 	/* A pin that may be passed over in the clear would pin nothing. */
-	c->tls = tls_new(net->tls, c->fd, c->host.name, c->must_verify,
-	    (const uint8_t (*)[32])conf->pins, c->must_tls ? conf->npins : 0);
+	demand.pins = (const uint8_t (*)[32])conf->pins;
+	demand.npins = c->must_tls ? conf->npins : 0;
+	c->tls = tls_new(net->tls, c->fd, &demand);
 	if (c->tls == NULL) {
 		broke(c, "4.3.0", "TLS", "out of memory");
 		return;

@@ -255,9 +255,33 @@ shake(struct pair *p)
 	assert_true(i < STEPS_MAX);
 }
 
+/* The host's own name is the one to verify, as for most hosts. */
 static void
-dial(struct pair *p, SSL_CTX *server, struct tls_setup *setup,
-    const char *host, int verify, const uint8_t (*pins)[32], size_t npins)
+set_demand(struct tls_demand *d, const char *const *host, int verify,
+    const uint8_t (*pins)[32], size_t npins)
+{
+	memset(d, 0, sizeof(*d));
+	d->host = d->sni = *host;
+	d->names = host;
+	d->nnames = 1;
+	d->verify = verify;
+	d->pins = pins;
+	d->npins = npins;
+}
+
+static struct tls *
+make_client(struct tls_setup *setup, int fd, const char *host, int verify,
+    const uint8_t (*pins)[32], size_t npins)
+{
+	struct tls_demand d;
+
+	set_demand(&d, &host, verify, pins, npins);
+	return tls_new(setup, fd, &d);
+}
+
+static void
+dial_for(struct pair *p, SSL_CTX *server, struct tls_setup *setup,
+    const struct tls_demand *d)
 {
 	memset(p, 0, sizeof(*p));
 	result_init(&p->res);
@@ -269,9 +293,19 @@ dial(struct pair *p, SSL_CTX *server, struct tls_setup *setup,
 	SSL_set_accept_state(p->server);
 	SSL_set_mode(p->server, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	p->client = tls_new(setup, p->fds[0], host, verify, pins, npins);
+	p->client = tls_new(setup, p->fds[0], d);
 	assert_non_null(p->client);
 	shake(p);
+}
+
+static void
+dial(struct pair *p, SSL_CTX *server, struct tls_setup *setup,
+    const char *host, int verify, const uint8_t (*pins)[32], size_t npins)
+{
+	struct tls_demand d;
+
+	set_demand(&d, &host, verify, pins, npins);
+	dial_for(p, server, setup, &d);
 }
 
 static void
@@ -692,7 +726,7 @@ test_before_handshake(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 	    fds), 0);
-	t = tls_new(setup, fds[0], "mail.example.org", 0, NULL, 0);
+	t = make_client(setup, fds[0], "mail.example.org", 0, NULL, 0);
 	assert_non_null(t);
 	assert_int_equal(tls_write(t, "AUTH", 4, &want), -1);
 	assert_int_equal(want, TLS_BROKEN);
@@ -735,7 +769,7 @@ test_no_tls(void **state)
 		result_init(&res);
 		assert_int_equal(socketpair(AF_UNIX,
 		    SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-		t = tls_new(setup, fds[0], "mail.example.org", 0, NULL, 0);
+		t = make_client(setup, fds[0], "mail.example.org", 0, NULL, 0);
 		assert_non_null(t);
 		assert_int_equal(tls_handshake(t, &res), TLS_WANT_READ);
 		assert_int_equal(write(fds[1], cases[i].says, lens[i]),
@@ -855,10 +889,10 @@ test_bad_host(void **state)
 	size_t i;
 
 	for (i = 0; i < NELEM(hosts); i++)
-		assert_null(tls_new(setup, 0, hosts[i], 0, NULL, 0));
+		assert_null(make_client(setup, 0, hosts[i], 0, NULL, 0));
 	memset(name, 'a', sizeof(name));
 	name[256] = '\0';
-	assert_null(tls_new(setup, 0, name, 0, NULL, 0));
+	assert_null(make_client(setup, 0, name, 0, NULL, 0));
 	tls_setup_free(setup);
 }
 
@@ -1037,7 +1071,7 @@ test_binding_none(void **state)
 	size_t n = 7;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	t = tls_new(setup, fds[0], "mail.example.org", 1, NULL, 0);
+	t = make_client(setup, fds[0], "mail.example.org", 1, NULL, 0);
 	assert_non_null(t);
 	assert_null(tls_binding(t, out, &n));
 	assert_int_equal(n, 0);
@@ -1186,6 +1220,177 @@ test_wipe(void **state)
 	assert_memory_equal(secret, zero, sizeof(zero));
 }
 
+/* A server that its own name says little about. */
+static void
+test_names(void **state)
+{
+	static const struct {
+		const char	*names[3];
+		enum tls_want	 end;
+		const char	*words;
+	} cases[] = {
+		{ { "mail.example.org" }, TLS_DONE, "verified" },
+		{ { "a.example.net", "mx.example.org" }, TLS_DONE,
+		    "verified" },
+		{ { "a.example.net", "example.org" }, TLS_BROKEN,
+		    "it is for mail.example.org, mx.example.org; wanted is "
+		    "a.example.net,example.org" },
+		{ { "a..b\n" }, TLS_WANT_READ, NULL },
+		{ { NULL }, TLS_WANT_READ, NULL },
+	};
+	struct world *w = *state;
+	struct tls_setup *setup = client_setup(w->cafile);
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	struct tls_demand d;
+	struct pair p;
+	size_t i;
+
+	for (i = 0; i < NELEM(cases); i++) {
+		memset(&d, 0, sizeof(d));
+		d.host = d.sni = "relay.example.com";
+		d.names = cases[i].names;
+		while (d.nnames < 3 && cases[i].names[d.nnames] != NULL)
+			d.nnames++;
+		d.verify = 1;
+		if (cases[i].words == NULL) {
+			assert_null(tls_new(setup, 0, &d));
+			continue;
+		}
+		dial_for(&p, server, setup, &d);
+		assert_int_equal(p.end, cases[i].end);
+		assert_non_null(strstr(p.end == TLS_DONE ?
+		    tls_describe(p.client) : p.res.why, cases[i].words));
+		hang_up(&p);
+	}
+	SSL_CTX_free(server);
+	tls_setup_free(setup);
+}
+
+/* The data of a TLSA record for a certificate: all of it, or a digest. */
+static void
+put_tlsa(struct tlsas *t, const X509 *cert, int usage, int selector,
+    int matching)
+{
+	static const char *const digests[] = { NULL, "SHA256", "SHA512" };
+	struct tlsa *a = &t->list[t->n++];
+	unsigned char *der = NULL;
+	size_t n;
+	int len;
+
+	a->usage = (uint8_t)usage;
+	a->selector = (uint8_t)selector;
+	a->matching = (uint8_t)matching;
+	if (selector == 0)
+		len = i2d_X509(cert, &der);
+	else
+		len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+	assert_true(len > 0);
+	n = (size_t)len;
+	memcpy(t->data, der, n);
+	if (matching > 0)
+		assert_int_equal(EVP_Q_digest(NULL, digests[matching], NULL,
+		    der, (size_t)len, t->data, &n), 1);
+	a->len = (uint16_t)n;
+	OPENSSL_free(der);
+}
+
+enum flaw { FLAW_NONE, FLAW_DATA, FLAW_JUNK };
+
+static const struct {
+	enum who	 srv;
+	int		 ca;		/* the record is that of its CA */
+	int		 usage, selector, matching;
+	enum flaw	 flaw;
+	const char	*name;		/* that is wanted */
+	enum tls_want	 end;
+	const char	*words;
+} danes[] = {
+	{ SRV_SELF, 0, 3, 1, 1, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_SELF, 0, 3, 0, 1, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_SELF, 0, 3, 1, 2, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_SELF, 0, 3, 1, 0, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	/* RFC 7672 3.1.1: neither name nor dates count for it. */
+	{ SRV_GOOD, 0, 3, 0, 0, 0, "other.example.net", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_EXPIRED, 0, 3, 1, 1, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_GOOD, 0, 3, 1, 1, FLAW_DATA, "mail.example.org", TLS_BROKEN,
+	    "DANE TLSA" },
+	/* The stranger is nobody's CA but that of the record. */
+	{ SRV_STRANGER, 1, 2, 0, 0, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_STRANGER, 1, 2, 1, 0, 0, "mail.example.org", TLS_DONE,
+	    "verified by DANE" },
+	{ SRV_STRANGER, 1, 2, 0, 0, 0, "other.example.net", TLS_BROKEN,
+	    "wanted is other.example.net" },
+	{ SRV_GOOD, 1, 2, 0, 0, 0, "mail.example.org", TLS_BROKEN,
+	    "certificate of mail.example.org" },
+	/* One that can not be read is as good as none (RFC 7672 2.2). */
+	{ SRV_SELF, 0, 3, 0, 0, FLAW_JUNK, "mail.example.org", TLS_DONE,
+	    "not verified" },
+};
+
+static void
+test_dane(void **state)
+{
+	struct world *w = *state;
+	struct tls_setup *setup;
+	struct tls_demand d;
+	struct result res;
+	struct tlsas t;
+	struct conf conf;
+	struct pair p;
+	SSL_CTX *server;
+	size_t i, round;
+
+	memset(&conf, 0, sizeof(conf));
+	conf.cafile = w->cafile;
+	conf.is_dane = 1;
+	result_init(&res);
+	setup = tls_setup_new(&conf, &res);
+	assert_non_null(setup);
+	for (i = 0; i < NELEM(danes) * 2; i++) {
+		round = i / 2;
+		memset(&t, 0, sizeof(t));
+		t.data = calloc(1, 4096);
+		assert_non_null(t.data);
+		put_tlsa(&t, danes[round].ca ? w->stranger.cert :
+		    w->srv[danes[round].srv].cert, danes[round].usage,
+		    danes[round].selector, danes[round].matching);
+		if (danes[round].flaw == FLAW_DATA)
+			t.data[5] ^= 1;
+		if (danes[round].flaw == FLAW_JUNK)
+			memset(t.data, 0x5a, 40);
+		memset(&d, 0, sizeof(d));
+		d.host = "mail.example.org";
+		d.sni = danes[round].name;
+		d.names = &danes[round].name;
+		d.nnames = 1;
+		d.tlsas = &t;
+		server = server_ctx(&w->srv[danes[round].srv]);
+		dial_for(&p, server, setup, &d);
+		if (p.end != danes[round].end || strstr(p.end == TLS_DONE ?
+		    tls_describe(p.client) : p.res.why,
+		    danes[round].words) == NULL)
+			fail_msg("case %zu: %s %s", round,
+			    tls_describe(p.client),
+			    p.res.why == NULL ? "" : p.res.why);
+		/* Records may change: each time it is proved anew. */
+		assert_false(tls_is_resumed(p.client));
+		if (p.end == TLS_DONE)
+			hear(&p);
+		hang_up(&p);
+		SSL_CTX_free(server);
+		free(t.data);
+	}
+	tls_setup_free(setup);
+	result_fini(&res);
+}
+
 int
 main(void)
 {
@@ -1193,6 +1398,8 @@ main(void)
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_system_store),
 		cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_dane),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_resume_declined),
 		cmocka_unit_test(test_many_hosts),
