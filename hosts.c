@@ -7,8 +7,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "hosts.h"
+
+#define WEIGHT_UNIT	100	/* a weight of 1 beside one of 0 */
 
 int
 hosts_init(struct hosts *h, const struct conf *conf, const char *domain,
@@ -21,13 +24,27 @@ hosts_init(struct hosts *h, const struct conf *conf, const char *domain,
 	return text_copy(h->domain, sizeof(h->domain), domain);
 }
 
+static void
+empty_place(struct place *p)
+{
+	free(p->spots);
+	tlsas_free(p->tlsas);
+	p->spots = NULL;
+	p->nspots = 0;
+	p->tlsas = NULL;
+}
+
+static void
+drop_places(struct place *places, size_t n)
+{
+	while (n > 0)
+		empty_place(&places[--n]);
+}
+
 void
 hosts_fini(struct hosts *h)
 {
-	size_t i;
-
-	for (i = 0; i < h->nplaces; i++)
-		free(h->places[i].spots);
+	drop_places(h->places, h->nplaces);
 	free(h->places);
 	result_fini(&h->why);
 	memset(h, 0, sizeof(*h));
@@ -47,194 +64,582 @@ note(struct hosts *h, const struct result *why)
 	}
 }
 
-static int
-no_memory(struct hosts *h)
-{
-	return result_set(&h->why, FATE_RETRY, "4.3.0", "out of memory");
-}
+/* 1. Names. */
 
-static int
-add_place(struct hosts *h, const char *name, uint16_t port)
-{
-	struct place *p = &h->places[h->nplaces];
+/* A list of places that is being made. */
+struct list {
+	struct place	*places;	/* room for HOSTS_PLACES_MAX */
+	size_t		 n;
+	unsigned	 rank;		/* the next */
+};
 
+static struct place *
+add_place(struct list *l, const char *name, uint16_t port)
+{
+	struct place *p;
+
+	if (l->n == HOSTS_PLACES_MAX)
+		return NULL;
+	p = &l->places[l->n];
+	memset(p, 0, sizeof(*p));
 	if (text_copy(p->name, sizeof(p->name), name) == -1)
-		return result_set(&h->why, FATE_RETRY, "4.4.4",
-		    "host name is too long");
-	p->port = port != 0 ? port : h->conf->port;
-	h->nplaces++;
-	return 0;
+		return NULL;
+	p->port = port;
+	p->rank = l->rank;
+	l->n++;
+	return p;
 }
 
-static int
-find_relays(struct hosts *h)
+/* Those that a look-up found, best first; more than there is room: left out. */
+static void
+add_found(struct hosts *h, struct list *l, const struct relay *relay,
+    int is_tls_first, const struct dns_host *found, size_t n)
 {
-	const struct conf *conf = h->conf;
+	uint16_t port = relay != NULL && relay->port != 0 ? relay->port :
+	    h->conf->port;
+	struct place *p;
 	size_t i;
 
-	if (conf->nrelays == 0)
-		return result_set(&h->why, FATE_RETRY, "4.3.5",
-		    "no SMARTHOST is configured");
-	h->places = calloc(conf->nrelays, sizeof(*h->places));
-	if (h->places == NULL)
-		return no_memory(h);
-	for (i = 0; i < conf->nrelays; i++)
-		if (add_place(h, conf->relays[i].host,
-		    conf->relays[i].port) == -1)
-			return -1;
-	return 0;
+	for (i = 0; i < n; i++) {
+		if (i > 0 && found[i].preference != found[i - 1].preference)
+			l->rank++;
+		p = add_place(l, found[i].name,
+		    found[i].port != 0 ? found[i].port : port);
+		if (p == NULL)
+			break;
+		p->weight = found[i].weight;
+		p->relay = relay;
+		p->is_secure = found[i].is_secure;
+		p->is_tls_first = is_tls_first;
+	}
+	l->rank++;
+}
+
+/*
+ * Those better than this host, where it is one of them (RFC 5321 5.1): mail
+ * for the others would only come back.  0, -1 when it is the best itself.
+ */
+static int
+cut_at_self(const struct hosts *h, const struct dns_host *found, size_t *n)
+{
+	size_t better, i;
+
+	for (i = 0; i < *n; i++)
+		if (strcasecmp(found[i].name, h->conf->mailname) == 0)
+			break;
+	if (i == *n)
+		return 0;
+	for (better = 0; found[better].preference < found[i].preference; )
+		better++;
+	*n = better;
+	return better == 0 ? -1 : 0;
 }
 
 static int
-find_mx(struct hosts *h)
+is_self(const struct hosts *h, struct result *res)
+{
+	return result_set(res, FATE_FAILED, "5.4.6",
+	    "mail for %s would come back to this host", h->domain);
+}
+
+static int
+find_mx(struct hosts *h, struct list *l, const struct relay *relay,
+    struct result *res)
 {
 	struct dns_host found[DNS_HOSTS_MAX];
+	size_t n = 0;
+
+	if (h->lookup->mx(relay == NULL ? h->domain : relay->host, found,
+	    DNS_HOSTS_MAX, &n, res) == -1)
+		return -1;
+	if (relay == NULL && h->conf->mailname != NULL &&
+	    cut_at_self(h, found, &n) == -1)
+		return is_self(h, res);
+	add_found(h, l, relay, 0, found, n);
+	return 0;
+}
+
+/* TLS before the greeting comes first (RFC 8314 5.1). */
+static int
+find_srv(struct hosts *h, struct list *l, const struct relay *relay,
+    struct result *res)
+{
+	struct dns_host found[DNS_HOSTS_MAX];
+	struct result first;
+	size_t n = 0;
+	int was_found, ret;
+
+	result_init(&first);
+	was_found = h->lookup->srv(relay->host, 1, found, DNS_HOSTS_MAX, &n,
+	    &first) == 0;
+	if (was_found)
+		add_found(h, l, relay, 1, found, n);
+	ret = h->lookup->srv(relay->host, 0, found, DNS_HOSTS_MAX, &n, res);
+	if (ret == 0)
+		add_found(h, l, relay, 0, found, n);
+	else if (first.fate == FATE_RETRY)
+		result_copy(res, &first);
+	result_fini(&first);
+	return was_found ? 0 : ret;
+}
+
+/* A look-up that failed for now changes nothing about what is known. */
+static void
+keep_known(const struct hosts *h, struct list *l, const struct relay *relay)
+{
+	const struct place *old;
+	struct place *p;
+	size_t i, first = l->n;
+
+	for (i = 0; i < h->nplaces; i++) {
+		old = &h->places[i];
+		if (old->relay != relay)
+			continue;
+		if (l->n > first && old->rank != h->places[i - 1].rank)
+			l->rank++;
+		p = add_place(l, old->name, old->port);
+		if (p == NULL)
+			break;
+		p->weight = old->weight;
+		p->relay = relay;
+		p->is_secure = old->is_secure;
+		p->is_tls_first = old->is_tls_first;
+	}
+	l->rank++;
+}
+
+/* One entry of SMARTHOST, or (NULL) the domain: 0, -1 to ask again soon. */
+static int
+find_names(struct hosts *h, struct list *l, const struct relay *relay)
+{
 	struct result res;
-	size_t i, n = 0;
+	struct place *p;
+	int ret;
+
+	if (relay != NULL && relay->kind == RELAY_HOST) {
+		p = add_place(l, relay->host,
+		    relay->port != 0 ? relay->port : h->conf->port);
+		l->rank++;
+		if (p != NULL) {
+			p->relay = relay;
+			p->is_secure = 1;
+		}
+		return 0;
+	}
+	result_init(&res);
+	ret = relay != NULL && relay->kind == RELAY_SRV ?
+	    find_srv(h, l, relay, &res) : find_mx(h, l, relay, &res);
+	if (ret == -1 && res.fate == FATE_RETRY)
+		keep_known(h, l, relay);
+	/* What is said of a whole domain outweighs what hosts had to say. */
+	if (ret == -1 && relay == NULL)
+		result_copy(&h->why, &res);
+	else if (ret == -1)
+		note(h, &res);
+	result_fini(&res);
+	return ret;
+}
+
+/* What is known of a name's addresses goes on to its new place. */
+static void
+take_over(struct hosts *h, struct place *p)
+{
+	struct place *old;
+	size_t i;
+
+	for (i = 0; i < h->nplaces; i++) {
+		old = &h->places[i];
+		if (old->spots == NULL || old->port != p->port ||
+		    old->is_secure != p->is_secure ||
+		    strcasecmp(old->name, p->name) != 0)
+			continue;
+		p->spots = old->spots;
+		p->nspots = old->nspots;
+		p->tlsas = old->tlsas;
+		p->stale_ms = old->stale_ms;
+		old->spots = NULL;
+		old->tlsas = NULL;
+		return;
+	}
+}
+
+static void
+find_places(struct hosts *h, int64_t now_ms)
+{
+	const struct conf *conf = h->conf;
+	struct list l = { NULL, 0, 0 };
+	int is_lacking = 0;
+	size_t i;
+
+	l.places = calloc(HOSTS_PLACES_MAX, sizeof(*l.places));
+	if (l.places == NULL) {
+		h->stale_ms = now_ms + HOSTS_DEAD_MS;
+		result_set(&h->why, FATE_RETRY, "4.3.0", "out of memory");
+		return;
+	}
+	if (h->domain[0] != '\0')
+		is_lacking = find_names(h, &l, NULL) == -1;
+	else if (conf->nrelays == 0)
+		result_set(&h->why, FATE_RETRY, "4.3.5",
+		    "no SMARTHOST is configured");
+	else for (i = 0; i < conf->nrelays; i++)
+		is_lacking |= find_names(h, &l, &conf->relays[i]) == -1;
+	for (i = 0; i < l.n; i++)
+		take_over(h, &l.places[i]);
+	drop_places(h->places, h->nplaces);
+	free(h->places);
+	h->places = l.places;
+	h->nplaces = l.n;
+	h->stale_ms = now_ms +
+	    (is_lacking || l.n == 0 ? HOSTS_DEAD_MS : HOSTS_FRESH_MS);
+}
+
+/* 2. Addresses. */
+
+/*
+ * This host and those that are no better leave the list: see cut_at_self().
+ * One that is as good may have been chosen before that was known.
+ */
+static void
+leave_self(struct hosts *h, const struct place *p)
+{
+	unsigned rank = p->rank;
+	struct result res;
+
+	while (h->nplaces > 0 && h->places[h->nplaces - 1].rank >= rank)
+		empty_place(&h->places[--h->nplaces]);
+	result_init(&res);
+	is_self(h, &res);
+	note(h, &res);
+	result_fini(&res);
+}
+
+static int
+has_self(const struct hosts *h, const struct place *p)
+{
+	size_t i;
+
+	if (p->relay != NULL || h->domain[0] == '[')
+		return 0;
+	for (i = 0; i < p->nspots; i++)
+		if (h->lookup->is_self(&p->spots[i].addr))
+			return 1;
+	return 0;
+}
+
+/* Has to be known before anything is sent: it may call for TLS. */
+static int
+find_tlsas(struct hosts *h, struct place *p, struct result *res)
+{
+	tlsas_free(p->tlsas);
+	p->tlsas = NULL;
+	if (!h->conf->is_dane || h->conf->tls == TLS_OFF || !p->is_secure)
+		return 0;
+	return h->lookup->tlsa(p->name, p->port, &p->tlsas, res);
+}
+
+static int
+find_addrs(struct hosts *h, struct place *p, struct result *res)
+{
+	struct dns_addr found[DNS_ADDRS_MAX];
+	struct spot *spots, *old;
+	size_t i, j, n = 0;
+
+	if (find_tlsas(h, p, res) == -1 || h->lookup->addrs(p->name, p->port,
+	    found, DNS_ADDRS_MAX, &n, res) == -1)
+		return -1;
+	spots = calloc(n, sizeof(*spots));
+	if (spots == NULL)
+		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+	for (i = 0; i < n; i++) {
+		spots[i].addr = found[i];
+		for (j = 0; j < p->nspots; j++) {
+			old = &p->spots[j];
+			if (strcmp(old->addr.text, found[i].text) == 0)
+				spots[i].dead_until_ms = old->dead_until_ms;
+		}
+	}
+	free(p->spots);
+	p->spots = spots;
+	p->nspots = n;
+	return 0;
+}
+
+/* 0 when the place has addresses now. */
+static int
+find_spots(struct hosts *h, struct place *p, int64_t now_ms)
+{
+	struct result res;
 
 	result_init(&res);
-	if (h->lookup->mx(h->domain, found, DNS_HOSTS_MAX, &n, &res) == -1) {
-		result_copy(&h->why, &res);
+	if (find_addrs(h, p, &res) == -1) {
+		note(h, &res);
+		empty_place(p);
+		p->dead_until_ms = now_ms + HOSTS_DEAD_MS;
 		result_fini(&res);
 		return -1;
 	}
 	result_fini(&res);
-	h->places = calloc(n, sizeof(*h->places));
-	if (h->places == NULL)
-		return no_memory(h);
-	for (i = 0; i < n; i++)
-		if (add_place(h, found[i].name, 0) == -1)
-			return -1;
-	return 0;
-}
-
-static void
-find_spots(struct hosts *h, struct place *p, int64_t now_ms)
-{
-	struct dns_addr found[DNS_ADDRS_MAX];
-	struct spot *spots;
-	struct result res;
-	size_t i, n = 0;
-
-	result_init(&res);
-	if (h->lookup->addrs(p->name, p->port, found, DNS_ADDRS_MAX, &n,
-	    &res) == -1) {
-		note(h, &res);
-		p->dead_until_ms = now_ms + HOSTS_DEAD_MS;
-		result_fini(&res);
-		return;
-	}
-	result_fini(&res);
-	spots = calloc(n, sizeof(*spots));
-	if (spots == NULL) {
-		no_memory(h);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		spots[i].addr = found[i];
-	free(p->spots);
-	p->spots = spots;
-	p->nspots = n;
 	p->stale_ms = now_ms + HOSTS_FRESH_MS;
+	if (!has_self(h, p))
+		return 0;
+	leave_self(h, p);
+	return -1;
 }
 
-/* The first spot of a place that is not dead; looks it up where needed. */
-static struct spot *
-live_spot(struct hosts *h, struct place *p, int64_t now_ms, unsigned *tries)
+/* 3. Choices. */
+
+/* What a choice goes by. */
+struct view {
+	size_t		 from;		/* the first place that counts */
+	int64_t		 now_ms;
+	const struct dns_addr *const *tried;
+	size_t		 ntried;
+};
+
+static int
+is_tried(const struct view *v, const struct spot *s)
 {
 	size_t i;
 
-	if (now_ms < p->dead_until_ms)
-		return NULL;
-	if (p->spots == NULL || now_ms >= p->stale_ms)
-		find_spots(h, p, now_ms);
-	for (i = 0; i < p->nspots && *tries < HOSTS_TRIES_MAX; i++) {
-		if (now_ms >= p->spots[i].dead_until_ms)
+	for (i = 0; i < v->ntried; i++)
+		if (v->tried[i]->len == s->addr.len &&
+		    strcmp(v->tried[i]->text, s->addr.text) == 0 &&
+		    memcmp(&v->tried[i]->ss, &s->addr.ss, s->addr.len) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+is_known(const struct place *p, const struct view *v)
+{
+	return p->spots != NULL && v->now_ms < p->stale_ms;
+}
+
+/* The first spot of a place whose addresses are known that can be tried. */
+static struct spot *
+live_spot(const struct place *p, const struct view *v)
+{
+	size_t i;
+
+	for (i = 0; i < p->nspots; i++)
+		if (v->now_ms >= p->spots[i].dead_until_ms &&
+		    !is_tried(v, &p->spots[i]))
 			return &p->spots[i];
-		(*tries)++;
+	return NULL;
+}
+
+/* One that may have such a spot, as far as is known. */
+static int
+is_live(const struct place *p, const struct view *v)
+{
+	return v->now_ms >= p->dead_until_ms &&
+	    (!is_known(p, v) || live_spot(p, v) != NULL);
+}
+
+/* Addresses that were or are being tried. */
+static size_t
+count_tried(const struct hosts *h, const struct view *v)
+{
+	size_t i, j, n = v->ntried;
+
+	for (i = v->from; i < h->nplaces; i++)
+		for (j = 0; j < h->places[i].nspots; j++)
+			n += v->now_ms < h->places[i].spots[j].dead_until_ms;
+	return n;
+}
+
+/* Of a rank's load; a weight of 0 has a small one (RFC 2782). */
+static uint32_t
+share_of(const struct place *p)
+{
+	return p->weight * WEIGHT_UNIT + 1;
+}
+
+/*
+ * One of those of a rank that are live, by their shares; or NULL.  Where some
+ * of the rank are left out it is the first, as so none is passed over.
+ */
+static struct place *
+choose(struct hosts *h, size_t first, size_t end, const struct view *v)
+{
+	uint32_t sum = 0, at;
+	size_t i;
+
+	for (i = first; i < end; i++)
+		if (is_live(&h->places[i], v))
+			sum += share_of(&h->places[i]);
+	if (sum == 0)
+		return NULL;
+	at = first > 0 && h->places[first - 1].rank == h->places[first].rank ?
+	    0 : h->lookup->random(sum);
+	for (i = first; i < end; i++) {
+		if (!is_live(&h->places[i], v))
+			continue;
+		if (at < share_of(&h->places[i]))
+			return &h->places[i];
+		at -= share_of(&h->places[i]);
 	}
 	return NULL;
 }
 
-int
-hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
-    struct result *res)
+/* 1 when one of a rank is being tried: the less good have to wait. */
+static int
+has_tried(const struct hosts *h, size_t first, size_t end,
+    const struct view *v)
 {
-	struct spot *s;
+	size_t i, j;
+
+	for (i = first; i < end; i++)
+		for (j = 0; j < h->places[i].nspots; j++)
+			if (is_tried(v, &h->places[i].spots[j]))
+				return 1;
+	return 0;
+}
+
+static size_t
+end_of_rank(const struct hosts *h, size_t first)
+{
+	size_t end;
+
+	for (end = first; end < h->nplaces; end++)
+		if (h->places[end].rank != h->places[first].rank)
+			break;
+	return end;
+}
+
+static struct place *
+pick(struct hosts *h, const struct view *v)
+{
 	struct place *p;
-	unsigned tries = 0;
+	size_t end, first;
+
+	for (first = v->from; first < h->nplaces; first = end) {
+		for (;;) {
+			end = end_of_rank(h, first);
+			p = choose(h, first, end, v);
+			if (p == NULL)
+				break;
+			/* That may find it dead, or cut the list. */
+			if ((is_known(p, v) ||
+			    find_spots(h, p, v->now_ms) == 0) &&
+			    live_spot(p, v) != NULL)
+				return p;
+		}
+		if (has_tried(h, first, end, v))
+			break;
+	}
+	return NULL;
+}
+
+/* 1 when there is nowhere to go on to from there. */
+static int
+is_last(const struct hosts *h, const struct place *p, const struct spot *s,
+    const struct view *v)
+{
 	size_t i;
 
-	if (h->nplaces == 0 && now_ms >= h->dead_until_ms &&
-	    (h->domain[0] == '\0' ? find_relays(h) : find_mx(h)) == -1) {
-		free(h->places);
-		h->places = NULL;
-		h->nplaces = 0;
-		h->dead_until_ms = now_ms + HOSTS_DEAD_MS;
+	for (i = v->from; i < h->nplaces; i++)
+		if (&h->places[i] != p && is_live(&h->places[i], v))
+			return 0;
+	for (i = 0; i < p->nspots; i++)
+		if (&p->spots[i] != s && !is_tried(v, &p->spots[i]) &&
+		    v->now_ms >= p->spots[i].dead_until_ms)
+			return 0;
+	return 1;
+}
+
+static const char *
+looked_up(const struct hosts *h, const struct place *p)
+{
+	if (p->relay == NULL)
+		return h->domain;
+	return p->relay->kind == RELAY_HOST ? NULL : p->relay->host;
+}
+
+int
+hosts_next(struct hosts *h, size_t from, int64_t now_ms,
+    const struct dns_addr *const *tried, size_t ntried, struct host *host,
+    struct result *res)
+{
+	const struct view v = { from, now_ms, tried, ntried };
+	struct place *p = NULL;
+	struct spot *s;
+
+	if (now_ms >= h->stale_ms)
+		find_places(h, now_ms);
+	if (count_tried(h, &v) < HOSTS_TRIES_MAX)
+		p = pick(h, &v);
+	if (p == NULL) {
+		result_copy(res, &h->why);
+		return -1;
 	}
-	for (i = from; i < h->nplaces && tries < HOSTS_TRIES_MAX; i++) {
-		p = &h->places[i];
-		s = live_spot(h, p, now_ms, &tries);
-		if (s == NULL)
-			continue;
-		host->name = p->name;
-		host->addr = &s->addr;
-		host->port = p->port;
-		host->is_clear = s->is_clear;
-		host->place = i;
-		host->spot = (size_t)(s - p->spots);
-		host->is_last = i + 1 == h->nplaces &&
-		    host->spot + 1 == p->nspots;
-		return 0;
-	}
-	result_copy(res, &h->why);
-	return -1;
+	s = live_spot(p, &v);
+	memset(host, 0, sizeof(*host));
+	memcpy(host->name, p->name, sizeof(host->name));
+	host->addr = &s->addr;
+	host->port = p->port;
+	host->relay = p->relay;
+	host->domain = looked_up(h, p);
+	host->is_secure = p->is_secure;
+	host->is_tls_first = p->is_tls_first;
+	host->tlsas = p->tlsas;
+	host->is_clear = s->is_clear;
+	host->is_last = is_last(h, p, s, &v);
+	host->place = (size_t)(p - h->places);
+	return 0;
 }
 
 int
 hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 {
-	const struct place *p;
-	size_t i, k;
+	const struct view v = { from, now_ms, NULL, 0 };
+	size_t i;
 
-	for (i = from; i < h->nplaces; i++) {
-		p = &h->places[i];
-		if (now_ms < p->dead_until_ms)
-			continue;
-		if (p->spots == NULL || now_ms >= p->stale_ms)
+	for (i = from; i < h->nplaces; i++)
+		if (is_live(&h->places[i], &v))
 			return 1;
-		for (k = 0; k < p->nspots; k++)
-			if (now_ms >= p->spots[k].dead_until_ms)
-				return 1;
-	}
 	return 0;
 }
 
+/* The next spot that a host is, from at on: lists may have changed. */
 static struct spot *
-spot_of(struct hosts *h, const struct host *host)
+spot_of(struct hosts *h, const struct host *host, size_t *at)
 {
-	if (host->place >= h->nplaces ||
-	    host->spot >= h->places[host->place].nspots)
-		return NULL;
-	return &h->places[host->place].spots[host->spot];
+	const struct dns_addr *addr = host->addr;
+	const struct view v = { 0, 0, &addr, 1 };
+	struct place *p;
+	size_t i;
+
+	while (*at < h->nplaces) {
+		p = &h->places[(*at)++];
+		if (p->port != host->port || strcmp(p->name, host->name) != 0)
+			continue;
+		for (i = 0; i < p->nspots; i++)
+			if (is_tried(&v, &p->spots[i]))
+				return &p->spots[i];
+	}
+	return NULL;
 }
 
 void
 hosts_dead(struct hosts *h, const struct host *host, int64_t now_ms,
     const struct result *why)
 {
-	struct spot *s = spot_of(h, host);
+	struct spot *s;
+	size_t at = 0;
 
 	note(h, why);
-	if (s != NULL)
+	while ((s = spot_of(h, host, &at)) != NULL)
 		s->dead_until_ms = now_ms + HOSTS_DEAD_MS;
 }
 
 void
 hosts_clear(struct hosts *h, const struct host *host)
 {
-	struct spot *s = spot_of(h, host);
+	struct spot *s;
+	size_t at = 0;
 
-	if (s != NULL)
+	while ((s = spot_of(h, host, &at)) != NULL)
 		s->is_clear = 1;
 }

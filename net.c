@@ -26,6 +26,7 @@
 #include "lib/sasl.h"
 #include "lib/smtp.h"
 #include "net.h"
+#include "policy.h"
 #include "records.h"
 #include "result.h"
 #include "secret.h"
@@ -37,6 +38,7 @@
 #define COMPUTE_WAIT_S	60	/* for an answer of ours that is costly */
 #define QUIT_WAIT_S	2
 #define QUICK_WAIT_S	5	/* to connect, while another address is left */
+#define RACE_MS		250	/* RFC 8305 5: then another is tried, too */
 #define IDLE_MS		10000	/* a connection without mail is kept */
 #define CAP_MS		10000	/* fewer connections after a refusal */
 #define WINDOW_FIRST	10	/* mails under way at once; see judge_speed() */
@@ -66,8 +68,7 @@ struct conn {
 	struct dns_addr	 addr;
 	char		 where[WHERE_MAX];	/* "name[address]", clean */
 	/* how */
-	const struct auth *auth;	/* or NULL */
-	int		 may_tls, must_tls, has_tls_first, must_verify;
+	struct policy	 policy;
 	struct tls	*tls;		/* or NULL */
 	int		 read_wants_out, write_wants_in;
 	struct smtp	*smtp;
@@ -112,6 +113,7 @@ struct net {
 	unsigned	 cap;		/* connections at most, for now */
 	unsigned	 mail_max;	/* mails to one, for now; 0: any */
 	int64_t		 cap_until_ms, now_ms;
+	int64_t		 race_ms;	/* when one more address is tried */
 	int		 has_chunking;	/* has the latest host */
 	int		 is_fragile;	/* lost some that were under way */
 	int64_t		 grown_ms;	/* with CHUNKING: since then */
@@ -124,7 +126,8 @@ struct net {
 	int		 is_gone;	/* nobody wants to know any more */
 };
 
-static const struct hosts_lookup lookup = { dns_mx, dns_addrs };
+static const struct hosts_lookup lookup = { dns_mx, dns_srv, dns_addrs,
+    dns_tlsa, dns_is_self, arc4random_uniform };
 
 /* 1. Ends. */
 
@@ -213,7 +216,7 @@ judge_end(struct net *net, struct conn *c)
 	text_copy(net->trouble, sizeof(net->trouble), c->where);
 	switch (c->cause) {
 	case SMTP_CAUSE_TLS:
-		if (c->auth == NULL) {
+		if (c->policy.auth == NULL) {
 			hosts_clear(&net->hosts, &c->host);
 			return;
 		}
@@ -354,6 +357,7 @@ conn_free(struct conn *c)
 		tls_free(c->tls);
 	}
 	io_close(&c->fd);
+	tlsas_free(c->host.tlsas);
 	result_fini(&c->why);
 	free(c);
 }
@@ -382,29 +386,6 @@ reap(struct net *net)
 
 /* 2. A new connection. */
 
-/* What TLS and login this host gets, by configuration. */
-static void
-set_policy(struct conn *c)
-{
-	const struct conf *conf = c->net->conf;
-	const struct jobs *jobs = &c->net->jobs;
-	enum tls_policy tls = conf->tls;
-
-	c->auth = auth_find(c->net->auths, c->host.name,
-	    jobs->hop_user[0] == '\0' ? NULL : jobs->hop_user,
-	    jobs->hop_kind != HOP_DOMAIN);
-	if (tls == TLS_UNSET && c->auth != NULL)
-		tls = conf->is_insecure ? TLS_OPPORTUNISTIC : TLS_VERIFY;
-	else if (tls == TLS_UNSET)
-		tls = conf->npins > 0 ? TLS_REQUIRED : TLS_OPPORTUNISTIC;
-	c->has_tls_first = tls != TLS_OFF &&
-	    (conf->is_implicit_tls || c->host.port == 465);
-	c->must_tls = tls == TLS_REQUIRED || tls == TLS_VERIFY ||
-	    c->has_tls_first;
-	c->must_verify = tls == TLS_VERIFY;
-	c->may_tls = tls != TLS_OFF && (!c->host.is_clear || c->must_tls);
-}
-
 /*
  * Before the connection is made, so that no server waits meanwhile; once, for
  * all connections of this process.
@@ -413,7 +394,7 @@ static int
 get_secret(struct conn *c)
 {
 	struct net *net = c->net;
-	const struct auth *a = c->auth;
+	const struct auth *a = c->policy.auth;
 	int ret;
 
 	if (a == NULL || a->command == NULL || a->password != NULL ||
@@ -428,14 +409,15 @@ get_secret(struct conn *c)
 static int
 check_login(struct conn *c)
 {
+	const struct auth *auth = c->policy.auth;
 	struct result res;
 
-	if (c->auth == NULL || c->auth->trouble == NULL)
+	if (auth == NULL || auth->trouble == NULL)
 		return 0;
 	result_init(&res);
 	result_set(&res, FATE_RETRY, "4.7.0", "%s: %s",
-	    c->auth->file == NULL ? c->net->conf->authpath : c->auth->file,
-	    c->auth->trouble);
+	    auth->file == NULL ? c->net->conf->authpath : auth->file,
+	    auth->trouble);
 	over(c, SMTP_CAUSE_LOGIN, &res);
 	result_fini(&res);
 	return -1;
@@ -449,12 +431,13 @@ make_smtp(struct conn *c)
 
 	memset(&setup, 0, sizeof(setup));
 	setup.helo = conf->mailname;
-	setup.has_tls = c->has_tls_first;
-	setup.may_tls = c->may_tls;
-	setup.must_tls = c->must_tls;
-	setup.must_login = c->auth != NULL;
-	setup.may_login_clear = conf->is_insecure && !c->host.is_clear;
-	setup.password = c->auth == NULL ? NULL : c->auth->password;
+	setup.has_tls = c->policy.has_tls_first;
+	setup.may_tls = c->policy.may_tls;
+	setup.must_tls = c->policy.must_tls;
+	setup.must_login = c->policy.auth != NULL;
+	setup.may_login_clear = c->policy.may_login_clear;
+	if (c->policy.auth != NULL)
+		setup.password = c->policy.auth->password;
 	setup.mail_max = c->net->mail_max;
 	c->smtp = smtp_new(&setup);
 	return c->smtp == NULL ? -1 : 0;
@@ -498,14 +481,50 @@ start_connect(struct conn *c)
 		broke(c, "4.4.1", "connect", strerror(errno));
 }
 
+/*
+ * The addresses that are being connected to, while none for that place has
+ * answered yet: their number, 0 when there is one, or none at all.
+ */
+static size_t
+racers(const struct net *net, size_t from,
+    const struct dns_addr *addrs[HOSTS_TRIES_MAX])
+{
+	const struct conn *c;
+	size_t n = 0;
+
+	for (c = net->conns; c != NULL; c = c->next) {
+		if (c->from != from || !is_open(c))
+			continue;
+		if (c->state != CONN_OPENING || n == HOSTS_TRIES_MAX)
+			return 0;
+		addrs[n++] = &c->addr;
+	}
+	return n;
+}
+
+/* 1 while the first hosts are asked for a connection, and mail waits. */
+static int
+is_racing(const struct net *net)
+{
+	const struct dns_addr *addrs[HOSTS_TRIES_MAX];
+
+	return !net->is_refused && net->jobs.nwaiting > 0 &&
+	    racers(net, 0, addrs) > 0;
+}
+
 /* 0, or -1 when there is no host to connect to: why, in the result. */
 static int
 open_conn(struct net *net, size_t from, struct result *res)
 {
+	const struct dns_addr *tried[HOSTS_TRIES_MAX];
 	struct host host;
 	struct conn *c;
+	size_t ntried;
 
-	if (hosts_next(&net->hosts, from, net->now_ms, &host, res) == -1)
+	ntried = racers(net, from, tried);
+	net->race_ms = net->now_ms + RACE_MS;
+	if (hosts_next(&net->hosts, from, net->now_ms, tried, ntried, &host,
+	    res) == -1)
 		return -1;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -516,10 +535,13 @@ open_conn(struct net *net, size_t from, struct result *res)
 	c->host = host;
 	c->addr = *host.addr;
 	c->host.addr = &c->addr;
+	tlsas_hold(c->host.tlsas);
 	c->window = WINDOW_FIRST;
 	body_init(&c->body);
 	set_where(c);
-	set_policy(c);
+	policy_set(&c->policy, net->conf, net->auths,
+	    net->jobs.hop_user[0] == '\0' ? NULL : net->jobs.hop_user,
+	    &c->host);
 	if (get_secret(c) == -1 || make_smtp(c) == -1) {
 		conn_free(c);
 		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
@@ -543,7 +565,7 @@ tls_failed(struct conn *c, const struct result *why)
 {
 	log_say(c->net->log, LOG_LEVEL_WARNING, "relay=%s tls=failed: %s",
 	    c->where, why->why == NULL ? "" : why->why);
-	over(c, c->must_tls ? SMTP_CAUSE_HOST : SMTP_CAUSE_TLS, why);
+	over(c, c->policy.must_tls ? SMTP_CAUSE_HOST : SMTP_CAUSE_TLS, why);
 }
 
 static void
@@ -562,7 +584,7 @@ shake(struct conn *c)
 		return;
 	c->state = CONN_TALKING;
 	c->write_wants_in = 0;
-	if (!c->has_tls_first)
+	if (!c->policy.has_tls_first)
 		smtp_tls_up(c->smtp);
 }
 
@@ -585,13 +607,15 @@ start_tls(struct conn *c)
 	}
 	result_fini(&res);
 	memset(&demand, 0, sizeof(demand));
-	demand.host = demand.sni = c->host.name;
-	demand.names = &c->host.name;
-	demand.nnames = 1;
-	demand.verify = c->must_verify;
+	demand.host = c->host.name;
+	demand.sni = c->policy.sni;
+	demand.names = c->policy.names;
+	demand.nnames = c->policy.nnames;
+	demand.verify = c->policy.must_verify;
+	demand.tlsas = c->policy.tlsas;
 	/* A pin that may be passed over in the clear would pin nothing. */
 	demand.pins = (const uint8_t (*)[32])conf->pins;
-	demand.npins = c->must_tls ? conf->npins : 0;
+	demand.npins = c->policy.must_tls ? conf->npins : 0;
 	c->tls = tls_new(net->tls, c->fd, &demand);
 	if (c->tls == NULL) {
 		broke(c, "4.3.0", "TLS", "out of memory");
@@ -716,15 +740,14 @@ set_env(struct conn *c)
 	struct sasl_env *env = &c->env;
 
 	memset(env, 0, sizeof(*env));
-	env->user = c->auth->user;
-	env->password = c->auth->password;
-	env->is_token = c->auth->is_token;
+	env->user = c->policy.auth->user;
+	env->password = c->policy.auth->password;
+	env->is_token = c->policy.auth->is_token;
 	env->host = c->host.name;
 	env->port = c->host.port;
 	env->allowed = conf->auth_mechs;
 	env->crypto = crypto_sasl();
-	env->is_private = c->tls != NULL ||
-	    (conf->is_insecure && !c->host.is_clear);
+	env->is_private = c->tls != NULL || c->policy.may_login_clear;
 	if (c->tls == NULL)
 		return;
 	env->has_cert = tls_has_shown_cert(c->tls);
@@ -1022,6 +1045,22 @@ converse(struct conn *c)
 
 /* 6. The loop. */
 
+/* The first to answer is taken; nothing is wrong with the others. */
+static void
+win_race(struct conn *c)
+{
+	const struct dns_addr *addrs[HOSTS_TRIES_MAX];
+	struct conn *other;
+	struct result none;
+
+	if (racers(c->net, c->from, addrs) < 2)
+		return;
+	result_init(&none);
+	for (other = c->net->conns; other != NULL; other = other->next)
+		if (other != c && other->from == c->from)
+			over(other, SMTP_CAUSE_NONE, &none);
+}
+
 static void
 connected(struct conn *c)
 {
@@ -1034,9 +1073,10 @@ connected(struct conn *c)
 		broke(c, "4.4.1", "connect", strerror(error));
 		return;
 	}
+	win_race(c);
 	c->state = CONN_TALKING;
 	c->deadline_ms = 0;
-	if (c->has_tls_first)
+	if (c->policy.has_tls_first)
 		start_tls(c);
 }
 
@@ -1246,6 +1286,8 @@ grow(struct net *net)
 	struct result res;
 
 	result_init(&res);
+	if (is_racing(net) && net->now_ms >= net->race_ms)
+		(void)open_conn(net, 0, &res);
 	while (wants_more(net) && open_conn(net, 0, &res) == 0)
 		reap(net);
 	result_fini(&res);
@@ -1356,6 +1398,8 @@ poll_timeout(const struct net *net)
 
 	if (net->has_chunking && net->jobs.nwaiting > 0)
 		left = BATCH_MS;
+	if (is_racing(net) && net->race_ms - net->now_ms < left)
+		left = net->race_ms - net->now_ms;
 	for (c = net->conns; c != NULL; c = c->next) {
 		if (c->tls != NULL && c->state == CONN_TALKING &&
 		    tls_pending(c->tls) > 0)

@@ -48,3 +48,19 @@ def peer():
     yield make
     for p in made:
         p.close()
+
+
+@pytest.fixture
+def exchangers(world):
+    """Servers at port 25 (or another) of an address, by its last octet or
+    in full."""
+    made = []
+
+    def make(where, script=None, port=25):
+        host = "127.0.0.%d" % where if isinstance(where, int) else where
+        made.append(smtp_peer.Peer(script or smtp_peer.Script(), port=port,
+                                   host=host))
+        return made[-1]
+    yield make
+    for p in made:
+        p.close()

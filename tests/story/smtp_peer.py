@@ -609,7 +609,8 @@ class Peer:
         self.closing = False
         self._contexts = {}
         self._lock = threading.Lock()
-        self._listener = socket.socket()
+        self._listener = socket.socket(
+            socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((host, port))
         self._listener.listen(256)

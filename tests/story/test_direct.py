@@ -2,21 +2,7 @@
 import pytest
 
 from dns_peer import A, AAAA, MX, NameServer
-from smtp_peer import Peer, Script
-
-
-@pytest.fixture
-def exchangers(world):
-    """Servers at port 25 of several addresses; gives them by last octet."""
-    made = {}
-
-    def make(octet, script):
-        p = Peer(script, port=25, host="127.0.0.%d" % octet)
-        made[octet] = p
-        return p
-    yield make
-    for p in made.values():
-        p.close()
+from smtp_peer import Script
 
 
 def names(**more):

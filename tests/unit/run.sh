@@ -40,7 +40,7 @@ objects_of() {
 	    lib/header.o lib/msg.o conf.o result.o "$aliases" ;;
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;
-	body|hosts|jobs|net) echo net.o body.o jobs.o hosts.o secret.o crypto.o dns.o \
+	body|hosts|policy|jobs|net) echo net.o body.o jobs.o hosts.o policy.o secret.o crypto.o dns.o \
 	    lib/smtp.o lib/sasl.o lib/prep.o lib/mime.o lib/ascii.o \
 	    lib/encode.o lib/dsn.o lib/mail.o lib/header.o \
 	    lib/addr.o \
