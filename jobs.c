@@ -427,6 +427,16 @@ jobs_pass(struct job *job, const char *host, size_t place)
 }
 
 void
+jobs_defer(struct job *job, const struct result *why)
+{
+	struct smtp_rcpt *r;
+
+	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
+		if (r->res.fate == FATE_NONE)
+			result_copy(&r->res, why);
+}
+
+void
 jobs_refuse(struct jobs *j, struct job *job, const char *host,
     const struct result *why)
 {
@@ -440,8 +450,6 @@ jobs_refuse(struct jobs *j, struct job *job, const char *host,
 		}
 	if (job->nhosts > 0 && jobs_settle(j, job, job->before) == 0)
 		return;
-	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
-		if (r->res.fate == FATE_NONE)
-			result_copy(&r->res, why);
+	jobs_defer(job, why);
 	jobs_settle(j, job, host);
 }

@@ -104,6 +104,8 @@ uint32_t jobs_hold(struct jobs *, struct job *, const char *host);
  * from that place on: 1.  0 when somebody is not decided.
  */
 int	 jobs_pass(struct job *, const char *host, size_t place);
+/* Who is not decided is deferred for that reason; it is not told yet. */
+void	 jobs_defer(struct job *, const struct result *);
 /*
  * Tells that all that is left of it has this result, or what a host before
  * has said of it.

@@ -40,6 +40,7 @@
 #define QUICK_WAIT_S	5	/* to connect, while another address is left */
 #define RACE_MS		250	/* RFC 8305 5: then another is tried, too */
 #define IDLE_MS		10000	/* a connection without mail is kept */
+#define QUIET_MS	1000
 #define CAP_MS		10000	/* fewer connections after a refusal */
 #define WINDOW_FIRST	10	/* mails under way at once; see judge_speed() */
 #define WINDOW_MIN	2
@@ -92,7 +93,7 @@ struct conn {
 	int		 is_idle;
 	int		 has_more;	/* stopped for the others' sake */
 	/* the end */
-	int		 is_over;
+	int		 is_over, is_late;
 	enum smtp_cause	 cause;
 	struct result	 why;
 };
@@ -204,6 +205,14 @@ judge_cut(struct net *net, const struct conn *c)
 	net->mail_max = c->nsettled;
 }
 
+/* It lay idle for a while, which hosts may end. */
+static int
+was_quiet(const struct conn *c)
+{
+	return c->ncut == 0 && c->is_idle &&
+	    c->net->now_ms > c->deadline_ms - IDLE_MS + QUIET_MS;
+}
+
 /*
  * What the end of a connection means for the others and for the host.  With
  * others up and running the host is not dead, it only takes no more of them.
@@ -231,8 +240,8 @@ judge_end(struct net *net, struct conn *c)
 	case SMTP_CAUSE_LOST:
 		if (c->ncut > 0)
 			judge_cut(net, c);
-		if (c->nsettled > 0 || c->ncut == 0 ||
-		    ++net->nlost < LOST_MAX)
+		if (c->nsettled > 0 || was_quiet(c) ||
+		    (++net->nlost < LOST_MAX && !c->is_late))
 			return;
 		break;
 	default:
@@ -261,28 +270,6 @@ judge_speed(struct conn *c, const struct job *job)
 }
 
 /*
- * A transaction was cut off.  It goes to another connection, but not for
- * ever: the message that connections end on goes last and alone at length,
- * and then waits for another day.  A host that has had enough of a connection
- * means none of its messages.
- */
-static void
-mail_cut(struct conn *c, const struct smtp_mail *m)
-{
-	struct jobs *jobs = &c->net->jobs;
-	struct job *job = m->arg;
-
-	c->ncut++;
-	if (m->is_guilty &&
-	    (c->nsettled == 0 || smtp_last_code(c->smtp) != 421))
-		job->drops++;
-	if (job->drops >= DROPS_MAX)
-		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
-	else if (jobs_hold(jobs, job, c->where) > 0)
-		jobs_put_last(jobs, job);
-}
-
-/*
  * Who was deferred here may have more luck with the next host, in the same
  * attempt.  Not who may have been sent already.
  */
@@ -293,6 +280,48 @@ may_pass(const struct conn *c, const struct smtp_mail *m)
 
 	return !m->is_doubtful && job->nhosts + 1 < HOSTS_TRIES_MAX &&
 	    hosts_left(&c->net->hosts, c->host.place + 1, c->net->now_ms);
+}
+
+/* This host gets it no more. */
+static void
+give_up(struct conn *c, const struct smtp_mail *m)
+{
+	struct jobs *jobs = &c->net->jobs;
+	struct job *job = m->arg;
+
+	if (!may_pass(c, m)) {
+		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
+		return;
+	}
+	jobs_defer(job, smtp_trouble(c->smtp));
+	if (jobs_hold(jobs, job, c->where) == 0)
+		return;
+	jobs_pass(job, c->where, c->host.place + 1);
+	job->drops = DROPS_MAX - 1;
+	jobs_put_last(jobs, job);
+}
+
+/*
+ * A transaction was cut off.  It goes to another connection, but not for
+ * ever: the message that connections end on goes last and alone at length,
+ * and then waits for another day.  A host that has had enough of a connection
+ * means none of its messages; one that says nothing for as long as may be is
+ * not asked again.
+ */
+static void
+mail_cut(struct conn *c, const struct smtp_mail *m)
+{
+	struct jobs *jobs = &c->net->jobs;
+	struct job *job = m->arg;
+
+	c->ncut++;
+	if (m->is_guilty &&
+	    (c->nsettled == 0 || smtp_last_code(c->smtp) != 421))
+		job->drops += c->is_late ? DROPS_MAX : 1;
+	if (job->drops >= DROPS_MAX)
+		give_up(c, m);
+	else if (jobs_hold(jobs, job, c->where) > 0)
+		jobs_put_last(jobs, job);
 }
 
 static void
@@ -1119,6 +1148,7 @@ check_deadline(struct conn *c)
 		smtp_quit(c->smtp);
 		converse(c);
 	} else {
+		c->is_late = 1;
 		smtp_lost(c->smtp, "timed out");
 		converse(c);
 	}

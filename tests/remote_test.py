@@ -42,7 +42,8 @@ class Server:
 
     def __init__(self, script=None, caps=CAPS, tls=None, implicit=False,
                  banner="220 test ESMTP", login=None, delay=0, host="127.0.0.1",
-                 max_conns=None):
+                 max_conns=None, greet=None):
+        self.greet = greet
         self.script, self.caps, self.tls = script, caps, tls
         self.implicit, self.banner, self.login = implicit, banner, login
         self.delay, self.max_conns = delay, max_conns
@@ -52,6 +53,10 @@ class Server:
         self.peak = 0
         self.lock = threading.Lock()
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
 
     def accept(self):
         while True:
@@ -125,9 +130,10 @@ class Session:
                 return
             if s.implicit:
                 self.start_tls()
-            if s.banner is False:
+            banner = s.greet(self) if s.greet else s.banner
+            if banner is False:
                 return
-            self.say(s.banner)
+            self.say(banner)
             while self.command():
                 pass
         except (EOFError, OSError, ssl.SSLError):
@@ -326,8 +332,10 @@ class Runner:
                 data = b""
 
     def read(self, timeout=20):
-        if not select.select([self.sock], [], [], timeout)[0]:
-            raise TimeoutError(self.log())
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        if not poll.poll(timeout * 1000):
+            raise TimeoutError(self.log()[-2000:])
         data = self.sock.recv(1 << 17)
         if not data:
             raise EOFError(self.log())
@@ -1025,6 +1033,122 @@ def test_next_host_many():
     assert len([m for m in first.messages if m]) == 180
     assert len(second.messages) == 20
     assert len(first.sessions) + len(second.sessions) <= 8
+
+
+# Every stage, and everything that can go wrong there (SMTP.md, "By stage").
+BEFORE = ["banner", "EHLO", "STARTTLS", "AUTH"]
+AFTER = ["MAIL", "RCPT", "DATA", "."]
+TROUBLE = {
+    "4xx": "451 4.3.0 trouble", "421": "421 4.3.2 trouble",
+    "5xx": "554 5.7.1 trouble", "530": "530 5.7.0 trouble",
+    "535": "535 5.7.8 trouble", "eof": False, "reset": "reset",
+    "mute": "mute", "words": "trouble", "disagree": "250-a\r\n550 b",
+    "lines": "\r\n".join(["250-x"] * 1001 + ["250 x"]),
+    "octets": "\r\n".join(["250-" + "x" * 500] * 140 + ["250 x"]),
+    "line": "250 " + "x" * 9000, "nul": "250 a\0b", "1xx": "150 eh",
+    "7xx": "750 eh", "2 digits": "25 eh", "other": None, "twice": None}
+CLEAN = {"4xx", "5xx", "530", "535", "421"}
+
+
+def trouble_at(stage, name):
+    """The script of a server with that trouble; it ends a line by itself."""
+    usual = {"banner": "220 hi", "EHLO": "250 x", "STARTTLS": "220 go",
+             "AUTH": "235 in", "MAIL": "250 ok", "RCPT": "250 ok",
+             "DATA": "354 go", ".": "250 ok"}[stage]
+    reply = TROUBLE[name]
+    if name == "other":
+        reply = "250 eh" if stage == "DATA" else "354 eh"
+    if name == "twice":
+        reply = usual + "\r\n" + usual.replace("354", "250")
+
+    def say(session):
+        if reply == "reset":
+            session.conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                    struct.pack("ii", 1, 0))
+            session.conn.close()
+            return False
+        if reply == "mute":
+            while session.conn.recv(65536):
+                pass
+            return False
+        return session.leave() if reply is False else reply
+    return say
+
+
+def expected(stage, name, has_next, is_chunked):
+    if stage in BEFORE:
+        if stage == "AUTH" and name == "535":
+            return RETRY
+        return SENT if has_next else RETRY
+    if name == "5xx":
+        return FAILED
+    if name == "twice" and stage == ".":
+        return SENT                 # and the connection is of no more use
+    if (stage == "." or is_chunked) and name not in CLEAN:
+        return RETRY                # it may have been taken
+    return SENT if has_next else RETRY
+
+
+class Trouble:
+    """One message, one host with that trouble, perhaps another without."""
+    def __init__(self, stage, name, caps, has_next, tls):
+        self.stage, self.name, self.has_next = stage, name, has_next
+        say = trouble_at(stage, name)
+        self.bad = Server(lambda session, line: say(session)
+                          if line.startswith(stage) else None, caps=caps,
+                          tls=tls if stage == "STARTTLS" else None,
+                          login="any" if stage == "AUTH" else None,
+                          greet=say if stage == "banner" else None)
+        self.good = Server(caps=caps, tls=self.bad.tls, login=self.bad.login)
+        hosts = (self.bad, self.good) if has_next else (self.bad,)
+        self.runner = Runner(smarthost(*hosts, more="TIMEOUT 1s\n" + {
+            "STARTTLS": "TLS required\n", "AUTH": "INSECURE\n"}.get(stage, "")),
+            AUTH if stage == "AUTH" else "")
+        self.runner.job(1, TEXT, ["a@x", "b@x"])
+        end = time.time() + 10
+        while not self.bad.sessions and time.time() < end:
+            time.sleep(0.002)           # dma.conf is the next one's then
+
+    def check(self):
+        what = "%s at %s, %s" % (self.name, self.stage,
+                                 "two hosts" if self.has_next else "one host")
+        fates = self.runner.settle()
+        fate = expected(self.stage, self.name, self.has_next,
+                        "CHUNKING" in self.bad.caps)
+        assert [f[0] for f in fates.values()] == [fate] * 2, (what, fates)
+        if fate != SENT:
+            assert not self.good.messages, what
+        if self.name in CLEAN and fate != SENT:
+            assert "trouble" in fates[1, 0][2], (what, fates)
+        took = [m for m in self.bad.messages + self.good.messages if m]
+        assert len(took) <= 1, what     # nothing twice
+        assert len(self.bad.sessions) <= 4, what
+        assert "secret" not in self.runner.finish(), what
+        self.bad.close()
+        self.good.close()
+
+
+@pytest.mark.parametrize("stage", BEFORE + AFTER)
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:], CHUNKING],
+                         ids=["pipelining", "plain", "chunking"])
+def test_trouble(stage, caps, tls):
+    """What each recipient gets, and whether the next host is asked."""
+    if stage in BEFORE and caps is not CAPS or \
+            stage == "DATA" and caps is CHUNKING:
+        pytest.skip("nothing new")
+    cases = []
+    for name in sorted(TROUBLE, key=lambda n: n != "mute"):
+        if caps is CHUNKING and name == "twice" and stage != ".":
+            continue        # not to be told from replies to what follows
+        if (name, stage) == ("other", "banner") or \
+                name == "mute" and "PIPELINING" not in caps:
+            continue
+        for has_next in (True, False):
+            cases.append(Trouble(stage, name, caps, has_next, tls))
+            if name != "mute":
+                cases.pop().check()
+    for case in cases:
+        case.check()
 
 
 def test_not_the_next_host():
