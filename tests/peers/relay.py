@@ -28,6 +28,8 @@ setgid_group = postdrop
 queue_directory = /var/spool/postfix
 data_directory = /var/lib/postfix
 maillog_file = /var/log/postfix.log
+transport_maps = inline:{ nowhere.test=error:there_is_no_such_place }
+smtpd_reject_unlisted_recipient = no
 virtual_mailbox_domains = far.test
 virtual_mailbox_base = /var/relay
 virtual_mailbox_maps = static:box

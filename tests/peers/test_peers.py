@@ -15,6 +15,7 @@ import pytest
 
 import letters_corpus as corpus
 import relay as relays
+from report import Report
 from test_forward import SEE
 
 REPO = "/tmp/repo"
@@ -266,3 +267,36 @@ def test_thousand_recipients_at_postfix(site):
     log = site.relay.log()[len(before):]
     assert log.count(": connect from") == 1
     assert len(re.findall(r"client=.*sasl_method", log)) == 1
+
+
+def test_postfix_reports_what_we_pass_on(site):
+    """It has ENVID, NOTIFY and ORCPT from us, and tells the sender of its
+    delivery; we tell nothing."""
+    site.write_aliases("chief: ann@far.test\n")
+    site.send("-f", "sue@far.test", "-N", "success,failure", "-R", "hdrs",
+              "-V", "QQ 1+1=2", "chief")
+    site.wait_quiet()
+    site.wait_until(lambda: site.relay.has(2), 20, "mail and its report")
+    letter, = [x for x in site.relay.box() if x["Return-Path"] == "<>"]
+    report = Report(letter)
+    assert report.actions() == {"ann@far.test": "delivered"}
+    assert report.message["Original-Envelope-Id"] == "QQ 1+1=2"
+    assert "smart.test" in report.message["Reporting-MTA"]
+    assert report.recipients["ann@far.test"]["Original-Recipient"].replace(
+        " ", "") == "rfc822;chief@host.test"
+    assert not site.log_lines("bounce=")
+    assert site.mailbox("alice") == [] and site.mailbox("root") == []
+
+
+def test_postfix_is_silent_where_we_say_so(site):
+    """Both fail behind its queue: of one nobody wants to hear."""
+    site.send("-f", "sue@far.test", "-N", "never", "gone@nowhere.test")
+    site.send("-f", "sue@far.test", "lost@nowhere.test")
+    site.wait_quiet()
+    for name in ("gone", "lost"):
+        site.wait_until(lambda: re.search(
+            r"%s@nowhere.test.*status=bounced" % name, site.relay.log()),
+            20, "a failure at Postfix")
+    site.wait_until(lambda: site.relay.has(1), 20, "one report")
+    report = Report(site.relay.box()[0])
+    assert report.actions() == {"lost@nowhere.test": "failed"}

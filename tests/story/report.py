@@ -22,7 +22,7 @@ class Report:
         first, *rest = parts[1].get_payload()
         self.message = dict(first.items())
         self.recipients = {
-            str(r["Final-Recipient"]).partition(";")[2]: dict(r.items())
+            r["Final-Recipient"].partition(";")[2].strip(): dict(r.items())
             for r in rest}
         assert max(map(len, letter.text.split(b"\n"))) <= 998
 
