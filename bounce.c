@@ -500,12 +500,12 @@ put_header(struct buf *b, const struct telling *t, const char *to,
 	buf_printf(b, "Received: by %s (dma %s)\n\tid %s; %s\n", host,
 	    DMA_VERSION, t->id, date);
 	buf_printf(b, "Date: %s\n"
-	    "From: Mail Delivery System <MAILER-DAEMON@%s>\n"
-	    "To: %s\n"
-	    "Subject: %s\n"
+	    "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: ", date, host);
+	route_put_qualified(b, t->conf, to);
+	buf_printf(b, "\nSubject: %s\n"
 	    "Message-ID: <%s@%s>\n"
 	    "Auto-Submitted: auto-replied\n"
-	    "MIME-Version: 1.0\n", date, host, to, subject(t), t->id, host);
+	    "MIME-Version: 1.0\n", subject(t), t->id, host);
 	if (has_8bit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\n");
 	buf_printf(b, "Content-Type: multipart/report; "

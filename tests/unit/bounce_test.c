@@ -298,6 +298,9 @@ test_null_sender(void **state)
 	load_report(w);
 	assert_string_equal(w->report.sender, "");
 	assert_string_equal(w->report.rcpts[0].address, "postmaster");
+	assert_true(has(w, "\nTo: postmaster@host.example.org\n"));
+	assert_true(has(w, "\nA message without a sender, most likely a "));
+	assert_int_equal(w->report.rcpts[0].notify, 0);
 	assert_int_equal(w->report.flags, MESSAGE_DOUBLE_BOUNCE);
 	/* And when that one fails too, it ends. */
 	text_copy(w->report.bounce_id, sizeof(w->report.bounce_id), "bounce2");

@@ -588,6 +588,83 @@ test_children(void **state)
 	end(&w);
 }
 
+/* RFC 3461 5.2.7: one child stands for its parent, several are a list. */
+static void
+test_wishes(void **state)
+{
+	static const struct {
+		unsigned	 notify;
+		const char	*rcpts;
+		unsigned	 child;		/* of all the children */
+		int		 is_list;
+	} cases[] = {
+		{ 0, "one", 0, 0 },
+		{ 0, "many", 0, 1 },
+		{ NOTIFY_NEVER, "many", NOTIFY_NEVER, 1 },
+		{ NOTIFY_SUCCESS, "one", NOTIFY_SUCCESS, 0 },
+		{ NOTIFY_SUCCESS, "many", NOTIFY_NEVER, 1 },
+		{ NOTIFY_SUCCESS | NOTIFY_DELAY, "one", NOTIFY_SUCCESS |
+		    NOTIFY_DELAY, 0 },
+		{ NOTIFY_SUCCESS | NOTIFY_FAILURE, "many", NOTIFY_FAILURE, 1 },
+		{ NOTIFY_FAILURE | NOTIFY_DELAY, "many", NOTIFY_FAILURE |
+		    NOTIFY_DELAY, 1 },
+	};
+	struct result res;
+	struct buf orcpt;
+	struct world w;
+	uint32_t k;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		begin(&w, "", "one: a@x\nmany: a@x, b@x, |prog\n", NULL);
+		assert_non_null(message_add(&w.m, cases[i].rcpts));
+		w.m.rcpts[0].notify = cases[i].notify;
+		result_init(&res);
+		assert_int_equal(route_expand(&w.conf, &w.m, 0,
+		    &route_alias(&w.env, cases[i].rcpts)->targets,
+		    ORIGIN_ALIASES, cases[i].rcpts, &res), 0);
+		assert_true(w.m.nrcpts > 1);
+		assert_int_equal(route_is_list(&w.m, 1), cases[i].is_list);
+		assert_int_equal(w.m.rcpts[0].notify, cases[i].notify);
+		for (k = 1; k < w.m.nrcpts; k++) {
+			assert_int_equal(w.m.rcpts[k].notify, cases[i].child);
+			/* And it keeps the name by which it was called. */
+			buf_init(&orcpt, 0);
+			route_put_orcpt(&orcpt, &w.conf, &w.m, k);
+			assert_int_equal(strncmp(buf_str(&orcpt), "rfc822;",
+			    7), 0);
+			assert_string_equal(buf_str(&orcpt) + 7,
+			    cases[i].is_list ? "many@" MAILNAME :
+			    "one@" MAILNAME);
+			buf_fini(&orcpt);
+		}
+		result_fini(&res);
+		end(&w);
+	}
+}
+
+/* What the caller said of a recipient goes before what we know of it. */
+static void
+test_orcpt(void **state)
+{
+	struct buf orcpt;
+	struct world w;
+
+	(void)state;
+	begin(&w, "", "", NULL);
+	assert_non_null(message_add(&w.m, "Bob@Example.org"));
+	buf_init(&orcpt, 0);
+	route_put_orcpt(&orcpt, &w.conf, &w.m, 0);
+	assert_string_equal(buf_str(&orcpt), "rfc822;Bob@Example.org");
+	buf_reset(&orcpt);
+	w.m.rcpts[0].orcpt = strdup("x-400;/c=de/");
+	route_put_orcpt(&orcpt, &w.conf, &w.m, 0);
+	assert_string_equal(buf_str(&orcpt), "x-400;/c=de/");
+	buf_fini(&orcpt);
+	end(&w);
+}
+
 static void
 test_aliases_not_readable(void **state)
 {
@@ -644,6 +721,8 @@ main(void)
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_children),
+		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_orcpt),
 		cmocka_unit_test(test_bad_alias),
 		cmocka_unit_test(test_aliases_not_readable),
 	};
