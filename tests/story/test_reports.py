@@ -88,6 +88,17 @@ def test_one_report_for_what_failed_and_what_did_not(world, peer):
     assert len(world.mailbox("alice")) == 1
 
 
+def test_8_bit_is_declared(world, peer):
+    smarthost(world, peer, Script(rcpt_rules=((r"^bad", "550 5.1.1 no"),)))
+    world.send("j\u00f6rg@far.test", "bad@far.test",
+               input="Subject: Gr\u00fc\u00dfe\n\nhello\n".encode())
+    report = Report(world.wait_mail("alice")[0])
+    assert report.actions() == {"bad@far.test": "failed",
+                                r"j\x{F6}rg@far.test": "failed"}
+    assert "<j\u00f6rg@far.test>" in report.text
+    assert report.original.get_content_type() == "message/global-headers"
+
+
 @pytest.mark.parametrize("notify", ("never", "success", "delay"))
 def test_who_wants_no_bounce_gets_none(world, peer, notify):
     smarthost(world, peer, Script(rcpt_reply="550 5.1.1 no such person"))
