@@ -110,6 +110,9 @@ lacks_of(const struct job *job, unsigned offers)
 	if ((job->flags & MESSAGE_8BIT_HEADER) != 0 &&
 	    (!has_utf8 || (job->flags & MESSAGE_UTF8_HEADER) == 0))
 		lacks |= MIME_NO_8BIT_HEADER;
+	/* Nobody would be told of a report that can not be sent. */
+	if (lacks != 0 && job->sender[0] == '\0')
+		lacks |= MIME_AT_ANY_COST;
 	return lacks;
 }
 

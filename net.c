@@ -930,8 +930,10 @@ prepare(struct conn *c, struct job *job)
 	result_init(&why);
 	ret = body_prepare(&c->body, job, smtp_offers(c->smtp), &why);
 	c->is_computing = ret == 0;
-	if (ret == 0)
+	if (ret == 0) {
 		c->coming = job;
+		c->deadline_ms = 0;	/* it gets on: another minute */
+	}
 	if (ret == -1)
 		jobs_refuse(&c->net->jobs, job, c->where, &why);
 	result_fini(&why);
@@ -990,6 +992,10 @@ send_body(struct conn *c)
 
 	if (c->body.job != job) {
 		body_begin(&c->body, job, smtp_body_stuffs(c->smtp));
+		if (job->fit.is_encoded)
+			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
+			    "parts are encoded for this host",
+			    job->queue_id, c->where);
 		if ((job->flags & MESSAGE_HAS_NUL) != 0)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
 			    "NUL is not sent", job->queue_id, c->where);

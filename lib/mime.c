@@ -70,11 +70,12 @@ mime_verdict(const struct mime_plan *plan, unsigned lacks, int *is_needless)
 {
 	const struct mime_part *p;
 
-	*is_needless = lacks == 0;
+	*is_needless = (lacks & (MIME_NO_8BIT | MIME_NO_8BIT_HEADER)) == 0;
 	for (p = plan->parts; p < plan->parts + plan->nparts; p++) {
 		if (action_of(p, lacks) != KEEP)
 			*is_needless = 0;
 		if ((lacks & MIME_NO_8BIT) == 0 ||
+		    (lacks & MIME_AT_ANY_COST) != 0 ||
 		    (p->facts & MIME_HAS_8BIT) == 0)
 			continue;
 		if (p->kind == MIME_SEALED)
@@ -268,11 +269,38 @@ put_coding(struct mime *m, struct buf *out)
 }
 
 static void
+put_masked(const char *p, size_t n, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		buf_putc(out, (unsigned char)p[i] >= 0x80 ? '?' : p[i]);
+}
+
+static void
+field_trouble(struct mime *m, size_t before, struct buf *out)
+{
+	const char *p = buf_str(&m->field);
+	size_t n = strcspn(p, ": \t");
+
+	if ((m->lacks & MIME_AT_ANY_COST) != 0) {
+		out->len = before;
+		put_masked(p, m->field.len, out);
+		return;
+	}
+	m->trouble = "8-bit text where it can not be encoded";
+	if (n >= sizeof(m->trouble_at))
+		n = sizeof(m->trouble_at) - 1;
+	memcpy(m->trouble_at, p, n);
+	m->trouble_at[n] = '\0';
+}
+
+static void
 put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 {
 	enum action act = this_action(m);
 	const char *p = buf_str(&m->field);
-	size_t n = m->field.len;
+	size_t before = out->len, n = m->field.len;
 	unsigned lack = m->part == 0 ? MIME_NO_8BIT_HEADER : MIME_NO_8BIT;
 
 	if (what == SEEN_CODING && act != KEEP && act != TO_QP_AGAIN) {
@@ -281,12 +309,7 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 	} else if ((m->lacks & lack) == 0 || !ascii_is_not(p, n)) {
 		buf_add(out, p, n);
 	} else if (ascii_field(out, p, n) == -1) {
-		m->trouble = "8-bit text where it can not be encoded";
-		n = strcspn(p, ": \t");
-		if (n >= sizeof(m->trouble_at))
-			n = sizeof(m->trouble_at) - 1;
-		memcpy(m->trouble_at, p, n);
-		m->trouble_at[n] = '\0';
+		field_trouble(m, before, out);
 	}
 }
 
@@ -472,18 +495,15 @@ scan_text(struct mime *m, const char *p, size_t n)
 		note(m, facts);
 }
 
-/* What stands before, between and after parts says nothing to anybody. */
-static void
-between(struct mime *m, const char *p, size_t n, struct buf *out)
+/*
+ * 8-bit text that is neither encoded nor refused: what stands before, between
+ * and after parts says nothing to anybody.
+ */
+static int
+is_masked(const struct mime *m)
 {
-	size_t i;
-
-	if ((m->lacks & MIME_NO_8BIT) == 0 || !ascii_is_not(p, n)) {
-		buf_add(out, p, n);
-		return;
-	}
-	for (i = 0; i < n; i++)
-		buf_putc(out, (unsigned char)p[i] >= 0x80 ? '?' : p[i]);
+	return (m->lacks & MIME_NO_8BIT) != 0 && (m->place == PLACE_BETWEEN ||
+	    (m->lacks & MIME_AT_ANY_COST) != 0);
 }
 
 static void
@@ -491,10 +511,10 @@ text(struct mime *m, const char *p, size_t n, struct buf *out)
 {
 	if (m->is_scan)
 		scan_text(m, p, n);
-	else if (m->place == PLACE_BETWEEN)
-		between(m, p, n, out);
-	else if (this_action(m) != KEEP)
+	else if (m->place == PLACE_LEAF && this_action(m) != KEEP)
 		encode_text(&m->encode, p, n, out);
+	else if (is_masked(m) && ascii_is_not(p, n))
+		put_masked(p, n, out);
 	else
 		buf_add(out, p, n);
 }

@@ -23,6 +23,11 @@
 /* What the host does not take; long lines nobody does. */
 #define MIME_NO_8BIT		0x01	/* anywhere */
 #define MIME_NO_8BIT_HEADER	0x02	/* in the header of the message */
+/*
+ * Nobody would hear that it can not be sent: 8-bit octets that can not be
+ * encoded become '?'.
+ */
+#define MIME_AT_ANY_COST	0x04
 
 enum mime_kind {
 	MIME_TEXT,		/* a leaf that may be quoted-printable */

@@ -190,6 +190,26 @@ def test_body_is_what_fits(world, peer, said, text, is_8bit):
     assert ("BODY=8BITMIME" in p.taken[0].mail) == is_8bit
 
 
+# -- reports -------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ("pgp-signed-8bit", "utf-8-address",
+                                  "base64-with-8bit", "forwarded"))
+def test_a_report_arrives_whatever_is_in_it(world, peer, name):
+    """The report of what could not be encoded holds just that."""
+    p = peer(Script(capabilities=BARE, rcpt_rules=(
+        ("^ben@", "550 5.1.1 no such person"),)))
+    smarthost(world, p.port, FULLBOUNCE="")
+    world.send("-f", "ann@else.test", "ben@far.test",
+               input=LETTERS[name].raw)
+    world.wait_quiet()
+    report, = p.taken
+    assert report.sender == "" and report.accepted == ["ann@else.test"]
+    check_form(report.data)
+    assert not any(c > 127 for c in report.data)
+    assert (LETTERS[name].refused or "5.1.1").encode() in report.data
+    assert world.mailbox("root") == []
+
+
 # -- sizes --------------------------------------------------------------
 
 def test_size_is_that_of_what_is_sent(world, peer):

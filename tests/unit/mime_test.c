@@ -139,6 +139,17 @@ static const struct {
 	{ BOTH, T("Content-Type: multipart/mixed; boundary=b\n"
 	  "Content-Transfer-Encoding: base64\n\n" UE "\n"), SEALED, NULL },
 	{ 0, T("Content-Type: multipart/mixed\n\n" UE "\n"), FITS, NULL },
+	/* reports */
+	{ BOTH | MIME_AT_ANY_COST, T("Subject: " UE "\nTo: <" UE "@x>\n"
+	  "Content-Type: multipart/signed; boundary=b\n\n--b\n\n" UE "\n"
+	  "--b--\n"), CHANGED, "Subject: =?utf-8?Q?=C3=BC?=\nTo: <??@x>\n"
+	  "Content-Type: multipart/signed; boundary=b\n\n--b\n\n??\n--b--\n" },
+	{ BOTH | MIME_AT_ANY_COST, T("A: b\n\n" UE "\n"), CHANGED,
+	  "A: b\n" ADDED "utf-8\n" QP "\n=C3=BC\n" },
+	{ BOTH | MIME_AT_ANY_COST, T("Content-Type: multipart/mixed; "
+	  "boundary=" UE "\nContent-Transfer-Encoding: base64\n\n" UE "\n"),
+	  CHANGED, "Content-Type: multipart/mixed; boundary=??\n"
+	  "Content-Transfer-Encoding: base64\n\n??\n" },
 	/* cut short */
 	{ BOTH, T(""), CHANGED, NULL },
 	{ BOTH, T("A: b"), CHANGED, "A: b\n" },
