@@ -179,7 +179,7 @@ def test_command_that_hangs_is_ended(world, peer, certs, command):
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_tried("ann@far.test", 60)
-    assert "took longer than 30 seconds" in world.mailq()
+    world.wait_listed("took longer than 30 seconds")
     assert world.run(["pgrep", "-x", "sleep"]).stdout == b""
 
 
@@ -213,7 +213,7 @@ def test_nobody_can_look_into_who_runs_them(world, peer, certs, command):
             assert [x.split()[4:6] for x in f if "core" in x] == [["0", "0"]]
 
 
-# -- what hosts and machines may show ------------------------------------------
+# -- what hosts may show -------------------------------------------------------
 
 def traces(secret):
     """The secret, parts of it, and what it looks like on the wire."""
@@ -247,7 +247,7 @@ def test_host_that_repeats_what_was_said(world, peer, certs, when):
         world.send("u%d@far.test" % n)
         if when == "login":
             world.wait_tried("u%d@far.test" % n)
-            assert "not with *" in world.mailq() or "SCRAM" in mechanism
+            world.wait_listed("not with ")
         else:
             world.wait_mail("alice", n + 1)
         c = p.connections[0]
@@ -268,7 +268,7 @@ def test_host_that_repeats_a_part(world, peer, certs, mechanism):
     world.leaves("queue")
     world.send("far@far.test")
     world.wait_tried("far@far.test")
-    assert "535" in world.mailq()
+    world.wait_listed("535")
     not_shown(world, TOKEN[:20], *(x[:40].decode() for x in traces(TOKEN)))
 
 
@@ -296,6 +296,6 @@ def test_auth_conf_that_dma_can_not_read(world, peer, mode):
     world.send("far@far.test", "bob")
     world.wait_mail("bob")
     world.wait_tried("far@far.test")
-    assert "chown root:_dma" in world.mailq()
+    world.wait_listed("chown root:_dma")
     assert world.log_lines("auth.conf", "Permission denied")
     assert p.connections == []

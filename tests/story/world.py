@@ -317,6 +317,11 @@ class World:
             lambda: self.log_lines("deferred", ident_or_text), limit,
             "a deferral with %r in the log" % ident_or_text)
 
+    def wait_listed(self, words, limit=15):
+        """mailq says that; it may come a little after the log's line."""
+        self.wait_until(lambda: words in self.mailq(), limit,
+                        "%r in mailq" % words)
+
     def stop(self):
         """Ends our programs, whatever they are doing."""
         end = time.monotonic() + 10
