@@ -281,7 +281,10 @@ senders_find(const struct senders *all, const char *sender, const char *login)
 	return NULL;
 }
 
-/* 1 when the relays of a line hold this host. */
+/*
+ * 1 when the relays of a line may lead to this host: where they are looked up,
+ * or can not be read, it may be any.
+ */
 static int
 has_host(const char *relays, const char *host)
 {
@@ -293,9 +296,10 @@ has_host(const char *relays, const char *host)
 	memset(&scratch, 0, sizeof(scratch));
 	text = strdup(relays);
 	if (text == NULL || conf_set_relays(&scratch, text) != NULL)
-		found = 1;	/* not known: then it is not anybody's */
+		found = 1;
 	for (i = 0; !found && i < scratch.nrelays; i++)
-		found = strcasecmp(scratch.relays[i].host, host) == 0;
+		found = scratch.relays[i].kind != RELAY_HOST ||
+		    strcasecmp(scratch.relays[i].host, host) == 0;
 	conf_fini(&scratch);
 	free(text);
 	return found;

@@ -48,6 +48,8 @@ static const struct {
 	{ "a@b.org mail.b.org", 0, "a@b.org", "mail.b.org", NULL, NULL },
 	{ " @b.org\tm1:587  [::1]:25\r\n", 0, "@b.org", "m1:587 [::1]:25", NULL,
 	    NULL },
+	{ "@b.org mx:b.org srv:c.org", 0, "@b.org", "mx:b.org srv:c.org",
+	    NULL, NULL },
 	{ "* m user me@b.org", 0, "*", "m", "me@b.org", NULL },
 	{ "ann m user x login ann", 0, "ann", "m", "x", "ann" },
 	{ "ann m login ann user x # why", 0, "ann", "m", "x", "ann" },
@@ -212,7 +214,7 @@ test_own(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&all, "a@b m1 M2:587 user u\nc@d m3\n"
-	    "e@f m4:0 user v\n", &h), 1);
+	    "e@f m4:0 user v\ng@h mx:m.org user w\n", &h), 1);
 	assert_true(senders_own(&all, "m1", "u"));
 	assert_true(senders_own(&all, "m2", "u"));
 	assert_false(senders_own(&all, "m3", "u"));
@@ -220,6 +222,7 @@ test_own(void **state)
 	assert_false(senders_own(&all, "m1", "x"));
 	/* where it can not be known the name is theirs everywhere */
 	assert_true(senders_own(&all, "m9", "v"));
+	assert_true(senders_own(&all, "m9", "w"));
 	senders_fini(&all);
 }
 
