@@ -166,7 +166,7 @@ class Session:
         if verb == "QUIT":
             self.quit = True
             return False
-        return not reply.startswith("421")
+        return not reply.startswith("421") or self.leave()
 
     def data(self):
         text = self.text()
@@ -201,7 +201,7 @@ class Session:
         self.say(reply or "250 2.0.0 more")
         if is_last and not reply.startswith("5"):
             self.rcpts = None
-        return not (reply or "").startswith("421")
+        return not (reply or "").startswith("421") or self.leave()
 
     def default(self, verb, line):
         s = self.server

@@ -105,6 +105,7 @@ class Script:
     endless_at: str = None      # verb that is answered by a line without end
     endless_lines_at: str = None  # ... by continuation lines without end
     mute_at: str = None         # verb that is never answered
+    deaf_at: str = None         # verb from which on nothing more is read
     settle: float = 0           # seconds to wait for more input before
     #                             answering: makes the count of waits exact
     hold_open: bool = False     # after QUIT: neither answer nor close
@@ -116,6 +117,7 @@ class Transaction:
         self.mail = mail        # argument of MAIL, as received
         self.rcpts = []         # (address, reply code) in order
         self.data = None        # bytes after unstuffing, CRLF kept
+        self.chunks = []        # of BDAT, so far
         self.reply = None       # to the final dot
 
     @property
@@ -293,6 +295,11 @@ class Connection:
         s = self.script
         if s.drop_at == verb:
             self._out = b""
+            raise Gone("as told")
+        if s.deaf_at == verb:
+            self._flush()
+            while not self.peer.closing:
+                time.sleep(0.05)
             raise Gone("as told")
         if s.mute_at == verb:
             self._flush()
@@ -501,6 +508,10 @@ class Connection:
         if self.script.require_auth and not self._authed:
             self._say("530 5.7.0 log in first")
             return
+        if getattr(self, "_open", None) is not None and \
+                "CHUNKING" in self.script.capabilities:
+            self._say("503 5.5.1 nested MAIL")
+            return
         if self.script.mail_reply.startswith("2"):
             self.transactions.append(Transaction(rest))
             self._open = self.transactions[-1]
@@ -526,14 +537,18 @@ class Connection:
             self._say("503 5.5.1 no valid recipients")
             return
         self._say(self.script.data_reply)
+        self._misbehave("TEXT")
         if not self.script.data_reply.startswith("354"):
             self._open = None
             return
         t_data = self._body()
+        self._end_of_text(t, t_data)
+
+    def _end_of_text(self, t, data):
         s = self.script
         if s.drop_at == "BODY":
             raise Gone("as told")
-        t.data = t_data
+        t.data = data
         if s.final_delay:
             time.sleep(s.final_delay)
         t.reply = next((r for pattern, r in s.final_rules
@@ -545,6 +560,29 @@ class Connection:
         self._say(t.reply)
         self.taken_at.append(time.monotonic())
         self._open = None
+
+    def _do_bdat(self, rest):
+        """RFC 3030: the octets are taken whatever becomes of them, and a
+        refusal leaves the transaction open."""
+        words = rest.split()
+        data = self._octets(int(words[0]))
+        t = getattr(self, "_open", None)
+        if t is None or not t.accepted:
+            self._say("503 5.5.1 no valid recipients")
+            return
+        t.chunks.append(data)
+        if words[1:] != ["LAST"]:
+            self._say("250 2.0.0 more")
+            return
+        self._end_of_text(t, b"".join(t.chunks))
+        if not t.taken:
+            self._open = t
+
+    def _octets(self, n):
+        while len(self._in) < n:
+            self._more()
+        data, self._in = self._in[:n], self._in[n:]
+        return data
 
     def _body(self):
         """The data up to the final dot, unstuffed; bare LF is kept as is."""

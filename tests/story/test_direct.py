@@ -34,6 +34,42 @@ def test_next_exchanger_when_the_best_is_away(world, exchangers):
     assert len(two.taken) == 1
 
 
+@pytest.mark.parametrize("words", (
+    dict(rcpt_reply="450 4.2.0 greylisted"), dict(mail_reply="451 4.3.0 no"),
+    dict(final_reply="452 4.3.1 full")))
+def test_next_exchanger_when_the_best_puts_it_off(world, exchangers, words):
+    exchangers(11, Script(**words))
+    two = exchangers(12, Script())
+    with names():
+        world.send("a@far.test")
+        world.wait_quiet()
+    assert len(two.taken) == 1
+    assert len(world.log_lines("to=<a@far.test>", "status=sent")) == 1
+
+
+def test_host_that_does_not_read_holds_nobody(world, exchangers):
+    """Its own connection waits for as long as it may, others go on."""
+    one = exchangers(11, Script(deaf_at="TEXT", capabilities=(
+        "PIPELINING", "8BITMIME")))
+    exchangers(13, Script())
+    world.write_conf({"TIMEOUT": "4s"})
+    world.leaves("queue")
+    with names() as server:
+        server.table[("good.test", MX)] = [(10, "mx.good.test")]
+        server.table[("mx.good.test", A)] = ["127.0.0.13"]
+        del server.table[("far.test", MX)][1]
+        world.send("a@far.test", input=b"Subject: big\n\n" +
+                   b"x" * 72 * 1000000)
+        world.wait_until(lambda: one.connections)
+        world.send("b@good.test")
+        world.send("bob")
+        world.wait_mail("bob", limit=3)
+        world.wait_until(lambda: world.log_lines("b@good.test", "sent"), 3)
+        assert not world.log_lines("a@far.test", "status=deferred")
+        world.wait_until(lambda: world.log_lines(
+            "a@far.test", "status=deferred", "timed out"), 12)
+
+
 def test_permanent_refusal_of_one_is_final(world, exchangers):
     exchangers(11, Script(rcpt_reply="550 5.1.1 unknown"))
     two = exchangers(12, Script())

@@ -141,6 +141,64 @@ def test_too_many_recipients_splits_at_once(world, peer):
     assert set(p.deliveries.values()) == {1}
 
 
+CHUNKING = ("PIPELINING", "CHUNKING", "8BITMIME", "SIZE 0",
+            "ENHANCEDSTATUSCODES")
+
+
+def test_chunks_byte_for_byte(world, peer):
+    """Dots are no matter, and a big message is in pieces."""
+    p = peer(Script(capabilities=CHUNKING))
+    smarthost(world, p)
+    world.send("-i", "ann@far.test", input=b"Subject: s\n\n.dot\n..\n.\nlast")
+    big = b"".join(b".%d\n" % i for i in range(300000))
+    world.send("-i", "ann@far.test", input=b"Subject: big\n\n" + big)
+    world.wait_quiet()
+    small, large = sorted(p.taken, key=lambda t: len(t.data))
+    assert small.body == b".dot\r\n..\r\n.\r\nlast\r\n"
+    assert large.body == big.replace(b"\n", b"\r\n")
+    verbs = [v for c in p.connections for v in c.verbs]
+    assert "DATA" not in verbs and len(large.chunks) > 10
+
+
+def test_chunks_in_a_row_have_their_own_fates(world, peer):
+    """Sent without waiting: who is refused, put off and taken is told apart."""
+    p = peer(Script(capabilities=CHUNKING, final_rules=(
+        (rb"Subject: 7\r", "554 5.7.1 not this text"),), rcpt_rules=(
+        (r"^u3@", "550 5.1.1 no such person here"),
+        (r"^u5@", "450 4.2.1 come back later"))))
+    smarthost(world, p)
+    world.leaves("queue")
+    for i in range(12):
+        world.send("-odq", "u%d@far.test" % i,
+                   input=b"Subject: %d\n\nhello\n" % i)
+    world.flush()
+    reports = world.wait_mail("alice", n=2)
+    world.wait_until(lambda: len(world.queue()) == 1)
+    assert sorted(t.accepted[0] for t in p.taken) == sorted(
+        "u%d@far.test" % i for i in range(12) if i not in (3, 5, 7))
+    assert len(p.connections) == 1
+    text = b"".join(r.text for r in reports)
+    for said in b"no such person here", b"not this text", b"5.7.1":
+        assert said in text
+    assert "come back later" in world.mailq()
+    for i in range(12):
+        fate = {3: "failed", 5: "deferred", 7: "failed"}.get(i, "sent")
+        assert world.log_lines("to=<u%d@far.test>" % i, "status=" + fate)
+
+
+def test_next_smarthost_for_who_is_put_off(world, peer):
+    """In the same attempt; who is accepted stays with the first."""
+    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 not here"),)))
+    q = peer(Script())
+    world.write_conf({"SMARTHOST": "smart.test:%d other.test:%d"
+                      % (p.port, q.port)})
+    world.send("ann@far.test", "later@far.test")
+    world.wait_quiet()
+    assert [t.accepted for t in p.taken] == [["ann@far.test"]]
+    assert [t.accepted for t in q.taken] == [["later@far.test"]]
+    assert set(p.deliveries.values()) | set(q.deliveries.values()) == {1}
+
+
 REPLIES = {
     "mail 5xx": (dict(mail_reply="550 5.7.1 not you"), "failed"),
     "mail 4xx": (dict(mail_reply="451 4.7.1 not now"), "deferred"),
