@@ -48,15 +48,16 @@ FLOOR =		lib/buf.o lib/io.o lib/log.o
 WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o lib/dsn.o \
 		result.o conf.o senders.o
 ALIASES =	aliases_parse.o aliases_scan.o
-DMA =		dma.o submit.o options.o mailq.o runner.o handout.o hops.o \
-		settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
-		delivery.o lists.o lmtp.o priv.o spool.o sandbox.o setup.o \
+DMA =		dma.o submit.o options.o mailq.o runner.o handout.o \
+		hops.o settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
+		delivery.o letter.o lists.o lmtp.o priv.o spool.o sandbox.o \
+		setup.o \
 		compat/compat.o $(ALIASES)
 REMOTE =	remote.o net.o body.o jobs.o hosts.o policy.o crypto.o dns.o sandbox.o setup.o \
 		secret.o lib/smtp.o lib/sasl.o lib/prep.o lib/mime.o \
 		lib/ascii.o lib/encode.o $(ALIASES)
 HEADERS =	dma.h aliases.h body.h bounce.h command.h conf.h crypto.h \
-		delivery.h desk.h dns.h hosts.h jobs.h lists.h lmtp.h local.h \
+		delivery.h desk.h dns.h hosts.h jobs.h letter.h lists.h lmtp.h local.h \
 		maildir.h mailq.h mbox.h net.h options.h policy.h priv.h records.h \
 		result.h route.h runner.h sandbox.h secret.h senders.h setup.h \
 		spool.h submit.h lib/addr.h lib/ascii.h lib/buf.h lib/encode.h lib/dsn.h lib/header.h \
@@ -67,7 +68,7 @@ SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
 		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
 		net.c body.c jobs.c hosts.c policy.c \
-		crypto.c dns.c conf.c senders.c secret.c result.c lib/addr.c lib/ascii.c lib/buf.c lib/encode.c \
+		crypto.c dns.c conf.c letter.c senders.c secret.c result.c lib/addr.c lib/ascii.c lib/buf.c lib/encode.c \
 		lib/dsn.c \
 		lib/header.c lib/io.c lib/log.c lib/mail.c lib/mime.c lib/msg.c \
 		lib/prep.c lib/sasl.c lib/smtp.c compat/compat.c
@@ -179,9 +180,9 @@ uninstall:
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
 UNITS =		addr aliases ascii bounce buf conf crypto dns dsn encode \
-		hosts io lists local log mail maildir mbox mime msg options \
+		hosts io letter lists local log mail maildir mbox mime msg options \
 		policy prep result route sasl senders setup smtp spool
-FUZZERS =	addr aliases conf dns dsn forward list mail mime msg options \
+FUZZERS =	addr aliases conf dns dsn forward letter list mail mime msg options \
 		prep sasl senders smtp spool
 
 $(UNITS:%=tests/unit/%_test): all

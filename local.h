@@ -13,6 +13,7 @@
 #include "dma.h"
 
 struct delivery {
+	uint32_t	 id;		/* of its records */
 	enum route_kind	 kind;
 	enum origin	 origin;
 	const struct user *user;	/* who this process is */

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "compat/compat.h"
+#include "letter.h"
 #include "lib/io.h"
 #include "lib/msg.h"
 #include "priv.h"
@@ -461,16 +462,17 @@ become_user(const struct user *u, const char *mail_dir)
 /* ---- the branches: as root, one child for each request ---- */
 
 static void
-say_deliver(int channel, enum fate fate, const char *code, const char *why)
+say_deliver(const struct delivery *d, enum fate fate, const char *code,
+    const char *why)
 {
 	struct msg m;
 
 	msg_init(&m);
-	msg_begin(&m, REC_DELIVER_SAY, 0);
+	msg_begin(&m, REC_DELIVER_SAY, d->id);
 	msg_put_u32(&m, fate);
 	msg_put_str(&m, code);
 	msg_put_str(&m, why);
-	msg_send(channel, &m);
+	msg_send(d->channel, &m);
 	msg_fini(&m);
 }
 
@@ -597,7 +599,6 @@ get_delivery(const struct trunk *t, struct msg *m, struct delivery *d)
 	struct stat st;
 
 	memset(d, 0, sizeof(*d));
-	d->message = msg_take_fd(m, 0);
 	d->channel = msg_take_fd(m, 1);
 	d->aliases = -1;
 	kind = msg_get_u32(m);
@@ -605,22 +606,10 @@ get_delivery(const struct trunk *t, struct msg *m, struct delivery *d)
 	msg_get_text(m, d->name, sizeof(d->name));
 	d->entry = msg_get_u32(m);
 	d->digest = msg_get_u64(m);
-	msg_get_text(m, d->queue_id, sizeof(d->queue_id));
-	d->rcpt = msg_get_u32(m);
-	msg_get_text(m, d->sender, sizeof(d->sender));
-	msg_get_text(m, d->recipient, sizeof(d->recipient));
-	msg_get_text(m, d->original, sizeof(d->original));
-	d->arrived = (time_t)msg_get_u64(m);
-	d->offset = (int64_t)msg_get_u64(m);
-	d->length = (int64_t)msg_get_u64(m);
-	d->mark.dev = msg_get_u64(m);
-	d->mark.ino = msg_get_u64(m);
-	d->mark.length = (int64_t)msg_get_u64(m);
 	d->kind = (enum route_kind)kind;
 	d->origin = (enum origin)origin;
-	if (msg_done(m) == -1 || kind < ROUTE_MAILBOX || kind > ROUTE_PIPE ||
-	    origin > ORIGIN_FORWARD || d->offset < 0 || d->length < 0 ||
-	    d->mark.length < -1 ||
+	if (letter_get(m, d) == -1 || kind < ROUTE_MAILBOX ||
+	    kind > ROUTE_PIPE || origin > ORIGIN_FORWARD ||
 	    (kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER) ||
 	    !is_channel(t, d->channel) || fstat(d->message, &st) == -1 ||
 	    !S_ISREG(st.st_mode))
@@ -642,12 +631,12 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 	found = user_lookup(name, u);
 	/* A missing ALIAS_USER is the configuration's fault, not the mail's. */
 	if (found == 1 && name == b->conf.alias_user)
-		say_deliver(d->channel, FATE_RETRY, "4.3.5",
+		say_deliver(d, FATE_RETRY, "4.3.5",
 		    "ALIAS_USER in dma.conf is no user");
 	else if (found == 1)
-		say_deliver(d->channel, FATE_FAILED, "5.1.1", "no such user");
+		say_deliver(d, FATE_FAILED, "5.1.1", "no such user");
 	if (found == -1)
-		say_deliver(d->channel, FATE_RETRY, "4.3.0",
+		say_deliver(d, FATE_RETRY, "4.3.0",
 		    "user look-up failed");
 	if (found != 0)
 		return -1;
@@ -656,7 +645,7 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 		log_say(&b->log, LOG_LEVEL_WARNING, "deliver: id=%s user=%s "
 		    "refused: commands and files are not for this user",
 		    d->queue_id, u->name);
-		say_deliver(d->channel, FATE_FAILED, "5.7.1",
+		say_deliver(d, FATE_FAILED, "5.7.1",
 		    "commands and files are refused for this user");
 		return -1;
 	}
@@ -724,7 +713,7 @@ answer_deliver(struct branch *b, struct msg *m)
 		log_say(&b->log, LOG_LEVEL_ERROR, "deliver: id=%s user=%s can "
 		    "not become this user: %s", d.queue_id, u.name,
 		    strerror(errno));
-		say_deliver(d.channel, FATE_RETRY, "4.3.0",
+		say_deliver(&d, FATE_RETRY, "4.3.0",
 		    "can not become the user");
 		return EX_OSERR;
 	}

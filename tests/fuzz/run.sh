@@ -26,6 +26,7 @@ objects_of() {
 	options) echo options.o conf.o lib/dsn.o lib/addr.o ;;
 	aliases|forward|list) echo "$aliases" ;;
 	msg) echo lib/msg.o ;;
+	letter) echo letter.o lib/msg.o ;;
 	spool) echo spool.o lib/msg.o lib/dsn.o lib/addr.o result.o ;;
 	*) return 1 ;;
 	esac

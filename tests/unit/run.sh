@@ -12,6 +12,7 @@ objects_of() {
 	case $1 in
 	buf|io|log) echo "" ;;
 	msg) echo lib/msg.o ;;
+	letter) echo letter.o lib/msg.o ;;
 	result) echo result.o ;;
 	addr) echo lib/addr.o ;;
 	prep) echo lib/prep.o lib/addr.o ;;
@@ -36,7 +37,7 @@ objects_of() {
 	bounce) echo bounce.o route.o spool.o lib/dsn.o lib/msg.o \
 	    lib/mail.o lib/header.o conf.o result.o "$aliases" ;;
 	local|mbox|maildir|lmtp|command) echo local.o mbox.o maildir.o \
-	    command.o delivery.o lists.o lmtp.o sandbox.o lib/mail.o \
+	    command.o delivery.o letter.o lists.o lmtp.o sandbox.o lib/mail.o \
 	    lib/header.o lib/msg.o conf.o result.o "$aliases" ;;
 	crypto) echo crypto.o result.o -lssl -lcrypto ;;
 	dns) echo dns.o result.o ;;
