@@ -48,7 +48,7 @@ FLOOR =		lib/buf.o lib/io.o lib/log.o
 WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o lib/dsn.o \
 		result.o conf.o senders.o
 ALIASES =	aliases_parse.o aliases_scan.o
-DMA =		dma.o submit.o options.o mailq.o runner.o handout.o \
+DMA =		dma.o submit.o options.o mailq.o runner.o handout.o batch.o \
 		hops.o settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
 		delivery.o letter.o lists.o lmtp.o priv.o spool.o sandbox.o \
 		setup.o \
@@ -64,7 +64,7 @@ HEADERS =	dma.h aliases.h body.h bounce.h command.h conf.h crypto.h \
 		lib/io.h \
 		lib/log.h lib/mail.h lib/mime.h lib/msg.h lib/prep.h lib/sasl.h lib/smtp.h \
 		compat/compat.h
-SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c hops.c \
+SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c batch.c hops.c \
 		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
 		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
 		net.c body.c jobs.c hosts.c policy.c \

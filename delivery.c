@@ -3,17 +3,61 @@
  * Runs as: the user.  Door to: the runner's channel, the message.
  * Promise: nothing appears before the runner has written down where.
  */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "delivery.h"
 #include "lib/io.h"
 #include "lib/msg.h"
 #include "records.h"
+#include "result.h"
 
-#define GO_WAIT_MS	60000	/* for the runner, while we hold the locks */
+static int
+is_clean(const char *text)
+{
+	return text_is_clean(text, strlen(text));
+}
+
+int
+delivery_check(const struct delivery *d, struct result *res)
+{
+	struct stat st;
+
+	if (!is_clean(d->sender) || !is_clean(d->recipient) ||
+	    !is_clean(d->original) || !is_clean(d->queue_id))
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "control character in an address");
+	if (fstat(d->message, &st) == -1 || !S_ISREG(st.st_mode))
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "message is not a regular file");
+	if (d->offset < 0 || d->length < 0 || d->offset > st.st_size ||
+	    d->length > st.st_size - d->offset)
+		return result_set(res, FATE_RETRY, "4.3.0",
+		    "message file is shorter than the message");
+	return 0;
+}
+
+int
+delivery_at(const struct delivery *d, uint64_t dev, uint64_t ino,
+    int64_t length)
+{
+	struct msg msg;
+	int ret;
+
+	msg_init(&msg);
+	msg_begin(&msg, REC_DELIVER_AT, d->id);
+	msg_put_u64(&msg, dev);
+	msg_put_u64(&msg, ino);
+	msg_put_u64(&msg, (uint64_t)length);
+	ret = msg_send(d->channel, &msg);
+	msg_fini(&msg);
+	return ret;
+}
 
 int
 delivery_announce(const struct delivery *d, uint64_t dev, uint64_t ino,
@@ -22,16 +66,31 @@ delivery_announce(const struct delivery *d, uint64_t dev, uint64_t ino,
 	struct msg msg;
 	int ret = -1;
 
+	if (delivery_at(d, dev, ino, length) == -1)
+		return -1;
 	msg_init(&msg);
-	msg_begin(&msg, REC_DELIVER_AT, 0);
-	msg_put_u64(&msg, dev);
-	msg_put_u64(&msg, ino);
-	msg_put_u64(&msg, (uint64_t)length);
-	if (msg_send(d->channel, &msg) == 0 &&
-	    io_wait(d->channel, POLLIN, io_clock_ms() + GO_WAIT_MS) == 1 &&
+	if (io_wait(d->channel, POLLIN, io_clock_ms() + DELIVERY_GO_MS) == 1 &&
 	    msg_recv(d->channel, &msg, REC_CHANNEL_LIMIT) == 1 &&
-	    msg.kind == REC_DELIVER_GO && msg_done(&msg) == 0)
+	    msg.kind == REC_DELIVER_GO && msg.id == d->id &&
+	    msg_done(&msg) == 0)
 		ret = 0;
+	msg_fini(&msg);
+	return ret;
+}
+
+int
+delivery_say(const struct delivery *d, const struct result *res)
+{
+	struct msg msg;
+	int ret;
+
+	msg_init(&msg);
+	msg_begin(&msg, REC_DELIVER_SAY, d->id);
+	msg_put_u32(&msg, (uint32_t)res->fate);
+	msg_put_str(&msg, res->code);
+	msg_put_bytes(&msg, res->why, res->why == NULL ? 0 :
+	    strlen(res->why));
+	ret = msg_send(d->channel, &msg);
 	msg_fini(&msg);
 	return ret;
 }

@@ -10,13 +10,24 @@
 #include "dma.h"
 #include "local.h"
 
+#define DELIVERY_GO_MS	60000	/* for the runner, while we hold a lock */
+
 /*
- * Tells the runner (REC_DELIVER_AT) where the message is about to appear; 0
- * when it has written that down (REC_DELIVER_GO), -1 when nobody is left to
- * be told: then nothing may appear.
+ * What came from the runner is checked once more where it is used; -1 with
+ * the reason.
+ */
+int	delivery_check(const struct delivery *, struct result *);
+/* Tells the runner where the message is about to appear (REC_DELIVER_AT). */
+int	delivery_at(const struct delivery *, uint64_t dev, uint64_t ino,
+	    int64_t length);
+/*
+ * The same; 0 when the runner has written it down (REC_DELIVER_GO), -1 when
+ * nobody is left to be told: then nothing may appear.
  */
 int	delivery_announce(const struct delivery *, uint64_t dev, uint64_t ino,
 	    int64_t length);
+/* Tells the runner what became of it (REC_DELIVER_SAY); 0 or -1. */
+int	delivery_say(const struct delivery *, const struct result *);
 /*
  * The message's octets from done on into chunk, which has size octets: how
  * many, 0 at its end, -1 with errno.

@@ -1,7 +1,8 @@
 /*
  * desk.h - what lies on the runner's desk.
- * Shared by runner.c (the loop), handout.c (the local branches),
- * hops.c (the remote ones) and settle.c (what became of it); nobody else.
+ * Shared by runner.c (the loop), handout.c (what goes where), batch.c (local
+ * deliveries), hops.c (remote ones) and settle.c (what became of it); nobody
+ * else.
  * They call in this order only.
  */
 #ifndef DESK_H
@@ -21,14 +22,16 @@
 #include "spool.h"
 
 #define WORKS_MAX	200	/* messages in hand at once */
+#define LANES		256	/* of users, by digest */
+#define LANE_SHARE	(WORKS_MAX / 2)	/* messages in hand of each */
 #define REQUESTS_MAX	16	/* of each local branch under way */
 #define HOPS_MAX	24	/* dma-remote processes at once */
 #define HOP_JOBS_MAX	64	/* messages given to one of them */
 #define HOP_LINGER_MS	1000	/* an idle one stays for so long */
 #define WAITERS_MAX	16	/* callers of -q that wait */
 #define OUTPUT_MAX	4096	/* octets of a command's output: the last */
-#define ASKS_SHARE	4	/* requests about one user at once */
-#define ASK_LIMIT_MS	90000	/* for one answer about a .forward */
+#define LINGER_MS	100	/* an idle child of a local branch stays */
+#define SLOW_MS		1000	/* who takes longer has to leave room */
 
 struct work;
 struct hop;
@@ -51,7 +54,8 @@ struct item {
 	time_t		 due;
 	uint64_t	 seen, tried;	/* ticks: first seen, last tried */
 	struct work	*work;
-	struct hop	*hop;		/* for ITEM_PARKED */
+	struct hop	*hop;		/* for ITEM_PARKED: until it has room */
+	unsigned	 lane;		/* or this lane has, plus 1; 0: none */
 };
 
 enum stage {
@@ -79,22 +83,76 @@ struct work {
 	int		 is_forced;	/* as its item was when it was loaded */
 	int		 is_partial;	/* somebody was left out of this try */
 	int		 was_parked;	/* its hop had room: not parked again */
+	unsigned	 lane;		/* it counts for, plus 1; 0: none */
 	int		 needs_sync;	/* notes hold what must not be lost */
+	int		 is_unsynced;	/* notes are written and not synced */
+	int		 was_lost;	/* a delivery ended without a word */
 	int64_t		 again_ms;	/* a write failed: not before */
 };
 
-/* One question to the forward or deliver branch. */
-struct request {
-	uint32_t	 id;		/* 0: free */
+/* A recipient of a message in hand. */
+struct place {
 	struct work	*work;
 	uint32_t	 rcpt;
+};
+
+enum ask_state {
+	ASK_FREE,
+	ASK_GATHERS,		/* to be sent when all of this turn are in */
+	ASK_OUT,		/* to be answered */
+	ASK_IDLE		/* answered; the child may be asked again */
+};
+
+/*
+ * What waits for one user; users that share a lane share its room.  More than
+ * LANE_SHARE would keep the mail of others from the desk.
+ */
+struct lane {
+	unsigned	 in_hand, parked;
+};
+
+/*
+ * A question to the forward branch: about the .forward of a user or the lists
+ * of an alias; of all who had it when it was sent.
+ */
+struct ask {
+	enum ask_state	 state;
+	enum origin	 origin;	/* whose name that is */
+	char		 name[ADDRESS_MAX + 1];
+	int		 channel;	/* -1: no child */
+	struct buf	 lists;		/* of an alias, as far as they came */
+	int		 is_again;	/* its child had answered before */
+	struct place	*waiters;	/* owned */
+	size_t		 n, cap;
+	int64_t		 born_ms;	/* the child */
+	int64_t		 moved_ms;	/* sent, or answered */
+};
+
+/* One message that a child of the deliver branch was given. */
+struct parcel {
+	uint32_t	 id;		/* of its records */
+	struct work	*work;
+	uint32_t	 rcpt;
+	int		 is_placed;	/* the child has told where it goes */
+	int		 must_go;	/* and waits for the answer */
+};
+
+/* A child of the deliver branch. */
+struct batch {
+	uint32_t	 id;		/* of its request; 0: free */
 	char		 name[ADDRESS_MAX + 1];	/* user or alias */
-	enum origin	 origin;	/* of asks: whose name that is */
+	int		 is_open;	/* takes more messages for the user */
 	int		 channel, output;
-	struct buf	 text;		/* last output, or lists of an alias */
-	int		 is_said, has_execed, has_announced;
-	int64_t		 deadline_ms;	/* for asks: a child may hang */
-	struct result	 res;		/* when is_said */
+	struct buf	 text;		/* the command's last output */
+	int		 has_execed;
+	int		 has_said;	/* anything */
+	int		 is_said;	/* all, when it has one message only */
+	struct result	 res;		/* what it said last */
+	struct parcel	*parcels;	/* owned, in the order told */
+	size_t		 n, cap;
+	size_t		 told;		/* of them not placed yet */
+	int64_t		 born_ms;
+	int64_t		 moved_ms;	/* its last sign of life */
 };
 
 /* One message for one next hop. */
@@ -153,7 +211,9 @@ struct desk {
 	uint64_t	 tick;
 	struct work	*works;
 	unsigned	 nworks;
-	struct request	 asks[REQUESTS_MAX], deliveries[REQUESTS_MAX];
+	struct lane	 lanes[LANES];
+	struct ask	 asks[REQUESTS_MAX];
+	struct batch	 batches[REQUESTS_MAX];
 	uint32_t	 last_id;
 	struct hop	*hops;
 	struct waiter	 waiters[WAITERS_MAX];
@@ -183,7 +243,8 @@ void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum fate,
 	    const char *code, const char *why);
 /* Recipient i is replaced by those from before on, which are new. */
 void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
-/* Writes the notes; 0, or -1 (they stay, to be written later). */
+/* Writes the notes; 0, or -1 (they stay, to be written later).  Durable:
+ * and those that were written before. */
 int	settle_write(struct desk *, struct work *, int is_durable);
 /* Reports what no report tells yet; as settle_finish(). */
 int	settle_report(struct desk *, struct work *);
@@ -197,16 +258,38 @@ int	settle_finish(struct desk *, struct work *);
 
 /* Takes a message in hand; 0, or -1 (the item says what is next). */
 int	handout_load(struct desk *, struct item *);
-/* Ends the questions that nobody answers. */
-void	handout_late(struct desk *);
+/* Ends the questions that nobody answers, and those that nobody has;
+ * milliseconds until the next is due, or -1. */
+int64_t	handout_late(struct desk *);
 /* Gives out what can be given out now. */
 void	handout_all(struct desk *);
-/* Reads what the branches say.  revents as poll(2) told them. */
-void	handout_forward(struct desk *, struct request *);
-void	handout_channel(struct desk *, struct request *);
-void	handout_output(struct desk *, struct request *);
-void	handout_ends(struct desk *);
+/* Reads an answer about a .forward. */
+void	handout_forward(struct desk *, struct ask *);
 void	work_free(struct desk *, struct work *);
+/* A parked message is off its lane's list; NULL: it is not taken in hand. */
+void	handout_unpark(struct desk *, struct item *, struct work *);
+
+/* ---- batch.c ---- */
+
+/* Not 0, and of no record that is under way. */
+uint32_t batch_new_id(struct desk *);
+/*
+ * Sends d->msg to a local branch with the child's end of a new channel; ours
+ * (non-blocking) is in *channel.  -1: the branch does not take it now, or is
+ * gone, and then *sock is closed.
+ */
+int	batch_ask(struct desk *, int *sock, int *channel);
+/* Gives a recipient, whose owner is known, to a child of the deliver branch,
+ * or lets it wait. */
+void	batch_give(struct desk *, struct work *, uint32_t rcpt);
+/* Answers the children, when what they told is durable. */
+void	batch_go(struct desk *);
+/* Reads what the children and the branch say. */
+void	batch_channel(struct desk *, struct batch *);
+void	batch_output(struct desk *, struct batch *);
+void	batch_ends(struct desk *);
+/* Lets idle children go; milliseconds until the next is due, or -1. */
+int64_t	batch_linger(struct desk *);
 void	put_back(struct work *, uint32_t rcpt);
 
 /* ---- hops.c ---- */

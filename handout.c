@@ -1,26 +1,16 @@
 /*
- * handout.c - what the runner gives to the branches, and what they say.
- * Runs as: the spool user.  Door to: the sockets of the branches.
- * Promise: a request that a branch does not answer is deferred, not lost; an
- * answer is believed for the recipient that was asked about, and no other.
+ * handout.c - where each recipient goes, and what the forward branch says.
+ * Runs as: the spool user.  Door to: the sockets of the forward children.
+ * Promise: a question that nobody answers is deferred, not lost; an answer is
+ * believed for the recipients that were asked about, and no other.
  */
-#include <sys/socket.h>
-#include <sys/wait.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sysexits.h>
-#include <unistd.h>
 
 #include "desk.h"
-#include "lib/addr.h"
 #include "lib/io.h"
 #include "lists.h"
 #include "local.h"
@@ -28,9 +18,68 @@
 #include "setup.h"
 
 #define NEW_S		10	/* a message is new for so long */
-#define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
-#define DRAIN_MAX	64	/* reads of what a command left in its pipe */
-#define OUTPUT_SHOWN	(WHY_MAX - 64)	/* octets of it that a reason holds */
+#define ASK_LIMIT_MS	90000	/* for one answer about a .forward */
+#define ASK_LIFE_MS	20000	/* of a child that answers */
+#define ASKS_SHARE	4	/* that may wait long for one, on a full desk */
+
+/* ---- lanes ---- */
+
+static void
+leave_lane(struct desk *d, const struct work *w)
+{
+	struct lane *lane;
+
+	if (w->lane == 0)
+		return;
+	lane = &d->lanes[w->lane - 1];
+	lane->in_hand--;
+	if (lane->parked == 0 || lane->in_hand >= LANE_SHARE / 2)
+		return;
+	/* From the start: the oldest come first. */
+	d->must_look = 1;
+	d->cursor = 0;
+}
+
+/* -1 when a message for this user is off the desk until there is room. */
+static int
+take_lane(struct desk *d, struct work *w, uint32_t i, const char *user)
+{
+	char lower[ADDRESS_MAX + 1];
+	unsigned k;
+	size_t n;
+
+	/* One for many users waits for none of them alone. */
+	if (w->lane != 0 || w->open > 1)
+		return 0;
+	for (n = 0; n < ADDRESS_MAX && user[n] != '\0'; n++)
+		lower[n] = user[n] >= 'A' && user[n] <= 'Z' ?
+		    (char)(user[n] - 'A' + 'a') : user[n];
+	k = (unsigned)(text_digest(lower, n) % LANES);
+	/* Nobody overtakes those that are parked. */
+	if (d->lanes[k].in_hand < LANE_SHARE && d->lanes[k].parked == 0) {
+		d->lanes[k].in_hand++;
+		w->lane = k + 1;
+		return 0;
+	}
+	d->lanes[k].parked++;
+	w->item->lane = k + 1;
+	w->stages[i] = STAGE_NONE;
+	w->open--;
+	return -1;
+}
+
+void
+handout_unpark(struct desk *d, struct item *item, struct work *w)
+{
+	if (item->lane == 0)
+		return;
+	d->lanes[item->lane - 1].parked--;
+	if (w != NULL) {
+		w->lane = item->lane;
+		d->lanes[item->lane - 1].in_hand++;
+	}
+	item->lane = 0;
+}
 
 /* ---- works ---- */
 
@@ -39,6 +88,7 @@ work_free(struct desk *d, struct work *w)
 {
 	struct work **p;
 
+	leave_lane(d, w);
 	for (p = &d->works; *p != NULL && *p != w; p = &(*p)->next)
 		;
 	if (*p == w) {
@@ -133,6 +183,19 @@ log_new(struct desk *d, const struct message *m)
 	setup_log_queued(&d->log, m);
 }
 
+/* Oldest first: in this order they go into a mailbox. */
+static void
+put_on_desk(struct desk *d, struct work *w)
+{
+	struct work **p = &d->works;
+
+	while (*p != NULL && strcmp((*p)->m.id, w->m.id) < 0)
+		p = &(*p)->next;
+	w->next = *p;
+	*p = w;
+	d->nworks++;
+}
+
 int
 handout_load(struct desk *d, struct item *item)
 {
@@ -159,9 +222,7 @@ handout_load(struct desk *d, struct item *item)
 	item->is_held = 0;
 	item->work = w;
 	item->state = ITEM_ACTIVE;
-	w->next = d->works;
-	d->works = w;
-	d->nworks++;
+	put_on_desk(d, w);
 	w->is_forced = item->is_forced;
 	choose(&d->conf, w, time(NULL), w->is_forced);
 	settle_warned(d, w);
@@ -171,204 +232,131 @@ handout_load(struct desk *d, struct item *item)
 	return 0;
 }
 
-/* ---- requests to the local branches ---- */
+/* ---- questions to the forward branch ---- */
 
-static struct request *
-free_request(struct desk *d, struct request *table)
-{
-	int i;
-
-	for (i = 0; i < REQUESTS_MAX; i++) {
-		if (table[i].id != 0)
-			continue;
-		memset(&table[i], 0, sizeof(table[i]));
-		table[i].channel = table[i].output = -1;
-		buf_init(&table[i].text, 0);
-		result_init(&table[i].res);
-		if (++d->last_id == 0)
-			++d->last_id;
-		table[i].id = d->last_id;
-		return &table[i];
-	}
-	return NULL;
-}
-
-static void
-end_request(struct request *q)
-{
-	io_close(&q->channel);
-	io_close(&q->output);
-	buf_fini(&q->text);
-	result_fini(&q->res);
-	q->id = 0;
-}
-
-/* A branch that does not take requests is gone: no more of them. */
-static int
-send_request(struct desk *d, int *sock, struct msg *m)
-{
-	if (*sock == -1)
-		return -1;
-	if (msg_send(*sock, m) == 0)
-		return 0;
-	/* Short of memory, or too many descriptors on their way. */
-	if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
-		return -1;
-	log_say(&d->log, LOG_LEVEL_ERROR, "a local branch is gone: %s",
-	    strerror(errno));
-	io_close(sock);
-	d->is_crippled = 1;
-	return -1;
-}
-
-static int
-make_channel(struct request *q, int *theirs)
-{
-	int pair[2];
-
-	if (priv_channel(pair) == -1)
-		return -1;
-	q->channel = pair[0];
-	*theirs = pair[1];
-	return 0;
-}
-
-static void
-start_ask(struct desk *d, struct request *q)
-{
-	int theirs = -1, ok;
-
-	ok = make_channel(q, &theirs) == 0;
-	if (ok) {
-		msg_begin(&d->msg, REC_FORWARD_ASK, q->id);
-		msg_put_u32(&d->msg, q->origin);
-		msg_put_str(&d->msg, q->name);
-		msg_put_fd(&d->msg, theirs);
-		ok = send_request(d, &d->branches->forward, &d->msg) == 0;
-		msg_begin(&d->msg, 0, 0);
-	}
-	io_close(&theirs);
-	if (ok)
-		return;
-	q->work->asking--;
-	settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.0",
-	    "the forward branch can not be asked");
-	end_request(q);
-}
-
-static void
-put_qualified(struct desk *d, const char *address)
-{
-	struct buf b;
-
-	buf_init(&b, ADDRESS_MAX);
-	route_put_qualified(&b, &d->conf, address);
-	msg_put_str(&d->msg, buf_failed(&b) ? address : buf_str(&b));
-	buf_fini(&b);
-}
-
-static void
-put_delivery(struct desk *d, const struct request *q)
-{
-	const struct message *m = &q->work->m;
-	const struct recipient *r = &m->rcpts[q->rcpt];
-	enum route_kind kind;
-
-	kind = r->kind == ROUTE_UNKNOWN ? ROUTE_MAILBOX : r->kind;
-	msg_begin(&d->msg, REC_DELIVER_ASK, q->id);
-	msg_put_u32(&d->msg, kind);
-	msg_put_u32(&d->msg, r->origin);
-	msg_put_str(&d->msg, q->name);
-	msg_put_u32(&d->msg, r->entry);
-	msg_put_u64(&d->msg, r->digest);
-	msg_put_str(&d->msg, m->id);
-	msg_put_u32(&d->msg, q->rcpt);
-	msg_put_str(&d->msg, m->sender);
-	put_qualified(d, route_address(m, q->rcpt));
-	put_qualified(d, route_original(m, q->rcpt));
-	msg_put_u64(&d->msg, (uint64_t)m->arrived);
-	msg_put_u64(&d->msg, (uint64_t)m->offset);
-	msg_put_u64(&d->msg, (uint64_t)m->length);
-	msg_put_u64(&d->msg, r->mark.dev);
-	msg_put_u64(&d->msg, r->mark.ino);
-	msg_put_u64(&d->msg, (uint64_t)r->mark.length);
-}
-
-static void
-start_delivery(struct desk *d, struct request *q)
-{
-	int file, theirs = -1, ok;
-
-	/* Theirs can not write, whatever becomes of the process. */
-	file = openat(d->spool.queue, q->work->m.id, O_RDONLY | O_CLOEXEC |
-	    O_NOFOLLOW);
-	ok = file != -1 && make_channel(q, &theirs) == 0;
-	if (ok) {
-		put_delivery(d, q);
-		msg_put_fd(&d->msg, file);
-		msg_put_fd(&d->msg, theirs);
-		ok = send_request(d, &d->branches->deliver, &d->msg) == 0;
-		msg_begin(&d->msg, 0, 0);
-	}
-	io_close(&theirs);
-	io_close(&file);
-	if (ok)
-		return;
-	settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.0",
-	    "the deliver branch can not be asked");
-	end_request(q);
-}
-
-/* One mailbox takes one message after the other. */
-static int
-is_busy(const struct desk *d, const char *name)
+static struct ask *
+find_ask(struct desk *d, enum origin origin, const char *name)
 {
 	int i;
 
 	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->deliveries[i].id != 0 &&
-		    strcasecmp(d->deliveries[i].name, name) == 0)
-			return 1;
-	return 0;
-}
-
-/* Not tried, and so not counted: back to the queue for a while. */
-void
-put_back(struct work *w, uint32_t i)
-{
-	w->stages[i] = STAGE_NONE;
-	w->open--;
-	w->m.rcpts[i].due = time(NULL) + PUT_BACK_S;
+		if (d->asks[i].state != ASK_FREE &&
+		    d->asks[i].origin == origin &&
+		    strcmp(d->asks[i].name, name) == 0)
+			return &d->asks[i];
+	return NULL;
 }
 
 static void
-give_delivery(struct desk *d, struct work *w, uint32_t i)
+end_ask(struct ask *a)
 {
-	struct request *q;
-	const char *name = w->m.rcpts[i].owner;
+	io_close(&a->channel);
+	buf_fini(&a->lists);
+	free(a->waiters);
+	a->waiters = NULL;
+	a->n = a->cap = 0;
+	a->state = ASK_FREE;
+}
 
-	if (name == NULL) {
-		settle_as(d, w, i, FATE_RETRY, "4.3.0", "out of memory");
-		return;
+/* A free one, or one whose child only waits; NULL while all are out. */
+static struct ask *
+new_ask(struct desk *d, enum origin origin, const char *name)
+{
+	struct ask *a = NULL;
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		if (a == NULL && d->asks[i].state == ASK_IDLE)
+			a = &d->asks[i];
+		if (d->asks[i].state != ASK_FREE)
+			continue;
+		a = &d->asks[i];
+		break;
 	}
-	if (is_busy(d, name)) {
-		/* One slow user must not fill the desk for all others. */
-		if (d->nworks > WORKS_MAX / 2)
-			put_back(w, i);
-		return;
+	if (a == NULL)
+		return NULL;
+	if (a->state == ASK_IDLE)
+		end_ask(a);
+	memset(a, 0, sizeof(*a));
+	a->channel = -1;
+	a->origin = origin;
+	a->moved_ms = io_clock_ms();
+	buf_init(&a->lists, 0);
+	return text_copy(a->name, sizeof(a->name), name) == 0 ? a : NULL;
+}
+
+static int
+add_waiter(struct ask *a, struct work *w, uint32_t i)
+{
+	struct place *p;
+	size_t cap;
+
+	if (a->n == a->cap) {
+		cap = a->cap == 0 ? 4 : a->cap * 2;
+		p = reallocarray(a->waiters, cap, sizeof(*p));
+		if (p == NULL)
+			return -1;
+		a->waiters = p;
+		a->cap = cap;
 	}
-	q = free_request(d, d->deliveries);
-	if (q == NULL)
-		return;
-	q->work = w;
-	q->rcpt = i;
-	w->stages[i] = STAGE_BUSY;
-	if (text_copy(q->name, sizeof(q->name), name) == -1) {
-		settle_as(d, w, i, FATE_RETRY, "4.3.0", "name is too long");
-		end_request(q);
-		return;
+	a->waiters[a->n].work = w;
+	a->waiters[a->n++].rcpt = i;
+	w->stages[i] = STAGE_ASK;
+	w->asking++;
+	return 0;
+}
+
+/* All who wait get this; a->n is 0 then. */
+static void
+fail_ask(struct desk *d, struct ask *a, const char *why)
+{
+	struct place p;
+
+	while (a->n > 0) {
+		p = a->waiters[--a->n];
+		p.work->asking--;
+		settle_as(d, p.work, p.rcpt, FATE_RETRY, "4.3.0", why);
 	}
-	start_delivery(d, q);
+}
+
+/* The child that answered last, or a new one. */
+static int
+send_ask(struct desk *d, struct ask *a)
+{
+	int64_t now = io_clock_ms();
+
+	if (now - a->born_ms >= ASK_LIFE_MS)
+		io_close(&a->channel);
+	a->state = ASK_OUT;
+	a->moved_ms = now;
+	a->is_again = a->channel != -1;
+	if (a->is_again) {
+		msg_begin(&d->msg, REC_FORWARD_AGAIN, 0);
+		if (msg_send(a->channel, &d->msg) == 0)
+			return 0;
+		io_close(&a->channel);
+		a->is_again = 0;
+	}
+	a->born_ms = now;
+	msg_begin(&d->msg, REC_FORWARD_ASK, batch_new_id(d));
+	msg_put_u32(&d->msg, a->origin);
+	msg_put_str(&d->msg, a->name);
+	return batch_ask(d, &d->branches->forward, &a->channel);
+}
+
+static void
+send_asks(struct desk *d)
+{
+	struct ask *a;
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		a = &d->asks[i];
+		if (a->state != ASK_GATHERS || send_ask(d, a) == 0)
+			continue;
+		fail_ask(d, a, "the forward branch can not be asked");
+		end_ask(a);
+	}
 }
 
 /* ---- routing ---- */
@@ -498,46 +486,39 @@ expand_lists(struct desk *d, struct work *w, uint32_t i,
 	result_fini(&res);
 }
 
-static int
-count_asks(const struct desk *d, const char *user)
-{
-	int i, n = 0;
-
-	for (i = 0; i < REQUESTS_MAX; i++)
-		n += d->asks[i].id != 0 && strcmp(d->asks[i].name, user) == 0;
-	return n;
-}
-
-/* Stays to be routed while all requests are out. */
+/*
+ * All who are routed to a user in one turn share a question, that is sent at
+ * its end; who comes while it is out has the next one.
+ */
 static void
 ask(struct desk *d, struct work *w, uint32_t i, enum origin origin,
     const char *name)
 {
-	struct request *q;
+	struct ask *a;
 
 	w->stages[i] = STAGE_ROUTE;
-	if (count_asks(d, name) >= ASKS_SHARE) {
-		if (d->nworks > WORKS_MAX / 2)
+	if (origin != ORIGIN_ALIASES && !user_name_ok(name)) {
+		settle_as(d, w, i, FATE_FAILED, "5.1.1",
+		    "no such user here");
+		return;
+	}
+	if (origin != ORIGIN_ALIASES && take_lane(d, w, i, name) == -1)
+		return;
+	a = find_ask(d, origin, name);
+	if (a != NULL && a->state == ASK_OUT) {
+		if (d->nworks > WORKS_MAX / 2 &&
+		    io_clock_ms() - a->moved_ms > SLOW_MS)
 			put_back(w, i);
 		return;
 	}
-	q = free_request(d, d->asks);
-	if (q == NULL)
+	/* Stays to be routed while all requests are out. */
+	if (a == NULL)
+		a = new_ask(d, origin, name);
+	if (a == NULL)
 		return;
-	q->deadline_ms = io_clock_ms() + ASK_LIMIT_MS;
-	q->work = w;
-	q->rcpt = i;
-	q->origin = origin;
-	w->stages[i] = STAGE_ASK;
-	w->asking++;
-	if (text_copy(q->name, sizeof(q->name), name) == 0 &&
-	    (origin == ORIGIN_ALIASES || user_name_ok(name))) {
-		start_ask(d, q);
-		return;
-	}
-	w->asking--;
-	end_request(q);
-	settle_as(d, w, i, FATE_FAILED, "5.1.1", "no such user here");
+	a->state = ASK_GATHERS;
+	if (add_waiter(a, w, i) == -1)
+		settle_as(d, w, i, FATE_RETRY, "4.3.0", "out of memory");
 }
 
 /* The lists of the aliases are read where a slow disk stops nobody else. */
@@ -606,35 +587,36 @@ route(struct desk *d, struct work *w, uint32_t i)
 }
 
 static void
-got_forward(struct desk *d, struct request *q, const char *text, size_t len)
+got_forward(struct desk *d, const struct ask *a, const struct place *p,
+    const char *text, size_t len)
 {
 	char name[LOGIN_MAX + 32];
 	struct report report = { list_report, d };
 	struct targets targets;
 	int bad;
 
-	snprintf(name, sizeof(name), ".forward of %.32s", q->name);
+	snprintf(name, sizeof(name), ".forward of %.32s", a->name);
 	memset(&targets, 0, sizeof(targets));
 	bad = forward_parse(&targets, text, len, name, &report);
 	if (bad != 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
 		    "is not understood: mail goes to the mailbox",
-		    q->work->m.id, q->name);
+		    p->work->m.id, a->name);
 	if (bad != 0 || targets.n == 0)
-		to_mailbox(d, q->work, q->rcpt, q->name);
+		to_mailbox(d, p->work, p->rcpt, a->name);
 	else
-		expand_lists(d, q->work, q->rcpt, &targets, ORIGIN_FORWARD,
-		    q->name, &d->msg);
+		expand_lists(d, p->work, p->rcpt, &targets, ORIGIN_FORWARD,
+		    a->name, &d->msg);
 	targets_fini(&targets);
 }
 
 static void
-got_no_user(struct desk *d, struct request *q)
+got_no_user(struct desk *d, const struct place *p)
 {
-	struct work *w = q->work;
+	struct work *w = p->work;
 	const struct alias *any = NULL;
 	struct result res;
-	uint32_t i = q->rcpt;
+	uint32_t i = p->rcpt;
 
 	result_init(&res);
 	if (d->has_aliases)
@@ -656,91 +638,129 @@ got_no_user(struct desk *d, struct request *q)
 }
 
 static void
-got_lists(struct desk *d, struct request *q)
+got_lists(struct desk *d, const struct ask *a, const struct place *p)
 {
 	const struct alias *alias = NULL;
 	struct msg lists;
 
 	if (d->has_aliases)
-		alias = aliases_find(&d->aliases, q->name);
+		alias = aliases_find(&d->aliases, a->name);
 	if (alias == NULL || alias->is_bad) {
-		settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.5",
+		settle_as(d, p->work, p->rcpt, FATE_RETRY, "4.3.5",
 		    "the alias changed while its lists were read");
 		return;
 	}
 	msg_init(&lists);
-	lists.data = q->text.data;
-	lists.len = q->text.len;
-	expand_lists(d, q->work, q->rcpt, &alias->targets, ORIGIN_ALIASES,
+	lists.data = a->lists.data;
+	lists.len = a->lists.len;
+	expand_lists(d, p->work, p->rcpt, &alias->targets, ORIGIN_ALIASES,
 	    alias->name, &lists);
 }
 
 /* 0 when a part of a list is kept. */
 static int
-keep_list(struct desk *d, struct request *q)
+keep_list(struct desk *d, struct ask *a)
 {
-	if (q->origin != ORIGIN_ALIASES || q->text.len + d->msg.len >
+	if (a->origin != ORIGIN_ALIASES || a->lists.len + d->msg.len >
 	    LISTS_OCTETS_MAX + REC_CHANNEL_LIMIT)
 		return -1;
-	buf_add(&q->text, d->msg.data, d->msg.len);
-	return buf_failed(&q->text) ? -1 : 0;
+	buf_add(&a->lists, d->msg.data, d->msg.len);
+	return buf_failed(&a->lists) ? -1 : 0;
 }
 
 static void
-take_verdict(struct desk *d, struct request *q, uint32_t verdict,
-    const char *text, size_t len)
+take_verdict(struct desk *d, const struct ask *a, const struct place *p,
+    uint32_t verdict, const char *text, size_t len)
 {
 	struct result res;
 
 	/* Of an alias there are its lists, or they can't be had now. */
-	if (q->origin == ORIGIN_ALIASES && verdict == FORWARD_TEXT) {
-		got_lists(d, q);
+	if (a->origin == ORIGIN_ALIASES && verdict == FORWARD_TEXT) {
+		got_lists(d, a, p);
 		return;
 	}
-	if (q->origin == ORIGIN_ALIASES)
+	if (a->origin == ORIGIN_ALIASES)
 		verdict = FORWARD_LATER;
 	switch (verdict) {
 	case FORWARD_NONE:
-		to_mailbox(d, q->work, q->rcpt, q->name);
+		to_mailbox(d, p->work, p->rcpt, a->name);
 		break;
 	case FORWARD_TEXT:
-		got_forward(d, q, text, len);
+		got_forward(d, a, p, text, len);
 		break;
 	case FORWARD_REFUSED:
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "refused: %.*s: mail goes to the mailbox", q->work->m.id,
-		    q->name, (int)(len > WHY_MAX ? WHY_MAX : len), text);
-		to_mailbox(d, q->work, q->rcpt, q->name);
+		    "refused: %.*s: mail goes to the mailbox", p->work->m.id,
+		    a->name, (int)(len > WHY_MAX ? WHY_MAX : len), text);
+		to_mailbox(d, p->work, p->rcpt, a->name);
 		break;
 	case FORWARD_NOUSER:
-		got_no_user(d, q);
+		got_no_user(d, p);
 		break;
 	default:
 		result_init(&res);
 		result_set(&res, FATE_RETRY, "4.3.0", "%s %s: %.*s",
-		    q->origin == ORIGIN_ALIASES ? "alias" : ".forward of",
-		    q->name, (int)(len > WHY_MAX ? WHY_MAX : len), text);
-		settle(d, q->work, q->rcpt, &res, "local");
+		    a->origin == ORIGIN_ALIASES ? "alias" : ".forward of",
+		    a->name, (int)(len > WHY_MAX ? WHY_MAX : len), text);
+		settle(d, p->work, p->rcpt, &res, "local");
 		result_fini(&res);
 		break;
 	}
 }
 
-void
-handout_forward(struct desk *d, struct request *q)
+/* For each who asked; an answer without one is "later". */
+static void
+answer(struct desk *d, struct ask *a, uint32_t verdict, const char *text,
+    size_t len)
 {
-	const char *text;
+	struct place p;
+	size_t k;
+
+	for (k = 0; k < a->n; k++) {
+		p = a->waiters[k];
+		p.work->asking--;
+		take_verdict(d, a, &p, verdict, text, len);
+	}
+	a->n = 0;
+	a->state = ASK_IDLE;
+	a->moved_ms = io_clock_ms();
+}
+
+/* It had left before it read the question: that is no answer. */
+static void
+ask_anew(struct desk *d, struct ask *a)
+{
+	if (send_ask(d, a) == 0)
+		return;
+	fail_ask(d, a, "the forward branch can not be asked");
+	end_ask(a);
+}
+
+void
+handout_forward(struct desk *d, struct ask *a)
+{
+	const char *text = "no answer";
 	uint32_t verdict = FORWARD_LATER;
-	size_t len;
+	size_t len = strlen(text);
 	int n;
 
-	n = msg_recv(q->channel, &d->msg, REC_CHANNEL_LIMIT);
+	n = msg_recv(a->channel, &d->msg, REC_CHANNEL_LIMIT);
 	if (n == -1 && errno == EAGAIN)
 		return;
-	if (n == 1 && d->msg.kind == REC_FORWARD_LIST && keep_list(d, q) == 0)
+	if (n == 1 && a->state == ASK_OUT &&
+	    d->msg.kind == REC_FORWARD_LIST && keep_list(d, a) == 0)
 		return;
-	text = "no answer";
-	len = strlen(text);
+	if (n != 1 || a->state != ASK_OUT || a->origin == ORIGIN_ALIASES)
+		io_close(&a->channel);
+	if (a->state != ASK_OUT) {
+		if (a->state == ASK_IDLE)
+			end_ask(a);
+		return;
+	}
+	if (n != 1 && a->is_again) {
+		ask_anew(d, a);
+		return;
+	}
 	if (n == 1 && d->msg.kind == REC_FORWARD_SAY) {
 		verdict = msg_get_u32(&d->msg);
 		text = msg_get_bytes(&d->msg, &len);
@@ -751,229 +771,23 @@ handout_forward(struct desk *d, struct request *q)
 			len = strlen(text);
 		}
 	}
-	q->work->asking--;
-	take_verdict(d, q, verdict, text, len);
-	end_request(q);
-}
-
-/* ---- answers about deliveries ---- */
-
-static void
-channel_at(struct desk *d, struct request *q)
-{
-	struct recipient *r = &q->work->m.rcpts[q->rcpt];
-	struct mark mark;
-
-	mark.dev = msg_get_u64(&d->msg);
-	mark.ino = msg_get_u64(&d->msg);
-	mark.length = (int64_t)msg_get_u64(&d->msg);
-	if (msg_done(&d->msg) == -1 || mark.length < 0) {
-		io_close(&q->channel);
-		return;
-	}
-	r->mark = mark;
-	note_append(&q->work->notes, &q->work->m, q->rcpt);
-	if (settle_write(d, q->work, 1) == -1) {
-		/* Not noted, so not to be written: it gives up at the end. */
-		io_close(&q->channel);
-		return;
-	}
-	msg_begin(&d->msg, REC_DELIVER_GO, 0);
-	if (msg_send(q->channel, &d->msg) == -1)
-		io_close(&q->channel);
-	else
-		q->has_announced = 1;
-}
-
-static void
-channel_say(struct desk *d, struct request *q)
-{
-	char code[sizeof(q->res.code)];
-	const char *why;
-	uint32_t fate;
-	size_t len;
-
-	fate = msg_get_u32(&d->msg);
-	msg_get_text(&d->msg, code, sizeof(code));
-	why = msg_get_bytes(&d->msg, &len);
-	if (msg_done(&d->msg) == -1 || fate < FATE_SENT || fate > FATE_FAILED)
-		return;
-	if (len > WHY_MAX)
-		len = WHY_MAX;
-	q->is_said = 1;
-	result_set(&q->res, (enum fate)fate, code, "%.*s", (int)len, why);
-}
-
-void
-handout_channel(struct desk *d, struct request *q)
-{
-	int n;
-
-	n = msg_recv(q->channel, &d->msg, REC_CHANNEL_LIMIT);
-	if (n == -1 && errno == EAGAIN)
-		return;
-	if (n != 1) {
-		io_close(&q->channel);
-		return;
-	}
-	if (d->msg.kind == REC_DELIVER_AT && !q->is_said)
-		channel_at(d, q);
-	else if (d->msg.kind == REC_DELIVER_SAY && !q->is_said)
-		channel_say(d, q);
-	else if (d->msg.kind == REC_DELIVER_OUTPUT && !q->has_execed &&
-	    d->msg.nfds == 1) {
-		q->has_execed = 1;
-		q->output = msg_take_fd(&d->msg, 0);
-		if (io_nonblock(q->output) == -1)
-			io_close(&q->output);
-	} else {
-		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s answer out "
-		    "of turn", q->work->m.id, q->name);
-		io_close(&q->channel);
-	}
-}
-
-void
-handout_output(struct desk *d, struct request *q)
-{
-	char chunk[OUTPUT_MAX];
-	ssize_t n;
-
-	(void)d;
-	n = io_read(q->output, chunk, sizeof(chunk));
-	if (n == -1 && errno == EAGAIN)
-		return;
-	if (n <= 0) {
-		io_close(&q->output);
-		return;
-	}
-	buf_add(&q->text, chunk, (size_t)n);
-	if (q->text.len > OUTPUT_MAX)
-		buf_drop(&q->text, q->text.len - OUTPUT_MAX);
-}
-
-static const char *
-sysexit_code(int status)
-{
-	switch (status) {
-	case EX_DATAERR:
-		return "5.6.0";
-	case EX_NOUSER:
-		return "5.1.1";
-	case EX_NOHOST:
-		return "5.1.2";
-	case EX_NOPERM:
-		return "5.7.1";
-	case EX_CONFIG:
-		return "5.3.5";
-	default:
-		return "5.3.0";
-	}
-}
-
-static void
-status_result(struct request *q, int code, const char *text)
-{
-	const char *mark = text[0] == '\0' ? "" : ": ";
-	enum fate fate = FATE_FAILED;
-
-	if (code == EX_TEMPFAIL || code == 126 || code == 127)
-		fate = FATE_RETRY;
-	if (code == 0)
-		result_set(&q->res, FATE_SENT, "2.0.0",
-		    "delivered to command%s%s", mark, text);
-	else
-		result_set(&q->res, fate, fate == FATE_RETRY ? "4.3.0" :
-		    sysexit_code(code), "command exited with status %d%s%s",
-		    code, mark, text);
-}
-
-static void
-command_result(struct request *q, int status, int late)
-{
-	struct buf text;
-
-	/* Cleaned here: a NUL in it must not hide the rest.  The end counts. */
-	buf_init(&text, 0);
-	buf_put_clean(&text, q->text.data, q->text.len, 4 * OUTPUT_MAX + 4);
-	if (text.len > OUTPUT_SHOWN)
-		buf_drop(&text, text.len - OUTPUT_SHOWN);
-	if (late)
-		result_set(&q->res, FATE_RETRY, "4.3.0",
-		    "command took too long and was ended%s%s",
-		    text.len > 0 ? ": " : "", buf_str(&text));
-	else if (WIFSIGNALED(status))
-		result_set(&q->res, FATE_RETRY, "4.3.0",
-		    "command died by signal %d%s%s", WTERMSIG(status),
-		    text.len > 0 ? ": " : "", buf_str(&text));
-	else
-		status_result(q, WEXITSTATUS(status), buf_str(&text));
-	buf_fini(&text);
-}
-
-/* The process is reaped: what it said last is in the socket by now. */
-static void
-conclude(struct desk *d, struct request *q, int status, int late)
-{
-	struct work *w = q->work;
-	struct recipient *r = &w->m.rcpts[q->rcpt];
-	int n;
-
-	while (q->channel != -1 && recv(q->channel, NULL, 0, MSG_PEEK |
-	    MSG_DONTWAIT) != -1)
-		handout_channel(d, q);
-	/* A background child may write for ever: what is there now counts. */
-	for (n = 0; n < DRAIN_MAX && q->output != -1 &&
-	    io_wait(q->output, POLLIN, 0) == 1; n++)
-		handout_output(d, q);
-	if (q->has_execed && !q->is_said)
-		command_result(q, status, late);
-	else if (!q->is_said || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		result_set(&q->res, FATE_RETRY, "4.3.0", "%s",
-		    late ? "delivery took too long and was ended" :
-		    "the delivery process ended early");
-	else if (q->res.fate != FATE_SENT && q->has_announced &&
-	    r->mark.length != -1) {
-		/* It cut back what it had begun, and said so. */
-		r->mark.length = -1;
-		note_withdrawn(&w->notes, q->rcpt);
-	}
-	settle(d, w, q->rcpt, &q->res, q->name);
-	/* Others of this message may take long: a kill must not undo this. */
-	if (w->open > 0)
-		settle_write(d, w, w->needs_sync);
-	end_request(q);
-}
-
-void
-handout_ends(struct desk *d)
-{
-	uint32_t id, late;
-	int i, n, status;
-
-	n = msg_recv(d->branches->deliver, &d->msg, REC_DELIVER_LIMIT);
-	if (n == -1 && errno == EAGAIN)
-		return;
-	id = d->msg.id;
-	status = (int)msg_get_u32(&d->msg);
-	late = msg_get_u32(&d->msg);
-	if (n == 1 && d->msg.kind == REC_DELIVER_END &&
-	    msg_done(&d->msg) == 0) {
-		for (i = 0; i < REQUESTS_MAX; i++)
-			if (d->deliveries[i].id == id && id != 0)
-				conclude(d, &d->deliveries[i], status,
-				    late != 0);
-		return;
-	}
-	log_say(&d->log, LOG_LEVEL_ERROR, "the deliver branch is gone");
-	io_close(&d->branches->deliver);
-	d->is_crippled = 1;
-	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->deliveries[i].id != 0)
-			conclude(d, &d->deliveries[i], SIGKILL, 0);
+	answer(d, a, verdict, text, len);
+	if (a->channel == -1)
+		end_ask(a);
 }
 
 /* ---- giving out ---- */
+
+static void
+deliver(struct desk *d, struct work *w, uint32_t i)
+{
+	const char *owner = w->m.rcpts[i].owner;
+
+	if (owner == NULL)
+		settle_as(d, w, i, FATE_RETRY, "4.3.0", "out of memory");
+	else if (take_lane(d, w, i, owner) == 0)
+		batch_give(d, w, i);
+}
 
 static void
 give_work(struct desk *d, struct work *w)
@@ -985,7 +799,7 @@ give_work(struct desk *d, struct work *w)
 		if (w->stages[i] == STAGE_ROUTE)
 			route(d, w, i);
 		if (w->stages[i] == STAGE_DELIVER)
-			give_delivery(d, w, i);
+			deliver(d, w, i);
 		if (w->stages[i] == STAGE_ROUTE || w->stages[i] == STAGE_ASK)
 			remote = UINT32_MAX;
 		if (w->stages[i] == STAGE_REMOTE && remote != UINT32_MAX)
@@ -997,24 +811,62 @@ give_work(struct desk *d, struct work *w)
 		hops_give(d, w);
 }
 
-void
+/* A child that hangs must not keep the desk for itself. */
+static void
+make_room(struct desk *d, struct ask *a)
+{
+	struct place p;
+
+	while (a->n > ASKS_SHARE && d->nworks > WORKS_MAX / 2) {
+		p = a->waiters[--a->n];
+		p.work->asking--;
+		put_back(p.work, p.rcpt);
+	}
+}
+
+/* How long it may go on like this; 0: it is late. */
+static int64_t
+ask_left_ms(const struct desk *d, const struct ask *a)
+{
+	int64_t age = io_clock_ms() - a->moved_ms, most = ASK_LIMIT_MS;
+
+	if (a->state == ASK_IDLE)
+		most = LINGER_MS;
+	else if (age < SLOW_MS || (a->n > ASKS_SHARE &&
+	    d->nworks > WORKS_MAX / 2))
+		most = SLOW_MS;
+	return age < most ? most - age : 0;
+}
+
+static void
+ask_late(struct desk *d, struct ask *a)
+{
+	if (a->state == ASK_OUT)
+		make_room(d, a);
+	if (ask_left_ms(d, a) > 0)
+		return;
+	fail_ask(d, a, a->origin == ORIGIN_ALIASES ?
+	    "the lists of the alias can not be read in time" :
+	    "the .forward can not be read in time");
+	end_ask(a);
+}
+
+int64_t
 handout_late(struct desk *d)
 {
-	int64_t now = io_clock_ms();
-	struct request *q;
+	int64_t least = -1, left;
 	int i;
 
 	for (i = 0; i < REQUESTS_MAX; i++) {
-		q = &d->asks[i];
-		if (q->id == 0 || q->deadline_ms > now)
+		if (d->asks[i].state == ASK_FREE)
 			continue;
-		q->work->asking--;
-		settle_as(d, q->work, q->rcpt, FATE_RETRY, "4.3.0",
-		    q->origin == ORIGIN_ALIASES ?
-		    "the lists of the alias can not be read in time" :
-		    "the .forward can not be read in time");
-		end_request(q);
+		left = ask_left_ms(d, &d->asks[i]);
+		if (left == 0)
+			ask_late(d, &d->asks[i]);
+		if (least == -1 || left < least)
+			least = left;
 	}
+	return least;
 }
 
 void
@@ -1036,5 +888,7 @@ handout_all(struct desk *d)
 		if (w->open > 0 && w->item->state != ITEM_GONE)
 			give_work(d, w);
 	}
+	send_asks(d);
+	batch_go(d);
 	hops_send(d);
 }

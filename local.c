@@ -11,12 +11,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "aliases.h"
 #include "command.h"
+#include "delivery.h"
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/msg.h"
@@ -31,6 +34,7 @@
 #define ALIASES_FILE_MAX	(16 * 1024 * 1024)	/* octets */
 #define FORWARD_NAME		".forward"
 #define LIST_PIECE		(60 * 1024)	/* octets in a record */
+#define FORWARD_LINGER_MS	1000	/* the runner lets us go before */
 
 #ifdef O_PATH
 #define OPEN_DIRECTORY	(O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -304,8 +308,8 @@ begin_say(struct msg *m, enum forward_verdict verdict, const struct buf *text)
 	msg_put_bytes(m, text->data, text->len);
 }
 
-int
-local_forward(const struct user *user, int channel)
+static int
+say_forward(const struct user *user, int channel)
 {
 	enum forward_verdict verdict;
 	struct buf text;
@@ -328,7 +332,37 @@ local_forward(const struct user *user, int channel)
 	ret = msg_send(channel, &m);
 	msg_fini(&m);
 	buf_fini(&text);
-	return ret == 0 ? 0 : 1;
+	return ret;
+}
+
+/* The same question may come again soon: 1 then, 0 when not, -1 else. */
+static int
+is_asked_again(int channel)
+{
+	struct msg m;
+	int ret = 0;
+
+	if (io_wait(channel, POLLIN, io_clock_ms() + FORWARD_LINGER_MS) != 1)
+		return 0;
+	msg_init(&m);
+	if (msg_recv(channel, &m, REC_FORWARD_LIMIT) != 0)
+		ret = m.kind == REC_FORWARD_AGAIN && m.nfds == 0 &&
+		    msg_done(&m) == 0 ? 1 : -1;
+	msg_fini(&m);
+	return ret;
+}
+
+int
+local_forward(const struct user *user, int channel)
+{
+	int again;
+
+	do {
+		if (say_forward(user, channel) == -1)
+			return 1;
+		again = is_asked_again(channel);
+	} while (again == 1);
+	return again == -1 ? EX_PROTOCOL : 0;
 }
 
 /* ---- the entry that a file or command must stand in ---- */
@@ -553,6 +587,7 @@ struct place {
 	char		*name;		/* its last component, in path */
 	int		 is_maildir;
 	int		 is_shared;	/* others make names beside it */
+	int		 is_batch;	/* more may come for it */
 };
 
 /* Takes a path apart; "~/" stands for the home.  -1 with the reason. */
@@ -609,11 +644,16 @@ put_in(const struct delivery *d, struct place *p, struct result *res)
 	dir = open_parent(p, res);
 	if (dir == -1)
 		return 0;
-	ret = p->is_maildir ?
-	    maildir_put(d, dir, p->name, p->path, p->is_shared, res) :
-	    mbox_append(d, dir, p->name, p->path, MBOX_LOCK_WAIT_S, res);
+	if (p->is_batch)
+		ret = mbox_serve(d, dir, p->name, p->path, MBOX_LOCK_WAIT_S,
+		    res);
+	else if (p->is_maildir)
+		ret = maildir_put(d, dir, p->name, p->path, p->is_shared, res);
+	else
+		ret = mbox_append(d, dir, p->name, p->path, MBOX_LOCK_WAIT_S,
+		    res);
 	close(dir);
-	return ret == -1 ? 1 : 0;
+	return ret == -1 ? 1 : ret;
 }
 
 /* ---- MAILBOX: a line in mailboxes[] for each kind ---- */
@@ -621,7 +661,7 @@ put_in(const struct delivery *d, struct place *p, struct result *res)
 /* A mailbox that is called as the user, in a directory of root's. */
 static int
 put_by_name(const struct delivery *d, const char *directory, int is_maildir,
-    struct result *res)
+    int is_batch, struct result *res)
 {
 	struct place p;
 	struct buf path;
@@ -632,6 +672,7 @@ put_by_name(const struct delivery *d, const char *directory, int is_maildir,
 	    is_maildir ? "/" : "");
 	if (set_place(&p, d, buf_str(&path), res) == 0) {
 		p.is_shared = 1;
+		p.is_batch = is_batch;
 		ret = put_in(d, &p, res);
 	}
 	buf_fini(&path);
@@ -641,7 +682,7 @@ put_by_name(const struct delivery *d, const char *directory, int is_maildir,
 static int
 mailbox_mbox(const struct delivery *d, struct result *res)
 {
-	return put_by_name(d, d->conf->maildir, 0, res);
+	return put_by_name(d, d->conf->maildir, 0, 1, res);
 }
 
 static int
@@ -651,7 +692,7 @@ mailbox_maildir(const struct delivery *d, struct result *res)
 	struct place p;
 
 	if (where[0] == '/')
-		return put_by_name(d, where, 1, res);
+		return put_by_name(d, where, 1, 0, res);
 	if (set_place(&p, d, where, res) == -1)
 		return 0;
 	p.is_maildir = 1;
@@ -669,7 +710,7 @@ mailbox_command(const struct delivery *d, struct result *res)
 
 	if (!d->no_command && d->user->uid != 0)
 		return command_run(d, d->conf->mailbox_where, res);
-	ret = mailbox_mbox(d, res);
+	ret = put_by_name(d, d->conf->maildir, 0, 0, res);
 	if (ret == 0 && res->fate == FATE_SENT)
 		result_set(res, FATE_SENT, "2.0.0", "appended to the mbox: "
 		    "MAILBOX command is not run for %s", d->user->name);
@@ -772,35 +813,9 @@ deliver_entry(const struct delivery *d, struct result *res)
 }
 
 static int
-is_clean(const char *text)
-{
-	return text_is_clean(text, strlen(text));
-}
-
-/* What came from the runner is checked once more where it is used. */
-static int
-check_delivery(const struct delivery *d, struct result *res)
-{
-	struct stat st;
-
-	if (!is_clean(d->sender) || !is_clean(d->recipient) ||
-	    !is_clean(d->original) || !is_clean(d->queue_id))
-		return result_set(res, FATE_RETRY, "4.3.0",
-		    "control character in an address");
-	if (fstat(d->message, &st) == -1 || !S_ISREG(st.st_mode))
-		return result_set(res, FATE_RETRY, "4.3.0",
-		    "message is not a regular file");
-	if (d->offset < 0 || d->length < 0 || d->offset > st.st_size ||
-	    d->length > st.st_size - d->offset)
-		return result_set(res, FATE_RETRY, "4.3.0",
-		    "message file is shorter than the message");
-	return 0;
-}
-
-static int
 dispatch(const struct delivery *d, struct result *res)
 {
-	if (check_delivery(d, res) == -1)
+	if (delivery_check(d, res) == -1)
 		return 0;
 	switch (d->kind) {
 	case ROUTE_MAILBOX:
@@ -819,21 +834,13 @@ int
 local_deliver(struct delivery *d)
 {
 	struct result res;
-	struct msg m;
 	int status;
 
 	result_init(&res);
 	status = dispatch(d, &res);
-	if (status == 0) {
-		msg_init(&m);
-		msg_begin(&m, REC_DELIVER_SAY, 0);
-		msg_put_u32(&m, (uint32_t)res.fate);
-		msg_put_str(&m, res.code);
-		msg_put_bytes(&m, res.why, res.why == NULL ? 0 :
-		    strlen(res.why));
-		status = msg_send(d->channel, &m) == 0 ? 0 : 1;
-		msg_fini(&m);
-	}
+	/* A batch tells by itself what became of each. */
+	if (status == 0 && res.fate != FATE_NONE)
+		status = delivery_say(d, &res) == 0 ? 0 : 1;
 	result_fini(&res);
 	return status;
 }

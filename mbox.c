@@ -1,5 +1,5 @@
 /*
- * mbox.c - one message into one mbox file.
+ * mbox.c - messages into one mbox file: one, or a batch under one lock.
  * Runs as: the user.  Door to: the file it is told, and its dotlock.
  * Promise: a message is in the file once and whole, or not at all, however
  * often the attempt is cut short and made again.
@@ -10,6 +10,10 @@
  * compares what is in the file there: all of it, then it was delivered; a
  * beginning of it at the very end of the file, then that is cut off and
  * written anew; anything else is not ours, and the message goes to the end.
+ *
+ * A batch: the runner tells further messages for the same file
+ * (REC_DELIVER_MORE).  Where one ends the next begins, so the places of many
+ * are announced while the first is written; one sync is for all.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -23,15 +27,20 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "delivery.h"
+#include "letter.h"
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/mail.h"
+#include "lib/msg.h"
 #include "mbox.h"
+#include "records.h"
 #include "result.h"
 
 #define STALE_S		600	/* age of a dotlock that nobody holds */
@@ -42,25 +51,17 @@
 #define READ_OCTETS	65536
 /* A message of 1 MiB, with its quotes and envelope, is one write(2). */
 #define BLOCK_OCTETS	(1280 * 1024)
+#define BATCH_LETTERS	200	/* messages under one lock */
+#define BATCH_OCTETS	(64 * 1024 * 1024)	/* of them */
+#define HOLD_MS		1000	/* no more is begun under one lock */
+#define REST_MS		100	/* others may lock it before the next batch */
+#define LINGER_MS	1000	/* the runner closes the channel before that */
+#define LIFE_MS		60000	/* then another process goes on */
 #define LOCK_SUFFIX	".lock"
 #define LOCK_MARK	"\ndma\n"	/* in our dotlocks, after the pid */
 #ifndef NFS_SUPER_MAGIC
 #define NFS_SUPER_MAGIC	0x6969
 #endif
-
-struct mbox {
-	const struct delivery *d;
-	int		 dir;		/* lent */
-	const char	*name, *path;	/* lent */
-	char		 lock_name[NAME_MAX + 1];
-	int		 lock;		/* owned: our dotlock, or -1 */
-	int		 fd;		/* owned: the file, or -1 */
-	int		 is_new;	/* made by this attempt */
-	int64_t		 deadline_ms;	/* for the locks */
-	int		 poll_ms;	/* next wait for a lock */
-	int64_t		 touched_ms;	/* the dotlock, last */
-	struct result	*res;
-};
 
 /* What is appended, block by block. */
 struct text {
@@ -70,6 +71,57 @@ struct text {
 	int64_t		 done;		/* octets of the message taken */
 	int		 needs_newline;	/* the file ends within a line */
 	int		 is_begun, is_over;
+};
+
+enum letter_state {
+	LETTER_TOLD,		/* to be put in */
+	LETTER_AT,		/* the runner was told where */
+	LETTER_GO,		/* it has written that down */
+	LETTER_IN,		/* in the file, not synced */
+	LETTER_OVER		/* res tells */
+};
+
+/* A message on its way into the file. */
+struct letter {
+	struct letter	*next;
+	struct delivery	 d;
+	int		 is_ours;	/* d.message is to be closed */
+	enum letter_state state;
+	int		 is_found;	/* by its mark: nothing was written */
+	int64_t		 start;		/* its place in the file */
+	struct text	 text;		/* while AT and GO: its first block */
+	struct result	 res;
+};
+
+struct mbox {
+	const struct delivery *d;	/* lent: whose file this is */
+	int		 dir;		/* lent */
+	const char	*name, *path;	/* lent */
+	char		 lock_name[NAME_MAX + 1];
+	int		 lock;		/* owned: our dotlock, or -1 */
+	int		 fd;		/* owned: the file, or -1 */
+	int		 is_new;	/* made by this attempt */
+	int64_t		 deadline_ms;	/* for the locks */
+	int		 poll_ms;	/* next wait for a lock */
+	int64_t		 touched_ms;	/* the dotlock, last */
+	struct result	*res;		/* lent: of what is being done */
+	struct result	 why;		/* there is no lock */
+	struct msg	 msg;		/* scratch: one record at a time */
+	int		 status;	/* of the exit when nobody is told */
+
+	struct letter	*first, **tail;	/* owned, in the order told */
+	struct letter	*at;		/* next to be announced */
+	struct letter	*go;		/* next to be written; at: none */
+	int		 is_single;	/* no batch: the first alone */
+	/* Under one lock: */
+	int64_t		 locked_ms;
+	unsigned	 count;		/* messages begun */
+	int64_t		 octets;	/* of them */
+	size_t		 ahead;		/* octets in memory for the file */
+	uint64_t	 dev, ino;	/* of the file */
+	int64_t		 end;		/* of what is announced; -1 unknown */
+	int64_t		 from;		/* first octet written; -1 none */
+	int		 is_over;	/* a write failed: no more is begun */
 };
 
 static int
@@ -547,9 +599,9 @@ needs_newline(struct mbox *m, int64_t pos)
  * comparison fails and the message goes to the end.
  */
 static enum found
-look_at_mark(struct mbox *m, const struct stat *st)
+look_at_mark(struct mbox *m, const struct letter *l, const struct stat *st)
 {
-	const struct mark *mark = &m->d->mark;
+	const struct mark *mark = &l->d.mark;
 	struct text t;
 	enum found found;
 	int newline;
@@ -561,10 +613,226 @@ look_at_mark(struct mbox *m, const struct stat *st)
 	newline = needs_newline(m, mark->length);
 	if (newline == -1)
 		return FOUND_ERROR;
-	text_init(&t, m->d, newline);
+	text_init(&t, &l->d, newline);
 	found = compare_text(m, &t, mark->length, st->st_size);
 	text_fini(&t);
 	return found;
+}
+
+/* ---- letters ---- */
+
+static struct letter *
+add_letter(struct mbox *m, const struct delivery *d)
+{
+	struct letter *l;
+
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return NULL;
+	l->d = *d;
+	result_init(&l->res);
+	buf_init(&l->text.out, 0);
+	*m->tail = l;
+	m->tail = &l->next;
+	if (m->at == NULL)
+		m->at = l;
+	if (m->go == NULL)
+		m->go = l;
+	return l;
+}
+
+static void
+free_first(struct mbox *m)
+{
+	struct letter *l = m->first;
+
+	m->first = l->next;
+	if (m->first == NULL)
+		m->tail = &m->first;
+	if (l->is_ours)
+		io_close(&l->d.message);
+	text_fini(&l->text);
+	result_fini(&l->res);
+	free(l);
+}
+
+/* ---- the runner's records ---- */
+
+static int
+out_of_turn(struct mbox *m)
+{
+	m->status = EX_PROTOCOL;
+	return -1;
+}
+
+/* Another message: for this user and file, whatever it says of itself. */
+static int
+take_more(struct mbox *m)
+{
+	struct delivery d = *m->d;
+	struct letter *l = NULL;
+
+	if (m->is_single)
+		return 1;	/* asked for by an older dma.conf: not taken */
+	if (m->msg.nfds != 1)
+		return out_of_turn(m);
+	if (letter_get(&m->msg, &d) == -1)
+		out_of_turn(m);
+	else
+		l = add_letter(m, &d);
+	if (l == NULL) {
+		io_close(&d.message);
+		return -1;
+	}
+	l->is_ours = 1;
+	if (delivery_check(&l->d, &l->res) == -1)
+		l->state = LETTER_OVER;
+	return 1;
+}
+
+/* It answers the first that waits for it, or is no answer of ours. */
+static int
+take_go(struct mbox *m)
+{
+	struct letter *l = m->go;
+
+	while (l != m->at && l->state != LETTER_AT)
+		l = l->next;
+	if (l == m->at || m->msg.id != l->d.id || msg_done(&m->msg) == -1)
+		return out_of_turn(m);
+	l->state = LETTER_GO;
+	return 1;
+}
+
+/* 1 after a record, 0 when none came in time, -1 when m->status tells. */
+static int
+hear(struct mbox *m, int64_t deadline_ms)
+{
+	int n;
+
+	if (io_wait(m->d->channel, POLLIN, deadline_ms) != 1)
+		return 0;
+	n = msg_recv(m->d->channel, &m->msg, REC_CHANNEL_LIMIT);
+	if (n == 0)
+		return -1;
+	if (n == 1 && m->msg.kind == REC_DELIVER_GO)
+		return take_go(m);
+	if (n == 1 && m->msg.kind == REC_DELIVER_MORE)
+		return take_more(m);
+	return out_of_turn(m);
+}
+
+/* ---- the places ---- */
+
+static void
+over(struct letter *l)
+{
+	text_fini(&l->text);
+	l->state = LETTER_OVER;
+}
+
+/* Past those that need no writing any more. */
+static void
+skip_done(struct mbox *m)
+{
+	while (m->go != m->at && m->go->state != LETTER_AT &&
+	    m->go->state != LETTER_GO)
+		m->go = m->go->next;
+}
+
+/* 0: its text begins at start; -1: where it stands is settled already. */
+static int
+find_place(struct mbox *m, struct letter *l)
+{
+	struct stat st;
+	int newline;
+
+	if (fstat(m->fd, &st) == -1)
+		return retry_errno(m, "stat");
+	m->dev = (uint64_t)st.st_dev;
+	m->ino = (uint64_t)st.st_ino;
+	l->start = st.st_size;
+	switch (look_at_mark(m, l, &st)) {
+	case FOUND_WHOLE:
+		l->is_found = 1;
+		return -1;
+	case FOUND_ERROR:
+		return retry_errno(m, "comparing with an interrupted attempt");
+	case FOUND_TORN:
+		l->start = l->d.mark.length;
+		if (ftruncate(m->fd, l->start) == -1)
+			return retry_errno(m, "truncate");
+		break;
+	case FOUND_OTHER:
+		break;
+	}
+	newline = needs_newline(m, l->start);
+	if (newline == -1)
+		return retry_errno(m, "read");
+	text_init(&l->text, &l->d, newline);
+	return 0;
+}
+
+/* Its place; behind one that is not written yet without a look at the file. */
+static int
+take_place(struct mbox *m, struct letter *l, int is_alone)
+{
+	if (is_alone && find_place(m, l) == -1)
+		return -1;
+	if (!is_alone) {
+		l->start = m->end;
+		text_init(&l->text, &l->d, 0);
+	}
+	if (text_next(&l->text) == -1)
+		return result_set(m->res, FATE_RETRY, "4.3.0",
+		    "message can not be read from the queue: %s",
+		    strerror(errno));
+	return 0;
+}
+
+/* Tells the runner where the next one begins; -1 when it is gone. */
+static int
+announce(struct mbox *m)
+{
+	struct letter *l = m->at;
+	int is_alone = m->go == l;
+
+	m->at = l->next;
+	m->res = &l->res;
+	if (l->state == LETTER_OVER || take_place(m, l, is_alone) == -1) {
+		if (l->is_found)
+			l->state = LETTER_IN;
+		else
+			over(l);
+		skip_done(m);
+		return 0;
+	}
+	l->state = LETTER_AT;
+	m->count++;
+	m->octets += l->d.length;
+	m->ahead += l->text.out.len;
+	m->end = l->text.is_over ? l->start + (int64_t)l->text.out.len : -1;
+	return delivery_at(&l->d, m->dev, m->ino, l->start);
+}
+
+/* Others want the mailbox, too. */
+static int
+is_time(const struct mbox *m)
+{
+	return m->count >= BATCH_LETTERS || m->octets >= BATCH_OCTETS ||
+	    (m->count > 0 && io_clock_ms() - m->locked_ms >= HOLD_MS);
+}
+
+static int
+may_announce(const struct mbox *m)
+{
+	if (m->at == NULL || m->is_over || is_time(m))
+		return 0;
+	if (m->go == m->at)
+		return 1;
+	/* With a mark the file itself must be looked at. */
+	return m->at->d.mark.length == -1 && m->end != -1 &&
+	    m->ahead < BLOCK_OCTETS;
 }
 
 /* ---- the append ---- */
@@ -577,22 +845,13 @@ cut_back(struct mbox *m, int64_t start)
 	return ftruncate(m->fd, start) == -1 || fsync(m->fd) == -1 ? 1 : -1;
 }
 
-static int
-settle(struct mbox *m, const char *how)
-{
-	/* The name of a new file must be as durable as what is in it. */
-	if (fsync(m->fd) == -1 ||
-	    (m->is_new && delivery_sync_names(m->dir) == -1))
-		return retry_errno(m, "sync");
-	return result_set(m->res, FATE_SENT, "2.0.0", "%s %s", how, m->path);
-}
-
+/* The first block is there already. */
 static int
 write_text(struct mbox *m, struct text *t)
 {
-	int more;
+	int more = t->out.len > 0;
 
-	while ((more = text_next(t)) == 1) {
+	for (; more == 1; more = text_next(t)) {
 		if (io_write_all(m->fd, t->out.data, t->out.len) == -1)
 			return retry_errno(m, "write");
 		touch_dotlock(m);
@@ -601,59 +860,121 @@ write_text(struct mbox *m, struct text *t)
 		return result_set(m->res, FATE_RETRY, "4.3.0",
 		    "message can not be read from the queue: %s",
 		    strerror(errno));
-	return settle(m, "appended to");
+	return 0;
 }
 
+/*
+ * What was announced behind one that failed has no place any more: it is
+ * told again, under the next lock.  First its answers must have come: one
+ * that came late would be taken for that of the next place.
+ */
 static int
-append(struct mbox *m, int64_t start)
+recall(struct mbox *m)
 {
-	struct text t;
-	int newline, ret;
+	struct letter *l;
 
-	newline = needs_newline(m, start);
-	if (newline == -1)
-		return retry_errno(m, "read");
-	text_init(&t, m->d, newline);
-	ret = write_text(m, &t);
-	text_fini(&t);
-	return ret == 0 ? 0 : cut_back(m, start);
+	for (l = m->go; l != m->at; l = l->next)
+		while (l->state == LETTER_AT)
+			if (hear(m, m->locked_ms + DELIVERY_GO_MS) != 1)
+				return -1;
+	for (l = m->go; l != m->at; l = l->next) {
+		if (l->state != LETTER_GO)
+			continue;
+		text_fini(&l->text);
+		l->state = LETTER_TOLD;
+	}
+	m->go = m->at;
+	return 0;
 }
 
-/* 0 when res is set, -1 when the runner is gone. */
+/* -1 when what could not be cut off must stay marked: say nothing at all. */
 static int
-deliver(struct mbox *m)
+put(struct mbox *m)
 {
-	struct stat st;
-	int64_t start;
+	struct letter *l = m->go;
+	int ret;
 
-	if (fstat(m->fd, &st) == -1) {
-		retry_errno(m, "stat");
+	m->res = &l->res;
+	m->ahead -= l->text.out.len;
+	ret = write_text(m, &l->text);
+	over(l);
+	skip_done(m);
+	if (ret == 0) {
+		l->state = LETTER_IN;
+		if (m->from == -1)
+			m->from = l->start;
 		return 0;
 	}
-	start = st.st_size;
-	switch (look_at_mark(m, &st)) {
-	case FOUND_WHOLE:
-		settle(m, "found complete in");
-		return 0;
-	case FOUND_ERROR:
-		retry_errno(m, "comparing with an interrupted attempt");
-		return 0;
-	case FOUND_TORN:
-		start = m->d->mark.length;
-		if (ftruncate(m->fd, start) == -1) {
-			retry_errno(m, "truncate");
-			return 0;
+	m->is_over = 1;
+	return cut_back(m, l->start) == 1 ? -1 : recall(m);
+}
+
+/* All that is at hand, as long as others do not wait too long. */
+static int
+fill(struct mbox *m)
+{
+	for (;;) {
+		while (may_announce(m))
+			if (announce(m) == -1)
+				return -1;
+		if (m->go == m->at) {
+			if (m->at != NULL || m->is_over || m->is_single)
+				return 0;
+			/* What came while the last one was written. */
+			if (hear(m, 0) == 1)
+				continue;
+			return m->status == EX_PROTOCOL ? -1 : 0;
 		}
-		break;
-	case FOUND_OTHER:
-		break;
+		if (m->go->state == LETTER_GO) {
+			if (put(m) == -1)
+				return -1;
+		} else if (hear(m, m->locked_ms + DELIVERY_GO_MS) != 1)
+			return -1;
 	}
-	if (delivery_announce(m->d, (uint64_t)st.st_dev, (uint64_t)st.st_ino,
-	    start) == -1)
-		return -1;
-	/* What can not be cut off must stay marked: so say nothing at all. */
-	return append(m, start) == 1 ? -1 : 0;
 }
+
+static int
+sync_file(struct mbox *m)
+{
+	/* The name of a new file must be as durable as what is in it. */
+	if (fsync(m->fd) == -1)
+		return -1;
+	return m->is_new ? delivery_sync_names(m->dir) : 0;
+}
+
+/* One sync for all that is in; -1 as put(). */
+static int
+settle(struct mbox *m)
+{
+	struct letter *l;
+	int error = 0;
+
+	for (l = m->first; l != NULL && l->state != LETTER_IN; l = l->next)
+		;
+	if (l == NULL)
+		return 0;
+	if (sync_file(m) == -1) {
+		error = errno;
+		if (m->from != -1 && cut_back(m, m->from) == 1)
+			return -1;
+	}
+	for (; l != NULL; l = l->next) {
+		if (l->state != LETTER_IN)
+			continue;
+		l->state = LETTER_OVER;
+		m->res = &l->res;
+		errno = error;
+		if (error != 0)
+			retry_errno(m, "sync");
+		else
+			result_set(m->res, FATE_SENT, "2.0.0", "%s %s",
+			    l->is_found ? "found complete in" : "appended to",
+			    m->path);
+	}
+	return 0;
+}
+
+/* ---- one lock ---- */
 
 static int
 init(struct mbox *m, const struct delivery *d, int dir, const char *name,
@@ -667,13 +988,74 @@ init(struct mbox *m, const struct delivery *d, int dir, const char *name,
 	m->name = name;
 	m->path = path;
 	m->lock = m->fd = -1;
-	m->poll_ms = POLL_FIRST_MS;
 	m->res = res;
+	m->status = 1;
+	m->tail = &m->first;
+	result_init(&m->why);
+	msg_init(&m->msg);
+	/* A limit on files shall be an error here, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
 	n = snprintf(m->lock_name, sizeof(m->lock_name), "%s" LOCK_SUFFIX,
 	    name);
 	if (n < 0 || (size_t)n >= sizeof(m->lock_name))
 		return retry(m, "4.2.0", "name too long");
+	if (add_letter(m, d) == NULL)
+		return retry(m, "4.3.0", "out of memory");
 	return 0;
+}
+
+static void
+fini(struct mbox *m)
+{
+	while (m->first != NULL)
+		free_first(m);
+	result_fini(&m->why);
+	msg_fini(&m->msg);
+}
+
+static void
+unlock(struct mbox *m)
+{
+	io_close(&m->fd);
+	drop_dotlock(m);
+}
+
+/* Why there is no lock is what became of all. */
+static void
+give_up(struct mbox *m)
+{
+	struct letter *l;
+
+	for (l = m->first; l != NULL; l = l->next) {
+		if (l->state == LETTER_TOLD)
+			result_copy(&l->res, &m->why);
+		l->state = LETTER_OVER;
+	}
+}
+
+/* 0, 1 when there was no lock, or -1 when nobody may be told. */
+static int
+lock_and_fill(struct mbox *m, unsigned lock_wait_s)
+{
+	int ret = 1;
+
+	m->res = &m->why;
+	m->poll_ms = POLL_FIRST_MS;
+	m->deadline_ms = io_clock_ms() + (int64_t)lock_wait_s * 1000;
+	m->at = m->go = m->first;
+	m->count = 0;
+	m->octets = 0;
+	m->ahead = 0;
+	m->from = -1;
+	m->is_over = 0;
+	if (lock_file(m) == 0) {
+		m->locked_ms = io_clock_ms();
+		ret = fill(m) == -1 || settle(m) == -1 ? -1 : 0;
+	} else {
+		give_up(m);
+	}
+	unlock(m);
+	return ret;
 }
 
 int
@@ -683,14 +1065,63 @@ mbox_append(const struct delivery *d, int dir, const char *name,
 	struct mbox m;
 	int ret = 0;
 
-	/* A limit on files shall be an error here, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
-	if (init(&m, d, dir, name, path, res) == -1)
-		return 0;
-	m.deadline_ms = io_clock_ms() + (int64_t)lock_wait_s * 1000;
-	if (lock_file(&m) == 0)
-		ret = deliver(&m);
-	io_close(&m.fd);
-	drop_dotlock(&m);
-	return ret;
+	if (init(&m, d, dir, name, path, res) == 0) {
+		m.is_single = 1;
+		ret = lock_and_fill(&m, lock_wait_s);
+		if (ret != -1)
+			result_copy(res, &m.first->res);
+	}
+	fini(&m);
+	return ret == -1 ? -1 : 0;
+}
+
+/* ---- a batch ---- */
+
+/* Those that are over; the others are for the next lock. */
+static int
+say_all(struct mbox *m)
+{
+	while (m->first != NULL && m->first->state == LETTER_OVER) {
+		if (delivery_say(&m->first->d, &m->first->res) == -1)
+			return -1;
+		free_first(m);
+	}
+	return 0;
+}
+
+/* 1 when there is more to be put in, 0 when not, -1 when m->status tells. */
+static int
+wait_more(struct mbox *m)
+{
+	int got;
+
+	m->at = m->go = m->first;
+	if (m->first != NULL) {
+		if (is_time(m))
+			poll(NULL, 0, REST_MS);
+		return 1;
+	}
+	got = hear(m, io_clock_ms() + LINGER_MS);
+	/* The end of the channel is the usual end. */
+	return got == -1 && m->status != EX_PROTOCOL ? 0 : got;
+}
+
+int
+mbox_serve(const struct delivery *d, int dir, const char *name,
+    const char *path, unsigned lock_wait_s, struct result *res)
+{
+	int64_t until = io_clock_ms() + LIFE_MS;
+	struct mbox m;
+	int got, more;
+
+	more = init(&m, d, dir, name, path, res) == 0;
+	while (more == 1 && io_clock_ms() < until) {
+		got = lock_and_fill(&m, lock_wait_s);
+		if (got == -1 || say_all(&m) == -1)
+			more = -1;
+		else
+			more = got == 1 ? 0 : wait_more(&m);
+	}
+	fini(&m);
+	return more == -1 ? m.status : 0;
 }

@@ -30,6 +30,9 @@ enum record {
 	REC_FORWARD_SAY,	/* u32 verdict (FORWARD_*), bytes text; for
 				 * FORWARD_TEXT of a .forward then its lists:
 				 * (text path, bytes text)* */
+	/* runner -> forward child, over the channel: the same question again;
+	 * it reads anew. */
+	REC_FORWARD_AGAIN,	/* - */
 
 	/* runner -> deliver branch.  fds: message file, channel. */
 	REC_DELIVER_ASK = 32,	/* u32 kind (enum route_kind),
@@ -41,16 +44,23 @@ enum record {
 				 * u64 arrived, u64 offset, u64 length,
 				 * u64 mark dev, u64 mark ino, u64 mark length
 				 * (all ones: none) */
+	/* The records of a delivery have its request id.
+	 * runner -> deliver child, over the channel: another message for the
+	 * same mbox; what names user, kind and entry is not in it.
+	 * fds: message file. */
+	REC_DELIVER_MORE,	/* from the queue id on as REC_DELIVER_ASK */
 	/* deliver child -> runner, over the channel: locked, about to append
-	 * at this place; wait for REC_DELIVER_GO.  For a Maildir: the file
-	 * that is about to get its name in new/, and length 0. */
+	 * at this place; wait for REC_DELIVER_GO.  Several may be out at once,
+	 * in order.  For a Maildir: the file that is about to get its name in
+	 * new/, and length 0. */
 	REC_DELIVER_AT,		/* u64 dev, u64 ino, u64 length */
-	/* runner -> deliver child, over the channel: noted, write. */
+	/* runner -> deliver child, over the channel: noted, write.  In the
+	 * order of what they answer. */
 	REC_DELIVER_GO,		/* - */
 	/* deliver child -> runner, over the channel: about to exec; fds: read
 	 * end of the pipe that is the command's output. */
 	REC_DELIVER_OUTPUT,	/* - */
-	/* deliver child -> runner, over the channel: the end of it. */
+	/* deliver child -> runner, over the channel: what became of it. */
 	REC_DELIVER_SAY,	/* u32 fate, text code, bytes why */
 	/* deliver branch -> runner: that child is reaped. */
 	REC_DELIVER_END,	/* u32 wait status, u32 timed out (0, 1) */

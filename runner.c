@@ -158,6 +158,7 @@ scan(struct desk *d)
 			if (d->items[i]->hop != NULL)
 				d->items[i]->hop->parked--;
 			d->items[i]->hop = NULL;
+			handout_unpark(d, d->items[i], NULL);
 			d->items[i]->state = ITEM_GONE;
 			d->ngone++;
 		}
@@ -339,6 +340,9 @@ is_held(const struct desk *d, const struct item *item)
 static int
 is_ready(const struct desk *d, const struct item *item, time_t now)
 {
+	if (item->lane != 0)
+		return item->state == ITEM_PARKED &&
+		    d->lanes[item->lane - 1].in_hand < LANE_SHARE;
 	if (item->state == ITEM_PARKED)
 		return item->hop == NULL || hop_has_room(d, item->hop);
 	if (item->state != ITEM_WAITING)
@@ -392,12 +396,15 @@ take_due(struct desk *d)
 			item->hop = NULL;
 		}
 		if (handout_load(d, item) == -1) {
+			handout_unpark(d, item, NULL);
 			load_failed(d, item, now);
 			if (item->state == ITEM_WAITING && !is_held(d, item) &&
 			    (least == 0 || item->due < least))
 				least = item->due;
-		} else
+		} else {
+			handout_unpark(d, item, item->work);
 			item->work->was_parked = was_parked;
+		}
 	}
 	d->must_look = d->nworks >= WORKS_MAX;
 	d->look_at = least;
@@ -431,7 +438,7 @@ finish_one(struct desk *d, struct work *w)
 		return 0;
 	if (item->state != ITEM_GONE && settle_finish(d, w) == -1)
 		return 0;
-	if (item->hop != NULL)
+	if (item->hop != NULL || item->lane != 0)
 		item->state = ITEM_PARKED;
 	else if (item->state == ITEM_GONE || !item->is_forced ||
 	    w->is_forced || !w->is_partial)
@@ -470,28 +477,28 @@ struct polls {
 static void
 on_forward(struct desk *d, void *who)
 {
-	struct request *q = who;
+	struct ask *a = who;
 
-	if (q->id != 0 && q->channel != -1)
-		handout_forward(d, q);
+	if (a->state != ASK_FREE && a->channel != -1)
+		handout_forward(d, a);
 }
 
 static void
 on_channel(struct desk *d, void *who)
 {
-	struct request *q = who;
+	struct batch *b = who;
 
-	if (q->id != 0 && q->channel != -1)
-		handout_channel(d, q);
+	if (b->id != 0 && b->channel != -1)
+		batch_channel(d, b);
 }
 
 static void
 on_output(struct desk *d, void *who)
 {
-	struct request *q = who;
+	struct batch *b = who;
 
-	if (q->id != 0 && q->output != -1)
-		handout_output(d, q);
+	if (b->id != 0 && b->output != -1)
+		batch_output(d, b);
 }
 
 static void
@@ -515,7 +522,7 @@ on_end(struct desk *d, void *who)
 {
 	(void)who;
 	if (d->branches->deliver != -1)
-		handout_ends(d);
+		batch_ends(d);
 }
 
 static void
@@ -542,15 +549,15 @@ collect(struct desk *d, struct polls *p)
 	add_poll(p, d->wake, POLLIN, on_wake, NULL);
 	/* Channels before the ends: an answer is read before its end. */
 	for (i = 0; i < REQUESTS_MAX; i++) {
-		if (d->asks[i].id != 0)
+		if (d->asks[i].state != ASK_FREE)
 			add_poll(p, d->asks[i].channel, POLLIN, on_forward,
 			    &d->asks[i]);
-		if (d->deliveries[i].id == 0)
+		if (d->batches[i].id == 0)
 			continue;
-		add_poll(p, d->deliveries[i].channel, POLLIN, on_channel,
-		    &d->deliveries[i]);
-		add_poll(p, d->deliveries[i].output, POLLIN, on_output,
-		    &d->deliveries[i]);
+		add_poll(p, d->batches[i].channel, POLLIN, on_channel,
+		    &d->batches[i]);
+		add_poll(p, d->batches[i].output, POLLIN, on_output,
+		    &d->batches[i]);
 	}
 	add_poll(p, d->branches->deliver, POLLIN, on_end, NULL);
 	for (h = d->hops; h != NULL; h = h->next)
@@ -565,6 +572,12 @@ sleep_ms(struct desk *d)
 	struct work *w;
 
 	linger = hops_linger(d);
+	if (linger != -1 && linger < ms)
+		ms = linger;
+	linger = batch_linger(d);
+	if (linger != -1 && linger < ms)
+		ms = linger;
+	linger = handout_late(d);
 	if (linger != -1 && linger < ms)
 		ms = linger;
 	due = next_due_ms(d);
@@ -678,7 +691,6 @@ run(struct desk *d)
 		listen_again(d);
 		if (d->must_scan)
 			scan(d);
-		handout_late(d);
 		take_due(d);
 		handout_all(d);
 		finish_all(d);

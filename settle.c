@@ -204,7 +204,8 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 {
 	struct result res;
 
-	if (w->notes.len == 0 && !buf_failed(&w->notes))
+	if (w->notes.len == 0 && !buf_failed(&w->notes) &&
+	    !(is_durable && w->is_unsynced))
 		return 0;
 	result_init(&res);
 	if (spool_append(&w->m, &w->notes, is_durable, &res) == -1) {
@@ -215,6 +216,7 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 		return -1;
 	}
 	buf_reset(&w->notes);
+	w->is_unsynced = !is_durable;
 	if (is_durable)
 		w->needs_sync = 0;
 	return 0;

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -272,6 +273,9 @@ hear(struct world *w)
 	msg_init(&m);
 	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1) {
 		take_record(w, &m);
+		/* Nothing more for this child. */
+		if (m.kind == REC_DELIVER_SAY)
+			shutdown(w->runner, SHUT_WR);
 		if (m.kind != REC_DELIVER_AT)
 			continue;
 		if (w->between != NULL)
@@ -280,29 +284,6 @@ hear(struct world *w)
 	}
 	msg_fini(&m);
 	io_close(&w->runner);
-}
-
-/* In this process, the runner's answer waiting in the socket already. */
-static int
-deliver(struct world *w, int with_go)
-{
-	struct msg m;
-	int ret;
-
-	open_channel(w);
-	if (with_go)
-		send_kind(w->runner, with_go);
-	shutdown(w->runner, SHUT_WR);
-	ret = local_deliver(&w->d);
-	/* Before the close: an answer left unread would make it a reset. */
-	assert_int_equal(io_nonblock(w->runner), 0);
-	msg_init(&m);
-	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1)
-		take_record(w, &m);
-	msg_fini(&m);
-	io_close(&w->d.channel);
-	io_close(&w->runner);
-	return ret;
 }
 
 /* In a process of its own, as it is; kill_us: killed so long after GO. */
@@ -333,6 +314,34 @@ deliver_fork(struct world *w, int kill_us)
 	}
 	hear(w);
 	assert_int_equal(waitpid(pid, &w->status, 0), pid);
+}
+
+/* The runner answers as it should, or with another record, or not at all. */
+static int
+deliver(struct world *w, int answer)
+{
+	struct msg m;
+	int ret;
+
+	if (answer == REC_DELIVER_GO) {
+		deliver_fork(w, -1);
+		assert_true(WIFEXITED(w->status));
+		return WEXITSTATUS(w->status);
+	}
+	open_channel(w);
+	if (answer)
+		send_kind(w->runner, answer);
+	shutdown(w->runner, SHUT_WR);
+	ret = local_deliver(&w->d);
+	/* Before the close: an answer left unread would make it a reset. */
+	assert_int_equal(io_nonblock(w->runner), 0);
+	msg_init(&m);
+	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1)
+		take_record(w, &m);
+	msg_fini(&m);
+	io_close(&w->d.channel);
+	io_close(&w->runner);
+	return ret;
 }
 
 /* ---- mailbox ---- */
@@ -508,12 +517,13 @@ static void
 test_runner_gone(void **state)
 {
 	static const int answers[] = { 0, REC_DELIVER_AT, REC_DELIVER_SAY };
+	static const int status[] = { 1, EX_PROTOCOL, EX_PROTOCOL };
 	struct world *w = *state;
 	size_t i;
 
 	put_text(w, "mail/bob", "before\n");
 	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-		assert_int_equal(deliver(w, answers[i]), 1);
+		assert_int_equal(deliver(w, answers[i]), status[i]);
 		assert_int_equal(w->nat, 1);
 		assert_int_equal(w->fate, FATE_NONE);
 		assert_file(in_world(w, "mail/bob"), "before\n");
@@ -862,6 +872,7 @@ test_forward(void **state)
 		w = own;
 		forwards[i].make(w);
 		open_channel(w);
+		shutdown(w->runner, SHUT_WR);
 		assert_int_equal(local_forward(&w->user, w->d.channel), 0);
 		io_close(&w->d.channel);
 		hear(w);
@@ -874,6 +885,47 @@ test_forward(void **state)
 		assert_true(w->text.len <= FORWARD_MAX);
 		teardown(&own);
 	}
+}
+
+static void
+hear_forward(struct world *w, const char *text)
+{
+	struct msg m;
+
+	msg_init(&m);
+	buf_reset(&w->text);
+	assert_int_equal(msg_recv(w->runner, &m, REC_CHANNEL_LIMIT), 1);
+	take_record(w, &m);
+	msg_fini(&m);
+	assert_int_equal(w->verdict, FORWARD_TEXT);
+	assert_string_equal(buf_str(&w->text), text);
+}
+
+/* Asked again it reads the file again; asked anything else it ends. */
+static void
+test_forward_again(void **state)
+{
+	struct world *w = *state;
+	int status;
+	pid_t pid;
+
+	put_text(w, "home/.forward", "ann\n");
+	open_channel(w);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0) {
+		close(w->runner);
+		_exit(local_forward(&w->user, w->d.channel));
+	}
+	io_close(&w->d.channel);
+	hear_forward(w, "ann\n");
+	put_text(w, "home/.forward", "carol\n");
+	send_kind(w->runner, REC_FORWARD_AGAIN);
+	hear_forward(w, "carol\n");
+	send_kind(w->runner, REC_FORWARD_ASK);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, W_EXITCODE(EX_PROTOCOL, 0));
+	io_close(&w->runner);
 }
 
 /* ---- files and commands ---- */
@@ -1278,6 +1330,7 @@ main(void)
 		EACH(test_write_fails),
 		EACH(test_message_cut),
 		cmocka_unit_test(test_forward),
+		EACH(test_forward_again),
 		EACH(test_file),
 		EACH(test_stale_entry),
 		EACH(test_root_refused),

@@ -1,9 +1,11 @@
 /*
- * mbox_test.c - the locks of an mbox file, held by others and by ourselves.
+ * mbox_test.c - the locks of an mbox file, held by others and by ourselves;
+ * batches of messages under one lock.
  * Started as root it becomes nobody first.
  */
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +36,7 @@
 #define WAIT_S		1
 #define WRITERS		8
 #define EACH_WRITES	10
+#define LETTERS		50	/* of a batch */
 #define BODY		"Subject: x\n\nbody\n"
 #define ENTRY		"From MAILER-DAEMON Thu Jan  1 00:00:00 1970\n"	\
 	"Return-Path: <>\nDelivered-To: bob\n" BODY "\n"
@@ -308,6 +312,446 @@ test_many_writers(void **state)
 	assert_int_equal(size_of(w, "bob.lock"), -1);
 }
 
+/* ---- batches: this process is the runner ---- */
+
+/* One message of a batch, and what its runner knows of it. */
+struct told {
+	char		*text;
+	int		 fd;
+	struct mark	 at;		/* told last; length -1: never */
+	int		 nat;
+	uint32_t	 fate;
+};
+
+struct batch {
+	struct world	*w;
+	pid_t		 pid;
+	int		 sock;
+	int		 keeps_go;	/* never answers */
+	int		 feeds;		/* before each answer comes another */
+	int		 nsaid;
+	struct told	 told[LETTERS];
+	int		 n;
+};
+
+static void
+tell(struct batch *b, const char *text)
+{
+	struct told *t = &b->told[b->n++];
+
+	t->text = strdup(text);
+	t->fd = openat(b->w->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	assert_true(t->fd != -1);
+	assert_int_equal(io_write_all(t->fd, text, strlen(text)), 0);
+	t->at.length = -1;
+	t->nat = 0;
+	t->fate = FATE_NONE;
+}
+
+static void
+put_letter(struct msg *m, const struct told *t, uint32_t id,
+    const char *sender, int64_t length)
+{
+	msg_begin(m, REC_DELIVER_MORE, id);
+	msg_put_str(m, "3f2a");
+	msg_put_u32(m, 0);
+	msg_put_str(m, sender);
+	msg_put_str(m, "bob");
+	msg_put_str(m, "bob");
+	msg_put_u64(m, 0);
+	msg_put_u64(m, 0);
+	msg_put_u64(m, (uint64_t)length);
+	msg_put_u64(m, t->at.dev);
+	msg_put_u64(m, t->at.ino);
+	msg_put_u64(m, (uint64_t)t->at.length);
+}
+
+static void
+send_more(struct batch *b, int i)
+{
+	struct told *t = &b->told[i];
+	struct msg m;
+
+	msg_init(&m);
+	put_letter(&m, t, (uint32_t)i, "", (int64_t)strlen(t->text));
+	msg_put_fd(&m, t->fd);
+	assert_int_equal(msg_send(b->sock, &m), 0);
+	msg_fini(&m);
+}
+
+/* The first is as if it had come by the branch; limit: octets of a file. */
+static void
+start(struct batch *b, unsigned wait_s, rlim_t limit)
+{
+	struct delivery *d = &b->w->d;
+	struct rlimit rl = { limit, limit };
+	int i, s[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    s), 0);
+	b->sock = s[1];
+	b->nsaid = 0;
+	b->pid = fork();
+	assert_true(b->pid != -1);
+	if (b->pid == 0) {
+		close(s[1]);
+		d->channel = s[0];
+		d->id = 0;
+		close(d->message);
+		d->message = b->told[0].fd;
+		d->length = (int64_t)strlen(b->told[0].text);
+		d->mark = b->told[0].at;
+		if (limit > 0)
+			setrlimit(RLIMIT_FSIZE, &rl);
+		_exit(mbox_serve(d, b->w->dir, "bob", "mail/bob", wait_s,
+		    &b->w->res));
+	}
+	close(s[0]);
+	for (i = 1; i < b->n; i++)
+		send_more(b, i);
+}
+
+static void
+send_go(struct batch *b, uint32_t id)
+{
+	struct msg m;
+
+	msg_init(&m);
+	msg_begin(&m, REC_DELIVER_GO, id);
+	msg_send(b->sock, &m);
+	msg_fini(&m);
+}
+
+/* One record of the child; 0 at its end. */
+static int
+hear(struct batch *b)
+{
+	struct told *t;
+	struct msg m;
+	int ret;
+
+	msg_init(&m);
+	ret = msg_recv(b->sock, &m, REC_CHANNEL_LIMIT) == 1;
+	assert_true(!ret || m.id < (uint32_t)b->n);
+	t = &b->told[m.id];
+	if (ret && m.kind == REC_DELIVER_AT) {
+		t->nat++;
+		t->at.dev = msg_get_u64(&m);
+		t->at.ino = msg_get_u64(&m);
+		t->at.length = (int64_t)msg_get_u64(&m);
+		/* Each time as if it were another message. */
+		if (b->feeds)
+			t->at.length = -1;
+		if (b->feeds)
+			send_more(b, m.id == 1 ? 2 : 1);
+		if (!b->keeps_go)
+			send_go(b, m.id);
+	} else if (ret) {
+		assert_int_equal(m.kind, REC_DELIVER_SAY);
+		assert_true(t->fate == FATE_NONE || b->feeds);
+		t->fate = msg_get_u32(&m);
+		b->nsaid++;
+	}
+	msg_fini(&m);
+	return ret;
+}
+
+/* Until all is said, or the child is gone; gives its wait status. */
+static int
+finish(struct batch *b)
+{
+	int status;
+
+	while (b->nsaid < b->n && hear(b))
+		;
+	shutdown(b->sock, SHUT_WR);
+	while (hear(b))
+		;
+	assert_int_equal(waitpid(b->pid, &status, 0), b->pid);
+	close(b->sock);
+	return status;
+}
+
+static void
+forget(struct batch *b)
+{
+	while (b->n > 0) {
+		close(b->told[--b->n].fd);
+		free(b->told[b->n].text);
+	}
+}
+
+/* The file has those that were sent, in order, and nothing else. */
+static void
+assert_sent(struct batch *b)
+{
+	static const char head[] = "From MAILER-DAEMON Thu Jan  1 00:00:00 "
+	    "1970\nReturn-Path: <>\nDelivered-To: bob\n";
+	struct buf all, want;
+	int fd, i;
+
+	buf_init(&all, 0);
+	buf_init(&want, 0);
+	for (i = 0; i < b->n; i++)
+		if (b->told[i].fate == FATE_SENT)
+			buf_printf(&want, "%s%s\n", head, b->told[i].text);
+	fd = openat(b->w->dir, "bob", O_RDONLY | O_CLOEXEC);
+	assert_true(fd != -1);
+	assert_int_equal(io_read_file(fd, &all, 64 * 1024 * 1024), 0);
+	close(fd);
+	assert_int_equal(all.len, want.len);
+	assert_memory_equal(all.data, want.data, want.len);
+	buf_fini(&all);
+	buf_fini(&want);
+	assert_int_equal(size_of(b->w, "bob.lock"), -1);
+}
+
+static void
+tell_many(struct batch *b, int n, size_t octets)
+{
+	struct buf text;
+	int i;
+
+	buf_init(&text, 0);
+	for (i = 0; i < n; i++) {
+		buf_reset(&text);
+		buf_printf(&text, "Subject: %d\n\n", i);
+		while (text.len < octets)
+			buf_printf(&text, "line of %d\n", i);
+		tell(b, buf_str(&text));
+	}
+	buf_fini(&text);
+}
+
+/* One behind the other; the places are told before the first is written. */
+static void
+test_batch(void **state)
+{
+	struct batch b = { .w = *state };
+	int i;
+
+	tell_many(&b, LETTERS, 100);
+	start(&b, WAIT_S, 0);
+	b.keeps_go = 1;
+	while (b.told[LETTERS - 1].nat == 0)
+		assert_true(hear(&b));
+	assert_int_equal(b.told[0].at.length, 0);
+	assert_int_equal(size_of(b.w, "bob"), 0);
+	assert_int_equal(b.nsaid, 0);
+	for (i = 0; i < LETTERS; i++)
+		send_go(&b, (uint32_t)i);
+	assert_int_equal(finish(&b), 0);
+	assert_int_equal(b.nsaid, LETTERS);
+	for (i = 0; i < LETTERS; i++)
+		assert_int_equal(b.told[i].fate, FATE_SENT);
+	assert_sent(&b);
+	forget(&b);
+}
+
+/* Told while the child already waits for more. */
+static void
+test_batch_later(void **state)
+{
+	struct batch b = { .w = *state };
+	int i;
+
+	tell_many(&b, 1, 100);
+	start(&b, WAIT_S, 0);
+	for (i = 1; i < 4; i++) {
+		while (b.nsaid < i)
+			assert_true(hear(&b));
+		assert_int_equal(size_of(b.w, "bob.lock"), -1);
+		tell(&b, BODY);
+		send_more(&b, i);
+	}
+	assert_int_equal(finish(&b), 0);
+	assert_int_equal(b.nsaid, 4);
+	assert_sent(&b);
+	forget(&b);
+}
+
+/* A limit in the midst: those before are in, and so is what fits behind. */
+static void
+test_batch_write_fails(void **state)
+{
+	static const size_t octets[] = { 1000, 2000, 90000, 3000, 80000 };
+	static const uint32_t fates[] = { FATE_SENT, FATE_SENT, FATE_RETRY,
+	    FATE_SENT, FATE_RETRY };
+	struct batch b = { .w = *state };
+	int i;
+
+	for (i = 0; i < 5; i++)
+		tell_many(&b, 1, octets[i]);
+	start(&b, WAIT_S, 50000);
+	assert_int_equal(finish(&b), 0);
+	assert_int_equal(b.nsaid, 5);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(b.told[i].fate, fates[i]);
+	/* Where it had been announced there is no place for it any more. */
+	assert_true(b.told[3].nat > 1);
+	assert_sent(&b);
+	forget(&b);
+}
+
+/* Nobody has the lock for ever: the file is let go for others. */
+static void
+test_batch_shares(void **state)
+{
+	struct batch b = { .w = *state };
+	struct timespec begun, now;
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	pid_t other;
+	int fd, status;
+
+	tell_many(&b, 3, 100);
+	b.n = 1;
+	start(&b, WAIT_S, 0);
+	b.n = 3;
+	while (b.nsaid < 1)
+		assert_true(hear(&b));
+	b.feeds = 1;
+	send_more(&b, 1);
+	other = fork();
+	assert_true(other != -1);
+	if (other == 0) {
+		fd = openat(b.w->dir, "bob", O_RDWR | O_CLOEXEC);
+		usleep(100000);
+		_exit(fcntl(fd, F_SETLKW, &fl) == 0 ? 0 : 1);
+	}
+	/* Without an end, as long as the other waits. */
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	do {
+		assert_true(hear(&b));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		assert_true(now.tv_sec - begun.tv_sec < 30);
+	} while (waitpid(other, &status, WNOHANG) == 0);
+	assert_int_equal(status, 0);
+	b.feeds = 0;
+	kill(b.pid, SIGKILL);
+	b.nsaid = b.n;
+	finish(&b);
+	unlinkat(b.w->dir, "bob.lock", 0);
+	forget(&b);
+}
+
+/* What a runner that was taken over might send: refused, and the end. */
+static void
+test_batch_hostile(void **state)
+{
+	static const struct {
+		const char *sender;
+		int64_t length;
+		int nfds, extra;
+		int status;		/* -1: this message alone is refused */
+	} cases[] = {
+		{ "", 5, 0, 0, EX_PROTOCOL },
+		{ "", 5, 2, 0, EX_PROTOCOL },
+		{ "", 5, 1, 1, EX_PROTOCOL },
+		{ "a\nb", 5, 1, 0, EX_PROTOCOL },
+		{ "", -1, 1, 0, EX_PROTOCOL },
+		{ "", 5000, 1, 0, -1 },
+		{ "", 5, 1, 0, 0 },
+	};
+	struct batch b = { .w = *state };
+	struct msg m;
+	size_t i;
+	int k, status;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		tell_many(&b, 1, 100);
+		tell(&b, BODY);
+		b.n = 1;
+		start(&b, WAIT_S, 0);
+		b.n = 2;
+		msg_init(&m);
+		put_letter(&m, &b.told[1], 1, cases[i].sender,
+		    cases[i].length);
+		if (cases[i].extra)
+			msg_put_str(&m, "root");
+		for (k = 0; k < cases[i].nfds; k++)
+			msg_put_fd(&m, b.told[1].fd);
+		assert_int_equal(msg_send(b.sock, &m), 0);
+		msg_fini(&m);
+		status = finish(&b);
+		assert_int_equal(status, W_EXITCODE(cases[i].status > 0 ?
+		    EX_PROTOCOL : 0, 0));
+		assert_int_equal(b.told[1].fate, cases[i].status > 0 ?
+		    FATE_NONE : cases[i].status == -1 ? FATE_RETRY :
+		    FATE_SENT);
+		assert_int_equal(size_of(b.w, "bob.lock"), -1);
+		forget(&b);
+	}
+}
+
+/* An answer to what was not asked. */
+static void
+test_batch_wrong_go(void **state)
+{
+	struct batch b = { .w = *state };
+
+	tell_many(&b, 2, 100);
+	b.keeps_go = 1;
+	start(&b, WAIT_S, 0);
+	while (b.told[1].nat == 0)
+		assert_true(hear(&b));
+	send_go(&b, 1);
+	assert_int_equal(finish(&b), W_EXITCODE(EX_PROTOCOL, 0));
+	assert_int_equal(b.nsaid, 0);
+	assert_int_equal(size_of(b.w, "bob"), 0);
+	forget(&b);
+}
+
+/* Killed at some moment, then told again with the marks: each is in once. */
+static void
+test_batch_kills(void **state)
+{
+	struct batch b = { .w = *state };
+	int i, k;
+
+	tell_many(&b, 6, 700000);
+	for (i = 0; i < 25; i++) {
+		unlinkat(b.w->dir, "bob", 0);
+		for (k = 0; k < b.n; k++) {
+			b.told[k].at.length = -1;
+			b.told[k].fate = FATE_NONE;
+		}
+		start(&b, 10, 0);
+		while (b.told[i % b.n].nat == 0)
+			assert_true(hear(&b));
+		usleep((useconds_t)i * 100);
+		kill(b.pid, SIGKILL);
+		finish(&b);
+		for (k = 0; k < b.n; k++)
+			b.told[k].fate = FATE_NONE;
+		start(&b, 10, 0);
+		assert_int_equal(finish(&b), 0);
+		for (k = 0; k < b.n; k++)
+			assert_int_equal(b.told[k].fate, FATE_SENT);
+		assert_sent(&b);
+	}
+	forget(&b);
+}
+
+/* A runner that is gone while some are announced: nothing of them stays. */
+static void
+test_batch_runner_gone(void **state)
+{
+	struct batch b = { .w = *state };
+	int status;
+
+	tell_many(&b, 3, 100);
+	b.keeps_go = 1;
+	start(&b, WAIT_S, 0);
+	while (b.told[2].nat == 0)
+		assert_true(hear(&b));
+	close(b.sock);
+	assert_int_equal(waitpid(b.pid, &status, 0), b.pid);
+	assert_int_equal(status, W_EXITCODE(1, 0));
+	assert_int_equal(size_of(b.w, "bob"), 0);
+	assert_int_equal(size_of(b.w, "bob.lock"), -1);
+	forget(&b);
+}
+
 int
 main(void)
 {
@@ -318,6 +762,14 @@ main(void)
 		EACH(test_held_file),
 		EACH(test_replaced_file),
 		EACH(test_many_writers),
+		EACH(test_batch),
+		EACH(test_batch_later),
+		EACH(test_batch_write_fails),
+		EACH(test_batch_shares),
+		EACH(test_batch_hostile),
+		EACH(test_batch_wrong_go),
+		EACH(test_batch_kills),
+		EACH(test_batch_runner_gone),
 	};
 
 	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||

@@ -1,0 +1,695 @@
+/*
+ * batch.c - local deliveries, of one user's messages several at a time.
+ * Runs as: the spool user.  Door to: the deliver branch and its children.
+ * Promise: where a message is about to appear is in its journal first; what
+ * a child says is believed for what it was given, and no other; a child that
+ * ends without a word has delivered nothing that its mark does not tell.
+ *
+ * One child serves one user.  For an mbox it is told further messages as long
+ * as some are at hand (REC_DELIVER_MORE), and stays a moment for the next
+ * ones; for everything else it has one.
+ */
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "desk.h"
+#include "lib/io.h"
+#include "route.h"
+
+#define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
+#define DRAIN_MAX	64	/* reads of what a command left in its pipe */
+#define OUTPUT_SHOWN	(WHY_MAX - 64)	/* octets of it that a reason holds */
+#define RECORDS_MAX	512	/* of one channel at a time */
+#define TOLD_MAX	32	/* messages that a child has no place for yet */
+#define PARCELS_MAX	256	/* messages that a child has */
+#define BATCH_LIFE_MS	20000	/* then another child goes on */
+
+/* ---- what the branches are sent ---- */
+
+uint32_t
+batch_new_id(struct desk *d)
+{
+	if (++d->last_id == 0)
+		++d->last_id;
+	return d->last_id;
+}
+
+/* Short of memory or of room, or too many descriptors on their way. */
+static int
+is_passing(int error)
+{
+	return error == EAGAIN || error == ENOBUFS || error == ENOMEM ||
+	    error == ETOOMANYREFS;
+}
+
+int
+batch_ask(struct desk *d, int *sock, int *channel)
+{
+	int error, ok, pair[2];
+
+	if (*sock == -1 || d->msg.bad || priv_channel(pair) == -1)
+		return -1;
+	msg_put_fd(&d->msg, pair[1]);
+	ok = io_nonblock(pair[0]) == 0 && msg_send(*sock, &d->msg) == 0;
+	error = errno;
+	msg_begin(&d->msg, 0, 0);
+	close(pair[1]);
+	if (ok) {
+		*channel = pair[0];
+		return 0;
+	}
+	close(pair[0]);
+	if (is_passing(error))
+		return -1;
+	log_say(&d->log, LOG_LEVEL_ERROR, "a local branch is gone: %s",
+	    strerror(error));
+	io_close(sock);
+	d->is_crippled = 1;
+	return -1;
+}
+
+static void
+put_qualified(struct desk *d, const char *address)
+{
+	struct buf b;
+
+	buf_init(&b, ADDRESS_MAX);
+	route_put_qualified(&b, &d->conf, address);
+	msg_put_str(&d->msg, buf_failed(&b) ? address : buf_str(&b));
+	buf_fini(&b);
+}
+
+/* What letter_get() takes. */
+static void
+put_letter(struct desk *d, const struct parcel *p, int file)
+{
+	const struct message *m = &p->work->m;
+	const struct recipient *r = &m->rcpts[p->rcpt];
+
+	msg_put_fd(&d->msg, file);
+	msg_put_str(&d->msg, m->id);
+	msg_put_u32(&d->msg, p->rcpt);
+	msg_put_str(&d->msg, m->sender);
+	put_qualified(d, route_address(m, p->rcpt));
+	put_qualified(d, route_original(m, p->rcpt));
+	msg_put_u64(&d->msg, (uint64_t)m->arrived);
+	msg_put_u64(&d->msg, (uint64_t)m->offset);
+	msg_put_u64(&d->msg, (uint64_t)m->length);
+	msg_put_u64(&d->msg, r->mark.dev);
+	msg_put_u64(&d->msg, r->mark.ino);
+	msg_put_u64(&d->msg, (uint64_t)r->mark.length);
+}
+
+static enum route_kind
+kind_of(const struct recipient *r)
+{
+	return r->kind == ROUTE_UNKNOWN ? ROUTE_MAILBOX : r->kind;
+}
+
+static int
+send_first(struct desk *d, struct batch *b, const struct parcel *p, int file)
+{
+	const struct recipient *r = &p->work->m.rcpts[p->rcpt];
+
+	msg_begin(&d->msg, REC_DELIVER_ASK, b->id);
+	msg_put_u32(&d->msg, kind_of(r));
+	msg_put_u32(&d->msg, r->origin);
+	msg_put_str(&d->msg, b->name);
+	msg_put_u32(&d->msg, r->entry);
+	msg_put_u64(&d->msg, r->digest);
+	put_letter(d, p, file);
+	return batch_ask(d, &d->branches->deliver, &b->channel);
+}
+
+/* 1 when it does not take it now. */
+static int
+send_more(struct desk *d, struct batch *b, const struct parcel *p, int file)
+{
+	int error, ret;
+
+	msg_begin(&d->msg, REC_DELIVER_MORE, p->id);
+	put_letter(d, p, file);
+	ret = msg_send(b->channel, &d->msg) == -1;
+	error = errno;
+	msg_begin(&d->msg, 0, 0);
+	/* A child that leaves just now: its end is on its way to us. */
+	if (ret == 1 && !is_passing(error))
+		io_close(&b->channel);
+	return ret;
+}
+
+/* ---- batches ---- */
+
+static struct batch *
+find_batch(struct desk *d, const char *name)
+{
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++)
+		if (d->batches[i].id != 0 &&
+		    strcasecmp(d->batches[i].name, name) == 0)
+			return &d->batches[i];
+	return NULL;
+}
+
+/* A free one; where there is none, one that only waits makes place soon. */
+static struct batch *
+free_batch(struct desk *d)
+{
+	struct batch *b, *idle = NULL;
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		b = &d->batches[i];
+		if (b->id == 0)
+			return b;
+		if (b->n == 0 && b->channel == -1)
+			return NULL;
+		if (b->n == 0)
+			idle = b;
+	}
+	if (idle != NULL)
+		io_close(&idle->channel);
+	return NULL;
+}
+
+static void
+end_batch(struct batch *b)
+{
+	io_close(&b->channel);
+	io_close(&b->output);
+	buf_fini(&b->text);
+	result_fini(&b->res);
+	free(b->parcels);
+	b->parcels = NULL;
+	b->id = 0;
+}
+
+static struct parcel *
+add_parcel(struct batch *b, uint32_t id, struct work *w, uint32_t i)
+{
+	struct parcel *p;
+	size_t cap;
+
+	if (b->n == b->cap) {
+		cap = b->cap == 0 ? 4 : b->cap * 2;
+		p = reallocarray(b->parcels, cap, sizeof(*p));
+		if (p == NULL)
+			return NULL;
+		b->parcels = p;
+		b->cap = cap;
+	}
+	p = &b->parcels[b->n++];
+	memset(p, 0, sizeof(*p));
+	p->id = id;
+	p->work = w;
+	p->rcpt = i;
+	b->told++;
+	return p;
+}
+
+static void
+drop_parcel(struct batch *b, struct parcel *p)
+{
+	size_t k = (size_t)(p - b->parcels);
+
+	if (!p->is_placed)
+		b->told--;
+	b->n--;
+	memmove(p, p + 1, (b->n - k) * sizeof(*p));
+}
+
+static struct parcel *
+find_parcel(struct batch *b, uint32_t id)
+{
+	size_t k;
+
+	for (k = 0; k < b->n; k++)
+		if (b->parcels[k].id == id)
+			return &b->parcels[k];
+	return NULL;
+}
+
+static int
+takes_more(const struct desk *d, const struct batch *b, const struct recipient
+    *r)
+{
+	return b->is_open && b->channel != -1 && b->told < TOLD_MAX &&
+	    b->n < PARCELS_MAX && kind_of(r) == ROUTE_MAILBOX &&
+	    d->conf.mailbox == MAILBOX_MBOX &&
+	    io_clock_ms() - b->born_ms < BATCH_LIFE_MS;
+}
+
+/* Not tried, and so not counted: back to the queue for a while. */
+void
+put_back(struct work *w, uint32_t i)
+{
+	w->stages[i] = STAGE_NONE;
+	w->open--;
+	w->m.rcpts[i].due = time(NULL) + PUT_BACK_S;
+}
+
+/* 0, 1 when it has to wait, -1 when it can not be given. */
+static int
+give(struct desk *d, struct batch *b, struct work *w, uint32_t i)
+{
+	struct parcel *p;
+	int file, ret = -1;
+
+	/* Theirs can not write, whatever becomes of the process. */
+	file = openat(d->spool.queue, w->m.id, O_RDONLY | O_CLOEXEC |
+	    O_NOFOLLOW);
+	p = add_parcel(b, b->n == 0 && b->channel == -1 ? b->id :
+	    batch_new_id(d), w, i);
+	if (file != -1 && p != NULL)
+		ret = b->channel == -1 ? send_first(d, b, p, file) :
+		    send_more(d, b, p, file);
+	if (ret != 0 && p != NULL)
+		drop_parcel(b, p);
+	io_close(&file);
+	b->moved_ms = io_clock_ms();
+	if (ret == 0)
+		w->stages[i] = STAGE_BUSY;
+	return ret;
+}
+
+static void
+give_or_settle(struct desk *d, struct batch *b, struct work *w, uint32_t i)
+{
+	if (give(d, b, w, i) == -1)
+		settle_as(d, w, i, FATE_RETRY, "4.3.0",
+		    "the deliver branch can not be asked");
+}
+
+static void
+begin(struct desk *d, const char *name, struct work *w, uint32_t i)
+{
+	struct batch *b;
+
+	b = free_batch(d);
+	if (b == NULL)
+		return;
+	memset(b, 0, sizeof(*b));
+	b->channel = b->output = -1;
+	buf_init(&b->text, 0);
+	result_init(&b->res);
+	b->id = batch_new_id(d);
+	b->born_ms = io_clock_ms();
+	b->is_open = kind_of(&w->m.rcpts[i]) == ROUTE_MAILBOX &&
+	    d->conf.mailbox == MAILBOX_MBOX;
+	if (text_copy(b->name, sizeof(b->name), name) == -1)
+		settle_as(d, w, i, FATE_RETRY, "4.3.0", "name is too long");
+	else
+		give_or_settle(d, b, w, i);
+	if (b->n == 0)
+		end_batch(b);
+}
+
+void
+batch_give(struct desk *d, struct work *w, uint32_t i)
+{
+	struct batch *b;
+	const struct recipient *r = &w->m.rcpts[i];
+
+	b = find_batch(d, r->owner);
+	if (b == NULL)
+		begin(d, r->owner, w, i);
+	else if (takes_more(d, b, r))
+		give_or_settle(d, b, w, i);
+	else if (d->nworks > WORKS_MAX / 2 &&
+	    io_clock_ms() - b->moved_ms > SLOW_MS)
+		/* One slow user must not fill the desk for all others. */
+		put_back(w, i);
+}
+
+/* ---- what the children say ---- */
+
+static void
+channel_at(struct desk *d, struct batch *b)
+{
+	struct parcel *p = find_parcel(b, d->msg.id);
+	struct recipient *r;
+	struct mark mark;
+
+	mark.dev = msg_get_u64(&d->msg);
+	mark.ino = msg_get_u64(&d->msg);
+	mark.length = (int64_t)msg_get_u64(&d->msg);
+	if (p == NULL || p->must_go || msg_done(&d->msg) == -1 ||
+	    mark.length < 0) {
+		io_close(&b->channel);
+		return;
+	}
+	r = &p->work->m.rcpts[p->rcpt];
+	r->mark = mark;
+	note_append(&p->work->notes, &p->work->m, p->rcpt);
+	p->must_go = 1;
+	if (!p->is_placed)
+		b->told--;
+	p->is_placed = 1;
+}
+
+static void
+out_of_turn(struct desk *d, struct batch *b)
+{
+	log_say(&d->log, LOG_LEVEL_WARNING, "user=%s answer out of turn",
+	    b->name);
+	io_close(&b->channel);
+}
+
+/* It cut back what it had begun, or had not begun yet. */
+static void
+withdraw(const struct parcel *p)
+{
+	struct recipient *r = &p->work->m.rcpts[p->rcpt];
+
+	if (!p->is_placed || r->mark.length == -1)
+		return;
+	r->mark.length = -1;
+	note_withdrawn(&p->work->notes, p->rcpt);
+}
+
+static void
+settle_parcel(struct desk *d, struct batch *b, struct parcel *p,
+    const struct result *res)
+{
+	struct work *w = p->work;
+
+	settle(d, w, p->rcpt, res, b->name);
+	/* Others of this message may take long: a kill must not undo this. */
+	if (w->open > 0)
+		settle_write(d, w, w->needs_sync);
+	drop_parcel(b, p);
+}
+
+static void
+channel_say(struct desk *d, struct batch *b)
+{
+	struct parcel *p = find_parcel(b, d->msg.id);
+	char code[sizeof(b->res.code)];
+	const char *why;
+	uint32_t fate;
+	size_t len;
+
+	fate = msg_get_u32(&d->msg);
+	msg_get_text(&d->msg, code, sizeof(code));
+	why = msg_get_bytes(&d->msg, &len);
+	if (p == NULL || b->is_said || msg_done(&d->msg) == -1 ||
+	    fate < FATE_SENT || fate > FATE_FAILED) {
+		out_of_turn(d, b);
+		return;
+	}
+	if (len > WHY_MAX)
+		len = WHY_MAX;
+	result_set(&b->res, (enum fate)fate, code, "%.*s", (int)len, why);
+	b->has_said = 1;
+	/* What no other shares is believed when its process has ended well. */
+	b->is_said = !b->is_open;
+	if (b->is_open) {
+		if (fate != FATE_SENT)
+			withdraw(p);
+		settle_parcel(d, b, p, &b->res);
+	}
+}
+
+static void
+take_record(struct desk *d, struct batch *b)
+{
+	b->moved_ms = io_clock_ms();
+	if (d->msg.kind == REC_DELIVER_AT && !b->is_said)
+		channel_at(d, b);
+	else if (d->msg.kind == REC_DELIVER_SAY)
+		channel_say(d, b);
+	else if (d->msg.kind == REC_DELIVER_OUTPUT && !b->has_execed &&
+	    !b->is_open && d->msg.nfds == 1) {
+		b->has_execed = 1;
+		b->output = msg_take_fd(&d->msg, 0);
+		if (io_nonblock(b->output) == -1)
+			io_close(&b->output);
+	} else
+		out_of_turn(d, b);
+}
+
+void
+batch_channel(struct desk *d, struct batch *b)
+{
+	int k, n;
+
+	for (k = 0; k < RECORDS_MAX && b->channel != -1; k++) {
+		n = msg_recv(b->channel, &d->msg, REC_CHANNEL_LIMIT);
+		if (n == -1 && errno == EAGAIN)
+			return;
+		if (n != 1)
+			io_close(&b->channel);
+		else
+			take_record(d, b);
+	}
+}
+
+void
+batch_output(struct desk *d, struct batch *b)
+{
+	char chunk[OUTPUT_MAX];
+	ssize_t n;
+
+	(void)d;
+	n = io_read(b->output, chunk, sizeof(chunk));
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		io_close(&b->output);
+		return;
+	}
+	buf_add(&b->text, chunk, (size_t)n);
+	if (b->text.len > OUTPUT_MAX)
+		buf_drop(&b->text, b->text.len - OUTPUT_MAX);
+}
+
+/* ---- the end of a child ---- */
+
+static const char *
+sysexit_code(int status)
+{
+	switch (status) {
+	case EX_DATAERR:
+		return "5.6.0";
+	case EX_NOUSER:
+		return "5.1.1";
+	case EX_NOHOST:
+		return "5.1.2";
+	case EX_NOPERM:
+		return "5.7.1";
+	case EX_CONFIG:
+		return "5.3.5";
+	default:
+		return "5.3.0";
+	}
+}
+
+static void
+status_result(struct batch *b, int code, const char *text)
+{
+	const char *mark = text[0] == '\0' ? "" : ": ";
+	enum fate fate = FATE_FAILED;
+
+	if (code == EX_TEMPFAIL || code == 126 || code == 127)
+		fate = FATE_RETRY;
+	if (code == 0)
+		result_set(&b->res, FATE_SENT, "2.0.0",
+		    "delivered to command%s%s", mark, text);
+	else
+		result_set(&b->res, fate, fate == FATE_RETRY ? "4.3.0" :
+		    sysexit_code(code), "command exited with status %d%s%s",
+		    code, mark, text);
+}
+
+static void
+command_result(struct batch *b, int status, int late)
+{
+	struct buf text;
+
+	/* Cleaned here: a NUL in it must not hide the rest.  The end counts. */
+	buf_init(&text, 0);
+	buf_put_clean(&text, b->text.data, b->text.len, 4 * OUTPUT_MAX + 4);
+	if (text.len > OUTPUT_SHOWN)
+		buf_drop(&text, text.len - OUTPUT_SHOWN);
+	if (late)
+		result_set(&b->res, FATE_RETRY, "4.3.0",
+		    "command took too long and was ended%s%s",
+		    text.len > 0 ? ": " : "", buf_str(&text));
+	else if (WIFSIGNALED(status))
+		result_set(&b->res, FATE_RETRY, "4.3.0",
+		    "command died by signal %d%s%s", WTERMSIG(status),
+		    text.len > 0 ? ": " : "", buf_str(&text));
+	else
+		status_result(b, WEXITSTATUS(status), buf_str(&text));
+	buf_fini(&text);
+}
+
+/* Its result when its process had nothing else to do. */
+static void
+single_result(struct batch *b, const struct parcel *p, int status, int late)
+{
+	if (b->has_execed && !b->is_said)
+		command_result(b, status, late);
+	else if (!b->is_said || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		result_set(&b->res, FATE_RETRY, "4.3.0", "%s",
+		    late ? "delivery took too long and was ended" :
+		    "the delivery process ended early");
+	else if (b->res.fate != FATE_SENT)
+		withdraw(p);
+}
+
+/*
+ * What it was given and told nothing of.  When it left by itself it did not
+ * begin it.  When it died, that is looked at once before others get at the
+ * file: only at the end of it a torn message is known as such.
+ */
+static void
+left_over(struct desk *d, struct batch *b, struct parcel *p, int status,
+    int late)
+{
+	struct work *w = p->work;
+	int left_well;
+
+	left_well = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+	    b->has_said;
+	if (left_well)
+		withdraw(p);
+	else if (w->was_lost || late) {
+		single_result(b, p, status, late);
+		settle_parcel(d, b, p, &b->res);
+		return;
+	} else
+		w->was_lost = 1;
+	w->stages[p->rcpt] = STAGE_DELIVER;
+	drop_parcel(b, p);
+}
+
+/* The process is reaped: what it said last is in the socket by now. */
+static void
+conclude(struct desk *d, struct batch *b, int status, int late)
+{
+	int n;
+
+	batch_channel(d, b);
+	io_close(&b->channel);
+	/* A background child may write for ever: what is there now counts. */
+	for (n = 0; n < DRAIN_MAX && b->output != -1 &&
+	    io_wait(b->output, POLLIN, 0) == 1; n++)
+		batch_output(d, b);
+	if (!b->is_open && b->n > 0) {
+		single_result(b, b->parcels, status, late);
+		settle_parcel(d, b, b->parcels, &b->res);
+	}
+	while (b->n > 0)
+		left_over(d, b, b->parcels, status, late);
+	end_batch(b);
+}
+
+void
+batch_ends(struct desk *d)
+{
+	uint32_t id, late;
+	int i, n, status;
+
+	n = msg_recv(d->branches->deliver, &d->msg, REC_DELIVER_LIMIT);
+	if (n == -1 && errno == EAGAIN)
+		return;
+	id = d->msg.id;
+	status = (int)msg_get_u32(&d->msg);
+	late = msg_get_u32(&d->msg);
+	if (n == 1 && d->msg.kind == REC_DELIVER_END &&
+	    msg_done(&d->msg) == 0) {
+		for (i = 0; i < REQUESTS_MAX; i++)
+			if (d->batches[i].id == id && id != 0)
+				conclude(d, &d->batches[i], status, late != 0);
+		return;
+	}
+	log_say(&d->log, LOG_LEVEL_ERROR, "the deliver branch is gone");
+	io_close(&d->branches->deliver);
+	d->is_crippled = 1;
+	for (i = 0; i < REQUESTS_MAX; i++)
+		if (d->batches[i].id != 0)
+			conclude(d, &d->batches[i], SIGKILL, 0);
+}
+
+/* ---- the answers to the children ---- */
+
+/*
+ * Each A is durable before its GO.  All are written before the first is
+ * synced, which then does most of the work for the others.
+ */
+static void
+note_places(struct desk *d, struct batch *b)
+{
+	size_t k;
+
+	for (k = 0; k < b->n && b->channel != -1; k++)
+		if (b->parcels[k].must_go &&
+		    settle_write(d, b->parcels[k].work, 0) == -1)
+			/* Not noted, so not to be written: it gives up. */
+			io_close(&b->channel);
+}
+
+static void
+send_go(struct desk *d, struct batch *b)
+{
+	struct parcel *p;
+	size_t k;
+
+	for (k = 0; k < b->n && b->channel != -1; k++) {
+		p = &b->parcels[k];
+		if (!p->must_go)
+			continue;
+		p->must_go = 0;
+		msg_begin(&d->msg, REC_DELIVER_GO, p->id);
+		if (settle_write(d, p->work, 1) == -1 ||
+		    msg_send(b->channel, &d->msg) == -1)
+			io_close(&b->channel);
+	}
+}
+
+void
+batch_go(struct desk *d)
+{
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++)
+		if (d->batches[i].id != 0)
+			note_places(d, &d->batches[i]);
+	for (i = 0; i < REQUESTS_MAX; i++)
+		if (d->batches[i].id != 0)
+			send_go(d, &d->batches[i]);
+}
+
+int64_t
+batch_linger(struct desk *d)
+{
+	int64_t least = -1, left, now = io_clock_ms();
+	struct batch *b;
+	int i;
+
+	for (i = 0; i < REQUESTS_MAX; i++) {
+		b = &d->batches[i];
+		if (b->id == 0 || b->n > 0 || b->channel == -1 || !b->is_open)
+			continue;
+		left = b->moved_ms + LINGER_MS - now;
+		if (now - b->born_ms >= BATCH_LIFE_MS)
+			left = 0;
+		if (left <= 0)
+			io_close(&b->channel);
+		else if (least == -1 || left < least)
+			least = left;
+	}
+	return least;
+}
