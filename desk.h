@@ -202,6 +202,7 @@ struct desk {
 	int		 wake;		/* datagram socket */
 	uint64_t	 wake_ino;	/* of its name */
 	int64_t		 scanned_ms;	/* last time that it worked */
+	int64_t		 idle_ms;	/* since; 0: there is work */
 	struct item	**items;	/* sorted by id */
 	size_t		 nitems, citems, cursor, ngone;
 	int		 must_scan;

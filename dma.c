@@ -43,7 +43,7 @@ say_report(void *arg, const char *file, unsigned line, const char *text)
  * lock go: so no message is left lying.
  */
 static void
-wake(const struct spool *sp, int trunk)
+wake(const struct spool *sp, int trunk, const char *id)
 {
 	struct msg m;
 	int lock;
@@ -56,6 +56,7 @@ wake(const struct spool *sp, int trunk)
 	}
 	msg_init(&m);
 	msg_begin(&m, REC_WAKE, 0);
+	msg_put_str(&m, id);
 	spool_poke(sp, &m);
 	msg_fini(&m);
 }
@@ -143,7 +144,7 @@ flush_mode(const struct options *o, const struct spool *sp, int trunk)
 	if (priv_seal(trunk, 1) == -1)
 		return EX_TEMPFAIL;
 	if (o->is_wake) {
-		wake(sp, trunk);
+		wake(sp, trunk, "");
 		return 0;
 	}
 	for (;;) {
@@ -170,7 +171,7 @@ send_mode(const struct caller *caller, const struct options *o,
 	if (o->is_foreground)
 		flush(sp, trunk, done.id);
 	else
-		wake(sp, trunk);
+		wake(sp, trunk, done.id);
 	return 0;
 }
 

@@ -98,8 +98,9 @@ enum record {
 	/* back: the output, or why there is none. */
 	REC_SECRET_SAY,		/* u32 is good (0, 1), bytes output or why */
 
-	/* any dma as _dma -> runner, over the datagram socket SPOOLDIR/wake. */
-	REC_WAKE = 64,		/* - */
+	/* any dma as _dma -> runner, over the datagram socket SPOOLDIR/wake:
+	 * that message is new, or any may be. */
+	REC_WAKE = 64,		/* text queue id or "" */
 	/* same; fds: write end of a pipe that the runner closes when
 	 * everything that is queued now was tried. */
 	REC_FLUSH		/* text queue id or "" for all */

@@ -20,6 +20,8 @@
 #define SLEEP_MAX_MS	60000	/* so that a stepped clock is noticed */
 #define TROUBLE_MS	1000	/* until a scan that failed is repeated */
 #define LOAD_AGAIN_S	60	/* until an unreadable message is */
+#define STAY_MS		50	/* with nothing to do: the next may come soon */
+#define WAKES_FEW	8	/* more at once: some may have been lost */
 #define POLLS_MAX	(3 + 3 * REQUESTS_MAX + HOPS_MAX + 8)
 
 /* ---- the list of messages ---- */
@@ -309,23 +311,35 @@ start_flush(struct desk *d, const char *id, int fd)
 	wt->left = left;
 }
 
+/* The new one alone; the queue may be long. */
+static void
+got_wake(struct desk *d, const char *id)
+{
+	if (id[0] == '\0')
+		d->must_scan = 1;
+	else
+		list_one(d, id);
+}
+
 static void
 read_wake(struct desk *d)
 {
 	char id[QUEUE_ID_MAX + 1];
-	int fd;
+	int fd, n;
 
-	while (msg_recv(d->wake, &d->msg, REC_WAKE_LIMIT) == 1) {
-		d->must_scan = 1;
-		if (d->msg.kind != REC_FLUSH)
-			continue;
+	for (n = 0; msg_recv(d->wake, &d->msg, REC_WAKE_LIMIT) == 1; n++) {
 		msg_get_text(&d->msg, id, sizeof(id));
 		fd = msg_take_fd(&d->msg, 0);
-		if (msg_done(&d->msg) == 0)
+		if (msg_done(&d->msg) == -1)
+			io_close(&fd);
+		else if (d->msg.kind == REC_FLUSH)
 			start_flush(d, id, fd);
 		else
-			io_close(&fd);
+			got_wake(d, id);
 	}
+	/* Senders do not wait: what the socket had no room for is lost. */
+	if (n >= WAKES_FEW)
+		d->must_scan = 1;
 }
 
 /* ---- what is due ---- */
@@ -580,6 +594,8 @@ sleep_ms(struct desk *d)
 	linger = handout_late(d);
 	if (linger != -1 && linger < ms)
 		ms = linger;
+	if (d->idle_ms != 0)
+		ms = STAY_MS;
 	due = next_due_ms(d);
 	if (due != -1 && due < ms)
 		ms = due;
@@ -683,11 +699,27 @@ listen_again(struct desk *d)
 		open_ears(d);
 }
 
+/* Nothing to do, and nothing came for a moment. */
+static int
+is_over(struct desk *d)
+{
+	int64_t now = io_clock_ms();
+
+	if (!is_idle(d)) {
+		d->idle_ms = 0;
+		return 0;
+	}
+	if (d->idle_ms == 0)
+		d->idle_ms = now;
+	return d->is_crippled || now - d->idle_ms >= STAY_MS;
+}
+
 static void
 run(struct desk *d)
 {
 	for (;;) {
-		reload(d);
+		if (d->must_scan || next_due_ms(d) == 0)
+			reload(d);
 		listen_again(d);
 		if (d->must_scan)
 			scan(d);
@@ -695,7 +727,7 @@ run(struct desk *d)
 		handout_all(d);
 		finish_all(d);
 		hops_linger(d);
-		if (is_idle(d) && !is_needed(d))
+		if (is_over(d) && !is_needed(d))
 			return;
 		wait_and_read(d);
 	}
