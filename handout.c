@@ -541,17 +541,38 @@ hold(struct work *w, uint32_t i)
 	w->is_partial = 1;
 }
 
+/* 1 when its list was changed: what it names now is what waiting mail gets. */
+static int
+is_changed(struct desk *d, struct work *w, uint32_t i)
+{
+	uint32_t before = w->m.nrcpts;
+	int ret;
+
+	ret = route_again(&w->m, i);
+	if (ret == 0)
+		return 0;
+	if (ret == -1 || grow_stages(w) == -1) {
+		route_cut(&w->m, before);
+		settle_as(d, w, i, FATE_RETRY, CODE_CHANGED, "out of memory");
+	} else {
+		settle_expanded(w, i, before);
+	}
+	return 1;
+}
+
 static void
 route(struct desk *d, struct work *w, uint32_t i)
 {
 	char user[ADDRESS_MAX + 1];
 	const struct alias *alias;
-	const struct recipient *r = &w->m.rcpts[i];
 	struct route_env env;
 	struct result res;
+	enum route_kind kind = w->m.rcpts[i].kind;
 
-	if (r->kind != ROUTE_UNKNOWN) {
-		w->stages[i] = r->kind == ROUTE_REMOTE ? STAGE_REMOTE :
+	if (is_changed(d, w, i))
+		return;
+	if (kind != ROUTE_UNKNOWN) {
+		w->stages[i] = kind == ROUTE_REMOTE ? STAGE_REMOTE :
 		    STAGE_DELIVER;
 		return;
 	}
@@ -621,7 +642,7 @@ got_no_user(struct desk *d, const struct place *p)
 	result_init(&res);
 	if (d->has_aliases)
 		any = aliases_find(&d->aliases, "*");
-	if (any != NULL && w->m.rcpts[i].parent != i)
+	if (any != NULL && !route_is_named(&w->m, i))
 		any = NULL;
 	if (any != NULL && route_usable(&d->conf, any, &res) == -1)
 		settle(d, w, i, &res, "local");

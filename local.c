@@ -191,13 +191,14 @@ take_own(struct reader *r, const char *path, const struct buf *text,
     int is_loose, struct result *res)
 {
 	if (is_loose) {
-		result_set(res, FATE_RETRY, "4.2.4", "list %s can be written "
-		    "by others: make it your own, chmod go-w it", path);
+		result_set(res, FATE_RETRY, CODE_CHANGED, "list %s can be "
+		    "written by others: make it your own, chmod go-w it",
+		    path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (text->len + strlen(path) > r->left) {
-		result_set(res, FATE_RETRY, "4.2.4", "list %s: a .forward and "
-		    "its lists may have 65536 octets in all", path);
+		result_set(res, FATE_RETRY, CODE_CHANGED, "list %s: a .forward "
+		    "and its lists may have 65536 octets in all", path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (r->m != NULL) {
@@ -370,7 +371,7 @@ local_forward(const struct user *user, int channel)
 static int
 changed(struct result *res)
 {
-	return result_set(res, FATE_RETRY, "4.2.4",
+	return result_set(res, FATE_RETRY, CODE_CHANGED,
 	    "entry changed since it was read");
 }
 
@@ -430,7 +431,7 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 	buf_init(&text, 0);
 	verdict = read_forward(d->user, &text);
 	if (verdict == FORWARD_REFUSED || verdict == FORWARD_LATER) {
-		ret = result_set(res, FATE_RETRY, "4.2.4", "%s",
+		ret = result_set(res, FATE_RETRY, CODE_CHANGED, "%s",
 		    buf_str(&text));
 	} else if (verdict == FORWARD_TEXT && forward_parse(&ts, text.data,
 	    text.len, FORWARD_NAME, &quiet) != -1) {

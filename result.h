@@ -7,6 +7,9 @@
 #include "dma.h"
 #include "lib/buf.h"
 
+/* The list that names a command or file is not what it was (RFC 3463). */
+#define CODE_CHANGED	"4.2.4"
+
 void	result_init(struct result *);
 void	result_fini(struct result *);
 /*

@@ -472,6 +472,35 @@ route_is_list(const struct message *m, uint32_t before)
 	return m->nrcpts - before != 1;
 }
 
+int
+route_again(struct message *m, uint32_t i)
+{
+	const struct recipient *old = &m->rcpts[i];
+	struct recipient *r;
+
+	if ((old->kind != ROUTE_PIPE && old->kind != ROUTE_FILE) ||
+	    old->parent == i || strcmp(old->last.code, CODE_CHANGED) != 0)
+		return 0;
+	if (m->nrcpts >= EXPANDED_MAX)
+		return 0;
+	r = message_add(m, m->rcpts[old->parent].address);
+	if (r == NULL)
+		return -1;
+	old = &m->rcpts[i];	/* it may have moved */
+	r->parent = old->parent;
+	r->depth = m->rcpts[old->parent].depth;
+	r->notify = old->notify;
+	return 1;
+}
+
+int
+route_is_named(const struct message *m, uint32_t i)
+{
+	while (m->rcpts[i].origin == ORIGIN_CALLER && m->rcpts[i].parent != i)
+		i = m->rcpts[i].parent;
+	return m->rcpts[i].origin == ORIGIN_CALLER;
+}
+
 static void
 unwish_success(struct recipient *r)
 {

@@ -56,6 +56,15 @@ int	route_expand(const struct conf *, struct message *, uint32_t i,
 	    const struct targets *, enum origin, const char *owner,
 	    struct result *);
 
+/*
+ * Where the list that names command or file i changed since: adds whoever has
+ * that list once more, to be routed anew in place of i.  1, 0 when there is
+ * nothing to do, -1 without memory.
+ */
+int	route_again(struct message *, uint32_t i);
+/* 1 when the submitter gave the address of i: no list did. */
+int	route_is_named(const struct message *, uint32_t i);
+
 /* Were these, added from before on, made of one that is a list of several? */
 int	route_is_list(const struct message *, uint32_t before);
 /* Takes off the recipients from before on: they were never told of. */

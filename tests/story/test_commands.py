@@ -212,3 +212,36 @@ def test_login_shell(world, required, listed):
         world.stop()
         world._fresh("/etc/shells", shells, 0o644)
         world.remove_user("dave")
+
+
+@pytest.mark.parametrize("where", ("forward", "alias", "catch-all", "list"))
+def test_mended_entry_is_what_waiting_mail_gets(world, where):
+    """Not the old one for ever, and nobody gets a second copy by it."""
+    def write(command):
+        text = "carol, \"|%s\"\n" % command
+        if where == "forward":
+            world.forward("bob", "carol\n\"|%s\"\n" % command)
+        elif where == "list":
+            world.write_home("bob", "list", "# %s\n|%s\ncarol" % (
+                command, command))
+            world.forward("bob", "!alice, :include:~/list\n")
+        else:
+            world.write_aliases({"alias": "bob: ", "catch-all": "*: "}[where]
+                                + text)
+    os.makedirs("/tmp/open", exist_ok=True)
+    os.chmod("/tmp/open", 0o1777)
+    write("/no/such/command")
+    world.send("x" if where == "catch-all" else "bob")
+    world.wait_mail("carol")
+    world.wait_tried("status 127")
+    write("cat > /tmp/open/out")
+    for _ in range(3):
+        world.flush()
+    world.wait_quiet()
+    with open("/tmp/open/out", "rb") as f:
+        assert b"\nhello\n" in f.read()
+    os.unlink("/tmp/open/out")
+    os.rmdir("/tmp/open")
+    assert len(world.mailbox("carol")) == 1
+    assert len(world.mailbox("alice")) == (where == "list")
+    assert world.mailbox("bob") == []

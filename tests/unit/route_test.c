@@ -665,6 +665,53 @@ test_orcpt(void **state)
 	end(&w);
 }
 
+/* The entry of a command that waited is another now: its owner comes anew. */
+static void
+test_again(void **state)
+{
+	static const struct home before[] = {
+		{ "bob", "|old\nann\n\\bob" }, { NULL, NULL },
+	};
+	static const struct home after[] = {
+		{ "bob", "\\bob\nann\n|new\n|old" }, { NULL, NULL },
+	};
+	struct world w;
+	uint32_t i, n;
+
+	(void)state;
+	begin(&w, "", "team: bob\n", before);
+	run(&w, "team");
+	assert_string_equal(buf_str(&w.out),
+	    "pipe(bob:old) mailbox(ann) mailbox(bob) ");
+	buf_reset(&w.out);
+	n = w.m.nrcpts;
+	for (i = 0; i < n; i++)
+		assert_int_equal(route_again(&w.m, i), 0);
+	/* a file or command alone, and only when it is told so */
+	for (i = 0; w.m.rcpts[i].kind != ROUTE_PIPE; i++)
+		;
+	result_set(&w.m.rcpts[i].last, FATE_RETRY, "4.3.0", "x");
+	result_set(&w.m.rcpts[i + 1].last, FATE_RETRY, CODE_CHANGED, "x");
+	assert_int_equal(route_again(&w.m, i), 0);
+	assert_int_equal(route_again(&w.m, i + 1), 0);
+	result_set(&w.m.rcpts[i].last, FATE_RETRY, CODE_CHANGED, "x");
+	w.m.rcpts[i].notify = 5;
+	assert_int_equal(route_again(&w.m, i), 1);
+	assert_int_equal(w.m.nrcpts, n + 1);
+	w.m.rcpts[i].state = RCPT_EXPANDED;
+	assert_string_equal(w.m.rcpts[n].address, "bob");
+	assert_int_equal(w.m.rcpts[n].parent, w.m.rcpts[i].parent);
+	assert_int_equal(w.m.rcpts[n].notify, 5);
+	assert_int_equal(route_is_named(&w.m, n), 0);
+	assert_int_equal(route_is_named(&w.m, 0), 1);
+	w.homes = after;
+	for (i = n; i < w.m.nrcpts; i++)
+		step(&w, i);
+	/* Who has it is not given it again. */
+	assert_string_equal(buf_str(&w.out), "pipe(bob:new) pipe(bob:old) ");
+	end(&w);
+}
+
 static void
 test_aliases_not_readable(void **state)
 {
@@ -724,6 +771,7 @@ main(void)
 		cmocka_unit_test(test_wishes),
 		cmocka_unit_test(test_orcpt),
 		cmocka_unit_test(test_bad_alias),
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_aliases_not_readable),
 	};
 
