@@ -184,7 +184,7 @@ def test_reports_come_once(world, everybody):
     queue_old(world, 0)
     whole = Run([SENDMAIL, "-q"], "root", "/dev/null", limit=3)
     world.stop()
-    for n in points(whole.calls, 40):
+    for n in points(whole.calls, 30):
         for name in world.queue():
             os.unlink(SPOOL + "/queue/" + name)
         ident = queue_old(world, n)

@@ -164,6 +164,17 @@ load_report(struct world *w)
 	buf_grown(&w->text, (size_t)w->report.length);
 }
 
+/* For the next case. */
+static void
+forget(struct world *w)
+{
+	buf_reset(&w->text);
+	message_fini(&w->m);
+	message_fini(&w->report);
+	assert_int_equal(spool_remove(&w->sp, ID), 0);
+	assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+}
+
 static int
 has(const struct world *w, const char *part)
 {
@@ -395,11 +406,7 @@ test_bounds(void **state)
 		assert_false(has(w, "body body"));
 		assert_int_equal(count_lines(w, "--=_" BOUNCE_ID "--"), 1);
 		buf_fini(&text);
-		buf_reset(&w->text);
-		message_fini(&w->m);
-		message_fini(&w->report);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
-		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+		forget(w);
 	}
 }
 
@@ -514,11 +521,7 @@ test_ret(void **state)
 		commit_and_load(w);
 		assert_int_equal(has(w, "secret body"), cases[i].is_full);
 		assert_int_equal(has(w, "message/rfc822"), cases[i].is_full);
-		buf_reset(&w->text);
-		message_fini(&w->m);
-		message_fini(&w->report);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
-		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+		forget(w);
 	}
 }
 
@@ -622,11 +625,7 @@ test_advice(void **state)
 		assert_true(has(w, "no reason was given"));
 		assert_false(has(w, "unknown"));
 		w->conf.nrelays = 0;
-		buf_reset(&w->text);
-		message_fini(&w->m);
-		message_fini(&w->report);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
-		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+		forget(w);
 	}
 }
 
@@ -665,11 +664,7 @@ test_8bit(void **state)
 		assert_true(has(w, "Final-Recipient: utf-8;"
 		    "j\\x{FC}rgen@example.org\n"));
 		assert_int_equal(w->report.flags, MESSAGE_8BIT_BODY);
-		buf_reset(&w->text);
-		message_fini(&w->m);
-		message_fini(&w->report);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
-		assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+		forget(w);
 	}
 }
 
