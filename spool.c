@@ -872,7 +872,7 @@ read_preamble(struct message *m, char *text)
 
 	s = preamble_line(&p, "dma-queue");
 	if (s == NULL || strcmp(s, "1") != 0 ||
-	    preamble_number(&p, "arrived", INT64_MAX, &arrived) == -1 ||
+	    preamble_number(&p, "arrived", INT64_MAX / 2, &arrived) == -1 ||
 	    preamble_number(&p, "submitter", UINT32_MAX, &uid) == -1 ||
 	    preamble_number(&p, "offset", PREAMBLE_SIZE, &offset) == -1 ||
 	    preamble_number(&p, "length", INT64_MAX / 2, &length) == -1 ||

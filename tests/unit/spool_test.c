@@ -1096,6 +1096,7 @@ test_bad_preamble(void **state)
 		{ "arrived 1700000000", "arrived -1" },
 		{ "arrived 1700000000", "arrived " },
 		{ "arrived 1700000000", "arrived 9223372036854775808" },
+		{ "arrived 1700000000", "arrived 4611686018427387904" },
 		{ "submitter 4294967295", "submitter 4294967296" },
 		{ "offset 1024", "offset 1023" },
 		{ "offset 1024", "offset 0" },
