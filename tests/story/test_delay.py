@@ -1,6 +1,6 @@
 """Mail that waits: the notice of delay, giving up, and clocks that jump."""
 import os
-import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -36,15 +36,16 @@ def test_notice_comes_in_time_and_once(world, peer):
     p = smarthost(world, peer, Script(rcpt_rules=((r"^ann", LATER),)),
                   WARN_AFTER="2s", RETRY="90s 3h 5d")
     world.leaves("queue")
-    began = time.time()
     world.send("-V", "QQ1", "ann@far.test", "fine@far.test", "bob")
     letter, = world.wait_mail("alice")
-    assert time.time() - began > 1.5
     assert len(p.connections) == 1
     assert letter["Return-Path"] == "<>"
     report = Report(letter)
     assert report.subject == "Mail is delayed"
     assert report.actions() == {"ann@far.test": "delayed"}
+    arrived, told = map(parsedate_to_datetime, (
+        report.message["Arrival-Date"], letter["Date"]))
+    assert (told - arrived).total_seconds() >= 2
     ann = report.recipients["ann@far.test"]
     assert ann["Status"] == "4.2.1"
     assert ann["Diagnostic-Code"] == "smtp; " + LATER
