@@ -653,6 +653,27 @@ header_text(struct mime *m, const char *p, size_t n, struct buf *out)
 	header_is_over(m, 0, out);
 }
 
+/* The line of an mbox on top of a message within a message. */
+static int
+is_from_line(const struct mime *m)
+{
+	return m->is_root && m->header_len == m->line.len &&
+	    m->line.len > 5 && memcmp(m->line.data, "From ", 5) == 0;
+}
+
+static void
+put_line(struct mime *m, struct buf *out)
+{
+	if (!m->is_scan) {
+		if ((m->lacks & MIME_NO_8BIT) != 0)
+			put_masked(m->line.data, m->line.len, out);
+		else
+			buf_add(out, m->line.data, m->line.len);
+		buf_putc(out, '\n');
+	}
+	buf_reset(&m->line);
+}
+
 static void
 header_line(struct mime *m, struct buf *out)
 {
@@ -662,6 +683,10 @@ header_line(struct mime *m, struct buf *out)
 	    mail_line_kind(buf_str(&m->line), m->line.len);
 	if (kind == MAIL_LINE_BLANK) {
 		end_header(m, "\n", out);
+		return;
+	}
+	if (is_from_line(m)) {
+		put_line(m, out);
 		return;
 	}
 	if (kind == MAIL_LINE_FIELD)

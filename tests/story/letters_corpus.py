@@ -94,10 +94,13 @@ def content(raw):
 
 def filename(part):
     """Also where it stands there as it is, which the library hides."""
-    for _, value in part._headers:
-        m = re.search(r'\bname="([^"]*)"', value)
-        if m:
-            return value_of(m.group(1))
+    for word in ("filename", "name"):
+        for _, value in part._headers:
+            m = re.search(r'\b%s="([^"]*)"' % word, value)
+            if m:
+                return value_of(m.group(1))
+        if word == "filename" and part.get_filename() != part.get_param("name"):
+            return part.get_filename()
     return part.get_filename()
 
 

@@ -106,6 +106,10 @@ static const struct {
 	  "Subject: =?utf-8?Q?=C3=BC?=\n" ADDED "utf-8\n" QP "\n=C3=BC\n" },
 	{ BOTH, T("Content-Type: message/rfc822\n\n" UE "\n"), CHANGED,
 	  "Content-Type: message/rfc822\n\n" ADDED "utf-8\n" QP "\n=C3=BC\n" },
+	{ BOTH, T("Content-Type: message/rfc822\n\nFrom " UE " x\nA: " UE
+	  "\n\n" UE "\n"), CHANGED, "Content-Type: message/rfc822\n\n"
+	  "From ?? x\nA: =?utf-8?Q?=C3=BC?=\n" ADDED "utf-8\n" QP
+	  "\n=C3=BC\n" },
 	{ BOTH, T("Content-Type: multipart/digest; boundary=b\n\n--b\n\n"
 	  "A: b\n\n" UE "\n--b--\n"), CHANGED, "Content-Type: multipart/digest;"
 	  " boundary=b\n\n--b\n\nA: b\n" ADDED "utf-8\n" QP
