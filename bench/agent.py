@@ -378,7 +378,10 @@ class Agent:
         """Syncs for each message of a queue that is flushed into one
         mailbox; those of the submissions are not in it."""
         self.prepare("submit")
-        said = self.callers(self.system.command(["u0"]), messages, 1)
+        command = self.system.command(["u0"])
+        if self.name == "ours":         # whose DEFER is for other hosts
+            command[1:1] = ["-odq"]
+        said = self.callers(command, messages, 1)
         if said["failed"] or not self.system.queued():
             raise Trouble("not queued: %s" % said.get("why"))
         self.end_all(1)
