@@ -6,7 +6,7 @@ import pytest
 
 from report import Report
 from smtp_peer import Script
-from world import SPOOL
+from world import SENDMAIL, SPOOL
 
 LATER = "450 4.2.1 mailbox on holiday"
 HOUR, DAY = 3600, 86400
@@ -122,7 +122,7 @@ def test_local_mail_that_waits_is_told_of_too(world):
 def test_notice_over_a_kill(world, peer):
     """Planned and committed, but not noted: it is not made again.  Planned
     alone: it is made under that name."""
-    smarthost(world, peer, Script(rcpt_reply=LATER))
+    p = smarthost(world, peer, Script(rcpt_reply=LATER))
     world.leaves("queue")
     ident = queue_aged(world, DAY, "ann@far.test")
     world.flush()
@@ -140,12 +140,16 @@ def test_notice_over_a_kill(world, peer):
     world.send("-odq", "-N", "never", "-f", "<>", "carol")
     other, = set(world.queue()) - {ident}
     os.rename(SPOOL + "/queue/" + other, SPOOL + "/queue/" + plan)
-    world.flush()
+    # It is found before it is gone, however long the next attempt takes.
+    p.scripts[:] = [Script(mute_at="MAIL")]
+    world.start([SENDMAIL, "-q"])
     world.wait_mail("carol")
-    assert len(settled(world)) == 1
-    world.stop()
+    world.wait_until(lambda: "MAIL" in p.connections[-1].verbs)
     with open(path, "rb") as f:
         assert b"\nG\n" in f.read()
+    assert len(settled(world)) == 1
+    world.stop()
+    p.scripts[:] = [Script(rcpt_reply=LATER)]
     with open(path, "wb") as f:
         f.write(text[:-2])
     world.flush()

@@ -116,6 +116,13 @@ def test_never_is_kept_from_the_postmaster(world, peer):
     assert world.mailbox("root") == []
 
 
+def test_null_sender_hears_of_no_success(world):
+    world.send("-N", "success", "-f", "<>", "bob")
+    world.wait_mail("bob")
+    world.wait_quiet()
+    assert world.mailbox("root") == [] and world.mailbox("alice") == []
+
+
 def test_reports_ask_for_no_reports(world, peer):
     p = smarthost(world, peer, Script(
         capabilities=WITH_DSN, rcpt_rules=((r"^bad", "550 5.1.1 no"),)))
