@@ -6,6 +6,7 @@ built to read, writable for the test).  As root, the executable is run as
 "nobody".
 """
 import array
+import hashlib
 import os
 import queue
 import quopri
@@ -116,7 +117,7 @@ class Session:
 
     def start_tls(self):
         self.conn = self.server.tls.wrap_socket(self.conn, server_side=True)
-        self.is_tls = True
+        self.is_tls, self.is_resumed = True, self.conn.session_reused
 
     def run(self):
         s = self.server
@@ -1321,6 +1322,61 @@ def test_verify_refuses(tls):
     fates, _ = run(s, conf=smarthost(s, more="TLS verify\n"))
     assert fates[0][0] == RETRY and not s.messages
     assert not any(c.startswith("MAIL") for x in s.sessions for c in x.commands)
+
+
+def test_capabilities_are_forgotten(tls):
+    """What was offered in the clear may have been put there by others."""
+    def script(session, line):
+        if line.startswith("EHLO") and not session.is_tls:
+            return "\r\n".join(["250-x"] + ["250-" + c for c in CHUNKING] +
+                               ["250-SIZE 10", "250 STARTTLS"])
+        return "250 x" if line.startswith("EHLO") else None
+    s = Server(script, tls=tls)
+    fates, _ = run(s)
+    assert fates[0][0] == SENT
+    assert s.sessions[0].commands[3:] == [
+        "MAIL FROM:<from@sender.example.org>", "RCPT TO:<to@example.net>",
+        "DATA", "QUIT"]
+    assert s.sessions[0].flights >= 7
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize("said", ["250 2.0.0 tak", "250", "250-2.0.0 taken\r\n"])
+def test_truncated_tls(tls, said, is_clean):
+    """The end of the stream, with or without a goodbye, ends no reply."""
+    def script(session, line):
+        if line != ".":
+            return None
+        session.conn.sendall(said.encode())
+        if is_clean:
+            session.conn.unwrap()
+        return False
+    s = Server(script, tls=tls)
+    fates, _ = run(s)
+    assert fate_codes(fates) == [(RETRY, "4.4.2")]
+
+
+def test_resumption(tls):
+    s = Server(tls=tls, delay=0.02)
+    r = Runner(smarthost(s, more="CONCURRENCY 4\n"))
+    many(r, 60)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.sessions) > 1
+    assert any(x.is_resumed for x in s.sessions)
+
+
+def test_pins(tls):
+    out = subprocess.run(["openssl", "x509", "-in", tls.cert, "-outform",
+                          "DER"], check=True, capture_output=True).stdout
+    right, wrong = hashlib.sha256(out).hexdigest(), "ab" * 32
+    for pins, fate in ((right, SENT), ("%s %s" % (wrong, right), SENT),
+                       (wrong, RETRY), ("%s %s" % (wrong, wrong), RETRY)):
+        s = Server(tls=tls)
+        fates, log = run(s, conf=smarthost(s, more="FINGERPRINT %s\n" % pins))
+        assert fates[0][0] == fate, log
+        assert not any(c.startswith("MAIL") for x in s.sessions
+                       for c in x.commands) or fate == SENT
 
 
 def test_implicit(tls):
