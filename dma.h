@@ -101,6 +101,7 @@ struct recipient {
 	char		*orcpt;		/* owned: "type;address" as the caller
 				 * named it; NULL: by its address */
 	uint32_t	 parent;	/* what it came from; itself: none */
+	uint32_t	 nchildren;	/* that came from it */
 	unsigned	 depth;		/* expansions so far */
 	char		*address;	/* owned: or path, or command */
 	char		*owner;		/* owned: whose list; or NULL */
@@ -136,6 +137,8 @@ struct message {
 	int64_t		 offset, length, lines;	/* of the text in the file */
 	struct recipient *rcpts;	/* owned */
 	uint32_t	 nrcpts, crcpts;
+	uint32_t	*slots;		/* owned: index of rcpts; see route.c */
+	uint32_t	 nslots, nindexed;
 	uint32_t	 owed;		/* in no report yet, on load */
 	char		 bounce_id[QUEUE_ID_MAX + 1]; /* report under way */
 	char		 warn_id[QUEUE_ID_MAX + 1];	/* notice of delay */

@@ -357,31 +357,93 @@ is_ancestor(const struct message *m, uint32_t of, uint32_t who)
 static int
 is_hollow(const struct message *m, uint32_t i)
 {
-	uint32_t k;
-
-	if (m->rcpts[i].state != RCPT_EXPANDED)
-		return 0;
-	for (k = i + 1; k < m->nrcpts; k++)
-		if (m->rcpts[k].parent == i)
-			return 0;
-	return 1;
+	return m->rcpts[i].state == RCPT_EXPANDED &&
+	    m->rcpts[i].nchildren == 0;
 }
 
 /*
- * A hollow one does not count: in a circle of recipients each would be left
- * out because of the next, and the message would reach nobody.
+ * The index of a message: slots by key, each 0 or a recipient plus 1.  One
+ * submission may name a hundred thousand, and each of them is looked for.
+ */
+static uint64_t
+target_key(const struct conf *conf, enum route_kind kind, const char *address,
+    const char *owner)
+{
+	char local[ADDRESS_MAX + 1];
+	uint64_t key;
+
+	if (kind != ROUTE_PIPE && kind != ROUTE_FILE)
+		return is_own(conf, address, local, sizeof(local)) ?
+		    text_digest(local, strlen(local)) :
+		    text_digest(address, strlen(address));
+	key = text_digest(address, strlen(address));
+	return owner == NULL ? key : key ^ text_digest(owner, strlen(owner));
+}
+
+/* In the first slot that is free, or has one that counts no more. */
+static void
+put_in_index(const struct conf *conf, struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+	uint32_t k, mask = m->nslots - 1;
+
+	k = (uint32_t)target_key(conf, r->kind, r->address, r->owner) & mask;
+	while (m->slots[k] != 0 && !is_hollow(m, m->slots[k] - 1))
+		k = (k + 1) & mask;
+	m->slots[k] = i + 1;
+}
+
+static void
+drop_index(struct message *m)
+{
+	free(m->slots);
+	m->slots = NULL;
+	m->nslots = m->nindexed = 0;
+}
+
+/* Brings it up to date; -1 without memory. */
+static int
+fill_index(const struct conf *conf, struct message *m)
+{
+	uint32_t n = m->nslots == 0 ? 64 : m->nslots;
+
+	while (n / 2 < m->nrcpts)
+		n *= 2;
+	if (n != m->nslots) {
+		drop_index(m);
+		m->slots = calloc(n, sizeof(*m->slots));
+		if (m->slots == NULL)
+			return -1;
+		m->nslots = n;
+	}
+	for (; m->nindexed < m->nrcpts; m->nindexed++)
+		put_in_index(conf, m, m->nindexed);
+	return 0;
+}
+
+/*
+ * 1 when it is there, 0, -1 without memory.  A hollow one does not count: in
+ * a circle of recipients each would be left out because of the next, and the
+ * message would reach nobody.
  */
 static int
-is_listed(const struct conf *conf, const struct message *m, uint32_t i,
+is_listed(const struct conf *conf, struct message *m, uint32_t i,
     enum route_kind kind, const char *address, const char *owner)
 {
-	uint32_t k;
+	uint32_t k, r;
 
-	for (k = 0; k < m->nrcpts; k++)
-		if (same_target(conf, &m->rcpts[k], kind, address, owner) &&
-		    !is_ancestor(m, i, k) && !is_hollow(m, k))
+	if (fill_index(conf, m) == -1)
+		return -1;
+	k = (uint32_t)target_key(conf, kind, address, owner);
+	for (;; k++) {
+		k &= m->nslots - 1;
+		if (m->slots[k] == 0)
+			return 0;
+		r = m->slots[k] - 1;
+		if (same_target(conf, &m->rcpts[r], kind, address, owner) &&
+		    !is_ancestor(m, i, r) && !is_hollow(m, r))
 			return 1;
-	return 0;
+	}
 }
 
 /* 0 added or there already, 1 it is no address, -1 no memory. */
@@ -394,7 +456,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	struct recipient *r;
 	struct buf address;
 	char local[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
-	int final, ret = -1;
+	int final, listed, ret = -1;
 
 	buf_init(&address, TARGET_MAX);
 	if (t->kind == TARGET_PIPE || t->kind == TARGET_FILE) {
@@ -411,9 +473,10 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 		route_user(conf, local, user, sizeof(user));
 		final = strcasecmp(user, owner) == 0;
 	}
-	if (is_listed(conf, m, i, kind, buf_str(&address), owner)) {
+	listed = is_listed(conf, m, i, kind, buf_str(&address), owner);
+	if (listed != 0) {
 		buf_fini(&address);
-		return 0;
+		return listed == 1 ? 0 : -1;
 	}
 	r = buf_failed(&address) ? NULL : message_add(m, buf_str(&address));
 	if (r != NULL) {
@@ -421,6 +484,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 		r->origin = origin;
 		r->is_final = final;
 		r->parent = i;
+		m->rcpts[i].nchildren++;
 		r->depth = m->rcpts[i].depth + 1;
 		r->entry = entry;
 		r->digest = t->digest;
@@ -454,8 +518,11 @@ no_target(const struct conf *conf, struct message *m, uint32_t i,
 void
 route_cut(struct message *m, uint32_t before)
 {
+	drop_index(m);
 	while (m->nrcpts > before) {
 		m->nrcpts--;
+		if (m->rcpts[m->nrcpts].parent != m->nrcpts)
+			m->rcpts[m->rcpts[m->nrcpts].parent].nchildren--;
 		free(m->rcpts[m->nrcpts].address);
 		free(m->rcpts[m->nrcpts].owner);
 		free(m->rcpts[m->nrcpts].orcpt);
@@ -488,6 +555,7 @@ route_again(struct message *m, uint32_t i)
 		return -1;
 	old = &m->rcpts[i];	/* it may have moved */
 	r->parent = old->parent;
+	m->rcpts[r->parent].nchildren++;
 	r->depth = m->rcpts[old->parent].depth;
 	r->notify = old->notify;
 	return 1;

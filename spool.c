@@ -340,6 +340,7 @@ message_fini(struct message *m)
 		result_fini(&m->rcpts[i].last);
 	}
 	free(m->rcpts);
+	free(m->slots);
 	io_close(&m->fd);
 	message_init(m);
 }
@@ -599,6 +600,8 @@ fold_rcpt(struct message *m, const struct fields *f)
 		return -1;
 	r->digest = strtoull(f->v[8], NULL, 16);
 	r->parent = (uint32_t)parent;
+	if (parent != index)
+		m->rcpts[parent].nchildren++;
 	r->depth = (unsigned)depth;
 	r->kind = (enum route_kind)kind;
 	r->origin = (enum origin)origin;

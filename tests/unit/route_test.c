@@ -518,6 +518,42 @@ test_chain(void **state)
 	end(&w);
 }
 
+/*
+ * As many as a header holds, each expanded: one that looked through all for
+ * each of them would not come to its end here.
+ */
+static void
+test_many(void **state)
+{
+	static const struct home homes[] = {
+		{ "bob", "me@example.org, \"|filter\"" }, { NULL, NULL },
+	};
+	char one[32];
+	struct world w;
+	uint32_t i, k = 0, n;
+
+	(void)state;
+	begin(&w, "", "list: sub, bob, x@example.org\nsub: x@example.org\n",
+	    homes);
+	assert_non_null(message_add(&w.m, "x@example.org"));
+	for (n = 0; n < 60000; n++) {
+		snprintf(one, sizeof(one), "%s+%u", n % 2 == 0 ? "list" :
+		    "bob", n);
+		assert_non_null(message_add(&w.m, one));
+		/* At once, or after all of them. */
+		for (i = k; i < w.m.nrcpts && n < 30000; i++)
+			step(&w, i);
+		k = i;
+	}
+	for (i = k; i < w.m.nrcpts; i++)
+		step(&w, i);
+	/* sub is hollow each time in the first half: so it does not count. */
+	assert_int_equal(w.m.nrcpts, 1 + 60000 + 3 + 15000 + 1);
+	assert_string_equal(buf_str(&w.out), "remote(x@example.org) "
+	    "remote(me@example.org) pipe(bob:filter) ");
+	end(&w);
+}
+
 static void
 test_number(void **state)
 {
@@ -766,6 +802,7 @@ main(void)
 		cmocka_unit_test(test_same_command_of_two_users),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_wishes),
