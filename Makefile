@@ -182,7 +182,7 @@ OBJECTS =
 UNITS =		addr aliases ascii bounce buf conf crypto dns dsn encode \
 		hosts io letter lists local log mail maildir mbox mime msg options \
 		policy prep result route sasl senders setup smtp spool
-FUZZERS =	addr aliases conf dns dsn forward letter list mail mime msg options \
+FUZZERS =	addr aliases ascii conf dns dsn forward letter list mail mime msg options \
 		prep sasl senders smtp spool
 
 $(UNITS:%=tests/unit/%_test): all

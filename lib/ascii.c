@@ -548,15 +548,13 @@ parameters_value(struct words *w, const char *p, size_t n)
 
 	for (i = 0; i < n; i += len + 1) {
 		len = parameter_len(p + i, n - i);
-		if (i > 0)
-			buf_putc(w->out, ';');
 		if (!ascii_is_not(p + i, len))
 			buf_add(w->out, p + i, len);
 		else if (i == 0 || parameter(w, p + i, len) == -1)
 			return -1;
+		if (i + len < n)
+			buf_putc(w->out, ';');
 	}
-	if (n > 0 && p[n - 1] == ';')
-		buf_putc(w->out, ';');
 	return 0;
 }
 

@@ -15,7 +15,6 @@ objects_of() {
 	mail) echo lib/mail.o lib/header.o lib/addr.o ;;
 	dsn) echo lib/dsn.o lib/addr.o ;;
 	smtp) echo lib/smtp.o lib/dsn.o lib/addr.o result.o ;;
-	encode) echo lib/encode.o lib/sasl.o lib/prep.o lib/addr.o ;;
 	ascii) echo lib/ascii.o lib/addr.o ;;
 	mime) echo lib/mime.o lib/encode.o lib/ascii.o lib/header.o \
 	    lib/addr.o lib/sasl.o lib/prep.o ;;

@@ -86,6 +86,7 @@ static const struct {
 	{ "To: (\\\n", "To: (\\\n" },
 	{ "To: \"\\\n", "To: \"\\\n" },
 	{ "Content-Type: \"\\\n", "Content-Type: \"\\\n" },
+	{ "Content-Type: \";\n", "Content-Type: \";\n" },
 	{ UE "\n", NULL },
 };
 
