@@ -43,6 +43,7 @@ start(struct body *b, struct job *job, int stuff)
 	b->at = 0;
 	b->is_scan = 0;
 	b->is_encoded = 0;
+	b->mime.trouble = NULL;
 }
 
 void
@@ -162,6 +163,13 @@ first_look(struct body *b, struct job *job, unsigned offers,
 		fit->plan = malloc(sizeof(*fit->plan));
 	if (fit->plan == NULL)
 		return result_set(why, FATE_RETRY, "4.3.0", "out of memory");
+	if ((fit->lacks & MIME_NO_8BIT) == 0 &&
+	    (job->flags & MESSAGE_LONG_LINES) == 0) {
+		/* The header alone: a plan that does nothing to the parts. */
+		memset(fit->plan, 0, sizeof(*fit->plan));
+		fit->is_encoded = 1;
+		return start_measure(b);
+	}
 	fit->stage = FIT_SCAN;
 	b->is_scan = 1;
 	mime_scan(&b->mime, fit->plan);

@@ -994,7 +994,7 @@ send_body(struct conn *c)
 		body_begin(&c->body, job, smtp_body_stuffs(c->smtp));
 		if (job->fit.is_encoded)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
-			    "parts are encoded for this host",
+			    "encoded for this host",
 			    job->queue_id, c->where);
 		if ((job->flags & MESSAGE_HAS_NUL) != 0)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "

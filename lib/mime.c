@@ -278,21 +278,25 @@ put_masked(const char *p, size_t n, struct buf *out)
 }
 
 static void
-field_trouble(struct mime *m, size_t before, struct buf *out)
+put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 {
-	const char *p = buf_str(&m->field);
-	size_t n = strcspn(p, ": \t");
+	struct buf field;
 
-	if ((m->lacks & MIME_AT_ANY_COST) != 0) {
-		out->len = before;
-		put_masked(p, m->field.len, out);
-		return;
+	buf_init(&field, 0);
+	if (ascii_field(&field, p, n) == 0) {
+		buf_add(out, buf_str(&field), field.len);
+	} else if ((m->lacks & MIME_AT_ANY_COST) != 0) {
+		put_masked(p, n, out);
+	} else {
+		m->trouble = "8-bit text where it can not be encoded";
+		n = strcspn(p, ": \t");
+		if (n >= sizeof(m->trouble_at))
+			n = sizeof(m->trouble_at) - 1;
+		memcpy(m->trouble_at, p, n);
+		m->trouble_at[n] = '\0';
 	}
-	m->trouble = "8-bit text where it can not be encoded";
-	if (n >= sizeof(m->trouble_at))
-		n = sizeof(m->trouble_at) - 1;
-	memcpy(m->trouble_at, p, n);
-	m->trouble_at[n] = '\0';
+	out->failed |= buf_failed(&field);
+	buf_fini(&field);
 }
 
 static void
@@ -300,7 +304,7 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 {
 	enum action act = this_action(m);
 	const char *p = buf_str(&m->field);
-	size_t before = out->len, n = m->field.len;
+	size_t n = m->field.len;
 	unsigned lack = m->part == 0 ? MIME_NO_8BIT_HEADER : MIME_NO_8BIT;
 
 	if (what == SEEN_CODING && act != KEEP && act != TO_QP_AGAIN) {
@@ -308,8 +312,8 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 			put_coding(m, out);
 	} else if ((m->lacks & lack) == 0 || !ascii_is_not(p, n)) {
 		buf_add(out, p, n);
-	} else if (ascii_field(out, p, n) == -1) {
-		field_trouble(m, before, out);
+	} else {
+		put_encoded(m, p, n, out);
 	}
 }
 
