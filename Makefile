@@ -192,8 +192,8 @@ $(FUZZERS:%=tests/fuzz/%_fuzz): all
 	    -o $@ $@.c $(OBJECTS)
 
 # Linked in the place of dma.o and all that the hall and the runner are.
-CAPTURED =	priv.o local.o mbox.o maildir.o command.o delivery.o lists.o \
-		lmtp.o sandbox.o setup.o compat/compat.o $(ALIASES)
+CAPTURED =	priv.o local.o mbox.o maildir.o command.o delivery.o \
+		letter.o lists.o lmtp.o sandbox.o setup.o compat/compat.o $(ALIASES)
 tests/capture/captured: tests/capture/captured.c all
 	$(COMPILE) $(LDHARDEN) -o $@ tests/capture/captured.c $(CAPTURED) \
 	    $(WORDS) $(FLOOR) $(LIBS)

@@ -44,12 +44,8 @@ enum record {
 				 * u64 arrived, u64 offset, u64 length,
 				 * u64 mark dev, u64 mark ino, u64 mark length
 				 * (all ones: none) */
-	/* The records of a delivery have its request id.
-	 * runner -> deliver child, over the channel: another message for the
-	 * same mbox; what names user, kind and entry is not in it.
-	 * fds: message file. */
-	REC_DELIVER_MORE,	/* from the queue id on as REC_DELIVER_ASK */
-	/* deliver child -> runner, over the channel: locked, about to append
+	/* This and what follows has the id of its delivery's request.
+	 * deliver child -> runner, over the channel: locked, about to append
 	 * at this place; wait for REC_DELIVER_GO.  Several may be out at once,
 	 * in order.  For a Maildir: the file that is about to get its name in
 	 * new/, and length 0. */
@@ -64,6 +60,10 @@ enum record {
 	REC_DELIVER_SAY,	/* u32 fate, text code, bytes why */
 	/* deliver branch -> runner: that child is reaped. */
 	REC_DELIVER_END,	/* u32 wait status, u32 timed out (0, 1) */
+	/* runner -> deliver child, over the channel: another message for the
+	 * same mbox; what names user, kind and entry is not in it.
+	 * fds: message file. */
+	REC_DELIVER_MORE,	/* from the queue id on as REC_DELIVER_ASK */
 
 	/* runner -> dma-remote, first record: the next hop. */
 	REC_REMOTE_HOP = 48,	/* u32 kind (HOP_*), text name (mail domain;

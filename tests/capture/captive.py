@@ -21,8 +21,8 @@ SOCKET = "/tmp/captured.sock"
 
 # records.h
 SEAL, SEALED, RUN = 1, 2, 3
-FORWARD_ASK, FORWARD_LIST, FORWARD_SAY = 16, 17, 18
-DELIVER_ASK, DELIVER_AT, DELIVER_GO, OUTPUT, SAY, END = range(32, 38)
+FORWARD_ASK, FORWARD_LIST, FORWARD_SAY, FORWARD_AGAIN = range(16, 20)
+DELIVER_ASK, DELIVER_AT, DELIVER_GO, OUTPUT, SAY, END, MORE = range(32, 39)
 NONE, TEXT, REFUSED, NOUSER, LATER = range(5)
 SENT, RETRY, FAILED = 1, 2, 3
 MAILBOX, FILE, PIPE = 1, 2, 3
@@ -206,14 +206,25 @@ class Captive:
                is_text=None, queue_id="0captured", rcpt=0,
                sender="alice@host.test", recipient="bob@host.test",
                original="bob@host.test", arrived=1000000000, offset=0,
-               length=24, mark=NO_MARK):
-        """The fields of DELIVER_ASK; is_text: what the entry says."""
-        return b"".join((
+               length=24, mark=NO_MARK, is_more=False):
+        """The fields of DELIVER_ASK; is_text: what the entry says.
+        is_more: those of DELIVER_MORE, which are its end."""
+        head = b"".join((
             u32(kind), u32(origin), text(name), u32(entry),
-            u64(digest(is_text) if is_text is not None else 0),
+            u64(digest(is_text) if is_text is not None else 0)))
+        return head * (not is_more) + b"".join((
             text(queue_id), u32(rcpt), text(sender), text(recipient),
             text(original), u64(arrived), u64(offset), u64(length),
             *map(u64, mark)))
+
+    def more(self, ours, fields, fds=None):
+        """A further message over the channel; gives its id."""
+        own = self.letter() if fds is None else None
+        self.ident += 1
+        put(ours, MORE, self.ident, fields, [own] if fds is None else fds)
+        if own is not None:
+            os.close(own)
+        return self.ident
 
     def start(self, fields, message=None, theirs=None):
         """Sends the request; gives its id and our end of the channel."""
@@ -245,11 +256,11 @@ class Captive:
         record = get(ours)
         if record is None:
             return False
-        kind, _, fields, fds = record
+        kind, ident, fields, fds = record
         if kind == DELIVER_AT:
             said.at = struct.unpack("=QQQ", fields[:24])
             if go:
-                put(ours, DELIVER_GO, 0)
+                put(ours, DELIVER_GO, ident)
             return go
         if kind == OUTPUT:
             with open(fds[0], "rb") as f:
@@ -259,6 +270,8 @@ class Captive:
             said.code = fields[8:8 + n].decode()
             n, = struct.unpack_from("=I", fields, 8 + n)
             said.why = fields[len(fields) - n:].decode("latin-1")
+            # One that delivers into an mbox would wait for more.
+            ours.shutdown(socket.SHUT_WR)
         return True
 
     def listen(self, ident, ours, go=True):

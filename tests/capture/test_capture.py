@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
@@ -14,8 +15,9 @@ import pytest
 import captive as captives
 from captive import (
     ALIASES, CALLER, DELIVER_ASK, DELIVER_AT, DELIVER_GO, FAILED, FILE,
-    FORWARD, FORWARD_ASK, LATER, NOUSER, PIPE, RETRY, RUN, SAY, SEAL, SEALED, SENT,
-    TEXT, as_spool_user, channel, get, put, text, u32, u64)
+    FORWARD, FORWARD_AGAIN, FORWARD_ASK, FORWARD_SAY, LATER, NONE, NOUSER,
+    PIPE, PROTOCOL, RETRY, RUN, SAY, SEAL, SEALED, SENT, TEXT, as_spool_user,
+    channel, get, put, text, u32, u64)
 from world import MAIL, SENDMAIL
 
 USERS_FILES = ["/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?"]
@@ -497,12 +499,13 @@ def test_a_message_that_shrinks_under_way(host, captive):
     with as_spool_user():
         fd = os.open("/tmp/odd.shrinks", os.O_RDWR | os.O_CREAT, 0o600)
     os.unlink("/tmp/odd.shrinks")
-    os.write(fd, b"Subject: x\n\n" + b"line\n" * 200000)
+    # More than a child reads before it tells where.
+    os.write(fd, b"Subject: x\n\n" + b"line\n" * 400000)
     ident, ours = captive.start(captive.fields(
         length=os.fstat(fd).st_size), message=fd)
     assert get(ours)[0] == DELIVER_AT
     os.ftruncate(fd, 100000)
-    put(ours, DELIVER_GO, 0)
+    put(ours, DELIVER_GO, ident)
     said = captive.listen(ident, ours)
     os.close(fd)
     assert said.fate == RETRY
@@ -606,6 +609,85 @@ def test_a_false_mark_cuts_what_it_can_supply_itself(host, captive):
         assert f.read() == OLD
     assert captive.put_mail(sender="other@host.test", mark=first.at).fate == SENT
     bob_has(host, "captured")
+
+
+# ---- further messages ----
+
+
+def test_a_further_message_goes_to_the_same_user(host, captive):
+    """Whatever address it names: the box is that of the first."""
+    ident, ours = captive.start(captive.fields())
+    captive.more(ours, captive.fields(is_more=True, queue_id="0second",
+                                      recipient="carol@host.test"))
+    answered = []
+    while len(answered) < 2:
+        kind, which, _, _ = get(ours)
+        if kind == DELIVER_AT:
+            put(ours, DELIVER_GO, which)
+        else:
+            answered.append(which)
+    assert answered == [ident, ident + 1]
+    ours.close()
+    assert captive.end(ident) == 0
+    assert len(host.mailbox("bob")) == 3
+    assert host.mailbox("carol") == []
+
+
+@pytest.mark.parametrize("what", ("whole request", "cut", "longer",
+                                  "no descriptor", "two descriptors"))
+def test_a_further_message_of_another_shape(host, captive, what):
+    """The child ends; what had no GO is in no box."""
+    fields = captive.fields(is_more=True)
+    fields = {"whole request": captive.fields(name="carol", kind=FILE),
+              "cut": fields[:-1], "longer": fields + text("carol"),
+              }.get(what, fields)
+    ident, ours = captive.start(captive.fields())
+    assert get(ours)[0] == DELIVER_AT
+    letter = captive.letter()
+    captive.more(ours, fields, [letter] * {"no descriptor": 0,
+                                           "two descriptors": 2}.get(what, 1))
+    os.close(letter)
+    assert get(ours) is None
+    ours.close()
+    assert os.WEXITSTATUS(captive.end(ident)) == PROTOCOL
+    bob_has(host)
+    assert host.mailbox("carol") == []
+    # The branch does not fall with a process that is the user's.
+    assert captive.put_mail().fate == SENT
+
+
+def test_further_messages_with_odd_descriptors(host, captive):
+    """Each is "later", alone; the first is in."""
+    for what, fd in odd_messages():
+        ident, ours = captive.start(captive.fields())
+        assert get(ours)[0] == DELIVER_AT
+        second = captive.more(ours, captive.fields(is_more=True), [fd])
+        os.close(fd)
+        put(ours, DELIVER_GO, ident)
+        fates = {}
+        while len(fates) < 2:
+            _, which, more, _ = get(ours)
+            fates[which] = struct.unpack_from("=I", more)[0]
+        ours.close()
+        assert fates == {ident: SENT, second: RETRY}, what
+        assert captive.end(ident) == 0
+
+
+@pytest.mark.parametrize("kind", ("another", "longer", "descriptor"))
+def test_a_question_again_of_another_shape(host, captive, kind):
+    ours, theirs = channel()
+    with ours, theirs:
+        put(captive.forward, FORWARD_ASK, 1, u32(FORWARD) + text("bob"),
+            [theirs.fileno()])
+        assert get(ours)[0] == FORWARD_SAY
+        put(ours, FORWARD_AGAIN, 1)
+        assert get(ours)[0] == FORWARD_SAY
+        put(ours, FORWARD_ASK if kind == "another" else FORWARD_AGAIN, 1,
+            text("root") if kind == "longer" else b"",
+            [ours.fileno()] if kind == "descriptor" else [])
+        theirs.close()
+        assert get(ours) is None
+    assert captive.ask("bob") == (NONE, b"")
 
 
 # ---- many, and slow ones ----
