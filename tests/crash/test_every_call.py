@@ -93,6 +93,34 @@ def test_local_delivery(world, everybody):
         check_box(world, bodies, bodies)
 
 
+BATCH = 4
+
+
+@pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
+def test_batch_delivery(world, everybody):
+    """Several for one mailbox, under one lock: each is there once."""
+    def commit(n):
+        for k in range(n * BATCH, n * BATCH + BATCH):
+            bodies[k] = letter(world, k)
+            with open("/tmp/letter", "rb") as f:
+                world.send("-odq", "-i", "bob", input=f.read())
+
+    bodies = {}
+    commit(0)
+    whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
+    assert whole.status == 0
+    world.wait_quiet()
+    for n in points(whole.calls, 60):
+        commit(n)
+        Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n,
+            everybody=everybody, limit=3)
+        empty_the_queue(world)
+        seen = check_box(world, bodies, bodies)
+        assert seen == sorted(seen, key=list(bodies).index)
+        os.unlink("/var/mail/bob")
+        bodies.clear()
+
+
 def maildir_letters():
     """number -> how often, of the letters of bob's Maildir; all are whole."""
     seen = {}
