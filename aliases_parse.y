@@ -572,6 +572,11 @@ add_name(struct words *w, const struct word *word, int is_quoted)
 		buf_fini(&text);
 		return refuse(w, word, "unusable name");
 	}
+	/* It would never be asked for. */
+	if (!is_quoted && strchr(text.data, '@') != NULL) {
+		buf_fini(&text);
+		return refuse(w, word, "a name has no @ and no domain");
+	}
 	free(w->name);
 	w->name = strdup(text.data);
 	buf_fini(&text);

@@ -232,6 +232,50 @@ def test_report_of_a_loop_tells_no_secrets(world):
     assert b"hidden" not in bounce.text and b"carol" not in bounce.text
 
 
+def test_names_with_dots_quotes_and_extensions(world):
+    world.write_aliases('first.last: bob\n"first last": carol\n'
+                        'team+x: alice\nteam: root\n')
+    world.send("First.Last", '"first last"@host.test', "team+x", "team+y")
+    for user in ("alice", "bob", "carol", "root"):
+        world.wait_mail(user)
+
+
+def test_address_with_a_name(world):
+    world.write_aliases('x: Bob Builder <bob>, "C, D" <carol@host.test>\n')
+    world.send("x")
+    world.wait_mail("bob")
+    world.wait_mail("carol")
+
+
+@pytest.mark.parametrize("aliases,user", (
+    ("", "root"), ("root: bob\n", "bob"),
+    ("postmaster: bob\nmailer-daemon: bob\nroot: carol\n", "bob"),
+))
+def test_duties_fall_back_to_root(world, aliases, user):
+    world.write_aliases(aliases)
+    world.send("postmaster")
+    world.send("MAILER-DAEMON@host.test")
+    world.wait_mail(user, 2)
+
+
+def test_forward_applies_to_the_user_that_an_alias_names(world):
+    world.write_aliases("x: bob\ny: \\bob\n")
+    world.forward("bob", "carol\n")
+    world.send("x")
+    world.wait_mail("carol")
+    world.send("y")
+    world.wait_mail("bob")
+
+
+def test_sender_with_a_recipient_in_it(world):
+    """As mailing lists have it: it is one address, whatever is in it."""
+    world.write_conf({"LOCALDOMAINS": "lists.test"})
+    world.write_aliases("team: bob\n")
+    world.send("-f", "team-bounces+bob=far.test@lists.test", "team")
+    letter, = world.wait_mail("bob")
+    assert letter["Return-Path"] == "<team-bounces+bob=far.test@lists.test>"
+
+
 def test_null_client_with_aliases(world, peer):
     p = peer(Script())
     world.write_conf({"SMARTHOST": "smart.test:%d" % p.port,

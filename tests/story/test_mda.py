@@ -26,6 +26,14 @@ def test_agent_runs_as_the_user(agent):
     assert agent.mailbox("bob") == []
 
 
+def test_agent_has_the_limits_of_a_command(world):
+    world.write_conf({"MAILBOX": "command /bin/sh -c 'ulimit -s; umask' "
+                      "> $HOME/got"})
+    world.send("bob")
+    world.wait_quiet()
+    assert world.read_home("bob", "got") == b"8192\n0077\n"
+
+
 def test_forward_comes_first_and_may_name_the_mailbox(agent):
     agent.forward("bob", "\\bob, carol\n")
     agent.send("bob")
