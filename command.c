@@ -280,22 +280,6 @@ place_descriptors(int in, int out)
 }
 
 static void
-default_signals(void)
-{
-	struct sigaction sa;
-	sigset_t none;
-	int sig;
-
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = SIG_DFL;
-	sigemptyset(&sa.sa_mask);
-	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static void
 enter_home(const char *home)
 {
 	if (home[0] == '/' && chdir(home) == 0)
@@ -366,7 +350,7 @@ static int
 run(const struct delivery *d, const char *text, int in, int out, char **env)
 {
 	enter_home(d->user->home);
-	default_signals();
+	io_default_signals();
 	if (place_descriptors(in, out) == -1)
 		return 126;
 	return start(text, env);

@@ -37,22 +37,6 @@
 
 /* 1. In the command's process. */
 
-static void
-default_signals(void)
-{
-	struct sigaction sa;
-	sigset_t none;
-	int sig;
-
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = SIG_DFL;
-	sigemptyset(&sa.sa_mask);
-	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Cut at blanks, in place; conf.c lets nothing in that a shell would read. */
 static void
 split(char *text, char **argv)
@@ -93,7 +77,7 @@ run(char *text, int out)
 
 	fill_env(values, env);
 	split(text, argv);
-	default_signals();
+	io_default_signals();
 	null = open("/dev/null", O_RDWR);
 	if (setsid() == -1 || null == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDERR_FILENO) == -1)

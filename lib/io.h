@@ -26,6 +26,8 @@ int	 io_nonblock(int fd);
 int64_t	 io_clock_ms(void);
 /* Waits for poll(2) events until the deadline: 1 ready, 0 too late, -1. */
 int	 io_wait(int fd, short events, int64_t deadline_ms);
+/* Every signal as a program expects it that is about to be started. */
+void	 io_default_signals(void);
 /* close(2) unless -1, and sets it to -1. */
 void	 io_close(int *fd);
 
