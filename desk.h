@@ -164,6 +164,7 @@ struct job {
 	uint32_t	 n, left;	/* left: not settled yet */
 	uint32_t	 sent;		/* recipients told to the hop so far */
 	int		 is_told;	/* REC_REMOTE_JOB is out */
+	int		 is_watched;	/* somebody did, when that went out */
 };
 
 struct hop {
@@ -186,6 +187,9 @@ struct waiter {
 	char		 id[QUEUE_ID_MAX + 1];	/* "": all */
 	uint64_t	 tick;
 	size_t		 left;
+	int		 is_watching;	/* is told what is said */
+	int		 is_cut;	/* had no room for the latest of it */
+	uint32_t	 uid;		/* 0 sees all, others their own */
 };
 
 struct desk {
@@ -242,6 +246,9 @@ void	settle_remote(struct desk *, struct work *, uint32_t rcpt,
 /* The same, with the words at hand. */
 void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum fate,
 	    const char *code, const char *why);
+/* Which waiters watch a message, as a set of bits; and a line for such. */
+unsigned watchers_of(const struct desk *, const struct work *);
+void	watchers_tell(struct desk *, unsigned set, const char *line);
 /* Recipient i is replaced by those from before on, which are new. */
 void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
 /* Writes the notes; 0, or -1 (they stay, to be written later).  Durable:

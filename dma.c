@@ -63,21 +63,26 @@ wake(const struct spool *sp, int trunk, const char *id)
 
 /* Gives the flush to the runner there is, or to a new one. */
 static int
-ask_flush(const struct spool *sp, int trunk, const char *id, int done)
+ask_flush(const struct spool *sp, int trunk, const char *id, int done,
+    const struct caller *watcher)
 {
+	unsigned watch = watcher == NULL ? 0 : RUN_WATCH;
 	struct msg m;
 	int i, lock, ret;
 
 	for (i = 0; i < START_TRIES; i++) {
 		lock = spool_lock(sp);
 		if (lock != -1) {
-			ret = priv_run(trunk, lock, done, RUN_FLUSH, id);
+			ret = priv_run(trunk, lock, done, RUN_FLUSH | watch,
+			    id);
 			close(lock);
 			return ret;
 		}
 		msg_init(&m);
 		msg_begin(&m, REC_FLUSH, 0);
 		msg_put_str(&m, id);
+		msg_put_u32(&m, watch);
+		msg_put_u32(&m, watcher == NULL ? 0 : watcher->uid);
 		msg_put_fd(&m, done);
 		ret = spool_poke(sp, &m);
 		msg_fini(&m);
@@ -89,36 +94,61 @@ ask_flush(const struct spool *sp, int trunk, const char *id, int done)
 	return -1;
 }
 
+/* Shows what the runner writes, up to its last octet; 1 when that came. */
+static int
+await_tried(int fd)
+{
+	char text[4096];
+	const char *end;
+	size_t len;
+	ssize_t n;
+
+	for (;;) {
+		n = io_read(fd, text, sizeof(text));
+		if (n <= 0)
+			return 0;
+		end = memchr(text, '\0', (size_t)n);
+		len = end == NULL ? (size_t)n : (size_t)(end - text);
+		/* There may be nobody to read it. */
+		(void)io_write_all(STDERR_FILENO, text, len);
+		if (end != NULL)
+			return 1;
+	}
+}
+
 /* 1 when all was tried, 0 when the runner died before, -1 with errno. */
 static int
-flush_once(const struct spool *sp, int trunk, const char *id)
+flush_once(const struct spool *sp, int trunk, const char *id,
+    const struct caller *watcher)
 {
-	char c;
-	int fds[2];
-	ssize_t n;
+	int fds[2], ret;
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
 		return -1;
-	if (ask_flush(sp, trunk, id, fds[1]) == -1) {
+	if (ask_flush(sp, trunk, id, fds[1], watcher) == -1) {
 		close(fds[0]);
 		close(fds[1]);
 		return -1;
 	}
 	close(fds[1]);
-	n = io_read(fds[0], &c, 1);
+	ret = await_tried(fds[0]);
 	close(fds[0]);
-	return n == 1;
+	return ret;
 }
 
-/* Tries what is queued (id "": all) and returns when each was tried. */
+/*
+ * Tries what is queued (id "": all) and returns when each was tried.  watcher:
+ * who sees meanwhile what is said; or NULL.
+ */
 static int
-flush(const struct spool *sp, int trunk, const char *id)
+flush(const struct spool *sp, int trunk, const char *id,
+    const struct caller *watcher)
 {
 	int i, ret;
 
 	/* A runner that was just dying took the wish with it. */
 	for (i = 0; i < FLUSH_TRIES; i++) {
-		ret = flush_once(sp, trunk, id);
+		ret = flush_once(sp, trunk, id, watcher);
 		if (ret == 1)
 			return 0;
 		if (ret == -1) {
@@ -133,7 +163,8 @@ flush(const struct spool *sp, int trunk, const char *id)
 }
 
 static int
-flush_mode(const struct options *o, const struct spool *sp, int trunk)
+flush_mode(const struct caller *caller, const struct options *o,
+    const struct spool *sp, int trunk)
 {
 	int status;
 
@@ -148,7 +179,7 @@ flush_mode(const struct options *o, const struct spool *sp, int trunk)
 		return 0;
 	}
 	for (;;) {
-		status = flush(sp, trunk, "");
+		status = flush(sp, trunk, "", o->is_watched ? caller : NULL);
 		if (o->interval_s == 0)
 			return status;
 		sleep(o->interval_s);
@@ -169,7 +200,7 @@ send_mode(const struct caller *caller, const struct options *o,
 	if (status != 0 || o->is_queue_only || done.is_held)
 		return status;
 	if (o->is_foreground)
-		flush(sp, trunk, done.id);
+		flush(sp, trunk, done.id, o->is_watched ? caller : NULL);
 	else
 		wake(sp, trunk, done.id);
 	return 0;
@@ -220,7 +251,7 @@ with_spool(const struct caller *caller, const struct options *o,
 	if (o->mode == MODE_LIST)
 		status = mailq_print(caller, conf, &sp);
 	else if (o->mode == MODE_FLUSH)
-		status = flush_mode(o, &sp, trunk);
+		status = flush_mode(caller, o, &sp, trunk);
 	else
 		status = send_mode(caller, o, conf, &sp, trunk);
 	spool_close(&sp);

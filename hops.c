@@ -21,6 +21,7 @@
 #define RECORD_ROOM	(REC_REMOTE_LIMIT - 2048)	/* octets to fill */
 #define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
 #define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
+#define SAID_MAX	2048	/* octets of a line of the dialogue */
 #define HOP_WAITING_FEW	16	/* the same when the desk is half full */
 
 /* ---- hops ---- */
@@ -413,6 +414,8 @@ send_head(struct desk *d, struct hop *h, struct job *j)
 	msg_put_u32(&d->msg, j->n);
 	msg_put_u32(&d->msg, m->ret);
 	msg_put_str(&d->msg, m->envid);
+	j->is_watched = watchers_of(d, j->work) != 0;
+	msg_put_u32(&d->msg, j->is_watched != 0);
 	msg_put_fd(&d->msg, file);
 	ret = send_record(h, &d->msg);
 	msg_begin(&d->msg, 0, 0);
@@ -614,6 +617,25 @@ take_settle(struct desk *d, struct hop *h, struct job *j)
 	return 0;
 }
 
+/* A line of the session is for all who watch something of this hop. */
+static int
+take_said(struct desk *d, struct hop *h)
+{
+	char line[SAID_MAX + 1];
+	uint32_t id = d->msg.id;
+	unsigned set = 0;
+	struct job *j;
+
+	msg_get_text(&d->msg, line, sizeof(line));
+	if (msg_done(&d->msg) == -1)
+		return -1;
+	for (j = h->jobs; j != NULL; j = j->next)
+		if (j->is_watched && (id == 0 || j->id == id))
+			set |= watchers_of(d, j->work);
+	watchers_tell(d, set, line);
+	return 0;
+}
+
 void
 hops_read(struct desk *d, struct hop *h)
 {
@@ -632,6 +654,8 @@ hops_read(struct desk *d, struct hop *h)
 		ok = take_fates(d, h, j) == 0;
 	else if (j != NULL && d->msg.kind == REC_REMOTE_SETTLE)
 		ok = take_settle(d, h, j) == 0;
+	else if (n == 1 && d->msg.kind == REC_REMOTE_SAID)
+		ok = take_said(d, h) == 0;
 	if (ok)
 		return;
 	if (n != 0)

@@ -173,6 +173,7 @@ read_job(struct jobs *j, struct msg *m)
 	job->nwanted = msg_get_u32(m);
 	ret = msg_get_u32(m);
 	msg_get_text(m, job->envid, sizeof(job->envid));
+	job->is_watched = msg_get_u32(m) != 0;
 	job->fd = msg_take_fd(m, 0);
 	if (msg_done(m) == -1 || job->fd == -1 || job->nwanted == 0 ||
 	    job->nwanted > RCPTS_MAX || job->offset > INT64_MAX ||
@@ -200,6 +201,7 @@ job_ready(struct jobs *j, struct job *job)
 	}
 	j->coming = NULL;
 	j->nopen++;
+	j->nwatched += job->is_watched != 0;
 	jobs_put_last(j, job);
 }
 
@@ -389,10 +391,23 @@ tell(struct jobs *j, struct job *job, const char *host, int holds)
 	if (m != NULL)
 		msg_put_u32(m, n);
 	if (n == 0) {
-		job_free(job);
 		j->nopen--;
+		j->nwatched -= job->is_watched != 0;
+		job_free(job);
 	}
 	return n;
+}
+
+void
+jobs_show(struct jobs *j, const struct job *job, const char *line)
+{
+	struct msg *m;
+
+	if (job == NULL ? j->nwatched == 0 : !job->is_watched)
+		return;
+	m = say(j, REC_REMOTE_SAID, job == NULL ? 0 : job->id);
+	if (m != NULL)
+		msg_put_str(m, line);
 }
 
 uint32_t

@@ -39,6 +39,7 @@ struct job {
 	char		 envid[ENVID_MAX + 1];
 	enum ret	 ret;
 	unsigned	 flags;		/* MESSAGE_* */
+	int		 is_watched;	/* somebody wants to see the dialogue */
 	uint64_t	 offset, length, lines;
 	uint32_t	 nwanted;	/* recipients announced */
 	uint32_t	 nrcpts;	/* that are here and not settled */
@@ -63,6 +64,7 @@ struct jobs {
 	struct job	*coming;	/* the rest of its recipients follows */
 	struct job	*waiting;	/* for a connection, in order */
 	unsigned	 nwaiting, nopen;	/* nopen: all not settled */
+	unsigned	 nwatched;	/* of these */
 	unsigned	 nlater;	/* waiting that have a place but 0 */
 	struct msg	*says;		/* ring of records to be sent */
 	size_t		 nsays, csays, first_say;
@@ -92,6 +94,8 @@ int	 jobs_is_poison(const struct job *);
 /* Puts a taken job back, as the first or the last. */
 void	 jobs_put_first(struct jobs *, struct job *);
 void	 jobs_put_last(struct jobs *, struct job *);
+/* A line for those who watch a job, or, NULL, any; else nothing is done. */
+void	 jobs_show(struct jobs *, const struct job *, const char *line);
 /*
  * Tells the fates that are known, and that they are to be written down.
  * Returns the number of recipients left; at 0 the job is freed.

@@ -54,6 +54,7 @@
 #define LOST_MAX	3	/* sessions in a row without any verdict */
 #define DROPS_MAX	3	/* connections that may end on one message */
 #define WHERE_MAX	320
+#define SHOWN_MAX	1000	/* octets of a line for who watches */
 
 enum conn_state { CONN_OPENING, CONN_SHAKING, CONN_TALKING };
 
@@ -129,6 +130,39 @@ struct net {
 
 static const struct hosts_lookup lookup = { dns_mx, dns_srv, dns_addrs,
     dns_tlsa, dns_is_self, arc4random_uniform };
+
+/* For who watches: a line of the dialogue. */
+static void
+show(void *arg, const struct smtp_mail *mail, int is_ours, const char *line,
+    size_t len)
+{
+	struct conn *c = arg;
+	const struct job *job = mail == NULL ? NULL : mail->arg;
+	struct buf b;
+
+	if (c->net->jobs.nwatched == 0)
+		return;
+	buf_init(&b, 0);
+	buf_puts(&b, is_ours ? ">>> " : "<<< ");
+	buf_put_clean(&b, line, len, SHOWN_MAX);
+	jobs_show(&c->net->jobs, job, buf_str(&b));
+	buf_fini(&b);
+}
+
+/* What is no line of it: the connection, TLS, the end. */
+static void
+show_note(struct conn *c, const char *what, const char *more)
+{
+	struct buf b;
+
+	if (c->net->jobs.nwatched == 0)
+		return;
+	buf_init(&b, 0);
+	buf_printf(&b, "=== %s: %s", c->where, what);
+	buf_put_clean(&b, more, strlen(more), SHOWN_MAX);
+	jobs_show(&c->net->jobs, NULL, buf_str(&b));
+	buf_fini(&b);
+}
 
 /* 1. Ends. */
 
@@ -404,6 +438,9 @@ reap(struct net *net)
 		*p = c->next;
 		net->nconns--;
 		if (c->cause != SMTP_CAUSE_NONE)
+			show_note(c, "ended: ", c->why.why == NULL ? "" :
+			    c->why.why);
+		if (c->cause != SMTP_CAUSE_NONE)
 			log_say(net->log, c->nsettled > 0 ?
 			    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 			    "relay=%s connection ended: %s", c->where,
@@ -468,6 +505,8 @@ make_smtp(struct conn *c)
 	if (c->policy.auth != NULL)
 		setup.password = c->policy.auth->password;
 	setup.mail_max = c->net->mail_max;
+	setup.watch = show;
+	setup.watch_arg = c;
 	c->smtp = smtp_new(&setup);
 	return c->smtp == NULL ? -1 : 0;
 }
@@ -496,6 +535,7 @@ start_connect(struct conn *c)
 	if (!c->host.is_last && wait_s > QUICK_WAIT_S)
 		wait_s = QUICK_WAIT_S;
 	c->state = CONN_OPENING;
+	show_note(c, "connecting", "");
 	c->deadline_ms = c->net->now_ms + (int64_t)wait_s * 1000;
 	c->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
@@ -613,6 +653,7 @@ shake(struct conn *c)
 		return;
 	c->state = CONN_TALKING;
 	c->write_wants_in = 0;
+	show_note(c, "TLS: ", tls_describe(c->tls));
 	if (!c->policy.has_tls_first)
 		smtp_tls_up(c->smtp);
 }

@@ -164,6 +164,13 @@ set_foreground(struct parse *p, const char *v)
 	return 0;
 }
 
+static int
+set_watched(struct parse *p, const char *v)
+{
+	p->o->is_watched = 1;
+	return set_foreground(p, v);
+}
+
 /* What the text is, is seen from the text; this is passed on. */
 static int
 set_body(struct parse *p, const char *v)
@@ -242,7 +249,7 @@ static const struct option options[] = {
 	{ 'd', TAKES_VALUE, ignore }, { 'e', TAKES_VALUE, ignore },
 	{ 'h', TAKES_VALUE, ignore }, { 'm', TAKES_NONE, ignore },
 	{ 'n', TAKES_NONE, ignore }, { 'p', TAKES_VALUE, ignore },
-	{ 'v', TAKES_NONE, ignore }, { 'x', TAKES_NONE, ignore },
+	{ 'v', TAKES_NONE, set_watched }, { 'x', TAKES_NONE, ignore },
 };
 
 static const struct option *

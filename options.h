@@ -20,7 +20,8 @@ struct options {
 	int		 take_recipients;	/* -t */
 	int		 dot_is_text;		/* -i */
 	int		 is_queue_only;		/* -bq, -odq */
-	int		 is_foreground;		/* -D */
+	int		 is_foreground;		/* -D, -v */
+	int		 is_watched;		/* -v: show what is said */
 	int		 is_8bit;		/* -B8BITMIME */
 	int		 is_wake;		/* -qd: only what is due */
 	unsigned	 interval_s;		/* -q30m; 0: once */

@@ -1025,6 +1025,7 @@ stem_main(const struct trunk *t, int lock, int done, unsigned flags,
 	have.lock = lock;
 	have.done = done;
 	have.flags = flags;
+	have.caller = t->caller.uid;
 	text_copy(have.id, sizeof(have.id), id);
 	have.forward = have.deliver = -1;
 	close(t->sock);

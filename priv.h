@@ -25,6 +25,7 @@ struct branches {
 	int		 lock;			/* the spool's lock, held */
 	int		 done;			/* flush waiter's pipe, or -1 */
 	unsigned	 flags;			/* RUN_* */
+	uint32_t	 caller;		/* uid of who asked for it */
 	char		 id[QUEUE_ID_MAX + 1];	/* for RUN_FLUSH; "": all */
 };
 

@@ -74,7 +74,8 @@ enum record {
 	REC_REMOTE_JOB,		/* text queue id, text sender, u32 flags
 				 * (MESSAGE_*), u64 offset, u64 length,
 				 * u64 lines, u32 number of recipients,
-				 * u32 ret (enum ret), text envid */
+				 * u32 ret (enum ret), text envid,
+				 * u32 is watched (0, 1) */
 	/* runner -> dma-remote: recipients of the job, as many as fit. */
 	REC_REMOTE_RCPT,	/* (u32 index, text address, u32 notify
 				 * (NOTIFY_*), text orcpt)* */
@@ -91,6 +92,9 @@ enum record {
 	/* dma-remote, or what should have become it -> runner, before it ends:
 	 * why nothing can be sent. */
 	REC_REMOTE_TROUBLE,	/* text why */
+	/* dma-remote -> runner: a line of the dialogue, for who watches the
+	 * job; id 0: of the session, for who watches any of them. */
+	REC_REMOTE_SAID,	/* text line */
 
 	/* dma-remote -> the process beside it that runs commands: the secret
 	 * of this entry of auth.conf is wanted. */
@@ -103,7 +107,8 @@ enum record {
 	REC_WAKE = 64,		/* text queue id or "" */
 	/* same; fds: write end of a pipe that the runner closes when
 	 * everything that is queued now was tried. */
-	REC_FLUSH		/* text queue id or "" for all */
+	REC_FLUSH		/* text queue id or "" for all, u32 flags
+				 * (RUN_WATCH), u32 real uid of the caller */
 };
 
 /* Limits of each socket, octets of a record. */
@@ -116,6 +121,7 @@ enum record {
 #define REC_WAKE_LIMIT		128
 
 #define RUN_FLUSH	0x01	/* try everything now, whatever is due */
+#define RUN_WATCH	0x02	/* who waits is told what is said meanwhile */
 
 enum forward_verdict {
 	FORWARD_NONE,		/* the user exists and has no .forward */

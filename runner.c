@@ -278,7 +278,8 @@ reload(struct desk *d)
 /* ---- waking ---- */
 
 static void
-start_flush(struct desk *d, const char *id, int fd)
+start_flush(struct desk *d, const char *id, int fd, unsigned flags,
+    uint32_t uid)
 {
 	struct waiter *wt = NULL;
 	struct item *item;
@@ -309,6 +310,9 @@ start_flush(struct desk *d, const char *id, int fd)
 	text_copy(wt->id, sizeof(wt->id), id);
 	wt->tick = d->tick;
 	wt->left = left;
+	wt->is_watching = (flags & RUN_WATCH) != 0;
+	wt->is_cut = 0;
+	wt->uid = uid;
 }
 
 /* The new one alone; the queue may be long. */
@@ -325,15 +329,20 @@ static void
 read_wake(struct desk *d)
 {
 	char id[QUEUE_ID_MAX + 1];
+	uint32_t flags = 0, uid = 0;
 	int fd, n;
 
 	for (n = 0; msg_recv(d->wake, &d->msg, REC_WAKE_LIMIT) == 1; n++) {
 		msg_get_text(&d->msg, id, sizeof(id));
 		fd = msg_take_fd(&d->msg, 0);
+		if (d->msg.kind == REC_FLUSH) {
+			flags = msg_get_u32(&d->msg);
+			uid = msg_get_u32(&d->msg);
+		}
 		if (msg_done(&d->msg) == -1)
 			io_close(&fd);
 		else if (d->msg.kind == REC_FLUSH)
-			start_flush(d, id, fd);
+			start_flush(d, id, fd, flags, uid);
 		else
 			got_wake(d, id);
 	}
@@ -786,7 +795,8 @@ runner_main(struct branches *branches)
 	spool_sweep(&d.spool);
 	d.must_scan = 1;
 	if (branches->flags & RUN_FLUSH) {
-		start_flush(&d, branches->id, branches->done);
+		start_flush(&d, branches->id, branches->done, branches->flags,
+		    branches->caller);
 		branches->done = -1;
 	}
 	run(&d);

@@ -4,7 +4,11 @@
  * Promise: what succeeded is noted before anything else is done with it; a
  * message leaves the queue only when nobody is owed anything any more.
  */
+#include <sys/ioctl.h>
+
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +18,7 @@
 #include "lib/io.h"
 #include "route.h"
 
+#define WATCH_LINE_MAX	1000	/* octets that who watches is shown */
 #define AGAIN_MS	15000	/* until a failed write is tried again */
 #define WARN_AGAIN_S	60	/* the same for a notice of delay */
 
@@ -22,6 +27,93 @@ is_due(const struct conf *conf, time_t due, time_t now)
 {
 	return due <= now || due > now + 60 + 2 * (time_t)conf->retry_max_s;
 }
+
+/* ---- who watches ---- */
+
+unsigned
+watchers_of(const struct desk *d, const struct work *w)
+{
+	const struct waiter *wt;
+	unsigned set = 0;
+	int i;
+
+	for (i = 0; i < WAITERS_MAX; i++) {
+		wt = &d->waiters[i];
+		if (wt->fd != -1 && wt->is_watching &&
+		    (wt->uid == 0 || wt->uid == w->m.submitter) &&
+		    (wt->id[0] == '\0' || strcmp(wt->id, w->m.id) == 0))
+			set |= 1U << i;
+	}
+	return set;
+}
+
+static int
+pipe_size(int fd)
+{
+#ifdef F_GETPIPE_SZ
+	return fcntl(fd, F_GETPIPE_SZ);
+#else
+	(void)fd;
+	return 4 * PIPE_BUF;
+#endif
+}
+
+/*
+ * Who does not read does not hold up the runner: what would fill more than a
+ * part of the pipe is left out, so that the last octet has room, too.
+ */
+static void
+tell_one(struct waiter *wt, const char *text, size_t len)
+{
+	static const char cut[] = "=== lines are left out here\n";
+	int size = pipe_size(wt->fd), used = 0;
+
+	if (size < 0 || ioctl(wt->fd, FIONREAD, &used) == -1 || used < 0 ||
+	    (size_t)used + len + sizeof(cut) > (size_t)size / 4) {
+		wt->is_cut = 1;
+		return;
+	}
+	if (wt->is_cut)
+		(void)io_write_all(wt->fd, cut, sizeof(cut) - 1);
+	wt->is_cut = 0;
+	(void)io_write_all(wt->fd, text, len);
+}
+
+void
+watchers_tell(struct desk *d, unsigned set, const char *line)
+{
+	struct buf b;
+	int i;
+
+	if (set == 0)
+		return;
+	buf_init(&b, 0);
+	buf_put_clean(&b, line, strlen(line), WATCH_LINE_MAX);
+	buf_putc(&b, '\n');
+	for (i = 0; i < WAITERS_MAX && !buf_failed(&b); i++)
+		if (set & 1U << i)
+			tell_one(&d->waiters[i], buf_str(&b), b.len);
+	buf_fini(&b);
+}
+
+/* The end of it, for mail of this host, too. */
+static void
+show_fate(struct desk *d, const struct work *w, uint32_t i,
+    const struct result *res)
+{
+	unsigned set = watchers_of(d, w);
+	struct buf b;
+
+	if (set == 0)
+		return;
+	buf_init(&b, 0);
+	buf_printf(&b, "=== %s: %s: %s", w->m.rcpts[i].address,
+	    fate_name(res->fate), res->why == NULL ? "" : res->why);
+	watchers_tell(d, set, buf_str(&b));
+	buf_fini(&b);
+}
+
+/* ---- fates ---- */
 
 static unsigned
 jitter(unsigned seconds, const char *id)
@@ -149,6 +241,7 @@ settle_any(struct desk *d, struct work *w, uint32_t i,
 		break;
 	}
 	log_recipient(d, &w->m, i, &r->last, where, now);
+	show_fate(d, w, i, &r->last);
 }
 
 void

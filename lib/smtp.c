@@ -354,6 +354,52 @@ unsent(const struct smtp *s)
 	return s->out.len - s->out_pos;
 }
 
+/* The command that was just written; what AUTH shows is left out. */
+static void
+show_command(const struct smtp *s, enum stage stage, const struct smtp_mail *m)
+{
+	const char *last = s->out.data + s->out.len - 2, *line, *name;
+	size_t n;
+
+	if (s->setup.watch == NULL || stage == STAGE_GREETING)
+		return;
+	if (is_text(stage)) {
+		name = stage == STAGE_DOT ? "." : stage == STAGE_BDAT ?
+		    "BDAT (text)" : "BDAT (text) LAST";
+		s->setup.watch(s->setup.watch_arg, m, 1, name, strlen(name));
+		return;
+	}
+	line = memrchr(s->out.data, '\n', s->out.len - 2);
+	line = line == NULL ? s->out.data : line + 1;
+	n = (size_t)(last - line);
+	if (stage != STAGE_AUTH || (n == 1 && *line == '*')) {
+		s->setup.watch(s->setup.watch_arg, m, 1, line, n);
+		return;
+	}
+	if (n > 5 && memcmp(line, "AUTH ", 5) == 0) {
+		name = memchr(line + 5, ' ', n - 5);
+		s->setup.watch(s->setup.watch_arg, m, 1, line,
+		    name == NULL ? n : (size_t)(name - line));
+		return;
+	}
+	s->setup.watch(s->setup.watch_arg, m, 1, "(secret)", 8);
+}
+
+/* A challenge is a half of what a password could be guessed by. */
+static void
+show_reply(const struct smtp *s, enum stage stage, const char *line,
+    size_t len)
+{
+	const struct smtp_mail *m = s->n > 0 ? s->expects[s->first].mail :
+	    s->data;
+
+	if (s->setup.watch == NULL)
+		return;
+	if (stage == STAGE_AUTH && s->reply.code == 334)
+		len = 3;
+	s->setup.watch(s->setup.watch_arg, m, 0, line, len);
+}
+
 static void
 expect(struct smtp *s, enum stage stage, struct smtp_mail *m, uint32_t rcpt)
 {
@@ -378,6 +424,7 @@ expect(struct smtp *s, enum stage stage, struct smtp_mail *m, uint32_t rcpt)
 		s->turn++;
 	if (m != NULL)
 		m->awaited++;
+	show_command(s, stage, m);
 }
 
 static void	command(struct smtp *, enum stage, const char *, ...)
@@ -749,6 +796,7 @@ line_done(struct smtp *s)
 		buf_add(&s->challenge, p, len);
 	}
 	keep_line(s, p, len);
+	show_reply(s, stage, s->line.data, (size_t)(p - s->line.data) + len);
 	buf_reset(&s->line);
 	if (!is_last)
 		return;

@@ -43,6 +43,8 @@ enum smtp_cause {
 	SMTP_CAUSE_LOST		/* cut, too late or out of step, later on */
 };
 
+struct smtp_mail;
+
 struct smtp_setup {
 	const char	*helo;		/* lent: our name */
 	const char	*password;	/* lent; masked in replies; or NULL */
@@ -52,6 +54,13 @@ struct smtp_setup {
 	int		 must_login;	/* no MAIL before a login */
 	int		 may_login_clear; /* a login without TLS is fine */
 	unsigned	 mail_max;	/* transactions in all; 0: no limit */
+	/*
+	 * Is told every line that is said, without its end, secrets masked and
+	 * texts left out; NULL: nobody.  mail: whose line it is, or NULL.
+	 */
+	void		(*watch)(void *arg, const struct smtp_mail *mail,
+			    int is_ours, const char *line, size_t len);
+	void		*watch_arg;
 };
 
 struct smtp_rcpt {

@@ -312,7 +312,7 @@ class Runner:
 
     def job(self, ident, text, rcpts, sender="from@sender.example.org",
             flags=0, length=None, junk=b"preamble", ret=0, envid="",
-            wishes=()):
+            wishes=(), watched=False):
         if isinstance(rcpts, str):
             rcpts = [rcpts]
         with tempfile.TemporaryFile() as f:
@@ -322,7 +322,7 @@ class Runner:
             self.send(JOB, ident, put("id%d" % ident, sender, flags,
                                       (len(junk),), (length,),
                                       (text.count(b"\n"),), len(rcpts), ret,
-                                      envid),
+                                      envid, int(watched)),
                       [f.fileno()])
         self.left[ident] = len(rcpts)
         data = b""
@@ -1218,7 +1218,7 @@ def test_runner_gone():
 
 
 def head(sender="s", ret=0, envid=""):
-    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid)
+    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid, 0)
 
 
 HEAD = (HOP, 0, put(0, "", ""), False)

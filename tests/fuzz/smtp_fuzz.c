@@ -28,6 +28,22 @@ struct play {
 	unsigned	 nblocks;
 };
 
+/* A line as it is, and no secret in it. */
+static void
+watch(void *arg, const struct smtp_mail *mail, int is_ours, const char *line,
+    size_t len)
+{
+	const struct play *p = arg;
+
+	if (mail != NULL && mail != &p->mails[0] && mail != &p->mails[1] &&
+	    mail != &p->mails[2])
+		abort();
+	if (memchr(line, '\n', len) != NULL || (is_ours && len == 0))
+		abort();
+	if ((is_ours || p->has_secret) && memmem(line, len, "c2VjcmV0", 8))
+		abort();
+}
+
 static void
 play_init(struct play *p, uint8_t flags)
 {
@@ -47,6 +63,8 @@ play_init(struct play *p, uint8_t flags)
 	setup.must_tls = (flags & 4) != 0;
 	setup.must_login = (flags & 8) != 0;
 	setup.may_login_clear = (flags & 16) != 0;
+	setup.watch = watch;
+	setup.watch_arg = p;
 	p->s = smtp_new(&setup);
 	for (i = 0; i < MAILS; i++) {
 		p->mails[i].sender = i == 1 ? "" : "me@y";

@@ -36,6 +36,8 @@ describe(const struct options *o, struct buf *b)
 		buf_puts(b, " q");
 	if (o->is_foreground)
 		buf_puts(b, " D");
+	if (o->is_watched)
+		buf_puts(b, " v");
 	if (o->is_8bit)
 		buf_puts(b, " 8bit");
 	if (o->interval_s != 0)
@@ -201,11 +203,12 @@ test_options(void **state)
 		{ { "/" }, "send" },
 		{ { "mailq/" }, "send" },
 		{ { "mailq", "-bm" }, "send" },
-		{ { "mailq", "-v", "more" }, "list to=<more>" },
+		{ { "mailq", "-v", "more" }, "list D v to=<more>" },
+		{ { S, "-v", "bob" }, "send D v to=<bob>" },
 		/* groups: the first letter with a value takes the rest */
 		{ { S, "-itf", "a@b" }, "send t i from=<a@b>" },
 		{ { S, "-itfa@b" }, "send t i from=<a@b>" },
-		{ { S, "-vti" }, "send t i" },
+		{ { S, "-vti" }, "send t i D v" },
 		{ { S, "-fit" }, "send from=<it>" },
 		{ { S, "-oit" }, "send" },
 		{ { S, "-o", "i" }, "send i" },
@@ -237,7 +240,7 @@ test_options(void **state)
 		{ { S, "-q30m" }, "flush every=1800" },
 		{ { S, "-q90" }, "flush every=90" },
 		{ { S, "-q", "30m" }, "flush to=<30m>" },
-		{ { S, "-vq" }, "flush" },
+		{ { S, "-vq" }, "flush D v" },
 		{ { S, "-bh" }, "nothing" },
 		{ { S, "-bH" }, "nothing" },
 		{ { S, "-bP" }, "nothing" },

@@ -204,6 +204,19 @@ ask_for_reports(struct play *p)
 	p->rcpts[0][2].orcpt = "rfc822;list@y";
 }
 
+/* Every conversation here is watched: lines as they are, and no secret. */
+static void
+watch(void *arg, const struct smtp_mail *mail, int is_ours, const char *line,
+    size_t len)
+{
+	(void)arg;
+	(void)mail;
+	assert_null(memchr(line, '\n', len));
+	assert_null(memmem(line, len, "c2VjcmV0", 8));
+	if (is_ours)
+		assert_true(len > 0);
+}
+
 static void
 play_init(struct play *p, unsigned flags, int slow)
 {
@@ -228,6 +241,7 @@ play_init(struct play *p, unsigned flags, int slow)
 	p->slow = slow;
 	p->flags = flags;
 	p->nmails = flags & NO_MAIL ? 0 : flags & TWO_MAILS ? 2 : 1;
+	setup.watch = watch;
 	p->s = smtp_new(&setup);
 	assert_non_null(p->s);
 	for (i = 0; i < MAILS; i++) {
