@@ -70,7 +70,8 @@ mime_verdict(const struct mime_plan *plan, unsigned lacks, int *is_needless)
 {
 	const struct mime_part *p;
 
-	*is_needless = (lacks & (MIME_NO_8BIT | MIME_NO_8BIT_HEADER)) == 0;
+	*is_needless = !plan->has_long_field &&
+	    (lacks & (MIME_NO_8BIT | MIME_NO_8BIT_HEADER)) == 0;
 	for (p = plan->parts; p < plan->parts + plan->nparts; p++) {
 		if (action_of(p, lacks) != KEEP)
 			*is_needless = 0;
@@ -277,6 +278,62 @@ put_masked(const char *p, size_t n, struct buf *out)
 		buf_putc(out, (unsigned char)p[i] >= 0x80 ? '?' : p[i]);
 }
 
+static size_t
+line_len(const char *p, size_t n)
+{
+	const char *nl = memchr(p, '\n', n);
+
+	return nl == NULL ? n : (size_t)(nl - p);
+}
+
+static int
+has_long_line(const char *p, size_t n)
+{
+	size_t len;
+
+	for (; n > 0; p += len, n -= len) {
+		len = line_len(p, n);
+		if (len > MIME_LINE_MAX)
+			return 1;
+		len += len < n;
+	}
+	return 0;
+}
+
+/* Where the first part of a line that is too long ends. */
+static size_t
+fold_at(const char *p)
+{
+	size_t i;
+
+	for (i = MIME_LINE_MAX - 1; i > 0; i--)
+		if (is_blank(p[i]) && !is_blank(p[i - 1]))
+			return i;
+	return MIME_LINE_MAX - 1;
+}
+
+/*
+ * Lines of a header, folded where they are too long, as mail_wire() does it
+ * with those on top of the message.
+ */
+static void
+put_folded(const char *p, size_t n, struct buf *out)
+{
+	size_t len, left = line_len(p, n);
+
+	for (; n > 0; p += len, n -= len, left -= len) {
+		if (left < MIME_LINE_MAX) {
+			len = left + (left < n);
+			buf_add(out, p, len);
+			left = len + line_len(p + len, n - len);
+			continue;
+		}
+		len = fold_at(p);
+		buf_add(out, p, len);
+		buf_puts(out, is_blank(p[len]) ? "\n" : "\n ");
+	}
+}
+
 static void
 put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 {
@@ -311,7 +368,10 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 		if (is_first)
 			put_coding(m, out);
 	} else if ((m->lacks & lack) == 0 || !ascii_is_not(p, n)) {
-		buf_add(out, p, n);
+		if (m->part > 0 && has_long_line(p, n))
+			put_folded(p, n, out);
+		else
+			buf_add(out, p, n);
 	} else {
 		put_encoded(m, p, n, out);
 	}
@@ -337,6 +397,8 @@ end_field(struct mime *m, struct buf *out)
 		read_coding(m, p + value, n - value);
 	if (!m->is_scan)
 		put_field(m, what, is_first, out);
+	else if (m->part > 0 && has_long_line(p, n))
+		m->plan->has_long_field = 1;
 	buf_reset(&m->field);
 }
 

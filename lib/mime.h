@@ -50,6 +50,7 @@ struct mime_part {
 };
 
 struct mime_plan {
+	int		 has_long_field;	/* in the header of a part */
 	uint32_t	 nparts;
 	struct mime_part parts[MIME_PARTS_MAX];
 };

@@ -233,6 +233,9 @@ add("mixed-8bit", MIXED + "Content-Transfer-Encoding: 8bit\n",
     "Content-Type: text/plain\n\nclean \n--b--\n", "8")
 add("mixed-binary", MIXED, b"--b\nContent-Type: application/octet-stream\n"
     b"Content-Transfer-Encoding: binary\n\n\x80\x81\xff\nx\xfe\n\n--b--\n", "8")
+add("long-field-of-part", MIXED, "--b\nContent-Type: message/rfc822\n\n"
+    "Subject: " + "word " * 500 + "end\n\nx\n--b\nX-Long: %s\n\nx\n--b--\n"
+    % ("x" * 2000), needs="f")
 add("boundaries-in-text", MIXED, "--b\n\nü\n--bb\n--b-\n --b\n-- b\n--\n--b--\n",
     "8")
 add("broken-boundaries", MIXED, "--b\n\nü\n--b\nno blank line here ü\n--b\n", "8")

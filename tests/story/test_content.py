@@ -78,6 +78,8 @@ def test_a_host_that_takes_all_gets_the_octets(world, peer):
     send_all(world, LETTERS.values())
     check_taken([(t.mail, t.data) for t in p.taken], LETTERS.values(),
                 {"8", "u"})
+    # Each text ended once: what follows an end too many is no command.
+    assert 500 not in [code for c in p.connections for code in c.replies]
     for name in ("nul", "nul-storm"):
         assert corpus.without_received(next(
             t.data for t in p.taken if name_of(t.data) == name)).count(

@@ -269,6 +269,53 @@ test_long_lines(void **state)
 	buf_fini(&out);
 }
 
+/* Header lines of parts fold at a blank, or get one. */
+static void
+test_long_fields(void **state)
+{
+	static const struct { const char *word; size_t n; } fields[] = {
+		{ "word ", 150 }, { "word ", 200 }, { "word\t \t", 1000 },
+		{ "x", 985 }, { "x", 987 }, { "x", 3000 }, { " ", 3000 },
+	};
+	const char *line, *nl;
+	struct buf in, out, a, b;
+	size_t i, k;
+
+	(void)state;
+	buf_init(&in, 0);
+	buf_init(&out, 0);
+	buf_init(&a, 0);
+	buf_init(&b, 0);
+	for (i = 0; i < N(fields); i++) {
+		buf_reset(&in);
+		buf_reset(&a);
+		buf_reset(&b);
+		buf_puts(&in, MIXED "\n--b\nSubject: a\n b\nX-Long:\n  ");
+		for (k = 0; k < fields[i].n; k++)
+			buf_puts(&in, fields[i].word);
+		buf_puts(&in, "end\nX-B: c\n\ntext\n--b--\n");
+		assert_int_equal(pass(in.data, in.len, 0, 4096, &out),
+		    fields[i].n * strlen(fields[i].word) + 5 <= 998 ? FITS :
+		    CHANGED);
+		for (line = out.data; *line != '\0'; line = nl + 1) {
+			nl = strchr(line, '\n');
+			assert_true(nl - line <= 998);
+		}
+		assert_non_null(strstr(out.data, "end\nX-B: c\n\ntext\n"));
+		for (k = 0; k < in.len; k++)
+			if (strchr(" \t\n", in.data[k]) == NULL)
+				buf_putc(&a, in.data[k]);
+		for (k = 0; k < out.len; k++)
+			if (strchr(" \t\n", out.data[k]) == NULL)
+				buf_putc(&b, out.data[k]);
+		assert_string_equal(buf_str(&a), buf_str(&b));
+	}
+	buf_fini(&in);
+	buf_fini(&out);
+	buf_fini(&a);
+	buf_fini(&b);
+}
+
 /* One more multipart, or message, within the other than is looked into. */
 static void
 nest(struct buf *in, unsigned depth, int is_message)
@@ -330,6 +377,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_long_fields),
 		cmocka_unit_test(test_bounds),
 	};
 
