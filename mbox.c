@@ -59,6 +59,8 @@
 #define LIFE_MS		60000	/* then another process goes on */
 #define LOCK_SUFFIX	".lock"
 #define LOCK_MARK	"\ndma\n"	/* in our dotlocks, after the pid */
+/* Of ours, too: the mode comes to the disk with the name, the text later. */
+#define LOCK_MODE	(0600 | S_ISVTX)
 #ifndef NFS_SUPER_MAGIC
 #define NFS_SUPER_MAGIC	0x6969
 #endif
@@ -246,6 +248,7 @@ same_file(const struct stat *a, const struct stat *b)
 static int
 is_orphan(const struct mbox *m, int *fd)
 {
+	struct stat st;
 	char text[64];
 	ssize_t n;
 
@@ -255,8 +258,10 @@ is_orphan(const struct mbox *m, int *fd)
 		return 0;
 	n = io_read(*fd, text, sizeof(text) - 1);
 	text[n < 0 ? 0 : n] = '\0';
-	return strstr(text, LOCK_MARK) != NULL &&
-	    flock(*fd, LOCK_EX | LOCK_NB) == 0;
+	if (strstr(text, LOCK_MARK) == NULL && (fstat(*fd, &st) == -1 ||
+	    (st.st_mode & 07777) != LOCK_MODE))
+		return 0;
+	return flock(*fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 /*
@@ -328,7 +333,8 @@ make_dotlock(struct mbox *m)
 	char path[64];
 	int error;
 
-	m->lock = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	m->lock = openat(m->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
+	    LOCK_MODE);
 	if (m->lock != -1 && sign_dotlock(m) == 0) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", m->lock);
 		if (linkat(AT_FDCWD, path, m->dir, m->lock_name,
@@ -508,6 +514,19 @@ is_current(struct mbox *m)
 }
 
 /*
+ * Who made an empty file may have been killed before its name was synced; so
+ * may whoever then wrote its first message.
+ */
+static int
+is_first(struct mbox *m)
+{
+	struct stat st;
+
+	return m->d->mark.length == 0 || fstat(m->fd, &st) == -1 ||
+	    st.st_size == 0;
+}
+
+/*
  * Mail readers put another file in place or remove an empty one, under the
  * locks that we wait for: so the name is looked at again with all locks held.
  */
@@ -522,7 +541,7 @@ lock_file(struct mbox *m)
 		if (open_file(m) == -1 || take_fcntl(m) == -1 ||
 		    take_flock(m) == -1)
 			return -1;
-		m->is_new |= was_new;
+		m->is_new |= was_new || is_first(m);
 		if (is_current(m))
 			return 0;
 		was_new = m->is_new;
@@ -536,47 +555,70 @@ lock_file(struct mbox *m)
 
 enum found { FOUND_ERROR = -1, FOUND_WHOLE, FOUND_TORN, FOUND_OTHER };
 
-/* 0 when the file has these octets at pos, 1 when not, -1 with errno. */
+/* Zeros may stand for any of the octets; for all of them when p is NULL. */
 static int
+has_gaps(const char *chunk, const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (chunk[i] != '\0' && (p == NULL || chunk[i] != p[i]))
+			return 0;
+	return 1;
+}
+
+/*
+ * Does the file have these octets at pos?  After a power cut some of them,
+ * and all that came behind them, may be zeros: that is torn, too.
+ */
+static enum found
 compare_at(int fd, const char *p, size_t len, int64_t pos)
 {
 	char chunk[READ_OCTETS];
+	enum found found = FOUND_WHOLE;
 	size_t n;
 
 	while (len > 0) {
 		n = len < sizeof(chunk) ? len : sizeof(chunk);
 		if (io_pread_all(fd, chunk, n, pos) == -1)
-			return -1;
-		if (memcmp(chunk, p, n) != 0)
-			return 1;
-		p += n;
+			return FOUND_ERROR;
+		if (p == NULL || memcmp(chunk, p, n) != 0)
+			found = has_gaps(chunk, p, n) ? FOUND_TORN :
+			    FOUND_OTHER;
+		if (found == FOUND_OTHER)
+			return FOUND_OTHER;
+		p = p == NULL ? NULL : p + n;
 		len -= n;
 		pos += (int64_t)n;
 	}
-	return 0;
+	return found;
 }
 
 /* Is what t gives in the file, from pos to its end at size? */
 static enum found
 compare_text(struct mbox *m, struct text *t, int64_t pos, int64_t size)
 {
+	enum found found = FOUND_WHOLE, part;
 	size_t n;
-	int more, differs;
+	int more;
 
 	while ((more = text_next(t)) == 1) {
 		n = t->out.len;
 		if (size - pos < (int64_t)n)
 			n = (size_t)(size - pos);
-		differs = compare_at(m->fd, t->out.data, n, pos);
-		if (differs == -1)
-			return FOUND_ERROR;
-		if (differs)
-			return FOUND_OTHER;
+		part = compare_at(m->fd, t->out.data, n, pos);
+		if (part == FOUND_ERROR || part == FOUND_OTHER)
+			return part;
 		if (n < t->out.len)
 			return FOUND_TORN;
+		if (part == FOUND_TORN)
+			found = FOUND_TORN;
 		pos += (int64_t)n;
 	}
-	return more == 0 ? FOUND_WHOLE : FOUND_ERROR;
+	if (more == -1 || found == FOUND_WHOLE)
+		return more == -1 ? FOUND_ERROR : FOUND_WHOLE;
+	return size == pos ? FOUND_TORN : compare_at(m->fd, NULL,
+	    (size_t)(size - pos), pos);
 }
 
 /* 1 when the octet before pos does not end a line; -1 with errno. */

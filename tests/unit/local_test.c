@@ -566,6 +566,60 @@ test_every_cut(void **state)
 	buf_fini(&whole);
 }
 
+/* A power cut: the file is as long as it was, but zeros stand in it. */
+static const struct {
+	size_t		 from, to;	/* octets of the entry that are zeros */
+	size_t		 behind;	/* zeros behind the entry */
+	const char	*others;	/* behind all that */
+} gaps[] = {
+	{ 0, sizeof(ENTRY) - 1, 0, "" },
+	{ 0, 1, 0, "" },
+	{ 9, 30, 0, "" },
+	{ sizeof(ENTRY) - 2, sizeof(ENTRY) - 1, 0, "" },
+	{ 5, 20, 70000, "" },
+	/* somebody wrote behind it: kept, and ours goes to the end */
+	{ 0, sizeof(ENTRY) - 1, 0, "From y\n\n" },
+	{ 5, 20, 100, "From y\n\n" },
+	/* whole: zeros behind it are not ours to remove */
+	{ 0, 0, 3, "" },
+};
+
+static void
+test_gaps(void **state)
+{
+	struct world *w = *state;
+	struct buf file;
+	struct stat st;
+	size_t i, k;
+
+	buf_init(&file, 0);
+	for (i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
+		buf_reset(&file);
+		buf_puts(&file, "a\n" ENTRY);
+		for (k = 0; k < gaps[i].behind; k++)
+			buf_putc(&file, '\0');
+		for (k = gaps[i].from; k < gaps[i].to; k++)
+			file.data[2 + k] = '\0';
+		buf_puts(&file, gaps[i].others);
+		put_file(in_world(w, "mail/bob"), file.data, file.len, 0600);
+		stat(in_world(w, "mail/bob"), &st);
+		w->d.mark.dev = st.st_dev;
+		w->d.mark.ino = st.st_ino;
+		w->d.mark.length = 2;
+		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+		assert_int_equal(w->fate, FATE_SENT);
+		if (gaps[i].to > 0 && gaps[i].others[0] == '\0') {
+			assert_file(in_world(w, "mail/bob"), "a\n" ENTRY);
+			continue;
+		}
+		if (gaps[i].to > 0)
+			buf_puts(&file, ENTRY);
+		stat(in_world(w, "mail/bob"), &st);
+		assert_int_equal(st.st_size, file.len);
+	}
+	buf_fini(&file);
+}
+
 /* What stands at the mark and how it must look afterwards. */
 static const struct {
 	const char	*file;
@@ -1325,6 +1379,7 @@ main(void)
 		cmocka_unit_test(test_unfit_mailbox),
 		EACH(test_runner_gone),
 		EACH(test_every_cut),
+		EACH(test_gaps),
 		EACH(test_marks),
 		EACH(test_kills),
 		EACH(test_write_fails),

@@ -167,6 +167,28 @@ test_dotlock(void **state)
 	}
 }
 
+/*
+ * One of ours whose maker is gone, and whose text did not come to the disk;
+ * while its maker lives, it is a lock.
+ */
+static void
+test_empty_dotlock(void **state)
+{
+	struct world *w = *state;
+	int fd;
+
+	make_lock(w, 0);
+	assert_int_equal(fchmodat(w->dir, "bob.lock", 01600, 0), 0);
+	fd = openat(w->dir, "bob.lock", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_int_equal(w->res.fate, FATE_RETRY);
+	close(fd);
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(size_of(w, "bob.lock"), -1);
+}
+
 /* A directory without leave to write: the mailbox is there, no dotlock. */
 static void
 test_no_dotlock(void **state)
@@ -758,6 +780,7 @@ main(void)
 #define EACH(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		EACH(test_dotlock),
+		EACH(test_empty_dotlock),
 		EACH(test_no_dotlock),
 		EACH(test_held_file),
 		EACH(test_replaced_file),
