@@ -91,10 +91,9 @@ static int
 open_own(struct maildir *m, int at, const char *name, int flags)
 {
 	struct stat st;
-	int fd, is_new;
+	int fd;
 
-	is_new = mkdirat(at, name, 0700) == 0;
-	if (!is_new && errno != EEXIST)
+	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
 		return retry_errno(m, "can not be made");
 	fd = openat(at, name, OPEN_DIRECTORY | flags);
 	if (fd == -1 || fstat(fd, &st) == -1) {
@@ -106,8 +105,6 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	} else if ((st.st_mode & S_IWOTH) != 0) {
 		result_set(m->res, FATE_RETRY, "4.2.0", "%s: %s can be "
 		    "written by others: chmod o-w it", m->path, name);
-	} else if (is_new && delivery_sync_names(at) == -1) {
-		retry_errno(m, "sync");
 	} else {
 		return fd;
 	}
@@ -115,10 +112,29 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	return -1;
 }
 
+/*
+ * Of the three cur is made last: where it is, the names of the others are
+ * durable, whoever made them, and was killed there.
+ */
+static int
+open_cur(struct maildir *m, int dir, int top)
+{
+	int is_new;
+
+	is_new = faccessat(top, "cur", F_OK, 0) == -1;
+	if (is_new && (delivery_sync_names(top) == -1 ||
+	    delivery_sync_names(dir) == -1))
+		return retry_errno(m, "sync");
+	m->cur = open_own(m, top, "cur", 0);
+	if (m->cur != -1 && is_new && delivery_sync_names(top) == -1)
+		return retry_errno(m, "sync");
+	return m->cur == -1 ? -1 : 0;
+}
+
 static int
 open_all(struct maildir *m, int dir, const char *name, int is_shared)
 {
-	int top;
+	int ret = -1, top;
 
 	top = open_own(m, dir, name, is_shared ? O_NOFOLLOW : 0);
 	if (top == -1)
@@ -127,9 +143,9 @@ open_all(struct maildir *m, int dir, const char *name, int is_shared)
 	if (m->tmp != -1)
 		m->new = open_own(m, top, "new", 0);
 	if (m->new != -1)
-		m->cur = open_own(m, top, "cur", 0);
+		ret = open_cur(m, dir, top);
 	close(top);
-	return m->cur == -1 ? -1 : 0;
+	return ret;
 }
 
 /* ---- an earlier attempt ---- */
@@ -293,16 +309,33 @@ move_to_new(struct maildir *m)
 	return renameat(m->tmp, m->name, m->new, m->name);
 }
 
+/* In one step where that can be had: it leaves no second name in tmp. */
+static int
+name_in_new(struct maildir *m)
+{
+	int ret;
+
+#ifdef RENAME_NOREPLACE
+	if (renameat2(m->tmp, m->name, m->new, m->name,
+	    RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+#endif
+	ret = linkat(m->tmp, m->name, m->new, m->name, 0);
+	if (ret == -1 && (errno == EPERM || errno == ENOSYS ||
+	    errno == EOPNOTSUPP))
+		ret = move_to_new(m);
+	return ret;
+}
+
 /* 0 when res tells, -1 when the mark must stay. */
 static int
 appear(struct maildir *m)
 {
 	int ret;
 
-	ret = linkat(m->tmp, m->name, m->new, m->name, 0);
-	if (ret == -1 && (errno == EPERM || errno == ENOSYS ||
-	    errno == EOPNOTSUPP))
-		ret = move_to_new(m);
+	ret = name_in_new(m);
 	if (ret == -1 && errno != EEXIST) {
 		retry_errno(m, "new");
 		return 0;
