@@ -42,7 +42,8 @@ open_dir(int at, const char *name, int make)
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd != -1 || errno != ENOENT || !make)
 		return fd;
-	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
+	if (mkdirat(at, name, 0700) == -1 ? errno != EEXIST :
+	    at != AT_FDCWD && fsync(at) == -1)
 		return -1;
 	return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
 	    O_NOFOLLOW);
