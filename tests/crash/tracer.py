@@ -2,8 +2,9 @@
 
 Counts the system calls of a program and of all that it forks, in the order
 in which they happen, through ptrace(2).  Other programs that those start
-(somebody's command) are followed, but neither counted nor killed.  Set-uid programs keep their rights,
-since root traces them.
+(somebody's command) are followed, but neither counted nor killed.  Set-uid
+programs keep their rights, since root traces them.  A watcher is told of
+each call before and after it, and may have it fail instead (on x86-64).
 """
 import ctypes
 import errno
@@ -11,8 +12,9 @@ import os
 import pwd
 import signal
 
-TRACEME, SYSCALL, DETACH, SETOPTIONS, GETEVENTMSG = (
-    0, 24, 17, 0x4200, 0x4201)
+TRACEME, SYSCALL, DETACH, SETOPTIONS, GETEVENTMSG, CALLINFO = (
+    0, 24, 17, 0x4200, 0x4201, 0x420e)
+GETREGS, SETREGS = 12, 13
 # sysgood, fork, vfork, clone, exec; children die with us
 OPTIONS = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x100000
 WALL = 0x40000000
@@ -20,6 +22,37 @@ FORKS, EXEC = (1, 2, 3), 4      # events: fork, vfork, clone; exec
 OURS = ("dma", "dma-remote")
 STOP_CALL = signal.SIGTRAP | 0x80
 
+# The calls that matter here, of x86-64.
+NAMES = {
+    0: "read", 1: "write", 2: "open", 3: "close", 5: "fstat", 7: "poll",
+    9: "mmap", 12: "brk", 13: "rt_sigaction", 17: "pread64", 18: "pwrite64",
+    21: "access", 41: "socket", 46: "sendmsg", 47: "recvmsg",
+    53: "socketpair", 55: "getsockopt", 56: "clone", 57: "fork",
+    61: "wait4", 72: "fcntl", 73: "flock", 74: "fsync", 75: "fdatasync",
+    77: "ftruncate", 80: "chdir", 82: "rename", 83: "mkdir", 86: "link",
+    87: "unlink", 91: "fchmod", 112: "setsid", 116: "setgroups",
+    117: "setresuid", 119: "setresgid", 118: "getresuid", 120: "getresgid",
+    137: "statfs", 138: "fstatfs", 157: "prctl", 217: "getdents64",
+    257: "openat", 258: "mkdirat", 262: "newfstatat", 263: "unlinkat",
+    264: "renameat", 265: "linkat", 269: "faccessat", 271: "ppoll",
+    280: "utimensat", 293: "pipe2", 316: "renameat2", 332: "statx",
+    435: "clone3", 439: "faccessat2",
+}
+
+
+class CallInfo(ctypes.Structure):
+    """struct ptrace_syscall_info; the union as its longest member."""
+    _fields_ = [("op", ctypes.c_uint8), ("pad", ctypes.c_uint8 * 3),
+                ("arch", ctypes.c_uint32), ("ip", ctypes.c_uint64),
+                ("sp", ctypes.c_uint64), ("u", ctypes.c_uint64 * 8)]
+
+
+class Regs(ctypes.Structure):
+    """struct user_regs_struct of x86-64."""
+    _fields_ = [("r", ctypes.c_uint64 * 27)]
+
+
+RAX, RDX, ORIG_RAX = 10, 12, 15
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
                         ctypes.c_void_p)
@@ -35,14 +68,52 @@ def _ptrace(request, pid, data=0):
     raise OSError(ctypes.get_errno(), "ptrace")
 
 
+class Call:
+    """One system call of a process of ours."""
+
+    def __init__(self, pid, number, args):
+        self.pid, self.args = pid, args
+        self.name = NAMES.get(number, str(number))
+        self.error = None       # errno that it fails with, not being made
+        self.most = None        # of a write: no more octets than that
+
+    def regs(self, change):
+        regs = Regs()
+        libc.ptrace(GETREGS, self.pid, None, ctypes.addressof(regs))
+        change(regs.r)
+        libc.ptrace(SETREGS, self.pid, None, ctypes.addressof(regs))
+
+    def spoil(self):
+        """At its entry: as its watcher wants it."""
+        if self.error is not None:
+            self.regs(lambda r: r.__setitem__(ORIG_RAX, 2 ** 64 - 1))
+        if self.most is not None:
+            self.regs(lambda r: r.__setitem__(RDX, min(r[RDX], self.most)))
+
+    def answer(self):
+        """At its exit."""
+        if self.error is not None:
+            self.regs(lambda r: r.__setitem__(RAX, 2 ** 64 - self.error))
+
+
+def call_info(pid):
+    info = CallInfo()
+    libc.ptrace(CALLINFO, pid, ctypes.sizeof(info), ctypes.addressof(info))
+    return info.u
+
+
 class Run:
     """One traced run.  kill_at: number of the system call (from 1) before
     which the process that makes it is killed, or all with everybody; 0: none.
     Ends when all have ended; once somebody was killed, when the program
-    itself has (what it left running then goes on untraced)."""
+    itself has (what it left running then goes on untraced).
+    watcher: its before(run, call) and after(run, call, result)."""
 
     def __init__(self, argv, user, stdin_path, kill_at=0, everybody=False,
-                 limit=20):
+                 limit=20, watcher=None):
+        self.watcher = watcher
+        self.children = {}      # pid -> pids, in the order of their birth
+        self._under_way = {}    # pid -> its call
         self.calls = 0          # system calls seen
         self.killed = False
         self.status = None      # as subprocess has it: negative for signals
@@ -119,6 +190,7 @@ class Run:
         child = ctypes.c_ulong()
         if libc.ptrace(GETEVENTMSG, parent, None, ctypes.addressof(child)) == 0:
             self._alive |= {child.value} - self._gone
+            self.children.setdefault(parent, []).append(child.value)
 
     def _release(self):
         """Lets go of what still runs: it must be stopped for that."""
@@ -142,11 +214,14 @@ class Run:
     def _call(self, pid):
         if pid in self._inside:
             self._inside.discard(pid)
+            self._after(pid)
             return
         self._inside.add(pid)
         if not self._is_ours(pid):
             return
         self.calls += 1
+        if self.watcher is not None:
+            self._before(pid)
         if self.calls != self._kill_at:
             return
         self.killed = True
@@ -154,6 +229,19 @@ class Run:
             self._kill_all()
         else:
             os.kill(pid, signal.SIGKILL)
+
+    def _before(self, pid):
+        info = call_info(pid)
+        call = self._under_way[pid] = Call(pid, info[0], info[1:7])
+        self.watcher.before(self, call)
+        call.spoil()
+
+    def _after(self, pid):
+        call = self._under_way.pop(pid, None)
+        if call is not None:
+            call.answer()
+            self.watcher.after(self, call, ctypes.c_int64(
+                call_info(pid)[0]).value)
 
     def _is_ours(self, pid):
         if pid not in self._ours:
