@@ -531,6 +531,16 @@ refuse_request(const struct branch *b)
 	return EX_PROTOCOL;
 }
 
+/* What a child says of records that came over its channel: the end of it. */
+static int
+end_child(const struct branch *b, int status, const char *user)
+{
+	if (status == EX_PROTOCOL)
+		log_say(&b->log, LOG_LEVEL_WARNING, "%s: user=%s record out "
+		    "of turn: child ends", b->request->name, user);
+	return status;
+}
+
 static int
 open_aliases(const struct branch *b)
 {
@@ -589,7 +599,7 @@ answer_forward(struct branch *b, struct msg *m)
 	}
 	if (origin == ORIGIN_ALIASES)
 		return b->trunk->bodies->lists(&u, name, aliases, channel);
-	return b->trunk->bodies->forward(&u, channel);
+	return end_child(b, b->trunk->bodies->forward(&u, channel), u.name);
 }
 
 static int
@@ -717,7 +727,7 @@ answer_deliver(struct branch *b, struct msg *m)
 		    "can not become the user");
 		return EX_OSERR;
 	}
-	return b->trunk->bodies->deliver(&d);
+	return end_child(b, b->trunk->bodies->deliver(&d), u.name);
 }
 
 /* ---- the branches: the loop, as root ---- */

@@ -1,5 +1,6 @@
 """A hall or a runner that was taken over loses, reads or delays mail, and
 does nothing more (docs/privileges.md, "What a capture gives")."""
+import contextlib
 import os
 import pwd
 import re
@@ -425,14 +426,17 @@ def test_a_bad_question_ends_the_forward_branch(host, captive, what):
 
 
 def test_a_record_out_of_turn_writes_nothing(host, captive):
-    """Anything but GO, once it is locked."""
-    for kind, more in ((SAY, b""), (DELIVER_AT, u64(0) * 3),
-                       (DELIVER_GO, b"more"), (0, b"")):
+    """Anything but the GO of what was announced, once it is locked."""
+    for n, (kind, other, more) in enumerate((
+            (SAY, 0, b""), (DELIVER_AT, 0, u64(0) * 3),
+            (DELIVER_GO, 0, b"more"), (DELIVER_GO, 1, b""), (0, 0, b""),
+            (DELIVER_ASK, 0, captive.fields()), (FORWARD_AGAIN, 0, b""))):
         ident, ours = captive.start(captive.fields())
         assert get(ours)[0] == DELIVER_AT
-        put(ours, kind, 0, more)
+        put(ours, kind, ident + other, more)
         assert get(ours) is None
-        captive.end(ident)
+        assert os.WEXITSTATUS(captive.end(ident)) == PROTOCOL
+        assert len(host.log_lines("user=bob record out of turn")) == n + 1
     bob_has(host)
 
 
@@ -650,6 +654,7 @@ def test_a_further_message_of_another_shape(host, captive, what):
     assert get(ours) is None
     ours.close()
     assert os.WEXITSTATUS(captive.end(ident)) == PROTOCOL
+    warned(host, "deliver-ask: user=bob record out of turn")
     bob_has(host)
     assert host.mailbox("carol") == []
     # The branch does not fall with a process that is the user's.
@@ -687,7 +692,22 @@ def test_a_question_again_of_another_shape(host, captive, kind):
             [ours.fileno()] if kind == "descriptor" else [])
         theirs.close()
         assert get(ours) is None
+    warned(host, "forward-ask: user=bob record out of turn")
     assert captive.ask("bob") == (NONE, b"")
+
+
+@pytest.mark.parametrize("kind", (FILE, PIPE))
+def test_no_more_for_a_file_or_command(host, captive, kind):
+    line = "/home/bob/box" if kind == FILE else "sleep 1; cat >/home/bob/box"
+    host.forward("bob", line if kind == FILE else "|" + line)
+    host.may_change += ["/home/bob/.*"]
+    ident, ours = captive.start(captive.fields(
+        kind=kind, origin=FORWARD, is_text=line))
+    with contextlib.suppress(BrokenPipeError):      # a command has it not
+        captive.more(ours, captive.fields(is_more=True))
+    captive.listen(ident, ours)
+    assert host.read_home("bob", "box").count(b"Subject: captured") <= 1
+    bob_has(host)
 
 
 # ---- many, and slow ones ----
