@@ -3,7 +3,6 @@ its end does to the message."""
 import json
 import os
 import resource
-import time
 
 import pytest
 
@@ -167,10 +166,8 @@ def test_child_in_a_session_of_its_own_does_not_keep_us(world, text, fate):
     world.leaves("queue")
     world.write_conf({"COMMAND_TIMEOUT": "1s"})
     world.forward("bob", text + "\n")
-    start = time.monotonic()
     world.send("bob")
-    world.wait_until(lambda: world.log_lines("status=" + fate), 20)
-    assert time.monotonic() - start < 20
+    world.wait_until(lambda: world.log_lines("status=" + fate), 50)
     world.run(["pkill", "-u", "bob"])
 
 
