@@ -15,7 +15,7 @@
 #define WORD_MAX	75	/* octets of an encoded word (RFC 2047 2) */
 #define PIECE_MAX	60	/* octets of a piece of a parameter */
 
-enum kind { KIND_TEXT, KIND_LIST, KIND_PARAMETERS };
+enum kind { KIND_TEXT, KIND_LIST, KIND_IDS, KIND_PARAMETERS };
 
 /* Fields whose values have a grammar; all others are text. */
 static const struct {
@@ -38,11 +38,11 @@ static const struct {
 	{ "Errors-To",			KIND_LIST },
 	{ "Return-Receipt-To",		KIND_LIST },
 	{ "Disposition-Notification-To", KIND_LIST },
-	{ "Message-ID",			KIND_LIST },
-	{ "Resent-Message-ID",		KIND_LIST },
-	{ "In-Reply-To",		KIND_LIST },
-	{ "References",			KIND_LIST },
-	{ "Content-ID",			KIND_LIST },
+	{ "Message-ID",			KIND_IDS },
+	{ "Resent-Message-ID",		KIND_IDS },
+	{ "In-Reply-To",		KIND_IDS },
+	{ "References",			KIND_IDS },
+	{ "Content-ID",			KIND_IDS },
 	{ "Content-Type",		KIND_PARAMETERS },
 	{ "Content-Disposition",	KIND_PARAMETERS },
 };
@@ -59,6 +59,7 @@ struct words {
 	struct buf	*out;
 	size_t		 start;		/* of the field in out */
 	int		 is_utf8;
+	int		 has_ids;	/* an id says nothing: =XX will do */
 	enum last	 last;
 	struct buf	 gap;		/* blanks before the next word */
 	struct buf	 run_gap;	/* those before the run */
@@ -389,22 +390,41 @@ max(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* An address or an id.  Ids stay different from each other. */
+static int
+add_address(struct words *w, const char *p, size_t len)
+{
+	struct buf text;
+	size_t i;
+
+	if (!ascii_is_not(p, len)) {
+		add_plain(w, p, len);
+		return 0;
+	}
+	if (!w->has_ids)
+		return -1;
+	buf_init(&text, 0);
+	for (i = 0; i < len; i++)
+		buf_printf(&text, (unsigned char)p[i] < 0x80 ? "%c" : "=%02X",
+		    (unsigned char)p[i]);
+	w->out->failed |= buf_failed(&text);
+	add_plain(w, buf_str(&text), text.len);
+	buf_fini(&text);
+	return 0;
+}
+
 /* One word of a list: of a name, or of an address.  -1: it must be ASCII. */
 static int
 list_word(struct words *w, const char *p, size_t len, const char *last,
     int is_host)
 {
 	size_t gap = blanks(p + len, (size_t)(last - (p + len)));
-	int is_address = is_host ||
+	int is_address = is_host || p[0] == '<' ||
 	    (p + len + gap < last && p[len + gap] == '@');
 	struct buf text;
 
-	if (!ascii_is_not(p, len)) {
-		add_plain(w, p, len);
-		return 0;
-	}
-	if (is_address)
-		return -1;
+	if (is_address || !ascii_is_not(p, len))
+		return add_address(w, p, len);
 	if (p[0] != '"') {
 		add_encoded(w, p, len);
 		return 0;
@@ -436,11 +456,8 @@ list_value(struct words *w, const char *p, size_t n)
 			p += comment(w, p, (size_t)(last - p));
 			continue;
 		}
-		if (*p == '<') {
+		if (*p == '<')
 			len = angle_len(p, (size_t)(last - p));
-			if (ascii_is_not(p, len))
-				return -1;
-		}
 		if (*p == '"')
 			len = quoted_len(p, (size_t)(last - p));
 		if (len == 0)
@@ -588,6 +605,9 @@ ascii_field(struct buf *out, const char *field, size_t len)
 	words_init(&w, out, field, len);
 	buf_add(out, field, n);
 	switch (kind_of(field, name)) {
+	case KIND_IDS:
+		w.has_ids = 1;
+		/* FALLTHROUGH */
 	case KIND_LIST:
 		ret = list_value(&w, field + n, len - n);
 		break;

@@ -113,7 +113,11 @@ def parts_of(part):
     fields = []
     for name, value in part._headers:       # get() would hide 8-bit octets
         if name.lower() not in CODINGS and name.lower() != "received":
-            fields.append((name, text_of(value_of(value))))
+            value = text_of(value_of(value))
+            if name.lower() in ("references", "in-reply-to"):
+                value = re.sub("[^ -~]+", lambda m: "".join(
+                    "=%02X" % c for c in m[0].encode()), value)
+            fields.append((name, value))
     fields.append(("type", part.get_content_type()))
     fields.append(("name", filename(part)))
     if part.is_multipart():
@@ -217,7 +221,7 @@ add("utf-8-all", typed("text/plain; charset=utf-8", "8bit") +
     "Subject: Größe\n", "Größe\n", "8u")
 add("latin-1-subject", b"Subject: Gr\xf6\xdfe und mehr\n", "x\n", "n")
 add("utf-8-address", "From: <jürg@host.test>\n", "x\n", "u", refused="5.6.7")
-add("utf-8-id", "In-Reply-To: <ü@x>\n", "x\n", "u", refused="5.6.7")
+add("utf-8-id", "References: <ü@x> <a@b>\n", "x\n", "u")
 add("utf-8-filename", typed('text/plain; charset=utf-8; name="größe.txt"',
                             "8bit"), "Größe\n", "8u")
 

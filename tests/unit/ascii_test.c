@@ -60,7 +60,9 @@ static const struct {
 	{ "From: j@ x" UE ".org\n", NULL },
 	{ "From: \"j" UE "\"@x\n", NULL },
 	{ "From: j@[x" UE "]\n", NULL },
-	{ "Message-ID: <" UE "@x>\n", NULL },
+	{ "Message-ID: <" UE "@x>\n", "Message-ID: <=C3=BC@x>\n" },
+	{ "References: <a@b>\n " UE "@" UE "\n <\xfc" "=@\"\x7f>\n",
+	  "References: <a@b>\n =C3=BC@=C3=BC\n <=FC=@\"\x7f>\n" },
 	/* parameters */
 	{ "Content-Type: text/plain; name=\"a " UE ".txt\"; x=y\n",
 	  "Content-Type: text/plain; name*=utf-8''a%20%C3%BC.txt; x=y\n" },
