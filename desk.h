@@ -30,7 +30,7 @@
 #define HOP_LINGER_MS	1000	/* an idle one stays for so long */
 #define WAITERS_MAX	16	/* callers of -q that wait */
 #define OUTPUT_MAX	4096	/* octets of a command's output: the last */
-#define LINGER_MS	100	/* an idle child of a local branch stays */
+#define LINGER_MS	500	/* an idle child of a local branch stays */
 #define SLOW_MS		1000	/* who takes longer has to leave room */
 
 struct work;
