@@ -249,6 +249,7 @@ void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum fate,
 /* Which waiters watch a message, as a set of bits; and a line for such. */
 unsigned watchers_of(const struct desk *, const struct work *);
 void	watchers_tell(struct desk *, unsigned set, const char *line);
+void	watcher_mend(struct waiter *);	/* says where lines are left out */
 /* Recipient i is replaced by those from before on, which are new. */
 void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
 /* Writes the notes; 0, or -1 (they stay, to be written later).  Durable:

@@ -438,8 +438,9 @@ reap(struct net *net)
 		*p = c->next;
 		net->nconns--;
 		if (c->cause != SMTP_CAUSE_NONE)
-			show_note(c, "ended: ", c->why.why == NULL ? "" :
-			    c->why.why);
+			/* Later on, the words may be about others' mail. */
+			show_note(c, "ended ", c->is_ready ||
+			    c->why.why == NULL ? "" : c->why.why);
 		if (c->cause != SMTP_CAUSE_NONE)
 			log_say(net->log, c->nsettled > 0 ?
 			    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,

@@ -110,8 +110,10 @@ tried(struct desk *d, struct item *item)
 		    item->tried >= wt->tick ||
 		    (wt->id[0] != '\0' && strcmp(wt->id, item->id) != 0))
 			continue;
-		if (--wt->left == 0)
-			tell_waiter(&wt->fd);
+		if (--wt->left > 0)
+			continue;
+		watcher_mend(wt);
+		tell_waiter(&wt->fd);
 	}
 	item->tried = d->tick;
 	item->is_forced = 0;

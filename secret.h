@@ -11,7 +11,7 @@
 /*
  * Starts the process that runs the commands, for as long as the other end of
  * *sock is open; *sock is -1 when no entry has one.  Before the sandbox: what
- * is in there can neither fork nor exec.  0, or -1 with errno.
+ * is in there can run no program.  0, or -1 with errno.
  */
 int	secret_open(const struct auths *, int *sock);
 /*

@@ -47,6 +47,17 @@ watchers_of(const struct desk *d, const struct work *w)
 	return set;
 }
 
+/* The rest of the pipe has room for it. */
+void
+watcher_mend(struct waiter *wt)
+{
+	static const char cut[] = "=== lines are left out here\n";
+
+	if (wt->is_cut)
+		(void)io_write_all(wt->fd, cut, sizeof(cut) - 1);
+	wt->is_cut = 0;
+}
+
 static int
 pipe_size(int fd)
 {
@@ -65,17 +76,14 @@ pipe_size(int fd)
 static void
 tell_one(struct waiter *wt, const char *text, size_t len)
 {
-	static const char cut[] = "=== lines are left out here\n";
 	int size = pipe_size(wt->fd), used = 0;
 
 	if (size < 0 || ioctl(wt->fd, FIONREAD, &used) == -1 || used < 0 ||
-	    (size_t)used + len + sizeof(cut) > (size_t)size / 4) {
+	    (size_t)used + len > (size_t)size / 4) {
 		wt->is_cut = 1;
 		return;
 	}
-	if (wt->is_cut)
-		(void)io_write_all(wt->fd, cut, sizeof(cut) - 1);
-	wt->is_cut = 0;
+	watcher_mend(wt);
 	(void)io_write_all(wt->fd, text, len);
 }
 

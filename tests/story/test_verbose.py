@@ -1,5 +1,6 @@
 """-v: the dialogue as it happens, of one's own mail, without secrets."""
 import base64
+import fcntl
 import os
 
 import pytest
@@ -100,10 +101,11 @@ def test_hostile_host_does_not_write_to_the_terminal(world, peer):
 
 
 def test_who_does_not_read_holds_nobody_up(world, peer):
-    """1000 recipients make more than a pipe holds; the reader sleeps."""
+    """1000 recipients make more than the pipes hold; the reader sleeps."""
     p = peer(Script())
     relay(world, p)
     r, w = os.pipe()
+    fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
     child = world.start(
         ["sendmail", "-v"] + ["u%d@far.test" % i for i in range(1000)],
         user="alice", stdin=open("/dev/null"), stderr=w)
