@@ -513,36 +513,56 @@ put_parameter(struct words *w, const char *name, size_t len, const char *p,
 	}
 }
 
+/* A value that is in percents already, but for some octets. */
+static void
+put_percents(struct buf *out, const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		buf_printf(out, (unsigned char)p[i] < 0x80 ? "%c" : "%%%02X",
+		    (unsigned char)p[i]);
+}
+
+static int
+is_parameter(const char *name, size_t len)
+{
+	return len > 0 && len <= PIECE_MAX && !ascii_is_not(name, len) &&
+	    (memchr(name, '*', len) == NULL || name[len - 1] == '*') &&
+	    (len < 8 || strncasecmp(name, "boundary", 8) != 0);
+}
+
 /* One parameter, from behind its semicolon to the next one. */
 static int
 parameter(struct words *w, const char *p, size_t n)
 {
-	size_t name, value, len;
+	size_t len, at, start = blanks(p, n);
 	struct buf text;
 
-	name = blanks(p, n);
-	for (len = atom_len(p + name, n - name), value = 0;
-	    value < len && p[name + value] != '='; value++)
-		;
-	len = value;
-	value += name + 1;
-	if (len == 0 || len > PIECE_MAX || value >= n ||
-	    ascii_is_not(p + name, len) || p[name + len] != '=' ||
-	    memchr(p + name, '*', len) != NULL ||
-	    (len == 8 && strncasecmp(p + name, "boundary", 8) == 0))
-		return -1;
-	while (n > value && is_blank(p[n - 1]))
+	while (n > start && is_blank(p[n - 1]))
 		n--;
+	for (at = start; at < n && p[at] != '=' && !is_blank(p[at]); at++)
+		;
+	len = at - start;
+	at += blanks(p + at, n - at);
+	if (at == n || p[at] != '=' || !is_parameter(p + start, len))
+		return -1;
+	if (p[start + len - 1] == '*') {
+		put_percents(w->out, p, n);
+		return 0;
+	}
+	at++;
+	at += blanks(p + at, n - at);
 	buf_init(&text, 0);
-	if (p[value] == '"')
-		unescape(&text, p + value + 1, n - value - 1 -
-		    (n - value > 1 && p[n - 1] == '"'));
+	if (at < n && p[at] == '"')
+		unescape(&text, p + at + 1, n - at - 1 -
+		    (n - at > 1 && p[n - 1] == '"'));
 	else
-		buf_add(&text, p + value, n - value);
+		buf_add(&text, p + at, n - at);
 	w->out->failed |= buf_failed(&text);
 	buf_puts(w->out, column(w) + len + 3 * text.len + 16 > LINE_WISH ?
 	    "\n " : " ");
-	put_parameter(w, p + name, len, buf_str(&text), text.len);
+	put_parameter(w, p + start, len, buf_str(&text), text.len);
 	buf_fini(&text);
 	return 0;
 }

@@ -79,7 +79,15 @@ static const struct {
 	{ "Content-Type: multipart/mixed; boundary=\"" UE "\"\n", NULL },
 	{ "Content-Type: text/" UE "\n", NULL },
 	{ "Content-Type: text/plain; " UE "=x\n", NULL },
-	{ "Content-Type: text/plain; name*=utf-8''" UE "\n", NULL },
+	{ "Content-Type: text/plain; name*=utf-8''" UE "%C3;x=y\n",
+	  "Content-Type: text/plain; name*=utf-8''%C3%BC%C3;x=y\n" },
+	{ "Content-Type: text/plain; name*0=" UE "\n", NULL },
+	{ "Content-Type: text/plain; boundary*0=" UE "\n", NULL },
+	{ "Content-Type: text/plain; name\t= \"" UE "\"  ;\n x=y\n",
+	  "Content-Type: text/plain; name*=utf-8''%C3%BC;\n x=y\n" },
+	{ "Content-Disposition: attachment; filename=a " UE ".txt\n",
+	  "Content-Disposition: attachment;\n "
+	  "filename*=utf-8''a%20%C3%BC.txt\n" },
 	{ "Content-Type: text/plain; " UE, NULL },
 	/* not closed */
 	{ "From: \"" UE "\n", "From: " Q("=C3=BC") "\n" },
