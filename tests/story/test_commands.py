@@ -242,3 +242,22 @@ def test_mended_entry_is_what_waiting_mail_gets(world, where):
     assert len(world.mailbox("carol")) == 1
     assert len(world.mailbox("alice")) == (where == "list")
     assert world.mailbox("bob") == []
+
+
+def test_command_may_send_mail_itself(world):
+    """As vacation does: set-uid programs work there."""
+    world.forward("bob", "\\bob\n|/usr/sbin/sendmail carol\n")
+    world.send("bob")
+    world.wait_mail("bob")
+    letter, = world.wait_mail("carol")
+    assert letter["Return-Path"] == "<bob@host.test>"
+    assert letter.body.endswith(b"hello\n")
+
+
+def test_mail_that_went_in_circles_is_ended(world):
+    world.forward("bob", "|cat > /home/bob/out\n")
+    world.send("bob", input=b"Received: by x\n" * 30 +
+               b"Delivered-To: bob@host.test\n" * 22 + b"\nhello\n")
+    bounce, = world.wait_mail("alice")
+    assert b"5.4.6" in bounce.text
+    assert world.read_home("bob", "out") == b""
