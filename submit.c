@@ -100,11 +100,27 @@ rehash(struct submission *s)
 	return 0;
 }
 
+/* With NULLCLIENT a bare name is what the relay will be told, if that fits. */
+static const char *
+qualify(const struct submission *s, const char *address, char *full,
+    size_t size)
+{
+	const struct conf *conf = s->conf;
+	int n;
+
+	if (!conf->is_nullclient || conf->has_nullclient_aliases ||
+	    addr_domain(address) != NULL)
+		return address;
+	n = snprintf(full, size, "%s@%s", address, conf->mailname);
+	return n < 0 || (size_t)n >= size ? address : full;
+}
+
 /* Each address once, in the order of its first naming. */
 static int
-add_recipient(struct submission *s, const char *address)
+add_recipient(struct submission *s, const char *given)
 {
-	char local[ADDRESS_MAX + 1];
+	char full[ADDRESS_MAX + 1], local[ADDRESS_MAX + 1];
+	const char *address = qualify(s, given, full, sizeof(full));
 	const char *key = address;
 	struct recipient *r;
 	uint64_t digest;

@@ -83,7 +83,7 @@ def test_nullclient(world, relay):
     world.forward("bob", "|/bin/false\n")
     p.scripts[:] = [Script(rcpt_rules=((r"^bad@", "550 5.1.1 nobody"),))]
     world.send("bob", "root", "team", "postmaster", "x@localhost",
-               "carol@host.test", "bad@far.test")
+               "carol@host.test", "bad@far.test", "bob@host.test")
     world.wait_until(lambda: len(p.taken) == 2)
     world.wait_quiet()
     mail, report = p.taken
