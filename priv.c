@@ -884,14 +884,13 @@ branch_late(struct branch *b)
 	now = io_clock_ms();
 	for (i = 0; i < b->nchildren; i++) {
 		left = b->children[i].deadline_ms - now;
-		if (left > 0) {
+		/* One that could not be started: its end is told at once. */
+		if (b->children[i].pid == 0)
+			left = least = 0;
+		if (left > 0)
 			least = left < least ? left : least;
+		if (left > 0 || b->children[i].pid == 0)
 			continue;
-		}
-		if (b->children[i].pid == 0) {
-			least = 0;
-			continue;
-		}
 		b->children[i].is_late = 1;
 		/* Its session is its group; it can not have left us. */
 		kill(-b->children[i].pid, SIGKILL);
