@@ -392,7 +392,8 @@ may_run(const struct desk *d, const char *name)
 {
 	struct user u;
 
-	return user_lookup(name, &u) != 0 || local_may_run(&d->conf, &u);
+	return user_lookup(name, &u) != 0 ||
+	    local_may_run(&d->conf, &u) != 0;
 }
 
 static void

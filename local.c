@@ -34,6 +34,9 @@
 #define ALIASES_FILE_MAX	(16 * 1024 * 1024)	/* octets */
 #define FORWARD_NAME		".forward"
 #define LIST_PIECE		(60 * 1024)	/* octets in a record */
+#define SHELLS_FILE	"/etc/shells"
+#define SHELLS_FILE_MAX	(64 * 1024)
+#define SHELLS_USUAL	"/bin/sh\n/bin/csh\n"	/* where there is no file */
 #define FORWARD_LINGER_MS	1000	/* the runner lets us go before */
 
 #ifdef O_PATH
@@ -767,26 +770,52 @@ deliver_to_path(const struct delivery *d, const char *path, struct result *res)
 	return set_place(&p, d, path, res) == -1 ? 0 : put_in(d, &p, res);
 }
 
+/* 1 when the shell is a line of the text. */
+static int
+is_listed(const char *shell, const char *p)
+{
+	size_t n = strlen(shell);
+
+	for (; p != NULL; p = strchr(p, '\n')) {
+		p += strspn(p, " \t\n");
+		if (strncmp(p, shell, n) == 0 && (p[n] == '\0' ||
+		    strchr(" \t\n#", p[n]) != NULL))
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * Not by getusershell(): it takes a file that can not be read now for one
+ * that lists nothing, and mail would come back for that.
+ */
 static int
 is_shell_listed(const char *shell)
 {
-	const char *listed;
-	int found = 0;
+	struct buf text;
+	int fd, ret;
 
-	if (shell[0] == '\0')
-		shell = "/bin/sh";
-	setusershell();
-	while (!found && (listed = getusershell()) != NULL)
-		found = strcmp(listed, shell) == 0;
-	endusershell();
-	return found;
+	fd = open(SHELLS_FILE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1 && errno != ENOENT)
+		return -1;
+	buf_init(&text, 0);
+	ret = fd == -1 ? 0 : io_read_file(fd, &text, SHELLS_FILE_MAX);
+	if (fd == -1)
+		buf_puts(&text, SHELLS_USUAL);
+	if (ret == 0)
+		ret = is_listed(shell[0] == '\0' ? "/bin/sh" : shell,
+		    buf_str(&text));
+	buf_fini(&text);
+	io_close(&fd);
+	return ret;
 }
 
 int
 local_may_run(const struct conf *conf, const struct user *user)
 {
-	return user->uid != 0 &&
-	    (!conf->is_shell_required || is_shell_listed(user->shell));
+	if (user->uid == 0 || !conf->is_shell_required)
+		return user->uid != 0;
+	return is_shell_listed(user->shell);
 }
 
 /* A file or a command, by its entry. */
@@ -794,14 +823,19 @@ static int
 deliver_entry(const struct delivery *d, struct result *res)
 {
 	struct buf text;
-	int ret = 0;
+	int may = 1, ret = 0;
 
 	buf_init(&text, 0);
 	if (find_entry(d, &text, res) == -1) {
 		buf_fini(&text);
 		return 0;
 	}
-	if (d->origin == ORIGIN_FORWARD && !local_may_run(d->conf, d->user))
+	if (d->origin == ORIGIN_FORWARD)
+		may = local_may_run(d->conf, d->user);
+	if (may == -1)
+		result_set(res, FATE_RETRY, "4.3.0", SHELLS_FILE " can not be "
+		    "read now: %s", strerror(errno));
+	else if (may == 0)
 		result_set(res, FATE_FAILED, "5.7.1", "commands and files are "
 		    "refused for %s: the login shell is not in /etc/shells",
 		    d->user->name);

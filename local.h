@@ -40,7 +40,8 @@ int	local_forward(const struct user *, int channel);
 int	local_lists(const struct user *, const char *alias, int aliases,
 	    int channel);
 int	local_deliver(struct delivery *);
-/* 1 when commands and files of this user's .forward are for use. */
+/* 1 when commands and files of this user's .forward are for use, 0 when not,
+ * -1 with errno when that can't be told now. */
 int	local_may_run(const struct conf *, const struct user *);
 
 #endif
