@@ -9,6 +9,7 @@ import os
 import platform
 import pwd
 import random
+import time
 
 import pytest
 
@@ -168,10 +169,11 @@ def commit(world, n):
 
 
 def flush_all(world):
-    for _ in range(6):
+    for i in range(20):
         world.flush()
         if not world.queue():
             break
+        time.sleep(i * 0.05)    # one without a branch is about to leave
     world.wait_quiet()
     assert world.spool_litter() == []
     assert world.mailbox("alice") == [], "it came back"
