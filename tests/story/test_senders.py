@@ -6,6 +6,7 @@ import re
 import pytest
 
 import smtp_peer
+from dns_peer import A, MX, NameServer
 from smtp_peer import Script
 
 PATH = "/etc/dma/senders"
@@ -265,3 +266,23 @@ def test_without_smarthost_others_go_straight(world, three, certs):
     world.send("-f", "x@host.test", "other@far.test")
     world.wait_tried("other@far.test")
     assert not re.search("SMARTHOST|SENDER", world.mailq())
+
+
+def test_relays_of_a_sender_by_look_up(world, exchangers, certs):
+    """The name of the login holds for the domain's hosts, and for nobody
+    else who would use it there."""
+    one = exchangers(11, account(certs, "work"))
+    world.write_conf({"SMARTHOST": "127.0.0.11", "SENDER_RELAY": PATH,
+                      "CAFILE": certs["ca"]})
+    lines(world, "@work.test mx:smart.test user work\n")
+    world.write_auth("work|smart.test:pw-work\nwork|127.0.0.11:pw-work\n")
+    world.leaves("queue")
+    with NameServer({("smart.test", MX): [(10, "mx.smart.test")],
+                     ("mx.smart.test", A): ["127.0.0.11"]}):
+        world.send("-f", "x@work.test", "far@far.test")
+        world.wait_until(lambda: one.taken)
+    world.send("-f", "x@host.test", "other@far.test")
+    world.wait_tried("other@far.test")
+    world.wait_listed("for senders of SENDER_RELAY alone")
+    assert where(one) == ["x@work.test"]
+    assert one.logins == [("PLAIN", "work", True)]
