@@ -334,6 +334,16 @@ put_folded(const char *p, size_t n, struct buf *out)
 	}
 }
 
+/* Those on top of the message are left to mail_wire(). */
+static void
+put_lines(const struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	if (m->part > 0 && has_long_line(p, n))
+		put_folded(p, n, out);
+	else
+		buf_add(out, p, n);
+}
+
 static void
 put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 {
@@ -341,9 +351,11 @@ put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 
 	buf_init(&field, 0);
 	if (ascii_field(&field, p, n) == 0) {
-		buf_add(out, buf_str(&field), field.len);
+		put_lines(m, buf_str(&field), field.len, out);
 	} else if ((m->lacks & MIME_AT_ANY_COST) != 0) {
-		put_masked(p, n, out);
+		buf_reset(&field);
+		put_masked(p, n, &field);
+		put_lines(m, buf_str(&field), field.len, out);
 	} else {
 		m->trouble = "8-bit text where it can not be encoded";
 		n = strcspn(p, ": \t");
@@ -368,10 +380,7 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 		if (is_first)
 			put_coding(m, out);
 	} else if ((m->lacks & lack) == 0 || !ascii_is_not(p, n)) {
-		if (m->part > 0 && has_long_line(p, n))
-			put_folded(p, n, out);
-		else
-			buf_add(out, p, n);
+		put_lines(m, p, n, out);
 	} else {
 		put_encoded(m, p, n, out);
 	}
