@@ -564,7 +564,7 @@ set_names(struct tls *t, const struct tls_demand *d)
 	memcpy(t->key, name, n);
 	t->key[n++] = ' ';
 	t->wanted = t->key + n;
-	if (t->has_dane &&
+	if (d->tlsas != NULL && d->npins == 0 &&
 	    expect_tlsas(t->ssl, name, d->tlsas, &t->has_dane) == -1)
 		return -1;
 	if (!is_addr(name) && SSL_set_tlsext_host_name(t->ssl, name) != 1)
@@ -597,7 +597,6 @@ tls_new(struct tls_setup *setup, int fd, const struct tls_demand *d)
 	result_init(&t->doubt);
 	buf_init(&t->description, 0);
 	t->setup = setup;
-	t->has_dane = d->tlsas != NULL && d->npins == 0;
 	t->verify = d->verify;
 	t->pins = d->pins;
 	t->npins = d->npins;
