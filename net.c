@@ -1134,7 +1134,8 @@ win_race(struct conn *c)
 		return;
 	result_init(&none);
 	for (other = c->net->conns; other != NULL; other = other->next)
-		if (other != c && other->from == c->from)
+		if (other != c && other->from == c->from &&
+		    other->state == CONN_OPENING)
 			over(other, SMTP_CAUSE_NONE, &none);
 }
 
