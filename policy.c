@@ -43,13 +43,16 @@ add_name(struct policy *p, const char *name)
 /*
  * Who asks for a domain is told a host by DNS, where anybody may answer: the
  * certificate has to be for what was asked (RFC 6186 6, RFC 9525 6.1), or for
- * a host whose name the answer can not have made up.
+ * a host whose name the answer can not have made up.  A name server's word on
+ * that counts where the administrator wants it to.
  */
 static void
-set_names(struct policy *p, const struct host *host, int is_named)
+set_names(struct policy *p, const struct conf *conf, const struct host *host,
+    int is_named)
 {
 	p->nnames = 0;
-	if (!is_looked_up(host) || is_named || host->is_secure ||
+	if (!is_looked_up(host) || is_named ||
+	    (host->is_secure && conf->is_dane) ||
 	    is_below(host->name, host->domain))
 		add_name(p, host->name);
 	if (is_looked_up(host) && !is_named)
@@ -122,6 +125,6 @@ policy_set(struct policy *p, const struct conf *conf,
 	p->may_tls = p->must_tls || (tls != TLS_OFF && !host->is_clear);
 	p->may_login_clear = conf->is_insecure && !host->is_clear &&
 	    !is_looked_up(host);
-	set_names(p, host, is_named);
+	set_names(p, conf, host, is_named);
 	set_dane(p, conf, host);
 }

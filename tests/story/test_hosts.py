@@ -278,6 +278,8 @@ LOGINS = {
         "mx:far.test", "smart.test", "far.test", ("far.test",), True),
     "host with its own entry": (
         "mx:far.test", "smart.test", "smart.test", (), True),
+    "the same, but nobody wanted to know": (
+        "mx:far.test", "smart.test", "far.test", ("far.test",), False),
     "service of another domain": (
         "srv:far.test", "smart.test", "far.test", (), False),
     "signed service": (
@@ -295,7 +297,8 @@ def test_who_gets_the_password(world, exchangers, certs, case, tls):
                                 auth=("PLAIN",), user="me",
                                 password="s3cret"))
     world.write_conf({"SMARTHOST": smarthost, "CAFILE": certs["ca"],
-                      "TLS": tls, "INSECURE": "" if tls else None})
+                      "TLS": tls, "INSECURE": "" if tls else None,
+                      "DANE": "on" if secure and is_good else None})
     world.write_auth("me|%s:s3cret\n" % entry)
     domain = smarthost.split(":")[1]
     with NameServer({(domain, MX): [(10, host)],

@@ -21,7 +21,7 @@ enum tls_way { CLEAR, MAY, MUST, VERIFY };
 struct play {
 	enum from	 from;
 	const char	*domain, *host;
-	int		 is_secure;
+	int		 is_secure;	/* 2: and DANE is on */
 	enum tls_policy	 tls;
 	int		 is_insecure;
 	const char	*auth;		/* the host of auth.conf's only entry */
@@ -60,6 +60,8 @@ static const struct play plays[] = {
 	{ BY_SRV, "b.org", "s.c.org", 0, TLS_UNSET, 0, "b.org", 1, VERIFY,
 	    "b.org" },
 	{ BY_SRV, "b.org", "s.c.org", 1, TLS_UNSET, 0, "b.org", 1, VERIFY,
+	    "b.org" },
+	{ BY_SRV, "b.org", "s.c.org", 2, TLS_UNSET, 0, "b.org", 1, VERIFY,
 	    "s.c.org b.org" },
 	/* an entry by the host's own name: that name */
 	{ BY_SRV, "b.org", "s.c.org", 0, TLS_UNSET, 0, "s.c.org", 1, VERIFY,
@@ -100,7 +102,8 @@ set_scene(struct scene *s, const struct play *p)
 	s->auths.list = &s->auth;
 	s->auths.n = 1;
 	s->host.port = 25;
-	s->host.is_secure = p->is_secure;
+	s->host.is_secure = p->is_secure > 0;
+	s->conf.is_dane = p->is_secure == 2;
 	memcpy(s->host.name, p->host, strlen(p->host));
 	if (p->from != BY_NAME)
 		s->host.domain = p->domain;
