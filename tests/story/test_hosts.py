@@ -157,6 +157,13 @@ def test_good_address_is_the_only_one_connected_to(world, exchangers, six):
     assert other.connections == []
 
 
+def test_address_literal_of_ipv6(world, exchangers, six):
+    one = exchangers(six)
+    world.send("a@[IPv6:%s]" % six)
+    world.wait_quiet()
+    assert len(one.taken) == 1
+
+
 def test_less_good_exchanger_is_no_rival(world, exchangers, hole):
     """The best does not answer: the next has its turn, but no race."""
     hole("127.0.0.11")
