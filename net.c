@@ -48,9 +48,10 @@
 #define BATCH_MS	60
 #define SOON_MS		500
 #define LATE_MS		1000
+#define FRAGILE		100
 #define GROW_MS		500	/* a connection that waits for nothing is given
 				 * that long before it gets help */
-#define GROW_GAIN	5 / 4	/* what the last one must have brought */
+#define GROW_PERCENT	125	/* of the rate before: else no more of them */
 #define LOST_MAX	3	/* sessions in a row without any verdict */
 #define DROPS_MAX	3	/* connections that may end on one message */
 #define WHERE_MAX	320
@@ -117,7 +118,8 @@ struct net {
 	int64_t		 cap_until_ms, now_ms;
 	int64_t		 race_ms;	/* when one more address is tried */
 	int		 has_chunking;	/* has the latest host */
-	int		 is_fragile;	/* lost some that were under way */
+	unsigned	 fragile;	/* lost some that were under way: so
+					 * many go one by one now */
 	int64_t		 grown_ms;	/* with CHUNKING: since then */
 	unsigned	 nverdicts, rate;	/* so many; a second, before */
 	unsigned	 nlost;
@@ -232,7 +234,7 @@ static void
 judge_cut(struct net *net, const struct conn *c)
 {
 	if (smtp_last_code(c->smtp) != 421) {
-		net->is_fragile = 1;
+		net->fragile = FRAGILE;
 		return;
 	}
 	lower_cap(net, c);
@@ -379,14 +381,14 @@ mail_over(struct conn *c, struct smtp_mail *m)
 		c->nsettled++;
 		c->net->nlost = 0;
 		c->net->nverdicts++;
+		c->net->fragile -= c->net->fragile > 0;
 	}
 	passes = may_pass(c, m);
 	if ((passes ? jobs_hold(jobs, job, c->where) :
 	    jobs_settle(jobs, job, c->where)) == 0)
 		return;
-	if (passes && jobs_pass(job, c->where, c->host.place + 1))
-		jobs_put_first(jobs, job);
-	else if (smtp_is_closing(c->smtp) || c->again != NULL)
+	passes = passes && jobs_pass(job, c->where, c->host.place + 1);
+	if (passes || smtp_is_closing(c->smtp) || c->again != NULL)
 		jobs_put_first(jobs, job);
 	else
 		c->again = job;
@@ -948,8 +950,9 @@ next_job(struct conn *c)
 		return job;
 	if (c->nflying == 0)
 		c->is_alone = 0;
-	if (c->is_alone ||
-	    c->nflying >= (c->net->is_fragile ? 1 : c->window))
+	if (c->is_alone || c->nflying >= c->window ||
+	    (c->nflying > 0 && c->net->fragile > 0 &&
+	    smtp_has_chunking(c->smtp)))
 		return NULL;
 	job = c->again;
 	c->again = NULL;
@@ -1219,7 +1222,7 @@ may_grow(struct net *net)
 	rate = (unsigned)((int64_t)net->nverdicts * 1000 / passed);
 	net->grown_ms = net->now_ms;
 	net->nverdicts = 0;
-	if (rate < net->rate * GROW_GAIN)
+	if ((uint64_t)rate * 100 < (uint64_t)net->rate * GROW_PERCENT)
 		return 0;
 	net->rate = rate > 0 ? rate : 1;
 	return 1;
@@ -1232,7 +1235,6 @@ no_backlog(struct net *net)
 	net->nverdicts = net->rate = 0;
 }
 
-/* More of them for the first hosts. */
 /* It could take what waits, and does so soon. */
 static int
 has_room(const struct conn *c)
@@ -1261,6 +1263,7 @@ hand_out(struct net *net)
 		no_backlog(net);
 }
 
+/* More of them for the first hosts. */
 static int
 wants_more(struct net *net)
 {
