@@ -13,6 +13,7 @@
 
 #include "lib/io.h"
 #include "lib/msg.h"
+#include "lists.h"
 #include "local.h"
 #include "mailq.h"
 #include "options.h"
@@ -206,6 +207,50 @@ send_mode(const struct caller *caller, const struct options *o,
 	return 0;
 }
 
+static void
+count_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	unsigned *bad = arg;
+
+	++*bad;
+	say_report(NULL, file, line, text);
+}
+
+/* As the spool user; what only ALIAS_USER can reach is not for us to judge. */
+static int
+look_at_list(void *arg, const char *path, struct buf *text, int *is_loose,
+    struct result *res)
+{
+	struct stat st;
+
+	(void)arg;
+	(void)is_loose;
+	if (access(path, R_OK) == -1 && errno == EACCES)
+		return 0;
+	if (lists_read_file(path, text, &st, res) == -1)
+		return -1;
+	return lists_public(&st, path, res);
+}
+
+static void
+check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
+{
+	const struct lists_source source = { look_at_list, NULL };
+	const struct report report = { count_report, bad };
+	struct targets flat;
+	struct result res;
+
+	if (!lists_any(&alias->targets))
+		return;
+	result_init(&res);
+	if (lists_flatten(&alias->targets, &flat, &source, &report, &res) == 0)
+		targets_fini(&flat);
+	else
+		count_report(bad, conf->aliases, alias->line, res.why == NULL ?
+		    "out of memory" : res.why);
+	result_fini(&res);
+}
+
 static int
 aliases_mode(const struct conf *conf)
 {
@@ -225,6 +270,7 @@ aliases_mode(const struct conf *conf)
 	for (i = 0; i < aliases.n; i++) {
 		good += !aliases.list[i].is_bad;
 		targets += aliases.list[i].targets.n;
+		check_lists(conf, &aliases.list[i], &bad);
 	}
 	printf("%s: %zu aliases, %zu targets", conf->aliases, good, targets);
 	if (bad > 0)

@@ -54,6 +54,16 @@ lists_read_file(const char *path, struct buf *text, struct stat *st,
 	return ret;
 }
 
+/* What it says is seen by others: so nothing of the spool, and no secrets. */
+int
+lists_public(const struct stat *st, const char *path, struct result *res)
+{
+	if ((st->st_mode & S_IROTH) != 0)
+		return 0;
+	return result_set(res, FATE_RETRY, "4.3.5",
+	    "list %s: not readable by everybody: chmod o+r it", path);
+}
+
 static int
 add(struct flatten *f, const struct target *t, int is_loose)
 {

@@ -35,6 +35,8 @@ int	lists_any(const struct targets *);
 int	lists_flatten(const struct targets *, struct targets *flat,
 	    const struct lists_source *, const struct report *,
 	    struct result *);
+/* 0 when a list of the aliases is for everybody, or -1 with the reason. */
+int	lists_public(const struct stat *, const char *path, struct result *);
 /* Reads a regular file of at most LIST_MAX octets; 0, or -1 with the reason. */
 int	lists_read_file(const char *path, struct buf *, struct stat *,
 	    struct result *);

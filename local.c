@@ -234,17 +234,13 @@ tell_list(const struct reader *r, const char *path, const struct buf *text)
 	return ret;
 }
 
-/*
- * Of the aliases: it may be anybody's, but must be for everybody, since what
- * it says is seen by others.
- */
+/* Of the aliases: it may be anybody's. */
 static int
 take_public(struct reader *r, const char *path, const struct buf *text,
     const struct stat *st, struct result *res)
 {
-	if ((st->st_mode & S_IROTH) == 0)
-		return result_set(res, FATE_RETRY, "4.3.5",
-		    "list %s: not readable by everybody: chmod o+r it", path);
+	if (lists_public(st, path, res) == -1)
+		return -1;
 	if (text->len + strlen(path) > r->left)
 		return result_set(res, FATE_RETRY, "4.3.5", "list %s: the "
 		    "lists of an alias may have 1048576 octets in all", path);

@@ -38,6 +38,27 @@ def test_bad_line_costs_that_line_only(world):
     assert world.log_lines("warning") or world.log_lines(LIST + ":2:")
 
 
+def test_newaliases_looks_at_lists(world):
+    world.write_aliases("x: bob\nteam: :include:%s\n" % LIST)
+
+    def check():
+        done = world.run(["newaliases"], user="alice")
+        return done.returncode, done.stdout + done.stderr
+
+    put_list(world, "bob\n")
+    assert check() == (0, b"/etc/aliases: 2 aliases, 2 targets\n")
+    put_list(world, "bob\nx y\n")
+    status, text = check()
+    assert status == 65
+    assert b"%s:2: " % LIST.encode() in text and b"1 bad lines" in text
+    put_list(world, "bob\n", 0o600)
+    assert check()[0] == 0              # for the alias user to judge
+    os.unlink(LIST)
+    status, text = check()
+    assert status == 65
+    assert b"/etc/aliases:2: list %s: No such file" % LIST.encode() in text
+
+
 def test_missing_list_lets_mail_wait(world):
     world.write_aliases("team: bob, :include:%s\n" % LIST)
     world.send("team", "carol")
