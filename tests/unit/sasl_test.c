@@ -108,6 +108,14 @@ static const struct sasl_env token_open = TIM(.crypto = &crypto,
 #define PASSWORDS "LOGIN PLAIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256-PLUS " \
 	"SCRAM-SHA-256"
 
+/* Over and over, with the same struct. */
+static void
+start(struct sasl *s, const struct sasl_env *env)
+{
+	sasl_fini(s);
+	sasl_init(s, env);
+}
+
 static void
 test_base64(void **state)
 {
@@ -214,7 +222,7 @@ test_pick(void **state)
 		    NULL },
 	};
 	const char *want[3], *got;
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	size_t i, j;
 
 	(void)state;
@@ -222,7 +230,7 @@ test_pick(void **state)
 		want[0] = cases[i].first;
 		want[1] = cases[i].second;
 		want[2] = cases[i].third;
-		sasl_init(&s, cases[i].env);
+		start(&s, cases[i].env);
 		for (j = 0; j < 3; j++) {
 			got = sasl_pick(&s, cases[i].offered);
 			if (want[j] == NULL)
@@ -233,18 +241,19 @@ test_pick(void **state)
 		}
 		assert_null(sasl_pick(&s, cases[i].offered));
 	}
+	sasl_fini(&s);
 }
 
 /* RFC 2195 2. */
 static void
 test_cram_md5(void **state)
 {
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 0);
-	sasl_init(&s, &tim);
+	start(&s, &tim);
 	assert_string_equal(sasl_pick(&s, "PLAIN CRAM-MD5"), "CRAM-MD5");
 	assert_int_equal(sasl_initial(&s, &b), 0);
 	assert_int_equal(b.len, 0);
@@ -255,6 +264,7 @@ test_cram_md5(void **state)
 	/* One challenge is all that there is. */
 	assert_int_equal(sasl_step(&s, "Zm9v", &b), SASL_OUT);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 /* RFC 4616 4, without an authorization identity. */
@@ -262,12 +272,12 @@ static void
 test_plain(void **state)
 {
 	static const char b64[] = "AHRpbQB0YW5zdGFhZnRhbnN0YWFm";
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 0);
-	sasl_init(&s, &tim);
+	start(&s, &tim);
 	assert_string_equal(sasl_pick(&s, "PLAIN"), "PLAIN");
 	assert_int_equal(sasl_initial(&s, &b), 1);
 	assert_string_equal(buf_str(&b), b64);
@@ -277,17 +287,18 @@ test_plain(void **state)
 	assert_string_equal(buf_str(&b), b64);
 	assert_int_equal(sasl_step(&s, "", &b), SASL_OUT);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 static void
 test_login(void **state)
 {
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 0);
-	sasl_init(&s, &tim);
+	start(&s, &tim);
 	assert_string_equal(sasl_pick(&s, "LOGIN"), "LOGIN");
 	assert_int_equal(sasl_initial(&s, &b), 0);
 	assert_int_equal(sasl_step(&s, "VXNlcm5hbWU6", &b), SASL_ANSWER);
@@ -297,6 +308,7 @@ test_login(void **state)
 	assert_string_equal(buf_str(&b), "dGFuc3RhYWZ0YW5zdGFhZg==");
 	assert_int_equal(sasl_step(&s, "", &b), SASL_OUT);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 /* A long password does not fit in the command and waits for its turn. */
@@ -313,7 +325,7 @@ test_long_initial(void **state)
 	};
 	struct sasl_env env = { .user = "tim", .is_private = 1 };
 	char password[16385];
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 	size_t i;
 
@@ -323,7 +335,7 @@ test_long_initial(void **state)
 		memset(password, 'x', cases[i].len);
 		password[cases[i].len] = '\0';
 		env.password = password;
-		sasl_init(&s, &env);
+		start(&s, &env);
 		assert_non_null(sasl_pick(&s, "PLAIN"));
 		buf_reset(&b);
 		assert_int_equal(sasl_initial(&s, &b), cases[i].initial);
@@ -332,6 +344,7 @@ test_long_initial(void **state)
 		assert_int_equal(sasl_step(&s, "", &b), cases[i].step);
 	}
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 static void
@@ -349,14 +362,14 @@ test_bad_challenge(void **state)
 		{ &tim_broken, "CRAM-MD5", "Zm9v" },
 	};
 	char *long_one;
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 	size_t i;
 
 	(void)state;
 	buf_init(&b, 0);
 	for (i = 0; i < NELEM(cases); i++) {
-		sasl_init(&s, cases[i].env);
+		start(&s, cases[i].env);
 		assert_non_null(sasl_pick(&s, cases[i].mech));
 		assert_int_equal(sasl_step(&s, cases[i].challenge, &b), SASL_OUT);
 		assert_int_equal(b.len, 0);
@@ -365,12 +378,13 @@ test_bad_challenge(void **state)
 	assert_non_null(long_one);
 	memset(long_one, 'A', SASL_CHALLENGE_MAX + 4);
 	long_one[SASL_CHALLENGE_MAX + 4] = '\0';
-	sasl_init(&s, &tim);
+	start(&s, &tim);
 	assert_non_null(sasl_pick(&s, "PLAIN"));
 	assert_int_equal(sasl_step(&s, long_one, &b), SASL_OUT);
 	assert_int_equal(b.len, 0);
 	free(long_one);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 static void
@@ -416,7 +430,7 @@ begin(struct sasl *s, const struct sasl_env *env, const char *mech,
 	buf_init(&out, 0);
 	buf_init(&plain, 0);
 	next_random = (const uint8_t *)"012345678901234567";
-	sasl_init(s, env);
+	start(s, env);
 	assert_string_equal(sasl_pick(s, mech), mech);
 	assert_true(sasl_needs_proof(s));
 	assert_int_equal(sasl_initial(s, &out), 1);
@@ -454,7 +468,7 @@ test_scram(void **state)
 		{ "SCRAM-SHA-1", NONCE1, SERVER1, FINAL1, PROOF1 ",x=more" },
 		{ "SCRAM-SHA-256", NONCE256, SERVER256, FINAL256, PROOF256 },
 	};
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	size_t i;
 
 	(void)state;
@@ -469,6 +483,7 @@ test_scram(void **state)
 		assert_int_equal(say(&s, cases[i].proof, ""), SASL_OUT);
 		sasl_fini(&s);
 	}
+	sasl_fini(&s);
 }
 
 /* SASLprep: other octets, the same name and password; or no SCRAM. */
@@ -480,7 +495,7 @@ test_scram_prepared(void **state)
 	static const struct sasl_env bad = { .user = "user",
 	    .password = "pencil\xee\x80\x80", .crypto = &crypto,
 	    .is_private = 1 };
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 
 	(void)state;
 	begin(&s, &same, "SCRAM-SHA-256", NONCE256, FIRST);
@@ -488,7 +503,7 @@ test_scram_prepared(void **state)
 	assert_int_equal(say(&s, PROOF256, ""), SASL_ANSWER);
 	assert_true(sasl_is_proven(&s));
 	sasl_fini(&s);
-	sasl_init(&s, &bad);
+	start(&s, &bad);
 	assert_string_equal(sasl_pick(&s, "SCRAM-SHA-1 SCRAM-SHA-256 PLAIN "
 	    "CRAM-MD5"), "CRAM-MD5");
 	assert_null(sasl_pick(&s, "SCRAM-SHA-1 SCRAM-SHA-256"));
@@ -510,7 +525,7 @@ test_scram_proof(void **state)
 		{ "e=invalid-proof", "the login failed: invalid-proof" },
 		{ "e=\r\n\033", "the login failed: \\033" },
 	};
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 	size_t i;
 
@@ -530,6 +545,7 @@ test_scram_proof(void **state)
 	assert_int_equal(say(&s, SERVER1, FINAL1), SASL_ANSWER);
 	assert_int_equal(sasl_step(&s, "%%%", &b), SASL_STOP);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 static void
@@ -555,7 +571,7 @@ test_scram_first(void **state)
 		{ "r", SASL_OUT },
 		{ ",", SASL_OUT },
 	};
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	size_t i;
 
 	(void)state;
@@ -570,6 +586,7 @@ test_scram_first(void **state)
 	begin(&s, &user, "SCRAM-SHA-1", NONCE1, FIRST);
 	assert_int_equal(say(&s, "", "n,,n=user,r=" NONCE1), SASL_ANSWER);
 	assert_int_equal(say(&s, "", NULL), SASL_OUT);
+	sasl_fini(&s);
 }
 
 /* Many iterations are done bit by bit, and not without end. */
@@ -578,7 +595,7 @@ test_scram_slices(void **state)
 {
 	static const char first[] = "r=" NONCE1 "x,s=QSXCR+Q6sek8bf92,i=20000";
 	struct buf b64, out;
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	unsigned n = 0;
 
 	(void)state;
@@ -594,6 +611,7 @@ test_scram_slices(void **state)
 	assert_true(out.len > 0);
 	buf_fini(&b64);
 	buf_fini(&out);
+	sasl_fini(&s);
 }
 
 /* RFC 5802 6, 7: what the first octets say, and which channel is meant. */
@@ -610,7 +628,7 @@ test_scram_binding(void **state)
 		{ "SCRAM-SHA-1", "SCRAM-SHA-1", "n,," },
 	};
 	struct buf out, plain;
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	size_t i;
 
 	(void)state;
@@ -618,7 +636,7 @@ test_scram_binding(void **state)
 	buf_init(&plain, 0);
 	next_random = (const uint8_t *)"012345678901234567";
 	for (i = 0; i < NELEM(cases); i++) {
-		sasl_init(&s, &tim_bound);
+		start(&s, &tim_bound);
 		assert_string_equal(sasl_pick(&s, cases[i].offered),
 		    cases[i].mech);
 		buf_reset(&out);
@@ -629,7 +647,7 @@ test_scram_binding(void **state)
 		assert_string_equal(plain.data + strlen(cases[i].gs2), bare);
 	}
 	/* Offered but refused: it was no stranger who took it away. */
-	sasl_init(&s, &tim_bound);
+	start(&s, &tim_bound);
 	sasl_pick(&s, cases[0].offered);
 	sasl_give_up(&s);
 	assert_string_equal(sasl_pick(&s, cases[0].offered), "SCRAM-SHA-256");
@@ -638,7 +656,7 @@ test_scram_binding(void **state)
 	put_plain(&plain, buf_str(&out));
 	assert_memory_equal(plain.data, "n,,", 3);
 	/* The channel's octets are in the last message: p=..., 0123 */
-	sasl_init(&s, &tim_bound);
+	start(&s, &tim_bound);
 	sasl_pick(&s, cases[0].offered);
 	sasl_initial(&s, &out);
 	buf_reset(&out);
@@ -650,6 +668,7 @@ test_scram_binding(void **state)
 	    "r=MDEyMzQ1Njc4OTAxMjM0NTY3z,p=", 61);
 	buf_fini(&out);
 	buf_fini(&plain);
+	sasl_fini(&s);
 }
 
 static void
@@ -657,7 +676,7 @@ test_scram_name(void **state)
 {
 	static const struct sasl_env odd = { .user = "a,b=c", .password = "x",
 	    .crypto = &crypto };
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf out;
 
 	(void)state;
@@ -670,6 +689,7 @@ test_scram_name(void **state)
 	assert_int_equal(sasl_step(&s, "", &out), SASL_OUT);
 	assert_int_equal(out.len, 0);
 	buf_fini(&out);
+	sasl_fini(&s);
 }
 
 /* RFC 7628 4.1, 4.3; and the older form. */
@@ -691,14 +711,14 @@ test_tokens(void **state)
 		    "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\001\001", "" },
 	};
 	struct buf out, plain;
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	size_t i;
 
 	(void)state;
 	buf_init(&out, 0);
 	buf_init(&plain, 0);
 	for (i = 0; i < NELEM(cases); i++) {
-		sasl_init(&s, &env);
+		start(&s, &env);
 		assert_string_equal(sasl_pick(&s, cases[i].mech),
 		    cases[i].mech);
 		buf_reset(&out);
@@ -710,7 +730,7 @@ test_tokens(void **state)
 		    cases[i].error), SASL_ANSWER);
 		assert_int_equal(say(&s, "", cases[i].error), SASL_ANSWER);
 		/* Without an initial response the prompt gets it. */
-		sasl_init(&s, &env);
+		start(&s, &env);
 		sasl_pick(&s, cases[i].mech);
 		assert_int_equal(say(&s, "", cases[i].ours), SASL_ANSWER);
 		assert_int_equal(say(&s, "{}", cases[i].error), SASL_ANSWER);
@@ -718,23 +738,25 @@ test_tokens(void **state)
 	}
 	buf_fini(&out);
 	buf_fini(&plain);
+	sasl_fini(&s);
 }
 
 static void
 test_external(void **state)
 {
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 0);
-	sasl_init(&s, &only_cert);
+	start(&s, &only_cert);
 	assert_string_equal(sasl_pick(&s, "EXTERNAL"), "EXTERNAL");
 	assert_int_equal(sasl_initial(&s, &b), 1);
 	assert_int_equal(b.len, 0);
 	assert_int_equal(say(&s, "", ""), SASL_ANSWER);
 	assert_int_equal(say(&s, "", NULL), SASL_OUT);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 /* What was computed from the password does not stay. */
@@ -742,7 +764,7 @@ static void
 test_wiped(void **state)
 {
 	static const struct sasl zero;
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 
 	(void)state;
 	begin(&s, &user, "SCRAM-SHA-1", NONCE1, FIRST);
@@ -761,12 +783,12 @@ static void
 test_refuses(void **state)
 {
 	struct sasl_env env = TIM(.is_private = 1, .crypto = &crypto);
-	struct sasl s;
+	struct sasl s = { .env = NULL };
 	struct buf b;
 
 	(void)state;
 	buf_init(&b, 0);
-	sasl_init(&s, &env);
+	start(&s, &env);
 	assert_int_equal(sasl_initial(&s, &b), 0);
 	assert_int_equal(sasl_step(&s, "Zm9v", &b), SASL_OUT);
 	sasl_give_up(&s);
@@ -776,6 +798,7 @@ test_refuses(void **state)
 	assert_int_equal(sasl_step(&s, "", &b), SASL_OUT);
 	assert_int_equal(b.len, 0);
 	buf_fini(&b);
+	sasl_fini(&s);
 }
 
 int
