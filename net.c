@@ -969,16 +969,18 @@ next_job(struct conn *c)
 static int
 prepare(struct conn *c, struct job *job)
 {
+	int was_computing = c->is_computing;
 	struct result why;
 	int ret;
 
 	result_init(&why);
 	ret = body_prepare(&c->body, job, smtp_offers(c->smtp), &why);
 	c->is_computing = ret == 0;
-	if (ret == 0) {
+	if (ret == 0)
 		c->coming = job;
-		c->deadline_ms = 0;	/* it gets on: another minute */
-	}
+	/* As long as it gets on; then anew for replies that are awaited. */
+	if (c->is_computing || was_computing)
+		c->deadline_ms = 0;
 	if (ret == -1)
 		jobs_refuse(&c->net->jobs, job, c->where, &why);
 	result_fini(&why);
@@ -1099,6 +1101,19 @@ set_deadline(struct conn *c)
 	    (is_idle ? (int64_t)IDLE_MS : (int64_t)wait_s * 1000);
 }
 
+/* A host that takes no more mail: what was looked at goes to another. */
+static void
+give_back(struct conn *c)
+{
+	if (c->coming == NULL || !smtp_is_closing(c->smtp))
+		return;
+	jobs_put_first(&c->net->jobs, c->coming);
+	c->coming = NULL;
+	c->body.job = NULL;
+	c->is_computing = 0;
+	c->deadline_ms = 0;
+}
+
 /* Wishes and writes in turn, until the other side has to do something. */
 static void
 converse(struct conn *c)
@@ -1116,6 +1131,7 @@ converse(struct conn *c)
 	if (c->is_over || c->state != CONN_TALKING)
 		return;
 	fetch_settled(c);
+	give_back(c);
 	c->has_more = i == TURNS_MAX;
 	if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE)
 		over(c, smtp_cause(c->smtp), smtp_trouble(c->smtp));
