@@ -242,6 +242,35 @@ def test_difficult_letters_at_postfix(keeper, domain_key):
             assert not re.search(rb"[\x80-\xff]", data)
 
 
+def test_refusals_in_a_row_at_postfix(site):
+    """By CHUNKING, nothing waited for: the neighbours go through."""
+    with open("/etc/postfix/recipients", "w") as f:
+        f.write("/^no/ 550 5.1.1 no such person\n"
+                "/^later/ 450 4.2.1 come back later\n")
+    before = site.relay.log()
+    postfix_with(smtpd_recipient_restrictions="check_recipient_access "
+                 "regexp:/etc/postfix/recipients, "
+                 "permit_sasl_authenticated, reject")
+    site.leaves("queue")
+    names = ["ann0", "no1", "ann2", "later3", "ann4", "no5", "ann6"]
+    for name in names:
+        site.send("-odq", name + "@far.test",
+                  input=b"Subject: %s\n\n.dot\n" % name.encode())
+    site.flush(60)
+    for word, fate in (("ann", "sent"), ("no", "failed"),
+                       ("later", "deferred")):
+        for name in names:
+            if name.startswith(word):
+                site.wait_until(lambda: site.log_lines(
+                    "to=<%s@far.test>" % name, "status=" + fate), 30, name)
+    site.wait_until(lambda: site.relay.has(4), 30, "4 letters")
+    assert sorted(x["Subject"] for x in site.relay.box()) == [
+        "ann0", "ann2", "ann4", "ann6"]
+    log = site.relay.log()[len(before):]
+    assert log.count(": connect from") == 1
+    assert "improper command pipelining" not in log
+
+
 def test_thousand_recipients_at_postfix(site):
     """995 taken, 3 refused, 2 put off, in one transaction."""
     with open("/etc/postfix/recipients", "w") as f:
