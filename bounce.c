@@ -213,10 +213,13 @@ has_reason(const struct recipient *r)
 	return r->last.why != NULL && r->last.why[0] != '\0';
 }
 
-static const char *
-reason(const struct recipient *r)
+static void
+add_reason(struct buf *b, const struct recipient *r)
 {
-	return has_reason(r) ? r->last.why : "no reason was given";
+	if (has_reason(r))
+		route_put_why(b, r);
+	else
+		buf_puts(b, "no reason was given");
 }
 
 static void
@@ -245,7 +248,7 @@ put_reason(struct buf *b, const struct telling *t, uint32_t i)
 		buf_printf(&why, "given up after %u %s; %s", r->attempts,
 		    r->attempts == 1 ? "try" : "tries", has_reason(r) ?
 		    "the last said: " : "");
-	buf_puts(&why, reason(r));
+	add_reason(&why, r);
 	put_words(b, buf_str(&why), INDENT, INDENT);
 	if (action == ACTION_FAILED)
 		put_words(b, advice(t->conf, r->last.code), INDENT, INDENT);
@@ -382,13 +385,17 @@ put_program(struct buf *b, const struct telling *t, uint32_t i)
 	const struct recipient *r = &t->m->rcpts[i];
 	enum action action = action_of(t, i);
 	char date[64];
+	struct buf why;
 
 	buf_putc(b, '\n');
 	put_addresses(b, t, i);
 	buf_printf(b, "Action: %s\n", actions[action].name);
 	put_code(b, r->last.code, action);
+	buf_init(&why, 0);
+	add_reason(&why, r);
 	if (action != ACTION_DELIVERED && action != ACTION_EXPANDED)
-		put_diagnostic(b, reason(r));
+		put_diagnostic(b, buf_str(&why));
+	buf_fini(&why);
 	if (r->tried != 0) {
 		mail_date(date, sizeof(date), r->tried);
 		buf_printf(b, "Last-Attempt-Date: %s\n", date);

@@ -722,7 +722,7 @@ take_verdict(struct desk *d, const struct ask *a, const struct place *p,
 	default:
 		result_init(&res);
 		result_set(&res, FATE_RETRY, "4.3.0", "%s %s: %.*s",
-		    a->origin == ORIGIN_ALIASES ? "alias" : ".forward of",
+		    a->origin == ORIGIN_ALIASES ? "alias" : ROUTE_PRIVATE,
 		    a->name, (int)(len > WHY_MAX ? WHY_MAX : len), text);
 		settle(d, p->work, p->rcpt, &res, "local");
 		result_fini(&res);

@@ -94,15 +94,19 @@ print_clean(const char *name, const char *text)
 }
 
 static void
-print_recipient(const struct message *m, uint32_t i, time_t now)
+print_recipient(const struct message *m, uint32_t i, time_t now, int all)
 {
 	const struct recipient *r = &m->rcpts[i];
+	struct buf why;
 
 	print_clean("To", route_address(m, i));
 	if (r->attempts > 0)
 		printf("Tries\t: %u\n", r->attempts);
+	buf_init(&why, 0);
+	route_put_why(&why, r);
 	if (r->last.why != NULL)
-		print_clean("Reply", r->last.why);
+		print_clean("Reply", all ? r->last.why : buf_str(&why));
+	buf_fini(&why);
 	if (r->state != RCPT_OPEN)
 		printf("Next\t: a report to the sender\n");
 	else if (r->attempts > 0 && r->due > now)
@@ -118,7 +122,7 @@ is_open(const struct recipient *r)
 }
 
 static void
-print_message(const struct message *m, time_t now)
+print_message(const struct message *m, time_t now, int all)
 {
 	uint32_t i;
 
@@ -129,7 +133,7 @@ print_message(const struct message *m, time_t now)
 	printf("Age\t: %" PRId64 " s\n", (int64_t)(now - m->arrived));
 	for (i = 0; i < m->nrcpts; i++)
 		if (is_open(&m->rcpts[i]))
-			print_recipient(m, i, now);
+			print_recipient(m, i, now, all);
 }
 
 int
@@ -158,7 +162,7 @@ mailq_print(const struct caller *c, const struct conf *conf,
 		    (all || m.submitter == c->uid)) {
 			if (shown++ > 0)
 				printf("--\n");
-			print_message(&m, time(NULL));
+			print_message(&m, time(NULL), all);
 			octets += m.length;
 		}
 		message_fini(&m);

@@ -183,6 +183,39 @@ route_put_orcpt(struct buf *b, const struct conf *conf,
 	route_put_qualified(b, conf, r->address);
 }
 
+/* A reason that names what only the owner of a .forward knows. */
+static int
+is_private(const struct recipient *r)
+{
+	return (r->kind == ROUTE_FILE && r->origin == ORIGIN_FORWARD) ||
+	    strncmp(r->last.why, ROUTE_PRIVATE, strlen(ROUTE_PRIVATE)) == 0;
+}
+
+void
+route_put_why(struct buf *b, const struct recipient *r)
+{
+	const char *p = r->last.why == NULL ? "" : r->last.why;
+	size_t n;
+
+	if (*p == '\0' || !is_private(r)) {
+		buf_puts(b, p);
+		return;
+	}
+	while (*p != '\0') {
+		n = strcspn(p, " ");
+		if (*p == '/' || *p == '~') {
+			buf_puts(b, p[n - 1] == ':' ? "(a path):" :
+			    "(a path)");
+		} else {
+			buf_add(b, p, n);
+		}
+		p += n;
+		n = strspn(p, " ");
+		buf_add(b, p, n);
+		p += n;
+	}
+}
+
 int
 route_usable(const struct conf *conf, const struct alias *alias,
     struct result *res)

@@ -82,6 +82,13 @@ void	route_chain(const struct message *, uint32_t i, struct buf *);
 /* FAILED 5.4.6: these steps lead nowhere; -1. */
 int	route_lost(const struct message *, uint32_t i, const char *what,
 	    struct result *);
+/* How a reason begins that is about somebody's .forward. */
+#define ROUTE_PRIVATE	".forward of"
+/*
+ * Adds the reason of the latest attempt as anybody may read it: what it has
+ * of paths that a user's own list names is left out.
+ */
+void	route_put_why(struct buf *, const struct recipient *);
 /* The address that the submitter gave, of which i came. Lent. */
 const char *route_original(const struct message *, uint32_t i);
 /* Adds an address; a bare name, which only this host knows, with its host. */

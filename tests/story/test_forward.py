@@ -417,3 +417,19 @@ def test_file_target_that_is_a_symlink_of_others_is_not_written(world):
     world.wait_until(lambda: world.log_lines("bob", "/tmp/target"))
     assert os.path.getsize("/tmp/target") == 0
     os.unlink("/tmp/target")
+
+
+def test_paths_of_a_forward_are_not_for_the_sender(world):
+    """Root reads them in mailq and in the log, and nobody else."""
+    world.write_conf({"RETRY": "1s 1s 2s"})
+    world.forward("bob", "/home/bob/hidden/x\n")
+    world.forward("carol", ":include:~/hidden\n")
+    world.send("bob", "carol")
+    for name in ("bob", "carol"):
+        world.wait_until(lambda: world.log_lines("to=<" + name, "hidden") or
+                         world.log_lines("orig=<" + name, "hidden"))
+    assert "hidden" not in world.mailq("alice")
+    world.wait_quiet()
+    letters = world.mailbox("alice")
+    assert b"No such file" in letters[-1].text
+    assert all(b"hidden" not in x.text for x in letters)

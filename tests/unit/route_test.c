@@ -554,6 +554,49 @@ test_many(void **state)
 	end(&w);
 }
 
+/* What the owner of a .forward has where is not for the sender. */
+static void
+test_reasons(void **state)
+{
+	static const struct {
+		enum route_kind	 kind;
+		enum origin	 origin;
+		const char	*why, *want;
+	} cases[] = {
+		{ ROUTE_FILE, ORIGIN_FORWARD, "/home/bob/x/: No such file",
+		    "(a path): No such file" },
+		{ ROUTE_FILE, ORIGIN_FORWARD, "list ~/in box is /a/b", "list "
+		    "(a path) box is (a path)" },
+		{ ROUTE_FILE, ORIGIN_FORWARD, "no path", "no path" },
+		{ ROUTE_FILE, ORIGIN_FORWARD, "", "" },
+		{ ROUTE_FILE, ORIGIN_FORWARD, NULL, "" },
+		{ ROUTE_FILE, ORIGIN_ALIASES, "/var/x: full", "/var/x: full" },
+		{ ROUTE_PIPE, ORIGIN_FORWARD, "exit 1: /x", "exit 1: /x" },
+		{ ROUTE_UNKNOWN, ORIGIN_CALLER, "/var/mail/bob: full",
+		    "/var/mail/bob: full" },
+		{ ROUTE_UNKNOWN, ORIGIN_CALLER, ROUTE_PRIVATE " bob: list "
+		    "/home/bob/l: gone", ROUTE_PRIVATE " bob: list (a path): "
+		    "gone" },
+	};
+	struct recipient r;
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		memset(&r, 0, sizeof(r));
+		r.kind = cases[i].kind;
+		r.origin = cases[i].origin;
+		if (cases[i].why != NULL)
+			r.last.why = strdup(cases[i].why);
+		buf_init(&b, 0);
+		route_put_why(&b, &r);
+		assert_string_equal(buf_str(&b), cases[i].want);
+		buf_fini(&b);
+		free(r.last.why);
+	}
+}
+
 static void
 test_number(void **state)
 {
@@ -803,6 +846,7 @@ main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_wishes),
