@@ -14,7 +14,7 @@ KEYS = {"CONCURRENCY": "4", "RETRY": "2s 2s 1d"}
 PROXY_PORT = 2600
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def members():
     made = [clusters.Postfix(name, "127.0.0.2%d" % n)
             for n, name in enumerate(("one", "two", "three"), 1)]
