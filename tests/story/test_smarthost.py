@@ -213,6 +213,11 @@ REPLIES = {
     "banner 5xx": (dict(banner="554 5.3.2 no"), "deferred"),
     "ehlo 4xx": (dict(ehlo_reply="451 4.3.2 busy"), "deferred"),
     "ehlo 5xx": (dict(ehlo_reply="550 5.7.1 go away"), "deferred"),
+    "rcpt 421": (dict(rcpt_reply="421 4.3.2 leaving"), "deferred"),
+    "rcpt 535": (dict(rcpt_reply="535 5.7.8 login"), "deferred"),
+    "rcpt 552": (dict(rcpt_reply="552 5.2.2 full"), "failed"),
+    "final 421": (dict(final_reply="421 4.3.2 leaving"), "deferred"),
+    "final 530": (dict(final_reply="530 5.7.0 login"), "deferred"),
     "no smtp": (dict(banner="HTTP/1.1 400 Bad Request"), "deferred"),
 }
 
@@ -236,6 +241,8 @@ def test_each_reply_has_its_fate(world, peer, case):
         assert world.mailbox("alice") == []
         words_said = list(words.values())[0].split(" ")[-1]
         assert words_said in world.mailq()
+    line, = world.log_lines("to=<ann@far.test>")
+    assert "status=" + fate in line
 
 
 def test_helo_where_ehlo_is_unknown(world, peer):
