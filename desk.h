@@ -24,7 +24,8 @@
 #define WORKS_MAX	200	/* messages in hand at once */
 #define LANES		256	/* of users, by digest */
 #define LANE_SHARE	(WORKS_MAX / 2)	/* messages in hand of each */
-#define REQUESTS_MAX	16	/* of each local branch under way */
+#define ASKS_MAX	64	/* questions to the forward branch */
+#define REQUESTS_MAX	16	/* to the deliver branch under way */
 #define HOPS_MAX	24	/* dma-remote processes at once */
 #define HOP_JOBS_MAX	64	/* messages given to one of them */
 #define HOP_LINGER_MS	1000	/* an idle one stays for so long */
@@ -217,7 +218,7 @@ struct desk {
 	struct work	*works;
 	unsigned	 nworks;
 	struct lane	 lanes[LANES];
-	struct ask	 asks[REQUESTS_MAX];
+	struct ask	 asks[ASKS_MAX];
 	struct batch	 batches[REQUESTS_MAX];
 	uint32_t	 last_id;
 	struct hop	*hops;

@@ -239,7 +239,7 @@ find_ask(struct desk *d, enum origin origin, const char *name)
 {
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++)
+	for (i = 0; i < ASKS_MAX; i++)
 		if (d->asks[i].state != ASK_FREE &&
 		    d->asks[i].origin == origin &&
 		    strcmp(d->asks[i].name, name) == 0)
@@ -265,7 +265,7 @@ new_ask(struct desk *d, enum origin origin, const char *name)
 	struct ask *a = NULL;
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++) {
+	for (i = 0; i < ASKS_MAX; i++) {
 		if (a == NULL && d->asks[i].state == ASK_IDLE)
 			a = &d->asks[i];
 		if (d->asks[i].state != ASK_FREE)
@@ -350,7 +350,7 @@ send_asks(struct desk *d)
 	struct ask *a;
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++) {
+	for (i = 0; i < ASKS_MAX; i++) {
 		a = &d->asks[i];
 		if (a->state != ASK_GATHERS || send_ask(d, a) == 0)
 			continue;
@@ -879,7 +879,7 @@ handout_late(struct desk *d)
 	int64_t least = -1, left;
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++) {
+	for (i = 0; i < ASKS_MAX; i++) {
 		if (d->asks[i].state == ASK_FREE)
 			continue;
 		left = ask_left_ms(d, &d->asks[i]);

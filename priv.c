@@ -41,7 +41,7 @@
 #include "setup.h"
 
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
-#define CHILDREN_MAX	20	/* requests of one branch under way */
+#define CHILDREN_MAX	72	/* requests of one branch under way */
 #define FORWARD_LIMIT_S	60	/* seconds for reading a .forward or lists */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
 #define LMTP_LIMIT_S	900	/* seconds for one session with a mail store */

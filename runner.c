@@ -22,7 +22,7 @@
 #define LOAD_AGAIN_S	60	/* until an unreadable message is */
 #define STAY_MS		50	/* with nothing to do: the next may come soon */
 #define WAKES_FEW	8	/* more at once: some may have been lost */
-#define POLLS_MAX	(3 + 3 * REQUESTS_MAX + HOPS_MAX + 8)
+#define POLLS_MAX	(3 + ASKS_MAX + 2 * REQUESTS_MAX + HOPS_MAX + 8)
 
 /* ---- the list of messages ---- */
 
@@ -573,10 +573,11 @@ collect(struct desk *d, struct polls *p)
 	p->n = 0;
 	add_poll(p, d->wake, POLLIN, on_wake, NULL);
 	/* Channels before the ends: an answer is read before its end. */
-	for (i = 0; i < REQUESTS_MAX; i++) {
+	for (i = 0; i < ASKS_MAX; i++)
 		if (d->asks[i].state != ASK_FREE)
 			add_poll(p, d->asks[i].channel, POLLIN, on_forward,
 			    &d->asks[i]);
+	for (i = 0; i < REQUESTS_MAX; i++) {
 		if (d->batches[i].id == 0)
 			continue;
 		add_poll(p, d->batches[i].channel, POLLIN, on_channel,

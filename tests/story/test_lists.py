@@ -222,9 +222,12 @@ def test_disk_that_is_away_stops_its_own_mail_alone(world, dead):
     world.add_user("dave")
     try:
         world.run(["usermod", "-d", dead + "/dave", "dave"])
-        world.write_aliases("team: :include:%s/team\nok: :include:%s\n"
-                            % (dead, LIST))
+        world.write_aliases(
+            "team: :include:%s/team\nok: :include:%s\n" % (dead, LIST) +
+            "".join("t%d: :include:%s/%d\n" % (i, dead, i)
+                    for i in range(20)))
         put_list(world, "carol\n")
+        world.send(*("t%d" % i for i in range(20)))
         for _ in range(3):
             world.send("team", "dave", "bob")
         world.send("ok")
