@@ -34,6 +34,7 @@ NAMES = {
     117: "setresuid", 119: "setresgid", 118: "getresuid", 120: "getresgid",
     137: "statfs", 138: "fstatfs", 157: "prctl", 217: "getdents64",
     257: "openat", 258: "mkdirat", 262: "newfstatat", 263: "unlinkat",
+    206: "io_setup", 208: "io_getevents", 209: "io_submit",
     264: "renameat", 265: "linkat", 269: "faccessat", 271: "ppoll",
     280: "utimensat", 293: "pipe2", 316: "renameat2", 332: "statx",
     435: "clone3", 439: "faccessat2",
@@ -193,8 +194,12 @@ class Run:
             self.children.setdefault(parent, []).append(child.value)
 
     def _release(self):
-        """Lets go of what still runs: it must be stopped for that."""
-        for pid in self._alive:
+        """Lets go of what still runs: it must be stopped for that.  Who is
+        born meanwhile is traced, too."""
+        released = set()
+        while self._alive - released:
+            pid = (self._alive - released).pop()
+            released.add(pid)
             try:
                 os.kill(pid, signal.SIGSTOP)
                 _, status = os.waitpid(pid, WALL)
@@ -205,6 +210,8 @@ class Run:
                         # A second stop may wait, from its birth.
                         os.kill(pid, signal.SIGCONT)
                         break
+                    if status >> 16 in FORKS:
+                        self._born(pid)
                     _ptrace(SYSCALL, pid,
                             0 if sig in (STOP_CALL, signal.SIGTRAP) else sig)
                     _, status = os.waitpid(pid, WALL)
