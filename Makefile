@@ -179,7 +179,7 @@ uninstall:
 
 # Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
 OBJECTS =
-UNITS =		addr aliases ascii bounce buf conf crypto dns dsn encode \
+UNITS =		addr aliases ascii bounce buf compat conf crypto dns dsn encode \
 		hosts io letter lists local log mail maildir mbox mime msg options \
 		policy prep result route sasl senders setup smtp spool
 FUZZERS =	addr aliases ascii conf dns dsn forward letter list mail mime msg options \

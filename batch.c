@@ -625,10 +625,7 @@ batch_ends(struct desk *d)
 
 /* ---- the answers to the children ---- */
 
-/*
- * Each A is durable before its GO.  All are written before the first is
- * synced, which then does most of the work for the others.
- */
+/* Each A is durable before its GO: all are written, then all are synced. */
 static void
 note_places(struct desk *d, struct batch *b)
 {
@@ -639,6 +636,27 @@ note_places(struct desk *d, struct batch *b)
 		    settle_write(d, b->parcels[k].work, 0) == -1)
 			/* Not noted, so not to be written: it gives up. */
 			io_close(&b->channel);
+}
+
+/* Those of one child and of the next ones together, until there are many. */
+static size_t
+sync_places(struct desk *d, struct batch *b, struct work **works, size_t n)
+{
+	struct parcel *p;
+	size_t k;
+
+	for (k = 0; k < b->n; k++) {
+		p = &b->parcels[k];
+		if (!p->must_go || !p->work->is_unsynced)
+			continue;
+		p->work->is_unsynced = 0;
+		works[n++] = p->work;
+		if (n < COMPAT_SYNCS)
+			continue;
+		settle_sync(d, works, n);
+		n = 0;
+	}
+	return n;
 }
 
 static void
@@ -653,7 +671,7 @@ send_go(struct desk *d, struct batch *b)
 			continue;
 		p->must_go = 0;
 		msg_begin(&d->msg, REC_DELIVER_GO, p->id);
-		if (settle_write(d, p->work, 1) == -1 ||
+		if (p->work->again_ms != 0 ||
 		    msg_send(b->channel, &d->msg) == -1)
 			io_close(&b->channel);
 	}
@@ -662,11 +680,18 @@ send_go(struct desk *d, struct batch *b)
 void
 batch_go(struct desk *d)
 {
+	struct work *works[COMPAT_SYNCS];
+	size_t n = 0;
 	int i;
 
 	for (i = 0; i < REQUESTS_MAX; i++)
 		if (d->batches[i].id != 0)
 			note_places(d, &d->batches[i]);
+	for (i = 0; i < REQUESTS_MAX; i++)
+		if (d->batches[i].id != 0)
+			n = sync_places(d, &d->batches[i], works, n);
+	if (n > 0)
+		settle_sync(d, works, n);
 	for (i = 0; i < REQUESTS_MAX; i++)
 		if (d->batches[i].id != 0)
 			send_go(d, &d->batches[i]);

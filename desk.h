@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "aliases.h"
+#include "compat/compat.h"
 #include "conf.h"
 #include "lib/buf.h"
 #include "lib/log.h"
@@ -221,6 +222,7 @@ struct desk {
 	struct ask	 asks[ASKS_MAX];
 	struct batch	 batches[REQUESTS_MAX];
 	uint32_t	 last_id;
+	struct compat_syncs syncs;
 	struct hop	*hops;
 	struct waiter	 waiters[WAITERS_MAX];
 	int		 is_crippled;	/* a local branch is gone */
@@ -256,6 +258,9 @@ void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
 /* Writes the notes; 0, or -1 (they stay, to be written later).  Durable:
  * and those that were written before. */
 int	settle_write(struct desk *, struct work *, int is_durable);
+/* Syncs what was written of several, at most COMPAT_SYNCS; when that fails,
+ * again_ms is set. */
+void	settle_sync(struct desk *, struct work **, size_t);
 /* Reports what no report tells yet; as settle_finish(). */
 int	settle_report(struct desk *, struct work *);
 /* Ends a notice of delay that was begun: at load, before all else. */

@@ -323,6 +323,27 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 	return 0;
 }
 
+void
+settle_sync(struct desk *d, struct work **works, size_t n)
+{
+	int errors[COMPAT_SYNCS], fds[COMPAT_SYNCS] = { 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		fds[i] = works[i]->m.fd;
+	compat_sync_all(&d->syncs, fds, errors, n);
+	for (i = 0; i < n; i++) {
+		if (errors[i] == 0) {
+			works[i]->needs_sync = 0;
+			continue;
+		}
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s journal: %s; tried "
+		    "again soon", works[i]->m.id, strerror(errors[i]));
+		works[i]->is_unsynced = 1;
+		works[i]->again_ms = io_clock_ms() + AGAIN_MS;
+	}
+}
+
 /* When the sender is to hear of the delay: once, by the stored time; or 0. */
 static time_t
 warn_at(const struct conf *conf, const struct message *m)

@@ -12,6 +12,7 @@ objects_of() {
 	case $1 in
 	buf|io|log) echo "" ;;
 	msg) echo lib/msg.o ;;
+	compat) echo compat/compat.o ;;
 	letter) echo letter.o lib/msg.o ;;
 	result) echo result.o ;;
 	addr) echo lib/addr.o ;;
