@@ -392,6 +392,7 @@ find_spots(struct hosts *h, struct place *p, int64_t now_ms)
 /* What a choice goes by. */
 struct view {
 	size_t		 from;		/* the first place that counts */
+	int		 is_mixed;	/* the first in order will do */
 	int64_t		 now_ms;
 	const struct dns_addr *const *tried;
 	size_t		 ntried;
@@ -471,7 +472,8 @@ choose(struct hosts *h, size_t first, size_t end, const struct view *v)
 			sum += share_of(&h->places[i]);
 	if (sum == 0)
 		return NULL;
-	at = first > 0 && h->places[first - 1].rank == h->places[first].rank ?
+	at = v->is_mixed || (first > 0 &&
+	    h->places[first - 1].rank == h->places[first].rank) ?
 	    0 : h->lookup->random(sum);
 	for (i = first; i < end; i++) {
 		if (!is_live(&h->places[i], v))
@@ -549,6 +551,33 @@ is_last(const struct hosts *h, const struct place *p, const struct spot *s,
 	return 1;
 }
 
+/* Each rank in an order of chance, by the shares. */
+static void
+mix(struct hosts *h)
+{
+	struct place swap;
+	size_t end, i, j;
+	uint32_t at, sum;
+
+	for (i = 0; i < h->nplaces; i++) {
+		end = end_of_rank(h, i);
+		for (sum = 0, j = i; j < end; j++)
+			sum += share_of(&h->places[j]);
+		at = h->lookup->random(sum);
+		for (j = i; at >= share_of(&h->places[j]); j++)
+			at -= share_of(&h->places[j]);
+		swap = h->places[i];
+		h->places[i] = h->places[j];
+		h->places[j] = swap;
+	}
+}
+
+void
+hosts_mix(struct hosts *h)
+{
+	h->must_mix = 1;
+}
+
 static const char *
 looked_up(const struct hosts *h, const struct place *p)
 {
@@ -562,12 +591,15 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms,
     const struct dns_addr *const *tried, size_t ntried, struct host *host,
     struct result *res)
 {
-	const struct view v = { from, now_ms, tried, ntried };
+	const struct view v = { from, h->must_mix, now_ms, tried, ntried };
 	struct place *p = NULL;
 	struct spot *s;
 
 	if (now_ms >= h->stale_ms)
 		find_places(h, now_ms);
+	if (h->must_mix)
+		mix(h);
+	h->must_mix = 0;
 	if (count_tried(h, &v) < HOSTS_TRIES_MAX)
 		p = pick(h, &v);
 	if (p == NULL) {
@@ -593,7 +625,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms,
 int
 hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 {
-	const struct view v = { from, now_ms, NULL, 0 };
+	const struct view v = { from, 0, now_ms, NULL, 0 };
 	size_t i;
 
 	for (i = from; i < h->nplaces; i++)
@@ -607,7 +639,7 @@ static struct spot *
 spot_of(struct hosts *h, const struct host *host, size_t *at)
 {
 	const struct dns_addr *addr = host->addr;
-	const struct view v = { 0, 0, &addr, 1 };
+	const struct view v = { 0, 0, 0, &addr, 1 };
 	struct place *p;
 	size_t i;
 

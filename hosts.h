@@ -59,6 +59,7 @@ struct hosts {
 	struct place	*places;	/* owned, by rank */
 	size_t		 nplaces;
 	int64_t		 stale_ms;	/* when names are looked up again */
+	int		 must_mix;	/* see hosts_mix() */
 	struct result	 why;		/* the latest trouble */
 };
 
@@ -90,6 +91,11 @@ void	hosts_fini(struct hosts *);
 int	hosts_next(struct hosts *, size_t from, int64_t now_ms,
 	    const struct dns_addr *const *tried, size_t ntried,
 	    struct host *, struct result *);
+/*
+ * Nothing refers to a place now: hosts_next() gives equals another order, and
+ * the first of them, this time, so that all others come after it.
+ */
+void	hosts_mix(struct hosts *);
 /* 1 when there is one from that place on that may be alive. */
 int	hosts_left(const struct hosts *, size_t from, int64_t now_ms);
 /* It did not work: passed over for a while. */

@@ -593,6 +593,8 @@ open_conn(struct net *net, size_t from, struct result *res)
 	struct conn *c;
 	size_t ntried;
 
+	if (net->nconns == 0 && net->jobs.nlater == 0)
+		hosts_mix(&net->hosts);
 	ntried = racers(net, from, tried);
 	net->race_ms = net->now_ms + RACE_MS;
 	if (hosts_next(&net->hosts, from, net->now_ms, tried, ntried, &host,

@@ -126,6 +126,18 @@ def test_equal_exchangers_share(world, exchangers):
     assert all(p.taken for p in both)
 
 
+def test_what_one_puts_off_goes_to_its_equal(world, exchangers):
+    """Whichever of them is asked first."""
+    one = exchangers(11)
+    exchangers(12, Script(rcpt_reply="450 4.2.0 not here"))
+    with far((10, 11), (10, 12)):
+        for n in range(3):
+            world.send("a%d@far.test" % n)
+            world.wait_quiet()
+    assert len(one.taken) == 3
+    assert not world.log_lines("status=deferred")
+
+
 # -- quick fallback ----------------------------------------------------------
 
 def dual(six, **more):

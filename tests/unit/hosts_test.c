@@ -472,6 +472,47 @@ test_shares(void **state)
 	}
 }
 
+/* Each comes first as often as its share says, and none is left out then. */
+static void
+test_mix(void **state)
+{
+	unsigned counts[4] = { 0, 0, 0, 0 }, seen;
+	struct relay two[2];
+	struct result res;
+	struct hosts h;
+	struct host host;
+	struct conf conf;
+	size_t i, from;
+
+	(void)state;
+	result_init(&res);
+	relay_by(&conf, two, RELAY_MX, "a=b=c,d");
+	script.seed = 17;
+	script.weights[0] = 1;
+	script.weights[1] = 3;
+	script.weights[2] = 6;
+	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	for (i = 0; i < 1000; i++) {
+		seen = 0;
+		hosts_mix(&h);
+		for (from = 0; from < 4; from = host.place + 1) {
+			assert_int_equal(hosts_next(&h, from, 1000, NULL, 0,
+			    &host, &res), 0);
+			assert_int_equal(host.place, from);
+			if (from == 0)
+				counts[host.name[0] - 'a']++;
+			assert_int_equal(host.name[0] == 'd', from == 3);
+			seen |= 1U << (host.name[0] - 'a');
+		}
+		assert_int_equal(seen, 15);
+	}
+	assert_in_range(counts[0], 70, 130);
+	assert_in_range(counts[1], 250, 350);
+	assert_in_range(counts[2], 540, 660);
+	hosts_fini(&h);
+	result_fini(&res);
+}
+
 /* A dead one's share goes to the others, until it is tried again. */
 static void
 test_share_of_the_dead(void **state)
@@ -730,6 +771,7 @@ main(void)
 		cmocka_unit_test(test_looked_up),
 		cmocka_unit_test(test_ports_of_services),
 		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_mix),
 		cmocka_unit_test(test_share_of_the_dead),
 		cmocka_unit_test(test_race),
 		cmocka_unit_test(test_names_change),
