@@ -42,6 +42,7 @@
 
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
 #define CHILDREN_MAX	72	/* requests of one branch under way */
+#define DELIVERIES_MAX	20	/* of them in the deliver branch */
 #define FORWARD_LIMIT_S	60	/* seconds for reading a .forward or lists */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
 #define LMTP_LIMIT_S	900	/* seconds for one session with a mail store */
@@ -87,6 +88,7 @@ struct request {
 	size_t		 limit;		/* octets of a record */
 	int		 nfds;
 	int		 tells_end;	/* the runner hears of the reaping */
+	int		 most;		/* children at once */
 	int		(*answer)(struct branch *, struct msg *);
 };
 
@@ -95,9 +97,9 @@ static int	answer_deliver(struct branch *, struct msg *);
 
 static const struct request requests[] = {
 	{ "forward-ask", REC_FORWARD_ASK, REC_FORWARD_LIMIT, 1, 0,
-	    answer_forward },
+	    CHILDREN_MAX, answer_forward },
 	{ "deliver-ask", REC_DELIVER_ASK, REC_DELIVER_LIMIT, 2, 1,
-	    answer_deliver },
+	    DELIVERIES_MAX, answer_deliver },
 };
 
 /* ---- cleaning, before anything is parsed ---- */
@@ -927,7 +929,7 @@ branch_main(struct branch *b)
 		wait_ms = branch_late(b);
 		ts.tv_sec = wait_ms / 1000;
 		ts.tv_nsec = (wait_ms % 1000) * 1000000L;
-		pfd.fd = b->nchildren < CHILDREN_MAX ? b->sock : -1;
+		pfd.fd = b->nchildren < b->request->most ? b->sock : -1;
 		pfd.events = POLLIN;
 		pfd.revents = 0;
 		if (ppoll(&pfd, 1, b->nchildren > 0 ? &ts : NULL,
