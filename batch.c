@@ -167,18 +167,18 @@ static struct batch *
 free_batch(struct desk *d)
 {
 	struct batch *b, *idle = NULL;
-	int i;
+	int i, is_leaving = 0;
 
 	for (i = 0; i < REQUESTS_MAX; i++) {
 		b = &d->batches[i];
 		if (b->id == 0)
 			return b;
 		if (b->n == 0 && b->channel == -1)
-			return NULL;
-		if (b->n == 0)
+			is_leaving = 1;
+		else if (b->n == 0)
 			idle = b;
 	}
-	if (idle != NULL)
+	if (idle != NULL && !is_leaving)
 		io_close(&idle->channel);
 	return NULL;
 }
@@ -241,8 +241,8 @@ find_parcel(struct batch *b, uint32_t id)
 }
 
 static int
-takes_more(const struct desk *d, const struct batch *b, const struct recipient
-    *r)
+takes_more(const struct desk *d, const struct batch *b,
+    const struct recipient *r)
 {
 	return b->is_open && b->channel != -1 && b->told < TOLD_MAX &&
 	    b->n < PARCELS_MAX && kind_of(r) == ROUTE_MAILBOX &&

@@ -168,6 +168,26 @@ def test_ten_mailboxes_are_written_side_by_side(world):
             world.remove_user(name)
 
 
+def test_more_users_than_children(world):
+    """An idle child makes place for the next user's."""
+    users = ["m%d" % i for i in range(24)]
+    for name in users:
+        world.add_user(name)
+    try:
+        for n in range(2):
+            for name in users:
+                world.send("-odq", name,
+                           input=b"Subject: n%d\n\nhello\n" % n)
+        begun = time.monotonic()
+        world.flush()
+        assert time.monotonic() - begun < 20    # nobody was put back: 30 s
+        for name in users:
+            assert numbers(world, name) == [0, 1]
+    finally:
+        for name in users:
+            world.remove_user(name)
+
+
 def test_an_answer_is_never_older_than_the_message(world):
     """The child that reads .forward stays a moment, and reads it anew."""
     for n in range(8):
