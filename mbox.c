@@ -394,13 +394,10 @@ take_fcntl(struct mbox *m)
 	memset(&fl, 0, sizeof(fl));
 	fl.l_type = F_WRLCK;
 	fl.l_whence = SEEK_SET;
-	while (fcntl(m->fd, F_SETLK, &fl) == -1) {
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return retry_errno(m, "lock");
-		if (wait_lock(m) == -1)
-			return -1;
-	}
-	return 0;
+	if (fcntl(m->fd, F_SETLK, &fl) == 0)
+		return 0;
+	return errno == EAGAIN || errno == EACCES || errno == EINTR ? 1 :
+	    retry_errno(m, "lock");
 }
 
 /*
@@ -415,16 +412,23 @@ take_flock(struct mbox *m)
 
 	if (fstatfs(m->fd, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC)
 		return 0;
-	while (flock(m->fd, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return retry_errno(m, "lock");
-		if (wait_lock(m) == -1)
-			return -1;
-	}
+	if (flock(m->fd, LOCK_EX | LOCK_NB) == -1)
+		return errno == EWOULDBLOCK || errno == EINTR ? 1 :
+		    retry_errno(m, "lock");
 #else
 	(void)m;
 #endif
 	return 0;
+}
+
+/* 0, 1 when somebody holds one of them, or -1 with res. */
+static int
+take_locks(struct mbox *m)
+{
+	int ret;
+
+	ret = take_fcntl(m);
+	return ret == 0 ? take_flock(m) : ret;
 }
 
 /* ---- the file ---- */
@@ -513,6 +517,13 @@ is_current(struct mbox *m)
 	return same_file(&st, &there);
 }
 
+static void
+unlock(struct mbox *m)
+{
+	io_close(&m->fd);
+	drop_dotlock(m);
+}
+
 /*
  * Who made an empty file may have been killed before its name was synced; so
  * may whoever then wrote its first message.
@@ -529,23 +540,25 @@ is_first(struct mbox *m)
 /*
  * Mail readers put another file in place or remove an empty one, under the
  * locks that we wait for: so the name is looked at again with all locks held.
+ * Others take the same locks in another order (Dovecot: fcntl, then dotlock):
+ * so none is kept while one is waited for.
  */
 static int
 lock_file(struct mbox *m)
 {
-	int was_new = 0;
+	int busy, was_new = 0;
 
-	if (take_dotlock(m) == -1)
-		return -1;
 	for (;;) {
-		if (open_file(m) == -1 || take_fcntl(m) == -1 ||
-		    take_flock(m) == -1)
+		if (take_dotlock(m) == -1 || open_file(m) == -1)
+			return -1;
+		busy = take_locks(m);
+		if (busy == -1)
 			return -1;
 		m->is_new |= was_new || is_first(m);
-		if (is_current(m))
+		if (!busy && is_current(m))
 			return 0;
 		was_new = m->is_new;
-		io_close(&m->fd);
+		unlock(m);
 		if (wait_lock(m) == -1)
 			return -1;
 	}
@@ -1053,13 +1066,6 @@ fini(struct mbox *m)
 		free_first(m);
 	result_fini(&m->why);
 	msg_fini(&m->msg);
-}
-
-static void
-unlock(struct mbox *m)
-{
-	io_close(&m->fd);
-	drop_dotlock(m);
 }
 
 /* Why there is no lock is what became of all. */

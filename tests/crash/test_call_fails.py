@@ -139,7 +139,7 @@ def to_file(world):
 def to_pipe(world):
     os.mkdir("/home/bob/in")
     os.chown("/home/bob/in", pwd.getpwnam("bob").pw_uid, -1)
-    world.forward("bob", "|id -u >>/home/bob/ids; cat >in/$$\n")
+    world.forward("bob", "|id -u >>/home/bob/ids; cat >/home/bob/in/$$\n")
 
 
 def pipe_numbers(world):

@@ -269,6 +269,39 @@ test_held_file(void **state)
 	}
 }
 
+/* Who has the second lock and waits for the first gets it from us. */
+static void
+test_other_order(void **state)
+{
+	struct world *w = *state;
+	int i, fd = -1, status;
+	pid_t pid, other;
+
+	assert_int_equal(append(w, WAIT_S), 0);
+	other = hold(w, 0);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0) {
+		append(w, 20);
+		_exit(w->res.fate == FATE_SENT ? 0 : 1);
+	}
+	for (i = 0; i < 100000 && size_of(w, "bob.lock") == -1; i++)
+		usleep(100);
+	for (i = 0; i < 10000 && fd == -1; i++) {
+		fd = openat(w->dir, "bob.lock", O_WRONLY | O_CREAT | O_EXCL |
+		    O_CLOEXEC, 0600);
+		usleep(1000);
+	}
+	kill(other, SIGKILL);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	assert_true(fd != -1);
+	close(fd);
+	assert_int_equal(unlinkat(w->dir, "bob.lock", 0), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
+}
+
 /* While we wait for its lock, a reader puts another file in place. */
 static void
 test_replaced_file(void **state)
@@ -783,6 +816,7 @@ main(void)
 		EACH(test_empty_dotlock),
 		EACH(test_no_dotlock),
 		EACH(test_held_file),
+		EACH(test_other_order),
 		EACH(test_replaced_file),
 		EACH(test_many_writers),
 		EACH(test_batch),
