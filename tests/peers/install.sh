@@ -8,7 +8,8 @@ set -eu
 
 packages="postfix dovecot-core dovecot-lmtpd dovecot-submissiond cron"
 packages="$packages bsd-mailx mutt git-email libmailtools-perl python3-dkim"
-packages="$packages haproxy unbound ldnsutils ${DMA_PEERS_MORE:-}"
+packages="$packages haproxy unbound ldnsutils procmail mailutils"
+packages="$packages ${DMA_PEERS_MORE:-}"
 layer=$1
 
 die()
