@@ -203,6 +203,7 @@ def test_full_disk_defers_and_cuts_back(world):
         world.send("bob", input=b"Subject: s\n\n" + b"x\n" * 100000)
         world.wait_tried("bob")
         world.wait_until(lambda: world.mailbox_is_still("bob"))
+        assert "No space left on device" in world.mailq()
         with open(BOX, "rb") as f:
             assert f.read() == old
         subprocess.run(["mount", "-o", "remount,size=64m", "/var/mail"],
