@@ -110,7 +110,7 @@ def test_batch_delivery(world, everybody):
     whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
     assert whole.status == 0
     world.wait_quiet()
-    for n in points(whole.calls, 60):
+    for n in points(whole.calls, 40):
         commit(n)
         Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n,
             everybody=everybody, limit=3)
