@@ -20,7 +20,7 @@ from world import SENDMAIL, letters
 
 SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 ALL = os.environ.get("DMA_CRASH_ALL") == "1"
-SAMPLE = 18
+SAMPLE = 10
 SHORT = "short"                 # of a write: three octets
 FAULTS = {
     "openat": ("EMFILE", "EIO", "ENOSPC", "EACCES"),

@@ -19,7 +19,7 @@ from world import MAIL, SENDMAIL, SPOOL, letters
 
 SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 ALL = os.environ.get("DMA_CRASH_ALL") == "1"
-SAMPLE = 24
+SAMPLE = 12
 OLD = b"From x Thu Jan  1 00:00:00 1970\nSubject: old\n\nold\n\n"
 BOX = MAIL + "/bob"
 

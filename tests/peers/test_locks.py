@@ -14,7 +14,7 @@ import pytest
 from world import MAIL, letters
 
 BOX = MAIL + "/bob"
-OURS, THEIRS, LINES = 30, 5, 40
+OURS, THEIRS, LINES = 20, 3, 40
 # As Debian sets it up; the group may make locks in the mail directory.
 DOVECOT = """log_path = /tmp/lda.log
 mail_location = mbox:~/mail:INBOX=/var/mail/%u
