@@ -142,9 +142,10 @@ send_more(struct desk *d, struct batch *b, const struct parcel *p, int file)
 	ret = msg_send(b->channel, &d->msg) == -1;
 	error = errno;
 	msg_begin(&d->msg, 0, 0);
-	/* A child that leaves just now: its end is on its way to us. */
+	/* A child that leaves just now: what it said last is still to be read,
+	 * and its end is on its way to us. */
 	if (ret == 1 && !is_passing(error))
-		io_close(&b->channel);
+		b->is_leaving = 1;
 	return ret;
 }
 
@@ -244,7 +245,9 @@ static int
 takes_more(const struct desk *d, const struct batch *b,
     const struct recipient *r)
 {
-	return b->is_open && b->channel != -1 && b->told < TOLD_MAX &&
+	/* Bob and bob may be two users, and a further message names nobody. */
+	return b->is_open && !b->is_leaving && b->channel != -1 &&
+	    strcmp(b->name, r->owner) == 0 && b->told < TOLD_MAX &&
 	    b->n < PARCELS_MAX && kind_of(r) == ROUTE_MAILBOX &&
 	    d->conf.mailbox == MAILBOX_MBOX &&
 	    io_clock_ms() - b->born_ms < BATCH_LIFE_MS;
@@ -430,7 +433,9 @@ take_record(struct desk *d, struct batch *b)
 	else if (d->msg.kind == REC_DELIVER_SAY)
 		channel_say(d, b);
 	else if (d->msg.kind == REC_DELIVER_OUTPUT && !b->has_execed &&
-	    !b->is_open && d->msg.nfds == 1) {
+	    !b->has_said && d->msg.nfds == 1) {
+		/* Also when the branch has a MAILBOX that is not known here. */
+		b->is_open = 0;
 		b->has_execed = 1;
 		b->output = msg_take_fd(&d->msg, 0);
 		if (io_nonblock(b->output) == -1)
@@ -448,6 +453,7 @@ batch_channel(struct desk *d, struct batch *b)
 		n = msg_recv(b->channel, &d->msg, REC_CHANNEL_LIMIT);
 		if (n == -1 && errno == EAGAIN)
 			return;
+		b->is_heard_out = n == 0;
 		if (n != 1)
 			io_close(&b->channel);
 		else
@@ -550,9 +556,10 @@ single_result(struct batch *b, const struct parcel *p, int status, int late)
 }
 
 /*
- * What it was given and told nothing of.  When it left by itself it did not
- * begin it.  When it died, that is looked at once before others get at the
- * file: only at the end of it a torn message is known as such.
+ * What it was given and told nothing of.  When it left by itself, and all that
+ * it said was read, it did not begin it.  Else that is looked at once before
+ * others get at the file: only at the end of it a torn message is known as
+ * such.
  */
 static void
 left_over(struct desk *d, struct batch *b, struct parcel *p, int status,
@@ -562,7 +569,7 @@ left_over(struct desk *d, struct batch *b, struct parcel *p, int status,
 	int left_well;
 
 	left_well = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-	    b->has_said;
+	    b->has_said && b->is_heard_out;
 	if (left_well)
 		withdraw(p);
 	else if (w->was_lost || late) {

@@ -144,6 +144,8 @@ struct batch {
 	uint32_t	 id;		/* of its request; 0: free */
 	char		 name[ADDRESS_MAX + 1];	/* user or alias */
 	int		 is_open;	/* takes more messages for the user */
+	int		 is_leaving;	/* it does not take them any more */
+	int		 is_heard_out;	/* all that it said was read */
 	int		 channel, output;
 	struct buf	 text;		/* the command's last output */
 	int		 has_execed;

@@ -176,6 +176,24 @@ def test_user_names_and_our_domains_without_case(world, name):
     world.wait_mail("bob")
 
 
+def test_users_whose_names_differ_in_case_alone(world):
+    done = world.run(["useradd", "--badname", "-M", "-U", "-d", "/home/Bob",
+                      "-s", "/bin/sh", "Bob"])
+    assert done.returncode == 0, done.stderr
+    os.mkdir("/home/Bob")
+    try:
+        for n in range(6):
+            world.send("-odq", "Bob", input=b"Subject: great\n\nx\n")
+            world.send("-odq", "bob", input=b"Subject: small\n\nx\n")
+        world.flush()
+        for user, word in (("Bob", "great"), ("bob", "small")):
+            assert [x["Subject"] for x in world.wait_mail(user, 6)] == \
+                [word] * 6
+    finally:
+        world.wait_quiet()
+        world.remove_user("Bob")
+
+
 def test_hundred_letters_at_once_do_not_mix(world):
     import subprocess
     running = []
