@@ -141,6 +141,13 @@ def test_a_small_one_behind_one_that_does_not_fit(world):
     world.leaves("queue")
 
 
+def children(world, user):
+    """Who delivers as that user."""
+    uid = str(pwd.getpwnam(user).pw_uid)
+    return [p for p in world.processes()
+            if world.status_of(p, "Uid")[:1] == [uid]]
+
+
 def test_ten_mailboxes_are_written_side_by_side(world):
     """All ten children are at work at once, each at its own lock."""
     users = ["m%d" % i for i in range(10)]
@@ -155,9 +162,7 @@ def test_ten_mailboxes_are_written_side_by_side(world):
         fcntl.lockf(held[-1], fcntl.LOCK_EX)
     try:
         flush = world.start(["sendmail", "-q"])
-        # The dotlock comes before the lock that we hold.
-        world.wait_until(lambda: all(
-            os.path.exists("/var/mail/%s.lock" % x) for x in users))
+        world.wait_until(lambda: all(children(world, x) for x in users))
         for f in held:
             f.close()
         assert flush.wait(30) == 0
@@ -199,20 +204,15 @@ def test_an_answer_is_never_older_than_the_message(world):
 
 
 def test_those_behind_a_killed_child_are_in_once(world):
-    """It held the lock and had told the places of all."""
+    """It waits for the lock, and was told of many."""
     queue_up(world, 20)
     box = open(BOX, "w+b")
     who = pwd.getpwnam("bob")
     os.chown(BOX, who.pw_uid, who.pw_gid)
     fcntl.lockf(box, fcntl.LOCK_EX)
     flush = world.start(["sendmail", "-q"])
-
-    def child():
-        return [p for p in world.processes()
-                if world.status_of(p, "Uid")[:1] == [str(who.pw_uid)]]
-
-    world.wait_until(lambda: os.path.exists(BOX + ".lock"))
-    for pid in child():
+    world.wait_until(lambda: children(world, "bob"))
+    for pid in children(world, "bob"):
         os.kill(pid, 9)
     box.close()
     assert flush.wait(60) == 0
