@@ -103,6 +103,7 @@ struct mbox {
 	int		 lock;		/* owned: our dotlock, or -1 */
 	int		 fd;		/* owned: the file, or -1 */
 	int		 is_new;	/* made by this attempt */
+	int		 is_heir;	/* of a killed one: it left a dotlock */
 	int64_t		 deadline_ms;	/* for the locks */
 	int		 poll_ms;	/* next wait for a lock */
 	int64_t		 touched_ms;	/* the dotlock, last */
@@ -278,6 +279,7 @@ remove_stale(struct mbox *m)
 	if (fstatat(m->dir, m->lock_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
 	gone = is_orphan(m, &fd);
+	m->is_heir |= gone;
 	now = file_system_time(m->dir);
 	if (now == 0)
 		now = time(NULL);
@@ -988,13 +990,21 @@ fill(struct mbox *m)
 	}
 }
 
+/*
+ * The name of a new file must be as durable as what is in it; whoever made it
+ * and wrote what is found, or was killed, may not have come to that.
+ */
 static int
 sync_file(struct mbox *m)
 {
-	/* The name of a new file must be as durable as what is in it. */
+	const struct letter *l;
+	int is_unsure = m->is_new || m->is_heir;
+
+	for (l = m->first; l != NULL; l = l->next)
+		is_unsure |= l->state == LETTER_IN && l->is_found;
 	if (fsync(m->fd) == -1)
 		return -1;
-	return m->is_new ? delivery_sync_names(m->dir) : 0;
+	return is_unsure ? delivery_sync_names(m->dir) : 0;
 }
 
 /* One sync for all that is in; -1 as put(). */
@@ -1095,10 +1105,13 @@ lock_and_fill(struct mbox *m, unsigned lock_wait_s)
 	m->octets = 0;
 	m->ahead = 0;
 	m->from = -1;
-	m->is_over = 0;
+	m->is_over = m->is_heir = 0;
 	if (lock_file(m) == 0) {
 		m->locked_ms = io_clock_ms();
 		ret = fill(m) == -1 || settle(m) == -1 ? -1 : 0;
+		/* The next one finds it there, and does not know whose. */
+		if (ret == -1 && m->is_new)
+			delivery_sync_names(m->dir);
 	} else {
 		give_up(m);
 	}

@@ -4,10 +4,12 @@
  * Started as root it becomes nobody first.
  */
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <fcntl.h>
@@ -40,6 +42,20 @@
 #define BODY		"Subject: x\n\nbody\n"
 #define ENTRY		"From MAILER-DAEMON Thu Jan  1 00:00:00 1970\n"	\
 	"Return-Path: <>\nDelivered-To: bob\n" BODY "\n"
+
+/* Of this process and its children: syncs of directories. */
+static unsigned *dir_syncs;
+
+/* In place of that of libc. */
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		__atomic_add_fetch(dir_syncs, 1, __ATOMIC_SEQ_CST);
+	return (int)syscall(SYS_fsync, fd);
+}
 
 struct world {
 	char		 top[64];
@@ -365,6 +381,43 @@ test_many_writers(void **state)
 		    ENTRY, strlen(ENTRY));
 	buf_fini(&all);
 	assert_int_equal(size_of(w, "bob.lock"), -1);
+}
+
+/*
+ * Whoever made the file may have been killed before its name was synced: what
+ * is found in it counts only with its name.
+ */
+static void
+test_names_are_synced(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+	int fd;
+
+	*dir_syncs = 0;
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_int_equal(*dir_syncs, 1);
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_int_equal(*dir_syncs, 1);
+	/* The second is found. */
+	assert_int_equal(fstatat(w->dir, "bob", &st, 0), 0);
+	w->d.mark.dev = (uint64_t)st.st_dev;
+	w->d.mark.ino = (uint64_t)st.st_ino;
+	w->d.mark.length = (int64_t)strlen(ENTRY);
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_non_null(strstr(w->res.why, "found complete"));
+	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
+	assert_int_equal(*dir_syncs, 2);
+	/* Behind what another one left that was killed under its lock. */
+	w->d.mark.length = -1;
+	fd = openat(w->dir, "bob.lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(io_write_all(fd, "1\ndma\n", 6), 0);
+	close(fd);
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(*dir_syncs, 3);
+	assert_int_equal(append(w, WAIT_S), 0);
+	assert_int_equal(*dir_syncs, 3);
 }
 
 /* ---- batches: this process is the runner ---- */
@@ -794,6 +847,7 @@ test_batch_runner_gone(void **state)
 	struct batch b = { .w = *state };
 	int status;
 
+	*dir_syncs = 0;
 	tell_many(&b, 3, 100);
 	b.keeps_go = 1;
 	start(&b, WAIT_S, 0);
@@ -804,6 +858,8 @@ test_batch_runner_gone(void **state)
 	assert_int_equal(status, W_EXITCODE(1, 0));
 	assert_int_equal(size_of(b.w, "bob"), 0);
 	assert_int_equal(size_of(b.w, "bob.lock"), -1);
+	/* The next one finds the file there. */
+	assert_int_equal(*dir_syncs, 1);
 	forget(&b);
 }
 
@@ -819,6 +875,7 @@ main(void)
 		EACH(test_other_order),
 		EACH(test_replaced_file),
 		EACH(test_many_writers),
+		EACH(test_names_are_synced),
 		EACH(test_batch),
 		EACH(test_batch_later),
 		EACH(test_batch_write_fails),
@@ -831,6 +888,10 @@ main(void)
 
 	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
+		return 1;
+	dir_syncs = mmap(NULL, sizeof(*dir_syncs), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (dir_syncs == MAP_FAILED)
 		return 1;
 	/* Sanitizers look at their own process. */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
