@@ -869,6 +869,10 @@ announce(struct mbox *m)
 	m->octets += l->d.length;
 	m->ahead += l->text.out.len;
 	m->end = l->text.is_over ? l->start + (int64_t)l->text.out.len : -1;
+	/* Who leaves our records unread keeps the locks no longer for it. */
+	if (io_wait(m->d->channel, POLLOUT, m->locked_ms +
+	    DELIVERY_GO_MS) != 1)
+		return -1;
 	return delivery_at(&l->d, m->dev, m->ino, l->start);
 }
 

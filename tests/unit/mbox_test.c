@@ -12,7 +12,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -45,8 +47,29 @@
 
 /* Of this process and its children: syncs of directories. */
 static unsigned *dir_syncs;
+/* The longest wait until something can be written, which is cut short. */
+static int *out_wait_ms;
 
-/* In place of that of libc. */
+/* In place of those of libc; the headers promise that poll() reads nothing. */
+int	poll_or_tell(struct pollfd *, nfds_t, int) __asm__("poll");
+
+int
+poll_or_tell(struct pollfd *fds, nfds_t n, int wait_ms)
+{
+	struct timespec ts = { wait_ms / 1000, wait_ms % 1000 * 1000000L };
+	const struct timespec half = { 0, 500000000 };
+	int ret;
+
+	if (n != 1 || fds[0].events != POLLOUT || wait_ms < 1000)
+		return ppoll(fds, n, wait_ms < 0 ? NULL : &ts, NULL);
+	ret = ppoll(fds, n, &half, NULL);
+	if (ret != 0)
+		return ret;
+	*out_wait_ms = wait_ms;
+	errno = EIO;
+	return -1;
+}
+
 int
 fsync(int fd)
 {
@@ -437,6 +460,7 @@ struct batch {
 	int		 sock;
 	int		 keeps_go;	/* never answers */
 	int		 feeds;		/* before each answer comes another */
+	int		 is_narrow;	/* few records can lie unread */
 	int		 nsaid;
 	struct told	 told[LETTERS];
 	int		 n;
@@ -493,10 +517,13 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 {
 	struct delivery *d = &b->w->d;
 	struct rlimit rl = { limit, limit };
-	int i, s[2];
+	int i, least = 1, s[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
 	    s), 0);
+	if (b->is_narrow)
+		assert_int_equal(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF,
+		    &least, sizeof(least)), 0);
 	b->sock = s[1];
 	b->nsaid = 0;
 	b->pid = fork();
@@ -509,6 +536,7 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 		d->message = b->told[0].fd;
 		d->length = (int64_t)strlen(b->told[0].text);
 		d->mark = b->told[0].at;
+		alarm(30);
 		if (limit > 0)
 			setrlimit(RLIMIT_FSIZE, &rl);
 		_exit(mbox_serve(d, b->w->dir, "bob", "mail/bob", wait_s,
@@ -863,6 +891,37 @@ test_batch_runner_gone(void **state)
 	forget(&b);
 }
 
+/* One that reads nothing keeps the locks no longer than one that is silent. */
+static void
+test_batch_unread(void **state)
+{
+	struct batch b = { .w = *state, .is_narrow = 1 };
+	int status;
+
+	tell_many(&b, 20, 100);
+	start(&b, WAIT_S, 0);
+	assert_int_equal(waitpid(b.pid, &status, 0), b.pid);
+	assert_int_equal(status, W_EXITCODE(1, 0));
+	assert_in_range(*out_wait_ms, 1000, 60000);
+	assert_int_equal(size_of(b.w, "bob"), 0);
+	assert_int_equal(size_of(b.w, "bob.lock"), -1);
+	close(b.sock);
+	forget(&b);
+}
+
+/* Memory that a process has in common with its children. */
+static void *
+share(size_t size)
+{
+	void *p;
+
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED |
+	    MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		_exit(1);
+	return p;
+}
+
 int
 main(void)
 {
@@ -884,15 +943,14 @@ main(void)
 		EACH(test_batch_wrong_go),
 		EACH(test_batch_kills),
 		EACH(test_batch_runner_gone),
+		EACH(test_batch_unread),
 	};
 
 	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
 		return 1;
-	dir_syncs = mmap(NULL, sizeof(*dir_syncs), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (dir_syncs == MAP_FAILED)
-		return 1;
+	dir_syncs = share(sizeof(*dir_syncs));
+	out_wait_ms = share(sizeof(*out_wait_ms));
 	/* Sanitizers look at their own process. */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
