@@ -51,6 +51,7 @@
 #define READ_OCTETS	65536
 /* A message of 1 MiB, with its quotes and envelope, is one write(2). */
 #define BLOCK_OCTETS	(1280 * 1024)
+#define MOVES		3	/* of a message, by those who take no lock */
 #define BATCH_LETTERS	200	/* messages under one lock */
 #define BATCH_OCTETS	(64 * 1024 * 1024)	/* of them */
 #define HOLD_MS		1000	/* no more is begun under one lock */
@@ -91,6 +92,7 @@ struct letter {
 	enum letter_state state;
 	int		 is_found;	/* by its mark: nothing was written */
 	int64_t		 start;		/* its place in the file */
+	int		 moves;		/* others wrote there in the meantime */
 	struct text	 text;		/* while AT and GO: its first block */
 	struct result	 res;
 };
@@ -948,6 +950,30 @@ recall(struct mbox *m)
 	return 0;
 }
 
+/*
+ * Somebody writes to the file without a lock: what was announced has no place
+ * any more.  Nothing was written, and nothing of theirs is cut off.
+ */
+static int
+move(struct mbox *m, struct letter *l)
+{
+	m->is_over = 1;
+	if (m->is_single || ++l->moves == MOVES) {
+		retry(m, "4.2.0", "others write to it and take no lock");
+		over(l);
+		skip_done(m);
+	}
+	return recall(m);
+}
+
+static int
+is_moved(const struct mbox *m, const struct letter *l)
+{
+	struct stat st;
+
+	return fstat(m->fd, &st) == -1 || st.st_size != l->start;
+}
+
 /* -1 when what could not be cut off must stay marked: say nothing at all. */
 static int
 put(struct mbox *m)
@@ -956,6 +982,8 @@ put(struct mbox *m)
 	int ret;
 
 	m->res = &l->res;
+	if (is_moved(m, l))
+		return move(m, l);
 	m->ahead -= l->text.out.len;
 	ret = write_text(m, &l->text);
 	over(l);

@@ -42,6 +42,7 @@
 #define EACH_WRITES	10
 #define LETTERS		50	/* of a batch */
 #define BODY		"Subject: x\n\nbody\n"
+#define STRANGE		"From stranger Thu Jan  1 00:00:00 1970\n\nstrange\n\n"
 #define ENTRY		"From MAILER-DAEMON Thu Jan  1 00:00:00 1970\n"	\
 	"Return-Path: <>\nDelivered-To: bob\n" BODY "\n"
 
@@ -460,6 +461,7 @@ struct batch {
 	int		 sock;
 	int		 keeps_go;	/* never answers */
 	int		 feeds;		/* before each answer comes another */
+	int		 disturbs;	/* before each, a write without a lock */
 	int		 is_narrow;	/* few records can lie unread */
 	int		 nsaid;
 	struct told	 told[LETTERS];
@@ -547,6 +549,17 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 		send_more(b, i);
 }
 
+/* By a program that takes no lock. */
+static void
+put_stranger(struct world *w)
+{
+	int fd;
+
+	fd = openat(w->dir, "bob", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(io_write_all(fd, STRANGE, strlen(STRANGE)), 0);
+	close(fd);
+}
+
 static void
 send_go(struct batch *b, uint32_t id)
 {
@@ -580,6 +593,8 @@ hear(struct batch *b)
 			t->at.length = -1;
 		if (b->feeds)
 			send_more(b, m.id == 1 ? 2 : 1);
+		if (b->disturbs)
+			put_stranger(b->w);
 		if (!b->keeps_go)
 			send_go(b, m.id);
 	} else if (ret) {
@@ -726,6 +741,55 @@ test_batch_write_fails(void **state)
 	/* Where it had been announced there is no place for it any more. */
 	assert_true(b.told[3].nat > 1);
 	assert_sent(&b);
+	forget(&b);
+}
+
+/* Others write where a place was announced: theirs stays, ours goes behind. */
+static void
+test_batch_stranger(void **state)
+{
+	static const size_t octets[] = { 1000, 90000, 1000 };
+	static const uint32_t fates[] = { FATE_SENT, FATE_RETRY, FATE_SENT };
+	struct batch b = { .w = *state, .keeps_go = 1 };
+	char start_of[sizeof(STRANGE)];
+	int i, fd;
+
+	for (i = 0; i < 3; i++)
+		tell_many(&b, 1, octets[i]);
+	start(&b, WAIT_S, 50000);
+	while (b.told[1].nat == 0)
+		assert_true(hear(&b));
+	put_stranger(b.w);
+	b.keeps_go = 0;
+	send_go(&b, 0);
+	send_go(&b, 1);
+	assert_int_equal(finish(&b), 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(b.told[i].fate, fates[i]);
+	assert_int_equal(b.told[0].nat, 2);
+	assert_int_equal(b.told[0].at.length, strlen(STRANGE));
+	fd = openat(b.w->dir, "bob", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(io_pread_all(fd, start_of, strlen(STRANGE), 0), 0);
+	close(fd);
+	assert_memory_equal(start_of, STRANGE, strlen(STRANGE));
+	assert_int_equal(size_of(b.w, "bob"), strlen(STRANGE) + 2 *
+	    (strlen(b.told[0].text) + strlen(ENTRY) - strlen(BODY)));
+	forget(&b);
+}
+
+/* Each time: not for ever, and nobody loses anything. */
+static void
+test_batch_strangers(void **state)
+{
+	struct batch b = { .w = *state, .disturbs = 1 };
+
+	tell_many(&b, 1, 100);
+	start(&b, WAIT_S, 0);
+	assert_int_equal(finish(&b), 0);
+	assert_int_equal(b.told[0].fate, FATE_RETRY);
+	assert_int_equal(b.told[0].nat, 3);
+	assert_int_equal(size_of(b.w, "bob"), 3 * strlen(STRANGE));
+	assert_int_equal(size_of(b.w, "bob.lock"), -1);
 	forget(&b);
 }
 
@@ -938,6 +1002,8 @@ main(void)
 		EACH(test_batch),
 		EACH(test_batch_later),
 		EACH(test_batch_write_fails),
+		EACH(test_batch_stranger),
+		EACH(test_batch_strangers),
 		EACH(test_batch_shares),
 		EACH(test_batch_hostile),
 		EACH(test_batch_wrong_go),
