@@ -480,9 +480,8 @@ check_file(struct mbox *m, const struct stat *st)
 	if (!S_ISREG(st->st_mode))
 		return retry(m, "4.2.0", "is not a regular file");
 	if (st->st_uid != m->d->user->uid)
-		return result_set(m->res, FATE_RETRY, "4.2.0", "%s: belongs to "
-		    "uid %lu, not to %s: chown it", m->path,
-		    (unsigned long)st->st_uid, m->d->user->name);
+		return result_set(m->res, FATE_RETRY, "4.2.0", "%s: does not "
+		    "belong to %s: chown it", m->path, m->d->user->name);
 	if (st->st_nlink > 1)
 		return retry(m, "4.2.0", "has more than one name (hard link)");
 	if ((st->st_mode & (S_ISUID | S_ISGID)) != 0)

@@ -183,11 +183,25 @@ route_put_orcpt(struct buf *b, const struct conf *conf,
 	route_put_qualified(b, conf, r->address);
 }
 
-/* A reason that names what only the owner of a .forward knows. */
+/* Trouble of this host, in our words: not a server's, nor a command's. */
+static int
+is_our_trouble(const struct recipient *r)
+{
+	const char *code = r->last.code;
+
+	if (r->kind == ROUTE_REMOTE)
+		return 0;
+	if (r->kind == ROUTE_PIPE && strcmp(code, "4.3.0") == 0)
+		return 0;
+	return strncmp(code, "4.2.", 4) == 0 || strncmp(code, "4.3.", 4) == 0;
+}
+
+/* A reason that names what only root or the owner of a .forward knows. */
 static int
 is_private(const struct recipient *r)
 {
-	return (r->kind == ROUTE_FILE && r->origin == ORIGIN_FORWARD) ||
+	return is_our_trouble(r) ||
+	    (r->kind == ROUTE_FILE && r->origin == ORIGIN_FORWARD) ||
 	    strncmp(r->last.why, ROUTE_PRIVATE, strlen(ROUTE_PRIVATE)) == 0;
 }
 

@@ -86,7 +86,7 @@ int	route_lost(const struct message *, uint32_t i, const char *what,
 #define ROUTE_PRIVATE	".forward of"
 /*
  * Adds the reason of the latest attempt as anybody may read it: what it has
- * of paths that a user's own list names is left out.
+ * of paths of this host, or that a user's own list names, is left out.
  */
 void	route_put_why(struct buf *, const struct recipient *);
 /* The address that the submitter gave, of which i came. Lent. */

@@ -135,6 +135,22 @@ def test_mailbox_of_another_owner_is_refused(world):
     assert os.stat(BOX).st_uid == pwd.getpwnam("carol").pw_uid
 
 
+def test_path_of_a_mailbox_is_not_for_the_sender(world):
+    """Root reads it in mailq and in the log, and nobody else."""
+    world.write_conf({"RETRY": "1s 1s 3s"})
+    make_box(mode=0o666)
+    os.chown(BOX, pwd.getpwnam("carol").pw_uid, -1)
+    world.send("bob")
+    world.wait_tried("bob")
+    assert "/var/mail/bob: does not belong to bob" in world.mailq()
+    shown = world.mailq("alice")
+    assert "does not belong to bob" in shown and "/var" not in shown
+    world.wait_quiet()
+    letter = world.mailbox("alice")[-1]
+    assert b"does not belong" in letter.text
+    assert b"/var/mail" not in letter.text
+
+
 def test_directory_in_place_of_a_mailbox_defers(world):
     os.mkdir(BOX)
     try:

@@ -298,6 +298,24 @@ test_children_are_explained(void **state)
 	    "Final-Recipient: rfc822;erin@example.net\n"));
 }
 
+/* Where this host keeps what is no matter for a sender. */
+static void
+test_paths_are_not_told(void **state)
+{
+	struct world *w = *state;
+
+	queue_plain(w, "ann@example.org");
+	w->m.rcpts[0].kind = ROUTE_MAILBOX;
+	fail_with(&w->m.rcpts[0], "4.2.0", "/var/mail/bob: does not belong to "
+	    "bob: chown it");
+	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
+	    BOUNCED);
+	load_report(w);
+	assert_true(has(w, "\nDiagnostic-Code: X-dma; (a path): does not "));
+	assert_true(has(w, "(a path): does not belong to bob"));
+	assert_false(has(w, "/var/mail"));
+}
+
 static void
 test_null_sender(void **state)
 {
@@ -702,6 +720,7 @@ main(void)
 		CASE(test_report),
 		CASE(test_facts),
 		CASE(test_children_are_explained),
+		CASE(test_paths_are_not_told),
 		CASE(test_null_sender),
 		CASE(test_twice),
 		CASE(test_later),

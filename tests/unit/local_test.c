@@ -478,7 +478,7 @@ static const struct {
 	{ make_directory,	"4.2.0", "not a regular file" },
 	{ make_fifo,		"4.2.0", "not a regular file" },
 	{ make_setgid,		"4.2.0", "set-id" },
-	{ make_foreign,		"4.2.0", "belongs to" },
+	{ make_foreign,		"4.2.0", "does not belong to" },
 	{ make_unreadable,	"4.2.0", "Permission denied" },
 	{ make_nowhere,		"4.2.0", "No such file" },
 	{ make_readonly,	"4.2.0", "can not be made" },

@@ -462,7 +462,7 @@ struct batch {
 	int		 keeps_go;	/* never answers */
 	int		 feeds;		/* before each answer comes another */
 	int		 is_ended;	/* what is still said was said before */
-	int		 disturbs;	/* before each, a write without a lock */
+	int		 disturbs;	/* before each, a write without lock */
 	int		 is_narrow;	/* few records can lie unread */
 	int		 nsaid;
 	struct told	 told[LETTERS];
