@@ -135,6 +135,7 @@ struct message {
 	unsigned	 flags;		/* MESSAGE_* */
 	unsigned	 hops;		/* Received and Delivered-To lines */
 	int64_t		 offset, length, lines;	/* of the text in the file */
+	int64_t		 journal;	/* octets of it in the file */
 	struct recipient *rcpts;	/* owned */
 	uint32_t	 nrcpts, crcpts;
 	uint32_t	*slots;		/* owned: index of rcpts; see route.c */

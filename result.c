@@ -54,6 +54,15 @@ result_copy(struct result *dst, const struct result *src)
 	dst->why = src->why == NULL ? NULL : strdup(src->why);
 }
 
+int
+result_is_same(const struct result *a, const struct result *b)
+{
+	const char *p = a->why == NULL ? "" : a->why;
+
+	return a->fate == b->fate && strcmp(a->code, b->code) == 0 &&
+	    strcmp(p, b->why == NULL ? "" : b->why) == 0;
+}
+
 const char *
 fate_name(enum fate fate)
 {

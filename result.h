@@ -20,6 +20,8 @@ void	result_fini(struct result *);
 int	result_set(struct result *, enum fate, const char *code,
 	    const char *, ...) PRINTF_LIKE(4, 5);
 /* Makes dst a copy of src. */
+/* The same fate, code and words. */
+int	result_is_same(const struct result *, const struct result *);
 void	result_copy(struct result *dst, const struct result *src);
 const char *fate_name(enum fate);	/* "sent", "deferred", "failed" */
 

@@ -206,13 +206,14 @@ settle_failed(struct work *w, uint32_t i)
 }
 
 static void
-settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now)
+settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now,
+    int is_same)
 {
 	struct recipient *r = &w->m.rcpts[i];
 
 	if (now - w->m.arrived < (time_t)d->conf.retry_lifetime_s) {
 		r->due = next_due(&d->conf, &w->m, r, now);
-		note_deferred(&w->notes, &w->m, i);
+		note_deferred(&w->notes, &w->m, i, is_same);
 		return;
 	}
 	/* Code and words stay those of the last reply. */
@@ -227,6 +228,7 @@ settle_any(struct desk *d, struct work *w, uint32_t i,
 {
 	struct recipient *r = &w->m.rcpts[i];
 	time_t now = time(NULL);
+	int is_same;
 
 	if (w->stages[i] == STAGE_DONE || w->stages[i] == STAGE_NONE)
 		return;
@@ -236,6 +238,7 @@ settle_any(struct desk *d, struct work *w, uint32_t i,
 	if (!w->is_forced || r->attempts == 0)
 		r->attempts++;
 	r->tried = now;
+	is_same = result_is_same(&r->last, res);
 	result_copy(&r->last, res);
 	switch (res->fate) {
 	case FATE_SENT:
@@ -245,7 +248,7 @@ settle_any(struct desk *d, struct work *w, uint32_t i,
 		settle_failed(w, i);
 		break;
 	default:
-		settle_retry(d, w, i, now);
+		settle_retry(d, w, i, now, is_same);
 		break;
 	}
 	log_recipient(d, &w->m, i, &r->last, where, now);

@@ -28,6 +28,9 @@
 #define WRITE_CHUNK	65536
 #define WRITE_FIRST	16384	/* most messages are smaller */
 #define JOURNAL_MAX	(256 * 1024 * 1024)
+#define JOURNAL_LONG	(JOURNAL_MAX / 2)	/* then words are cut */
+#define JOURNAL_FULL	(JOURNAL_MAX / 4 * 3)	/* then they are left out */
+#define WHY_CUT		128	/* octets of what is cut */
 #define RCPTS_MAX	1000000	/* recipients in one file */
 #define PATH_LEN_MAX	90	/* sun_path has 108 octets */
 #define FIELDS_MAX	12
@@ -423,13 +426,26 @@ note_rcpt(struct buf *b, const struct message *m, uint32_t i)
 	    r->orcpt == NULL ? "" : r->orcpt);
 }
 
-static void
-put_result(struct buf *b, const struct result *res)
+/* Octets of a reason: so few that the journal can still be read at the end. */
+static size_t
+why_room(const struct buf *b, const struct message *m)
 {
+	int64_t size = m->journal + (int64_t)b->len;
+
+	if (size > JOURNAL_FULL)
+		return 0;
+	return size > JOURNAL_LONG ? WHY_CUT : WHY_MAX;
+}
+
+static void
+put_result(struct buf *b, const struct message *m, const struct result *res)
+{
+	size_t room = why_room(b, m);
+
 	put_value(b, res->code, sizeof(res->code) - 1);
 	buf_putc(b, '\t');
 	if (res->why != NULL)
-		buf_put_clean(b, res->why, strlen(res->why), WHY_MAX);
+		buf_put_clean(b, res->why, strlen(res->why), room);
 	buf_putc(b, '\n');
 }
 
@@ -444,7 +460,7 @@ note_success(struct buf *b, const struct message *m, uint32_t i, char letter)
 		return;
 	}
 	buf_printf(b, "Y\t%u\t%d\t", i, (int)r->action);
-	put_result(b, &r->last);
+	put_result(b, m, &r->last);
 }
 
 void
@@ -463,15 +479,26 @@ void
 note_failed(struct buf *b, const struct message *m, uint32_t i)
 {
 	buf_printf(b, "F\t%u\t%u\t", i, m->rcpts[i].attempts);
-	put_result(b, &m->rcpts[i].last);
+	put_result(b, m, &m->rcpts[i].last);
 }
 
+/*
+ * The one record that comes again and again.  What is left of a full journal
+ * is for what must not be lost: without a D it is tried again all the same.
+ */
 void
-note_deferred(struct buf *b, const struct message *m, uint32_t i)
+note_deferred(struct buf *b, const struct message *m, uint32_t i, int is_same)
 {
-	buf_printf(b, "D\t%u\t%u\t%" PRId64 "\t", i, m->rcpts[i].attempts,
+	if (why_room(b, m) == 0)
+		return;
+	buf_printf(b, "D\t%u\t%u\t%" PRId64, i, m->rcpts[i].attempts,
 	    (int64_t)m->rcpts[i].due);
-	put_result(b, &m->rcpts[i].last);
+	if (is_same) {
+		buf_putc(b, '\n');
+		return;
+	}
+	buf_putc(b, '\t');
+	put_result(b, m, &m->rcpts[i].last);
 }
 
 void
@@ -524,7 +551,7 @@ note_warned(struct buf *b)
 }
 
 int
-spool_append(const struct message *m, const struct buf *notes, int is_durable,
+spool_append(struct message *m, const struct buf *notes, int is_durable,
     struct result *res)
 {
 	off_t end;
@@ -545,6 +572,7 @@ spool_append(const struct message *m, const struct buf *notes, int is_durable,
 		errno = error;
 		return spool_trouble(res, "journal");
 	}
+	m->journal += (int64_t)notes->len;
 	return 0;
 }
 
@@ -694,14 +722,15 @@ fold_result(struct message *m, const struct fields *f)
 {
 	uint64_t attempts, due = 0;
 	struct recipient *r;
-	int deferred;
+	int deferred, same;
 
 	deferred = f->v[0][0] == 'D';
+	same = deferred && f->n == 4;
 	r = field_rcpt(m, f);
-	if (r == NULL || f->n != 5 + deferred ||
+	if (r == NULL || (f->n != 5 + deferred && !same) ||
 	    number(f->v[2], UINT32_MAX, &attempts) == -1 ||
 	    (deferred && number(f->v[3], INT64_MAX, &due) == -1) ||
-	    strlen(f->v[3 + deferred]) >= sizeof(r->last.code))
+	    (!same && strlen(f->v[3 + deferred]) >= sizeof(r->last.code)))
 		return -1;
 	r->attempts = (unsigned)attempts;
 	r->due = (time_t)due;
@@ -711,8 +740,11 @@ fold_result(struct message *m, const struct fields *f)
 		r->action = ACTION_FAILED;
 		m->owed++;
 	}
-	result_set(&r->last, deferred ? FATE_RETRY : FATE_FAILED,
-	    f->v[3 + deferred], "%s", f->v[4 + deferred]);
+	if (same)
+		r->last.fate = FATE_RETRY;
+	else
+		result_set(&r->last, deferred ? FATE_RETRY : FATE_FAILED,
+		    f->v[3 + deferred], "%s", f->v[4 + deferred]);
 	return 0;
 }
 
@@ -927,9 +959,13 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 	text[PREAMBLE_SIZE] = '\0';
 	if (read_preamble(m, text) == -1)
 		return corrupt(res, "the preamble is not understood");
-	if (m->offset + m->length >= size ||
-	    size - m->offset - m->length > JOURNAL_MAX)
+	if (m->offset + m->length >= size)
 		return corrupt(res, "it is cut in the message");
+	if (size - m->offset - m->length > JOURNAL_MAX) {
+		result_set(res, FATE_RETRY, "4.3.0", "the journal has more "
+		    "than %d MiB: it waits", JOURNAL_MAX / 1024 / 1024);
+		return SPOOL_LATER;
+	}
 	n = (size_t)(size - m->offset - m->length);
 	buf_init(&b, 0);
 	if (buf_space(&b, n) == NULL || io_pread_all(m->fd, b.data, n,
@@ -949,6 +985,7 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 		spool_trouble(res, "cut");
 		return SPOOL_LATER;
 	}
+	m->journal = (int64_t)used;
 	return SPOOL_GOT;
 }
 

@@ -71,7 +71,9 @@ void	note_rcpt(struct buf *, const struct message *, uint32_t i);
 void	note_expanded(struct buf *, const struct message *, uint32_t i);
 void	note_sent(struct buf *, const struct message *, uint32_t i);
 void	note_failed(struct buf *, const struct message *, uint32_t i);
-void	note_deferred(struct buf *, const struct message *, uint32_t i);
+/* is_same: code and words are those that the journal has of it already. */
+void	note_deferred(struct buf *, const struct message *, uint32_t i,
+	    int is_same);
 void	note_append(struct buf *, const struct message *, uint32_t i);
 void	note_withdrawn(struct buf *, uint32_t i);	/* nothing was left */
 void	note_bounce(struct buf *, const char *bounce_id);
@@ -83,7 +85,7 @@ void	note_warned(struct buf *);	/* that notice is committed */
  * Appends notes to the message's journal in one write; is_durable: with one
  * fdatasync.  -1 with the reason; the journal is as before then.
  */
-int	spool_append(const struct message *, const struct buf *, int is_durable,
+int	spool_append(struct message *, const struct buf *, int is_durable,
 	    struct result *);
 /* Takes the message out of the queue. */
 int	spool_remove(const struct spool *, const char *id);

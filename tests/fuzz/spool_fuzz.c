@@ -101,7 +101,7 @@ put_notes(struct buf *b, const struct message *m)
 		else if (m->rcpts[i].state == RCPT_FAILED)
 			note_failed(b, m, i);
 		else
-			note_deferred(b, m, i);
+			note_deferred(b, m, i, 0);
 	}
 }
 

@@ -598,7 +598,7 @@ test_notes_refused(void **state)
 	note_failed(&notes[0], &m, 0);
 	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code),
 	    code_tab);
-	note_deferred(&notes[1], &m, 0);
+	note_deferred(&notes[1], &m, 0, 0);
 	free(m.rcpts[0].owner);
 	m.rcpts[0].owner = strdup("bob\nS\t1");
 	m.rcpts[0].mark.length = 0;
@@ -650,13 +650,13 @@ test_states(void **state)
 	note_sent(&w->notes, &m, 2);
 	set_last(&m.rcpts[3], FATE_RETRY, "4.2.2", "quota");
 	m.rcpts[3].due = 1800000000;
-	note_deferred(&w->notes, &m, 3);
+	note_deferred(&w->notes, &m, 3, 0);
 	m.rcpts[4].mark.dev = UINT64_MAX;
 	m.rcpts[4].mark.ino = 2;
 	m.rcpts[4].mark.length = INT64_MAX;
 	note_append(&w->notes, &m, 4);
 	set_last(&m.rcpts[5], FATE_RETRY, "", "");
-	note_deferred(&w->notes, &m, 5);
+	note_deferred(&w->notes, &m, 5, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 
@@ -682,12 +682,105 @@ test_states(void **state)
 	assert_string_equal(m.rcpts[5].last.why, "");
 	buf_reset(&w->notes);
 	note_withdrawn(&w->notes, 4);
-	note_deferred(&w->notes, &m, 3);
+	note_deferred(&w->notes, &m, 3, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 0, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
 	assert_int_equal(m.rcpts[4].mark.length, -1);
 	message_fini(&m);
+}
+
+/* The same words again are not written again, and read back all the same. */
+static void
+test_same_words(void **state)
+{
+	static const char *const whys[] = { "h said: 450 later", "" };
+	struct world *w = *state;
+	struct message m;
+	size_t i, once;
+
+	for (i = 0; i < N(whys); i++) {
+		commit_filled(w);
+		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+		buf_reset(&w->notes);
+		set_last(&m.rcpts[1], FATE_RETRY, "4.2.1", "something else");
+		note_deferred(&w->notes, &m, 1, 0);
+		set_last(&m.rcpts[1], FATE_RETRY, "4.2.0", whys[i]);
+		note_deferred(&w->notes, &m, 1, 0);
+		once = w->notes.len;
+		m.rcpts[1].attempts = 7;
+		m.rcpts[1].due = 99;
+		note_deferred(&w->notes, &m, 1, 1);
+		assert_string_equal(w->notes.data + once, "D\t1\t7\t99\n");
+		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+		message_fini(&m);
+		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+		assert_int_equal(m.rcpts[1].attempts, 7);
+		assert_int_equal(m.rcpts[1].due, 99);
+		assert_int_equal(m.rcpts[1].last.fate, FATE_RETRY);
+		assert_string_equal(m.rcpts[1].last.code, "4.2.0");
+		assert_string_equal(m.rcpts[1].last.why, whys[i]);
+		message_fini(&m);
+		assert_int_equal(spool_remove(&w->sp, ID), 0);
+	}
+}
+
+/* What comes again and again leaves room for what must not be lost. */
+static void
+test_long_journal(void **state)
+{
+	static const struct { int64_t mib; size_t deferred, failed; } cases[] = {
+		{ 0, WHY_MAX, WHY_MAX }, { 127, WHY_MAX, WHY_MAX },
+		{ 129, 128, 128 }, { 191, 128, 128 }, { 193, 0, 0 },
+	};
+	struct world *w = *state;
+	char why[WHY_MAX + 1];
+	struct message m;
+	struct buf one;
+	size_t i;
+
+	memset(why, 'y', WHY_MAX);
+	why[WHY_MAX] = '\0';
+	commit_filled(w);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_true(m.journal > 100 && m.journal < 2000);
+	result_set(&m.rcpts[1].last, FATE_RETRY, "4.2.1", "%s", why);
+	for (i = 0; i < N(cases); i++) {
+		m.journal = cases[i].mib * 1024 * 1024;
+		buf_init(&one, 0);
+		note_deferred(&one, &m, 1, 0);
+		if (cases[i].deferred == 0)
+			assert_int_equal(one.len, 0);
+		else
+			assert_true(one.len > cases[i].deferred &&
+			    one.len < cases[i].deferred + 32);
+		buf_reset(&one);
+		note_failed(&one, &m, 1);
+		assert_true(one.len > cases[i].failed &&
+		    one.len < cases[i].failed + 32);
+		buf_fini(&one);
+	}
+	m.journal = 7;
+	buf_puts(&w->notes, "S\t0\n");
+	assert_int_equal(spool_append(&m, &w->notes, 0, &w->res), 0);
+	assert_int_equal(m.journal, 11);
+	message_fini(&m);
+}
+
+/* One that is too long to be read is no damaged one. */
+static void
+test_journal_too_long(void **state)
+{
+	struct world *w = *state;
+	int fd;
+
+	commit_filled(w);
+	fd = openat(w->sp.queue, ID, O_WRONLY | O_CLOEXEC);
+	assert_true(fd != -1);
+	assert_int_equal(ftruncate(fd, 300 * 1024 * 1024), 0);
+	close(fd);
+	assert_int_equal(load_verdict(w, ID, 1), SPOOL_LATER);
+	assert_non_null(strstr(w->res.why, "256 MiB"));
 }
 
 /* An append says whose mailbox it was, for a recipient not yet routed. */
@@ -1047,6 +1140,10 @@ test_bad_journal(void **state)
 		{ R0 "R\t1\t1\t0\t0\t0\t0\t0\t" Z "\tx\t\nN\t0\t1\t\n",
 		    SPOOL_CORRUPT },
 		{ R0 "F\t0\t1\t5.1.1\twhy\nN\t0\t1\t\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\t9\n", SPOOL_GOT },
+		{ R0 "D\t0\t1\t9\t4\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\n", SPOOL_CORRUPT },
+		{ R0 "D\t0\t1\tx\n", SPOOL_CORRUPT },
 		{ R0 "D\t0\t1\t9\t4\twhy\nN\t0\t1\t\n", SPOOL_CORRUPT },
 		/* notices */
 		{ R0 "H\tw1\nG\n", SPOOL_GOT },
@@ -1398,6 +1495,9 @@ main(void)
 		CASE(test_successes),
 		CASE(test_wishes),
 		CASE(test_append_keeps_the_way),
+		CASE(test_same_words),
+		CASE(test_long_journal),
+		CASE(test_journal_too_long),
 		CASE(test_bounce_plan),
 		CASE(test_notice_plan),
 		CASE(test_torn_record),
