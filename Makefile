@@ -181,7 +181,7 @@ uninstall:
 OBJECTS =
 UNITS =		addr aliases ascii bounce buf compat conf crypto dns dsn encode \
 		hosts io letter lists local log mail maildir mbox mime msg options \
-		policy prep result route sasl senders setup smtp spool
+		policy prep result route sasl senders settle setup smtp spool
 FUZZERS =	addr aliases ascii conf dns dsn forward letter list mail mime msg options \
 		prep sasl senders smtp spool
 

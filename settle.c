@@ -20,6 +20,7 @@
 
 #define WATCH_LINE_MAX	1000	/* octets that who watches is shown */
 #define AGAIN_MS	15000	/* until a failed write is tried again */
+#define MARK_AGAIN_S	30	/* until who has a mark is looked at again */
 #define WARN_AGAIN_S	60	/* the same for a notice of delay */
 
 int
@@ -213,6 +214,9 @@ settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now,
 
 	if (now - w->m.arrived < (time_t)d->conf.retry_lifetime_s) {
 		r->due = next_due(&d->conf, &w->m, r, now);
+		/* Its mark tells only until others get at the file. */
+		if (r->mark.length != -1 && r->due > now + MARK_AGAIN_S)
+			r->due = now + MARK_AGAIN_S;
 		note_deferred(&w->notes, &w->m, i, is_same);
 		return;
 	}

@@ -761,6 +761,8 @@ fold_append(struct message *m, const struct fields *f)
 	    number(f->v[4], INT64_MAX, &len) == -1)
 		return -1;
 	r->mark.length = (int64_t)len;
+	/* Looked at before others get at the file, whatever a D said. */
+	r->due = 0;
 	if (r->kind != ROUTE_UNKNOWN)
 		return 0;
 	/* It was on its way into this user's mailbox: there it goes on. */

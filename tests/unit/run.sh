@@ -37,6 +37,9 @@ objects_of() {
 	    "$aliases" ;;
 	bounce) echo bounce.o route.o spool.o lib/dsn.o lib/msg.o \
 	    lib/mail.o lib/header.o conf.o result.o "$aliases" ;;
+	settle) echo settle.o bounce.o route.o spool.o compat/compat.o \
+	    lib/dsn.o lib/msg.o lib/mail.o lib/header.o conf.o result.o \
+	    "$aliases" ;;
 	local|mbox|maildir|lmtp|command) echo local.o mbox.o maildir.o \
 	    command.o delivery.o letter.o lists.o lmtp.o sandbox.o lib/mail.o \
 	    lib/header.o lib/msg.o conf.o result.o "$aliases" ;;

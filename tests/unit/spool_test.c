@@ -690,6 +690,35 @@ test_states(void **state)
 	message_fini(&m);
 }
 
+/* Who has a mark is looked at at once, whatever was said before. */
+static void
+test_append_is_due(void **state)
+{
+	static const struct { const char *notes; int64_t due; } cases[] = {
+		{ "D\t2\t3\t5000\t4.2.0\tlater\n", 5000 },
+		{ "D\t2\t3\t5000\t4.2.0\tlater\nA\t2\t1\t2\t3\tbob\n", 0 },
+		{ "D\t2\t3\t5000\t4.2.0\tx\nA\t2\t1\t2\t3\tbob\n"
+		    "W\t2\nD\t2\t4\t6000\n", 6000 },
+	};
+	struct world *w = *state;
+	struct message m;
+	struct buf b;
+	size_t i;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&w->notes);
+		buf_add(&w->notes, b.data, b.len);
+		buf_puts(&w->notes, cases[i].notes);
+		plant(w, "a", w->notes.data, w->notes.len);
+		assert_int_equal(load(w, "a", 0, &m), SPOOL_GOT);
+		assert_int_equal(m.rcpts[2].due, cases[i].due);
+		message_fini(&m);
+	}
+	buf_fini(&b);
+}
+
 /* The same words again are not written again, and read back all the same. */
 static void
 test_same_words(void **state)
@@ -1495,6 +1524,7 @@ main(void)
 		CASE(test_successes),
 		CASE(test_wishes),
 		CASE(test_append_keeps_the_way),
+		CASE(test_append_is_due),
 		CASE(test_same_words),
 		CASE(test_long_journal),
 		CASE(test_journal_too_long),
