@@ -435,6 +435,7 @@ settle_report(struct desk *d, struct work *w)
 	if (w->m.bounce_id[0] == '\0') {
 		spool_new_id(w->m.bounce_id);
 		note_bounce(&w->notes, w->m.bounce_id);
+		w->needs_sync = 1;
 	}
 	if (settle_write(d, w, 1) == -1)
 		return -1;
@@ -460,6 +461,8 @@ settle_report(struct desk *d, struct work *w)
 			w->m.rcpts[i].is_reported = 1;
 			note_reported(&w->notes, i);
 		}
+	/* If this write fails, a later one must be as durable. */
+	w->needs_sync = 1;
 	w->m.bounce_id[0] = '\0';
 	w->m.owed = 0;
 	d->must_scan = 1;
@@ -479,6 +482,7 @@ warn(struct desk *d, struct work *w)
 	if (w->m.warn_id[0] == '\0') {
 		spool_new_id(w->m.warn_id);
 		note_warning(&w->notes, w->m.warn_id);
+		w->needs_sync = 1;
 	}
 	if (settle_write(d, w, 1) == -1)
 		return -1;
@@ -495,6 +499,7 @@ warn(struct desk *d, struct work *w)
 		return -1;
 	w->m.is_warned = 1;
 	note_warned(&w->notes);
+	w->needs_sync = 1;
 	d->must_scan = 1;
 	return settle_write(d, w, 1);
 }

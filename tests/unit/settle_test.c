@@ -164,6 +164,55 @@ test_marked_soon(void **state)
 	}
 }
 
+/* What it is when it is read back. */
+static void
+read_again(struct world *w)
+{
+	put_down(w);
+	take_in_hand(w);
+}
+
+/*
+ * One sync of a report does not work: bob's failure, the plan, that it is
+ * told.  The next try is as durable, though carl only waits.
+ */
+static void
+test_report_is_synced(void **state)
+{
+	struct world *w = *state;
+
+	settle_as(&w->d, &w->w, 0, FATE_FAILED, "5.1.1", "no such user");
+	settle_as(&w->d, &w->w, 1, FATE_RETRY, "4.4.1", "timed out");
+	bad_sync = 2;
+	assert_int_equal(settle_finish(&w->d, &w->w), -1);
+	assert_int_equal(syncs, 2);
+	assert_true(w->w.m.rcpts[0].is_reported);
+	assert_int_equal(settle_finish(&w->d, &w->w), 0);
+	assert_int_equal(syncs, 3);
+	read_again(w);
+	assert_true(w->w.m.rcpts[0].is_reported);
+	assert_string_equal(w->w.m.bounce_id, "");
+	assert_int_equal(w->w.m.owed, 0);
+}
+
+/* The same for a notice of delay. */
+static void
+test_notice_is_synced(void **state)
+{
+	struct world *w = *state;
+
+	w->d.conf.warn_after_s = 60;
+	settle_as(&w->d, &w->w, 0, FATE_RETRY, "4.4.1", "timed out");
+	settle_as(&w->d, &w->w, 1, FATE_RETRY, "4.4.1", "timed out");
+	bad_sync = 2;
+	settle_finish(&w->d, &w->w);
+	assert_true(w->w.m.is_warned);
+	settle_finish(&w->d, &w->w);
+	assert_int_equal(syncs, 3);
+	read_again(w);
+	assert_true(w->w.m.is_warned);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -171,6 +220,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_marked_soon),
+		CASE(test_report_is_synced),
+		CASE(test_notice_is_synced),
 	};
 
 	return cmocka_run_group_tests_name("settle", tests, NULL, NULL);
