@@ -136,6 +136,7 @@ struct message {
 	unsigned	 hops;		/* Received and Delivered-To lines */
 	int64_t		 offset, length, lines;	/* of the text in the file */
 	int64_t		 journal;	/* octets of it in the file */
+	uint32_t	 nnoted;	/* recipients that are in it */
 	struct recipient *rcpts;	/* owned */
 	uint32_t	 nrcpts, crcpts;
 	uint32_t	*slots;		/* owned: index of rcpts; see route.c */

@@ -315,6 +315,14 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 	if (w->notes.len == 0 && !buf_failed(&w->notes) &&
 	    !(is_durable && w->is_unsynced))
 		return 0;
+	/*
+	 * What there was no memory for is lost, and all notes behind it.  It
+	 * is known here still: noted anew, nothing is lost or done twice.
+	 */
+	if (buf_failed(&w->notes)) {
+		buf_reset(&w->notes);
+		note_all(&w->notes, &w->m);
+	}
 	result_init(&res);
 	if (spool_append(&w->m, &w->notes, is_durable, &res) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s; tried again soon",

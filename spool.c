@@ -550,6 +550,63 @@ note_warned(struct buf *b)
 	buf_puts(b, "G\n");
 }
 
+/* Who is tried by this runner, or may have got or lost a mark. */
+static void
+note_open(struct buf *b, const struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	if (r->mark.length != -1)
+		note_append(b, m, i);
+	else if (r->kind != ROUTE_REMOTE)
+		note_withdrawn(b, i);
+	if (r->tried != 0)
+		note_deferred(b, m, i, 0);
+}
+
+static void
+note_state(struct buf *b, const struct message *m, uint32_t i)
+{
+	switch (m->rcpts[i].state) {
+	case RCPT_EXPANDED:
+		note_expanded(b, m, i);
+		break;
+	case RCPT_SENT:
+		note_sent(b, m, i);
+		break;
+	case RCPT_FAILED:
+		note_failed(b, m, i);
+		break;
+	default:
+		note_open(b, m, i);
+		break;
+	}
+}
+
+void
+note_all(struct buf *b, const struct message *m)
+{
+	uint32_t i;
+
+	for (i = m->nnoted; i < m->nrcpts; i++)
+		note_rcpt(b, m, i);
+	/* First who is reported: their last P ends the report in the file. */
+	for (i = 0; i < m->nrcpts; i++)
+		if (m->rcpts[i].is_reported) {
+			note_state(b, m, i);
+			note_reported(b, i);
+		}
+	for (i = 0; i < m->nrcpts; i++)
+		if (!m->rcpts[i].is_reported)
+			note_state(b, m, i);
+	if (m->bounce_id[0] != '\0')
+		note_bounce(b, m->bounce_id);
+	if (m->warn_id[0] != '\0')
+		note_warning(b, m->warn_id);
+	if (m->is_warned)
+		note_warned(b);
+}
+
 int
 spool_append(struct message *m, const struct buf *notes, int is_durable,
     struct result *res)
@@ -573,6 +630,7 @@ spool_append(struct message *m, const struct buf *notes, int is_durable,
 		return spool_trouble(res, "journal");
 	}
 	m->journal += (int64_t)notes->len;
+	m->nnoted = m->nrcpts;
 	return 0;
 }
 
@@ -988,6 +1046,7 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 		return SPOOL_LATER;
 	}
 	m->journal = (int64_t)used;
+	m->nnoted = m->nrcpts;
 	return SPOOL_GOT;
 }
 

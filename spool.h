@@ -80,6 +80,11 @@ void	note_bounce(struct buf *, const char *bounce_id);
 void	note_reported(struct buf *, uint32_t i);
 void	note_warning(struct buf *, const char *notice_id);	/* of delay */
 void	note_warned(struct buf *);	/* that notice is committed */
+/*
+ * All that became of the message, for when notes of it are lost: the journal
+ * with this behind it folds to what is in memory, whatever it has of it.
+ */
+void	note_all(struct buf *, const struct message *);
 
 /*
  * Appends notes to the message's journal in one write; is_durable: with one

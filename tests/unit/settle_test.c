@@ -213,6 +213,24 @@ test_notice_is_synced(void **state)
 	assert_true(w->w.m.is_warned);
 }
 
+/* Memory ran out for a note: what became of it is written all the same. */
+static void
+test_lost_notes(void **state)
+{
+	struct world *w = *state;
+
+	w->w.notes.failed = 1;
+	settle_as(&w->d, &w->w, 0, FATE_SENT, "2.0.0", "taken");
+	settle_as(&w->d, &w->w, 1, FATE_RETRY, "4.4.1", "timed out");
+	assert_int_equal(settle_finish(&w->d, &w->w), 0);
+	assert_int_equal(syncs, 1);
+	assert_false(buf_failed(&w->w.notes));
+	read_again(w);
+	assert_int_equal(w->w.m.rcpts[0].state, RCPT_SENT);
+	assert_int_equal(w->w.m.rcpts[1].attempts, 1);
+	assert_string_equal(w->w.m.rcpts[1].last.why, "timed out");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -221,6 +239,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_marked_soon),
 		CASE(test_report_is_synced),
+		CASE(test_lost_notes),
 		CASE(test_notice_is_synced),
 	};
 

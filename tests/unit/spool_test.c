@@ -690,6 +690,97 @@ test_states(void **state)
 	message_fini(&m);
 }
 
+static void
+assert_same_state(const struct message *a, const struct message *b)
+{
+	uint32_t i;
+
+	assert_int_equal(a->nrcpts, b->nrcpts);
+	for (i = 0; i < a->nrcpts; i++) {
+		assert_same_rcpt(&a->rcpts[i], &b->rcpts[i]);
+		assert_int_equal(a->rcpts[i].attempts, b->rcpts[i].attempts);
+		assert_int_equal(a->rcpts[i].due, b->rcpts[i].due);
+		assert_string_equal(a->rcpts[i].last.code,
+		    b->rcpts[i].last.code);
+	}
+	assert_string_equal(a->bounce_id, b->bounce_id);
+	assert_string_equal(a->warn_id, b->warn_id);
+	assert_int_equal(a->is_warned, b->is_warned);
+}
+
+/*
+ * Recipients of fill(): 0 failed and was told of in b1, 1 sent to somebody new
+ * by .forward, 2 delivered and to be told of in b2, 3 put off with its mark
+ * withdrawn, 4 has a mark, 5 failed and is to be told of, 6 is new.
+ */
+static void
+happen(struct message *m, uint32_t told)
+{
+	struct recipient *r;
+
+	m->rcpts[0].state = m->rcpts[5].state = RCPT_FAILED;
+	m->rcpts[0].action = m->rcpts[5].action = ACTION_FAILED;
+	set_last(&m->rcpts[0], FATE_FAILED, "5.1.1", "no");
+	set_last(&m->rcpts[5], FATE_FAILED, "5.1.2", "no host");
+	m->rcpts[0].is_reported = 1;
+	m->rcpts[1].state = RCPT_EXPANDED;
+	m->rcpts[2].state = RCPT_SENT;
+	m->rcpts[2].action = ACTION_DELIVERED;
+	result_set(&m->rcpts[2].last, FATE_SENT, "2.0.0", "in");
+	set_last(&m->rcpts[3], FATE_RETRY, "4.2.2", "quota");
+	m->rcpts[3].due = 1800000000;
+	m->rcpts[3].tried = 1;
+	m->rcpts[3].mark.length = -1;
+	m->rcpts[4].mark.length = 77;
+	r = add(m, "new", ROUTE_UNKNOWN, ORIGIN_FORWARD, "bob");
+	r->parent = 1;
+	text_copy(m->warn_id, sizeof(m->warn_id), "w1");
+	m->is_warned = 1;
+	text_copy(m->bounce_id, sizeof(m->bounce_id), told ? "b2" : "");
+}
+
+/* Notes that are lost are made anew from what is in memory. */
+static void
+test_all_again(void **state)
+{
+	static const char *const had[] = {
+		"", "F\t0\t1\t5.1.1\tno\nB\tb1\n",
+		"F\t0\t1\t5.1.1\tno\nB\tb1\nP\t0\nX\t1\n",
+		"A\t3\t1\t2\t3\tarchive\nD\t3\t4\t9\t4.2.0\tx\nH\tw1\n",
+		"A\t4\t0\t0\t77\tcarl\nF\t0\t1\t5.1.1\tno\nB\tb1\nP\t0\n",
+		"Y\t2\t3\t2.0.0\tin\nF\t5\t1\t5.1.2\tno host\nA\t4\t0\t0\t7\tx\n",
+	};
+	struct world *w = *state;
+	struct message m, got;
+	struct buf b;
+	size_t i, k;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	for (i = 0; i < 2 * N(had); i++) {
+		buf_reset(&w->notes);
+		buf_add(&w->notes, b.data, b.len);
+		buf_puts(&w->notes, had[i / 2]);
+		plant(w, "a", w->notes.data, w->notes.len);
+		assert_int_equal(load(w, "a", 1, &m), SPOOL_GOT);
+		m.rcpts[0].attempts = m.rcpts[5].attempts = 0;
+		happen(&m, i % 2);
+		/* Twice: the second time all of it is in the file. */
+		for (k = 0; k < 2; k++) {
+			buf_reset(&w->notes);
+			note_all(&w->notes, &m);
+			assert_int_equal(spool_append(&m, &w->notes, 1,
+			    &w->res), 0);
+			assert_int_equal(load(w, "a", 0, &got), SPOOL_GOT);
+			assert_int_equal(got.owed, 2);
+			assert_same_state(&got, &m);
+			message_fini(&got);
+		}
+		message_fini(&m);
+	}
+	buf_fini(&b);
+}
+
 /* Who has a mark is looked at at once, whatever was said before. */
 static void
 test_append_is_due(void **state)
@@ -1524,6 +1615,7 @@ main(void)
 		CASE(test_successes),
 		CASE(test_wishes),
 		CASE(test_append_keeps_the_way),
+		CASE(test_all_again),
 		CASE(test_append_is_due),
 		CASE(test_same_words),
 		CASE(test_long_journal),
