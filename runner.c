@@ -665,27 +665,35 @@ is_idle(const struct desk *d)
 	    (d->conf.is_defer && d->look_at == 0);
 }
 
-static void
-count_one(void *arg, const char *id)
-{
-	size_t *n = arg;
+struct look {
+	const struct desk *d;
+	int		 is_new;	/* there is one that is not listed */
+};
 
-	(void)id;
-	++*n;
+static void
+look_at_one(void *arg, const char *id)
+{
+	struct look *look = arg;
+	const struct desk *d = look->d;
+	size_t at = find_place(d, id);
+
+	if (at == d->nitems || strcmp(d->items[at]->id, id) != 0)
+		look->is_new = 1;
 }
 
 /*
  * Leaving: first the lock goes, then the queue is looked at once more.  A
  * submission that found the lock held committed before that look.  1: stay.
+ * Their number would not tell: one that is listed may have been removed.
  */
 static int
 is_needed(struct desk *d)
 {
-	size_t n = 0;
+	struct look look = { d, 0 };
 
 	spool_unlock(&d->branches->lock);
-	if (d->is_crippled || spool_list(&d->spool, count_one, &n) == -1 ||
-	    n <= d->nitems)
+	if (d->is_crippled ||
+	    spool_list(&d->spool, look_at_one, &look) == -1 || !look.is_new)
 		return 0;
 	d->branches->lock = spool_lock(&d->spool);
 	if (d->branches->lock == -1)

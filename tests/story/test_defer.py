@@ -1,8 +1,9 @@
 """DEFER and -D: what waits, what does not, and for whom the caller waits."""
 import os
+import pwd
 
 from smtp_peer import Script
-from world import ETC, SENDMAIL, SPOOL
+from world import ETC, SENDMAIL, SPOOL, SPOOL_USER
 
 
 def smarthost(world, p, **keys):
@@ -36,6 +37,31 @@ def test_what_only_waits_starts_no_runner(world, peer):
     world.wait_quiet()
     assert [t.accepted for t in p.taken] == [["ann@far.test"]]
     assert len(world.log_lines("id=" + ident, "status=queued")) == 1
+
+
+def test_mail_that_comes_while_held_mail_is_removed(world, peer):
+    """As many as the runner knows, and yet one of them is new to it."""
+    smarthost(world, peer(Script()), DEFER="")
+    world.send("-odq", "alice")
+    new, = world.queue()
+    with open("%s/queue/%s" % (SPOOL, new), "rb") as f:
+        data = f.read()
+    os.unlink("%s/queue/%s" % (SPOOL, new))
+    world.send("ann@far.test")
+    held, = world.queue()
+    world.forward("bob", '"|echo x > /home/bob/here; sleep 1"\n')
+    world.send("bob")
+    world.wait_until(lambda: world.read_home("bob", "here"))
+    os.unlink("%s/queue/%s" % (SPOOL, held))
+    path = "%s/%s" % (SPOOL, new)
+    with open(path, "wb") as f:
+        f.write(data)
+    who = pwd.getpwnam(SPOOL_USER)
+    os.chown(path, who.pw_uid, who.pw_gid)
+    os.chmod(path, 0o600)
+    # No wake-up: it came too late for the runner to hear it.
+    os.rename(path, "%s/queue/%s" % (SPOOL, new))
+    world.wait_mail("alice")
 
 
 def test_foreground_tries_once_and_waits(world, peer):
