@@ -51,9 +51,8 @@ take_lane(struct desk *d, struct work *w, uint32_t i, const char *user)
 	/* One for many users waits for none of them alone. */
 	if (w->lane != 0 || w->open > 1)
 		return 0;
-	for (n = 0; n < ADDRESS_MAX && user[n] != '\0'; n++)
-		lower[n] = user[n] >= 'A' && user[n] <= 'Z' ?
-		    (char)(user[n] - 'A' + 'a') : user[n];
+	n = strnlen(user, ADDRESS_MAX);
+	text_lower(lower, user, n);
 	k = (unsigned)(text_digest(lower, n) % LANES);
 	/* Nobody overtakes those that are parked. */
 	if (d->lanes[k].in_hand < LANE_SHARE && d->lanes[k].parked == 0) {

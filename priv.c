@@ -411,8 +411,6 @@ user_lookup(const char *name, struct user *u)
 {
 	char lower[LOGIN_MAX + 1];
 	struct passwd *pw;
-	const char *p;
-	size_t i;
 
 	memset(u, 0, sizeof(*u));
 	if (!user_name_ok(name))
@@ -421,10 +419,7 @@ user_lookup(const char *name, struct user *u)
 	pw = getpwnam(name);
 	if (pw == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH)) {
 		/* Mail for Bob is for bob, as with every local MTA. */
-		for (p = name, i = 0; i < LOGIN_MAX && *p != '\0'; p++)
-			lower[i++] = *p >= 'A' && *p <= 'Z' ?
-			    (char)(*p - 'A' + 'a') : *p;
-		lower[i] = '\0';
+		text_lower(lower, name, strlen(name) + 1);
 		errno = 0;
 		if (strcmp(lower, name) != 0)
 			pw = getpwnam(lower);

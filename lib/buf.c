@@ -206,6 +206,16 @@ text_digest(const char *text, size_t len)
 	return h;
 }
 
+void
+text_lower(char *dst, const char *text, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		dst[i] = text[i] >= 'A' && text[i] <= 'Z' ?
+		    (char)(text[i] - 'A' + 'a') : text[i];
+}
+
 int
 text_is_clean(const char *text, size_t len)
 {

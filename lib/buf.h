@@ -51,6 +51,8 @@ void	 buf_put_clean(struct buf *, const char *, size_t len, size_t max);
 
 /* A digest to notice that a list entry changed (FNV-1a 64); no secret. */
 uint64_t text_digest(const char *, size_t);
+/* Copies n octets, ASCII letters in lower case. */
+void	 text_lower(char *dst, const char *, size_t n);
 /* 1 when text is n octets of printable ASCII or 8-bit, no control, no NUL. */
 int	 text_is_clean(const char *, size_t);
 /* Copies with a NUL; -1 and an empty string when it does not fit. */

@@ -244,6 +244,16 @@ test_digest(void **state)
 	assert_true(text_digest("a\0b", 3) != text_digest("a\0c", 3));
 }
 
+static void
+test_lower(void **state)
+{
+	char dst[] = "########";
+
+	(void)state;
+	text_lower(dst, "@AZ[a\303\0Zx", 8);
+	assert_memory_equal(dst, "@az[a\303\0z", 9);
+}
+
 int
 main(void)
 {
@@ -257,6 +267,7 @@ main(void)
 		cmocka_unit_test(test_is_clean),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_lower),
 	};
 
 	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
