@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "desk.h"
 #include "lib/io.h"
@@ -233,6 +234,7 @@ handout_load(struct desk *d, struct item *item)
 
 /* ---- questions to the forward branch ---- */
 
+/* However the name is spelled, it may be the same user's. */
 static struct ask *
 find_ask(struct desk *d, enum origin origin, const char *name)
 {
@@ -241,7 +243,7 @@ find_ask(struct desk *d, enum origin origin, const char *name)
 	for (i = 0; i < ASKS_MAX; i++)
 		if (d->asks[i].state != ASK_FREE &&
 		    d->asks[i].origin == origin &&
-		    strcmp(d->asks[i].name, name) == 0)
+		    strcasecmp(d->asks[i].name, name) == 0)
 			return &d->asks[i];
 	return NULL;
 }
@@ -486,6 +488,14 @@ expand_lists(struct desk *d, struct work *w, uint32_t i,
 	result_fini(&res);
 }
 
+/* Another user in name, perhaps the same in truth: one after the other. */
+static int
+must_wait(const struct ask *a, const char *name)
+{
+	return a->state == ASK_OUT ||
+	    (a->state == ASK_GATHERS && strcmp(a->name, name) != 0);
+}
+
 /*
  * All who are routed to a user in one turn share a question, that is sent at
  * its end; who comes while it is out has the next one.
@@ -505,11 +515,15 @@ ask(struct desk *d, struct work *w, uint32_t i, enum origin origin,
 	if (origin != ORIGIN_ALIASES && take_lane(d, w, i, name) == -1)
 		return;
 	a = find_ask(d, origin, name);
-	if (a != NULL && a->state == ASK_OUT) {
+	if (a != NULL && must_wait(a, name)) {
 		if (d->nworks > WORKS_MAX / 2 &&
 		    io_clock_ms() - a->moved_ms > SLOW_MS)
 			put_back(w, i);
 		return;
+	}
+	if (a != NULL && strcmp(a->name, name) != 0) {
+		end_ask(a);
+		a = NULL;
 	}
 	/* Stays to be routed while all requests are out. */
 	if (a == NULL)

@@ -1,6 +1,9 @@
 """Fixtures of the story, crash and peer tests."""
+import ctypes
 import glob
+import itertools
 import os
+import stat
 import sys
 import tempfile
 
@@ -25,6 +28,45 @@ def world():
     w.finish()
     # A build with sanitizers leaves its reports there (tests/sanitize.c).
     assert glob.glob("/tmp/sanitizer.*") == []
+
+
+@pytest.fixture
+def fuse():
+    """A mount at /mnt/dead that nobody serves: what the kernel asks."""
+    if "\tfuse\n" not in open("/proc/filesystems").read():
+        pytest.skip("this kernel has no FUSE")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not os.path.exists("/dev/fuse"):
+        os.mknod("/dev/fuse", stat.S_IFCHR | 0o666, os.makedev(10, 229))
+    os.makedirs("/mnt/dead", exist_ok=True)
+    fd = os.open("/dev/fuse", os.O_RDWR)
+    options = b"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other" % fd
+    if libc.mount(b"dead", b"/mnt/dead", b"fuse", 0, options) == -1:
+        os.close(fd)
+        pytest.skip("FUSE can not be mounted here")
+    yield fd
+    libc.umount2(b"/mnt/dead", 2)       # MNT_DETACH
+    os.close(fd)
+
+
+@pytest.fixture
+def dead(fuse):
+    """A directory where every look-up hangs: a server that is away."""
+    return "/mnt/dead"
+
+
+@pytest.fixture
+def mallory(world, dead):
+    """Spellings of a user's name whose home hangs, more than the runner has
+    questions; the first is the name."""
+    world.add_user("mallory")
+    world.run(["usermod", "-d", dead + "/mallory", "mallory"])
+    yield ["".join(x) for x in itertools.islice(itertools.product(
+        *zip("mallory", "MALLORY")), 80)]
+    ctypes.CDLL(None).umount2(dead.encode(), 1)     # MNT_FORCE: lets all go
+    world.stop()
+    world.run(["usermod", "-d", "/home/mallory", "mallory"])
+    world.remove_user("mallory")
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,32 @@ def test_one_slow_command_does_not_hold_other_mail(world):
     world.reset()
 
 
+def test_spellings_of_a_name_are_one_user(world, mallory):
+    """More questions about a home that hangs than are under way at once."""
+    world.leaves("queue")
+    uid = str(pwd.getpwnam("mallory").pw_uid)
+    world.send(*mallory)
+    world.send("bob")
+    world.wait_mail("bob")
+    assert len([pid for pid in world.processes()
+                if uid in world.status_of(pid, "Uid")]) == 1
+
+
+def test_spellings_are_asked_about_one_after_the_other(world):
+    world.run(["useradd", "--badname", "-M", "-U", "-d", "/home/Bob", "Bob"])
+    world.add_user("Bob")               # another one
+    try:
+        world.forward("Bob", "carol\n")
+        for _ in range(5):
+            world.send("bob", "Bob", "bOb", "boB")
+        world.wait_mail("bob", 15)
+        world.wait_mail("carol", 5)
+        assert not world.log_lines("deferred")
+        world.wait_quiet()
+    finally:
+        world.remove_user("Bob")
+
+
 def test_unreadable_queue_file_is_tried_again(world):
     world.write_conf({"RETRY": "1s 1s 5d"})
     world.send("-odq", "bob")
