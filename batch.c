@@ -69,6 +69,10 @@ batch_ask(struct desk *d, int *sock, int *channel)
 		return 0;
 	}
 	close(pair[0]);
+	if (error == EAGAIN) {
+		d->is_full = 1;
+		return 1;
+	}
 	if (is_passing(error))
 		return -1;
 	log_say(&d->log, LOG_LEVEL_ERROR, "a local branch is gone: %s",

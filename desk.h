@@ -34,6 +34,7 @@
 #define OUTPUT_MAX	4096	/* octets of a command's output: the last */
 #define LINGER_MS	500	/* an idle child of a local branch stays */
 #define SLOW_MS		1000	/* who takes longer has to leave room */
+#define FULL_MS		100	/* until a branch that reads nothing is tried */
 
 struct work;
 struct hop;
@@ -228,6 +229,7 @@ struct desk {
 	struct hop	*hops;
 	struct waiter	 waiters[WAITERS_MAX];
 	int		 is_crippled;	/* a local branch is gone */
+	int		 is_full;	/* one had no room for a request */
 	struct msg	 msg;		/* scratch: one record at a time */
 };
 
@@ -292,8 +294,9 @@ void	handout_unpark(struct desk *, struct item *, struct work *);
 uint32_t batch_new_id(struct desk *);
 /*
  * Sends d->msg to a local branch with the child's end of a new channel; ours
- * (non-blocking) is in *channel.  -1: the branch does not take it now, or is
- * gone, and then *sock is closed.
+ * (non-blocking) is in *channel.  1: the branch has not read what it was sent
+ * before: to be tried again.  -1: it can not be asked, or is gone, and then
+ * *sock is closed.
  */
 int	batch_ask(struct desk *, int *sock, int *channel);
 /* Gives a recipient, whose owner is known, to a child of the deliver branch,

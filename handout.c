@@ -320,44 +320,59 @@ fail_ask(struct desk *d, struct ask *a, const char *why)
 	}
 }
 
-/* The child that answered last, or a new one. */
+/* Asks a new child; 1 when the branch has no room yet. */
 static int
-send_ask(struct desk *d, struct ask *a)
+ask_branch(struct desk *d, struct ask *a)
 {
-	int64_t now = io_clock_ms();
-
-	if (now - a->born_ms >= ASK_LIFE_MS)
-		io_close(&a->channel);
-	a->state = ASK_OUT;
-	a->moved_ms = now;
-	a->is_again = a->channel != -1;
-	if (a->is_again) {
-		msg_begin(&d->msg, REC_FORWARD_AGAIN, 0);
-		if (msg_send(a->channel, &d->msg) == 0)
-			return 0;
-		io_close(&a->channel);
-		a->is_again = 0;
-	}
-	a->born_ms = now;
+	a->born_ms = io_clock_ms();
 	msg_begin(&d->msg, REC_FORWARD_ASK, batch_new_id(d));
 	msg_put_u32(&d->msg, a->origin);
 	msg_put_str(&d->msg, a->name);
 	return batch_ask(d, &d->branches->forward, &a->channel);
 }
 
+/* The child that answered last. */
+static int
+ask_again(struct desk *d, struct ask *a)
+{
+	if (io_clock_ms() - a->born_ms >= ASK_LIFE_MS)
+		io_close(&a->channel);
+	if (a->channel == -1)
+		return -1;
+	msg_begin(&d->msg, REC_FORWARD_AGAIN, 0);
+	if (msg_send(a->channel, &d->msg) == 0)
+		return 0;
+	io_close(&a->channel);
+	return -1;
+}
+
+/* Without room it goes on to gather, and is late in its time. */
+static void
+send_ask(struct desk *d, struct ask *a)
+{
+	int ret = 0;
+
+	a->is_again = ask_again(d, a) == 0;
+	if (!a->is_again)
+		ret = ask_branch(d, a);
+	if (ret == -1) {
+		fail_ask(d, a, "the forward branch can not be asked");
+		end_ask(a);
+		return;
+	}
+	a->state = ret == 0 ? ASK_OUT : ASK_GATHERS;
+	if (ret == 0)
+		a->moved_ms = io_clock_ms();
+}
+
 static void
 send_asks(struct desk *d)
 {
-	struct ask *a;
 	int i;
 
-	for (i = 0; i < ASKS_MAX; i++) {
-		a = &d->asks[i];
-		if (a->state != ASK_GATHERS || send_ask(d, a) == 0)
-			continue;
-		fail_ask(d, a, "the forward branch can not be asked");
-		end_ask(a);
-	}
+	for (i = 0; i < ASKS_MAX; i++)
+		if (d->asks[i].state == ASK_GATHERS)
+			send_ask(d, &d->asks[i]);
 }
 
 /* ---- routing ---- */
@@ -761,16 +776,6 @@ answer(struct desk *d, struct ask *a, uint32_t verdict, const char *text,
 	a->moved_ms = io_clock_ms();
 }
 
-/* It had left before it read the question: that is no answer. */
-static void
-ask_anew(struct desk *d, struct ask *a)
-{
-	if (send_ask(d, a) == 0)
-		return;
-	fail_ask(d, a, "the forward branch can not be asked");
-	end_ask(a);
-}
-
 void
 handout_forward(struct desk *d, struct ask *a)
 {
@@ -792,8 +797,9 @@ handout_forward(struct desk *d, struct ask *a)
 			end_ask(a);
 		return;
 	}
+	/* It had left before it read the question: that is no answer. */
 	if (n != 1 && a->is_again) {
-		ask_anew(d, a);
+		send_ask(d, a);
 		return;
 	}
 	if (n == 1 && d->msg.kind == REC_FORWARD_SAY) {
@@ -876,8 +882,7 @@ ask_left_ms(const struct desk *d, const struct ask *a)
 static void
 ask_late(struct desk *d, struct ask *a)
 {
-	if (a->state == ASK_OUT)
-		make_room(d, a);
+	make_room(d, a);
 	if (ask_left_ms(d, a) > 0)
 		return;
 	fail_ask(d, a, a->origin == ORIGIN_ALIASES ?
@@ -910,6 +915,7 @@ handout_all(struct desk *d)
 	int64_t now = io_clock_ms();
 	struct work *next, *w;
 
+	d->is_full = 0;
 	for (w = d->works; w != NULL; w = next) {
 		next = w->next;
 		if (w->again_ms <= now)

@@ -606,6 +606,8 @@ sleep_ms(struct desk *d)
 	linger = handout_late(d);
 	if (linger != -1 && linger < ms)
 		ms = linger;
+	if (d->is_full && FULL_MS < ms)
+		ms = FULL_MS;
 	if (d->idle_ms != 0)
 		ms = STAY_MS;
 	due = next_due_ms(d);
@@ -783,6 +785,13 @@ open_desk(struct desk *d)
 		    res.why);
 		result_fini(&res);
 		return EX_CANTCREAT;
+	}
+	/* A branch that is full must not stop what does not need it. */
+	if (io_nonblock(d->branches->forward) == -1 ||
+	    io_nonblock(d->branches->deliver) == -1) {
+		log_say(&d->log, LOG_LEVEL_ERROR, "branches: %s",
+		    strerror(errno));
+		return EX_OSERR;
 	}
 	if (sandbox_runner(&d->conf) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "sandbox: %s",

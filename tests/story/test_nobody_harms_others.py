@@ -1,8 +1,10 @@
 """What one user, host or broken file does costs nobody else their mail."""
+import ctypes
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -112,6 +114,48 @@ def test_spellings_are_asked_about_one_after_the_other(world):
         world.wait_quiet()
     finally:
         world.remove_user("Bob")
+
+
+PIDFD_GETFD = 438
+
+
+def sockets_of(pid):
+    """Copies of them; they share what is set."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    for name in os.listdir("/proc/%d/fd" % pid):
+        if os.readlink("/proc/%d/fd/%s" % (pid, name)).startswith("socket:"):
+            fd = libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)
+            assert fd != -1, os.strerror(ctypes.get_errno())
+            with socket.socket(fileno=fd) as sock:
+                yield sock
+    os.close(pidfd)
+
+
+def test_full_forward_branch_does_not_stop_the_runner(world, peer):
+    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
+    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.leaves("queue")
+    world.send("later@far.test")
+    world.wait_tried("later@far.test")
+    runner, = {int(world.status_of(pid, "PPid")[0])
+               for pid in world.processes()
+               if world.status_of(pid, "Uid")[0] == "0"}
+    branch = min(pid for pid in world.processes()
+                 if world.status_of(pid, "PPid")[0] == str(runner))
+    for sock in sockets_of(runner):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    os.kill(branch, signal.SIGSTOP)
+    try:
+        world.send(*("nobody%d" % i for i in range(30)), "bob")
+        world.send("ann@far.test")
+        world.wait_until(lambda: [t.accepted for t in p.taken] == [
+            ["ann@far.test"]])
+    finally:
+        os.kill(branch, signal.SIGCONT)
+    world.wait_mail("bob")
+    world.wait_mail("alice")            # what became of the others
+    assert not world.log_lines("can not be asked")
 
 
 def test_unreadable_queue_file_is_tried_again(world):
