@@ -43,6 +43,7 @@
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
 #define CHILDREN_MAX	72	/* requests of one branch under way */
 #define DELIVERIES_MAX	20	/* of them in the deliver branch */
+#define NAMESAKES_MAX	8	/* of them about one user or alias */
 #define FORWARD_LIMIT_S	60	/* seconds for reading a .forward or lists */
 #define MAILBOX_LIMIT_S	300	/* seconds for one append, locks included */
 #define LMTP_LIMIT_S	900	/* seconds for one session with a mail store */
@@ -65,6 +66,7 @@ struct trunk {
 struct child {
 	pid_t		 pid;
 	uint32_t	 id;		/* of its request */
+	uint64_t	 who;		/* digest of whose .forward; or 0 */
 	int64_t		 deadline_ms;
 	int		 is_late;	/* it was killed for that */
 };
@@ -788,25 +790,71 @@ child_main(struct branch *b, struct msg *m)
 	_exit(b->request->answer(b, m));
 }
 
+/*
+ * Whom a question is about, however the name is spelled: its record has
+ * nothing else.  0: a delivery, of whose end the runner hears.
+ */
+static uint64_t
+asked_about(const struct msg *m)
+{
+	char lower[REC_FORWARD_LIMIT];
+
+	if (m->kind != REC_FORWARD_ASK || m->len > sizeof(lower))
+		return 0;
+	text_lower(lower, m->data, m->len);
+	return text_digest(lower, m->len);
+}
+
+/*
+ * A home of the user's own making can keep a child from its end, SIGKILL or
+ * not.  The runner gives up on such; they must not fill the branch.
+ */
+static int
+is_stuck(const struct branch *b, uint64_t who)
+{
+	int i, n = 0;
+
+	if (who == 0)
+		return 0;
+	for (i = 0; i < b->nchildren; i++) {
+		if (b->children[i].who != who)
+			continue;
+		if (b->children[i].is_late || ++n >= NAMESAKES_MAX)
+			return 1;
+	}
+	return 0;
+}
+
+/* Gives 0 where there is none: the channel closes, which means "later". */
+static pid_t
+start_child(struct branch *b, struct msg *m)
+{
+	pid_t pid;
+
+	if (is_stuck(b, asked_about(m)))
+		return 0;
+	pid = fork();
+	if (pid == 0)
+		child_main(b, m);
+	if (pid != -1)
+		return pid;
+	log_say(&b->log, LOG_LEVEL_WARNING, "%s: fork: %s", b->request->name,
+	    strerror(errno));
+	return 0;
+}
+
 static void
 branch_start(struct branch *b, struct msg *m)
 {
 	struct child *c;
-	pid_t pid;
 
 	branch_conf(b);
-	pid = fork();
-	if (pid == 0) {
-		child_main(b, m);
-	} else if (pid == -1) {
-		log_say(&b->log, LOG_LEVEL_WARNING, "%s: fork: %s",
-		    b->request->name, strerror(errno));
-		/* The channel closes without an answer: "later". */
-		pid = 0;
-	}
-	c = &b->children[b->nchildren++];
-	c->pid = pid;
+	/* It is counted when it is there: not as its own namesake. */
+	c = &b->children[b->nchildren];
+	c->pid = start_child(b, m);
+	b->nchildren++;
 	c->id = m->id;
+	c->who = asked_about(m);
 	c->is_late = 0;
 	c->deadline_ms = io_clock_ms() + child_limit_s(b, m) * INT64_C(1000);
 }

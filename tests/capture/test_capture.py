@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import re
+import select
 import signal
 import socket
 import stat
@@ -142,6 +143,55 @@ def test_case_is_no_second_user(host, captive):
     """Mail for BOB is mail for bob, in bob's own mailbox."""
     assert captive.put_mail(name="BOB").fate == SENT
     bob_has(host, "captured")
+
+
+def is_open(sock):
+    """A child has it, and says nothing."""
+    return not select.select([sock], [], [], 0)[0]
+
+
+def test_one_user_does_not_fill_the_forward_branch(host, captive, mallory):
+    """Their home keeps each child, and their name has many spellings."""
+    host.may_change += USERS_FILES
+    asked = []
+    for i, name in enumerate(mallory):
+        ours, theirs = channel()
+        with theirs:
+            put(captive.forward, FORWARD_ASK, i,
+                u32(FORWARD) + text(name), [theirs.fileno()])
+        asked.append(ours)
+    for ours in asked[8:]:
+        assert get(ours) is None
+    assert captive.ask("bob") == (NONE, b"")
+    assert all(map(is_open, asked[:8]))
+    for ours in asked:
+        ours.close()
+
+
+def take_look_up(fuse):
+    """Answers the kernel's first question, takes the next, is silent."""
+    ident, = struct.unpack_from("=Q", os.read(fuse, 1 << 20), 8)
+    init = struct.pack("=IIIIHHI", 7, 31, 0, 0, 12, 9, 1 << 17).ljust(64, b"\0")
+    os.write(fuse, struct.pack("=IiQ", 16 + len(init), 0, ident) + init)
+    kind, = struct.unpack_from("=I", os.read(fuse, 1 << 20), 4)
+    assert kind == 1
+
+
+@pytest.mark.skipif(not os.environ.get("DMA_SLOW"),
+                    reason="DMA_SLOW: waits for a minute")
+def test_a_child_that_no_signal_ends_is_the_users_last(host, captive, fuse,
+                                                       mallory):
+    host.may_change += USERS_FILES
+    ours, theirs = channel()
+    with ours:
+        with theirs:
+            put(captive.forward, FORWARD_ASK, 0, u32(FORWARD) +
+                text(mallory[0]), [theirs.fileno()])
+        take_look_up(fuse)
+        time.sleep(62)                  # FORWARD_LIMIT_S, and a moment
+        assert captive.ask(mallory[1]) is None
+        assert is_open(ours)
+    assert captive.ask("bob") == (NONE, b"")
 
 
 # ---- commands and files ----
