@@ -699,8 +699,11 @@ early_reply(struct smtp *s, struct smtp_mail *m)
 		out_of_step(s, "the host replied before the end of data");
 		return;
 	}
-	judge(s, &m->res);
-	decide_accepted(m, &m->res);
+	/* What was said to MAIL stands: this one only follows from it. */
+	if (!m->is_refused && !m->is_void) {
+		judge(s, &m->res);
+		decide_accepted(m, &m->res);
+	}
 	fail_by_reply(s, SMTP_CAUSE_LOST);
 }
 

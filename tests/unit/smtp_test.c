@@ -850,6 +850,45 @@ test_early_reply(void **state)
 	}
 }
 
+#define SAYS(s, text)	smtp_input((s), (text), sizeof(text) - 1)
+
+/* A refusal of the text that only follows from one of MAIL decides nothing. */
+static void
+test_early_echo(void **state)
+{
+	struct smtp_rcpt r = { .address = "ann@far.test" };
+	struct smtp_mail m = { .sender = "bob@here.test", .rcpts = &r,
+	    .nrcpts = 1, .size_bytes = 200000 };
+	struct smtp_setup setup = { .helo = "me" };
+	struct smtp *s;
+	size_t n;
+	int i;
+
+	(void)state;
+	s = smtp_new(&setup);
+	assert_non_null(s);
+	SAYS(s, "220 x\r\n");
+	smtp_output(s, &n);
+	smtp_sent(s, n);
+	SAYS(s, "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+	smtp_mail(s, &m);
+	smtp_output(s, &n);
+	smtp_sent(s, n);
+	/* The second look at it sends the first chunk. */
+	for (i = 0; i < 70000; i++)
+		buf_putc(smtp_body(s), 'x');
+	buf_putc(smtp_body(s), 'x');
+	smtp_sent(s, 30000);		/* a part of it is on its way */
+	SAYS(s, "451 4.7.1 later\r\n");
+	SAYS(s, "503 5.5.1 MAIL?\r\n");
+	SAYS(s, "503 5.5.1 MAIL?\r\n");
+	assert_ptr_equal(smtp_settled(s), &m);
+	assert_int_equal(r.res.fate, FATE_RETRY);
+	assert_string_equal(r.res.code, "4.7.1");
+	result_fini(&r.res);
+	smtp_free(s);
+}
+
 static void
 test_reply_limits(void **state)
 {
@@ -1263,6 +1302,7 @@ main(void)
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_out_of_step),
 		cmocka_unit_test(test_early_reply),
+		cmocka_unit_test(test_early_echo),
 		cmocka_unit_test(test_reply_limits),
 		cmocka_unit_test(test_huge),
 		cmocka_unit_test(test_huge_refused),
