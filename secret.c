@@ -327,11 +327,13 @@ secret_fetch(int sock, struct auths *auths, const struct auth *entry)
 	int ret;
 
 	msg_init(&m);
-	msg_begin(&m, REC_SECRET_ASK, 0);
+	msg_begin(&m, REC_SECRET_ASK, (uint32_t)(a - auths->list));
 	msg_put_u32(&m, (uint32_t)(a - auths->list));
+	/* One that came too late for its question answers no other. */
 	if (msg_send(sock, &m) == 0 && io_wait(sock, POLLIN, io_clock_ms() +
 	    ASK_WAIT_S * 1000) == 1 &&
-	    msg_recv(sock, &m, REC_SECRET_LIMIT) == 1)
+	    msg_recv(sock, &m, REC_SECRET_LIMIT) == 1 &&
+	    m.id == (uint32_t)(a - auths->list))
 		ret = take_answer(&m, a);
 	else
 		ret = set_trouble(a, gone, sizeof(gone) - 1);
