@@ -407,6 +407,26 @@ drop_relays(struct conf *c)
 	c->relays = NULL;
 }
 
+/*
+ * The one way that a host is written, so that a relay and its line of
+ * auth.conf are found to be the same: no final dot, addresses as
+ * inet_ntop(3) has them.  Owned; NULL without memory.
+ */
+static char *
+plain_host(const char *host)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr in6;
+	size_t n = strlen(host);
+
+	if (inet_pton(AF_INET6, host, &in6) == 1 &&
+	    inet_ntop(AF_INET6, &in6, text, sizeof(text)) != NULL)
+		return strdup(text);
+	if (n > 1 && host[n - 1] == '.')
+		n--;
+	return strndup(host, n);
+}
+
 static int
 add_relay(struct conf *c, enum relay_kind kind, const char *host,
     unsigned port)
@@ -418,7 +438,7 @@ add_relay(struct conf *c, enum relay_kind kind, const char *host,
 		return -1;
 	c->relays = list;
 	r = &list[c->nrelays];
-	if ((r->host = strdup(host)) == NULL)
+	if ((r->host = plain_host(host)) == NULL)
 		return -1;
 	r->port = (uint16_t)port;
 	r->is_literal = is_literal(host);
@@ -1199,8 +1219,9 @@ add_auth(struct auths *auths, const struct auth_line *l)
 	a = &list[auths->n];
 	memset(a, 0, sizeof(*a));
 	a->is_token = l->is_token;
+	a->is_external = l->is_external;
 	if (copy_text(&a->user, l->user) == -1 ||
-	    copy_text(&a->host, l->host) == -1 ||
+	    (l->host != NULL && (a->host = plain_host(l->host)) == NULL) ||
 	    copy_text(&a->password, l->password) == -1 ||
 	    copy_text(&a->file, l->file) == -1 ||
 	    copy_text(&a->command, l->command) == -1 ||

@@ -110,12 +110,14 @@ struct conf {
 #define CONF_LINE_MAX	4096	/* octets of a line of a file of ours */
 
 struct auth {			/* strings are owned */
-	char		*user, *host;	/* host: no port, no brackets */
+	char		*user, *host;	/* host: no port, no brackets, as the
+				 * relays have it */
 	char		*password;	/* or token; NULL: a certificate does,
 				 * or it could not be had */
 	char		*file;		/* where it stands; or NULL */
 	char		*command;	/* that prints it: words; or NULL */
 	int		 is_token;
+	int		 is_external;	/* a certificate is this login */
 	int		 is_kept;	/* for senders of SENDER_RELAY alone */
 	char		*trouble;	/* why it could not be had; or NULL */
 };

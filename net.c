@@ -825,7 +825,10 @@ set_env(struct conn *c)
 	env->is_private = c->tls != NULL || c->policy.may_login_clear;
 	if (c->tls == NULL)
 		return;
-	env->has_cert = tls_has_shown_cert(c->tls);
+	/* The certificate is this host's; a sender's own login is another. */
+	env->has_cert = tls_has_shown_cert(c->tls) &&
+	    (c->net->jobs.hop_user[0] == '\0' ||
+	    c->policy.auth->is_external);
 	env->binding = tls_binding(c->tls, c->binding, &env->binding_len);
 	env->binding_data = c->binding;
 }

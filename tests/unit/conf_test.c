@@ -292,6 +292,10 @@ static const struct {
 	{ "SMARTHOST [::1]", 0, 1, { { "::1", 0, 1 } } },
 	{ "SMARTHOST [IPv6:::1]:25", 0, 1, { { "::1", 25, 1 } } },
 	{ "SMARTHOST ::1", 0, 1, { { "::1", 0, 1 } } },
+	{ "SMARTHOST 0:0:0:0:0:0:0:1 [2001:DB8::0:1]:25", 0, 2,
+	    { { "::1", 0, 1 }, { "2001:db8::1", 25, 1 } } },
+	{ "SMARTHOST mail.example.org.:587 a.", 0, 2,
+	    { { "mail.example.org", 587, 0 }, { "a", 0, 0 } } },
 	{ "SMARTHOST 192.0.2.1:2525", 0, 1, { { "192.0.2.1", 2525, 1 } } },
 	{ "SMARTHOST [192.0.2.1]", 0, 1, { { "192.0.2.1", 0, 1 } } },
 	{ "SMARTHOST", 0, 0, { { NULL, 0, 0 } } },
@@ -925,7 +929,9 @@ test_auth_find(void **state)
 {
 	static const char text[] =
 	    "one|a.example.org:1\ntwo|B.example.org:2\n"
-	    "three|a.example.org:3\n";
+	    "three|a.example.org:3\n"
+	    "dot|c.example.org.:4\n"
+	    "host 0:0::1 user six password 6\n";
 	struct heard h = { 0, 0, "" };
 	const struct report report = { hear, &h };
 	struct auths a = { NULL, 0 };
@@ -942,6 +948,10 @@ test_auth_find(void **state)
 	assert_string_equal(auth_find(&a, "A.example.org", "one", 1)->user,
 	    "one");
 	assert_null(auth_find(&a, "example.org", NULL, 1));
+	/* however it is written */
+	assert_string_equal(auth_find(&a, "c.example.org", NULL, 1)->user,
+	    "dot");
+	assert_string_equal(auth_find(&a, "::1", NULL, 1)->user, "six");
 	/* a login that is named must be there */
 	got = auth_find(&a, "a.example.org", "two", 1);
 	assert_non_null(got->trouble);
