@@ -127,6 +127,7 @@ def test_notice_over_a_kill(world, peer):
     ident = queue_aged(world, DAY, "ann@far.test")
     world.flush()
     world.wait_mail("alice")
+    world.wait_until(lambda: world.queue() == [ident])
     world.stop()
     path = SPOOL + "/queue/" + ident
     with open(path, "rb") as f:
