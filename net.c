@@ -34,6 +34,7 @@
 #define CONNS_MAX	256	/* whatever CONCURRENCY says */
 #define READ_CHUNK	16384
 #define TURNS_MAX	32	/* writes or reads before the others' turn */
+#define GRANTS_MAX	256	/* wishes before a write */
 #define SHAKE_WAIT_S	120	/* for a TLS handshake */
 #define COMPUTE_WAIT_S	60	/* for an answer of ours that is costly */
 #define QUIT_WAIT_S	2
@@ -993,6 +994,20 @@ prepare(struct conn *c, struct job *job)
 }
 
 /*
+ * So many recipients of a job, from the first on, hold those whom the host
+ * takes at once.  Deferred ones that wait for the next host are not sent.
+ */
+static uint32_t
+count_rcpts(const struct job *job, uint32_t max)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < job->nrcpts && (max == 0 || n < max); i++)
+		n += job->rcpts[i].res.fate == FATE_NONE;
+	return i;
+}
+
+/*
  * 1 when there was mail for it.  A connection that still awaits the verdict
  * on its last message takes more only if no other is free.
  */
@@ -1000,7 +1015,6 @@ static int
 next_mail(struct conn *c)
 {
 	struct job *job = next_job(c);
-	uint32_t max;
 	int ret;
 
 	if (job == NULL)
@@ -1012,12 +1026,11 @@ next_mail(struct conn *c)
 	c->is_alone = jobs_is_poison(job);
 	c->nflying++;
 	job->begun_ms = c->net->now_ms;
-	max = smtp_rcpt_max(c->smtp);
 	job->mail.sender = job->sender;
 	job->mail.ret = job->ret;
 	job->mail.envid = job->envid;
 	job->mail.rcpts = job->rcpts;
-	job->mail.nrcpts = max != 0 && max < job->nrcpts ? max : job->nrcpts;
+	job->mail.nrcpts = count_rcpts(job, smtp_rcpt_max(c->smtp));
 	job->mail.arg = job;
 	smtp_mail(c->smtp, &job->mail);
 	return 1;
@@ -1123,14 +1136,14 @@ give_back(struct conn *c)
 static void
 converse(struct conn *c)
 {
-	int i;
+	int i, n;
 
 	c->has_more = 0;
 	for (i = 0; i < TURNS_MAX && c->state == CONN_TALKING; i++) {
-		while (!c->is_over && grant(c))
+		for (n = 0; n < GRANTS_MAX && !c->is_over && grant(c); n++)
 			;
 		if (c->is_over || c->state != CONN_TALKING ||
-		    !give_output(c))
+		    (!give_output(c) && n < GRANTS_MAX))
 			break;
 	}
 	if (c->is_over || c->state != CONN_TALKING)

@@ -1036,6 +1036,23 @@ def test_next_host_many():
     assert len(first.sessions) + len(second.sessions) <= 8
 
 
+@pytest.mark.parametrize("caps", [CAPS[1:], CAPS, CHUNKING])
+@pytest.mark.parametrize("most", [1, 2])
+def test_next_host_limits(caps, most):
+    """Who waits for the next host leaves the room to those behind."""
+    first = Server(lambda session, line: "450 4.7.1 greylisted"
+                   if line.startswith("RCPT") and "@x" in line else None,
+                   caps=caps + ["LIMITS RCPTMAX=%d" % most])
+    second = Server(caps=caps)
+    fates, _ = run(None, ["a@x", "b@x", "c@y", "d@x", "e@y"],
+                   conf=smarthost(first, second))
+    assert fate_codes(fates) == [(SENT, "2.0.0")] * 5
+    for server, rcpts in (first, 5), (second, 3):
+        assert sum("RCPT" in c for s in server.sessions
+                   for c in s.commands) == rcpts
+    assert len([m for m in second.messages if m]) == 1
+
+
 # Every stage, and everything that can go wrong there (SMTP.md, "By stage").
 BEFORE = ["banner", "EHLO", "STARTTLS", "AUTH"]
 AFTER = ["MAIL", "RCPT", "DATA", "."]
