@@ -197,19 +197,38 @@ is_open(const struct conn *c)
 	return !c->is_over && !smtp_is_closing(c->smtp);
 }
 
-/* Connections that take mail, or may come to do so. */
+/* The host may take no more mail on it, but is still busy with some. */
+static int
+is_in_use(const struct conn *c)
+{
+	return is_open(c) || (!c->is_over && smtp_is_busy(c->smtp));
+}
+
+/* Connections to the first hosts that take mail, or may come to do so. */
 static unsigned
-count_open(const struct net *net, size_t first, size_t last)
+count_open(const struct net *net)
 {
 	const struct conn *c;
 	unsigned n = 0;
 
 	for (c = net->conns; c != NULL; c = c->next)
-		n += is_open(c) && c->from >= first && c->from <= last;
+		n += is_open(c) && c->from == 0;
 	return n;
 }
 
-/* Those that have come to that, with the host at that place. */
+/* What CONCURRENCY is about. */
+static unsigned
+count_in_use(const struct net *net)
+{
+	const struct conn *c;
+	unsigned n = 0;
+
+	for (c = net->conns; c != NULL; c = c->next)
+		n += is_in_use(c) != 0;
+	return n;
+}
+
+/* Those that have come to take mail, with the host at that place. */
 static unsigned
 count_ready(const struct net *net, size_t place)
 {
@@ -217,7 +236,7 @@ count_ready(const struct net *net, size_t place)
 	unsigned n = 0;
 
 	for (c = net->conns; c != NULL; c = c->next)
-		n += is_open(c) && c->is_ready && c->host.place == place;
+		n += is_in_use(c) && c->is_ready && c->host.place == place;
 	return n;
 }
 
@@ -1304,10 +1323,9 @@ wants_more(struct net *net)
 	unsigned nconns, waiting = net->jobs.nwaiting - net->jobs.nlater;
 	const struct conn *c;
 
-	nconns = count_open(net, 0, 0);
+	nconns = count_open(net);
 	if (waiting == 0 || net->is_refused || nconns == 0 ||
-	    count_open(net, 0, SIZE_MAX) >= net->cap ||
-	    net->nconns >= CONNS_MAX)
+	    count_in_use(net) >= net->cap || net->nconns >= CONNS_MAX)
 		return 0;
 	/* The first one shows whether the host and the login work at all. */
 	for (c = net->conns; c != NULL; c = c->next)
@@ -1362,7 +1380,7 @@ make_place(struct net *net)
 
 	if (net->nconns >= CONNS_MAX)
 		return 0;
-	if (count_open(net, 0, SIZE_MAX) < net->cap)
+	if (count_in_use(net) < net->cap)
 		return 1;
 	for (c = net->conns; c != NULL; c = c->next)
 		if (c->is_idle && is_open(c))

@@ -921,6 +921,33 @@ def test_fewer_connections_than_wanted():
     assert len(s.messages) == 300
 
 
+@pytest.mark.parametrize("limits,reply", [
+    (["LIMITS MAILMAX=1"], None), ([], "421 4.7.0 enough for one connection")])
+def test_concurrency_of_last_mails(limits, reply):
+    """A connection that takes no more mail counts until its last is over."""
+    lock, at_once = threading.Lock(), [0, 0]
+
+    def script(session, line):
+        if line.startswith("MAIL"):
+            session.mails = getattr(session, "mails", 0) + 1
+            return reply if session.mails > 1 else None
+        if line == ".":
+            with lock:
+                at_once[0] += 1
+                at_once[1] = max(at_once)
+            time.sleep(0.1)
+            with lock:
+                at_once[0] -= 1
+        return None
+    s = Server(script, caps=CAPS + limits)
+    r = Runner(smarthost(s, more="CONCURRENCY 3\n"))
+    many(r, 30)
+    r.finish()
+    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert len(s.messages) == 30 == len(set(s.messages))
+    assert at_once[1] <= 3
+
+
 @pytest.mark.parametrize("caps", [CAPS, CHUNKING])
 def test_421_after_some(caps):
     def script(session, line):
