@@ -604,7 +604,10 @@ is_racing(const struct net *net)
 	    racers(net, 0, addrs) > 0;
 }
 
-/* 0, or -1 when there is no host to connect to: why, in the result. */
+/*
+ * 0, -1 when there is no host to connect to: why, in the result; or 1 when
+ * there are too many connections for one more now.
+ */
 static int
 open_conn(struct net *net, size_t from, struct result *res)
 {
@@ -613,10 +616,12 @@ open_conn(struct net *net, size_t from, struct result *res)
 	struct conn *c;
 	size_t ntried;
 
+	net->race_ms = net->now_ms + RACE_MS;
+	if (net->nconns >= CONNS_MAX)
+		return 1;
 	if (net->nconns == 0 && net->jobs.nlater == 0)
 		hosts_mix(&net->hosts);
 	ntried = racers(net, from, tried);
-	net->race_ms = net->now_ms + RACE_MS;
 	if (hosts_next(&net->hosts, from, net->now_ms, tried, ntried, &host,
 	    res) == -1)
 		return -1;
@@ -1398,11 +1403,15 @@ cover(struct net *net)
 {
 	struct result res;
 	struct job *job;
+	int ret;
 
 	result_init(&res);
 	while (!net->is_refused && (job = first_uncovered(net)) != NULL &&
 	    make_place(net)) {
-		if (open_conn(net, job->place, &res) == 0) {
+		ret = open_conn(net, job->place, &res);
+		if (ret == 1)
+			break;
+		if (ret == 0) {
 			reap(net);
 		} else if (job->place == 0) {
 			refuse_waiting(net, &res);
