@@ -68,6 +68,8 @@ class Peers:
         self.is_over = False
         self.cut_short = []     # what a reader was saving when it was ended
         self.rounds = {}
+        # Whoever does not get the lock in its time asks again soon.
+        world.write_conf({"RETRY": "2s 5s 1h"})
         world._fresh("/etc/dovecot/lda.conf", DOVECOT, 0o644)
         world.write_home("bob", ".muttrc", MUTT)
 
@@ -77,7 +79,7 @@ class Peers:
                 what(*args)
             except Exception as e:      # told by the test itself
                 self.errors.append("%s: %s" % (what.__name__, e))
-        t = threading.Thread(target=run)
+        t = threading.Thread(target=run, daemon=True)
         t.start()
         return t
 
@@ -178,11 +180,13 @@ def test_all_at_once(world, reader, others):
         peers.thread(getattr(peers, who),
                      numbers[OURS + i * THEIRS:][:THEIRS])
         for i, who in enumerate(others)]
-    for t in writing:
-        t.join()
-    world.wait_until(lambda: not world.queue(), 60, "empty queue")
-    peers.is_over = True
-    reading.join()
+    try:
+        for t in writing:
+            t.join()
+        world.wait_until(lambda: not world.queue(), 150, "empty queue")
+    finally:
+        peers.is_over = True
+        reading.join(120)
     assert peers.errors == []
     places = {name: numbers_in(path) for name, path in [("box", BOX)] + [
         (x, "/home/bob/" + x) for x in os.listdir("/home/bob")
