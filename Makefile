@@ -192,11 +192,11 @@ $(FUZZERS:%=tests/fuzz/%_fuzz): all
 	    -o $@ $@.c $(OBJECTS)
 
 # Linked in the place of dma.o and all that the hall and the runner are.
-CAPTURED =	priv.o local.o mbox.o maildir.o command.o delivery.o \
+COMPROMISED =	priv.o local.o mbox.o maildir.o command.o delivery.o \
 		letter.o lists.o lmtp.o sandbox.o setup.o compat/compat.o $(ALIASES)
-tests/capture/captured: tests/capture/captured.c all
-	$(COMPILE) $(LDHARDEN) -o $@ tests/capture/captured.c $(CAPTURED) \
-	    $(WORDS) $(FLOOR) $(LIBS)
+tests/compromise/compromised: tests/compromise/compromised.c all
+	$(COMPILE) $(LDHARDEN) -o $@ tests/compromise/compromised.c \
+	    $(COMPROMISED) $(WORDS) $(FLOOR) $(LIBS)
 
 deps:
 	sh tests/deps.sh build
@@ -217,20 +217,20 @@ lint:
 unit: all
 	sh tests/unit/run.sh
 
-story: all
-	bash tests/story/run.sh
+system: all
+	bash tests/system/run.sh
 
 # ---- measurements ----
 
-# BENCH: options and scenarios, see bench/README.md.
+# BENCH: options and scenarios, see tests/bench/README.md.
 bench: all
-	bash bench/run.sh $(BENCH)
+	bash tests/bench/run.sh $(BENCH)
 
 clean:
 	rm -f dma dma-remote *.o lib/*.o compat/*.o aliases_parse.c \
 	    aliases_parse.h aliases_scan.c tests/unit/*_test \
-	    tests/fuzz/*_fuzz tests/capture/captured
+	    tests/fuzz/*_fuzz tests/compromise/compromised
 	rm -rf build
 
 .PHONY: all install mind-others install-files user perms uninstall deps \
-	test-deps check try lint unit story bench clean
+	test-deps check try lint unit system bench clean

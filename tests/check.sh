@@ -48,7 +48,7 @@ variant() {
 	    --exclude=./dma --exclude=./dma-remote \
 	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
 	    --exclude='*_test' --exclude='*_fuzz' \
-	    --exclude=./tests/capture/captured . | tar -xf - -C "$dir"
+	    --exclude=./tests/compromise/compromised . | tar -xf - -C "$dir"
 	make -s -C "$dir" -j2 "$@"
 }
 
@@ -81,35 +81,36 @@ alone() {
 	DMA_REMOTE=$tree/build/remote/dma-remote \
 	    DMA_CONFDIR=$tree/build/remote/conf \
 	    count /usr/bin/python3 -m pytest -q -p no:cacheprovider \
-	    tests/remote_test.py
-	note "the installed program with sanitizers: stories"
+	    tests/remote
+	note "the installed program with sanitizers: system tests"
 	export DMA_INSTALL="make -s -C $tree/build/clang install FORCE=1"
 	export DMA_SANITIZED=1
-	count bash tests/story/run.sh
-	note "the installed program with sanitizers: captures"
-	count env DMA_CAPTURED="$tree/build/clang/tests/capture/captured" \
-	    bash tests/capture/run.sh
+	count bash tests/system/run.sh
+	note "the installed program with sanitizers: compromised processes"
+	count env DMA_COMPROMISED="$tree/build/clang/tests/compromise/compromised" \
+	    bash tests/compromise/run.sh
 }
 
 installed() {
 	lane=installed
 	export DMA_INSTALL="make -s -C $tree/build/gcc install FORCE=1"
-	note "the installed program: stories"
-	count bash tests/story/run.sh
-	note "the installed program: captures"
-	count env DMA_CAPTURED="$tree/build/gcc/tests/capture/captured" \
-	    bash tests/capture/run.sh
+	note "the installed program: system tests"
+	count bash tests/system/run.sh
+	note "the installed program: compromised processes"
+	count env DMA_COMPROMISED="$tree/build/gcc/tests/compromise/compromised" \
+	    bash tests/compromise/run.sh
 	note "the installed program: crashes"
 	count bash tests/crash/run.sh
 	note "the installed program: other people's programs"
-	count bash tests/peers/run.sh
+	count bash tests/interop/run.sh
 }
 
 note "builds: gcc; clang with sanitizers"
-one "gcc build" variant gcc CC=gcc WERROR=-Werror all tests/capture/captured
+one "gcc build" variant gcc CC=gcc WERROR=-Werror \
+    all tests/compromise/compromised
 one "clang build" variant clang CC=clang WERROR=-Werror \
     HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" LIBS=tests/sanitize.c \
-    all tests/capture/captured
+    all tests/compromise/compromised
 # Two lanes side by side: each world is private, and two processors are common.
 for name in alone installed; do
 	rm -f "build/ended.$name"

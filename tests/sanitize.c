@@ -1,7 +1,7 @@
 /*
  * sanitize.c - linked into builds with sanitizers only.
  * Processes without a standard error leave their reports in files, which the
- * story tests look for.  Leaks are not looked for at the end of processes
+ * system tests look for.  Leaks are not looked for at the end of processes
  * that end by _exit().
  */
 const char	*__asan_default_options(void);

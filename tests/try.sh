@@ -4,4 +4,4 @@
 here=$(cd "$(dirname "$0")" && pwd)
 export PYTHONDONTWRITEBYTECODE=1
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-exec "$here/story/world.sh" /usr/bin/python3 tests/story/show.py
+exec "$here/system/world.sh" /usr/bin/python3 tests/system/show.py

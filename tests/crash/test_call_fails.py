@@ -1,5 +1,5 @@
 """Every call that can fail does, one after the other, in the branches that
-are root and in what they start for a user: the letter comes once and whole,
+are root and in what they start for a user: the message comes once and whole,
 as the right user, or waits; it is never lost, cut, or sent back.
 
 All are tried with DMA_CRASH_ALL=1; else a sample, by DMA_CRASH_SEED.
@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from test_every_call import maildir_letters
+from test_every_call import maildir_messages
 from test_power_cut import OLD, body_of, box, give_box, text_of
 from tracer import Run
-from world import SENDMAIL, letters
+from world import SENDMAIL, messages
 
 SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 ALL = os.environ.get("DMA_CRASH_ALL") == "1"
@@ -111,9 +111,9 @@ def mbox_numbers(path):
         old = OLD if path.startswith("/var") else b""
         assert data.startswith(old), "old mail is spoilt"
         seen = {}
-        for x in letters(data[len(old):]):
+        for x in messages(data[len(old):]):
             n = int(x["Subject"][1:])
-            assert x.body == body_of(n, 300), "letter %d is not whole" % n
+            assert x.body == body_of(n, 300), "message %d is not whole" % n
             seen[n] = seen.get(n, 0) + 1
         if path.startswith("/var") and data:
             assert os.stat(path).st_uid == pwd.getpwnam("bob").pw_uid
@@ -159,7 +159,7 @@ def pipe_numbers(world):
 
 PLACES = {
     "mbox": (to_mbox, mbox_numbers("/var/mail/bob")),
-    "maildir": (to_maildir, lambda world: maildir_letters()),
+    "maildir": (to_maildir, lambda world: maildir_messages()),
     "file": (to_file, mbox_numbers("/home/bob/box")),
     "pipe": (to_pipe, pipe_numbers),
 }
@@ -181,7 +181,7 @@ def flush_all(world):
 
 
 def spoilt_run(world, place, n, spoiler):
-    """One letter, one fault; then all is well again."""
+    """One message, one fault; then all is well again."""
     commit(world, n)
     Run([SENDMAIL, "-q"], "root", "/dev/null", limit=10, watcher=spoiler)
     try:
@@ -206,7 +206,7 @@ def test_each_call_fails(world, place):
         points = sorted(random.Random(SEED).sample(points, SAMPLE))
     for n, point in enumerate(points, 1):
         spoilt_run(world, place, n, Spoiler(*point))
-    # A lock whose removal failed goes with the next letter.
+    # A lock whose removal failed goes with the next message.
     spoilt_run(world, place, len(points) + 1, Spoiler())
 
 
@@ -215,7 +215,7 @@ def test_each_call_fails(world, place):
 @pytest.mark.parametrize("place", ("mbox", "file"))
 @pytest.mark.parametrize("fault", ("write", "fsync"))
 def test_what_can_not_be_cut_back_is_found(world, place, fault):
-    """A letter that is half there, on a disk that takes no more orders."""
+    """A message that is half there, on a disk that takes no more orders."""
     PLACES[place][0](world)
     whole = Spoiler()
     spoilt_run(world, place, 0, whole)
@@ -234,7 +234,7 @@ def test_who_can_not_become_the_user_does_nothing(world, place):
     spoilt_run(world, place, 0, whole)
     points = whole.points(IDENTITY)
     assert points
-    letters = itertools.count(1)
+    messages = itertools.count(1)
     for point in points if ALL else points[::3]:
         # A branch may have been asked in another order this time.
         for _ in range(4):
@@ -246,7 +246,7 @@ def test_who_can_not_become_the_user_does_nothing(world, place):
                 if call.args[0] & 0xffffffff != 0xffffffff:
                     spoiler.victim = call.pid
             spoiler.spoil = spoil
-            spoilt_run(world, place, next(letters), spoiler)
+            spoilt_run(world, place, next(messages), spoiler)
             if spoiler.fault:
                 break
         assert spoiler.fault

@@ -23,12 +23,12 @@ def points(total, wanted):
     return sorted(random.Random(SEED).sample(numbers, wanted))
 
 
-def letter(world, n):
+def message(world, n):
     body = "".join("%d line %d\n" % (n, i) for i in range(300))
     text = "Subject: n%d\n\n%send of %d\n" % (n, body, n)
-    with open("/tmp/letter", "w") as f:
+    with open("/tmp/message", "w") as f:
         f.write(text)
-    os.chmod("/tmp/letter", 0o644)
+    os.chmod("/tmp/message", 0o644)
     return body.encode() + b"end of %d\n" % n
 
 
@@ -42,11 +42,11 @@ def empty_the_queue(world):
 
 
 def check_box(world, bodies, acknowledged):
-    """Whole letters only, none twice, all that were acknowledged."""
+    """Whole messages only, none twice, all that were acknowledged."""
     seen = []
     for x in world.mailbox("bob"):
         n = int(x["Subject"][1:])
-        assert x.body == bodies[n], "letter %d is not whole" % n
+        assert x.body == bodies[n], "message %d is not whole" % n
         seen.append(n)
     assert len(seen) == len(set(seen)), "doubled: %s" % sorted(
         n for n in set(seen) if seen.count(n) > 1)
@@ -57,13 +57,13 @@ def check_box(world, bodies, acknowledged):
 
 @pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
 def test_submission(world, everybody):
-    letter(world, 0)
-    whole = Run([SENDMAIL, "-odq", "-i", "bob"], "alice", "/tmp/letter")
+    message(world, 0)
+    whole = Run([SENDMAIL, "-odq", "-i", "bob"], "alice", "/tmp/message")
     assert whole.status == 0
-    bodies, acknowledged = {0: letter(world, 0)}, [0]
+    bodies, acknowledged = {0: message(world, 0)}, [0]
     for n in points(whole.calls, 250):
-        bodies[n] = letter(world, n)
-        run = Run([SENDMAIL, "-odq", "-i", "bob"], "alice", "/tmp/letter",
+        bodies[n] = message(world, n)
+        run = Run([SENDMAIL, "-odq", "-i", "bob"], "alice", "/tmp/message",
                   kill_at=n, everybody=everybody)
         if run.status == 0:
             acknowledged.append(n)
@@ -76,8 +76,8 @@ def test_submission(world, everybody):
 @pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
 def test_local_delivery(world, everybody):
     def commit(n):
-        bodies[n] = letter(world, n)
-        with open("/tmp/letter", "rb") as f:
+        bodies[n] = message(world, n)
+        with open("/tmp/message", "rb") as f:
             world.send("-odq", "-i", "bob", input=f.read())
 
     bodies = {}
@@ -101,8 +101,8 @@ def test_batch_delivery(world, everybody):
     """Several for one mailbox, under one lock: each is there once."""
     def commit(n):
         for k in range(n * BATCH, n * BATCH + BATCH):
-            bodies[k] = letter(world, k)
-            with open("/tmp/letter", "rb") as f:
+            bodies[k] = message(world, k)
+            with open("/tmp/message", "rb") as f:
                 world.send("-odq", "-i", "bob", input=f.read())
 
     bodies = {}
@@ -121,8 +121,8 @@ def test_batch_delivery(world, everybody):
         bodies.clear()
 
 
-def maildir_letters():
-    """number -> how often, of the letters of bob's Maildir; all are whole."""
+def maildir_messages():
+    """number -> how often, of the messages of bob's Maildir; all are whole."""
     seen = {}
     for folder in ("new", "cur"):
         for name in os.listdir("/home/bob/Maildir/" + folder):
@@ -147,37 +147,37 @@ def read_maildir():
 @pytest.mark.parametrize("everybody", (False, True), ids=("one", "all"))
 def test_maildir_delivery(world, everybody):
     world.write_conf({"MAILBOX": "maildir"})
-    letter(world, 0)
-    world.send("-odq", "-i", "bob", input=open("/tmp/letter", "rb").read())
+    message(world, 0)
+    world.send("-odq", "-i", "bob", input=open("/tmp/message", "rb").read())
     whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
     assert whole.status == 0
     world.wait_quiet()
     wanted = [0]
     for n in points(whole.calls, 180):
         wanted.append(n)
-        letter(world, n)
-        world.send("-odq", "-i", "bob", input=open("/tmp/letter", "rb").read())
+        message(world, n)
+        world.send("-odq", "-i", "bob", input=open("/tmp/message", "rb").read())
         Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n,
             everybody=everybody, limit=3)
         read_maildir()
         empty_the_queue(world)
         assert os.listdir("/home/bob/Maildir/tmp") == []
-    assert maildir_letters() == {n: 1 for n in wanted}
+    assert maildir_messages() == {n: 1 for n in wanted}
 
 
 def test_pipe_delivery_loses_nothing(world):
     os.mkdir("/home/bob/in")
     os.chown("/home/bob/in", os.stat("/home/bob").st_uid, -1)
     world.forward("bob", "|cat > /home/bob/in/$$\n")
-    letter(world, 0)
-    world.send("-odq", "bob", input=open("/tmp/letter", "rb").read())
+    message(world, 0)
+    world.send("-odq", "bob", input=open("/tmp/message", "rb").read())
     whole = Run([SENDMAIL, "-q"], "root", "/dev/null")
     world.wait_quiet()
     wanted = {0}
     for n in points(whole.calls, 80):
         wanted.add(n)
-        letter(world, n)
-        world.send("-odq", "bob", input=open("/tmp/letter", "rb").read())
+        message(world, n)
+        world.send("-odq", "bob", input=open("/tmp/message", "rb").read())
         Run([SENDMAIL, "-q"], "root", "/dev/null", kill_at=n, limit=3)
         empty_the_queue(world)
     ends = b""

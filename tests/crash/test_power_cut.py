@@ -15,7 +15,7 @@ import pytest
 
 import power
 from tracer import Run
-from world import MAIL, SENDMAIL, SPOOL, letters
+from world import MAIL, SENDMAIL, SPOOL, messages
 
 SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 ALL = os.environ.get("DMA_CRASH_ALL") == "1"
@@ -54,11 +54,11 @@ def recover(world):
 def power_off(world, trace, check, before=lambda: None):
     """Traces once, then tries each disk.  trace: argv, user, input."""
     argv, user, data = trace
-    with open("/tmp/letter", "wb") as f:
+    with open("/tmp/message", "wb") as f:
         f.write(data)
-    os.chmod("/tmp/letter", 0o644)
+    os.chmod("/tmp/message", 0o644)
     disk = power.Disk()
-    run = Run(argv, user, "/tmp/letter", limit=60, watcher=disk)
+    run = Run(argv, user, "/tmp/message", limit=60, watcher=disk)
     assert run.status == 0
     disk.take_down("the end", run)
     world.wait_quiet() if "-odq" not in argv else None
@@ -76,11 +76,11 @@ def power_off(world, trace, check, before=lambda: None):
 
 
 def numbers_in(data, lines=60):
-    """The letters of an mbox; each is whole."""
+    """The messages of an mbox; each is whole."""
     seen = []
-    for x in letters(data):
+    for x in messages(data):
         n = int(x["Subject"][1:])
-        assert x.body == body_of(n, lines), "letter %d is not whole" % n
+        assert x.body == body_of(n, lines), "message %d is not whole" % n
         seen.append(n)
     return seen
 

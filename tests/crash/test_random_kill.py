@@ -14,7 +14,7 @@ SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 SUBMISSIONS = 200
 AT_ONCE = 6
 
-# Takes its letter to a name of its own only when it is whole.
+# Takes its message to a name of its own only when it is whole.
 KEEP = """#!/bin/sh
 cat > in/$$.part && mv in/$$.part in/$QUEUE_ID.$$
 """

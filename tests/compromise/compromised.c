@@ -1,0 +1,73 @@
+/*
+ * compromised.c - dma whose processes of _dma are in an attacker's hands.
+ * What runs as root and as users are the real objects; the front end and the
+ * runner give their sockets to a test, which then sends what it likes.
+ * Runs as: installed set-uid root, in the world of the tests alone.
+ */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "lib/msg.h"
+#include "local.h"
+#include "priv.h"
+
+#define TEST_SOCKET	"/tmp/compromised.sock"
+#define REC_HALL	1	/* fds: trunk */
+#define REC_RUNNER	2	/* fds: forward branch, deliver branch */
+
+/* Lends the sockets to the test, until that closes its end. */
+static int
+hand_over(uint32_t kind, int first, int second)
+{
+	struct sockaddr_un sun;
+	struct msg m;
+	char c;
+	int fd;
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	memcpy(sun.sun_path, TEST_SOCKET, sizeof(TEST_SOCKET));
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd == -1 || connect(fd, (struct sockaddr *)&sun,
+	    sizeof(sun)) == -1)
+		return EX_UNAVAILABLE;
+	msg_init(&m);
+	msg_begin(&m, kind, 0);
+	msg_put_fd(&m, first);
+	if (second != -1)
+		msg_put_fd(&m, second);
+	if (msg_send(fd, &m) == -1)
+		return EX_OSERR;
+	msg_fini(&m);
+	(void)io_read(fd, &c, 1);
+	return 0;
+}
+
+static int
+hall(const struct caller *caller, int trunk, int argc, char **argv)
+{
+	(void)caller;
+	(void)argc;
+	(void)argv;
+	return hand_over(REC_HALL, trunk, -1);
+}
+
+static int
+runner(struct branches *b)
+{
+	return hand_over(REC_RUNNER, b->forward, b->deliver);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct bodies bodies = { hall, runner, local_forward,
+	    local_lists, local_deliver };
+
+	return priv_main(argc, argv, &bodies);
+}

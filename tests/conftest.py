@@ -1,0 +1,105 @@
+"""conftest.py - fixtures of all tests of the installed program."""
+import ctypes
+import glob
+import itertools
+import os
+import stat
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "system"))
+
+import smtp_peer    # noqa: E402
+import world as worlds  # noqa: E402
+
+
+@pytest.fixture
+def world():
+    if not os.path.exists(worlds.BINARY):
+        pytest.exit("no %s here: run tests through tests/system/run.sh"
+                    % worlds.BINARY, 1)
+    w = worlds.World()
+    yield w
+    w.finish()
+    # A build with sanitizers leaves its reports there (tests/sanitize.c).
+    assert glob.glob("/tmp/sanitizer.*") == []
+
+
+@pytest.fixture
+def fuse():
+    """A mount at /mnt/dead that nobody serves: what the kernel asks."""
+    if "\tfuse\n" not in open("/proc/filesystems").read():
+        pytest.skip("this kernel has no FUSE")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not os.path.exists("/dev/fuse"):
+        os.mknod("/dev/fuse", stat.S_IFCHR | 0o666, os.makedev(10, 229))
+    os.makedirs("/mnt/dead", exist_ok=True)
+    fd = os.open("/dev/fuse", os.O_RDWR)
+    options = b"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other" % fd
+    if libc.mount(b"dead", b"/mnt/dead", b"fuse", 0, options) == -1:
+        os.close(fd)
+        pytest.skip("FUSE can not be mounted here")
+    yield fd
+    libc.umount2(b"/mnt/dead", 2)       # MNT_DETACH
+    os.close(fd)
+
+
+@pytest.fixture
+def dead(fuse):
+    """A directory where every look-up hangs: a server that is away."""
+    return "/mnt/dead"
+
+
+@pytest.fixture
+def mallory(world, dead):
+    """Spellings of a user's name whose home hangs, more than the runner has
+    questions; the first is the name."""
+    world.add_user("mallory")
+    world.run(["usermod", "-d", dead + "/mallory", "mallory"])
+    yield ["".join(x) for x in itertools.islice(itertools.product(
+        *zip("mallory", "MALLORY")), 80)]
+    ctypes.CDLL(None).umount2(dead.encode(), 1)     # MNT_FORCE: lets all go
+    world.stop()
+    world.run(["usermod", "-d", "/home/mallory", "mallory"])
+    world.remove_user("mallory")
+
+
+@pytest.fixture(scope="session")
+def certs():
+    folder = tempfile.mkdtemp(prefix="certs", dir="/etc")
+    os.chmod(folder, 0o755)
+    return smtp_peer.certificates(folder)
+
+
+@pytest.fixture
+def peer():
+    """Makes peers that are closed when the test is over."""
+    made = []
+
+    def make(*scripts, **more):
+        if scripts and isinstance(scripts[0], dict):
+            scripts = [smtp_peer.Script(**s) for s in scripts]
+        p = smtp_peer.Peer(*scripts, **more)
+        made.append(p)
+        return p
+    yield make
+    for p in made:
+        p.close()
+
+
+@pytest.fixture
+def exchangers(world):
+    """Servers at port 25 (or another) of an address, by its last octet or
+    in full."""
+    made = []
+
+    def make(where, script=None, port=25):
+        host = "127.0.0.%d" % where if isinstance(where, int) else where
+        made.append(smtp_peer.Peer(script or smtp_peer.Script(), port=port,
+                                   host=host))
+        return made[-1]
+    yield make
+    for p in made:
+        p.close()

@@ -1,0 +1,17 @@
+#!/bin/bash
+# The tests with other people's programs: run.sh [PYTEST-ARGUMENT...]
+# Their packages are fetched once into DMA_INTEROP_DIR (see install.sh).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${DMA_INTEROP_DIR:-/var/cache/dma-tests}
+mkdir -p "$cache"
+if [ "$(stat -f -c %T "$cache")" = overlayfs ] && [ -z "${DMA_INTEROP_IN:-}" ]; then
+	# Overlays can not be written there: a file system for this run.
+	DMA_INTEROP_IN=1 exec unshare -m --propagation private /bin/sh -c \
+	    "mount -t tmpfs none '$cache' && exec '$0' \"\$@\"" sh "$@"
+fi
+"$here/install.sh" "$cache/interop"
+export PYTHONDONTWRITEBYTECODE=1
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+exec "$here/../system/world.sh" -l "$cache/interop" /usr/bin/python3 -m pytest \
+    -q -p no:cacheprovider --rootdir tests tests/interop "$@"

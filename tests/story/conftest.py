@@ -1,1 +1,0 @@
-from conftest_shared import *   # noqa: F401,F403

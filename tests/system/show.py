@@ -1,0 +1,115 @@
+"""show.py - three ways of a message, told as they happen (make try)."""
+import os
+import sys
+import tempfile
+
+import smtp_peer
+import world as worlds
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def title(n, text):
+    say()
+    say("%d. %s" % (n, text))
+
+
+def command(text):
+    say("   $ " + text)
+
+
+def shown(data, only=()):
+    """Prints text from a mailbox or file, indented; only: these fields."""
+    header, _, body = data.decode("utf-8", "replace").partition("\n\n")
+    for line in header.split("\n"):
+        if not only or line.startswith(only):
+            say("     | " + line)
+    say("     |")
+    for line in body.rstrip("\n").split("\n"):
+        say("     | " + line)
+
+
+def to_a_mailbox(w):
+    title(1, "alice sends to bob, who has a mailbox")
+    command("echo 'See you at six.' | sendmail bob")
+    w.send("bob", input=b"Subject: dinner\n\nSee you at six.\n")
+    message, = w.wait_mail("bob")
+    st = os.stat("/var/mail/bob")
+    say("   /var/mail/bob (mode %o, owner bob) now has:" % (st.st_mode & 0o777))
+    shown(message.raw, ("From", "Return-Path", "To", "Subject", "Date",
+                       "Message-ID"))
+    assert message.body == b"See you at six.\n"
+
+
+def to_a_command(w):
+    title(2, "carol has a .forward with a command")
+    w.forward("carol", "|id > seen; tty >> seen; pwd >> seen; "
+                       "cat >> seen\n")
+    command("cat ~carol/.forward")
+    say("     | " + w.read_home("carol", ".forward").decode().rstrip())
+    command("echo 'Disk is full.' | sendmail carol")
+    w.send("carol", input=b"Subject: alarm\n\nDisk is full.\n")
+    w.wait_quiet()
+    say("   The command ran as carol, and left this in her home:")
+    seen = w.read_home("carol", "seen")
+    shown(seen, ("uid", "not a tty", "/home", "From ", "Subject"))
+    assert seen.startswith(b"uid=%d(carol)" % os.stat("/home/carol").st_uid)
+
+
+def to_a_smarthost(w):
+    title(3, "three recipients far away, by a smarthost with TLS and login")
+    folder = tempfile.mkdtemp(dir="/etc")
+    os.chmod(folder, 0o755)
+    certificates = smtp_peer.certificates(folder)
+    with smtp_peer.Peer(smtp_peer.Script(
+            tls="starttls", certificate=certificates["smart"],
+            auth=("CRAM-MD5", "PLAIN"), user="relay-user",
+            password="s3cret", require_auth=True)) as p:
+        w.write_conf({"SMARTHOST": "smart.test:%d" % p.port,
+                      "SECURETRANSFER": "", "STARTTLS": "",
+                      "CAFILE": certificates["ca"]})
+        w.write_auth("relay-user|smart.test:s3cret\n")
+        to = ["ann@far.test", "ben@far.test", "cleo@far.test"]
+        command("echo 'Hello all.' | sendmail " + " ".join(to))
+        w.send(*to, input=b"Subject: greetings\n\nHello all.\n")
+        w.wait_quiet()
+        c, = p.connections
+        say("   The smarthost saw one connection%s and one transaction:" % (
+            ", encrypted with " + c.sock_version if c.sock_version else ""))
+        for line in c.commands:
+            if not line.startswith("AUTH") and " " not in line and \
+                    len(line) > 20:
+                line = "(the answer to its challenge)"
+            say("     < " + line)
+        t, = p.taken
+        say("   and took the message for %s." % ", ".join(t.accepted))
+        assert t.accepted == to and t.body == b"Hello all.\r\n"
+        assert p.logins == [("CRAM-MD5", "relay-user", True)]
+
+
+def main():
+    say("dma, installed on a copy of this machine that nobody else sees.")
+    w = worlds.World()
+    for part in (to_a_mailbox, to_a_command, to_a_smarthost):
+        try:
+            part(w)
+        except AssertionError as e:
+            say("   FAILED: %s" % e)
+            say("   log:\n" + w.log())
+            return 1
+    title(4, "the queue and the log")
+    command("mailq")
+    say("     | " + w.mailq().rstrip().replace("\n", "\n     | "))
+    command("cat " + worlds.LOG)
+    for line in w.log().splitlines():
+        say("     | " + line)
+    w.finish()
+    say()
+    say("All of it worked, and nothing is left on this machine.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

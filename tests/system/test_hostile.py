@@ -1,0 +1,299 @@
+"""A caller that starts us under bad conditions: refused in words, or works."""
+import itertools
+import os
+import resource
+import signal
+import subprocess
+
+import pytest
+
+from world import BINARY, SENDMAIL
+
+PLAIN = b"Subject: plain\n\nhello\n"
+
+
+@pytest.mark.parametrize(
+    "closed", [c for n in (1, 2, 3) for c in
+               itertools.combinations((0, 1, 2), n)], ids=str)
+def test_closed_descriptors(world, closed):
+    """Without standard input there is no message; the rest do not matter."""
+    redirections = " ".join("%d<&-" % fd for fd in closed)
+    done = world.run(["sh", "-c", "exec sendmail bob " + redirections],
+                     user="alice", input=PLAIN)
+    if 0 in closed:
+        assert done.returncode == 66
+        world.wait_quiet()
+        assert world.mailbox("bob") == []
+    else:
+        assert done.returncode == 0
+        assert world.wait_mail("bob")[0].body == b"hello\n"
+
+
+def test_output_is_not_written_into_the_spool(world):
+    """An error with descriptor 2 closed must land nowhere."""
+    done = world.run(["sh", "-c", "exec sendmail nobody-here 2>&- >&-"],
+                     user="alice", input=PLAIN)
+    assert done.returncode == 67
+
+
+def test_write_only_standard_input_is_refused(world):
+    done = world.run(["sh", "-c", "exec sendmail bob 0>/dev/null"],
+                     user="alice")
+    assert done.returncode == 66
+
+
+def test_many_open_descriptors_do_not_reach_the_command(world):
+    world.forward("bob", "|ls -l /proc/self/fd > /home/bob/fds\n")
+    def inherit():
+        for fd in held:
+            os.set_inheritable(fd, True)
+
+    held = [os.open("/etc/passwd", os.O_RDONLY) for _ in range(50)]
+    done = subprocess.run([SENDMAIL, "bob"], input=PLAIN, close_fds=False,
+                          preexec_fn=inherit, timeout=20)
+    for fd in held:
+        os.close(fd)
+    assert done.returncode == 0
+    world.wait_quiet()
+    assert b"/etc/passwd" not in world.read_home("bob", "fds")
+    assert b"pipe:" in world.read_home("bob", "fds") or \
+        b"/" in world.read_home("bob", "fds")
+
+
+@pytest.mark.parametrize("path", (BINARY, SENDMAIL))
+def test_argc_zero_is_survived(world, path):
+    script = ("import ctypes, os\n"
+              "c = ctypes.CDLL(None)\n"
+              "none = (ctypes.c_char_p * 1)(None)\n"
+              "c.execve(%r, none, none)\n" % path.encode())
+    done = world.run(["/usr/bin/python3", "-c", script], user="alice")
+    assert 0 < done.returncode < 128
+
+
+@pytest.mark.parametrize("name", ("", "/", "x" * 100000, "\x01\x02", "-bd"))
+def test_strange_argv0_is_survived(world, name):
+    done = world.run([name, "bob"], user="alice", input=PLAIN,
+                     executable=BINARY)
+    assert 0 <= done.returncode < 128
+    if done.returncode == 0:
+        world.wait_mail("bob")
+
+
+def test_environment_names_no_file_of_ours(world):
+    """Variables that the loader, libc or OpenSSL would follow."""
+    bad = {"LD_PRELOAD": "/tmp/evil.so", "OPENSSL_CONF": "/tmp/evil.cnf",
+           "TZ": "../../../tmp/evil", "LOCPATH": "/tmp", "HOME": "/tmp",
+           "RES_OPTIONS": "debug", "MALLOC_TRACE": "/tmp/trace",
+           "LOGNAME": "root", "USER": "root", "IFS": "x", "PATH": "/tmp",
+           "BASH_ENV": "/tmp/evil", "TMPDIR": "/nowhere"}
+    world.forward("bob", "|env > /home/bob/env\n")
+    who = world.identity("alice")
+    who["env"] = bad
+    done = subprocess.run([SENDMAIL, "bob"], input=PLAIN, timeout=20, **who)
+    assert done.returncode == 0
+    world.wait_quiet()
+    seen = world.read_home("bob", "env").decode()
+    for name in ("LD_PRELOAD", "OPENSSL_CONF", "LOCPATH", "MALLOC_TRACE",
+                 "BASH_ENV", "IFS", "TMPDIR", "RES_OPTIONS"):
+        assert name + "=" not in seen
+    assert "HOME=/home/bob" in seen
+    assert not os.path.exists("/tmp/trace")
+
+
+def test_logname_of_somebody_else_is_not_believed(world):
+    done = world.run(["env", "LOGNAME=root", "USER=root", "sendmail", "bob"],
+                     user="alice", input=PLAIN)
+    assert done.returncode == 0
+    message, = world.wait_mail("bob")
+    assert message["Return-Path"] == "<alice@host.test>"
+
+
+def test_huge_environment_and_arguments(world):
+    who = world.identity("alice")
+    who["env"] = {"E%d" % i: "x" * 100000 for i in range(10)}
+    done = subprocess.run([SENDMAIL, "-f", "x" * 100000, "bob"], input=PLAIN,
+                          timeout=20, stderr=subprocess.PIPE, **who)
+    assert done.returncode in (64, 65)
+
+
+def can_raise_limits():
+    """Is CAP_SYS_RESOURCE to be had here?  Containers may withhold it."""
+    with open("/proc/self/status") as f:
+        word, = [x.split()[1] for x in f if x.startswith("CapBnd:")]
+    return int(word, 16) >> 24 & 1
+
+
+LIMITS = {
+    "no file size": {resource.RLIMIT_FSIZE: 0},
+    "small file size": {resource.RLIMIT_FSIZE: 4096},
+    "no core, little cpu": {resource.RLIMIT_CPU: 1},
+    "little memory": {resource.RLIMIT_AS: 16 << 20},
+    "no data": {resource.RLIMIT_DATA: 1 << 20},
+    "no processes": {resource.RLIMIT_NPROC: 1},
+    "few descriptors": {resource.RLIMIT_NOFILE: 4},
+    "tiny stack": {resource.RLIMIT_STACK: 128 << 10},
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_low_limits_are_raised_or_refused_in_words(world, case):
+    if os.environ.get("DMA_SANITIZED") and case in ("little memory",
+                                                    "no data"):
+        pytest.skip("a sanitizer needs an address space of its own")
+
+    def lower():
+        for which, value in LIMITS[case].items():
+            resource.setrlimit(which, (value, value))
+        os.setgroups(who["extra_groups"])
+        os.setresgid(who["group"], who["group"], who["group"])
+        os.setresuid(who["user"], who["user"], who["user"])
+
+    who = world.identity("alice")
+    body = b"Subject: limits\n\n" + b"x" * 70 + b"\n" * 20000
+    p = subprocess.run([SENDMAIL, "bob"], input=body, timeout=30,
+                       stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+                       preexec_fn=lower, env=who["env"], cwd="/")
+    if p.returncode == 0:
+        assert world.wait_mail("bob")[0].body.endswith(b"\n" * 20000)
+    else:
+        assert p.returncode in (70, 71, 75) and p.stderr.strip()
+        world.wait_quiet()
+        assert world.mailbox("bob") == []
+
+
+def test_low_limits_do_not_reach_the_command(world):
+    world.forward("bob", "|sh -c 'ulimit -f; ulimit -t' > /home/bob/lim\n")
+    done = world.run(["sh", "-c",
+                      "ulimit -f 100; ulimit -t 5; exec sendmail bob"],
+                     user="alice", input=PLAIN)
+    if not can_raise_limits():
+        assert done.returncode == 71 and b"limit" in done.stderr
+        return
+    assert done.returncode == 0
+    world.wait_quiet()
+    assert world.read_home("bob", "lim") == b"unlimited\nunlimited\n"
+
+
+@pytest.mark.parametrize("sig", (signal.SIGCHLD, signal.SIGPIPE,
+                                 signal.SIGALRM, signal.SIGHUP))
+def test_ignored_signals(world, sig):
+    world.forward("bob", "|grep Sig /proc/self/status > /home/bob/sig\n"
+                         "!bob\n")
+
+    who = world.identity("alice")
+    done = subprocess.run(
+        [SENDMAIL, "bob"], input=PLAIN, timeout=20, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(sig, signal.SIG_IGN),
+        restore_signals=False, **who)
+    assert (done.returncode, done.stderr) == (0, b"")
+    world.wait_mail("bob")
+    world.wait_quiet()
+    ignored, = (int(x.split()[1], 16) for x in
+                world.read_home("bob", "sig").decode().splitlines()
+                if x.startswith("SigIgn:"))
+    # 32 and 33 are glibc's own; it ignores them in what make spawns.
+    assert ignored & ~(3 << 31) == 0
+
+
+def test_blocked_signals(world):
+    def block():
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+
+    who = world.identity("alice")
+    done = subprocess.run([SENDMAIL, "bob"], input=PLAIN, timeout=20,
+                          preexec_fn=block, **who)
+    assert done.returncode == 0
+    world.wait_mail("bob")
+
+
+@pytest.mark.parametrize("mask", (0, 0o777))
+def test_umask_makes_no_difference(world, mask):
+    who = world.identity("alice")
+    done = subprocess.run([SENDMAIL, "-odq", "bob"], input=PLAIN, timeout=20,
+                          umask=mask, **who)
+    assert done.returncode == 0
+    ident, = world.queue()
+    st = os.stat("/var/spool/dma/queue/" + ident)
+    assert st.st_mode & 0o7777 == 0o600
+    done = subprocess.run([SENDMAIL, "-q"], timeout=20, umask=mask)
+    assert done.returncode == 0
+    world.wait_mail("bob")
+    assert os.stat("/var/mail/bob").st_mode & 0o7777 in (0o600, 0o660)
+
+
+def test_deleted_working_directory(world):
+    done = world.run(["sh", "-c", "mkdir gone; cd gone; rmdir ../gone; "
+                      "exec /usr/sbin/sendmail bob"], user="alice",
+                     input=PLAIN)
+    assert done.returncode == 0
+    world.wait_mail("bob")
+
+
+def test_uid_without_a_name(world):
+    done = subprocess.run([SENDMAIL, "bob"], input=PLAIN, timeout=20,
+                          user=54321, group=54321, extra_groups=[], env={},
+                          cwd="/", stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr
+    message, = world.wait_mail("bob")
+    assert message["Return-Path"].endswith("@host.test>")
+
+
+def test_empty_environment(world):
+    done = world.run(["env", "-i", SENDMAIL, "bob"], user="alice",
+                     input=PLAIN)
+    assert done.returncode == 0
+    message, = world.wait_mail("bob")
+    assert message["Return-Path"] == "<alice@host.test>"
+
+
+def test_caller_can_not_stop_what_was_acknowledged(world):
+    """Signals to the caller's process group and session, right after."""
+    world.forward("bob", "|sleep 1; cat > /home/bob/got\n")
+    done = world.run(["setsid", "sh", "-c",
+                      "echo hi | sendmail bob || exit 1; trap '' TERM;"
+                      "kill -TERM 0; exit 0"], user="alice")
+    assert done.returncode == 0
+    world.wait_quiet()
+    assert b"hi\n" in world.read_home("bob", "got")
+
+
+def test_no_process_of_ours_can_be_traced_or_dumped(world):
+    p = world.start([SENDMAIL, "bob"], user="alice", stdin=subprocess.PIPE)
+    pids = world.wait_until(
+        lambda: len(world.processes()) >= 2 and world.processes())
+    try:
+        for pid in pids:
+            st = os.stat("/proc/%d/maps" % pid)
+            assert st.st_uid == 0, "pid %d is dumpable" % pid
+            seen = world.run(["cat", "/proc/%d/maps" % pid], user="alice")
+            assert seen.returncode != 0
+    finally:
+        p.stdin.close()
+        p.wait(15)
+
+
+def test_the_parsing_process_is_the_spool_user_for_good(world):
+    import pwd
+    spooler = pwd.getpwnam("_dma")
+    p = world.start([SENDMAIL, "bob"], user="alice", stdin=subprocess.PIPE)
+
+    def spoolers():
+        """Who has dropped by now; that takes a moment from the fork on."""
+        return [pid for pid in world.processes()
+                if set(world.status_of(pid, "Uid")) == {str(spooler.pw_uid)}]
+
+    ours = world.wait_until(spoolers)
+    try:
+        assert len(ours) == 1 and len(world.processes()) == 2
+        assert set(world.status_of(ours[0], "Gid")) == {str(spooler.pw_gid)}
+        assert world.status_of(ours[0], "Groups") == []
+        assert world.status_of(ours[0], "CapPrm") == ["0" * 16]
+        world.wait_until(
+            lambda: world.status_of(ours[0], "NoNewPrivs") == ["1"])
+        for pid in world.processes():       # THREATS: no OpenSSL beside root
+            with open("/proc/%d/maps" % pid) as f:
+                maps = f.read()
+            assert "libssl" not in maps and "libcrypto" not in maps
+    finally:
+        p.stdin.close()
+        p.wait(15)

@@ -1,0 +1,357 @@
+"""world.py - the throw-away machine as tests see it.
+
+Everything here runs as root inside of world.sh: files, users, processes and
+network are private, so the paths are the real ones.
+"""
+import email
+import email.policy
+import glob
+import grp
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+SPOOL = "/var/spool/dma"
+MAIL = "/var/mail"
+ETC = "/etc/dma"
+LOG = "/var/log/dma.log"
+SENDMAIL = "/usr/sbin/sendmail"
+BINARY = "/usr/sbin/dma"
+SPOOL_USER = "_dma"
+USERS = ("alice", "bob", "carol")
+FOLDERS = ("queue", "tmp", "corrupt", "dead")
+HOST = "host.test"
+
+DEFAULT_CONF = {"MAILNAME": HOST, "LOG": "file " + LOG}
+
+
+class Message:
+    """One message of a mailbox."""
+    def __init__(self, raw):
+        self.raw = raw              # from From_ up to the blank line after
+        first, _, rest = raw.partition(b"\n")
+        self.from_line = first.decode("latin-1")
+        self.text = re.sub(rb"(?m)^>(>*From )", rb"\1", rest)
+        self.header_bytes, _, self.body = self.text.partition(b"\n\n")
+        self.header = email.message_from_bytes(
+            self.header_bytes + b"\n\n", policy=email.policy.compat32)
+
+    def __getitem__(self, name):
+        return self.header[name]
+
+    def get_all(self, name):
+        return self.header.get_all(name, [])
+
+
+def messages(data):
+    """Takes an mbox apart as mboxrd readers do."""
+    assert not data or data.startswith(b"From "), data[:80]
+    assert not data or data.endswith(b"\n\n"), data[-80:]
+    parts = re.split(rb"(?:\A|(?<=\n\n))(?=From )", data)
+    return [Message(p[:-1]) for p in parts if p]
+
+
+class World:
+    """Gives each test the same machine: users, no mail, no configuration
+    beyond DEFAULT_CONF."""
+
+    def __init__(self):
+        self.left = ()          # spool folders that the test leaves filled
+        self.reset()
+
+    # -- the machine -----------------------------------------------------
+
+    def reset(self):
+        self.stop()
+        for folder in FOLDERS:
+            for path in glob.glob("%s/%s/*" % (SPOOL, folder)):
+                os.unlink(path)
+        for path in glob.glob(MAIL + "/*") + glob.glob(MAIL + "/.*"):
+            os.unlink(path)
+        for name in USERS:
+            self.add_user(name)
+        self._fresh("/etc/aliases", b"", 0o644)
+        self.write_conf({})
+        self.write_auth("")
+        spooler = pwd.getpwnam(SPOOL_USER)
+        self._fresh(LOG, b"", 0o640, spooler.pw_uid, spooler.pw_gid)
+
+    def add_user(self, name, shell="/bin/sh", home=None):
+        """A user with an empty home of mode 0755."""
+        home = home or "/home/" + name
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            subprocess.run(["useradd", "-M", "-U", "-d", home, "-s", shell,
+                            name], check=True)
+        shutil.rmtree(home, ignore_errors=True)
+        os.mkdir(home)
+        user = pwd.getpwnam(name)
+        os.chown(home, user.pw_uid, user.pw_gid)
+        os.chmod(home, 0o755)
+        return user
+
+    def remove_user(self, name):
+        subprocess.run(["userdel", "-r", "-f", name], check=True,
+                       stderr=subprocess.DEVNULL)
+
+    def _fresh(self, path, data, mode, uid=0, gid=0):
+        if os.path.lexists(path):
+            os.unlink(path)
+        if isinstance(data, str):
+            data = data.encode()
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(fd, data) if data else None
+        os.close(fd)
+        os.chown(path, uid, gid)
+        os.chmod(path, mode)
+
+    def write_conf(self, keys):
+        """dma.conf from a dict (over DEFAULT_CONF; None takes a key out, ""
+        is a key alone) or from text as it stands."""
+        if not isinstance(keys, str):
+            merged = {k: v for k, v in {**DEFAULT_CONF, **keys}.items()
+                      if v is not None}
+            keys = "".join("%s %s\n" % kv if kv[1] != "" else kv[0] + "\n"
+                           for kv in merged.items())
+        self._fresh(ETC + "/dma.conf", keys, 0o644)
+
+    def write_auth(self, text):
+        self._fresh(ETC + "/auth.conf", text, 0o640, 0,
+                    grp.getgrnam(SPOOL_USER).gr_gid)
+
+    def write_aliases(self, text):
+        self._fresh("/etc/aliases", text, 0o644)
+
+    def write_home(self, user, name, text, mode=0o644):
+        """A file in somebody's home, theirs."""
+        who = pwd.getpwnam(user)
+        path = os.path.join(who.pw_dir, name)
+        self._fresh(path, text, mode, who.pw_uid, who.pw_gid)
+        return path
+
+    def forward(self, user, text, mode=0o644):
+        return self.write_home(user, ".forward", text, mode)
+
+    def read_home(self, user, name):
+        try:
+            with open(os.path.join(pwd.getpwnam(user).pw_dir, name),
+                      "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b""
+
+    # -- programs ----------------------------------------------------------
+
+    def run(self, argv, user=None, input=b"", limit=60, **more):
+        """Runs argv as user (root when None); the result has bytes."""
+        if isinstance(input, str):
+            input = input.encode()
+        return subprocess.run(argv, input=input, timeout=limit,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              **self.identity(user), **more)
+
+    def identity(self, user):
+        """Arguments of subprocess that make the child that user, logged in."""
+        if user is None:
+            return {"env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                    "cwd": "/"}
+        who = pwd.getpwnam(user)
+        return {
+            "user": who.pw_uid, "group": who.pw_gid,
+            "extra_groups": os.getgrouplist(user, who.pw_gid),
+            "cwd": who.pw_dir if os.path.isdir(who.pw_dir) else "/",
+            "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                    "HOME": who.pw_dir, "USER": user, "LOGNAME": user,
+                    "SHELL": who.pw_shell},
+        }
+
+    def start(self, argv, user=None, **more):
+        return subprocess.Popen(argv, **{**self.identity(user), **more})
+
+    def send(self, *args, user="alice", input=b"Subject: test\n\nhello\n",
+             status=0, **more):
+        """sendmail ARGS; its exit status is asserted."""
+        done = self.run([SENDMAIL, *args], user=user, input=input, **more)
+        assert done.returncode == status, (done.returncode, done.stderr)
+        if status == 0:
+            assert done.stdout == b""
+        return done
+
+    def flush(self, limit=60):
+        done = self.run([SENDMAIL, "-q"], limit=limit)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    # -- what there is to see ------------------------------------------------
+
+    def mailbox(self, user):
+        try:
+            with open(os.path.join(MAIL, user), "rb") as f:
+                return messages(f.read())
+        except FileNotFoundError:
+            return []
+
+    def mailbox_is_still(self, user):
+        """Nobody is at work on that mailbox, as far as its locks tell."""
+        return not os.path.exists(os.path.join(MAIL, user + ".lock"))
+
+    def wait_mail(self, user, n=1, limit=15):
+        """The n messages of a mailbox, once they are there; more is wrong."""
+        def there():
+            if not self.mailbox_is_still(user):
+                return None
+            try:
+                return len(self.mailbox(user)) >= n
+            except AssertionError:      # read in the middle of a write
+                return None
+        self.wait_until(there, limit, "%d messages for %s" % (n, user))
+        got = self.mailbox(user)
+        assert len(got) == n, [str(x.header) for x in got]
+        return got
+
+    def queue(self):
+        """Ids of the queued messages, from the spool itself."""
+        return sorted(os.listdir(SPOOL + "/queue"))
+
+    def age(self, ident, seconds):
+        """Makes a queued message older, or with a negative number younger
+        than now; nobody may have it in hand."""
+        path = "%s/queue/%s" % (SPOOL, ident)
+        with open(path, "r+b") as f:
+            head = f.read(1024)
+            was = re.search(rb"^arrived (\d+)$", head, re.M)
+            now = b"%d" % (int(was.group(1)) - seconds)
+            assert len(now) == len(was.group(1))
+            f.seek(was.start(1))
+            f.write(now)
+
+    def spool_litter(self):
+        """Files in the folders that shall be empty when all is delivered."""
+        return ["%s/%s" % (folder, name) for folder in FOLDERS
+                if os.path.isdir("%s/%s" % (SPOOL, folder))
+                for name in os.listdir("%s/%s" % (SPOOL, folder))]
+
+    def mailq(self, user=None):
+        done = self.run(["mailq"], user=user)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
+
+    def log(self):
+        with open(LOG, encoding="utf-8", errors="surrogateescape") as f:
+            return f.read()
+
+    def log_lines(self, *words):
+        return [line for line in self.log().splitlines()
+                if all(w in line for w in words)]
+
+    def processes(self):
+        """Pids of all that run our programs, zombies left out."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                exe = os.readlink("/proc/%s/exe" % pid)
+            except OSError:
+                continue
+            if exe.split(" ")[0].rsplit("/", 1)[-1] in ("dma", "dma-remote"):
+                found.append(int(pid))
+        return found
+
+    def status_of(self, pid, key):
+        """A line of /proc/PID/status as a list of words."""
+        with open("/proc/%d/status" % pid) as f:
+            for line in f:
+                if line.startswith(key + ":"):
+                    return line.split()[1:]
+        return []
+
+    def is_sanitized(self):
+        """Built with sanitizers, which need memory of their own."""
+        with open(BINARY, "rb") as f:
+            return b"__asan_init" in f.read()
+
+    def process_table(self):
+        """What our programs do, for people."""
+        lines = []
+        for pid in self.processes():
+            try:
+                with open("/proc/%d/wchan" % pid) as f:
+                    where = f.read()
+                lines.append("%d parent %s uid %s %s in %s traced by %s" % (
+                    pid, *(" ".join(self.status_of(pid, key)[:2])
+                           for key in ("PPid", "Uid", "State")), where,
+                    self.status_of(pid, "TracerPid")[0]))
+            except OSError:
+                continue
+        return "\n".join(lines)
+
+    # -- time ------------------------------------------------------------------
+
+    def wait_until(self, condition, limit=15, what=None):
+        """Polls until the condition holds; its value is given."""
+        end = time.monotonic() + limit
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise AssertionError(
+                    "not within %gs: %s\nqueue %s\n%s\nlog:\n%s" % (
+                        limit, what or "condition", self.spool_litter(),
+                        self.process_table(), self.log()[-4000:]))
+            time.sleep(0.02)
+
+    def wait_quiet(self, limit=15):
+        """Nothing queued, and nobody of ours at work any more."""
+        self.wait_until(lambda: not self.queue(), limit, "empty queue")
+        self.wait_until(lambda: not self.processes(), limit,
+                        "the end of our processes")
+
+    def wait_tried(self, ident_or_text, limit=15):
+        """Some attempt was deferred and says so in the log."""
+        self.wait_until(
+            lambda: self.log_lines("deferred", ident_or_text), limit,
+            "a deferral with %r in the log" % ident_or_text)
+
+    def wait_listed(self, words, limit=15):
+        """mailq says that; it may come a little after the log's line."""
+        self.wait_until(lambda: words in self.mailq(), limit,
+                        "%r in mailq" % words)
+
+    def stop(self):
+        """Ends our programs, whatever they are doing."""
+        end = time.monotonic() + 10
+        while True:
+            pids = self.processes()
+            if not pids:
+                return
+            assert time.monotonic() < end, pids
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.02)
+
+    def leaves(self, *folders):
+        """Says that this test ends with something in these spool folders."""
+        self.left = folders
+
+    def finish(self):
+        """The check after each test: it left nothing behind."""
+        litter = []
+        try:
+            if "queue" not in self.left:
+                self.wait_quiet()
+            litter = [x for x in self.spool_litter()
+                      if x.split("/")[0] not in self.left]
+            assert not litter, litter
+            # A report may still be on its way into a mailbox.
+            self.wait_until(lambda: not glob.glob(MAIL + "/*.lock"), 5,
+                            "the end of the locks")
+        finally:
+            self.stop()
