@@ -1,4 +1,4 @@
-"""show.py - three ways of a message, told as they happen (make try)."""
+"""show.py - deliver three messages and print what happens (make try)."""
 import os
 import sys
 import tempfile
@@ -37,14 +37,14 @@ def to_a_mailbox(w):
     w.send("bob", input=b"Subject: dinner\n\nSee you at six.\n")
     message, = w.wait_mail("bob")
     st = os.stat("/var/mail/bob")
-    say("   /var/mail/bob (mode %o, owner bob) now has:" % (st.st_mode & 0o777))
+    say("   /var/mail/bob (mode %o, owner bob) now contains:" % (st.st_mode & 0o777))
     shown(message.raw, ("From", "Return-Path", "To", "Subject", "Date",
                        "Message-ID"))
     assert message.body == b"See you at six.\n"
 
 
 def to_a_command(w):
-    title(2, "carol has a .forward with a command")
+    title(2, "alice sends to carol, whose .forward contains a command")
     w.forward("carol", "|id > seen; tty >> seen; pwd >> seen; "
                        "cat >> seen\n")
     command("cat ~carol/.forward")
@@ -52,14 +52,15 @@ def to_a_command(w):
     command("echo 'Disk is full.' | sendmail carol")
     w.send("carol", input=b"Subject: alarm\n\nDisk is full.\n")
     w.wait_quiet()
-    say("   The command ran as carol, and left this in her home:")
+    say("   The command ran as carol and wrote to /home/carol/seen:")
     seen = w.read_home("carol", "seen")
     shown(seen, ("uid", "not a tty", "/home", "From ", "Subject"))
     assert seen.startswith(b"uid=%d(carol)" % os.stat("/home/carol").st_uid)
 
 
 def to_a_smarthost(w):
-    title(3, "three recipients far away, by a smarthost with TLS and login")
+    title(3, "alice sends to three remote recipients, through a smarthost "
+             "with TLS and AUTH")
     folder = tempfile.mkdtemp(dir="/etc")
     os.chmod(folder, 0o755)
     certificates = smtp_peer.certificates(folder)
@@ -76,21 +77,22 @@ def to_a_smarthost(w):
         w.send(*to, input=b"Subject: greetings\n\nHello all.\n")
         w.wait_quiet()
         c, = p.connections
-        say("   The smarthost saw one connection%s and one transaction:" % (
-            ", encrypted with " + c.sock_version if c.sock_version else ""))
+        say("   The smarthost received one connection%s and one "
+            "transaction:" % (
+            " (%s)" % c.sock_version if c.sock_version else ""))
         for line in c.commands:
             if not line.startswith("AUTH") and " " not in line and \
                     len(line) > 20:
-                line = "(the answer to its challenge)"
+                line = "(the response to its challenge)"
             say("     < " + line)
         t, = p.taken
-        say("   and took the message for %s." % ", ".join(t.accepted))
+        say("   and accepted the message for %s." % ", ".join(t.accepted))
         assert t.accepted == to and t.body == b"Hello all.\r\n"
         assert p.logins == [("CRAM-MD5", "relay-user", True)]
 
 
 def main():
-    say("dma, installed on a copy of this machine that nobody else sees.")
+    say("dma is installed on a private, temporary copy of this machine.")
     w = worlds.World()
     for part in (to_a_mailbox, to_a_command, to_a_smarthost):
         try:
@@ -107,7 +109,7 @@ def main():
         say("     | " + line)
     w.finish()
     say()
-    say("All of it worked, and nothing is left on this machine.")
+    say("All deliveries succeeded.  This machine was not changed.")
     return 0
 
 
