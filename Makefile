@@ -20,6 +20,7 @@ MANDIR =	$(PREFIX)/share/man
 DMAUSER =	_dma
 
 CC =		cc
+AR =		ar
 BISON =		bison
 FLEX =		flex
 INSTALL =	install
@@ -44,49 +45,58 @@ COMPILE =	$(CC) -std=c11 $(DEFS) $(WARNINGS) $(WERROR) $(HARDEN) \
 COMPILE_MADE =	$(CC) -std=c11 $(DEFS) $(HARDEN) $(CFLAGS) $(SANITIZE)
 LINK =		$(CC) $(LDHARDEN) $(CFLAGS) $(SANITIZE)
 
-FLOOR =		lib/buf.o lib/io.o lib/log.o
-WORDS =		lib/msg.o lib/addr.o lib/header.o lib/mail.o lib/dsn.o \
-		result.o conf.o senders.o
-ALIASES =	aliases_parse.o aliases_scan.o
-DMA =		dma.o submit.o options.o mailq.o runner.o handout.o batch.o \
-		hops.o settle.o route.o bounce.o local.o mbox.o maildir.o command.o \
-		delivery.o letter.o lists.o lmtp.o priv.o spool.o sandbox.o \
-		setup.o \
-		compat/compat.o $(ALIASES)
-REMOTE =	remote.o net.o body.o jobs.o hosts.o policy.o crypto.o dns.o sandbox.o setup.o \
-		secret.o lib/smtp.o lib/sasl.o lib/prep.o lib/mime.o \
-		lib/ascii.o lib/encode.o $(ALIASES)
-HEADERS =	dma.h aliases.h body.h bounce.h command.h conf.h crypto.h \
-		delivery.h desk.h dns.h hosts.h jobs.h letter.h lists.h lmtp.h local.h \
-		maildir.h mailq.h mbox.h net.h options.h policy.h priv.h records.h \
-		result.h route.h runner.h sandbox.h secret.h senders.h setup.h \
-		spool.h submit.h lib/addr.h lib/ascii.h lib/buf.h lib/encode.h lib/dsn.h lib/header.h \
-		lib/io.h \
-		lib/log.h lib/mail.h lib/mime.h lib/msg.h lib/prep.h lib/sasl.h lib/smtp.h \
-		compat/compat.h
-SOURCES =	dma.c submit.c options.c mailq.c runner.c handout.c batch.c hops.c \
-		settle.c route.c bounce.c local.c mbox.c maildir.c command.c \
-		delivery.c lists.c lmtp.c priv.c spool.c sandbox.c setup.c remote.c \
-		net.c body.c jobs.c hosts.c policy.c \
-		crypto.c dns.c conf.c letter.c senders.c secret.c result.c lib/addr.c lib/ascii.c lib/buf.c lib/encode.c \
-		lib/dsn.c \
-		lib/header.c lib/io.c lib/log.c lib/mail.c lib/mime.c lib/msg.c \
-		lib/prep.c lib/sasl.c lib/smtp.c compat/compat.c
+# One folder, one archive.  The order is that of the layers: an archive uses
+# what comes after it.
+LIB =		lib/addr.o lib/base64.o lib/buf.o lib/dsn.o lib/header.o \
+		lib/header_downgrade.o lib/io.o lib/ipc.o lib/log.o \
+		lib/mail.o lib/mime_downgrade.o lib/result.o lib/sasl.o \
+		lib/saslprep.o lib/smtp.o
+BASE =		message.o compat/compat.o
+ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
+CONF =		conf.o conf/files.o conf/sender_relay.o
+PRIV =		priv/delivery_request.o priv/monitor.o priv/sandbox.o
+LOCAL =		local.o local/command.o local/delivery.o local/lmtp.o \
+		local/maildir.o local/mbox.o
+NET =		net.o net/auth_command.o net/content.o net/dns.o net/hosts.o \
+		net/requests.o net/tls_policy.o
+QUEUE =		queue/bounce.o queue/deliver_local.o queue/deliver_remote.o \
+		queue/expand.o queue/route.o queue/runner.o queue/status.o
+SUBMIT =	submit/mailq.o submit/options.o submit/submit.o
+OBJECTS =	dma.o net/main.o spool.o crypto.o $(SUBMIT) $(QUEUE) $(LOCAL) \
+		$(NET) $(PRIV) $(CONF) $(ALIASES) $(BASE) $(LIB)
+
+ARCHIVES =	submit/submit.a queue/queue.a local/local.a net/net.a crypto.a \
+		priv/priv.a spool.a conf/conf.a aliases.a base.a lib/lib.a
+BELOW =		priv/priv.a spool.a conf/conf.a aliases.a base.a lib/lib.a
+DMA =		dma.o submit/submit.a queue/queue.a local/local.a $(BELOW)
+REMOTE =	net/main.o net/net.a crypto.a $(BELOW)
 
 all: dma dma-remote
 
-dma: $(DMA) $(WORDS) $(FLOOR)
-	$(LINK) -o $@ $(DMA) $(WORDS) $(FLOOR) $(LIBS)
+dma: $(DMA)
+	$(LINK) -o $@ $(DMA) $(LIBS)
 
-dma-remote: $(REMOTE) $(WORDS) $(FLOOR)
-	$(LINK) -o $@ $(REMOTE) $(WORDS) $(FLOOR) $(TLSLIBS) $(LIBS)
+dma-remote: $(REMOTE)
+	$(LINK) -o $@ $(REMOTE) $(TLSLIBS) $(LIBS)
+
+submit/submit.a: $(SUBMIT)
+queue/queue.a: $(QUEUE)
+local/local.a: $(LOCAL)
+net/net.a: $(NET)
+crypto.a: crypto.o
+priv/priv.a: $(PRIV)
+spool.a: spool.o
+conf/conf.a: $(CONF)
+aliases.a: $(ALIASES)
+base.a: $(BASE)
+lib/lib.a: $(LIB)
+$(ARCHIVES):
+	$(AR) rcs $@ $?
 
 .SUFFIXES:
 .SUFFIXES: .c .o
 .c.o:
-	$(COMPILE) -c -o $@ $<
-
-$(DMA) $(REMOTE) $(WORDS) $(FLOOR): $(HEADERS)
+	$(COMPILE) -MMD -c -o $@ $<
 
 aliases_parse.c: aliases_parse.y
 	$(BISON) -d -o aliases_parse.c aliases_parse.y
@@ -94,9 +104,11 @@ aliases_parse.h: aliases_parse.c
 aliases_scan.c: aliases_scan.l
 	$(FLEX) -o aliases_scan.c aliases_scan.l
 aliases_parse.o: aliases_parse.c aliases_parse.h
-	$(COMPILE_MADE) -c -o $@ aliases_parse.c
+	$(COMPILE_MADE) -MMD -c -o $@ aliases_parse.c
 aliases_scan.o: aliases_scan.c aliases_parse.h
-	$(COMPILE_MADE) -c -o $@ aliases_scan.c
+	$(COMPILE_MADE) -MMD -c -o $@ aliases_scan.c
+
+-include $(OBJECTS:.o=.d)
 
 # ---- installation ----
 
@@ -177,26 +189,26 @@ uninstall:
 
 # ---- tests ----
 
-# Called by tests/unit/run.sh and tests/fuzz/run.sh with OBJECTS.
-OBJECTS =
-UNITS =		addr aliases ascii bounce buf compat conf crypto dns dsn encode \
-		hosts io letter lists local log mail maildir mbox mime msg options \
-		policy prep result route sasl senders settle setup smtp spool
-FUZZERS =	addr aliases ascii conf dns dsn forward letter list mail mime msg options \
-		prep sasl senders smtp spool
+UNITS =		addr aliases aliases_include base64 bounce buf compat conf crypto \
+		delivery_request dns dsn files header_downgrade hosts io ipc \
+		local log mail maildir mbox mime_downgrade options result \
+		route sasl saslprep sender_relay smtp spool status tls_policy
+FUZZERS =	addr aliases conf delivery_request dns dsn forward \
+		header_downgrade ipc list mail mime_downgrade options sasl \
+		saslprep sender_relay smtp spool
 
+# A test links what is built, from the top of the layers down.
+ABOVE =		submit/submit.a queue/queue.a local/local.a net/net.a crypto.a
 $(UNITS:%=tests/unit/%_test): all
-	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(OBJECTS) -lcmocka
+	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(ABOVE) $(BELOW) -lcmocka $(TLSLIBS)
 $(FUZZERS:%=tests/fuzz/%_fuzz): all
 	$(COMPILE) -Wno-missing-prototypes $(LDHARDEN) -fsanitize=fuzzer \
-	    -o $@ $@.c $(OBJECTS)
+	    -o $@ $@.c $(ABOVE) $(BELOW) $(TLSLIBS)
 
 # Linked in the place of dma.o and all that the hall and the runner are.
-COMPROMISED =	priv.o local.o mbox.o maildir.o command.o delivery.o \
-		letter.o lists.o lmtp.o sandbox.o setup.o compat/compat.o $(ALIASES)
 tests/compromise/compromised: tests/compromise/compromised.c all
 	$(COMPILE) $(LDHARDEN) -o $@ tests/compromise/compromised.c \
-	    $(COMPROMISED) $(WORDS) $(FLOOR) $(LIBS)
+	    local/local.a $(BELOW) $(LIBS)
 
 deps:
 	sh tests/deps.sh build
@@ -227,7 +239,7 @@ bench: all
 	bash tests/bench/run.sh $(BENCH)
 
 clean:
-	rm -f dma dma-remote *.o lib/*.o compat/*.o aliases_parse.c \
+	rm -f dma dma-remote *.[ado] */*.[ado] aliases_parse.c \
 	    aliases_parse.h aliases_scan.c tests/unit/*_test \
 	    tests/fuzz/*_fuzz tests/compromise/compromised
 	rm -rf build

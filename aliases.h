@@ -7,7 +7,13 @@
 
 #include <stddef.h>
 
-#include "dma.h"
+#include <stdint.h>
+
+#include "lib/log.h"
+#include "message.h"
+
+#define TARGETS_MAX	1000	/* targets of one alias or .forward file */
+#define FORWARD_MAX	65536	/* octets of a .forward file */
 
 enum target_kind {
 	TARGET_ADDRESS,		/* user, or user@host: expanded further */

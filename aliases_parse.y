@@ -1,6 +1,6 @@
 /*
  * aliases_parse.y - aliases(5), ~/.forward and lists, the grammar.
- * Runs as: anyone.  Door to: nothing (text in, structure out).
+ * Runs as: anyone.  Uses: nothing (text in, structure out).
  * Promise: a bad line of aliases or of a list costs that line only, and its
  * name is known as a bad one; a .forward is used whole or not at all; what is
  * kept holds no control character.
@@ -38,7 +38,7 @@ struct words {
 	const struct report *report;	/* lent */
 	unsigned	 line;		/* where the scanner is */
 	unsigned	 token_line;	/* where the latest token began */
-	const char	*why;		/* what is wrong with token BAD */
+	const char	*reason;		/* what is wrong with token BAD */
 	const char	*row, *next_row;	/* logical lines */
 	unsigned	 row_line, next_line;
 	int		 has_head;	/* this one's name and colon are good */
@@ -195,9 +195,9 @@ static void
 aliases_yyerror(void *scanner, struct words *w, const char *text)
 {
 	(void)scanner;
-	if (w->why != NULL)
-		text = w->why;
-	w->why = NULL;
+	if (w->reason != NULL)
+		text = w->reason;
+	w->reason = NULL;
 	complain(w, w->token_line, text);
 }
 
@@ -543,7 +543,7 @@ drop_line(struct words *w)
 {
 	free(w->name);
 	w->name = NULL;
-	w->why = NULL;
+	w->reason = NULL;
 	w->has_head = 0;
 	targets_fini(&w->targets);
 }
@@ -552,7 +552,7 @@ drop_line(struct words *w)
 static void
 drop_row(struct words *w)
 {
-	w->why = NULL;
+	w->reason = NULL;
 	while (w->targets.n > w->nkept)
 		free(w->targets.list[--w->targets.n].text);
 }

@@ -1,6 +1,6 @@
 /*
  * conf.c - dma.conf and auth.conf as structures.
- * Runs as: anyone.  Door to: nothing; text in, structures out.
+ * Runs as: anyone.  Uses: nothing; text in, structures out.
  * Promise: a bad line harms itself only, and never opens what was to be
  * closed: a relay or a fingerprint that can not be read keeps mail waiting.
  */
@@ -526,23 +526,23 @@ read_relay(struct conf *c, char *word)
 const char *
 conf_set_relays(struct conf *c, char *value)
 {
-	const char *bad, *why;
+	const char *bad, *reason;
 	char *word;
 
 	drop_relays(c);
-	why = NULL;
+	reason = NULL;
 	while ((word = conf_next_word(&value)) != NULL) {
 		bad = read_relay(c, word);
 		if (bad == no_memory)
 			return bad;
 		if (bad != NULL)
-			why = bad;
+			reason = bad;
 	}
 	/* Mail that was meant for a relay must not go straight out. */
 	if (c->nrelays == 0 &&
 	    add_relay(c, RELAY_HOST, CONF_NO_RELAY, 0) == -1)
 		return no_memory;
-	return why;
+	return reason;
 }
 
 static const char *
@@ -559,12 +559,12 @@ set_smarthost(struct conf *c, const struct key *k, char *value)
 static const char *
 set_sender_relay(struct conf *c, const struct key *k, char *value)
 {
-	const char *why;
+	const char *reason;
 
-	why = set_path(c, k, value);
-	if (why != NULL && replace(&c->sender_relay, "") == -1)
+	reason = set_path(c, k, value);
+	if (reason != NULL && replace(&c->sender_relay, "") == -1)
 		return no_memory;
-	return why;
+	return reason;
 }
 
 static const char *
@@ -606,7 +606,7 @@ is_mechanism(const char *s)
 static const char *
 set_auth_mechs(struct conf *c, const struct key *k, char *value)
 {
-	const char *why = NULL;
+	const char *reason = NULL;
 	char *word;
 	struct buf b;
 
@@ -618,12 +618,12 @@ set_auth_mechs(struct conf *c, const struct key *k, char *value)
 		if (is_mechanism(word))
 			buf_printf(&b, "%s%s", b.len > 0 ? " " : "", word);
 		else
-			why = "a name of a mechanism is not known";
+			reason = "a name of a mechanism is not known";
 	}
 	if (buf_failed(&b) || replace(&c->auth_mechs, buf_str(&b)) == -1)
-		why = no_memory;
+		reason = no_memory;
 	buf_fini(&b);
-	return why;
+	return reason;
 }
 
 static int
@@ -673,22 +673,22 @@ static const char *
 set_pin(struct conf *c, const struct key *k, char *value)
 {
 	uint8_t pin[PIN_OCTETS];
-	const char *why;
+	const char *reason;
 	char *word;
 
 	(void)k;
-	why = *value == '\0' ? "wants a SHA-256 fingerprint" : NULL;
+	reason = *value == '\0' ? "wants a SHA-256 fingerprint" : NULL;
 	while ((word = conf_next_word(&value)) != NULL) {
 		if (c->npins == PINS_MAX)
 			return "too many fingerprints";
 		if (read_pin(word, pin) == -1) {
 			memset(pin, 0, sizeof(pin));	/* matches nothing */
-			why = "wants a SHA-256 fingerprint, 64 hex digits";
+			reason = "wants a SHA-256 fingerprint, 64 hex digits";
 		}
 		if (add_pin(c, pin) == -1)
 			return no_memory;
 	}
-	return why;
+	return reason;
 }
 
 static const char *
@@ -741,15 +741,15 @@ drop_domains(struct conf *c)
 static const char *
 set_domains(struct conf *c, const struct key *k, char *value)
 {
-	const char *why;
+	const char *reason;
 	char **list, *word;
 
 	(void)k;
 	drop_domains(c);
-	why = NULL;
+	reason = NULL;
 	while ((word = conf_next_word(&value)) != NULL) {
 		if (!is_name(word) || c->nlocaldomains == DOMAINS_MAX) {
-			why = "wants domain names";
+			reason = "wants domain names";
 			continue;
 		}
 		list = realloc(c->localdomains,
@@ -761,7 +761,7 @@ set_domains(struct conf *c, const struct key *k, char *value)
 			return no_memory;
 		c->nlocaldomains++;
 	}
-	return why;
+	return reason;
 }
 
 /* maildir [path]: below the home, or in a directory by the user's name. */
@@ -827,7 +827,7 @@ static const char *
 set_mailbox(struct conf *c, const struct key *k, char *value)
 {
 	const struct mailbox_name *m;
-	const char *why;
+	const char *reason;
 	size_t i, n;
 
 	(void)k;
@@ -841,10 +841,10 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 			continue;
 		value += n;
 		value += strspn(value, BLANKS);
-		why = m->read(c, value);
-		if (why == NULL)
+		reason = m->read(c, value);
+		if (reason == NULL)
 			c->mailbox = m->kind;
-		return why;
+		return reason;
 	}
 	return "wants mbox, maildir, command or lmtp:; mail waits";
 }
@@ -1084,7 +1084,7 @@ settle_tls(struct conf *c)
 /* Says "KEY: what is wrong"; the key alone, since a value may be secret. */
 static void
 say_bad(const struct report *report, const char *file, unsigned lineno,
-    const char *key, const char *why)
+    const char *key, const char *reason)
 {
 	char text[160];
 	size_t n;
@@ -1094,12 +1094,12 @@ say_bad(const struct report *report, const char *file, unsigned lineno,
 		n = 40;
 	memcpy(text, key, n);
 	text[n] = '\0';
-	if (n > 0 && n + 2 + strlen(why) < sizeof(text)) {
+	if (n > 0 && n + 2 + strlen(reason) < sizeof(text)) {
 		memcpy(text + n, ": ", 2);
-		memcpy(text + n + 2, why, strlen(why) + 1);
-		why = text;
+		memcpy(text + n + 2, reason, strlen(reason) + 1);
+		reason = text;
 	}
-	report->say(report->arg, file, lineno, why);
+	report->say(report->arg, file, lineno, reason);
 }
 
 int
@@ -1107,7 +1107,7 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
     const struct report *report)
 {
 	char line[CONF_LINE_MAX + 1];
-	const char *why;
+	const char *reason;
 	unsigned lineno;
 	size_t pos;
 	int bad, got;
@@ -1118,13 +1118,13 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 	    lineno++) {
 		if (got == -1)
 			line[0] = '\0';
-		why = got == -1 ? "line too long, or with control characters" :
+		reason = got == -1 ? "line too long, or with control characters" :
 		    set_line(c, line);
-		if (why == no_memory)
+		if (reason == no_memory)
 			return -1;
-		if (why == NULL)
+		if (reason == NULL)
 			continue;
-		say_bad(report, file, lineno, line + strspn(line, BLANKS), why);
+		say_bad(report, file, lineno, line + strspn(line, BLANKS), reason);
 		bad++;
 	}
 	settle_tls(c);
@@ -1354,17 +1354,17 @@ check_host(struct auth_line *l)
 static const char *
 split_words(char *line, struct auth_line *l)
 {
-	const char *why = NULL;
+	const char *reason = NULL;
 	char *word;
 
-	while (why == NULL && (word = conf_next_word(&line)) != NULL)
-		why = take_pair(l, word, &line);
+	while (reason == NULL && (word = conf_next_word(&line)) != NULL)
+		reason = take_pair(l, word, &line);
 	if (check_host(l) == -1) {
 		l->host = NULL;
-		return why == NULL ? "wants host HOST" : why;
+		return reason == NULL ? "wants host HOST" : reason;
 	}
-	if (why != NULL)
-		return why;
+	if (reason != NULL)
+		return reason;
 	if (l->password == NULL && l->file == NULL && l->command == NULL &&
 	    !l->is_external)
 		return "wants a password, a token or external";
@@ -1391,25 +1391,25 @@ static const char *
 read_auth(struct auths *auths, char *line)
 {
 	struct auth_line l;
-	const char *added, *why;
+	const char *added, *reason;
 
 	if (*line == '#' || strspn(line, BLANKS) == strlen(line))
 		return NULL;
 	memset(&l, 0, sizeof(l));
 	if (!is_in_words(line)) {
-		why = split_bars(line, &l);
-		return why != NULL ? why : add_auth(auths, &l);
+		reason = split_bars(line, &l);
+		return reason != NULL ? reason : add_auth(auths, &l);
 	}
-	why = split_words(line, &l);
-	if (why != NULL && l.host == NULL)
-		return why;
+	reason = split_words(line, &l);
+	if (reason != NULL && l.host == NULL)
+		return reason;
 	/* Mail for that host must not go there without a login. */
-	l.trouble = why;
+	l.trouble = reason;
 	l.user = l.user == NULL ? line + strlen(line) : l.user;
-	if (why != NULL)
+	if (reason != NULL)
 		l.password = l.file = l.command = NULL;
 	added = add_auth(auths, &l);
-	return added != NULL ? added : why;
+	return added != NULL ? added : reason;
 }
 
 int
@@ -1417,7 +1417,7 @@ auth_parse(struct auths *auths, const char *text, size_t len,
     const char *file, const struct report *report)
 {
 	char line[CONF_LINE_MAX + 1];
-	const char *why;
+	const char *reason;
 	unsigned lineno;
 	size_t pos;
 	int bad, got;
@@ -1426,13 +1426,13 @@ auth_parse(struct auths *auths, const char *text, size_t len,
 	pos = 0;
 	for (lineno = 1; (got = conf_take_line(text, len, &pos, line)) != 0;
 	    lineno++) {
-		why = got == -1 ? "line too long, or with control characters" :
+		reason = got == -1 ? "line too long, or with control characters" :
 		    read_auth(auths, line);
-		if (why == no_memory)
+		if (reason == no_memory)
 			break;
-		if (why == NULL)
+		if (reason == NULL)
 			continue;
-		report->say(report->arg, file, lineno, why);
+		report->say(report->arg, file, lineno, reason);
 		bad++;
 	}
 	explicit_bzero(line, sizeof(line));
@@ -1467,10 +1467,10 @@ auth_find(const struct auths *auths, const char *host, const char *user,
 }
 
 int
-auth_set_trouble(struct auth *a, const char *why)
+auth_set_trouble(struct auth *a, const char *reason)
 {
 	free(a->trouble);
-	a->trouble = strdup(why);
+	a->trouble = strdup(reason);
 	return a->trouble == NULL ? -1 : 0;
 }
 

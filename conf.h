@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dma.h"
+#include "message.h"
 #include "lib/log.h"
 
 enum tls_policy {
@@ -174,7 +174,7 @@ const struct auth *auth_find(const struct auths *, const char *host,
  * without memory; what is wrong with it becomes the entry's trouble.
  */
 int	auth_take_secret(struct auth *, const char *text, size_t len);
-int	auth_set_trouble(struct auth *, const char *why);
+int	auth_set_trouble(struct auth *, const char *reason);
 void	auth_fini(struct auths *);	/* wipes the passwords */
 
 /*

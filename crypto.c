@@ -1,6 +1,6 @@
 /*
  * crypto.c - TLS over a non-blocking socket, and digests for AUTH.
- * Runs as: the spool user, sandboxed.  Door to: the connection it is lent,
+ * Runs as: the spool user, sandboxed.  Uses: the connection it is lent,
  * the files of CAFILE, CERTFILE and KEYFILE, the system's certificate store.
  * Promise: a stream that demands trust carries no octet of ours before chain
  * and name, or a pin, were found good; not on a resumed session either.
@@ -274,7 +274,7 @@ static int
 verify_peer(X509_STORE_CTX *store, void *arg)
 {
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
-	struct buf why;
+	struct buf reason;
 	struct tls *t;
 
 	(void)arg;
@@ -287,19 +287,19 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
 	}
-	buf_init(&why, 0);
+	buf_init(&reason, 0);
 	if (t->npins > 0) {
 		X509_STORE_CTX_set_error(store,
 		    X509_V_ERR_APPLICATION_VERIFICATION);
-		buf_puts(&why, "not one of FINGERPRINT (its SHA-256 is ");
-		put_fingerprint(&why, leaf);
-		buf_putc(&why, ')');
+		buf_puts(&reason, "not one of FINGERPRINT (its SHA-256 is ");
+		put_fingerprint(&reason, leaf);
+		buf_putc(&reason, ')');
 	} else {
-		put_chain_doubt(&why, store, t->wanted);
+		put_chain_doubt(&reason, store, t->wanted);
 	}
-	result_set(&t->doubt, FATE_RETRY, CODE_TRUST, "certificate of %s: %s",
-	    t->host, buf_str(&why));
-	buf_fini(&why);
+	result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST, "certificate of %s: %s",
+	    t->host, buf_str(&reason));
+	buf_fini(&reason);
 	return is_acceptable(t);
 }
 
@@ -388,12 +388,12 @@ load_trust(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 	if (conf->cafile == NULL) {
 		if (SSL_CTX_set_default_verify_paths(ctx) == 1)
 			return 0;
-		return result_set(res, FATE_RETRY, CODE_TRUST,
+		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "the system's certificate store: %s", error_words());
 	}
 	if (SSL_CTX_load_verify_file(ctx, conf->cafile) == 1)
 		return 0;
-	return result_set(res, FATE_RETRY, CODE_TRUST, "CAFILE %s: %s",
+	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "CAFILE %s: %s",
 	    conf->cafile, error_words());
 }
 
@@ -407,13 +407,13 @@ load_client(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 	keyfile = conf->keyfile == NULL ? conf->certfile : conf->keyfile;
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1)
-		return result_set(res, FATE_RETRY, CODE_TRUST,
+		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "CERTFILE %s: %s", conf->certfile, error_words());
 	if (SSL_CTX_use_PrivateKey_file(ctx, keyfile, SSL_FILETYPE_PEM) != 1)
-		return result_set(res, FATE_RETRY, CODE_TRUST,
+		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "key in %s: %s", keyfile, error_words());
 	if (SSL_CTX_check_private_key(ctx) != 1)
-		return result_set(res, FATE_RETRY, CODE_TRUST,
+		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "key in %s is not that of CERTFILE %s", keyfile,
 		    conf->certfile);
 	return 0;
@@ -441,7 +441,7 @@ set_dane(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 {
 	if (!conf->is_dane || SSL_CTX_dane_enable(ctx) == 1)
 		return 0;
-	return result_set(res, FATE_RETRY, CODE_TRUST, "DANE: %s",
+	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "DANE: %s",
 	    error_words());
 }
 
@@ -453,13 +453,13 @@ tls_setup_new(const struct conf *conf, struct result *res)
 	ERR_clear_error();
 	setup = calloc(1, sizeof(*setup));
 	if (setup == NULL) {
-		result_set(res, FATE_RETRY, CODE_TRUST, "out of memory");
+		result_set(res, STATUS_DEFERRED, CODE_TRUST, "out of memory");
 		return NULL;
 	}
 	setup->ctx = SSL_CTX_new(TLS_client_method());
 	if (setup->ctx == NULL ||
 	    SSL_CTX_set_min_proto_version(setup->ctx, TLS1_2_VERSION) != 1) {
-		result_set(res, FATE_RETRY, CODE_TRUST, "TLS: %s",
+		result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLS: %s",
 		    error_words());
 		tls_setup_free(setup);
 		return NULL;
@@ -652,13 +652,13 @@ broken(struct tls *t, struct result *res, int error)
 
 	t->is_broken = 1;
 	words = queued_words();
-	if (t->doubt.why != NULL && !is_acceptable(t))
+	if (t->doubt.reason != NULL && !is_acceptable(t))
 		result_copy(res, &t->doubt);
 	else if (words != NULL)
-		result_set(res, FATE_RETRY, CODE_TRUST, "TLS with %s: %s",
+		result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLS with %s: %s",
 		    t->host, words);
 	else
-		result_set(res, FATE_RETRY, CODE_BROKEN, "TLS with %s: %s",
+		result_set(res, STATUS_DEFERRED, CODE_BROKEN, "TLS with %s: %s",
 		    t->host, error == 0 ? "connection closed" :
 		    strerror(error));
 	return TLS_BROKEN;
@@ -677,8 +677,8 @@ describe(struct tls *t)
 	    SSL_get_cipher_name(t->ssl), word);
 	if (tls_is_resumed(t))
 		buf_puts(&t->description, " resumed");
-	if (!tls_is_verified(t) && t->doubt.why != NULL)
-		buf_printf(&t->description, ": %s", t->doubt.why);
+	if (!tls_is_verified(t) && t->doubt.reason != NULL)
+		buf_printf(&t->description, ": %s", t->doubt.reason);
 }
 
 enum tls_want
@@ -703,7 +703,7 @@ tls_handshake(struct tls *t, struct result *res)
 	}
 	/* A peer that showed no certificate at all was never verified. */
 	if (!is_acceptable(t)) {
-		result_set(&t->doubt, FATE_RETRY, CODE_TRUST,
+		result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
 		    "certificate of %s: none was shown", t->host);
 		return broken(t, res, 0);
 	}

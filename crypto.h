@@ -12,9 +12,26 @@
 
 #include "conf.h"
 #include "lib/sasl.h"
-#include "result.h"
+#include "lib/result.h"
 
 #define TLS_BINDING_MAX	64	/* octets of a channel binding */
+
+#define TLSA_MAX	16	/* records of one host that are kept */
+
+/*
+ * Which certificates a host has, as signed DNS says (RFC 6698).  There may be
+ * none that can be used (RFC 7672 2.2): TLS is owed all the same.
+ */
+struct tlsas {
+	struct tlsa {
+		uint8_t		 usage, selector, matching;
+		uint16_t	 at, len;	/* in data */
+	}		 list[TLSA_MAX];
+	unsigned	 n;
+	uint8_t		*data;		/* owned */
+	char		 base[256];	/* the name that has them */
+	unsigned	 users;
+};
 
 struct tls_setup;	/* one per process: trust, client key, sessions */
 struct tls;		/* one per connection */
@@ -24,7 +41,7 @@ enum tls_want { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_BROKEN };
 
 /*
  * Gives the set-up for conf's CAFILE, CERTFILE, KEYFILE; NULL with the reason
- * in the result (fate RETRY, 4.7.x): bad files are never the mail's fault.
+ * in the result (status RETRY, 4.7.x): bad files are never the mail's fault.
  * TLS 1.2 and newer.  Without CAFILE the system's store is a directory that
  * is read certificate by certificate when a server shows its own: a sandbox
  * must leave it readable, with what its links lead to.

@@ -1,7 +1,7 @@
 /*
  * dma.c - main, the faces of the program, the exit status.
  * Runs as: root until priv_main() has split; the hall as the spool user.
- * Door to: nothing by itself.
+ * Uses: nothing by itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,17 +12,17 @@
 #include <unistd.h>
 
 #include "lib/io.h"
-#include "lib/msg.h"
-#include "lists.h"
+#include "lib/ipc.h"
+#include "aliases_include.h"
 #include "local.h"
-#include "mailq.h"
-#include "options.h"
-#include "priv.h"
-#include "records.h"
-#include "runner.h"
-#include "setup.h"
+#include "submit/mailq.h"
+#include "submit/options.h"
+#include "priv/monitor.h"
+#include "priv/records.h"
+#include "queue/runner.h"
+#include "conf/files.h"
 #include "spool.h"
-#include "submit.h"
+#include "submit/submit.h"
 
 #define START_TRIES	600	/* 10 ms apart, while a runner comes or goes */
 #define FLUSH_TRIES	3	/* runners that may die under a flush */
@@ -46,7 +46,7 @@ say_report(void *arg, const char *file, unsigned line, const char *text)
 static void
 wake(const struct spool *sp, int trunk, const char *id)
 {
-	struct msg m;
+	struct ipc m;
 	int lock;
 
 	lock = spool_lock(sp);
@@ -55,11 +55,11 @@ wake(const struct spool *sp, int trunk, const char *id)
 		close(lock);
 		return;
 	}
-	msg_init(&m);
-	msg_begin(&m, REC_WAKE, 0);
-	msg_put_str(&m, id);
+	ipc_init(&m);
+	ipc_begin(&m, IPC_WAKE, 0);
+	ipc_put_str(&m, id);
 	spool_poke(sp, &m);
-	msg_fini(&m);
+	ipc_fini(&m);
 }
 
 /* Gives the flush to the runner there is, or to a new one. */
@@ -68,7 +68,7 @@ ask_flush(const struct spool *sp, int trunk, const char *id, int done,
     const struct caller *watcher)
 {
 	unsigned watch = watcher == NULL ? 0 : RUN_WATCH;
-	struct msg m;
+	struct ipc m;
 	int i, lock, ret;
 
 	for (i = 0; i < START_TRIES; i++) {
@@ -79,14 +79,14 @@ ask_flush(const struct spool *sp, int trunk, const char *id, int done,
 			close(lock);
 			return ret;
 		}
-		msg_init(&m);
-		msg_begin(&m, REC_FLUSH, 0);
-		msg_put_str(&m, id);
-		msg_put_u32(&m, watch);
-		msg_put_u32(&m, watcher == NULL ? 0 : watcher->uid);
-		msg_put_fd(&m, done);
+		ipc_init(&m);
+		ipc_begin(&m, IPC_FLUSH, 0);
+		ipc_put_str(&m, id);
+		ipc_put_u32(&m, watch);
+		ipc_put_u32(&m, watcher == NULL ? 0 : watcher->uid);
+		ipc_put_fd(&m, done);
 		ret = spool_poke(sp, &m);
-		msg_fini(&m);
+		ipc_fini(&m);
 		if (ret == 0)
 			return 0;
 		poll(NULL, 0, 10);
@@ -195,9 +195,9 @@ send_mode(const struct caller *caller, const struct options *o,
 	struct log log;
 	int status;
 
-	setup_log(conf, &log, o->tag == NULL ? "dma" : o->tag);
+	files_log(conf, &log, o->tag == NULL ? "dma" : o->tag);
 	status = submit_message(caller, o, conf, sp, &log, trunk, &done);
-	setup_log_close(&log);
+	files_log_close(&log);
 	if (status != 0 || o->is_queue_only || done.is_held)
 		return status;
 	if (o->is_foreground)
@@ -227,27 +227,27 @@ look_at_list(void *arg, const char *path, struct buf *text, int *is_loose,
 	(void)is_loose;
 	if (access(path, R_OK) == -1 && errno == EACCES)
 		return 0;
-	if (lists_read_file(path, text, &st, res) == -1)
+	if (include_read_file(path, text, &st, res) == -1)
 		return -1;
-	return lists_public(&st, path, res);
+	return include_public(&st, path, res);
 }
 
 static void
 check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 {
-	const struct lists_source source = { look_at_list, NULL };
+	const struct include_source source = { look_at_list, NULL };
 	const struct report report = { count_report, bad };
 	struct targets flat;
 	struct result res;
 
-	if (!lists_any(&alias->targets))
+	if (!include_any(&alias->targets))
 		return;
 	result_init(&res);
-	if (lists_flatten(&alias->targets, &flat, &source, &report, &res) == 0)
+	if (include_flatten(&alias->targets, &flat, &source, &report, &res) == 0)
 		targets_fini(&flat);
 	else
-		count_report(bad, conf->aliases, alias->line, res.why == NULL ?
-		    "out of memory" : res.why);
+		count_report(bad, conf->aliases, alias->line, res.reason == NULL ?
+		    "out of memory" : res.reason);
 	result_fini(&res);
 }
 
@@ -262,9 +262,9 @@ aliases_mode(const struct conf *conf)
 	int ret;
 
 	/* The runner tells the log; here somebody looks. */
-	if (setup_senders(conf, &senders, &report) == 0)
+	if (files_senders(conf, &senders, &report) == 0)
 		senders_fini(&senders);
-	ret = setup_aliases_count(conf, &aliases, &report, &bad);
+	ret = files_aliases_count(conf, &aliases, &report, &bad);
 	if (ret == -1)
 		return EX_NOINPUT;
 	for (i = 0; i < aliases.n; i++) {
@@ -290,7 +290,7 @@ with_spool(const struct caller *caller, const struct options *o,
 
 	result_init(&res);
 	if (spool_open(&sp, conf->spooldir, &res) == -1) {
-		fprintf(stderr, "dma: %s\n", res.why);
+		fprintf(stderr, "dma: %s\n", res.reason);
 		result_fini(&res);
 		return EX_CANTCREAT;
 	}
@@ -311,23 +311,23 @@ hall(const struct caller *caller, int trunk, int argc, char **argv)
 	struct report report;
 	struct options o;
 	struct conf conf;
-	struct buf why;
+	struct buf reason;
 	int status;
 
-	buf_init(&why, 4096);
-	status = options_parse(&o, argc, argv, &why);
+	buf_init(&reason, 4096);
+	status = options_parse(&o, argc, argv, &reason);
 	if (status != 0)
-		fprintf(stderr, "dma: %s\n", buf_str(&why));
-	buf_fini(&why);
+		fprintf(stderr, "dma: %s\n", buf_str(&reason));
+	buf_fini(&reason);
 	if (status != 0 || o.mode == MODE_NOTHING) {
 		options_fini(&o);
 		return status;
 	}
 	/* Callers take any word on stderr for a failure; the log has it. */
-	setup_quiet(&report);
+	files_quiet(&report);
 	if (o.mode == MODE_ALIASES)
 		report.say = say_report;
-	if (setup_conf(&conf, &report) == -1) {
+	if (files_conf(&conf, &report) == -1) {
 		status = errno == EACCES || errno == EPERM ? EX_CONFIG :
 		    EX_TEMPFAIL;
 		fprintf(stderr, "dma: %s/dma.conf: %s: the user _dma must be "

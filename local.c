@@ -2,7 +2,7 @@
  * local.c - what is done as the user: .forward, mailbox, file, pipe.
  * Runs as: the user, for good (root only for root's own mailbox; with LMTP the
  * spool user, for a mailbox).
- * Door to: what that user may open; the alias file, already open.
+ * Uses: what that user may open; the alias file, already open.
  * Promise: a file is written and a command is run only when that very entry
  * stands in the user's .forward, or in the alias file, now.
  */
@@ -18,18 +18,18 @@
 #include <unistd.h>
 
 #include "aliases.h"
-#include "command.h"
-#include "delivery.h"
+#include "local/command.h"
+#include "local/delivery.h"
 #include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/msg.h"
-#include "lists.h"
-#include "lmtp.h"
+#include "lib/ipc.h"
+#include "aliases_include.h"
+#include "local/lmtp.h"
 #include "local.h"
-#include "maildir.h"
-#include "mbox.h"
-#include "records.h"
-#include "result.h"
+#include "local/maildir.h"
+#include "local/mbox.h"
+#include "priv/records.h"
+#include "lib/result.h"
 
 #define ALIASES_FILE_MAX	(16 * 1024 * 1024)	/* octets */
 #define FORWARD_NAME		".forward"
@@ -176,7 +176,7 @@ struct reader {
 	const struct user *user;
 	int		 is_forward;	/* else lists of the aliases */
 	size_t		 left;		/* octets that they may still have */
-	struct msg	*m;		/* lent: for a .forward; or NULL */
+	struct ipc	*m;		/* lent: for a .forward; or NULL */
 	int		 channel;	/* lent: for the aliases; or -1 */
 	enum forward_verdict verdict;	/* why reading failed */
 };
@@ -194,19 +194,19 @@ take_own(struct reader *r, const char *path, const struct buf *text,
     int is_loose, struct result *res)
 {
 	if (is_loose) {
-		result_set(res, FATE_RETRY, CODE_CHANGED, "list %s can be "
+		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s can be "
 		    "written by others: make it your own, chmod go-w it",
 		    path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (text->len + strlen(path) > r->left) {
-		result_set(res, FATE_RETRY, CODE_CHANGED, "list %s: a .forward "
+		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s: a .forward "
 		    "and its lists may have 65536 octets in all", path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (r->m != NULL) {
-		msg_put_str(r->m, path);
-		msg_put_bytes(r->m, text->data, text->len);
+		ipc_put_str(r->m, path);
+		ipc_put_bytes(r->m, text->data, text->len);
 	}
 	return 0;
 }
@@ -216,21 +216,21 @@ static int
 tell_list(const struct reader *r, const char *path, const struct buf *text)
 {
 	size_t done = 0, n;
-	struct msg m;
+	struct ipc m;
 	int ret;
 
-	msg_init(&m);
+	ipc_init(&m);
 	do {
 		n = text->len - done;
 		if (n > LIST_PIECE)
 			n = LIST_PIECE;
-		msg_begin(&m, REC_FORWARD_LIST, 0);
-		msg_put_str(&m, done == 0 ? path : "");
-		msg_put_bytes(&m, n == 0 ? "" : text->data + done, n);
-		ret = msg_send(r->channel, &m);
+		ipc_begin(&m, IPC_FORWARD_LIST, 0);
+		ipc_put_str(&m, done == 0 ? path : "");
+		ipc_put_bytes(&m, n == 0 ? "" : text->data + done, n);
+		ret = ipc_send(r->channel, &m);
 		done += n;
 	} while (ret == 0 && done < text->len);
-	msg_fini(&m);
+	ipc_fini(&m);
 	return ret;
 }
 
@@ -239,13 +239,13 @@ static int
 take_public(struct reader *r, const char *path, const struct buf *text,
     const struct stat *st, struct result *res)
 {
-	if (lists_public(st, path, res) == -1)
+	if (include_public(st, path, res) == -1)
 		return -1;
 	if (text->len + strlen(path) > r->left)
-		return result_set(res, FATE_RETRY, "4.3.5", "list %s: the "
+		return result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: the "
 		    "lists of an alias may have 1048576 octets in all", path);
 	if (r->channel != -1 && tell_list(r, path, text) == -1)
-		return result_set(res, FATE_RETRY, "4.3.0",
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "list %s: nobody takes it", path);
 	return 0;
 }
@@ -261,7 +261,7 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 
 	snprintf(full, sizeof(full), "%s%s", path[0] == '~' ? r->user->home :
 	    "", path[0] == '~' ? path + 1 : path);
-	if (lists_read_file(full, text, &st, res) == -1)
+	if (include_read_file(full, text, &st, res) == -1)
 		return fail_list(r, FORWARD_LATER);
 	*is_loose = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
 	    (st.st_uid != 0 && st.st_uid != r->user->uid);
@@ -274,11 +274,11 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 
 /* Adds the lists of a .forward to the record; -1 with the reason in text. */
 static enum forward_verdict
-put_lists(const struct user *user, struct msg *m, struct buf *text)
+put_lists(const struct user *user, struct ipc *m, struct buf *text)
 {
 	struct reader r = { user, 1, FORWARD_MAX - text->len, m, -1,
 	    FORWARD_LATER };
-	const struct lists_source source = { read_list, &r };
+	const struct include_source source = { read_list, &r };
 	struct targets flat, ts;
 	struct result res;
 	int ret = 0;
@@ -287,25 +287,25 @@ put_lists(const struct user *user, struct msg *m, struct buf *text)
 	    &quiet) == -1)
 		return FORWARD_TEXT;	/* the runner says what is wrong */
 	result_init(&res);
-	if (lists_any(&ts))
-		ret = lists_flatten(&ts, &flat, &source, &quiet, &res);
-	if (lists_any(&ts) && ret == 0)
+	if (include_any(&ts))
+		ret = include_flatten(&ts, &flat, &source, &quiet, &res);
+	if (include_any(&ts) && ret == 0)
 		targets_fini(&flat);
 	targets_fini(&ts);
 	if (ret == -1) {
 		buf_reset(text);
-		buf_puts(text, res.why == NULL ? "out of memory" : res.why);
+		buf_puts(text, res.reason == NULL ? "out of memory" : res.reason);
 	}
 	result_fini(&res);
 	return ret == 0 ? FORWARD_TEXT : r.verdict;
 }
 
 static void
-begin_say(struct msg *m, enum forward_verdict verdict, const struct buf *text)
+begin_say(struct ipc *m, enum forward_verdict verdict, const struct buf *text)
 {
-	msg_begin(m, REC_FORWARD_SAY, 0);
-	msg_put_u32(m, (uint32_t)verdict);
-	msg_put_bytes(m, text->data, text->len);
+	ipc_begin(m, IPC_FORWARD_REPLY, 0);
+	ipc_put_u32(m, (uint32_t)verdict);
+	ipc_put_bytes(m, text->data, text->len);
 }
 
 static int
@@ -313,11 +313,11 @@ say_forward(const struct user *user, int channel)
 {
 	enum forward_verdict verdict;
 	struct buf text;
-	struct msg m;
+	struct ipc m;
 	int ret;
 
 	buf_init(&text, 0);
-	msg_init(&m);
+	ipc_init(&m);
 	verdict = read_forward(user, &text);
 	begin_say(&m, verdict, &text);
 	if (verdict == FORWARD_TEXT) {
@@ -329,8 +329,8 @@ say_forward(const struct user *user, int channel)
 		buf_reset(&text);
 		begin_say(&m, FORWARD_LATER, &text);
 	}
-	ret = msg_send(channel, &m);
-	msg_fini(&m);
+	ret = ipc_send(channel, &m);
+	ipc_fini(&m);
 	buf_fini(&text);
 	return ret;
 }
@@ -339,16 +339,16 @@ say_forward(const struct user *user, int channel)
 static int
 is_asked_again(int channel)
 {
-	struct msg m;
+	struct ipc m;
 	int ret = 0;
 
 	if (io_wait(channel, POLLIN, io_clock_ms() + FORWARD_LINGER_MS) != 1)
 		return 0;
-	msg_init(&m);
-	if (msg_recv(channel, &m, REC_FORWARD_LIMIT) != 0)
-		ret = m.kind == REC_FORWARD_AGAIN && m.nfds == 0 &&
-		    msg_done(&m) == 0 ? 1 : -1;
-	msg_fini(&m);
+	ipc_init(&m);
+	if (ipc_recv(channel, &m, IPC_FORWARD_LIMIT) != 0)
+		ret = m.kind == IPC_FORWARD_AGAIN && m.nfds == 0 &&
+		    ipc_done(&m) == 0 ? 1 : -1;
+	ipc_fini(&m);
 	return ret;
 }
 
@@ -370,7 +370,7 @@ local_forward(const struct user *user, int channel)
 static int
 changed(struct result *res)
 {
-	return result_set(res, FATE_RETRY, CODE_CHANGED,
+	return result_set(res, STATUS_DEFERRED, CODE_CHANGED,
 	    "entry changed since it was read");
 }
 
@@ -389,12 +389,12 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 	if (t->kind != kind || t->digest != d->digest)
 		return changed(res);
 	if (t->is_loose)
-		return result_set(res, FATE_RETRY, "4.3.5", "it stands in a "
+		return result_set(res, STATUS_DEFERRED, "4.3.5", "it stands in a "
 		    "list that others can write: no file or command of it is "
 		    "used");
 	buf_puts(out, t->text);
 	if (buf_failed(out))
-		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
 	return 0;
 }
 
@@ -406,13 +406,13 @@ take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
 	int is_forward = d->origin == ORIGIN_FORWARD;
 	struct reader r = { d->user, is_forward, is_forward ? FORWARD_MAX :
 	    LISTS_OCTETS_MAX, NULL, -1, FORWARD_LATER };
-	const struct lists_source source = { read_list, &r };
+	const struct include_source source = { read_list, &r };
 	struct targets flat;
 	int ret;
 
-	if (!lists_any(ts))
+	if (!include_any(ts))
 		return take_entry(d, ts, out, res);
-	if (lists_flatten(ts, &flat, &source, &quiet, res) == -1)
+	if (include_flatten(ts, &flat, &source, &quiet, res) == -1)
 		return -1;
 	ret = take_entry(d, &flat, out, res);
 	targets_fini(&flat);
@@ -430,7 +430,7 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 	buf_init(&text, 0);
 	verdict = read_forward(d->user, &text);
 	if (verdict == FORWARD_REFUSED || verdict == FORWARD_LATER) {
-		ret = result_set(res, FATE_RETRY, CODE_CHANGED, "%s",
+		ret = result_set(res, STATUS_DEFERRED, CODE_CHANGED, "%s",
 		    buf_str(&text));
 	} else if (verdict == FORWARD_TEXT && forward_parse(&ts, text.data,
 	    text.len, FORWARD_NAME, &quiet) != -1) {
@@ -454,15 +454,15 @@ read_aliases(int fd, struct buf *text, struct result *res)
 	char *room;
 
 	if (fd == -1 || fstat(fd, &st) == -1)
-		return result_set(res, FATE_RETRY, "4.3.0",
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "alias file can not be read now");
 	if (!S_ISREG(st.st_mode) || st.st_size > ALIASES_FILE_MAX)
-		return result_set(res, FATE_RETRY, "4.3.5",
+		return result_set(res, STATUS_DEFERRED, "4.3.5",
 		    "alias file is not a regular file of reasonable size");
 	room = buf_space(text, (size_t)st.st_size);
 	if (room == NULL || io_pread_all(fd, room, (size_t)st.st_size,
 	    0) == -1)
-		return result_set(res, FATE_RETRY, "4.3.0",
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "alias file can not be read now: %s", strerror(errno));
 	buf_grown(text, (size_t)st.st_size);
 	return 0;
@@ -481,7 +481,7 @@ read_alias(int fd, const char *name, struct aliases *as,
 	ret = read_aliases(fd, &text, res);
 	if (ret == 0 && aliases_parse(as, text.data, text.len, "aliases",
 	    &quiet) == -1)
-		ret = result_set(res, FATE_RETRY, "4.3.0",
+		ret = result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "alias file can not be parsed now");
 	buf_fini(&text);
 	if (ret == -1)
@@ -500,12 +500,12 @@ trust_aliases(const struct delivery *d, struct result *res)
 	struct stat st;
 
 	if (d->aliases == -1 || fstat(d->aliases, &st) == -1)
-		return result_set(res, FATE_RETRY, "4.3.0",
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "alias file can not be read now");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
 	    (st.st_uid == 0 || st.st_uid == d->user->uid))
 		return 0;
-	return result_set(res, FATE_RETRY, "4.3.5", "alias file can be "
+	return result_set(res, STATUS_DEFERRED, "4.3.5", "alias file can be "
 	    "written by others than root: no file or command of it is used");
 }
 
@@ -528,7 +528,7 @@ static int
 find_entry(const struct delivery *d, struct buf *out, struct result *res)
 {
 	if (d->user->uid == 0)
-		return result_set(res, FATE_FAILED, "5.7.1",
+		return result_set(res, STATUS_FAILED, "5.7.1",
 		    "%s are refused for root: use a user of its own",
 		    d->kind == ROUTE_PIPE ? "commands" : "files");
 	switch (d->origin) {
@@ -537,7 +537,7 @@ find_entry(const struct delivery *d, struct buf *out, struct result *res)
 	case ORIGIN_ALIASES:
 		return entry_of_aliases(d, out, res);
 	default:
-		return result_set(res, FATE_FAILED, "5.7.1",
+		return result_set(res, STATUS_FAILED, "5.7.1",
 		    "files and commands only from aliases or .forward");
 	}
 }
@@ -550,28 +550,28 @@ local_lists(const struct user *user, const char *name, int aliases,
 {
 	struct reader r = { user, 0, LISTS_OCTETS_MAX, NULL, channel,
 	    FORWARD_LATER };
-	const struct lists_source source = { read_list, &r };
+	const struct include_source source = { read_list, &r };
 	const struct alias *alias;
 	struct targets flat;
 	struct aliases as;
 	struct result res;
-	struct msg m;
+	struct ipc m;
 	int ret;
 
 	result_init(&res);
 	ret = read_alias(aliases, name, &as, &alias, &res);
 	if (ret == 0) {
-		ret = lists_flatten(&alias->targets, &flat, &source, &quiet,
+		ret = include_flatten(&alias->targets, &flat, &source, &quiet,
 		    &res);
 		targets_fini(&flat);
 		aliases_fini(&as);
 	}
-	msg_init(&m);
-	msg_begin(&m, REC_FORWARD_SAY, 0);
-	msg_put_u32(&m, ret == 0 ? FORWARD_TEXT : FORWARD_LATER);
-	msg_put_str(&m, res.why);
-	ret = msg_send(channel, &m);
-	msg_fini(&m);
+	ipc_init(&m);
+	ipc_begin(&m, IPC_FORWARD_REPLY, 0);
+	ipc_put_u32(&m, ret == 0 ? FORWARD_TEXT : FORWARD_LATER);
+	ipc_put_str(&m, res.reason);
+	ret = ipc_send(channel, &m);
+	ipc_fini(&m);
 	result_fini(&res);
 	return ret == 0 ? 0 : 1;
 }
@@ -614,7 +614,7 @@ set_place(struct place *p, const struct delivery *d, const char *path,
 	p->name = strrchr(p->path, '/');
 	if (n >= sizeof(p->path) || p->path[0] != '/' || p->name == NULL ||
 	    p->name[1] == '\0')
-		return result_set(res, FATE_RETRY, "4.2.0",
+		return result_set(res, STATUS_DEFERRED, "4.2.0",
 		    "%s: no name of a file", path);
 	p->name++;
 	return 0;
@@ -630,7 +630,7 @@ open_parent(struct place *p, struct result *res)
 	p->name[0] = '\0';
 	dir = open(p->path, OPEN_DIRECTORY);
 	if (dir == -1)
-		result_set(res, FATE_RETRY, "4.2.0", "%s: %s", p->path,
+		result_set(res, STATUS_DEFERRED, "4.2.0", "%s: %s", p->path,
 		    strerror(errno));
 	p->name[0] = first;
 	return dir;
@@ -711,8 +711,8 @@ mailbox_command(const struct delivery *d, struct result *res)
 	if (!d->no_command && d->user->uid != 0)
 		return command_run(d, d->conf->mailbox_where, res);
 	ret = put_by_name(d, d->conf->maildir, 0, 0, res);
-	if (ret == 0 && res->fate == FATE_SENT)
-		result_set(res, FATE_SENT, "2.0.0", "appended to the mbox: "
+	if (ret == 0 && res->status == STATUS_SENT)
+		result_set(res, STATUS_SENT, "2.0.0", "appended to the mbox: "
 		    "MAILBOX command is not run for %s", d->user->name);
 	return ret;
 }
@@ -728,7 +728,7 @@ static int
 mailbox_unreadable(const struct delivery *d, struct result *res)
 {
 	(void)d;
-	result_set(res, FATE_RETRY, "4.3.5",
+	result_set(res, STATUS_DEFERRED, "4.3.5",
 	    "MAILBOX in dma.conf can not be understood");
 	return 0;
 }
@@ -748,7 +748,7 @@ deliver_mailbox(const struct delivery *d, struct result *res)
 	const char *name = d->user->name;
 
 	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL) {
-		result_set(res, FATE_FAILED, "5.1.3", "no name of a mailbox");
+		result_set(res, STATUS_FAILED, "5.1.3", "no name of a mailbox");
 		return 0;
 	}
 	return mailboxes[d->conf->mailbox](d, res);
@@ -760,7 +760,7 @@ deliver_to_path(const struct delivery *d, const char *path, struct result *res)
 	struct place p;
 
 	if (strcmp(path, "/dev/null") == 0) {
-		result_set(res, FATE_SENT, "2.0.0", "discarded to /dev/null");
+		result_set(res, STATUS_SENT, "2.0.0", "discarded to /dev/null");
 		return 0;
 	}
 	return set_place(&p, d, path, res) == -1 ? 0 : put_in(d, &p, res);
@@ -829,10 +829,10 @@ deliver_entry(const struct delivery *d, struct result *res)
 	if (d->origin == ORIGIN_FORWARD)
 		may = local_may_run(d->conf, d->user);
 	if (may == -1)
-		result_set(res, FATE_RETRY, "4.3.0", SHELLS_FILE " can not be "
+		result_set(res, STATUS_DEFERRED, "4.3.0", SHELLS_FILE " can not be "
 		    "read now: %s", strerror(errno));
 	else if (may == 0)
-		result_set(res, FATE_FAILED, "5.7.1", "commands and files are "
+		result_set(res, STATUS_FAILED, "5.7.1", "commands and files are "
 		    "refused for %s: the login shell is not in /etc/shells",
 		    d->user->name);
 	else if (d->kind == ROUTE_PIPE)
@@ -855,7 +855,7 @@ dispatch(const struct delivery *d, struct result *res)
 	case ROUTE_PIPE:
 		return deliver_entry(d, res);
 	default:
-		result_set(res, FATE_RETRY, "4.3.0",
+		result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "no local delivery of this kind");
 		return 0;
 	}
@@ -870,7 +870,7 @@ local_deliver(struct delivery *d)
 	result_init(&res);
 	status = dispatch(d, &res);
 	/* A batch tells by itself what became of each. */
-	if (status == 0 && res.fate != FATE_NONE)
+	if (status == 0 && res.status != STATUS_NONE)
 		status = delivery_say(d, &res) == 0 ? 0 : 1;
 	result_fini(&res);
 	return status;

@@ -1,6 +1,6 @@
 /*
  * net.c - the remote branch: one next hop, its connections in one loop.
- * Runs as: the spool user, sandboxed.  Door to: TCP, and the socket to the
+ * Runs as: the spool user, sandboxed.  Uses: TCP, and the socket to the
  * runner by way of jobs.c.
  * Promise: what the server said about a recipient reaches the runner as soon
  * as the transaction is over; trouble with a host only ever defers; a login
@@ -17,19 +17,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "body.h"
+#include "net/content.h"
 #include "crypto.h"
-#include "dns.h"
-#include "hosts.h"
-#include "jobs.h"
+#include "net/dns.h"
+#include "net/hosts.h"
+#include "net/requests.h"
 #include "lib/io.h"
 #include "lib/sasl.h"
 #include "lib/smtp.h"
 #include "net.h"
-#include "policy.h"
-#include "records.h"
-#include "result.h"
-#include "secret.h"
+#include "net/tls_policy.h"
+#include "priv/records.h"
+#include "lib/result.h"
+#include "net/auth_command.h"
 
 #define CONNS_MAX	256	/* whatever CONCURRENCY says */
 #define READ_CHUNK	16384
@@ -98,17 +98,17 @@ struct conn {
 	/* the end */
 	int		 is_over, is_late;
 	enum smtp_cause	 cause;
-	struct result	 why;
+	struct result	 reason;
 };
 
 struct net {
 	const struct conf *conf;
 	struct conf	 own;		/* a copy, with the relays of sender */
-	struct conf	 sender;	/* nothing but them, for HOP_SENDER */
+	struct conf	 sender;	/* nothing but them, for DESTINATION_SENDER */
 	struct auths	*auths;
 	int		 secrets;	/* to the process that runs commands */
 	const struct log *log;
-	struct jobs	 jobs;
+	struct requests	 jobs;
 	struct hosts	 hosts;
 	int		 has_hosts;
 	struct tls_setup *tls;		/* made when first needed */
@@ -148,7 +148,7 @@ show(void *arg, const struct smtp_mail *mail, int is_ours, const char *line,
 	buf_init(&b, 0);
 	buf_puts(&b, is_ours ? ">>> " : "<<< ");
 	buf_put_clean(&b, line, len, SHOWN_MAX);
-	jobs_show(&c->net->jobs, job, buf_str(&b));
+	requests_show(&c->net->jobs, job, buf_str(&b));
 	buf_fini(&b);
 }
 
@@ -163,30 +163,30 @@ show_note(struct conn *c, const char *what, const char *more)
 	buf_init(&b, 0);
 	buf_printf(&b, "=== %s: %s", c->where, what);
 	buf_put_clean(&b, more, strlen(more), SHOWN_MAX);
-	jobs_show(&c->net->jobs, NULL, buf_str(&b));
+	requests_show(&c->net->jobs, NULL, buf_str(&b));
 	buf_fini(&b);
 }
 
 /* 1. Ends. */
 
 static void
-over(struct conn *c, enum smtp_cause cause, const struct result *why)
+over(struct conn *c, enum smtp_cause cause, const struct result *reason)
 {
 	if (c->is_over)
 		return;
 	c->is_over = 1;
 	c->cause = cause;
-	result_copy(&c->why, why);
+	result_copy(&c->reason, reason);
 }
 
 /* Before the conversation could begin: trouble with the host. */
 static void
-broke(struct conn *c, const char *code, const char *what, const char *why)
+broke(struct conn *c, const char *code, const char *what, const char *reason)
 {
 	struct result res;
 
 	result_init(&res);
-	result_set(&res, FATE_RETRY, code, "%s: %s", what, why);
+	result_set(&res, STATUS_DEFERRED, code, "%s: %s", what, reason);
 	over(c, SMTP_CAUSE_HOST, &res);
 	result_fini(&res);
 }
@@ -288,10 +288,10 @@ judge_end(struct net *net, struct conn *c)
 		break;
 	case SMTP_CAUSE_LOGIN:
 		net->is_refused = 1;
-		result_copy(&net->refusal, &c->why);
+		result_copy(&net->refusal, &c->reason);
 		log_say(net->log, LOG_LEVEL_ERROR,
 		    "relay=%s login refused, see auth.conf: %s", c->where,
-		    c->why.why == NULL ? "" : c->why.why);
+		    c->reason.reason == NULL ? "" : c->reason.reason);
 		return;
 	case SMTP_CAUSE_LOST:
 		if (c->ncut > 0)
@@ -306,7 +306,7 @@ judge_end(struct net *net, struct conn *c)
 	if (count_ready(net, c->host.place) > 0)
 		lower_cap(net, c);
 	else
-		hosts_dead(&net->hosts, &c->host, net->now_ms, &c->why);
+		hosts_dead(&net->hosts, &c->host, net->now_ms, &c->reason);
 }
 
 /*
@@ -342,19 +342,19 @@ may_pass(const struct conn *c, const struct smtp_mail *m)
 static void
 give_up(struct conn *c, const struct smtp_mail *m)
 {
-	struct jobs *jobs = &c->net->jobs;
+	struct requests *jobs = &c->net->jobs;
 	struct job *job = m->arg;
 
 	if (!may_pass(c, m)) {
-		jobs_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
+		requests_refuse(jobs, job, c->where, smtp_trouble(c->smtp));
 		return;
 	}
-	jobs_defer(job, smtp_trouble(c->smtp));
-	if (jobs_hold(jobs, job, c->where) == 0)
+	requests_defer(job, smtp_trouble(c->smtp));
+	if (requests_hold(jobs, job, c->where) == 0)
 		return;
-	jobs_pass(job, c->where, c->host.place + 1);
+	requests_pass(job, c->where, c->host.place + 1);
 	job->drops = DROPS_MAX - 1;
-	jobs_put_last(jobs, job);
+	requests_put_last(jobs, job);
 }
 
 /*
@@ -367,7 +367,7 @@ give_up(struct conn *c, const struct smtp_mail *m)
 static void
 mail_cut(struct conn *c, const struct smtp_mail *m)
 {
-	struct jobs *jobs = &c->net->jobs;
+	struct requests *jobs = &c->net->jobs;
 	struct job *job = m->arg;
 
 	c->ncut++;
@@ -376,14 +376,14 @@ mail_cut(struct conn *c, const struct smtp_mail *m)
 		job->drops += c->is_late ? DROPS_MAX : 1;
 	if (job->drops >= DROPS_MAX)
 		give_up(c, m);
-	else if (jobs_hold(jobs, job, c->where) > 0)
-		jobs_put_last(jobs, job);
+	else if (requests_hold(jobs, job, c->where) > 0)
+		requests_put_last(jobs, job);
 }
 
 static void
 mail_over(struct conn *c, struct smtp_mail *m)
 {
-	struct jobs *jobs = &c->net->jobs;
+	struct requests *jobs = &c->net->jobs;
 	struct job *job = m->arg;
 	int passes;
 
@@ -404,12 +404,12 @@ mail_over(struct conn *c, struct smtp_mail *m)
 		c->net->fragile -= c->net->fragile > 0;
 	}
 	passes = may_pass(c, m);
-	if ((passes ? jobs_hold(jobs, job, c->where) :
-	    jobs_settle(jobs, job, c->where)) == 0)
+	if ((passes ? requests_hold(jobs, job, c->where) :
+	    requests_settle(jobs, job, c->where)) == 0)
 		return;
-	passes = passes && jobs_pass(job, c->where, c->host.place + 1);
+	passes = passes && requests_pass(job, c->where, c->host.place + 1);
 	if (passes || smtp_is_closing(c->smtp) || c->again != NULL)
-		jobs_put_first(jobs, job);
+		requests_put_first(jobs, job);
 	else
 		c->again = job;
 }
@@ -432,10 +432,10 @@ conn_free(struct conn *c)
 		smtp_free(c->smtp);
 	}
 	if (c->again != NULL)
-		jobs_put_first(&c->net->jobs, c->again);
+		requests_put_first(&c->net->jobs, c->again);
 	if (c->coming != NULL)
-		jobs_put_first(&c->net->jobs, c->coming);
-	body_fini(&c->body);
+		requests_put_first(&c->net->jobs, c->coming);
+	content_fini(&c->body);
 	sasl_fini(&c->sasl);
 	if (c->tls != NULL) {
 		tls_shutdown(c->tls);
@@ -443,7 +443,7 @@ conn_free(struct conn *c)
 	}
 	io_close(&c->fd);
 	tlsas_free(c->host.tlsas);
-	result_fini(&c->why);
+	result_fini(&c->reason);
 	free(c);
 }
 
@@ -462,12 +462,12 @@ reap(struct net *net)
 		if (c->cause != SMTP_CAUSE_NONE)
 			/* Later on, the words may be about others' mail. */
 			show_note(c, "ended ", c->is_ready ||
-			    c->why.why == NULL ? "" : c->why.why);
+			    c->reason.reason == NULL ? "" : c->reason.reason);
 		if (c->cause != SMTP_CAUSE_NONE)
 			log_say(net->log, c->nsettled > 0 ?
 			    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 			    "relay=%s connection ended: %s", c->where,
-			    c->why.why == NULL ? "" : c->why.why);
+			    c->reason.reason == NULL ? "" : c->reason.reason);
 		judge_end(net, c);
 		conn_free(c);
 	}
@@ -489,7 +489,7 @@ get_secret(struct conn *c)
 	if (a == NULL || a->command == NULL || a->password != NULL ||
 	    a->trouble != NULL)
 		return 0;
-	ret = secret_fetch(net->secrets, net->auths, a);
+	ret = auth_command_fetch(net->secrets, net->auths, a);
 	net->now_ms = io_clock_ms();
 	return ret;
 }
@@ -504,7 +504,7 @@ check_login(struct conn *c)
 	if (auth == NULL || auth->trouble == NULL)
 		return 0;
 	result_init(&res);
-	result_set(&res, FATE_RETRY, "4.7.0", "%s: %s",
+	result_set(&res, STATUS_DEFERRED, "4.7.0", "%s: %s",
 	    auth->file == NULL ? c->net->conf->authpath : auth->file,
 	    auth->trouble);
 	over(c, SMTP_CAUSE_LOGIN, &res);
@@ -627,7 +627,7 @@ open_conn(struct net *net, size_t from, struct result *res)
 		return -1;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
-		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
 	c->net = net;
 	c->fd = -1;
 	c->from = from;
@@ -636,14 +636,14 @@ open_conn(struct net *net, size_t from, struct result *res)
 	c->host.addr = &c->addr;
 	tlsas_hold(c->host.tlsas);
 	c->window = WINDOW_FIRST;
-	body_init(&c->body);
+	content_init(&c->body);
 	set_where(c);
-	policy_set(&c->policy, net->conf, net->auths,
+	tls_policy_set(&c->policy, net->conf, net->auths,
 	    net->jobs.hop_user[0] == '\0' ? NULL : net->jobs.hop_user,
 	    &c->host);
 	if (get_secret(c) == -1 || make_smtp(c) == -1) {
 		conn_free(c);
-		return result_set(res, FATE_RETRY, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
 	}
 	if (check_login(c) == 0)
 		start_connect(c);
@@ -660,11 +660,11 @@ open_conn(struct net *net, size_t from, struct result *res)
  * over a new connection, without it.
  */
 static void
-tls_failed(struct conn *c, const struct result *why)
+tls_failed(struct conn *c, const struct result *reason)
 {
 	log_say(c->net->log, LOG_LEVEL_WARNING, "relay=%s tls=failed: %s",
-	    c->where, why->why == NULL ? "" : why->why);
-	over(c, c->policy.must_tls ? SMTP_CAUSE_HOST : SMTP_CAUSE_TLS, why);
+	    c->where, reason->reason == NULL ? "" : reason->reason);
+	over(c, c->policy.must_tls ? SMTP_CAUSE_HOST : SMTP_CAUSE_TLS, reason);
 }
 
 static void
@@ -809,7 +809,7 @@ take_input(struct conn *c)
 static int
 give_output(struct conn *c)
 {
-	const char *p, *why;
+	const char *p, *reason;
 	ssize_t put;
 	size_t n;
 
@@ -824,9 +824,9 @@ give_output(struct conn *c)
 	if (put == -1 && would_block())
 		return 0;
 	/* What the host said before it hung up is worth more. */
-	why = words();
+	reason = words();
 	take_input(c);
-	smtp_lost(c->smtp, why);
+	smtp_lost(c->smtp, reason);
 	return 0;
 }
 
@@ -991,20 +991,20 @@ next_job(struct conn *c)
 	if ((smtp_is_busy(c->smtp) && has_idle(c->net, c->from)) ||
 	    !has_batch(c))
 		return NULL;
-	return jobs_take(&c->net->jobs, c->from, c->host.place,
+	return requests_take(&c->net->jobs, c->from, c->host.place,
 	    c->nflying == 0);
 }
 
-/* As body_prepare(); the job comes again, or is refused. */
+/* As content_prepare(); the job comes again, or is refused. */
 static int
 prepare(struct conn *c, struct job *job)
 {
 	int was_computing = c->is_computing;
-	struct result why;
+	struct result reason;
 	int ret;
 
-	result_init(&why);
-	ret = body_prepare(&c->body, job, smtp_offers(c->smtp), &why);
+	result_init(&reason);
+	ret = content_prepare(&c->body, job, smtp_offers(c->smtp), &reason);
 	c->is_computing = ret == 0;
 	if (ret == 0)
 		c->coming = job;
@@ -1012,8 +1012,8 @@ prepare(struct conn *c, struct job *job)
 	if (c->is_computing || was_computing)
 		c->deadline_ms = 0;
 	if (ret == -1)
-		jobs_refuse(&c->net->jobs, job, c->where, &why);
-	result_fini(&why);
+		requests_refuse(&c->net->jobs, job, c->where, &reason);
+	result_fini(&reason);
 	return ret;
 }
 
@@ -1027,7 +1027,7 @@ count_rcpts(const struct job *job, uint32_t max)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < job->nrcpts && (max == 0 || n < max); i++)
-		n += job->rcpts[i].res.fate == FATE_NONE;
+		n += job->rcpts[i].res.status == STATUS_NONE;
 	return i;
 }
 
@@ -1047,7 +1047,7 @@ next_mail(struct conn *c)
 	ret = prepare(c, job);
 	if (ret != 1)
 		return ret == -1;
-	c->is_alone = jobs_is_poison(job);
+	c->is_alone = requests_is_poison(job);
 	c->nflying++;
 	job->begun_ms = c->net->now_ms;
 	job->mail.sender = job->sender;
@@ -1062,12 +1062,12 @@ next_mail(struct conn *c)
 
 /* A file that can not be read to its end must not become a shorter mail. */
 static void
-body_failed(struct conn *c, int error)
+content_failed(struct conn *c, int error)
 {
 	struct result res;
 
 	result_init(&res);
-	result_set(&res, FATE_RETRY, "4.3.0", "reading the message: %s",
+	result_set(&res, STATUS_DEFERRED, "4.3.0", "reading the message: %s",
 	    strerror(error));
 	smtp_body_fail(c->smtp, &res);
 	result_fini(&res);
@@ -1080,7 +1080,7 @@ send_body(struct conn *c)
 	int ret;
 
 	if (c->body.job != job) {
-		body_begin(&c->body, job, smtp_body_stuffs(c->smtp));
+		content_begin(&c->body, job, smtp_body_stuffs(c->smtp));
 		if (job->fit.is_encoded)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
 			    "encoded for this host",
@@ -1089,9 +1089,9 @@ send_body(struct conn *c)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
 			    "NUL is not sent", job->queue_id, c->where);
 	}
-	ret = body_next(&c->body, smtp_body(c->smtp));
+	ret = content_next(&c->body, smtp_body(c->smtp));
 	if (ret == -1) {
-		body_failed(c, errno);
+		content_failed(c, errno);
 	} else if (ret == 0) {
 		c->body.job = NULL;
 		smtp_body_end(c->smtp);
@@ -1149,7 +1149,7 @@ give_back(struct conn *c)
 {
 	if (c->coming == NULL || !smtp_is_closing(c->smtp))
 		return;
-	jobs_put_first(&c->net->jobs, c->coming);
+	requests_put_first(&c->net->jobs, c->coming);
 	c->coming = NULL;
 	c->body.job = NULL;
 	c->is_computing = 0;
@@ -1240,7 +1240,7 @@ shake_late(struct conn *c)
 	struct result res;
 
 	result_init(&res);
-	result_set(&res, FATE_RETRY, "4.4.2", "TLS handshake: timed out");
+	result_set(&res, STATUS_DEFERRED, "4.4.2", "TLS handshake: timed out");
 	tls_failed(c, &res);
 	result_fini(&res);
 }
@@ -1342,12 +1342,12 @@ wants_more(struct net *net)
 }
 
 static void
-refuse_waiting(struct net *net, const struct result *why)
+refuse_waiting(struct net *net, const struct result *reason)
 {
 	struct job *job;
 
-	while ((job = jobs_take(&net->jobs, 0, SIZE_MAX, 1)) != NULL)
-		jobs_refuse(&net->jobs, job, net->trouble, why);
+	while ((job = requests_take(&net->jobs, 0, SIZE_MAX, 1)) != NULL)
+		requests_refuse(&net->jobs, job, net->trouble, reason);
 }
 
 static int
@@ -1416,8 +1416,8 @@ cover(struct net *net)
 		} else if (job->place == 0) {
 			refuse_waiting(net, &res);
 		} else {
-			jobs_pick(&net->jobs, job);
-			jobs_refuse(&net->jobs, job, net->trouble, &res);
+			requests_pick(&net->jobs, job);
+			requests_refuse(&net->jobs, job, net->trouble, &res);
 		}
 	}
 	result_fini(&res);
@@ -1485,9 +1485,9 @@ start_hosts(struct net *net)
 
 	if (!net->jobs.has_hop || net->has_hosts)
 		return 0;
-	if (net->jobs.hop_kind == HOP_SENDER && take_relays(net) == -1)
+	if (net->jobs.hop_kind == DESTINATION_SENDER && take_relays(net) == -1)
 		return -1;
-	if (net->jobs.hop_kind == HOP_DOMAIN)
+	if (net->jobs.hop_kind == DESTINATION_DOMAIN)
 		domain = net->jobs.hop_name;
 	if (hosts_init(&net->hosts, net->conf, domain, &lookup) == -1)
 		return -1;
@@ -1502,7 +1502,7 @@ serve_runner(struct net *net, short revents)
 	int ret;
 
 	if (!net->is_last && (revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-		ret = jobs_read(&net->jobs);
+		ret = requests_read(&net->jobs);
 		if (ret == -1 || start_hosts(net) == -1)
 			return -1;
 		net->is_last = ret == 0;
@@ -1579,7 +1579,7 @@ turn(struct net *net, struct pollfd *pfds)
 
 	pfds[0].fd = net->is_gone ? -1 : net->jobs.sock;
 	pfds[0].events = (short)((net->is_last ? 0 : POLLIN) |
-	    (jobs_has_output(&net->jobs) ? POLLOUT : 0));
+	    (requests_has_output(&net->jobs) ? POLLOUT : 0));
 	for (c = net->conns; c != NULL; c = c->next, n++) {
 		pfds[n].fd = c->fd;
 		pfds[n].events = events_of(c);
@@ -1615,10 +1615,10 @@ loop(struct net *net)
 		if (net->has_hosts && !net->is_gone)
 			plan(net);
 		reap(net);
-		if (!net->is_gone && jobs_write(&net->jobs) == -1)
+		if (!net->is_gone && requests_write(&net->jobs) == -1)
 			net->is_last = net->is_gone = 1;
 		if (net->is_last && net->nconns == 0 && (net->is_gone ||
-		    (net->jobs.nopen == 0 && !jobs_has_output(&net->jobs))))
+		    (net->jobs.nopen == 0 && !requests_has_output(&net->jobs))))
 			break;
 		was_gone = net->is_gone;
 		if (turn(net, pfds) == -1) {
@@ -1647,7 +1647,7 @@ net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
 	net.log = log;
 	if (io_nonblock(sock) == -1)
 		return EX_OSERR;
-	jobs_init(&net.jobs, sock);
+	requests_init(&net.jobs, sock);
 	ret = loop(&net);
 	if (ret == EX_PROTOCOL)
 		log_say(log, LOG_LEVEL_WARNING,
@@ -1658,7 +1658,7 @@ net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
 	}
 	if (net.has_hosts)
 		hosts_fini(&net.hosts);
-	jobs_fini(&net.jobs);
+	requests_fini(&net.jobs);
 	tls_setup_free(net.tls);
 	result_fini(&net.refusal);
 	conf_fini(&net.sender);

@@ -1,6 +1,6 @@
 /*
  * net.h - the remote branch: one next hop, its connections in one loop.
- * Talks records.h (REC_REMOTE_*) on a socket to the runner, and SMTP to the
+ * Talks records.h (IPC_REMOTE_*) on a socket to the runner, and SMTP to the
  * hosts.  Called by remote.c, the main of dma-remote.
  */
 #ifndef NET_H
@@ -10,7 +10,7 @@
 #include "lib/log.h"
 
 /*
- * secrets: the socket of secret_open().
+ * secrets: the socket of auth_command_open().
  * Serves the runner at sock until it closes its end; all that was not settled
  * then is forgotten (the runner defers it).  Gives the exit status.
  */

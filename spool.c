@@ -1,6 +1,6 @@
 /*
  * spool.c - the queue directory.
- * Runs as: the spool user.  Door to: files under the spool, nothing else.
+ * Runs as: the spool user.  Uses: files under the spool, nothing else.
  * Promise: once draft_publish() returns 0 the message survives a power cut;
  * until then nothing of it can be seen.
  */
@@ -31,7 +31,6 @@
 #define JOURNAL_LONG	(JOURNAL_MAX / 2)	/* then words are cut */
 #define JOURNAL_FULL	(JOURNAL_MAX / 4 * 3)	/* then they are left out */
 #define WHY_CUT		128	/* octets of what is cut */
-#define RCPTS_MAX	1000000	/* recipients in one file */
 #define PATH_LEN_MAX	90	/* sun_path has 108 octets */
 #define FIELDS_MAX	12
 
@@ -58,7 +57,7 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 	memset(sp, 0, sizeof(*sp));
 	sp->dir = sp->queue = -1;
 	if (strlen(path) > PATH_LEN_MAX)
-		return result_set(res, FATE_RETRY, "4.3.5",
+		return result_set(res, STATUS_DEFERRED, "4.3.5",
 		    "spool directory %s: name longer than %d", path,
 		    PATH_LEN_MAX);
 	sp->path = strdup(path);
@@ -66,7 +65,7 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 	if (sp->dir != -1)
 		sp->queue = open_dir(sp->dir, "queue", 1);
 	if (sp->path == NULL || sp->queue == -1) {
-		result_set(res, FATE_RETRY, "4.3.0", "spool directory %s: %s",
+		result_set(res, STATUS_DEFERRED, "4.3.0", "spool directory %s: %s",
 		    path, strerror(errno));
 		spool_close(sp);
 		return -1;
@@ -93,7 +92,7 @@ spool_trouble(struct result *res, const char *what)
 
 	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
 		code = "4.3.1";
-	result_set(res, FATE_RETRY, code, "spool: %s: %s", what,
+	result_set(res, STATUS_DEFERRED, code, "spool: %s: %s", what,
 	    strerror(error));
 	errno = error;		/* callers ask what it was */
 	return -1;
@@ -162,7 +161,7 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 		spool_new_id(d->id);
 	else if (!id_ok(id) || text_copy(d->id, sizeof(d->id), id) == -1) {
 		d->fd = -1;
-		return result_set(res, FATE_RETRY, "4.3.0", "bad queue id");
+		return result_set(res, STATUS_DEFERRED, "4.3.0", "bad queue id");
 	}
 	d->fd = draft_open(d);
 	if (d->fd == -1)
@@ -197,7 +196,7 @@ draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 	buf_add(&d->out, p, n);
 	if (d->out.len >= WRITE_CHUNK && draft_flush(d) == -1)
 		return spool_trouble(res, "write");
-	return buf_failed(&d->out) ? result_set(res, FATE_RETRY, "4.3.0",
+	return buf_failed(&d->out) ? result_set(res, STATUS_DEFERRED, "4.3.0",
 	    "out of memory") : 0;
 }
 
@@ -325,73 +324,6 @@ draft_drop(struct draft *d)
 
 /* ---- messages in memory ---- */
 
-void
-message_init(struct message *m)
-{
-	memset(m, 0, sizeof(*m));
-	m->fd = -1;
-}
-
-void
-message_fini(struct message *m)
-{
-	uint32_t i;
-
-	for (i = 0; i < m->nrcpts; i++) {
-		free(m->rcpts[i].address);
-		free(m->rcpts[i].owner);
-		free(m->rcpts[i].orcpt);
-		result_fini(&m->rcpts[i].last);
-	}
-	free(m->rcpts);
-	free(m->slots);
-	io_close(&m->fd);
-	message_init(m);
-}
-
-struct recipient *
-message_add(struct message *m, const char *address)
-{
-	struct recipient *r;
-	uint32_t cap;
-
-	if (m->nrcpts >= RCPTS_MAX)
-		return NULL;
-	if (m->nrcpts == m->crcpts) {
-		cap = m->crcpts == 0 ? 4 : m->crcpts * 2;
-		r = realloc(m->rcpts, cap * sizeof(*r));
-		if (r == NULL)
-			return NULL;
-		m->rcpts = r;
-		m->crcpts = cap;
-	}
-	r = &m->rcpts[m->nrcpts];
-	memset(r, 0, sizeof(*r));
-	r->address = strdup(address);
-	if (r->address == NULL)
-		return NULL;
-	r->parent = m->nrcpts;
-	r->mark.length = -1;
-	m->nrcpts++;
-	return r;
-}
-
-int
-rcpt_wants(const struct recipient *r, unsigned what)
-{
-	unsigned notify = r->notify;
-
-	if (notify == 0)
-		notify = NOTIFY_FAILURE | NOTIFY_DELAY;
-	return (notify & what) != 0;
-}
-
-int
-rcpt_is_owed(const struct recipient *r)
-{
-	return r->action != ACTION_NONE && !r->is_reported;
-}
-
 /* ---- the journal, written ---- */
 
 /* A control in a value would make another record of the rest. */
@@ -434,7 +366,7 @@ why_room(const struct buf *b, const struct message *m)
 
 	if (size > JOURNAL_FULL)
 		return 0;
-	return size > JOURNAL_LONG ? WHY_CUT : WHY_MAX;
+	return size > JOURNAL_LONG ? WHY_CUT : REASON_MAX;
 }
 
 static void
@@ -444,8 +376,8 @@ put_result(struct buf *b, const struct message *m, const struct result *res)
 
 	put_value(b, res->code, sizeof(res->code) - 1);
 	buf_putc(b, '\t');
-	if (res->why != NULL)
-		buf_put_clean(b, res->why, strlen(res->why), room);
+	if (res->reason != NULL)
+		buf_put_clean(b, res->reason, strlen(res->reason), room);
 	buf_putc(b, '\n');
 }
 
@@ -507,7 +439,7 @@ note_append(struct buf *b, const struct message *m, uint32_t i)
 	const struct recipient *r = &m->rcpts[i];
 
 	buf_printf(b, "A\t%u\t%" PRIu64 "\t%" PRIu64 "\t%" PRId64 "\t", i,
-	    r->mark.dev, r->mark.ino, r->mark.length);
+	    r->checkpoint.dev, r->checkpoint.ino, r->checkpoint.length);
 	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
 	buf_putc(b, '\n');
 }
@@ -556,7 +488,7 @@ note_open(struct buf *b, const struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
 
-	if (r->mark.length != -1)
+	if (r->checkpoint.length != -1)
 		note_append(b, m, i);
 	else if (r->kind != ROUTE_REMOTE)
 		note_withdrawn(b, i);
@@ -658,7 +590,7 @@ field_rcpt(struct message *m, const struct fields *f)
 {
 	uint64_t i;
 
-	if (f->n < 2 || number(f->v[1], RCPTS_MAX, &i) == -1 || i >= m->nrcpts)
+	if (f->n < 2 || number(f->v[1], RECIPIENTS_MAX, &i) == -1 || i >= m->nrcpts)
 		return NULL;
 	return &m->rcpts[i];
 }
@@ -669,8 +601,8 @@ fold_rcpt(struct message *m, const struct fields *f)
 	uint64_t index, parent, depth, kind, origin, final, entry;
 	struct recipient *r;
 
-	if (f->n != 11 || number(f->v[1], RCPTS_MAX, &index) == -1 ||
-	    number(f->v[2], RCPTS_MAX, &parent) == -1 ||
+	if (f->n != 11 || number(f->v[1], RECIPIENTS_MAX, &index) == -1 ||
+	    number(f->v[2], RECIPIENTS_MAX, &parent) == -1 ||
 	    number(f->v[3], 1000, &depth) == -1 ||
 	    number(f->v[4], ROUTE_REMOTE, &kind) == -1 ||
 	    number(f->v[5], ORIGIN_FORWARD, &origin) == -1 ||
@@ -741,7 +673,7 @@ fold_success(struct message *m, const struct fields *f)
 		m->owed++;
 	r->action = (enum action)action;
 	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
-	result_set(&r->last, FATE_SENT, f->v[3], "%s", f->v[4]);
+	result_set(&r->last, STATUS_SENT, f->v[3], "%s", f->v[4]);
 	return 0;
 }
 
@@ -761,10 +693,10 @@ fold_state(struct message *m, const struct fields *f)
 		r->state = RCPT_SENT;
 		break;
 	case 'W':
-		r->mark.length = -1;
+		r->checkpoint.length = -1;
 		break;
 	default:
-		if (!rcpt_is_owed(r))
+		if (!recipient_is_owed(r))
 			break;
 		r->is_reported = 1;
 		/* That report is done; what is owed next plans another. */
@@ -794,14 +726,14 @@ fold_result(struct message *m, const struct fields *f)
 	r->due = (time_t)due;
 	r->state = deferred ? RCPT_OPEN : RCPT_FAILED;
 	if (!deferred && r->action == ACTION_NONE &&
-	    rcpt_wants(r, NOTIFY_FAILURE)) {
+	    recipient_wants(r, NOTIFY_FAILURE)) {
 		r->action = ACTION_FAILED;
 		m->owed++;
 	}
 	if (same)
-		r->last.fate = FATE_RETRY;
+		r->last.status = STATUS_DEFERRED;
 	else
-		result_set(&r->last, deferred ? FATE_RETRY : FATE_FAILED,
+		result_set(&r->last, deferred ? STATUS_DEFERRED : STATUS_FAILED,
 		    f->v[3 + deferred], "%s", f->v[4 + deferred]);
 	return 0;
 }
@@ -814,11 +746,11 @@ fold_append(struct message *m, const struct fields *f)
 
 	r = field_rcpt(m, f);
 	if (r == NULL || f->n != 6 || strlen(f->v[5]) > ADDRESS_MAX ||
-	    number(f->v[2], UINT64_MAX, &r->mark.dev) == -1 ||
-	    number(f->v[3], UINT64_MAX, &r->mark.ino) == -1 ||
+	    number(f->v[2], UINT64_MAX, &r->checkpoint.dev) == -1 ||
+	    number(f->v[3], UINT64_MAX, &r->checkpoint.ino) == -1 ||
 	    number(f->v[4], INT64_MAX, &len) == -1)
 		return -1;
-	r->mark.length = (int64_t)len;
+	r->checkpoint.length = (int64_t)len;
 	/* Looked at before others get at the file, whatever a D said. */
 	r->due = 0;
 	if (r->kind != ROUTE_UNKNOWN)
@@ -996,9 +928,9 @@ read_preamble(struct message *m, char *text)
 }
 
 static enum spool_got
-corrupt(struct result *res, const char *why)
+corrupt(struct result *res, const char *reason)
 {
-	result_set(res, FATE_RETRY, "4.3.0", "queue file is damaged: %s", why);
+	result_set(res, STATUS_DEFERRED, "4.3.0", "queue file is damaged: %s", reason);
 	return SPOOL_CORRUPT;
 }
 
@@ -1022,7 +954,7 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 	if (m->offset + m->length >= size)
 		return corrupt(res, "it is cut in the message");
 	if (size - m->offset - m->length > JOURNAL_MAX) {
-		result_set(res, FATE_RETRY, "4.3.0", "the journal has more "
+		result_set(res, STATUS_DEFERRED, "4.3.0", "the journal has more "
 		    "than %d MiB: it waits", JOURNAL_MAX / 1024 / 1024);
 		return SPOOL_LATER;
 	}
@@ -1237,7 +1169,7 @@ out:
 }
 
 int
-spool_poke(const struct spool *sp, struct msg *m)
+spool_poke(const struct spool *sp, struct ipc *m)
 {
 	struct sockaddr_un sun;
 	int error, fd;
@@ -1248,7 +1180,7 @@ spool_poke(const struct spool *sp, struct msg *m)
 		return -1;
 	error = 0;
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    msg_send(fd, m) == -1)
+	    ipc_send(fd, m) == -1)
 		error = errno;
 	close(fd);
 	errno = error;

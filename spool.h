@@ -5,10 +5,10 @@
 #ifndef SPOOL_H
 #define SPOOL_H
 
-#include "dma.h"
+#include "message.h"
 #include "lib/buf.h"
-#include "lib/msg.h"
-#include "result.h"
+#include "lib/ipc.h"
+#include "lib/result.h"
 
 struct spool {
 	char	*path;		/* owned */
@@ -54,18 +54,6 @@ enum spool_got { SPOOL_GOT, SPOOL_GONE, SPOOL_LATER, SPOOL_CORRUPT };
  */
 enum spool_got spool_load(const struct spool *, const char *id, int for_write,
 	    struct message *m, struct result *);
-void	message_init(struct message *);
-void	message_fini(struct message *);
-/* Adds a recipient (texts are copied) and lends it; NULL without memory. */
-struct recipient *message_add(struct message *, const char *address);
-/*
- * 1 when its sender wants to hear of that (NOTIFY_*).  Who said nothing wants
- * to hear of failure and delay.
- */
-int	rcpt_wants(const struct recipient *, unsigned what);
-/* 1 when there is something to report that no report tells yet. */
-int	rcpt_is_owed(const struct recipient *);
-
 /* One journal line each, for spool_append. */
 void	note_rcpt(struct buf *, const struct message *, uint32_t i);
 void	note_expanded(struct buf *, const struct message *, uint32_t i);
@@ -115,9 +103,9 @@ uint64_t spool_wake_ino(const struct spool *);
 /* The runner's wake-up socket (datagrams of msg.h), non-blocking; -1. */
 int	spool_wake_open(const struct spool *);
 /*
- * Tells the runner (REC_WAKE, REC_FLUSH).  0; -1 with errno: ECONNREFUSED or
+ * Tells the runner (IPC_WAKE, IPC_FLUSH).  0; -1 with errno: ECONNREFUSED or
  * ENOENT when no runner listens, EAGAIN when it has wake-ups waiting.
  */
-int	spool_poke(const struct spool *, struct msg *);
+int	spool_poke(const struct spool *, struct ipc *);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * compat.c - what some systems lack.
- * Runs as: anyone.  Door to: its own descriptors.
+ * Runs as: anyone.  Uses: its own descriptors.
  */
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "compat.h"
+#include "compat/compat.h"
 
 /*
  * Kernels before 5.9 have no close_range; the list of open descriptors is

@@ -1,13 +1,13 @@
 /*
  * addr.c - addresses: parse, quote, compare.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: one pass over the text, whatever it is; no address comes out that
  * holds a control character or is longer than ADDR_MAX.
  */
 #include <string.h>
 #include <strings.h>
 
-#include "addr.h"
+#include "lib/addr.h"
 
 #define LABEL_MAX	63	/* octets of one label (RFC 1035 2.3.4) */
 #define DOMAIN_MAX	255	/* octets of a domain */

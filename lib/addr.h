@@ -6,9 +6,10 @@
 
 #include <stddef.h>
 
-#include "buf.h"
+#include "lib/buf.h"
 
 #define ADDR_MAX	512	/* octets of a canonical address */
+#define ADDRESS_MAX	512	/* the same; every buffer for one has + 1 */
 #define ADDR_DEPTH_MAX	32	/* nested comments */
 
 /* One address found in a list; offsets into the text that was parsed. */

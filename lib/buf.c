@@ -1,13 +1,13 @@
 /*
  * buf.c - growable bytes and small text helpers.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: a failed allocation or a met limit is remembered, never skipped.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
+#include "lib/buf.h"
 
 #define BUF_FIRST	256	/* octets of the first allocation */
 

@@ -1,13 +1,13 @@
 /*
  * dsn.c - what a sender asks of reports, as text.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: what is put on an SMTP line is one word of printable ASCII.
  */
 #include <string.h>
 #include <strings.h>
 
-#include "addr.h"
-#include "dsn.h"
+#include "lib/addr.h"
+#include "lib/dsn.h"
 
 #define ORCPT_SMTP_MAX	500	/* octets of the parameter (RFC 3461 4.2) */
 

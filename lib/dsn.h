@@ -4,8 +4,25 @@
 #ifndef LIB_DSN_H
 #define LIB_DSN_H
 
-#include "../dma.h"
-#include "buf.h"
+#include <stdint.h>
+
+#include "lib/buf.h"
+
+#define ENVID_MAX	100	/* octets of an envelope id (RFC 3461 4.4) */
+#define ORCPT_MAX	520	/* octets of "type;address" as it is kept */
+
+/* When the sender wants to hear of a recipient (RFC 3461 4.1); 0: not said. */
+#define NOTIFY_NEVER	0x01	/* alone */
+#define NOTIFY_SUCCESS	0x02
+#define NOTIFY_FAILURE	0x04
+#define NOTIFY_DELAY	0x08
+
+/* What a report of failure shall bring back (RFC 3461 4.3). */
+enum ret {
+	RET_UNSAID,
+	RET_FULL,
+	RET_HDRS
+};
 
 /* "never", or words of success, failure, delay, with commas. 0 or -1. */
 int	dsn_notify(const char *, unsigned *notify);

@@ -1,6 +1,6 @@
 /*
  * header.c - the header block of a message: lines, repair, recipients.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: Bcc never comes out; a field that is not understood comes out as
  * it went in.
  */
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "addr.h"
-#include "header.h"
+#include "lib/addr.h"
+#include "lib/header.h"
 
 #define QUALIFY_MAX	20000	/* bare names of a block that get a domain */
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "buf.h"
+#include "lib/buf.h"
 
 #define MAIL_HEADER_MAX	(1024 * 1024)	/* octets of a header block */
 

@@ -1,6 +1,6 @@
 /*
  * io.c - reads, writes and the clock.
- * Runs as: anyone.  Door to: descriptors it is given.
+ * Runs as: anyone.  Uses: descriptors it is given.
  * Promise: EINTR and short counts never look like an end or a success.
  */
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io.h"
+#include "lib/io.h"
 
 #define IO_CHUNK	65536
 

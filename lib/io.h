@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "buf.h"
+#include "lib/buf.h"
 
 /* Writes all; 0, or -1 with errno. */
 int	 io_write_all(int fd, const void *, size_t);

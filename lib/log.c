@@ -1,6 +1,6 @@
 /*
  * log.c - one event, one line.
- * Runs as: anyone.  Door to: syslog, standard error or an open log file.
+ * Runs as: anyone.  Uses: syslog, standard error or an open log file.
  * Promise: no control character reaches the log, whatever is logged.
  */
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io.h"
-#include "log.h"
+#include "lib/io.h"
+#include "lib/log.h"
 
 #define LOG_LINE_MAX	8192	/* octets of one line */
 

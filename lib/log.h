@@ -6,7 +6,14 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 
-#include "buf.h"
+#include "lib/buf.h"
+
+/* Where a parser or a check says what it found; never NULL-called. */
+struct report {
+	void	(*say)(void *arg, const char *file, unsigned line,
+		    const char *text);
+	void	*arg;
+};
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
     LOG_LEVEL_DEBUG };

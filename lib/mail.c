@@ -1,13 +1,13 @@
 /*
  * mail.c - the text of a message: input, facts, mbox, the wire.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: the same octets come out however the text is cut into chunks; on
  * the wire only CRLF ends a line.
  */
 #include <string.h>
 
-#include "addr.h"
-#include "mail.h"
+#include "lib/addr.h"
+#include "lib/mail.h"
 
 /* How much of a lone dot, or of a CR LF, the last chunk ended in. */
 enum input_state { INPUT_START, INPUT_TEXT, INPUT_DOT, INPUT_DOT_CR,

@@ -10,8 +10,17 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "buf.h"
-#include "header.h"
+#include "lib/buf.h"
+#include "lib/header.h"
+
+/* Facts about the text of a message, found once at submission. */
+#define MESSAGE_8BIT_BODY	0x01
+#define MESSAGE_8BIT_HEADER	0x02
+#define MESSAGE_HAS_NUL		0x04
+#define MESSAGE_LONG_LINES	0x08	/* a line of more than 998 octets */
+#define MESSAGE_HAS_CR		0x10	/* one that ends no line */
+#define MESSAGE_UTF8_HEADER	0x20	/* its 8-bit text is UTF-8 */
+#define MESSAGE_SAID_8BIT	0x80	/* the caller called it 8BITMIME */
 
 #define MAIL_WIRE_LINE	998		/* octets of a line without CRLF */
 

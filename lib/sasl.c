@@ -1,6 +1,6 @@
 /*
  * sasl.c - AUTH mechanisms and base64.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: a password leaves here readable only when env.is_private; what is
  * copied on the way is overwritten; a host that can not prove to know the
  * password where SCRAM demands it is found out.
@@ -10,8 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "prep.h"
-#include "sasl.h"
+#include "lib/saslprep.h"
+#include "lib/sasl.h"
 
 #define RESPONSE_MAX	16384	/* octets of a response before base64 */
 /*
@@ -547,14 +547,14 @@ scram_final(struct sasl *s, const char *challenge, size_t len,
 }
 
 static enum sasl_did
-stop(struct sasl *s, const char *why, const char *quoted, size_t len)
+stop(struct sasl *s, const char *reason, const char *quoted, size_t len)
 {
 	struct buf b;
 
 	buf_init(&b, 0);
-	buf_puts(&b, why);
+	buf_puts(&b, reason);
 	buf_put_clean(&b, quoted, len, QUOTED_MAX);
-	(void)text_copy(s->why, sizeof(s->why), buf_str(&b));
+	(void)text_copy(s->reason, sizeof(s->reason), buf_str(&b));
 	buf_fini(&b);
 	return SASL_STOP;
 }
@@ -614,7 +614,7 @@ static int
 prepare(struct buf *out, const char *text)
 {
 	if (text == NULL || buf_space(out, PREP_GROWS * strlen(text) + 1) ==
-	    NULL || prep_secret(out, text) == -1)
+	    NULL || saslprep_secret(out, text) == -1)
 		return 0;
 	return !buf_failed(out);
 }
@@ -802,7 +802,7 @@ sasl_is_proven(const struct sasl *s)
 const char *
 sasl_why(const struct sasl *s)
 {
-	return s->why;
+	return s->reason;
 }
 
 void

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
+#include "lib/buf.h"
 
 #define SASL_ROUNDS_MAX		4
 #define SASL_CHALLENGE_MAX	12288	/* octets of base64 */
@@ -70,7 +70,7 @@ struct sasl {
 	uint8_t		 signature[SASL_DIGEST_MAX];	/* the server's */
 	struct buf	 user, password;	/* owned: as SCRAM wants them */
 	int		 is_prepared;	/* they can be had */
-	char		 why[SASL_WHY_MAX];
+	char		 reason[SASL_WHY_MAX];
 };
 
 void	sasl_init(struct sasl *, const struct sasl_env *);	/* lends env */

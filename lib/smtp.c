@@ -1,6 +1,6 @@
 /*
  * smtp.c - the client's side of an SMTP conversation.
- * Runs as: anyone.  Door to: nothing.
+ * Runs as: anyone.  Uses: nothing.
  * Promise: every reply is counted against one command that was sent; only
  * replies to MAIL, RCPT, DATA and the end of data decide about mail; no octet
  * of an address can become a command; secrets are in no result.
@@ -10,10 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../result.h"
-#include "addr.h"
-#include "dsn.h"
-#include "smtp.h"
+#include "lib/result.h"
+#include "lib/addr.h"
+#include "lib/dsn.h"
+#include "lib/smtp.h"
 
 #define EXPECT_MAX	4096	/* commands that await a reply */
 #define KEPT_LINE_MAX	512	/* octets of a reply line that are kept */
@@ -148,28 +148,28 @@ static const struct {
  * What a reply does to mail.  Login trouble is never the message's fault:
  * 530, 534, 535 and 538 are about us.
  */
-static enum fate
+static enum status
 fate_of(int code)
 {
 	if (code / 100 == 2)
-		return FATE_SENT;
+		return STATUS_SENT;
 	if (code / 100 != 5 || code == 530 || code == 534 || code == 535 ||
 	    code == 538)
-		return FATE_RETRY;
-	return FATE_FAILED;
+		return STATUS_DEFERRED;
+	return STATUS_FAILED;
 }
 
-/* The current reply as a result of that fate. */
+/* The current reply as a result of that status. */
 static void
-judge_as(const struct smtp *s, struct result *res, enum fate fate)
+judge_as(const struct smtp *s, struct result *res, enum status status)
 {
 	const struct reply *r = &s->reply;
 	char code[12] = "x.0.0";
 
 	if (r->enhanced[0] != '\0')
 		text_copy(code, sizeof(code), r->enhanced);
-	code[0] = fate == FATE_SENT ? '2' : fate == FATE_RETRY ? '4' : '5';
-	result_set(res, fate, code, "%d%s%s%s%s", r->code,
+	code[0] = status == STATUS_SENT ? '2' : status == STATUS_DEFERRED ? '4' : '5';
+	result_set(res, status, code, "%d%s%s%s%s", r->code,
 	    r->enhanced[0] == '\0' ? "" : " ", r->enhanced,
 	    r->text.len == 0 ? "" : " ", buf_str(&r->text));
 }
@@ -188,7 +188,7 @@ decide_accepted(struct smtp_mail *m, const struct result *res)
 
 	for (i = 0; i < m->nrcpts; i++)
 		if (m->rcpts[i].is_accepted &&
-		    m->rcpts[i].res.fate == FATE_NONE)
+		    m->rcpts[i].res.status == STATUS_NONE)
 			result_copy(&m->rcpts[i].res, res);
 }
 
@@ -198,7 +198,7 @@ decide_all(struct smtp_mail *m, const struct result *res)
 	uint32_t i;
 
 	for (i = 0; i < m->nrcpts; i++)
-		if (m->rcpts[i].res.fate == FATE_NONE)
+		if (m->rcpts[i].res.status == STATUS_NONE)
 			result_copy(&m->rcpts[i].res, res);
 }
 
@@ -287,7 +287,7 @@ leave_in_doubt(struct smtp *s)
 
 /* Ends the conversation; what was not begun in earnest is only cut. */
 static void
-end(struct smtp *s, enum smtp_cause cause, const struct result *why)
+end(struct smtp *s, enum smtp_cause cause, const struct result *reason)
 {
 	struct smtp_mail *m;
 
@@ -301,7 +301,7 @@ end(struct smtp *s, enum smtp_cause cause, const struct result *why)
 		cause = SMTP_CAUSE_HOST;
 	s->phase = PHASE_OVER;
 	s->cause = cause;
-	result_copy(&s->trouble, why);
+	result_copy(&s->trouble, reason);
 	leave_in_doubt(s);
 	s->n = 0;
 	s->envelope = s->data = NULL;
@@ -317,12 +317,12 @@ end(struct smtp *s, enum smtp_cause cause, const struct result *why)
 }
 
 static void
-fail(struct smtp *s, enum smtp_cause cause, const char *code, const char *why)
+fail(struct smtp *s, enum smtp_cause cause, const char *code, const char *reason)
 {
 	struct result res;
 
 	result_init(&res);
-	result_set(&res, FATE_RETRY, code, "%s", why);
+	result_set(&res, STATUS_DEFERRED, code, "%s", reason);
 	end(s, cause, &res);
 	result_fini(&res);
 }
@@ -334,16 +334,16 @@ fail_by_reply(struct smtp *s, enum smtp_cause cause)
 	struct result res;
 
 	result_init(&res);
-	judge_as(s, &res, FATE_RETRY);
+	judge_as(s, &res, STATUS_DEFERRED);
 	s->was_told = 1;
 	end(s, cause, &res);
 	result_fini(&res);
 }
 
 static void
-out_of_step(struct smtp *s, const char *why)
+out_of_step(struct smtp *s, const char *reason)
 {
-	fail(s, SMTP_CAUSE_LOST, "4.5.0", why);
+	fail(s, SMTP_CAUSE_LOST, "4.5.0", reason);
 }
 
 /* 2. Commands. */
@@ -584,7 +584,7 @@ keep_line(struct smtp *s, char *text, size_t len)
 	}
 	if (len > KEPT_LINE_MAX)
 		len = KEPT_LINE_MAX;
-	if (len == 0 || r->text.len + len + 1 > WHY_MAX)
+	if (len == 0 || r->text.len + len + 1 > REASON_MAX)
 		return;
 	if (r->text.len > 0)
 		buf_putc(&r->text, ' ');
@@ -944,7 +944,7 @@ auth_said(struct smtp *s, const struct expect *e)
 		fail_by_reply(s, SMTP_CAUSE_HOST);
 		return;
 	}
-	judge_as(s, &s->refusal, FATE_RETRY);
+	judge_as(s, &s->refusal, STATUS_DEFERRED);
 	s->wish = SMTP_WISH_LOGIN;
 }
 
@@ -999,7 +999,7 @@ smtp_no_login(struct smtp *s)
 {
 	if (s->phase == PHASE_OVER)
 		return;
-	if (s->refusal.fate != FATE_NONE)
+	if (s->refusal.status != STATUS_NONE)
 		end(s, SMTP_CAUSE_HOST, &s->refusal);
 	else
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
@@ -1019,10 +1019,10 @@ smtp_proven(struct smtp *s)
 }
 
 void
-smtp_distrust(struct smtp *s, const char *why)
+smtp_distrust(struct smtp *s, const char *reason)
 {
 	if (s->phase != PHASE_OVER)
-		fail(s, SMTP_CAUSE_LOGIN, "4.7.0", why);
+		fail(s, SMTP_CAUSE_LOGIN, "4.7.0", reason);
 }
 
 const char *
@@ -1103,28 +1103,28 @@ check_mail(struct smtp *s, struct smtp_mail *m, int *utf8)
 
 	*utf8 = is_8bit(m->sender);
 	if (!address_ok(m->sender))
-		result_set(&m->res, FATE_FAILED, "5.1.7",
+		result_set(&m->res, STATUS_FAILED, "5.1.7",
 		    "the sender's address can not be used in SMTP");
 	else if (*utf8 && !s->caps.utf8)
-		result_set(&m->res, FATE_FAILED, "5.6.7",
+		result_set(&m->res, STATUS_FAILED, "5.6.7",
 		    "the sender's address needs SMTPUTF8, which the host does "
 		    "not offer");
 	else if (s->caps.size_max != 0 && m->size_bytes > s->caps.size_max)
-		result_set(&m->res, FATE_FAILED, "5.3.4",
+		result_set(&m->res, STATUS_FAILED, "5.3.4",
 		    "the message has %llu octets, the host takes %llu",
 		    (unsigned long long)m->size_bytes,
 		    (unsigned long long)s->caps.size_max);
 	/* An 8-bit header is only sent to who may take it (RFC 6531 3.2). */
 	*utf8 |= s->caps.utf8 && (m->flags & MESSAGE_8BIT_HEADER) != 0;
-	m->is_refused = m->res.fate != FATE_NONE;
+	m->is_refused = m->res.status != STATUS_NONE;
 	for (r = m->rcpts; r < m->rcpts + m->nrcpts; r++) {
-		if (r->res.fate != FATE_NONE)
+		if (r->res.status != STATUS_NONE)
 			continue;
 		if (r->address[0] == '\0' || !address_ok(r->address))
-			result_set(&r->res, FATE_FAILED, "5.1.3",
+			result_set(&r->res, STATUS_FAILED, "5.1.3",
 			    "the address can not be used in SMTP");
 		else if (is_8bit(r->address) && !s->caps.utf8)
-			result_set(&r->res, FATE_FAILED, "5.6.7",
+			result_set(&r->res, STATUS_FAILED, "5.6.7",
 			    "the address needs SMTPUTF8, which the host does "
 			    "not offer");
 		else
@@ -1138,7 +1138,7 @@ has_open(const struct smtp_mail *m)
 	uint32_t i;
 
 	for (i = 0; i < m->nrcpts; i++)
-		if (m->rcpts[i].res.fate == FATE_NONE)
+		if (m->rcpts[i].res.status == STATUS_NONE)
 			return 1;
 	return 0;
 }
@@ -1295,7 +1295,7 @@ put_next(struct smtp *s, struct smtp_mail *m)
 	uint32_t i;
 
 	while (m->asked < m->nrcpts &&
-	    (m->rcpts[m->asked].res.fate != FATE_NONE ||
+	    (m->rcpts[m->asked].res.status != STATUS_NONE ||
 	    !may_ask(s, m, m->asked)))
 		m->asked++;
 	if (m->is_refused) {
@@ -1513,7 +1513,7 @@ drop_if_vain(struct smtp *s, struct smtp_mail *m)
  * end of the connection says so.
  */
 void
-smtp_body_fail(struct smtp *s, const struct result *why)
+smtp_body_fail(struct smtp *s, const struct result *reason)
 {
 	struct smtp_mail *m = smtp_body_mail(s);
 
@@ -1521,11 +1521,11 @@ smtp_body_fail(struct smtp *s, const struct result *why)
 		return;
 	m->is_doubtful = 1;
 	if (!is_chunked(s)) {
-		decide_accepted(m, why);
-		end(s, SMTP_CAUSE_LOST, why);
+		decide_accepted(m, reason);
+		end(s, SMTP_CAUSE_LOST, reason);
 		return;
 	}
-	result_copy(&m->res, why);
+	result_copy(&m->res, reason);
 	m->is_refused = 1;
 	drop_text(s);
 	settle_if_done(s, m);
@@ -1563,7 +1563,7 @@ text_said(struct smtp *s, const struct expect *e)
 	int class = s->reply.code / 100;
 
 	if (class == 3 && !m->is_void) {
-		result_set(&m->res, FATE_RETRY, "4.5.0", "%s", strange);
+		result_set(&m->res, STATUS_DEFERRED, "4.5.0", "%s", strange);
 		decide_accepted(m, &m->res);
 		m->is_doubtful = 1;
 		out_of_step(s, strange);
@@ -1673,7 +1673,7 @@ smtp_free(struct smtp *s)
 }
 
 void
-smtp_lost(struct smtp *s, const char *why)
+smtp_lost(struct smtp *s, const char *reason)
 {
 	struct buf text;
 	const char *what;
@@ -1681,7 +1681,7 @@ smtp_lost(struct smtp *s, const char *why)
 	what = s->n > 0 ? stages[s->expects[s->first].stage].name :
 	    s->data != NULL ? "the text to be taken" : "more mail";
 	buf_init(&text, 0);
-	buf_printf(&text, "%s, while waiting for %s", why, what);
+	buf_printf(&text, "%s, while waiting for %s", reason, what);
 	fail(s, SMTP_CAUSE_LOST, "4.4.2", buf_str(&text));
 	buf_fini(&text);
 }

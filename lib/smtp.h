@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../dma.h"
-#include "buf.h"
+#include "message.h"
+#include "lib/buf.h"
 
 #define SMTP_LINE_MAX	8192		/* octets of a reply line */
 #define SMTP_REPLY_MAX	65536		/* octets of a reply */
@@ -68,7 +68,7 @@ struct smtp_rcpt {
 	uint32_t	 index;		/* the driver's */
 	unsigned	 notify;	/* NOTIFY_* */
 	const char	*orcpt;		/* lent: "type;address"; or NULL */
-	struct result	 res;		/* owned; FATE_NONE: not decided */
+	struct result	 res;		/* owned; STATUS_NONE: not decided */
 	int		 is_passed_on;	/* the host reports what comes of it */
 	struct result	 before;	/* the driver's: another host's */
 	int		 is_accepted, is_first;	/* private */
@@ -85,7 +85,7 @@ struct smtp_mail {
 	uint32_t	 nrcpts;
 	void		*arg;		/* the driver's */
 	/*
-	 * Afterwards.  Who has FATE_NONE then goes into another transaction:
+	 * Afterwards.  Who has STATUS_NONE then goes into another transaction:
 	 * at once when the server said "too many"; but with is_cut the
 	 * connection ended before the text was handed over.
 	 */
@@ -111,7 +111,7 @@ void	smtp_free(struct smtp *);	/* wipes what was secret */
 /* Octets came.  Input after the end of the conversation is ignored. */
 void	smtp_input(struct smtp *, const char *, size_t);
 /* The connection ended, or its deadline passed: why, in words. */
-void	smtp_lost(struct smtp *, const char *why);
+void	smtp_lost(struct smtp *, const char *reason);
 /* Lends what is to be sent; smtp_sent() says how much of it was. */
 const char *smtp_output(const struct smtp *, size_t *n);
 void	smtp_sent(struct smtp *, size_t n);
@@ -134,7 +134,7 @@ void	smtp_no_login(struct smtp *);
 void	smtp_demand_proof(struct smtp *);
 void	smtp_proven(struct smtp *);
 /* The login ends here, and the conversation: why, in words. */
-void	smtp_distrust(struct smtp *, const char *why);
+void	smtp_distrust(struct smtp *, const char *reason);
 /* The challenge as it came, base64. */
 const char *smtp_challenge(const struct smtp *);
 void	smtp_answer(struct smtp *, const char *base64);

@@ -44,7 +44,7 @@ variant() {
 	shift
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	tar -cf - --exclude=./build --exclude=./.git --exclude='*.o' \
+	tar -cf - --exclude=./build --exclude=./.git --exclude='*.[oad]' \
 	    --exclude=./dma --exclude=./dma-remote \
 	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
 	    --exclude='*_test' --exclude='*_fuzz' \

@@ -12,20 +12,20 @@
 #include <unistd.h>
 
 #include "lib/io.h"
-#include "lib/msg.h"
+#include "lib/ipc.h"
 #include "local.h"
-#include "priv.h"
+#include "priv/monitor.h"
 
 #define TEST_SOCKET	"/tmp/compromised.sock"
-#define REC_HALL	1	/* fds: trunk */
-#define REC_RUNNER	2	/* fds: forward branch, deliver branch */
+#define IPC_HALL	1	/* fds: trunk */
+#define IPC_RUNNER	2	/* fds: forward branch, deliver branch */
 
 /* Lends the sockets to the test, until that closes its end. */
 static int
 hand_over(uint32_t kind, int first, int second)
 {
 	struct sockaddr_un sun;
-	struct msg m;
+	struct ipc m;
 	char c;
 	int fd;
 
@@ -36,14 +36,14 @@ hand_over(uint32_t kind, int first, int second)
 	if (fd == -1 || connect(fd, (struct sockaddr *)&sun,
 	    sizeof(sun)) == -1)
 		return EX_UNAVAILABLE;
-	msg_init(&m);
-	msg_begin(&m, kind, 0);
-	msg_put_fd(&m, first);
+	ipc_init(&m);
+	ipc_begin(&m, kind, 0);
+	ipc_put_fd(&m, first);
 	if (second != -1)
-		msg_put_fd(&m, second);
-	if (msg_send(fd, &m) == -1)
+		ipc_put_fd(&m, second);
+	if (ipc_send(fd, &m) == -1)
 		return EX_OSERR;
-	msg_fini(&m);
+	ipc_fini(&m);
 	(void)io_read(fd, &c, 1);
 	return 0;
 }
@@ -54,13 +54,13 @@ hall(const struct caller *caller, int trunk, int argc, char **argv)
 	(void)caller;
 	(void)argc;
 	(void)argv;
-	return hand_over(REC_HALL, trunk, -1);
+	return hand_over(IPC_HALL, trunk, -1);
 }
 
 static int
 runner(struct branches *b)
 {
-	return hand_over(REC_RUNNER, b->forward, b->deliver);
+	return hand_over(IPC_RUNNER, b->forward, b->deliver);
 }
 
 int

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../lib/addr.h"
+#include "lib/addr.h"
 
 #define HOLDS(claim)	do { if (!(claim)) abort(); } while (0)
 

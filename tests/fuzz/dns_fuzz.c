@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dns.h"
+#include "net/dns.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../../lib/mail.h"
+#include "lib/mail.h"
 
 #define HOLDS(claim)	do { if (!(claim)) abort(); } while (0)
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../options.h"
+#include "submit/options.h"
 
 #define ARGS_MAX	64
 
@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *argv[ARGS_MAX + 1], *text;
 	struct options o;
-	struct buf why;
+	struct buf reason;
 	int argc = 0, status;
 	size_t at;
 
@@ -63,15 +63,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (at = 0; at < size && argc < ARGS_MAX; at += strlen(text + at) + 1)
 		argv[argc++] = text + at;
 	argv[argc] = NULL;
-	buf_init(&why, 0);
-	status = options_parse(&o, argc, argv, &why);
+	buf_init(&reason, 0);
+	status = options_parse(&o, argc, argv, &reason);
 	if (status == 0)
 		check(&o, argc, argv);
-	else if (status != EX_USAGE || why.len == 0 ||
-	    !text_is_clean(buf_str(&why), why.len))
+	else if (status != EX_USAGE || reason.len == 0 ||
+	    !text_is_clean(buf_str(&reason), reason.len))
 		abort();
 	options_fini(&o);
-	buf_fini(&why);
+	buf_fini(&reason);
 	free(text);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "lib/smtp.h"
-#include "result.h"
+#include "lib/result.h"
 
 #define MAILS	3
 #define RCPTS	3
@@ -88,7 +88,7 @@ static void
 body(struct play *p)
 {
 	static const char block[40000];
-	struct result why;
+	struct result reason;
 
 	if (!p->has_blocks) {
 		buf_puts(smtp_body(p->s), "body\r\n");
@@ -102,10 +102,10 @@ body(struct play *p)
 		smtp_body_end(p->s);
 		return;
 	}
-	result_init(&why);
-	result_set(&why, FATE_RETRY, "4.3.0", "unreadable");
-	smtp_body_fail(p->s, &why);
-	result_fini(&why);
+	result_init(&reason);
+	result_set(&reason, STATUS_DEFERRED, "4.3.0", "unreadable");
+	smtp_body_fail(p->s, &reason);
+	result_fini(&reason);
 }
 
 /* 0 when there is nothing to grant. */
@@ -156,9 +156,9 @@ check_settled(struct play *p)
 		p->nsettled++;
 		for (i = 0; i < RCPTS; i++)
 			if (p->has_secret &&
-			    m->rcpts[i].res.fate != FATE_NONE &&
-			    m->rcpts[i].res.why != NULL &&
-			    strstr(m->rcpts[i].res.why, "c2VjcmV0") != NULL)
+			    m->rcpts[i].res.status != STATUS_NONE &&
+			    m->rcpts[i].res.reason != NULL &&
+			    strstr(m->rcpts[i].res.reason, "c2VjcmV0") != NULL)
 				abort();
 	}
 }

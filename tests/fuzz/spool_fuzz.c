@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../lib/dsn.h"
-#include "../../lib/io.h"
-#include "../../spool.h"
+#include "lib/dsn.h"
+#include "lib/io.h"
+#include "spool.h"
 
 #define PREAMBLE	1024	/* docs/spool.md */
 
@@ -65,7 +65,7 @@ check_rcpt(const struct message *m, uint32_t i)
 
 	if (r->parent > i || r->state > RCPT_FAILED ||
 	    r->kind > ROUTE_REMOTE || r->origin > ORIGIN_FORWARD ||
-	    strlen(r->address) > TARGET_MAX || r->mark.length < -1 ||
+	    strlen(r->address) > TARGET_MAX || r->checkpoint.length < -1 ||
 	    !text_is_clean(r->address, strlen(r->address)))
 		abort();
 	if (r->owner != NULL && (strlen(r->owner) > ADDRESS_MAX ||
@@ -75,8 +75,8 @@ check_rcpt(const struct message *m, uint32_t i)
 	    (r->orcpt != NULL && !dsn_orcpt_ok(r->orcpt)))
 		abort();
 	if (!text_is_clean(r->last.code, strlen(r->last.code)) ||
-	    (r->last.why != NULL && !text_is_clean(r->last.why,
-	    strlen(r->last.why))))
+	    (r->last.reason != NULL && !text_is_clean(r->last.reason,
+	    strlen(r->last.reason))))
 		abort();
 }
 
@@ -92,7 +92,7 @@ put_notes(struct buf *b, const struct message *m)
 	if (m->is_warned)
 		note_warned(b);
 	for (i = 0; i < m->nrcpts; i++) {
-		if (m->rcpts[i].mark.length >= 0)
+		if (m->rcpts[i].checkpoint.length >= 0)
 			note_append(b, m, i);
 		if (m->rcpts[i].state == RCPT_EXPANDED)
 			note_expanded(b, m, i);
@@ -135,7 +135,7 @@ write_again(const struct message *m)
 	for (i = 0; i < m->nrcpts; i++)
 		if (strcmp(got.rcpts[i].address, m->rcpts[i].address) != 0 ||
 		    got.rcpts[i].state != m->rcpts[i].state ||
-		    got.rcpts[i].mark.length != m->rcpts[i].mark.length ||
+		    got.rcpts[i].checkpoint.length != m->rcpts[i].checkpoint.length ||
 		    got.rcpts[i].digest != m->rcpts[i].digest ||
 		    got.rcpts[i].notify != m->rcpts[i].notify ||
 		    (got.rcpts[i].orcpt == NULL) != (m->rcpts[i].orcpt == NULL))

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../lib/addr.h"
+#include "lib/addr.h"
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
 

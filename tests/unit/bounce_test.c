@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "bounce.h"
+#include "queue/bounce.h"
 #include "lib/io.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
@@ -98,12 +98,12 @@ count_queue(const struct world *w)
 }
 
 static void
-fail_with(struct recipient *r, const char *code, const char *why)
+fail_with(struct recipient *r, const char *code, const char *reason)
 {
 	r->state = RCPT_FAILED;
 	r->action = ACTION_FAILED;
 	r->attempts = 9;
-	result_set(&r->last, FATE_FAILED, code, "%s", why);
+	result_set(&r->last, STATUS_FAILED, code, "%s", reason);
 }
 
 /*
@@ -366,15 +366,15 @@ test_later(void **state)
 	w->m.bounce_id[0] = '\0';	/* no plan in the journal */
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
 	    BOUNCE_LATER);
-	assert_non_null(w->res.why);
+	assert_non_null(w->res.reason);
 	text_copy(w->m.bounce_id, sizeof(w->m.bounce_id), BOUNCE_ID);
 	snprintf(path, sizeof(path), "%s/queue", w->top);
 	assert_int_equal(unlinkat(w->sp.queue, ID, 0), 0);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
 	    BOUNCE_LATER);
-	assert_int_equal(w->res.fate, FATE_RETRY);
-	assert_non_null(w->res.why);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_non_null(w->res.reason);
 }
 
 static void
@@ -446,12 +446,12 @@ commit_and_load(struct world *w)
 }
 
 static void
-succeed_with(struct recipient *r, enum action action, const char *why)
+succeed_with(struct recipient *r, enum action action, const char *reason)
 {
 	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
 	r->action = action;
 	r->tried = NOW;
-	result_set(&r->last, FATE_SENT, "2.1.5", "%s", why);
+	result_set(&r->last, STATUS_SENT, "2.1.5", "%s", reason);
 }
 
 static void
@@ -544,13 +544,13 @@ test_ret(void **state)
 }
 
 static void
-delay_with(struct recipient *r, unsigned notify, const char *why)
+delay_with(struct recipient *r, unsigned notify, const char *reason)
 {
 	r->state = RCPT_OPEN;
 	r->action = ACTION_NONE;
 	r->attempts = 3;
 	r->notify = notify;
-	result_set(&r->last, FATE_RETRY, "4.4.1", "%s", why);
+	result_set(&r->last, STATUS_DEFERRED, "4.4.1", "%s", reason);
 }
 
 static void
@@ -691,14 +691,14 @@ static void
 test_line_lengths(void **state)
 {
 	struct world *w = *state;
-	char why[WHY_MAX + 1], address[TARGET_MAX + 1];
+	char reason[REASON_MAX + 1], address[TARGET_MAX + 1];
 	const char *p, *nl;
 
 	queue_plain(w, "ann@example.org");
-	memset(why, 'w', sizeof(why));
-	why[WHY_MAX] = '\0';
-	memcpy(why, "mx said: 550 ", 13);
-	fail_with(&w->m.rcpts[0], "5.1.1", why);
+	memset(reason, 'w', sizeof(reason));
+	reason[REASON_MAX] = '\0';
+	memcpy(reason, "mx said: 550 ", 13);
+	fail_with(&w->m.rcpts[0], "5.1.1", reason);
 	memset(address, 'a', sizeof(address));
 	address[TARGET_MAX] = '\0';
 	free(w->m.rcpts[3].address);

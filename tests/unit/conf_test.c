@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../conf.h"
+#include "conf.h"
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
 #define PIN	"00112233445566778899aabbccddeeff" \

@@ -388,7 +388,7 @@ test_verify(void **state)
 		server = server_ctx(&w->srv[cases[i].srv]);
 		dial(&p, server, setup, cases[i].host, cases[i].verify, NULL,
 		    0);
-		text = p.end == TLS_DONE ? tls_describe(p.client) : p.res.why;
+		text = p.end == TLS_DONE ? tls_describe(p.client) : p.res.reason;
 		if (p.end != cases[i].end ||
 		    strstr(text, cases[i].words) == NULL)
 			fail_msg("case %zu: %d %s", i, (int)p.end, text);
@@ -396,7 +396,7 @@ test_verify(void **state)
 		    strstr(text, " verified") != NULL &&
 		    strstr(text, "not verified") == NULL);
 		if (p.end == TLS_BROKEN) {
-			assert_int_equal(p.res.fate, FATE_RETRY);
+			assert_int_equal(p.res.status, STATUS_DEFERRED);
 			assert_string_equal(p.res.code, "4.7.5");
 			assert_int_equal(tls_handshake(p.client, &p.res),
 			    TLS_BROKEN);
@@ -418,7 +418,7 @@ test_system_store(void **state)
 
 	dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
 	assert_int_equal(p.end, TLS_BROKEN);
-	assert_non_null(strstr(p.res.why, "set CAFILE or FINGERPRINT"));
+	assert_non_null(strstr(p.res.reason, "set CAFILE or FINGERPRINT"));
 	hang_up(&p);
 	SSL_CTX_free(server);
 	tls_setup_free(setup);
@@ -490,7 +490,7 @@ test_pins(void **state)
 			assert_non_null(strstr(tls_describe(p.client),
 			    " pinned"));
 		else
-			assert_non_null(strstr(p.res.why, "mail.example.org: "
+			assert_non_null(strstr(p.res.reason, "mail.example.org: "
 			    "not one of FINGERPRINT (its SHA-256 is "));
 		hang_up(&p);
 		SSL_CTX_free(server);
@@ -777,10 +777,10 @@ test_no_tls(void **state)
 		assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
 		want = tls_handshake(t, &res);
 		assert_int_equal(want, TLS_BROKEN);
-		if (strstr(res.why, cases[i].words) == NULL)
-			fail_msg("case %zu: %s", i, res.why);
+		if (strstr(res.reason, cases[i].words) == NULL)
+			fail_msg("case %zu: %s", i, res.reason);
 		assert_string_equal(res.code, cases[i].code);
-		assert_int_equal(res.fate, FATE_RETRY);
+		assert_int_equal(res.status, STATUS_DEFERRED);
 		tls_free(t);
 		close(fds[0]);
 		close(fds[1]);
@@ -818,7 +818,7 @@ test_old_habits(void **state)
 	SSL_CTX_set_max_proto_version(server, TLS1_1_VERSION);
 	dial(&p, server, setup, "mail.example.org", 0, NULL, 0);
 	assert_int_equal(p.end, TLS_BROKEN);
-	assert_non_null(strstr(p.res.why, "no TLS 1.2"));
+	assert_non_null(strstr(p.res.reason, "no TLS 1.2"));
 	hang_up(&p);
 
 	SSL_CTX_set_max_proto_version(server, TLS1_2_VERSION);
@@ -981,10 +981,10 @@ test_bad_setup(void **state)
 		conf.certfile = (char *)(uintptr_t)cases[i].certfile;
 		conf.keyfile = (char *)(uintptr_t)cases[i].keyfile;
 		assert_null(tls_setup_new(&conf, &res));
-		assert_int_equal(res.fate, FATE_RETRY);
+		assert_int_equal(res.status, STATUS_DEFERRED);
 		assert_memory_equal(res.code, "4.7.", 4);
-		if (strstr(res.why, cases[i].words) == NULL)
-			fail_msg("case %zu: %s", i, res.why);
+		if (strstr(res.reason, cases[i].words) == NULL)
+			fail_msg("case %zu: %s", i, res.reason);
 		result_fini(&res);
 	}
 }
@@ -1259,7 +1259,7 @@ test_names(void **state)
 		dial_for(&p, server, setup, &d);
 		assert_int_equal(p.end, cases[i].end);
 		assert_non_null(strstr(p.end == TLS_DONE ?
-		    tls_describe(p.client) : p.res.why, cases[i].words));
+		    tls_describe(p.client) : p.res.reason, cases[i].words));
 		hang_up(&p);
 	}
 	SSL_CTX_free(server);
@@ -1374,11 +1374,11 @@ test_dane(void **state)
 		server = server_ctx(&w->srv[danes[round].srv]);
 		dial_for(&p, server, setup, &d);
 		if (p.end != danes[round].end || strstr(p.end == TLS_DONE ?
-		    tls_describe(p.client) : p.res.why,
+		    tls_describe(p.client) : p.res.reason,
 		    danes[round].words) == NULL)
 			fail_msg("case %zu: %s %s", round,
 			    tls_describe(p.client),
-			    p.res.why == NULL ? "" : p.res.why);
+			    p.res.reason == NULL ? "" : p.res.reason);
 		/* Records may change: each time it is proved anew. */
 		assert_false(tls_is_resumed(p.client));
 		if (p.end == TLS_DONE)

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "dns.h"
+#include "net/dns.h"
 
 #define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define A		1
@@ -534,7 +534,7 @@ test_mx_literals(void **state)
 			assert_string_equal(hosts[0].name, cases[i].name);
 		} else {
 			assert_int_equal(ret, -1);
-			assert_int_equal(res.fate, FATE_FAILED);
+			assert_int_equal(res.status, STATUS_FAILED);
 			assert_string_equal(res.code, "5.1.2");
 		}
 		result_fini(&res);
@@ -561,7 +561,7 @@ test_mx_names(void **state)
 		restart();
 		result_init(&res);
 		assert_int_equal(dns_mx(bad[i], hosts, 2, &n, &res), -1);
-		assert_int_equal(res.fate, FATE_FAILED);
+		assert_int_equal(res.status, STATUS_FAILED);
 		assert_string_equal(res.code, "5.1.2");
 		assert_int_equal(script.queries, 0);
 		result_fini(&res);
@@ -580,7 +580,7 @@ test_mx_names(void **state)
 		longest[n - 1] = n % 2 == 1 ? 'a' : '.';
 	}
 	assert_int_equal(dns_mx("example.org", hosts, 0, &n, &res), -1);
-	assert_int_equal(res.fate, FATE_RETRY);
+	assert_int_equal(res.status, STATUS_DEFERRED);
 	result_fini(&res);
 }
 
@@ -591,23 +591,23 @@ test_mx_fates(void **state)
 	static const struct {
 		int		 error, oversized;
 		struct mx	 in[3];
-		enum fate	 fate;		/* SENT: hosts are found */
+		enum status	 status;		/* SENT: hosts are found */
 		const char	*code, *words;
 	} cases[] = {
-		{ 0, 0, { { 10, "mx>12" } }, FATE_SENT, "",
+		{ 0, 0, { { 10, "mx>12" } }, STATUS_SENT, "",
 		    "mx.example.org" },
-		{ 0, 0, { { 0, NULL } }, FATE_SENT, "", "example.org" },
-		{ NO_DATA, 0, { { 0, NULL } }, FATE_SENT, "", "example.org" },
-		{ 0, 0, { { 0, "" } }, FATE_FAILED, "5.1.10",
+		{ 0, 0, { { 0, NULL } }, STATUS_SENT, "", "example.org" },
+		{ NO_DATA, 0, { { 0, NULL } }, STATUS_SENT, "", "example.org" },
+		{ 0, 0, { { 0, "" } }, STATUS_FAILED, "5.1.10",
 		    "example.org accepts no mail (null MX)" },
-		{ 0, 0, { { 0, "*>12" } }, FATE_RETRY, "4.4.3", "malformed" },
-		{ 0, 1, { { 10, "mx>12" } }, FATE_RETRY, "4.4.3",
+		{ 0, 0, { { 0, "*>12" } }, STATUS_DEFERRED, "4.4.3", "malformed" },
+		{ 0, 1, { { 10, "mx>12" } }, STATUS_DEFERRED, "4.4.3",
 		    "no name server could tell" },
-		{ HOST_NOT_FOUND, 0, { { 0, NULL } }, FATE_FAILED, "5.1.2",
+		{ HOST_NOT_FOUND, 0, { { 0, NULL } }, STATUS_FAILED, "5.1.2",
 		    "domain example.org does not exist" },
-		{ TRY_AGAIN, 0, { { 0, NULL } }, FATE_RETRY, "4.4.3",
+		{ TRY_AGAIN, 0, { { 0, NULL } }, STATUS_DEFERRED, "4.4.3",
 		    "MX of example.org: no name server could tell" },
-		{ NO_RECOVERY, 0, { { 0, NULL } }, FATE_RETRY, "4.4.3",
+		{ NO_RECOVERY, 0, { { 0, NULL } }, STATUS_DEFERRED, "4.4.3",
 		    "MX of example.org: no name server could tell" },
 	};
 	struct packet *p = new_packet();
@@ -626,7 +626,7 @@ test_mx_fates(void **state)
 		result_init(&res);
 		ret = dns_mx("example.org.", hosts, 4, &n, &res);
 		assert_string_equal(script.name, "example.org");
-		assert_int_equal(ret, cases[i].fate == FATE_SENT ? 0 : -1);
+		assert_int_equal(ret, cases[i].status == STATUS_SENT ? 0 : -1);
 		if (ret == 0) {
 			assert_int_equal(n, 1);
 			assert_string_equal(hosts[0].name, cases[i].words);
@@ -634,9 +634,9 @@ test_mx_fates(void **state)
 			continue;
 		}
 		assert_int_equal(n, 0);
-		assert_int_equal(res.fate, cases[i].fate);
+		assert_int_equal(res.status, cases[i].status);
 		assert_string_equal(res.code, cases[i].code);
-		assert_non_null(strstr(res.why, cases[i].words));
+		assert_non_null(strstr(res.reason, cases[i].words));
 		result_fini(&res);
 	}
 	free(p);
@@ -737,32 +737,32 @@ test_addrs_fates(void **state)
 	static const struct {
 		const char	*host;
 		int		 error, a, aaaa;
-		enum fate	 fate;
+		enum status	 status;
 		const char	*code;
 	} cases[] = {
 		{ "a.b", EAI_NONAME, HOST_NOT_FOUND, HOST_NOT_FOUND,
-		    FATE_FAILED, "5.4.4" },
-		{ "a.b", EAI_NONAME, NO_DATA, NO_DATA, FATE_FAILED, "5.4.4" },
-		{ "a.b", EAI_NODATA, NO_DATA, NO_DATA, FATE_FAILED, "5.4.4" },
+		    STATUS_FAILED, "5.4.4" },
+		{ "a.b", EAI_NONAME, NO_DATA, NO_DATA, STATUS_FAILED, "5.4.4" },
+		{ "a.b", EAI_NODATA, NO_DATA, NO_DATA, STATUS_FAILED, "5.4.4" },
 		/* The system says no, a name server does not. */
-		{ "a.b", EAI_NONAME, NO_DATA, TRY_AGAIN, FATE_RETRY, "4.4.3" },
-		{ "a.b", EAI_NONAME, TRY_AGAIN, NO_DATA, FATE_RETRY, "4.4.3" },
-		{ "a.b", EAI_NONAME, 0, NO_DATA, FATE_RETRY, "4.4.3" },
-		{ "a.b", EAI_NONAME, NO_RECOVERY, NO_RECOVERY, FATE_RETRY,
+		{ "a.b", EAI_NONAME, NO_DATA, TRY_AGAIN, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_NONAME, TRY_AGAIN, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_NONAME, 0, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_NONAME, NO_RECOVERY, NO_RECOVERY, STATUS_DEFERRED,
 		    "4.4.3" },
-		{ "a.b", EAI_AGAIN, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
-		{ "a.b", EAI_FAIL, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
-		{ "a.b", EAI_SYSTEM, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
-		{ "a.b", EAI_MEMORY, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
-		{ "::1", EAI_NONAME, NO_DATA, NO_DATA, FATE_RETRY, "4.4.3" },
+		{ "a.b", EAI_AGAIN, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_FAIL, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_SYSTEM, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_MEMORY, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "::1", EAI_NONAME, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
 		/* never asked */
-		{ "127.1", 0, 0, 0, FATE_FAILED, "5.4.4" },
-		{ "0x7f.1", 0, 0, 0, FATE_FAILED, "5.4.4" },
-		{ "0x7f000001", 0, 0, 0, FATE_FAILED, "5.4.4" },
-		{ "2130706433", 0, 0, 0, FATE_FAILED, "5.4.4" },
-		{ "a b", 0, 0, 0, FATE_FAILED, "5.4.4" },
-		{ "", 0, 0, 0, FATE_FAILED, "5.4.4" },
-		{ "[::1]", 0, 0, 0, FATE_FAILED, "5.4.4" },
+		{ "127.1", 0, 0, 0, STATUS_FAILED, "5.4.4" },
+		{ "0x7f.1", 0, 0, 0, STATUS_FAILED, "5.4.4" },
+		{ "0x7f000001", 0, 0, 0, STATUS_FAILED, "5.4.4" },
+		{ "2130706433", 0, 0, 0, STATUS_FAILED, "5.4.4" },
+		{ "a b", 0, 0, 0, STATUS_FAILED, "5.4.4" },
+		{ "", 0, 0, 0, STATUS_FAILED, "5.4.4" },
+		{ "[::1]", 0, 0, 0, STATUS_FAILED, "5.4.4" },
 	};
 	struct dns_addr addrs[2];
 	struct result res;
@@ -778,9 +778,9 @@ test_addrs_fates(void **state)
 		assert_int_equal(dns_addrs(cases[i].host, 25, addrs, 2, &n,
 		    &res), -1);
 		assert_int_equal(n, 0);
-		if (res.fate != cases[i].fate ||
+		if (res.status != cases[i].status ||
 		    strcmp(res.code, cases[i].code) != 0)
-			fail_msg("case %zu: %s %s", i, res.code, res.why);
+			fail_msg("case %zu: %s %s", i, res.code, res.reason);
 		assert_int_equal(script.service[0] != '\0',
 		    cases[i].error != 0);
 		result_fini(&res);
@@ -852,25 +852,25 @@ test_srv(void **state)
 		const char *domain;
 		int is_tls, error;
 		const char *target, *asked;
-		enum fate fate;		/* SENT: it is found */
+		enum status status;		/* SENT: it is found */
 		const char *code;
 	} cases[] = {
 		{ "example.org", 1, 0, "a>12",
-		    "_submissions._tcp.example.org", FATE_SENT, "" },
+		    "_submissions._tcp.example.org", STATUS_SENT, "" },
 		{ "example.org", 0, 0, "a>12",
-		    "_submission._tcp.example.org", FATE_SENT, "" },
+		    "_submission._tcp.example.org", STATUS_SENT, "" },
 		{ "example.org", 0, 0, "", "_submission._tcp.example.org",
-		    FATE_FAILED, "5.4.4" },
+		    STATUS_FAILED, "5.4.4" },
 		{ "example.org", 1, NO_DATA, "a",
-		    "_submissions._tcp.example.org", FATE_FAILED, "5.4.4" },
+		    "_submissions._tcp.example.org", STATUS_FAILED, "5.4.4" },
 		{ "example.org", 1, HOST_NOT_FOUND, "a",
-		    "_submissions._tcp.example.org", FATE_FAILED, "5.4.4" },
+		    "_submissions._tcp.example.org", STATUS_FAILED, "5.4.4" },
 		{ "example.org", 1, TRY_AGAIN, "a",
-		    "_submissions._tcp.example.org", FATE_RETRY, "4.4.3" },
+		    "_submissions._tcp.example.org", STATUS_DEFERRED, "4.4.3" },
 		{ "example.org", 1, 0, "a b",
-		    "_submissions._tcp.example.org", FATE_RETRY, "4.4.3" },
-		{ "a b", 1, 0, "a", NULL, FATE_FAILED, "5.1.2" },
-		{ "", 1, 0, "a", NULL, FATE_FAILED, "5.1.2" },
+		    "_submissions._tcp.example.org", STATUS_DEFERRED, "4.4.3" },
+		{ "a b", 1, 0, "a", NULL, STATUS_FAILED, "5.1.2" },
+		{ "", 1, 0, "a", NULL, STATUS_FAILED, "5.1.2" },
 	};
 	struct packet *p = new_packet();
 	struct dns_host hosts[4];
@@ -892,13 +892,13 @@ test_srv(void **state)
 		script.replies = replies;
 		result_init(&res);
 		assert_int_equal(dns_srv(cases[i].domain, cases[i].is_tls,
-		    hosts, 4, &n, &res), cases[i].fate == FATE_SENT ? 0 : -1);
-		assert_int_equal(n, cases[i].fate == FATE_SENT);
+		    hosts, 4, &n, &res), cases[i].status == STATUS_SENT ? 0 : -1);
+		assert_int_equal(n, cases[i].status == STATUS_SENT);
 		assert_string_equal(res.code, cases[i].code);
-		if (cases[i].fate == FATE_SENT)
+		if (cases[i].status == STATUS_SENT)
 			assert_int_equal(hosts[0].is_secure, cases[i].is_tls);
 		else
-			assert_int_equal(res.fate, cases[i].fate);
+			assert_int_equal(res.status, cases[i].status);
 		result_fini(&res);
 	}
 	free(p);
@@ -1083,7 +1083,7 @@ test_tlsa(void **state)
 		assert_int_equal(dns_tlsa("mx.example.org.", 25, &t, &res),
 		    c->ret);
 		if (c->ret == -1) {
-			assert_int_equal(res.fate, FATE_RETRY);
+			assert_int_equal(res.status, STATUS_DEFERRED);
 			assert_string_equal(res.code, "4.7.5");
 		}
 		assert_int_equal(t != NULL, c->base != NULL);

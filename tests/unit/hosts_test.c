@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "hosts.h"
+#include "net/hosts.h"
 
 #define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define DEAD_S		(HOSTS_DEAD_MS / 1000)
@@ -57,9 +57,9 @@ fake_mx(const char *domain, struct dns_host *hosts, size_t max, size_t *n,
 		domain = script.mx;
 	script.nlookups++;
 	if (strcmp(domain, "nxdomain") == 0)
-		return result_set(res, FATE_FAILED, "5.1.2", "no such domain");
+		return result_set(res, STATUS_FAILED, "5.1.2", "no such domain");
 	if (strcmp(domain, "servfail") == 0)
-		return result_set(res, FATE_RETRY, "4.4.3", "server failed");
+		return result_set(res, STATUS_DEFERRED, "4.4.3", "server failed");
 	*n = 0;
 	for (; *domain != '\0'; domain++) {
 		if (*domain == ',')
@@ -85,9 +85,9 @@ fake_srv(const char *domain, int is_tls, struct dns_host *hosts, size_t max,
 	part[i] = '\0';
 	*n = 0;
 	if (part[0] == '.')
-		return result_set(res, FATE_FAILED, "5.4.4", "no service");
+		return result_set(res, STATUS_FAILED, "5.4.4", "no service");
 	if (part[0] == '!')
-		return result_set(res, FATE_RETRY, "4.4.3", "timed out");
+		return result_set(res, STATUS_DEFERRED, "4.4.3", "timed out");
 	if (fake_mx(part, hosts, max, n, res) == -1)
 		return -1;
 	for (i = 0; i < *n; i++)
@@ -104,9 +104,9 @@ fake_addrs(const char *host, uint16_t port, struct dns_addr *addrs,
 
 	(void)port;
 	if (host[0] == 'x')
-		return result_set(res, FATE_FAILED, "5.4.4", "no such host");
+		return result_set(res, STATUS_FAILED, "5.4.4", "no such host");
 	if (host[0] == 't')
-		return result_set(res, FATE_RETRY, "4.4.3", "timed out");
+		return result_set(res, STATUS_DEFERRED, "4.4.3", "timed out");
 	*n = host[0] == 'm' ? 15 : 2;
 	assert_true(*n <= max);
 	for (i = 0; i < *n; i++) {
@@ -128,7 +128,7 @@ fake_tlsa(const char *host, uint16_t port, struct tlsas **tlsas,
 	if (script.tlsa == NULL || strchr(script.tlsa, host[0]) == NULL)
 		return 0;
 	if (host[0] == 'e')
-		return result_set(res, FATE_RETRY, "4.7.5", "bogus");
+		return result_set(res, STATUS_DEFERRED, "4.7.5", "bogus");
 	*tlsas = calloc(1, sizeof(**tlsas));
 	assert_non_null(*tlsas);
 	(*tlsas)->users = 1;
@@ -193,7 +193,7 @@ expect_none(struct hosts *h, int64_t now_ms, const char *step)
 
 	result_init(&res);
 	assert_int_equal(hosts_next(h, 0, now_ms, NULL, 0, &host, &res), -1);
-	assert_int_equal(res.fate, step[0] == 'F' ? FATE_FAILED : FATE_RETRY);
+	assert_int_equal(res.status, step[0] == 'F' ? STATUS_FAILED : STATUS_DEFERRED);
 	assert_memory_equal(res.code, step + 1, 5);
 	result_fini(&res);
 }
@@ -214,7 +214,7 @@ expect_host(struct hosts *h, int64_t now_ms, const char *step)
 	if (step[n] == '!')
 		assert_int_equal(host.is_last, 1);
 	if (step[n] != '.') {
-		result_set(&res, FATE_RETRY, "4.4.1", "refused");
+		result_set(&res, STATUS_DEFERRED, "4.4.1", "refused");
 		hosts_dead(h, &host, now_ms, &res);
 	}
 	result_fini(&res);
@@ -646,7 +646,7 @@ test_late_end(void **state)
 	old.addr = &addr;
 	script.mx = "b,a";
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "b1.");
-	result_set(&res, FATE_RETRY, "4.4.1", "refused");
+	result_set(&res, STATUS_DEFERRED, "4.4.1", "refused");
 	hosts_dead(&h, &old, 1000 + HOSTS_FRESH_MS, &res);
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "b1");
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "b2");
@@ -737,11 +737,11 @@ test_from(void **state)
 	assert_int_equal(host.place, 1);
 	assert_string_equal(host.name, "b");
 	assert_int_equal(hosts_next(&h, 2, 1000, NULL, 0, &host, &res), -1);
-	result_set(&res, FATE_RETRY, "4.4.1", "refused");
+	result_set(&res, STATUS_DEFERRED, "4.4.1", "refused");
 	hosts_dead(&h, &host, 1000, &res);
 	assert_int_equal(hosts_left(&h, 1, 1000), 1);
 	assert_int_equal(hosts_next(&h, 1, 1000, NULL, 0, &host, &res), 0);
-	result_set(&res, FATE_RETRY, "4.4.1", "refused");
+	result_set(&res, STATUS_DEFERRED, "4.4.1", "refused");
 	hosts_dead(&h, &host, 1000, &res);
 	assert_int_equal(hosts_left(&h, 1, 1000), 0);
 	assert_int_equal(hosts_left(&h, 1, 1000 + HOSTS_DEAD_MS), 1);

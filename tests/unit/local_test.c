@@ -25,9 +25,10 @@
 
 #include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/msg.h"
+#include "lib/ipc.h"
+#include "aliases.h"
 #include "local.h"
-#include "records.h"
+#include "priv/records.h"
 
 #define NOBODY	65534
 #define BODY	"Subject: x\n\nFrom the start\n>From here\nend\n"
@@ -46,12 +47,12 @@ struct world {
 	struct delivery	 d;
 	int		 runner;	/* the other end of d.channel */
 	/* what the runner was told */
-	struct mark	 at;
+	struct checkpoint	 at;
 	int		 nat;
-	uint32_t	 fate, verdict;
-	char		 code[16], why[WHY_MAX + 1];
+	uint32_t	 status, verdict;
+	char		 code[16], reason[REASON_MAX + 1];
 	struct buf	 text;		/* of a .forward, or command output */
-	int		 status;	/* wait status of a delivery by fork */
+	int		 wait_status;	/* wait status of a delivery by fork */
 	/* done between AT and GO */
 	void		(*between)(struct world *);
 };
@@ -155,7 +156,7 @@ setup(void **state)
 	w->d.user = &w->user;
 	w->d.conf = &w->conf;
 	w->d.message = w->d.channel = w->d.aliases = w->runner = -1;
-	w->d.mark.length = -1;
+	w->d.checkpoint.length = -1;
 	w->d.arrived = 100;
 	text_copy(w->d.name, sizeof(w->d.name), "bob");
 	text_copy(w->d.queue_id, sizeof(w->d.queue_id), "3f2a");
@@ -201,20 +202,20 @@ open_channel(struct world *w)
 	w->d.channel = s[0];
 	w->runner = s[1];
 	w->nat = 0;
-	w->fate = FATE_NONE;
-	w->code[0] = w->why[0] = '\0';
+	w->status = STATUS_NONE;
+	w->code[0] = w->reason[0] = '\0';
 	buf_reset(&w->text);
 }
 
 static void
 send_kind(int sock, uint32_t kind)
 {
-	struct msg m;
+	struct ipc m;
 
-	msg_init(&m);
-	msg_begin(&m, kind, 0);
-	assert_int_equal(msg_send(sock, &m), 0);
-	msg_fini(&m);
+	ipc_init(&m);
+	ipc_begin(&m, kind, 0);
+	assert_int_equal(ipc_send(sock, &m), 0);
+	ipc_fini(&m);
 }
 
 /* Takes the output of the command to its end. */
@@ -230,59 +231,59 @@ drain(struct world *w, int fd)
 }
 
 static void
-take_record(struct world *w, struct msg *m)
+take_record(struct world *w, struct ipc *m)
 {
 	const char *p;
 	size_t n;
 
 	switch (m->kind) {
-	case REC_DELIVER_AT:
+	case IPC_DELIVER_CHECKPOINT:
 		w->nat++;
-		w->at.dev = msg_get_u64(m);
-		w->at.ino = msg_get_u64(m);
-		w->at.length = (int64_t)msg_get_u64(m);
+		w->at.dev = ipc_get_u64(m);
+		w->at.ino = ipc_get_u64(m);
+		w->at.length = (int64_t)ipc_get_u64(m);
 		break;
-	case REC_DELIVER_SAY:
-		w->fate = msg_get_u32(m);
-		msg_get_text(m, w->code, sizeof(w->code));
-		p = msg_get_bytes(m, &n);
-		assert_true(n < sizeof(w->why));
-		memcpy(w->why, p, n);
-		w->why[n] = '\0';
+	case IPC_DELIVER_RESULT:
+		w->status = ipc_get_u32(m);
+		ipc_get_text(m, w->code, sizeof(w->code));
+		p = ipc_get_bytes(m, &n);
+		assert_true(n < sizeof(w->reason));
+		memcpy(w->reason, p, n);
+		w->reason[n] = '\0';
 		break;
-	case REC_FORWARD_SAY:
-		w->verdict = msg_get_u32(m);
-		p = msg_get_bytes(m, &n);
+	case IPC_FORWARD_REPLY:
+		w->verdict = ipc_get_u32(m);
+		p = ipc_get_bytes(m, &n);
 		buf_add(&w->text, p, n);
 		break;
-	case REC_DELIVER_OUTPUT:
-		drain(w, msg_take_fd(m, 0));
+	case IPC_DELIVER_OUTPUT:
+		drain(w, ipc_take_fd(m, 0));
 		break;
 	default:
 		fail();
 	}
-	assert_int_equal(msg_done(m), 0);
+	assert_int_equal(ipc_done(m), 0);
 }
 
 /* All records until the other side is gone. */
 static void
 hear(struct world *w)
 {
-	struct msg m;
+	struct ipc m;
 
-	msg_init(&m);
-	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1) {
+	ipc_init(&m);
+	while (ipc_recv(w->runner, &m, IPC_CHANNEL_LIMIT) == 1) {
 		take_record(w, &m);
 		/* Nothing more for this child. */
-		if (m.kind == REC_DELIVER_SAY)
+		if (m.kind == IPC_DELIVER_RESULT)
 			shutdown(w->runner, SHUT_WR);
-		if (m.kind != REC_DELIVER_AT)
+		if (m.kind != IPC_DELIVER_CHECKPOINT)
 			continue;
 		if (w->between != NULL)
 			w->between(w);
-		send_kind(w->runner, REC_DELIVER_GO);
+		send_kind(w->runner, IPC_DELIVER_ACKNOWLEDGE);
 	}
-	msg_fini(&m);
+	ipc_fini(&m);
 	io_close(&w->runner);
 }
 
@@ -301,32 +302,32 @@ deliver_fork(struct world *w, int kill_us)
 	}
 	io_close(&w->d.channel);
 	if (kill_us >= 0) {
-		struct msg m;
+		struct ipc m;
 
-		msg_init(&m);
-		assert_int_equal(msg_recv(w->runner, &m, REC_CHANNEL_LIMIT),
+		ipc_init(&m);
+		assert_int_equal(ipc_recv(w->runner, &m, IPC_CHANNEL_LIMIT),
 		    1);
 		take_record(w, &m);
-		msg_fini(&m);
-		send_kind(w->runner, REC_DELIVER_GO);
+		ipc_fini(&m);
+		send_kind(w->runner, IPC_DELIVER_ACKNOWLEDGE);
 		usleep((useconds_t)kill_us);
 		kill(pid, SIGKILL);
 	}
 	hear(w);
-	assert_int_equal(waitpid(pid, &w->status, 0), pid);
+	assert_int_equal(waitpid(pid, &w->wait_status, 0), pid);
 }
 
 /* The runner answers as it should, or with another record, or not at all. */
 static int
 deliver(struct world *w, int answer)
 {
-	struct msg m;
+	struct ipc m;
 	int ret;
 
-	if (answer == REC_DELIVER_GO) {
+	if (answer == IPC_DELIVER_ACKNOWLEDGE) {
 		deliver_fork(w, -1);
-		assert_true(WIFEXITED(w->status));
-		return WEXITSTATUS(w->status);
+		assert_true(WIFEXITED(w->wait_status));
+		return WEXITSTATUS(w->wait_status);
 	}
 	open_channel(w);
 	if (answer)
@@ -335,10 +336,10 @@ deliver(struct world *w, int answer)
 	ret = local_deliver(&w->d);
 	/* Before the close: an answer left unread would make it a reset. */
 	assert_int_equal(io_nonblock(w->runner), 0);
-	msg_init(&m);
-	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1)
+	ipc_init(&m);
+	while (ipc_recv(w->runner, &m, IPC_CHANNEL_LIMIT) == 1)
 		take_record(w, &m);
-	msg_fini(&m);
+	ipc_fini(&m);
 	io_close(&w->d.channel);
 	io_close(&w->runner);
 	return ret;
@@ -352,8 +353,8 @@ test_new_mailbox(void **state)
 	struct world *w = *state;
 	struct stat st;
 
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_SENT);
 	assert_file(in_world(w, "mail/bob"), ENTRY);
 	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -361,7 +362,7 @@ test_new_mailbox(void **state)
 	assert_true(w->at.dev == st.st_dev && w->at.ino == st.st_ino);
 	assert_int_equal(w->at.length, 0);
 	assert_false(exists(in_world(w, "mail/bob.lock")));
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->at.length, strlen(ENTRY));
 	assert_file(in_world(w, "mail/bob"), ENTRY ENTRY);
 }
@@ -373,12 +374,12 @@ test_group_mailbox(void **state)
 	struct stat st;
 
 	assert_int_equal(chmod(w->maildir, 02770), 0);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
 	/* What exists keeps its mode. */
 	assert_int_equal(chmod(in_world(w, "mail/bob"), 0600), 0);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
@@ -389,8 +390,8 @@ test_torn_neighbour(void **state)
 	struct world *w = *state;
 
 	put_text(w, "mail/bob", "From x\nhalf a li");
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_SENT);
 	assert_file(in_world(w, "mail/bob"), "From x\nhalf a li\n" ENTRY);
 }
 
@@ -470,7 +471,7 @@ static void make_control(struct world *w)
 
 static const struct {
 	void		(*make)(struct world *);
-	const char	*code, *why;	/* why: within the reason */
+	const char	*code, *reason;	/* why: within the reason */
 } unfit[] = {
 	{ make_link,		"4.2.0", "symbolic link" },
 	{ make_dangling,	"4.2.0", "symbolic link" },
@@ -499,11 +500,11 @@ test_unfit_mailbox(void **state)
 		setup(&own);
 		w = own;
 		unfit[i].make(w);
-		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-		assert_int_equal(w->fate, FATE_RETRY);
+		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->status, STATUS_DEFERRED);
 		assert_string_equal(w->code, unfit[i].code);
-		if (strstr(w->why, unfit[i].why) == NULL)
-			fail_msg("%s: %s", unfit[i].why, w->why);
+		if (strstr(w->reason, unfit[i].reason) == NULL)
+			fail_msg("%s: %s", unfit[i].reason, w->reason);
 		assert_int_equal(w->nat, 0);
 		assert_false(exists(in_world(w, "mail/bob.lock")));
 		assert_false(exists(in_world(w, "none")));
@@ -516,7 +517,7 @@ test_unfit_mailbox(void **state)
 static void
 test_runner_gone(void **state)
 {
-	static const int answers[] = { 0, REC_DELIVER_AT, REC_DELIVER_SAY };
+	static const int answers[] = { 0, IPC_DELIVER_CHECKPOINT, IPC_DELIVER_RESULT };
 	static const int status[] = { 1, EX_PROTOCOL, EX_PROTOCOL };
 	struct world *w = *state;
 	size_t i;
@@ -525,7 +526,7 @@ test_runner_gone(void **state)
 	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		assert_int_equal(deliver(w, answers[i]), status[i]);
 		assert_int_equal(w->nat, 1);
-		assert_int_equal(w->fate, FATE_NONE);
+		assert_int_equal(w->status, STATUS_NONE);
 		assert_file(in_world(w, "mail/bob"), "before\n");
 		assert_false(exists(in_world(w, "mail/bob.lock")));
 	}
@@ -551,11 +552,11 @@ test_every_cut(void **state)
 		for (i = begin; i <= whole.len; i++) {
 			put_file(in_world(w, "mail/bob"), whole.data, i, 0600);
 			stat(in_world(w, "mail/bob"), &st);
-			w->d.mark.dev = st.st_dev;
-			w->d.mark.ino = st.st_ino;
-			w->d.mark.length = (int64_t)begin;
-			assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-			assert_int_equal(w->fate, FATE_SENT);
+			w->d.checkpoint.dev = st.st_dev;
+			w->d.checkpoint.ino = st.st_ino;
+			w->d.checkpoint.length = (int64_t)begin;
+			assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+			assert_int_equal(w->status, STATUS_SENT);
 			assert_file(in_world(w, "mail/bob"), whole.data);
 			assert_int_equal(w->nat, i < whole.len);
 			if (w->nat)
@@ -603,11 +604,11 @@ test_gaps(void **state)
 		buf_puts(&file, gaps[i].others);
 		put_file(in_world(w, "mail/bob"), file.data, file.len, 0600);
 		stat(in_world(w, "mail/bob"), &st);
-		w->d.mark.dev = st.st_dev;
-		w->d.mark.ino = st.st_ino;
-		w->d.mark.length = 2;
-		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-		assert_int_equal(w->fate, FATE_SENT);
+		w->d.checkpoint.dev = st.st_dev;
+		w->d.checkpoint.ino = st.st_ino;
+		w->d.checkpoint.length = 2;
+		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->status, STATUS_SENT);
 		if (gaps[i].to > 0 && gaps[i].others[0] == '\0') {
 			assert_file(in_world(w, "mail/bob"), "a\n" ENTRY);
 			continue;
@@ -623,7 +624,7 @@ test_gaps(void **state)
 /* What stands at the mark and how it must look afterwards. */
 static const struct {
 	const char	*file;
-	int64_t		 mark;
+	int64_t		 checkpoint;
 	int		 ino;		/* added to the inode of the mark */
 	const char	*after;
 } marks[] = {
@@ -654,11 +655,11 @@ test_marks(void **state)
 	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		put_text(w, "mail/bob", marks[i].file);
 		stat(in_world(w, "mail/bob"), &st);
-		w->d.mark.dev = st.st_dev;
-		w->d.mark.ino = st.st_ino + (uint64_t)marks[i].ino;
-		w->d.mark.length = marks[i].mark;
-		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-		assert_int_equal(w->fate, FATE_SENT);
+		w->d.checkpoint.dev = st.st_dev;
+		w->d.checkpoint.ino = st.st_ino + (uint64_t)marks[i].ino;
+		w->d.checkpoint.length = marks[i].checkpoint;
+		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->status, STATUS_SENT);
 		assert_file(in_world(w, "mail/bob"), marks[i].after);
 	}
 }
@@ -694,18 +695,18 @@ test_kills(void **state)
 	buf_init(&whole, 0);
 	buf_init(&now, 0);
 	put_text(w, "mail/bob", "before\n");
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	get_file(in_world(w, "mail/bob"), &whole);
 	assert_true(whole.len > 6 * 1024 * 1024 + 17);
 	for (i = 0; i < 20; i++) {
 		put_text(w, "mail/bob", "before\n");
-		w->d.mark.length = -1;
+		w->d.checkpoint.length = -1;
 		deliver_fork(w, i * 500);
 		assert_int_equal(w->nat, 1);
-		w->d.mark = w->at;
+		w->d.checkpoint = w->at;
 		unlink(in_world(w, "mail/bob.lock"));
-		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-		assert_int_equal(w->fate, FATE_SENT);
+		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->status, STATUS_SENT);
 		get_file(in_world(w, "mail/bob"), &now);
 		assert_int_equal(now.len, whole.len);
 		assert_memory_equal(now.data, whole.data, whole.len);
@@ -726,11 +727,11 @@ test_write_fails(void **state)
 	rl = old;
 	rl.rlim_cur = 100;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.2.0");
-	assert_non_null(strstr(w->why, "File too large"));
+	assert_non_null(strstr(w->reason, "File too large"));
 	assert_file(in_world(w, "mail/bob"), "before\n");
 	assert_false(exists(in_world(w, "mail/bob.lock")));
 }
@@ -750,7 +751,7 @@ test_message_cut(void **state)
 	put_text(w, "mail/bob", "before\n");
 	w->between = cut_message;
 	deliver_fork(w, -1);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.3.0");
 	assert_file(in_world(w, "mail/bob"), "before\n");
 }
@@ -944,13 +945,13 @@ test_forward(void **state)
 static void
 hear_forward(struct world *w, const char *text)
 {
-	struct msg m;
+	struct ipc m;
 
-	msg_init(&m);
+	ipc_init(&m);
 	buf_reset(&w->text);
-	assert_int_equal(msg_recv(w->runner, &m, REC_CHANNEL_LIMIT), 1);
+	assert_int_equal(ipc_recv(w->runner, &m, IPC_CHANNEL_LIMIT), 1);
 	take_record(w, &m);
-	msg_fini(&m);
+	ipc_fini(&m);
 	assert_int_equal(w->verdict, FORWARD_TEXT);
 	assert_string_equal(buf_str(&w->text), text);
 }
@@ -974,9 +975,9 @@ test_forward_again(void **state)
 	io_close(&w->d.channel);
 	hear_forward(w, "ann\n");
 	put_text(w, "home/.forward", "carol\n");
-	send_kind(w->runner, REC_FORWARD_AGAIN);
+	send_kind(w->runner, IPC_FORWARD_AGAIN);
 	hear_forward(w, "carol\n");
-	send_kind(w->runner, REC_FORWARD_ASK);
+	send_kind(w->runner, IPC_FORWARD_REQUEST);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, W_EXITCODE(EX_PROTOCOL, 0));
 	io_close(&w->runner);
@@ -1005,23 +1006,23 @@ test_file(void **state)
 	text_copy(box, sizeof(box), in_world(w, "home/box"));
 	snprintf(forward, sizeof(forward), "ann, %s\n", box);
 	use_forward(w, ROUTE_FILE, forward, box, 1);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_SENT);
 	assert_int_equal(w->nat, 1);
 	assert_file(box, ENTRY);
 	assert_false(exists(in_world(w, "home/box.lock")));
 	/* Exactly once here too. */
-	w->d.mark = w->at;
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	w->d.checkpoint = w->at;
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_SENT);
 	assert_file(box, ENTRY);
 	use_forward(w, ROUTE_FILE, "/dev/null", "/dev/null", 0);
 	assert_int_equal(deliver(w, 0), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(w->status, STATUS_SENT);
 	assert_int_equal(w->nat, 0);
 	use_forward(w, ROUTE_FILE, "/dev/zero", "/dev/zero", 0);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_int_equal(w->nat, 0);
 }
 
@@ -1031,7 +1032,7 @@ static const struct {
 	const char	*file, *text;
 	uint32_t	 entry;
 	mode_t		 mode;
-	const char	*why;
+	const char	*reason;
 } stale[] = {
 	{ ROUTE_FILE, "/tmp/x\n", "/tmp/y", 0, 0600, "changed" },
 	{ ROUTE_FILE, "/tmp/x\n", "/tmp/x", 1, 0600, "changed" },
@@ -1057,19 +1058,19 @@ test_stale_entry(void **state)
 		    stale[i].entry);
 		assert_int_equal(chmod(in_world(w, "home/.forward"),
 		    stale[i].mode), 0);
-		assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-		assert_int_equal(w->fate, FATE_RETRY);
+		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->status, STATUS_DEFERRED);
 		assert_string_equal(w->code, "4.2.4");
-		assert_non_null(strstr(w->why, stale[i].why));
+		assert_non_null(strstr(w->reason, stale[i].reason));
 		assert_int_equal(w->nat, 0);
 	}
 	unlink(in_world(w, "home/.forward"));
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.2.4");
 	w->d.origin = ORIGIN_CALLER;
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_FAILED);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_FAILED);
 	assert_string_equal(w->code, "5.7.1");
 }
 
@@ -1080,12 +1081,12 @@ test_root_refused(void **state)
 
 	use_forward(w, ROUTE_PIPE, "|/bin/true", "/bin/true", 0);
 	w->user.uid = 0;
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_FAILED);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_FAILED);
 	assert_string_equal(w->code, "5.7.1");
 	w->d.kind = ROUTE_FILE;
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_FAILED);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_FAILED);
 	assert_string_equal(w->code, "5.7.1");
 }
 
@@ -1104,26 +1105,26 @@ test_aliases(void **state)
 	w->d.entry = 1;
 	w->d.digest = text_digest(box, strlen(box));
 	/* no file now */
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	w->d.aliases = open(in_world(w, "aliases"), O_RDONLY | O_CLOEXEC);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_SENT);
 	assert_file(box, ENTRY);
 	/* the same descriptor once more; another name; others may write */
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_SENT);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_SENT);
 	text_copy(w->d.name, sizeof(w->d.name), "other");
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.2.4");
 	text_copy(w->d.name, sizeof(w->d.name), "nobody-has-this");
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_string_equal(w->code, "4.2.4");
 	text_copy(w->d.name, sizeof(w->d.name), "list");
 	assert_int_equal(fchmod(w->d.aliases, 0620), 0);
-	assert_int_equal(deliver(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->fate, FATE_RETRY);
+	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.3.5");
 	assert_file(box, ENTRY ENTRY);
 }
@@ -1193,11 +1194,11 @@ test_commands(void **state)
 		snprintf(forward + n, sizeof(forward) - n, "\"\n");
 		use_forward(w, ROUTE_PIPE, forward, text, 0);
 		deliver_fork(w, -1);
-		assert_int_equal(w->fate, FATE_NONE);
+		assert_int_equal(w->status, STATUS_NONE);
 		if (commands[i].status < 0)
-			assert_true(WIFSIGNALED(w->status));
+			assert_true(WIFSIGNALED(w->wait_status));
 		else
-			assert_int_equal(WEXITSTATUS(w->status),
+			assert_int_equal(WEXITSTATUS(w->wait_status),
 			    commands[i].status);
 		if (commands[i].output == NULL)
 			continue;
@@ -1245,7 +1246,7 @@ test_command_input(void **state)
 	assert_string_equal(buf_str(&w->text), want);
 	use_forward(w, ROUTE_PIPE, "|/bin/true\n", "/bin/true", 0);
 	deliver_fork(w, -1);
-	assert_true(WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0);
+	assert_true(WIFEXITED(w->wait_status) && WEXITSTATUS(w->wait_status) == 0);
 	text_copy(w->d.sender, sizeof(w->d.sender), "$(touch hit);`id`@x");
 	use_forward(w, ROUTE_PIPE, "\"|echo \\\"$SENDER\\\"\"",
 	    "echo \"$SENDER\"", 0);
@@ -1254,8 +1255,8 @@ test_command_input(void **state)
 	assert_false(exists(in_world(w, "home/hit")));
 	w->d.length++;
 	deliver_fork(w, -1);
-	assert_int_equal(w->fate, FATE_RETRY);
-	assert_int_equal(WEXITSTATUS(w->status), 0);
+	assert_int_equal(w->status, STATUS_DEFERRED);
+	assert_int_equal(WEXITSTATUS(w->wait_status), 0);
 }
 
 static void
@@ -1267,17 +1268,17 @@ test_shell_required(void **state)
 	w->conf.is_shell_required = 1;
 	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
 	deliver_fork(w, -1);
-	assert_int_equal(w->fate, FATE_FAILED);
+	assert_int_equal(w->status, STATUS_FAILED);
 	assert_string_equal(w->code, "5.7.1");
 	text_copy(w->user.shell, sizeof(w->user.shell), "/bin/sh");
 	deliver_fork(w, -1);
-	assert_int_equal(w->fate, FATE_NONE);
-	assert_int_equal(WEXITSTATUS(w->status), 0);
+	assert_int_equal(w->status, STATUS_NONE);
+	assert_int_equal(WEXITSTATUS(w->wait_status), 0);
 	w->conf.is_shell_required = 0;
 	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
 	deliver_fork(w, -1);
-	assert_int_equal(WEXITSTATUS(w->status), 0);
-	assert_int_equal(w->fate, FATE_NONE);
+	assert_int_equal(WEXITSTATUS(w->wait_status), 0);
+	assert_int_equal(w->status, STATUS_NONE);
 }
 
 /* Asks for the lists of an alias; those that were told are in w->text. */
@@ -1286,7 +1287,7 @@ ask_lists(struct world *w, const char *name)
 {
 	char path[TARGET_MAX + 1];
 	const char *p;
-	struct msg m;
+	struct ipc m;
 	size_t len;
 	pid_t pid;
 
@@ -1296,29 +1297,29 @@ ask_lists(struct world *w, const char *name)
 	if (pid == 0)
 		_exit(local_lists(&w->user, name, w->d.aliases, w->d.channel));
 	io_close(&w->d.channel);
-	msg_init(&m);
-	w->why[0] = '\0';
+	ipc_init(&m);
+	w->reason[0] = '\0';
 	w->verdict = FORWARD_NOUSER;
-	while (msg_recv(w->runner, &m, REC_CHANNEL_LIMIT) == 1) {
+	while (ipc_recv(w->runner, &m, IPC_CHANNEL_LIMIT) == 1) {
 		assert_int_equal(w->verdict, FORWARD_NOUSER);
-		if (m.kind == REC_FORWARD_SAY)
-			w->verdict = msg_get_u32(&m);
+		if (m.kind == IPC_FORWARD_REPLY)
+			w->verdict = ipc_get_u32(&m);
 		else
-			msg_get_text(&m, path, sizeof(path));
-		p = msg_get_bytes(&m, &len);
-		if (m.kind == REC_FORWARD_LIST) {
+			ipc_get_text(&m, path, sizeof(path));
+		p = ipc_get_bytes(&m, &len);
+		if (m.kind == IPC_FORWARD_LIST) {
 			buf_printf(&w->text, "%s=", path);
 			buf_add(&w->text, p, len);
 		} else {
-			assert_int_equal(m.kind, REC_FORWARD_SAY);
-			snprintf(w->why, sizeof(w->why), "%.*s", (int)len, p);
+			assert_int_equal(m.kind, IPC_FORWARD_REPLY);
+			snprintf(w->reason, sizeof(w->reason), "%.*s", (int)len, p);
 		}
-		assert_int_equal(msg_done(&m), 0);
+		assert_int_equal(ipc_done(&m), 0);
 	}
-	msg_fini(&m);
+	ipc_fini(&m);
 	io_close(&w->runner);
-	assert_int_equal(waitpid(pid, &w->status, 0), pid);
-	assert_int_equal(w->status, 0);
+	assert_int_equal(waitpid(pid, &w->wait_status, 0), pid);
+	assert_int_equal(w->wait_status, 0);
 }
 
 static void
@@ -1358,13 +1359,13 @@ test_lists(void **state)
 	/* what can not be told now */
 	ask_lists(w, "lost");
 	assert_int_equal(w->verdict, FORWARD_LATER);
-	assert_non_null(strstr(w->why, "No such file"));
+	assert_non_null(strstr(w->reason, "No such file"));
 	ask_lists(w, "nobody-has-this");
 	assert_int_equal(w->verdict, FORWARD_LATER);
 	put_file(a, "ann\n", 4, 0640);
 	ask_lists(w, "one");
 	assert_int_equal(w->verdict, FORWARD_LATER);
-	assert_non_null(strstr(w->why, "chmod o+r"));
+	assert_non_null(strstr(w->reason, "chmod o+r"));
 	assert_int_equal(w->text.len, 0);
 }
 

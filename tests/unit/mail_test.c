@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../lib/mail.h"
+#include "lib/mail.h"
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
 

@@ -23,10 +23,10 @@
 
 #include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/msg.h"
-#include "maildir.h"
-#include "records.h"
-#include "result.h"
+#include "lib/ipc.h"
+#include "local/maildir.h"
+#include "priv/records.h"
+#include "lib/result.h"
 
 #define NOBODY	65534
 #define BODY	"Subject: x\n\nFrom the start\n.\nend\n"
@@ -41,7 +41,7 @@ struct world {
 	struct user	 user;
 	struct delivery	 d;
 	struct result	 res;
-	struct mark	 at;		/* what the runner was told */
+	struct checkpoint	 at;		/* what the runner was told */
 	int		 nat;
 };
 
@@ -66,7 +66,7 @@ setup(void **state)
 	text_copy(w->d.queue_id, sizeof(w->d.queue_id), "3f2a");
 	text_copy(w->d.sender, sizeof(w->d.sender), "ann@far");
 	text_copy(w->d.recipient, sizeof(w->d.recipient), "bob@here");
-	w->d.mark.length = -1;
+	w->d.checkpoint.length = -1;
 	w->d.message = openat(w->dir, "message", O_RDWR | O_CREAT | O_CLOEXEC,
 	    0600);
 	assert_int_equal(io_write_all(w->d.message, "junk" BODY, 4 +
@@ -104,15 +104,15 @@ teardown(void **state)
 static int
 put(struct world *w, uint32_t answer)
 {
-	struct msg m;
+	struct ipc m;
 	int s[2], ret;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
 	    s), 0);
-	msg_init(&m);
-	msg_begin(&m, answer, 0);
+	ipc_init(&m);
+	ipc_begin(&m, answer, 0);
 	if (answer != 0)
-		assert_int_equal(msg_send(s[1], &m), 0);
+		assert_int_equal(ipc_send(s[1], &m), 0);
 	shutdown(s[1], SHUT_WR);
 	w->d.channel = s[0];
 	result_fini(&w->res);
@@ -120,15 +120,15 @@ put(struct world *w, uint32_t answer)
 	ret = maildir_put(&w->d, w->dir, "box", "the box", 0, &w->res);
 	assert_int_equal(io_nonblock(s[1]), 0);
 	w->nat = 0;
-	while (msg_recv(s[1], &m, REC_CHANNEL_LIMIT) == 1) {
+	while (ipc_recv(s[1], &m, IPC_CHANNEL_LIMIT) == 1) {
 		w->nat++;
-		assert_int_equal(m.kind, REC_DELIVER_AT);
-		w->at.dev = msg_get_u64(&m);
-		w->at.ino = msg_get_u64(&m);
-		w->at.length = (int64_t)msg_get_u64(&m);
-		assert_int_equal(msg_done(&m), 0);
+		assert_int_equal(m.kind, IPC_DELIVER_CHECKPOINT);
+		w->at.dev = ipc_get_u64(&m);
+		w->at.ino = ipc_get_u64(&m);
+		w->at.length = (int64_t)ipc_get_u64(&m);
+		assert_int_equal(ipc_done(&m), 0);
 	}
-	msg_fini(&m);
+	ipc_fini(&m);
 	close(s[0]);
 	close(s[1]);
 	return ret;
@@ -202,8 +202,8 @@ test_new_box(void **state)
 	struct world *w = *state;
 	struct stat st;
 
-	assert_int_equal(put(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_text(w, "box/new/" NAME, WHOLE);
 	assert_int_equal(stat(in_top(w, "box/new/" NAME), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -216,7 +216,7 @@ test_new_box(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 	/* Another recipient of the same message is another letter. */
 	w->d.rcpt = 8;
-	assert_int_equal(put(w, REC_DELIVER_GO), 0);
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(count(w, "box/new"), 2);
 }
 
@@ -270,18 +270,18 @@ test_lefts(void **state)
 		leave(w, "new", lefts[i].new, WHOLE);
 		leave(w, "cur", lefts[i].cur, WHOLE);
 		before = count(w, "box/new") + count(w, "box/cur");
-		w->d.mark.length = lefts[i].has_mark ? 0 : -1;
+		w->d.checkpoint.length = lefts[i].has_mark ? 0 : -1;
 		/* Twice: the second finds what the first has done. */
 		for (n = 0; n < 2; n++) {
-			assert_int_equal(put(w, REC_DELIVER_GO), 0);
-			assert_int_equal(w->res.fate, FATE_SENT);
+			assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+			assert_int_equal(w->res.status, STATUS_SENT);
 			assert_int_equal(w->nat, n == 0 && !lefts[i].is_there);
 			assert_int_equal(count(w, "box/tmp"), 0);
 			assert_int_equal(count(w, "box/new") +
 			    count(w, "box/cur"), before + !lefts[i].is_there);
 			if (!lefts[i].is_there)
 				assert_text(w, "box/new/" NAME, WHOLE);
-			w->d.mark.length = 0;
+			w->d.checkpoint.length = 0;
 		}
 		teardown(&p);
 	}
@@ -294,8 +294,8 @@ test_runner_gone(void **state)
 	struct world *w = *state;
 
 	assert_int_equal(put(w, 0), -1);
-	assert_int_equal(w->res.fate, FATE_NONE);
-	assert_int_equal(put(w, REC_DELIVER_SAY), -1);
+	assert_int_equal(w->res.status, STATUS_NONE);
+	assert_int_equal(put(w, IPC_DELIVER_RESULT), -1);
 	assert_int_equal(count(w, "box/tmp"), 0);
 	assert_int_equal(count(w, "box/new"), 0);
 }
@@ -311,13 +311,13 @@ test_busy(void **state)
 	make_file(w, "box/tmp/" NAME, "From");
 	fd = open(in_top(w, "box/tmp/" NAME), O_RDWR);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	assert_int_equal(put(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->res.fate, FATE_RETRY);
-	assert_non_null(strstr(w->res.why, "at work"));
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_non_null(strstr(w->res.reason, "at work"));
 	assert_text(w, "box/tmp/" NAME, "From");
 	close(fd);
-	assert_int_equal(put(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_text(w, "box/new/" NAME, WHOLE);
 	assert_int_equal(count(w, "box/tmp"), 0);
 }
@@ -368,7 +368,7 @@ static void make_no_id(struct world *w)
 
 static const struct {
 	void		(*make)(struct world *);
-	const char	*why;
+	const char	*reason;
 } unfit[] = {
 	{ make_plain, "directory" },
 	{ make_loose, "chmod" },
@@ -392,9 +392,9 @@ test_unfit(void **state)
 		setup(&p);
 		w = p;
 		unfit[i].make(w);
-		assert_int_equal(put(w, REC_DELIVER_GO), 0);
-		assert_int_equal(w->res.fate, FATE_RETRY);
-		assert_non_null(strstr(w->res.why, unfit[i].why));
+		assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->res.status, STATUS_DEFERRED);
+		assert_non_null(strstr(w->res.reason, unfit[i].reason));
 		assert_int_equal(w->nat, 0);
 		if (access(in_top(w, "box/new"), F_OK) == 0)
 			assert_int_equal(count(w, "box/new"), 0);
@@ -410,12 +410,12 @@ test_links(void **state)
 
 	assert_int_equal(mkdir(in_top(w, "real"), 0700), 0);
 	assert_int_equal(symlink("real", in_top(w, "box")), 0);
-	assert_int_equal(put(w, REC_DELIVER_GO), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_text(w, "real/new/" NAME, WHOLE);
 	assert_int_equal(maildir_put(&w->d, w->dir, "box", "box", 1, &w->res),
 	    0);
-	assert_int_equal(w->res.fate, FATE_RETRY);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
 }
 
 int

@@ -31,10 +31,10 @@
 
 #include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/msg.h"
-#include "mbox.h"
-#include "records.h"
-#include "result.h"
+#include "lib/ipc.h"
+#include "local/mbox.h"
+#include "priv/records.h"
+#include "lib/result.h"
 
 #define NOBODY		65534
 #define WAIT_S		1
@@ -105,7 +105,7 @@ setup(void **state)
 	w->d.kind = ROUTE_MAILBOX;
 	w->d.user = &w->user;
 	text_copy(w->d.recipient, sizeof(w->d.recipient), "bob");
-	w->d.mark.length = -1;
+	w->d.checkpoint.length = -1;
 	w->d.message = openat(w->dir, "message", O_RDWR | O_CREAT | O_CLOEXEC,
 	    0600);
 	assert_int_equal(io_write_all(w->d.message, BODY, strlen(BODY)), 0);
@@ -137,15 +137,15 @@ teardown(void **state)
 static int
 append(struct world *w, unsigned wait_s)
 {
-	struct msg m;
+	struct ipc m;
 	int s[2], ret;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
 	    s), 0);
-	msg_init(&m);
-	msg_begin(&m, REC_DELIVER_GO, 0);
-	assert_int_equal(msg_send(s[1], &m), 0);
-	msg_fini(&m);
+	ipc_init(&m);
+	ipc_begin(&m, IPC_DELIVER_ACKNOWLEDGE, 0);
+	assert_int_equal(ipc_send(s[1], &m), 0);
+	ipc_fini(&m);
 	w->d.channel = s[0];
 	ret = mbox_append(&w->d, w->dir, "bob", "mail/bob", wait_s, &w->res);
 	close(s[0]);
@@ -194,11 +194,11 @@ test_dotlock(void **state)
 		make_lock(w, cases[i].age_s);
 		assert_int_equal(append(w, WAIT_S), 0);
 		if (cases[i].is_held) {
-			assert_int_equal(w->res.fate, FATE_RETRY);
+			assert_int_equal(w->res.status, STATUS_DEFERRED);
 			assert_string_equal(w->res.code, "4.2.0");
-			assert_non_null(strstr(w->res.why, "locked"));
+			assert_non_null(strstr(w->res.reason, "locked"));
 		} else {
-			assert_int_equal(w->res.fate, FATE_SENT);
+			assert_int_equal(w->res.status, STATUS_SENT);
 			size += (off_t)strlen(ENTRY);
 		}
 		assert_int_equal(size_of(w, "bob"), size);
@@ -222,10 +222,10 @@ test_empty_dotlock(void **state)
 	fd = openat(w->dir, "bob.lock", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.fate, FATE_RETRY);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	close(fd);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_int_equal(size_of(w, "bob.lock"), -1);
 }
 
@@ -238,20 +238,20 @@ test_no_dotlock(void **state)
 	assert_int_equal(append(w, WAIT_S), 0);
 	assert_int_equal(fchmod(w->dir, 0500), 0);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
 	/* A fresh lock of somebody who may write there holds all the same. */
 	assert_int_equal(fchmod(w->dir, 0700), 0);
 	make_lock(w, 0);
 	assert_int_equal(fchmod(w->dir, 0500), 0);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.fate, FATE_RETRY);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	/* One that nobody can remove any more does not. */
 	assert_int_equal(fchmod(w->dir, 0700), 0);
 	make_lock(w, 700);
 	assert_int_equal(fchmod(w->dir, 0500), 0);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_int_equal(size_of(w, "bob"), 3 * strlen(ENTRY));
 }
 
@@ -297,13 +297,13 @@ test_held_file(void **state)
 	for (by_flock = 0; by_flock < 2; by_flock++) {
 		pid = hold(w, by_flock);
 		assert_int_equal(append(w, WAIT_S), 0);
-		assert_int_equal(w->res.fate, FATE_RETRY);
-		assert_non_null(strstr(w->res.why, "locked"));
+		assert_int_equal(w->res.status, STATUS_DEFERRED);
+		assert_non_null(strstr(w->res.reason, "locked"));
 		assert_int_equal(size_of(w, "bob.lock"), -1);
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		assert_int_equal(append(w, WAIT_S), 0);
-		assert_int_equal(w->res.fate, FATE_SENT);
+		assert_int_equal(w->res.status, STATUS_SENT);
 		assert_int_equal(size_of(w, "bob"), (by_flock + 2) *
 		    strlen(ENTRY));
 	}
@@ -323,7 +323,7 @@ test_other_order(void **state)
 	assert_true(pid != -1);
 	if (pid == 0) {
 		append(w, 20);
-		_exit(w->res.fate == FATE_SENT ? 0 : 1);
+		_exit(w->res.status == STATUS_SENT ? 0 : 1);
 	}
 	for (i = 0; i < 100000 && size_of(w, "bob.lock") == -1; i++)
 		usleep(100);
@@ -356,7 +356,7 @@ test_replaced_file(void **state)
 	assert_true(pid != -1);
 	if (pid == 0) {
 		append(w, 10);
-		_exit(w->res.fate == FATE_SENT ? 0 : 1);
+		_exit(w->res.status == STATUS_SENT ? 0 : 1);
 	}
 	usleep(300000);
 	fd = openat(w->dir, "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -386,7 +386,7 @@ test_many_writers(void **state)
 			continue;
 		for (k = 0; k < EACH_WRITES; k++) {
 			append(w, 60);
-			if (w->res.fate != FATE_SENT)
+			if (w->res.status != STATUS_SENT)
 				_exit(1);
 		}
 		_exit(0);
@@ -425,20 +425,20 @@ test_names_are_synced(void **state)
 	assert_int_equal(*dir_syncs, 1);
 	/* The second is found. */
 	assert_int_equal(fstatat(w->dir, "bob", &st, 0), 0);
-	w->d.mark.dev = (uint64_t)st.st_dev;
-	w->d.mark.ino = (uint64_t)st.st_ino;
-	w->d.mark.length = (int64_t)strlen(ENTRY);
+	w->d.checkpoint.dev = (uint64_t)st.st_dev;
+	w->d.checkpoint.ino = (uint64_t)st.st_ino;
+	w->d.checkpoint.length = (int64_t)strlen(ENTRY);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_non_null(strstr(w->res.why, "found complete"));
+	assert_non_null(strstr(w->res.reason, "found complete"));
 	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
 	assert_int_equal(*dir_syncs, 2);
 	/* Behind what another one left that was killed under its lock. */
-	w->d.mark.length = -1;
+	w->d.checkpoint.length = -1;
 	fd = openat(w->dir, "bob.lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(io_write_all(fd, "1\ndma\n", 6), 0);
 	close(fd);
 	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.fate, FATE_SENT);
+	assert_int_equal(w->res.status, STATUS_SENT);
 	assert_int_equal(*dir_syncs, 3);
 	assert_int_equal(append(w, WAIT_S), 0);
 	assert_int_equal(*dir_syncs, 3);
@@ -450,9 +450,9 @@ test_names_are_synced(void **state)
 struct told {
 	char		*text;
 	int		 fd;
-	struct mark	 at;		/* told last; length -1: never */
+	struct checkpoint	 at;		/* told last; length -1: never */
 	int		 nat;
-	uint32_t	 fate;
+	uint32_t	 status;
 };
 
 struct batch {
@@ -480,38 +480,38 @@ tell(struct batch *b, const char *text)
 	assert_int_equal(io_write_all(t->fd, text, strlen(text)), 0);
 	t->at.length = -1;
 	t->nat = 0;
-	t->fate = FATE_NONE;
+	t->status = STATUS_NONE;
 }
 
 static void
-put_letter(struct msg *m, const struct told *t, uint32_t id,
+put_letter(struct ipc *m, const struct told *t, uint32_t id,
     const char *sender, int64_t length)
 {
-	msg_begin(m, REC_DELIVER_MORE, id);
-	msg_put_str(m, "3f2a");
-	msg_put_u32(m, 0);
-	msg_put_str(m, sender);
-	msg_put_str(m, "bob");
-	msg_put_str(m, "bob");
-	msg_put_u64(m, 0);
-	msg_put_u64(m, 0);
-	msg_put_u64(m, (uint64_t)length);
-	msg_put_u64(m, t->at.dev);
-	msg_put_u64(m, t->at.ino);
-	msg_put_u64(m, (uint64_t)t->at.length);
+	ipc_begin(m, IPC_DELIVER_NEXT, id);
+	ipc_put_str(m, "3f2a");
+	ipc_put_u32(m, 0);
+	ipc_put_str(m, sender);
+	ipc_put_str(m, "bob");
+	ipc_put_str(m, "bob");
+	ipc_put_u64(m, 0);
+	ipc_put_u64(m, 0);
+	ipc_put_u64(m, (uint64_t)length);
+	ipc_put_u64(m, t->at.dev);
+	ipc_put_u64(m, t->at.ino);
+	ipc_put_u64(m, (uint64_t)t->at.length);
 }
 
 static void
 send_more(struct batch *b, int i)
 {
 	struct told *t = &b->told[i];
-	struct msg m;
+	struct ipc m;
 
-	msg_init(&m);
+	ipc_init(&m);
 	put_letter(&m, t, (uint32_t)i, "", (int64_t)strlen(t->text));
-	msg_put_fd(&m, t->fd);
-	assert_int_equal(msg_send(b->sock, &m), 0);
-	msg_fini(&m);
+	ipc_put_fd(&m, t->fd);
+	assert_int_equal(ipc_send(b->sock, &m), 0);
+	ipc_fini(&m);
 }
 
 /* The first is as if it had come by the branch; limit: octets of a file. */
@@ -538,7 +538,7 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 		close(d->message);
 		d->message = b->told[0].fd;
 		d->length = (int64_t)strlen(b->told[0].text);
-		d->mark = b->told[0].at;
+		d->checkpoint = b->told[0].at;
 		alarm(30);
 		if (limit > 0)
 			setrlimit(RLIMIT_FSIZE, &rl);
@@ -564,12 +564,12 @@ put_stranger(struct world *w)
 static void
 send_go(struct batch *b, uint32_t id)
 {
-	struct msg m;
+	struct ipc m;
 
-	msg_init(&m);
-	msg_begin(&m, REC_DELIVER_GO, id);
-	msg_send(b->sock, &m);
-	msg_fini(&m);
+	ipc_init(&m);
+	ipc_begin(&m, IPC_DELIVER_ACKNOWLEDGE, id);
+	ipc_send(b->sock, &m);
+	ipc_fini(&m);
 }
 
 /* One record of the child; 0 at its end. */
@@ -577,18 +577,18 @@ static int
 hear(struct batch *b)
 {
 	struct told *t;
-	struct msg m;
+	struct ipc m;
 	int ret;
 
-	msg_init(&m);
-	ret = msg_recv(b->sock, &m, REC_CHANNEL_LIMIT) == 1;
+	ipc_init(&m);
+	ret = ipc_recv(b->sock, &m, IPC_CHANNEL_LIMIT) == 1;
 	assert_true(!ret || m.id < (uint32_t)b->n);
 	t = &b->told[m.id];
-	if (ret && m.kind == REC_DELIVER_AT) {
+	if (ret && m.kind == IPC_DELIVER_CHECKPOINT) {
 		t->nat++;
-		t->at.dev = msg_get_u64(&m);
-		t->at.ino = msg_get_u64(&m);
-		t->at.length = (int64_t)msg_get_u64(&m);
+		t->at.dev = ipc_get_u64(&m);
+		t->at.ino = ipc_get_u64(&m);
+		t->at.length = (int64_t)ipc_get_u64(&m);
 		/* Each time as if it were another message. */
 		if (b->feeds)
 			t->at.length = -1;
@@ -599,12 +599,12 @@ hear(struct batch *b)
 		if (!b->keeps_go)
 			send_go(b, m.id);
 	} else if (ret) {
-		assert_int_equal(m.kind, REC_DELIVER_SAY);
-		assert_true(t->fate == FATE_NONE || b->feeds || b->is_ended);
-		t->fate = msg_get_u32(&m);
+		assert_int_equal(m.kind, IPC_DELIVER_RESULT);
+		assert_true(t->status == STATUS_NONE || b->feeds || b->is_ended);
+		t->status = ipc_get_u32(&m);
 		b->nsaid++;
 	}
-	msg_fini(&m);
+	ipc_fini(&m);
 	return ret;
 }
 
@@ -645,7 +645,7 @@ assert_sent(struct batch *b)
 	buf_init(&all, 0);
 	buf_init(&want, 0);
 	for (i = 0; i < b->n; i++)
-		if (b->told[i].fate == FATE_SENT)
+		if (b->told[i].status == STATUS_SENT)
 			buf_printf(&want, "%s%s\n", head, b->told[i].text);
 	fd = openat(b->w->dir, "bob", O_RDONLY | O_CLOEXEC);
 	assert_true(fd != -1);
@@ -695,7 +695,7 @@ test_batch(void **state)
 	assert_int_equal(finish(&b), 0);
 	assert_int_equal(b.nsaid, LETTERS);
 	for (i = 0; i < LETTERS; i++)
-		assert_int_equal(b.told[i].fate, FATE_SENT);
+		assert_int_equal(b.told[i].status, STATUS_SENT);
 	assert_sent(&b);
 	forget(&b);
 }
@@ -727,8 +727,8 @@ static void
 test_batch_write_fails(void **state)
 {
 	static const size_t octets[] = { 1000, 2000, 90000, 3000, 80000 };
-	static const uint32_t fates[] = { FATE_SENT, FATE_SENT, FATE_RETRY,
-	    FATE_SENT, FATE_RETRY };
+	static const uint32_t fates[] = { STATUS_SENT, STATUS_SENT, STATUS_DEFERRED,
+	    STATUS_SENT, STATUS_DEFERRED };
 	struct batch b = { .w = *state };
 	int i;
 
@@ -738,7 +738,7 @@ test_batch_write_fails(void **state)
 	assert_int_equal(finish(&b), 0);
 	assert_int_equal(b.nsaid, 5);
 	for (i = 0; i < 5; i++)
-		assert_int_equal(b.told[i].fate, fates[i]);
+		assert_int_equal(b.told[i].status, fates[i]);
 	/* Where it had been announced there is no place for it any more. */
 	assert_true(b.told[3].nat > 1);
 	assert_sent(&b);
@@ -750,7 +750,7 @@ static void
 test_batch_stranger(void **state)
 {
 	static const size_t octets[] = { 1000, 90000, 1000 };
-	static const uint32_t fates[] = { FATE_SENT, FATE_RETRY, FATE_SENT };
+	static const uint32_t fates[] = { STATUS_SENT, STATUS_DEFERRED, STATUS_SENT };
 	struct batch b = { .w = *state, .keeps_go = 1 };
 	char start_of[sizeof(STRANGE)];
 	int i, fd;
@@ -766,7 +766,7 @@ test_batch_stranger(void **state)
 	send_go(&b, 1);
 	assert_int_equal(finish(&b), 0);
 	for (i = 0; i < 3; i++)
-		assert_int_equal(b.told[i].fate, fates[i]);
+		assert_int_equal(b.told[i].status, fates[i]);
 	assert_int_equal(b.told[0].nat, 2);
 	assert_int_equal(b.told[0].at.length, strlen(STRANGE));
 	fd = openat(b.w->dir, "bob", O_RDONLY | O_CLOEXEC);
@@ -787,7 +787,7 @@ test_batch_strangers(void **state)
 	tell_many(&b, 1, 100);
 	start(&b, WAIT_S, 0);
 	assert_int_equal(finish(&b), 0);
-	assert_int_equal(b.told[0].fate, FATE_RETRY);
+	assert_int_equal(b.told[0].status, STATUS_DEFERRED);
 	assert_int_equal(b.told[0].nat, 3);
 	assert_int_equal(size_of(b.w, "bob"), 3 * strlen(STRANGE));
 	assert_int_equal(size_of(b.w, "bob.lock"), -1);
@@ -855,7 +855,7 @@ test_batch_hostile(void **state)
 		{ "", 5, 1, 0, 0 },
 	};
 	struct batch b = { .w = *state };
-	struct msg m;
+	struct ipc m;
 	size_t i;
 	int k, status;
 
@@ -865,21 +865,21 @@ test_batch_hostile(void **state)
 		b.n = 1;
 		start(&b, WAIT_S, 0);
 		b.n = 2;
-		msg_init(&m);
+		ipc_init(&m);
 		put_letter(&m, &b.told[1], 1, cases[i].sender,
 		    cases[i].length);
 		if (cases[i].extra)
-			msg_put_str(&m, "root");
+			ipc_put_str(&m, "root");
 		for (k = 0; k < cases[i].nfds; k++)
-			msg_put_fd(&m, b.told[1].fd);
-		assert_int_equal(msg_send(b.sock, &m), 0);
-		msg_fini(&m);
+			ipc_put_fd(&m, b.told[1].fd);
+		assert_int_equal(ipc_send(b.sock, &m), 0);
+		ipc_fini(&m);
 		status = finish(&b);
 		assert_int_equal(status, W_EXITCODE(cases[i].status > 0 ?
 		    EX_PROTOCOL : 0, 0));
-		assert_int_equal(b.told[1].fate, cases[i].status > 0 ?
-		    FATE_NONE : cases[i].status == -1 ? FATE_RETRY :
-		    FATE_SENT);
+		assert_int_equal(b.told[1].status, cases[i].status > 0 ?
+		    STATUS_NONE : cases[i].status == -1 ? STATUS_DEFERRED :
+		    STATUS_SENT);
 		assert_int_equal(size_of(b.w, "bob.lock"), -1);
 		forget(&b);
 	}
@@ -915,7 +915,7 @@ test_batch_kills(void **state)
 		unlinkat(b.w->dir, "bob", 0);
 		for (k = 0; k < b.n; k++) {
 			b.told[k].at.length = -1;
-			b.told[k].fate = FATE_NONE;
+			b.told[k].status = STATUS_NONE;
 		}
 		start(&b, 10, 0);
 		while (b.told[i % b.n].nat == 0)
@@ -924,11 +924,11 @@ test_batch_kills(void **state)
 		kill(b.pid, SIGKILL);
 		finish(&b);
 		for (k = 0; k < b.n; k++)
-			b.told[k].fate = FATE_NONE;
+			b.told[k].status = STATUS_NONE;
 		start(&b, 10, 0);
 		assert_int_equal(finish(&b), 0);
 		for (k = 0; k < b.n; k++)
-			assert_int_equal(b.told[k].fate, FATE_SENT);
+			assert_int_equal(b.told[k].status, STATUS_SENT);
 		assert_sent(&b);
 	}
 	forget(&b);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "options.h"
+#include "submit/options.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define ARGS_MAX	16
@@ -63,7 +63,7 @@ check(const char *const args[], int status, const char *want)
 {
 	char *argv[ARGS_MAX + 1];
 	struct options o;
-	struct buf got, why;
+	struct buf got, reason;
 	int argc = 0;
 
 	for (; argc < ARGS_MAX && args[argc] != NULL; argc++) {
@@ -72,23 +72,23 @@ check(const char *const args[], int status, const char *want)
 	}
 	argv[argc] = NULL;
 	buf_init(&got, 0);
-	buf_init(&why, 0);
-	assert_int_equal(options_parse(&o, argc, argv, &why), status);
+	buf_init(&reason, 0);
+	assert_int_equal(options_parse(&o, argc, argv, &reason), status);
 	if (status == 0) {
 		describe(&o, &got);
 		assert_string_equal(buf_str(&got), want);
-		assert_string_equal(buf_str(&why), "");
+		assert_string_equal(buf_str(&reason), "");
 	} else {
 		/* One line for people, without what could harm a terminal. */
-		assert_true(why.len > 0);
-		assert_true(text_is_clean(buf_str(&why), why.len));
+		assert_true(reason.len > 0);
+		assert_true(text_is_clean(buf_str(&reason), reason.len));
 		if (want != NULL)
-			assert_non_null(strstr(buf_str(&why), want));
+			assert_non_null(strstr(buf_str(&reason), want));
 	}
 	options_fini(&o);
 	assert_int_equal(o.nrcpts, 0);
 	buf_fini(&got);
-	buf_fini(&why);
+	buf_fini(&reason);
 	while (argc > 0)
 		free(argv[--argc]);
 }
@@ -275,7 +275,7 @@ test_refused(void **state)
 {
 	static const struct {
 		const char *args[ARGS_MAX];
-		const char *why;
+		const char *reason;
 	} cases[] = {
 		{ { S, "-Z" }, "-Z" },
 		{ { S, "-tZ", "a@b" }, "-Z" },
@@ -329,7 +329,7 @@ test_refused(void **state)
 
 	(void)state;
 	for (i = 0; i < N(cases); i++)
-		check(cases[i].args, EX_USAGE, cases[i].why);
+		check(cases[i].args, EX_USAGE, cases[i].reason);
 }
 
 static void
@@ -337,7 +337,7 @@ test_many_arguments(void **state)
 {
 	static char name[] = "sendmail", rcpt[] = "a@b";
 	struct options o;
-	struct buf why;
+	struct buf reason;
 	char **argv;
 	int i, n = 200000;
 
@@ -347,8 +347,8 @@ test_many_arguments(void **state)
 	argv[0] = name;
 	for (i = 1; i < n; i++)
 		argv[i] = rcpt;
-	buf_init(&why, 0);
-	assert_int_equal(options_parse(&o, n, argv, &why), 0);
+	buf_init(&reason, 0);
+	assert_int_equal(options_parse(&o, n, argv, &reason), 0);
 	assert_int_equal(o.nrcpts, n - 1);
 	assert_ptr_equal(o.rcpts[n - 2], rcpt);
 	options_fini(&o);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "result.h"
+#include "lib/result.h"
 
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -18,17 +18,17 @@ static void
 test_set(void **state)
 {
 	static const struct {
-		enum fate fate;
-		const char *code, *why, *kept_code, *kept;
+		enum status status;
+		const char *code, *reason, *kept_code, *kept;
 		int ret;
 	} cases[] = {
-		{ FATE_SENT, "2.0.0", "ok", "2.0.0", "ok", 0 },
-		{ FATE_RETRY, "4.2.2", "full", "4.2.2", "full", -1 },
-		{ FATE_FAILED, "5.1.1", "550 no\r\n550 user", "5.1.1",
+		{ STATUS_SENT, "2.0.0", "ok", "2.0.0", "ok", 0 },
+		{ STATUS_DEFERRED, "4.2.2", "full", "4.2.2", "full", -1 },
+		{ STATUS_FAILED, "5.1.1", "550 no\r\n550 user", "5.1.1",
 		    "550 no 550 user", -1 },
-		{ FATE_FAILED, "", "\033]0;x\007", "", "\\033]0;x\\007", -1 },
-		{ FATE_RETRY, "4.999.999", "", "4.999.999", "", -1 },
-		{ FATE_RETRY, "4.1234.12345", "too long a code", "",
+		{ STATUS_FAILED, "", "\033]0;x\007", "", "\\033]0;x\\007", -1 },
+		{ STATUS_DEFERRED, "4.999.999", "", "4.999.999", "", -1 },
+		{ STATUS_DEFERRED, "4.1234.12345", "too long a code", "",
 		    "too long a code", -1 },
 	};
 	struct result res;
@@ -37,15 +37,15 @@ test_set(void **state)
 	(void)state;
 	result_init(&res);
 	for (i = 0; i < N(cases); i++) {
-		assert_int_equal(result_set(&res, cases[i].fate,
-		    cases[i].code, "%s", cases[i].why), cases[i].ret);
-		assert_int_equal(res.fate, cases[i].fate);
+		assert_int_equal(result_set(&res, cases[i].status,
+		    cases[i].code, "%s", cases[i].reason), cases[i].ret);
+		assert_int_equal(res.status, cases[i].status);
 		assert_string_equal(res.code, cases[i].kept_code);
-		assert_string_equal(res.why, cases[i].kept);
+		assert_string_equal(res.reason, cases[i].kept);
 	}
 	result_fini(&res);
-	assert_null(res.why);
-	assert_int_equal(res.fate, FATE_NONE);
+	assert_null(res.reason);
+	assert_int_equal(res.status, STATUS_NONE);
 	result_fini(&res);
 }
 
@@ -56,15 +56,15 @@ test_why_is_bounded(void **state)
 	char *text;
 
 	(void)state;
-	text = malloc(3 * WHY_MAX);
+	text = malloc(3 * REASON_MAX);
 	assert_non_null(text);
-	memset(text, '\377', 3 * WHY_MAX - 1);
-	text[3 * WHY_MAX - 1] = '\0';
+	memset(text, '\377', 3 * REASON_MAX - 1);
+	text[3 * REASON_MAX - 1] = '\0';
 	result_init(&res);
-	result_set(&res, FATE_RETRY, "4.0.0", "%s", text);
-	assert_true(strlen(res.why) <= WHY_MAX);
-	assert_true(strlen(res.why) > WHY_MAX - 8);
-	assert_int_equal(strlen(res.why) % 4, 0);	/* no escape is cut */
+	result_set(&res, STATUS_DEFERRED, "4.0.0", "%s", text);
+	assert_true(strlen(res.reason) <= REASON_MAX);
+	assert_true(strlen(res.reason) > REASON_MAX - 8);
+	assert_int_equal(strlen(res.reason) % 4, 0);	/* no escape is cut */
 	result_fini(&res);
 	free(text);
 }
@@ -76,10 +76,10 @@ test_set_from_itself(void **state)
 
 	(void)state;
 	result_init(&res);
-	result_set(&res, FATE_RETRY, "4.4.1", "timed out");
-	result_set(&res, FATE_FAILED, "4.4.7", "given up: %s", res.why);
-	assert_string_equal(res.why, "given up: timed out");
-	assert_int_equal(res.fate, FATE_FAILED);
+	result_set(&res, STATUS_DEFERRED, "4.4.1", "timed out");
+	result_set(&res, STATUS_FAILED, "4.4.7", "given up: %s", res.reason);
+	assert_string_equal(res.reason, "given up: timed out");
+	assert_int_equal(res.status, STATUS_FAILED);
 	result_fini(&res);
 }
 
@@ -91,19 +91,19 @@ test_copy(void **state)
 	(void)state;
 	result_init(&a);
 	result_init(&b);
-	result_set(&a, FATE_FAILED, "5.1.1", "no such user");
-	result_set(&b, FATE_RETRY, "4.0.0", "other");
+	result_set(&a, STATUS_FAILED, "5.1.1", "no such user");
+	result_set(&b, STATUS_DEFERRED, "4.0.0", "other");
 	result_copy(&b, &a);
-	assert_int_equal(b.fate, FATE_FAILED);
+	assert_int_equal(b.status, STATUS_FAILED);
 	assert_string_equal(b.code, "5.1.1");
-	assert_string_equal(b.why, "no such user");
-	assert_ptr_not_equal(b.why, a.why);
+	assert_string_equal(b.reason, "no such user");
+	assert_ptr_not_equal(b.reason, a.reason);
 	result_copy(&a, &a);
-	assert_string_equal(a.why, "no such user");
+	assert_string_equal(a.reason, "no such user");
 	result_fini(&a);
 	result_copy(&b, &a);
-	assert_null(b.why);
-	assert_int_equal(b.fate, FATE_NONE);
+	assert_null(b.reason);
+	assert_int_equal(b.status, STATUS_NONE);
 	result_fini(&b);
 }
 
@@ -111,10 +111,10 @@ static void
 test_names(void **state)
 {
 	(void)state;
-	assert_string_equal(fate_name(FATE_NONE), "open");
-	assert_string_equal(fate_name(FATE_SENT), "sent");
-	assert_string_equal(fate_name(FATE_RETRY), "deferred");
-	assert_string_equal(fate_name(FATE_FAILED), "failed");
+	assert_string_equal(status_name(STATUS_NONE), "open");
+	assert_string_equal(status_name(STATUS_SENT), "sent");
+	assert_string_equal(status_name(STATUS_DEFERRED), "deferred");
+	assert_string_equal(status_name(STATUS_FAILED), "failed");
 }
 
 int

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "lib/buf.h"
-#include "result.h"
-#include "route.h"
+#include "lib/result.h"
+#include "queue/route.h"
 #include "spool.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
@@ -83,8 +83,8 @@ expand(struct world *w, uint32_t i, const struct targets *targets,
 	    &res) == 0) {
 		w->m.rcpts[i].state = RCPT_EXPANDED;
 	} else {
-		assert_int_not_equal(res.fate, FATE_NONE);
-		assert_non_null(res.why);
+		assert_int_not_equal(res.status, STATUS_NONE);
+		assert_non_null(res.reason);
 		buf_printf(&w->out, "%s(%s) ", res.code,
 		    w->m.rcpts[i].address);
 		w->m.rcpts[i].state = RCPT_FAILED;
@@ -146,7 +146,7 @@ step(struct world *w, uint32_t i)
 		w->m.rcpts[i].state = RCPT_SENT;
 		break;
 	default:
-		assert_non_null(res.why);
+		assert_non_null(res.reason);
 		buf_printf(&w->out, "%s(%s) ", res.code,
 		    w->m.rcpts[i].address);
 		w->m.rcpts[i].state = RCPT_FAILED;
@@ -426,7 +426,7 @@ test_unusable_targets(void **state)
 		assert_int_equal(route_expand(&w.conf, &w.m, 0, &targets,
 		    cases[i].origin, "bob", &res), cases[i].ret);
 		if (cases[i].child == NULL) {
-			assert_int_equal(res.fate, FATE_RETRY);
+			assert_int_equal(res.status, STATUS_DEFERRED);
 			assert_int_equal(w.m.nrcpts, 1);
 		} else {
 			assert_int_equal(w.m.nrcpts, 2);
@@ -473,7 +473,7 @@ test_depth(void **state)
 		run(&w, "a0");
 		if (n <= DEPTH_MAX) {
 			assert_non_null(strstr(buf_str(&w.out), "mailbox("));
-			assert_string_equal(route_original(&w.m,
+			assert_string_equal(message_original(&w.m,
 			    w.m.nrcpts - 1), "a0");
 		} else {
 			assert_string_equal(buf_str(&w.out), "5.4.6(a10) ");
@@ -511,8 +511,8 @@ test_chain(void **state)
 	assert_string_equal(buf_str(&chain), "Team");
 	result_init(&res);
 	assert_int_equal(route_lost(&w.m, 1, "lost", &res), -1);
-	assert_int_equal(res.fate, FATE_FAILED);
-	assert_string_equal(res.why, "lost: Team -> bob");
+	assert_int_equal(res.status, STATUS_FAILED);
+	assert_string_equal(res.reason, "lost: Team -> bob");
 	result_fini(&res);
 	buf_fini(&chain);
 	end(&w);
@@ -561,7 +561,7 @@ test_reasons(void **state)
 	static const struct {
 		enum route_kind	 kind;
 		enum origin	 origin;
-		const char	*why, *want;
+		const char	*reason, *want;
 		const char	*code;	/* NULL: none */
 	} cases[] = {
 		{ ROUTE_FILE, ORIGIN_FORWARD, "/home/bob/x/: No such file",
@@ -605,8 +605,8 @@ test_reasons(void **state)
 		memset(&r, 0, sizeof(r));
 		r.kind = cases[i].kind;
 		r.origin = cases[i].origin;
-		if (cases[i].why != NULL)
-			r.last.why = strdup(cases[i].why);
+		if (cases[i].reason != NULL)
+			r.last.reason = strdup(cases[i].reason);
 		if (cases[i].code != NULL)
 			text_copy(r.last.code, sizeof(r.last.code),
 			    cases[i].code);
@@ -614,7 +614,7 @@ test_reasons(void **state)
 		route_put_why(&b, &r);
 		assert_string_equal(buf_str(&b), cases[i].want);
 		buf_fini(&b);
-		free(r.last.why);
+		free(r.last.reason);
 	}
 }
 
@@ -639,7 +639,7 @@ test_number(void **state)
 	result_init(&res);
 	assert_int_equal(route_expand(&w.conf, &w.m, 0, &targets,
 	    ORIGIN_ALIASES, "bob", &res), -1);
-	assert_int_equal(res.fate, FATE_FAILED);
+	assert_int_equal(res.status, STATUS_FAILED);
 	assert_string_equal(res.code, "5.4.6");
 	assert_int_equal(w.m.nrcpts, 1);
 	targets.n = TARGETS_MAX;
@@ -677,7 +677,7 @@ test_children(void **state)
 		assert_int_equal(w.m.rcpts[i].origin, ORIGIN_FORWARD);
 		assert_int_equal(w.m.rcpts[i].parent, 0);
 		assert_int_equal(w.m.rcpts[i].depth, 1);
-		assert_string_equal(route_original(&w.m, i), "bob");
+		assert_string_equal(message_original(&w.m, i), "bob");
 	}
 	assert_int_equal(w.m.rcpts[1].kind, ROUTE_PIPE);
 	assert_string_equal(w.m.rcpts[2].address, "second x");
@@ -790,11 +790,11 @@ test_again(void **state)
 	/* a file or command alone, and only when it is told so */
 	for (i = 0; w.m.rcpts[i].kind != ROUTE_PIPE; i++)
 		;
-	result_set(&w.m.rcpts[i].last, FATE_RETRY, "4.3.0", "x");
-	result_set(&w.m.rcpts[i + 1].last, FATE_RETRY, CODE_CHANGED, "x");
+	result_set(&w.m.rcpts[i].last, STATUS_DEFERRED, "4.3.0", "x");
+	result_set(&w.m.rcpts[i + 1].last, STATUS_DEFERRED, CODE_CHANGED, "x");
 	assert_int_equal(route_again(&w.m, i), 0);
 	assert_int_equal(route_again(&w.m, i + 1), 0);
-	result_set(&w.m.rcpts[i].last, FATE_RETRY, CODE_CHANGED, "x");
+	result_set(&w.m.rcpts[i].last, STATUS_DEFERRED, CODE_CHANGED, "x");
 	w.m.rcpts[i].notify = 5;
 	assert_int_equal(route_again(&w.m, i), 1);
 	assert_int_equal(w.m.nrcpts, n + 1);
@@ -828,7 +828,7 @@ test_aliases_not_readable(void **state)
 	result_init(&res);
 	assert_int_equal(route_next(&w.env, &w.m, 0, user, &alias, &res),
 	    STEP_SETTLED);
-	assert_int_equal(res.fate, FATE_RETRY);
+	assert_int_equal(res.status, STATUS_DEFERRED);
 	assert_int_equal(route_next(&w.env, &w.m, 1, user, &alias, &res),
 	    STEP_REMOTE);
 	result_fini(&res);

@@ -514,7 +514,7 @@ test_scram_prepared(void **state)
 static void
 test_scram_proof(void **state)
 {
-	static const struct { const char *b64, *why; } cases[] = {
+	static const struct { const char *b64, *reason; } cases[] = {
 		{ "v=rmF9pqV8S7suAoZWja4dJRkFsKR=", NULL },
 		{ "v=rmF9pqV8S7suAoZWja4dJRkFsKA=", NULL },
 		{ "v=rmF9pqV8S7suAoZWja4dJRkFsK==", NULL },
@@ -535,9 +535,9 @@ test_scram_proof(void **state)
 		assert_int_equal(say(&s, SERVER1, FINAL1), SASL_ANSWER);
 		assert_int_equal(say(&s, cases[i].b64, NULL), SASL_STOP);
 		assert_false(sasl_is_proven(&s));
-		assert_string_equal(sasl_why(&s), cases[i].why == NULL ?
+		assert_string_equal(sasl_why(&s), cases[i].reason == NULL ?
 		    "the host could not prove that it knows the password" :
-		    cases[i].why);
+		    cases[i].reason);
 	}
 	/* Not even base64: no other mechanism is for this host. */
 	buf_init(&b, 0);

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "lib/smtp.h"
-#include "result.h"
+#include "lib/result.h"
 
 #define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define RCPTS		4
@@ -66,7 +66,7 @@ first_login(struct play *p)
 static void
 grant(struct play *p)
 {
-	struct result why;
+	struct result reason;
 	enum smtp_wish wish;
 
 	while ((wish = smtp_wish(p->s)) != SMTP_WISH_NONE) {
@@ -88,11 +88,11 @@ grant(struct play *p)
 			} else
 				smtp_answer(p->s, "YW5zd2Vy");
 		} else if (wish == SMTP_WISH_BODY && p->unread) {
-			result_init(&why);
-			result_set(&why, FATE_RETRY, "4.3.0", "unreadable");
+			result_init(&reason);
+			result_set(&reason, STATUS_DEFERRED, "4.3.0", "unreadable");
 			buf_puts(smtp_body(p->s), "half\r\n");
-			smtp_body_fail(p->s, &why);
-			result_fini(&why);
+			smtp_body_fail(p->s, &reason);
+			result_fini(&reason);
 		} else if (wish == SMTP_WISH_BODY) {
 			buf_puts(smtp_body(p->s), "body\r\n");
 			if (!(p->flags & HUGE) || ++p->nblocks == BLOCKS)
@@ -284,8 +284,8 @@ put_fates(struct play *p, struct buf *b)
 		for (k = 0; k < p->mails[i].nrcpts; k++) {
 			r = &p->rcpts[i][k];
 			buf_printf(b, "%s%s", b->len > 0 ? ", " : "",
-			    fate_name(r->res.fate));
-			if (r->res.fate != FATE_NONE)
+			    status_name(r->res.status));
+			if (r->res.status != STATUS_NONE)
 				buf_printf(b, " %s", r->res.code);
 		}
 }
@@ -312,8 +312,8 @@ static const struct {
 	enum smtp_wish	 wish;
 	enum smtp_cause	 cause;
 	const char	*fates;
-	const char	*why;		/* of the first recipient or, without
-					 * a fate, of the end; NULL: any */
+	const char	*reason;		/* of the first recipient or, without
+					 * a status, of the end; NULL: any */
 } cases[] = {
 	/* The way it should be. */
 	{ "one mail", 0, UP ACCEPT BODY "<250 2.0.0 queued as 1\n!quit\n"
@@ -749,10 +749,10 @@ run_case(size_t i, int slow)
 	if (strcmp(buf_str(&fates), cases[i].fates) != 0)
 		fail_msg("%s: %s", cases[i].name, buf_str(&fates));
 	buf_fini(&fates);
-	res = p.next > 0 && p.rcpts[0][0].res.fate != FATE_NONE ?
+	res = p.next > 0 && p.rcpts[0][0].res.status != STATUS_NONE ?
 	    &p.rcpts[0][0].res : smtp_trouble(p.s);
-	if (cases[i].why != NULL)
-		assert_string_equal(res->why, cases[i].why);
+	if (cases[i].reason != NULL)
+		assert_string_equal(res->reason, cases[i].reason);
 	if (cases[i].wish == SMTP_WISH_CLOSE ||
 	    cases[i].wish == SMTP_WISH_MAIL)
 		assert_int_equal(p.nsettled, p.next);
@@ -774,22 +774,22 @@ test_scripts(void **state)
 /* The conversation after this script and these octets, in one piece. */
 static void
 ends(unsigned flags, const char *script, const char *octets, size_t len,
-    enum smtp_cause cause, const char *why)
+    enum smtp_cause cause, const char *reason)
 {
 	struct play p;
 
 	play_init(&p, flags, 0);
 	settle_down(&p);
-	perform(&p, script, why);
+	perform(&p, script, reason);
 	feed(&p, octets, len);
 	assert_int_equal(smtp_wish(p.s), SMTP_WISH_CLOSE);
 	assert_int_equal(smtp_cause(p.s), cause);
-	assert_string_equal(smtp_trouble(p.s)->why, why);
+	assert_string_equal(smtp_trouble(p.s)->reason, reason);
 	play_fini(&p);
 }
 
-#define ENDS(flags, script, octets, cause, why) \
-	ends(flags, script, octets, sizeof(octets) - 1, cause, why)
+#define ENDS(flags, script, octets, cause, reason) \
+	ends(flags, script, octets, sizeof(octets) - 1, cause, reason)
 
 static void
 test_out_of_step(void **state)
@@ -819,14 +819,14 @@ test_early_reply(void **state)
 {
 	static const struct {
 		const char *reply;
-		enum fate fate;
+		enum status status;
 		const char *code;
 	} early[] = {
-		{ "552 5.3.4 big\r\n",	FATE_FAILED,	"5.3.4" },
-		{ "451 4.3.1 full\r\n",	FATE_RETRY,	"4.3.1" },
-		{ "421 bye\r\n",	FATE_RETRY,	"4.0.0" },
-		{ "530 login\r\n",	FATE_RETRY,	"4.0.0" },
-		{ "250 ok\r\n",		FATE_NONE,	"" },
+		{ "552 5.3.4 big\r\n",	STATUS_FAILED,	"5.3.4" },
+		{ "451 4.3.1 full\r\n",	STATUS_DEFERRED,	"4.3.1" },
+		{ "421 bye\r\n",	STATUS_DEFERRED,	"4.0.0" },
+		{ "530 login\r\n",	STATUS_DEFERRED,	"4.0.0" },
+		{ "250 ok\r\n",		STATUS_NONE,	"" },
 	};
 	struct play p;
 	size_t i;
@@ -842,7 +842,7 @@ test_early_reply(void **state)
 		buf_puts(smtp_body(p.s), "some\r\n");
 		smtp_input(p.s, early[i].reply, strlen(early[i].reply));
 		assert_int_equal(smtp_wish(p.s), SMTP_WISH_CLOSE);
-		assert_int_equal(p.rcpts[0][0].res.fate, early[i].fate);
+		assert_int_equal(p.rcpts[0][0].res.status, early[i].status);
 		assert_string_equal(p.rcpts[0][0].res.code, early[i].code);
 		assert_ptr_equal(smtp_settled(p.s), &p.mails[0]);
 		assert_null(smtp_settled(p.s));
@@ -883,7 +883,7 @@ test_early_echo(void **state)
 	SAYS(s, "503 5.5.1 MAIL?\r\n");
 	SAYS(s, "503 5.5.1 MAIL?\r\n");
 	assert_ptr_equal(smtp_settled(s), &m);
-	assert_int_equal(r.res.fate, FATE_RETRY);
+	assert_int_equal(r.res.status, STATUS_DEFERRED);
 	assert_string_equal(r.res.code, "4.7.1");
 	result_fini(&r.res);
 	smtp_free(s);
@@ -952,7 +952,7 @@ test_huge(void **state)
 	expect_chunk(&p, "BDAT 54462 LAST\r\n", 54462);
 	assert_int_equal(p.said.len, 0);
 	perform(&p, "<250 some\n<250 2.0.0 taken\n", "huge");
-	assert_int_equal(p.rcpts[0][2].res.fate, FATE_SENT);
+	assert_int_equal(p.rcpts[0][2].res.status, STATUS_SENT);
 	assert_int_equal(p.nsettled, 1);
 	play_fini(&p);
 
@@ -1048,17 +1048,17 @@ test_cut_chunk(void **state)
 	(void)state;
 	cut_short(&p, TWO_MAILS);
 	assert_int_equal(p.nsettled, 2);
-	assert_int_equal(p.rcpts[0][0].res.fate, FATE_RETRY);
+	assert_int_equal(p.rcpts[0][0].res.status, STATUS_DEFERRED);
 	assert_true(p.mails[0].is_guilty && p.mails[0].is_doubtful);
 	assert_false(p.mails[0].is_cut);
-	assert_int_equal(p.rcpts[1][0].res.fate, FATE_NONE);
+	assert_int_equal(p.rcpts[1][0].res.status, STATUS_NONE);
 	assert_true(p.mails[1].is_cut && !p.mails[1].is_guilty);
 	play_fini(&p);
 
 	cut_short(&p, 0);
 	assert_int_equal(p.nsettled, 1);
 	assert_true(p.mails[0].is_guilty && p.mails[0].is_cut);
-	assert_int_equal(p.rcpts[0][0].res.fate, FATE_NONE);
+	assert_int_equal(p.rcpts[0][0].res.status, STATUS_NONE);
 	play_fini(&p);
 }
 
@@ -1152,9 +1152,9 @@ test_addresses(void **state)
 		p.mails[0].sender = addresses[i].rcpt;
 		settle_down(&p);
 		perform(&p, HELLO, "sender");
-		assert_int_equal(p.rcpts[0][0].res.fate,
+		assert_int_equal(p.rcpts[0][0].res.status,
 		    addresses[i].code[0] == '\0' ||
-		    addresses[i].rcpt[0] == '\0' ? FATE_NONE : FATE_FAILED);
+		    addresses[i].rcpt[0] == '\0' ? STATUS_NONE : STATUS_FAILED);
 		play_fini(&p);
 	}
 }
@@ -1222,7 +1222,7 @@ test_thousands(void **state)
 	assert_int_equal(asked, N);
 	feed(&p, "354 go\r\n", 8);
 	feed(&p, "250 fine\r\n", 10);
-	assert_int_equal(rcpts[N - 1].res.fate, FATE_SENT);
+	assert_int_equal(rcpts[N - 1].res.status, STATUS_SENT);
 	assert_int_equal(p.nsettled, 1);
 	for (i = 0; i < N; i++)
 		result_fini(&rcpts[i].res);

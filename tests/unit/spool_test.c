@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "lib/io.h"
-#include "records.h"
+#include "priv/records.h"
 #include "spool.h"
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
@@ -153,7 +153,7 @@ load(struct world *w, const char *id, int for_write, struct message *m)
 	got = spool_load(&w->sp, id, for_write, m, &w->res);
 	/* A message that can not be had comes with a reason. */
 	if (got == SPOOL_LATER || got == SPOOL_CORRUPT)
-		assert_non_null(w->res.why);
+		assert_non_null(w->res.reason);
 	return got;
 }
 
@@ -267,7 +267,7 @@ assert_same_rcpt(const struct recipient *a, const struct recipient *b)
 		assert_string_equal(a->owner, b->owner);
 	assert_int_equal(a->entry, b->entry);
 	assert_true(a->digest == b->digest);
-	assert_int_equal(a->mark.length, b->mark.length);
+	assert_int_equal(a->checkpoint.length, b->checkpoint.length);
 	assert_int_equal(a->action, b->action);
 	assert_int_equal(a->notify, b->notify);
 	assert_int_equal(a->orcpt == NULL, b->orcpt == NULL);
@@ -566,7 +566,7 @@ test_values_refused_when_written(void **state)
 				text_copy(m.envid, sizeof(m.envid), bad[i]);
 			r = add(&m, where == 1 ? bad[i] : "bob", ROUTE_UNKNOWN,
 			    ORIGIN_CALLER, where == 2 ? bad[i] : "ok");
-			r->last.fate = FATE_RETRY;
+			r->last.status = STATUS_DEFERRED;
 			if (where == 4)
 				r->orcpt = strdup(bad[i]);
 			assert_int_equal(draft_begin(&w->sp, &d, NULL,
@@ -601,7 +601,7 @@ test_notes_refused(void **state)
 	note_deferred(&notes[1], &m, 0, 0);
 	free(m.rcpts[0].owner);
 	m.rcpts[0].owner = strdup("bob\nS\t1");
-	m.rcpts[0].mark.length = 0;
+	m.rcpts[0].checkpoint.length = 0;
 	note_append(&notes[2], &m, 0);
 	note_bounce(&notes[3], "x\nS\t1");
 	note_bounce(&notes[4], "");
@@ -627,11 +627,11 @@ test_notes_refused(void **state)
 }
 
 static void
-set_last(struct recipient *r, enum fate fate, const char *code,
-    const char *why)
+set_last(struct recipient *r, enum status status, const char *code,
+    const char *reason)
 {
 	r->attempts++;
-	result_set(&r->last, fate, code, "%s", why);
+	result_set(&r->last, status, code, "%s", reason);
 }
 
 /* Every record, appended and folded again. */
@@ -645,17 +645,17 @@ test_states(void **state)
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	note_expanded(&w->notes, &m, 0);
-	set_last(&m.rcpts[1], FATE_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
+	set_last(&m.rcpts[1], STATUS_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
 	note_failed(&w->notes, &m, 1);
 	note_sent(&w->notes, &m, 2);
-	set_last(&m.rcpts[3], FATE_RETRY, "4.2.2", "quota");
+	set_last(&m.rcpts[3], STATUS_DEFERRED, "4.2.2", "quota");
 	m.rcpts[3].due = 1800000000;
 	note_deferred(&w->notes, &m, 3, 0);
-	m.rcpts[4].mark.dev = UINT64_MAX;
-	m.rcpts[4].mark.ino = 2;
-	m.rcpts[4].mark.length = INT64_MAX;
+	m.rcpts[4].checkpoint.dev = UINT64_MAX;
+	m.rcpts[4].checkpoint.ino = 2;
+	m.rcpts[4].checkpoint.length = INT64_MAX;
 	note_append(&w->notes, &m, 4);
-	set_last(&m.rcpts[5], FATE_RETRY, "", "");
+	set_last(&m.rcpts[5], STATUS_DEFERRED, "", "");
 	note_deferred(&w->notes, &m, 5, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
@@ -666,27 +666,27 @@ test_states(void **state)
 	assert_int_equal(r->state, RCPT_FAILED);
 	assert_int_equal(r->attempts, 1);
 	assert_string_equal(r->last.code, "5.1.1");
-	assert_string_equal(r->last.why, "550 no S 2");
-	assert_int_equal(r->last.fate, FATE_FAILED);
+	assert_string_equal(r->last.reason, "550 no S 2");
+	assert_int_equal(r->last.status, STATUS_FAILED);
 	assert_int_equal(m.rcpts[2].state, RCPT_SENT);
 	r = &m.rcpts[3];
 	assert_int_equal(r->state, RCPT_OPEN);
 	assert_int_equal(r->due, 1800000000);
-	assert_int_equal(r->last.fate, FATE_RETRY);
+	assert_int_equal(r->last.status, STATUS_DEFERRED);
 	r = &m.rcpts[4];
 	assert_int_equal(r->kind, ROUTE_PIPE);
-	assert_true(r->mark.dev == UINT64_MAX && r->mark.ino == 2 &&
-	    r->mark.length == INT64_MAX);
+	assert_true(r->checkpoint.dev == UINT64_MAX && r->checkpoint.ino == 2 &&
+	    r->checkpoint.length == INT64_MAX);
 	assert_string_equal(r->owner, "carl");
 	assert_string_equal(m.rcpts[5].last.code, "");
-	assert_string_equal(m.rcpts[5].last.why, "");
+	assert_string_equal(m.rcpts[5].last.reason, "");
 	buf_reset(&w->notes);
 	note_withdrawn(&w->notes, 4);
 	note_deferred(&w->notes, &m, 3, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 0, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
-	assert_int_equal(m.rcpts[4].mark.length, -1);
+	assert_int_equal(m.rcpts[4].checkpoint.length, -1);
 	message_fini(&m);
 }
 
@@ -720,18 +720,18 @@ happen(struct message *m, uint32_t told)
 
 	m->rcpts[0].state = m->rcpts[5].state = RCPT_FAILED;
 	m->rcpts[0].action = m->rcpts[5].action = ACTION_FAILED;
-	set_last(&m->rcpts[0], FATE_FAILED, "5.1.1", "no");
-	set_last(&m->rcpts[5], FATE_FAILED, "5.1.2", "no host");
+	set_last(&m->rcpts[0], STATUS_FAILED, "5.1.1", "no");
+	set_last(&m->rcpts[5], STATUS_FAILED, "5.1.2", "no host");
 	m->rcpts[0].is_reported = 1;
 	m->rcpts[1].state = RCPT_EXPANDED;
 	m->rcpts[2].state = RCPT_SENT;
 	m->rcpts[2].action = ACTION_DELIVERED;
-	result_set(&m->rcpts[2].last, FATE_SENT, "2.0.0", "in");
-	set_last(&m->rcpts[3], FATE_RETRY, "4.2.2", "quota");
+	result_set(&m->rcpts[2].last, STATUS_SENT, "2.0.0", "in");
+	set_last(&m->rcpts[3], STATUS_DEFERRED, "4.2.2", "quota");
 	m->rcpts[3].due = 1800000000;
 	m->rcpts[3].tried = 1;
-	m->rcpts[3].mark.length = -1;
-	m->rcpts[4].mark.length = 77;
+	m->rcpts[3].checkpoint.length = -1;
+	m->rcpts[4].checkpoint.length = 77;
 	r = add(m, "new", ROUTE_UNKNOWN, ORIGIN_FORWARD, "bob");
 	r->parent = 1;
 	text_copy(m->warn_id, sizeof(m->warn_id), "w1");
@@ -823,9 +823,9 @@ test_same_words(void **state)
 		commit_filled(w);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		buf_reset(&w->notes);
-		set_last(&m.rcpts[1], FATE_RETRY, "4.2.1", "something else");
+		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.1", "something else");
 		note_deferred(&w->notes, &m, 1, 0);
-		set_last(&m.rcpts[1], FATE_RETRY, "4.2.0", whys[i]);
+		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.0", whys[i]);
 		note_deferred(&w->notes, &m, 1, 0);
 		once = w->notes.len;
 		m.rcpts[1].attempts = 7;
@@ -837,9 +837,9 @@ test_same_words(void **state)
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		assert_int_equal(m.rcpts[1].attempts, 7);
 		assert_int_equal(m.rcpts[1].due, 99);
-		assert_int_equal(m.rcpts[1].last.fate, FATE_RETRY);
+		assert_int_equal(m.rcpts[1].last.status, STATUS_DEFERRED);
 		assert_string_equal(m.rcpts[1].last.code, "4.2.0");
-		assert_string_equal(m.rcpts[1].last.why, whys[i]);
+		assert_string_equal(m.rcpts[1].last.reason, whys[i]);
 		message_fini(&m);
 		assert_int_equal(spool_remove(&w->sp, ID), 0);
 	}
@@ -850,21 +850,21 @@ static void
 test_long_journal(void **state)
 {
 	static const struct { int64_t mib; size_t deferred, failed; } cases[] = {
-		{ 0, WHY_MAX, WHY_MAX }, { 127, WHY_MAX, WHY_MAX },
+		{ 0, REASON_MAX, REASON_MAX }, { 127, REASON_MAX, REASON_MAX },
 		{ 129, 128, 128 }, { 191, 128, 128 }, { 193, 0, 0 },
 	};
 	struct world *w = *state;
-	char why[WHY_MAX + 1];
+	char reason[REASON_MAX + 1];
 	struct message m;
 	struct buf one;
 	size_t i;
 
-	memset(why, 'y', WHY_MAX);
-	why[WHY_MAX] = '\0';
+	memset(reason, 'y', REASON_MAX);
+	reason[REASON_MAX] = '\0';
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	assert_true(m.journal > 100 && m.journal < 2000);
-	result_set(&m.rcpts[1].last, FATE_RETRY, "4.2.1", "%s", why);
+	result_set(&m.rcpts[1].last, STATUS_DEFERRED, "4.2.1", "%s", reason);
 	for (i = 0; i < N(cases); i++) {
 		m.journal = cases[i].mib * 1024 * 1024;
 		buf_init(&one, 0);
@@ -900,7 +900,7 @@ test_journal_too_long(void **state)
 	assert_int_equal(ftruncate(fd, 300 * 1024 * 1024), 0);
 	close(fd);
 	assert_int_equal(load_verdict(w, ID, 1), SPOOL_LATER);
-	assert_non_null(strstr(w->res.why, "256 MiB"));
+	assert_non_null(strstr(w->res.reason, "256 MiB"));
 }
 
 /* An append says whose mailbox it was, for a recipient not yet routed. */
@@ -912,9 +912,9 @@ test_append_keeps_the_way(void **state)
 
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	m.rcpts[0].mark.dev = 1;
-	m.rcpts[0].mark.ino = 2;
-	m.rcpts[0].mark.length = 3;
+	m.rcpts[0].checkpoint.dev = 1;
+	m.rcpts[0].checkpoint.ino = 2;
+	m.rcpts[0].checkpoint.length = 3;
 	m.rcpts[0].owner = strdup("bob");
 	note_append(&w->notes, &m, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
@@ -922,7 +922,7 @@ test_append_keeps_the_way(void **state)
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
 	assert_int_equal(m.rcpts[0].kind, ROUTE_MAILBOX);
 	assert_string_equal(m.rcpts[0].owner, "bob");
-	assert_int_equal(m.rcpts[0].mark.length, 3);
+	assert_int_equal(m.rcpts[0].checkpoint.length, 3);
 	message_fini(&m);
 }
 
@@ -940,7 +940,7 @@ test_successes(void **state)
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	for (i = 0; i < N(actions); i++) {
 		m.rcpts[i].action = actions[i];
-		result_set(&m.rcpts[i].last, FATE_SENT, "2.0.0", "h said: 250");
+		result_set(&m.rcpts[i].last, STATUS_SENT, "2.0.0", "h said: 250");
 		if (actions[i] == ACTION_EXPANDED)
 			note_expanded(&w->notes, &m, i);
 		else
@@ -955,12 +955,12 @@ test_successes(void **state)
 		assert_int_equal(m.rcpts[i].state, actions[i] ==
 		    ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT);
 		assert_int_equal(m.rcpts[i].action, actions[i]);
-		assert_true(rcpt_is_owed(&m.rcpts[i]));
+		assert_true(recipient_is_owed(&m.rcpts[i]));
 		assert_string_equal(m.rcpts[i].last.code, "2.0.0");
-		assert_string_equal(m.rcpts[i].last.why, "h said: 250");
+		assert_string_equal(m.rcpts[i].last.reason, "h said: 250");
 	}
 	assert_int_equal(m.rcpts[3].state, RCPT_SENT);
-	assert_false(rcpt_is_owed(&m.rcpts[3]));
+	assert_false(recipient_is_owed(&m.rcpts[3]));
 	buf_reset(&w->notes);
 	for (i = 0; i < N(actions); i++)
 		note_reported(&w->notes, i);
@@ -992,15 +992,15 @@ test_wishes(void **state)
 		message_init(&m);
 		r = add(&m, "bob", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
 		r->notify = cases[i].notify;
-		assert_int_equal(rcpt_wants(r, NOTIFY_FAILURE),
+		assert_int_equal(recipient_wants(r, NOTIFY_FAILURE),
 		    cases[i].failure);
-		assert_int_equal(rcpt_wants(r, NOTIFY_DELAY), cases[i].delay);
-		assert_int_equal(rcpt_wants(r, NOTIFY_SUCCESS),
+		assert_int_equal(recipient_wants(r, NOTIFY_DELAY), cases[i].delay);
+		assert_int_equal(recipient_wants(r, NOTIFY_SUCCESS),
 		    cases[i].success);
 		commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
 		message_fini(&m);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-		result_set(&m.rcpts[0].last, FATE_FAILED, "5.1.1", "no");
+		result_set(&m.rcpts[0].last, STATUS_FAILED, "5.1.1", "no");
 		buf_reset(&w->notes);
 		note_failed(&w->notes, &m, 0);
 		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
@@ -1008,7 +1008,7 @@ test_wishes(void **state)
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		assert_int_equal(m.rcpts[0].state, RCPT_FAILED);
 		assert_int_equal(m.owed, cases[i].failure);
-		assert_int_equal(rcpt_is_owed(&m.rcpts[0]), cases[i].failure);
+		assert_int_equal(recipient_is_owed(&m.rcpts[0]), cases[i].failure);
 		message_fini(&m);
 		assert_int_equal(spool_remove(&w->sp, ID), 0);
 	}
@@ -1468,14 +1468,14 @@ test_open(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 	snprintf(path, sizeof(path), "%s/none", w->top);
 	assert_int_equal(spool_open(&sp, path, &w->res), -1);
-	assert_non_null(strstr(w->res.why, "none"));
+	assert_non_null(strstr(w->res.reason, "none"));
 	spool_close(&sp);
 	/* One that no socket address has room for. */
 	memset(path, 'x', 200);
 	path[0] = '/';
 	path[200] = '\0';
 	assert_int_equal(spool_open(&sp, path, &w->res), -1);
-	assert_int_equal(w->res.fate, FATE_RETRY);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	snprintf(path, sizeof(path), "%s/link", w->top);
 	assert_int_equal(symlink(w->top, path), 0);
 	assert_int_equal(spool_open(&sp, path, &w->res), -1);
@@ -1532,22 +1532,22 @@ static void
 test_wake(void **state)
 {
 	struct world *w = *state;
-	struct msg out, in;
+	struct ipc out, in;
 	uint64_t ino;
 	int i, sock, second;
 
-	msg_init(&out);
-	msg_init(&in);
-	msg_begin(&out, REC_WAKE, 1);
+	ipc_init(&out);
+	ipc_init(&in);
+	ipc_begin(&out, IPC_WAKE, 1);
 	assert_int_equal(spool_poke(&w->sp, &out), -1);
 	assert_int_equal(errno, ENOENT);
 	sock = spool_wake_open(&w->sp);
 	assert_true(sock != -1);
-	assert_int_equal(msg_recv(sock, &in, REC_WAKE_LIMIT), -1);
+	assert_int_equal(ipc_recv(sock, &in, IPC_WAKE_LIMIT), -1);
 	assert_int_equal(errno, EAGAIN);
 	assert_int_equal(spool_poke(&w->sp, &out), 0);
-	assert_int_equal(msg_recv(sock, &in, REC_WAKE_LIMIT), 1);
-	assert_int_equal(in.kind, REC_WAKE);
+	assert_int_equal(ipc_recv(sock, &in, IPC_WAKE_LIMIT), 1);
+	assert_int_equal(in.kind, IPC_WAKE);
 	for (i = 0; i < POKES_MAX && spool_poke(&w->sp, &out) == 0; i++)
 		;
 	assert_int_equal(errno, EAGAIN);
@@ -1559,7 +1559,7 @@ test_wake(void **state)
 	second = spool_wake_open(&w->sp);
 	assert_true(second != -1);
 	assert_int_equal(spool_poke(&w->sp, &out), 0);
-	assert_int_equal(msg_recv(second, &in, REC_WAKE_LIMIT), 1);
+	assert_int_equal(ipc_recv(second, &in, IPC_WAKE_LIMIT), 1);
 	/* A runner whose name was taken by another one can tell. */
 	ino = spool_wake_ino(&w->sp);
 	assert_true(ino != 0);
@@ -1570,8 +1570,8 @@ test_wake(void **state)
 	close(second);
 	assert_int_equal(unlinkat(w->sp.dir, "wake", 0), 0);
 	assert_true(spool_wake_ino(&w->sp) == 0);
-	msg_fini(&out);
-	msg_fini(&in);
+	ipc_fini(&out);
+	ipc_fini(&in);
 }
 
 /* A journal that can not be written is as it was before. */
@@ -1587,7 +1587,7 @@ test_append_fails(void **state)
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);	/* read only */
 	note_sent(&w->notes, &m, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
-	assert_int_equal(w->res.fate, FATE_RETRY);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	message_fini(&m);
 	slurp(w, ID, &after);
 	assert_int_equal(after.len, before.len);

@@ -1,0 +1,321 @@
+/*
+ * files.c - the files that root writes: dma.conf, auth.conf, aliases.
+ * Runs as: the spool user; the deliver branch reads dma.conf as root.
+ * Uses: those files, the host's name, the log.
+ * Promise: a missing file is a default, an unreadable one is never a loss.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "conf/files.h"
+
+#define CONF_FILE	DMA_CONFDIR "/dma.conf"
+#define CONF_LIMIT	(1024 * 1024)
+#define ALIASES_LIMIT	(64 * 1024 * 1024)
+#define SECRET_LIMIT	8192
+#define HOSTNAME_LIMIT	256
+
+/* The text of a file; 0, 1 when there is none, -1 with errno. */
+static int
+read_text(const char *path, struct buf *b, size_t limit)
+{
+	int error, fd, ret;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1)
+		return errno == ENOENT || errno == ENOTDIR ? 1 : -1;
+	ret = io_read_file(fd, b, limit);
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
+}
+
+static void
+tell(const struct report *report, const char *file)
+{
+	report->say(report->arg, file, 0, strerror(errno));
+}
+
+static int
+finish(struct conf *conf, const struct report *report)
+{
+	char host[HOSTNAME_LIMIT + 1];
+	const char *path;
+	struct buf b;
+	int ret;
+
+	if (gethostname(host, sizeof(host)) == -1)
+		text_copy(host, sizeof(host), "localhost");
+	host[HOSTNAME_LIMIT] = '\0';
+	buf_init(&b, 0);
+	path = conf_mailname_file(conf);
+	if (path != NULL && read_text(path, &b, CONF_LIMIT) != 0) {
+		tell(report, path);
+		path = NULL;
+	}
+	ret = conf_finish(conf, path == NULL ? NULL : buf_str(&b), host);
+	buf_fini(&b);
+	return ret;
+}
+
+int
+files_conf(struct conf *conf, const struct report *report)
+{
+	struct buf b;
+	int error, ret;
+
+	if (conf_init(conf) == -1)
+		return -1;
+	buf_init(&b, 0);
+	ret = read_text(CONF_FILE, &b, CONF_LIMIT);
+	if (ret == -1) {
+		/* Defaults instead would open what root had closed. */
+		error = errno;
+		tell(report, CONF_FILE);
+		buf_fini(&b);
+		conf_fini(conf);
+		errno = error;
+		return -1;
+	}
+	if (ret == 0 && conf_parse(conf, buf_str(&b), b.len, CONF_FILE,
+	    report) == -1) {
+		buf_fini(&b);
+		conf_fini(conf);
+		return -1;
+	}
+	buf_fini(&b);
+	if (finish(conf, report) == -1) {
+		conf_fini(conf);
+		return -1;
+	}
+	return 0;
+}
+
+/* Why a file must not be trusted with a secret, or NULL. */
+static const char *
+distrust(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "is not a plain file";
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return "belongs neither to root nor to the user of dma";
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return "others than its owner can write to it";
+	if ((st->st_mode & S_IROTH) != 0)
+		return "everybody can read it";
+	return NULL;
+}
+
+/* Reads a file of one secret; 0, or -1 and why it could not be had. */
+static int
+read_secret(const char *path, struct buf *b, const char **reason)
+{
+	struct stat st;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1) {
+		*reason = strerror(errno);
+		return -1;
+	}
+	*reason = fstat(fd, &st) == -1 ? strerror(errno) : distrust(&st);
+	/* All at once: a buf that grows would leave copies behind. */
+	buf_space(b, SECRET_LIMIT);
+	if (*reason == NULL && io_read_file(fd, b, SECRET_LIMIT) == -1)
+		*reason = strerror(errno);
+	close(fd);
+	return *reason == NULL ? 0 : -1;
+}
+
+/* 0, or -1 without memory; trouble with the file stays with the entry. */
+static int
+fetch_secret(struct auth *a, const struct report *report)
+{
+	const char *reason;
+	struct buf b;
+	int ret;
+
+	buf_init(&b, 0);
+	if (read_secret(a->file, &b, &reason) == -1)
+		ret = auth_set_trouble(a, reason);
+	else
+		ret = auth_take_secret(a, buf_str(&b), b.len);
+	if (ret == 0 && a->trouble != NULL)
+		report->say(report->arg, a->file, 0, a->trouble);
+	if (b.data != NULL)
+		explicit_bzero(b.data, b.cap);
+	buf_fini(&b);
+	return ret;
+}
+
+int
+files_auth(const struct conf *conf, struct auths *auths,
+    const struct report *report)
+{
+	struct stat st;
+	struct buf b;
+	size_t i;
+	int ret;
+
+	memset(auths, 0, sizeof(*auths));
+	if (conf->authpath == NULL)
+		return 0;
+	buf_init(&b, 0);
+	ret = read_text(conf->authpath, &b, CONF_LIMIT);
+	if (ret == -1)
+		tell(report, conf->authpath);
+	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, conf->authpath,
+	    report) == -1)
+		ret = -1;
+	if (b.data != NULL)
+		explicit_bzero(b.data, b.cap);
+	buf_fini(&b);
+	if (ret == 0 && stat(conf->authpath, &st) == 0 &&
+	    (st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0)
+		report->say(report->arg, conf->authpath, 0,
+		    "has passwords, but others can read or write it");
+	for (i = 0; ret != -1 && i < auths->n; i++)
+		if (auths->list[i].file != NULL)
+			ret = fetch_secret(&auths->list[i], report);
+	return ret == -1 ? -1 : 0;
+}
+
+int
+files_senders(const struct conf *conf, struct senders *senders,
+    const struct report *report)
+{
+	struct buf b;
+	int ret;
+
+	memset(senders, 0, sizeof(*senders));
+	if (conf->sender_relay == NULL)
+		return 0;
+	buf_init(&b, 0);
+	ret = read_text(conf->sender_relay, &b, CONF_LIMIT);
+	if (ret == 0 && b.len == 0) {
+		/* Somebody is just writing it anew. */
+		errno = ENODATA;
+		ret = -1;
+	}
+	if (ret != 0)
+		tell(report, conf->sender_relay[0] == '\0' ? "SENDER_RELAY" :
+		    conf->sender_relay);
+	else if (senders_parse(senders, buf_str(&b), b.len,
+	    conf->sender_relay, report) == -1) {
+		senders_fini(senders);
+		errno = ENOMEM;
+		ret = -1;
+	}
+	buf_fini(&b);
+	return ret == 0 ? 0 : -1;
+}
+
+int
+files_aliases(const struct conf *conf, struct aliases *aliases,
+    const struct report *report)
+{
+	unsigned bad;
+
+	return files_aliases_count(conf, aliases, report, &bad);
+}
+
+int
+files_aliases_count(const struct conf *conf, struct aliases *aliases,
+    const struct report *report, unsigned *bad)
+{
+	struct buf b;
+	int n, ret;
+
+	*bad = 0;
+	memset(aliases, 0, sizeof(*aliases));
+	buf_init(&b, 0);
+	ret = read_text(conf->aliases, &b, ALIASES_LIMIT);
+	if (ret == -1)
+		tell(report, conf->aliases);
+	if (ret == 0) {
+		n = aliases_parse(aliases, buf_str(&b), b.len, conf->aliases,
+		    report);
+		if (n == -1)
+			errno = ENOMEM;
+		ret = n == -1 ? -1 : 0;
+		*bad = n > 0 ? (unsigned)n : 0;
+	}
+	buf_fini(&b);
+	return ret;
+}
+
+static void
+say_nothing(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+void
+files_quiet(struct report *report)
+{
+	report->say = say_nothing;
+	report->arg = NULL;
+}
+
+static int
+open_log(const char *path)
+{
+	struct stat st;
+	int fd, flags;
+
+	flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
+	    O_NOCTTY;
+	/* A file made by root could not be written by the others. */
+	fd = open(path, geteuid() == 0 ? flags : flags | O_CREAT, 0640);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+void
+files_log(const struct conf *conf, struct log *log, const char *tag)
+{
+	log_init(log, tag);
+	log->level = conf->log_level;
+	log->where = conf->log_where;
+	if (log->where == LOG_TO_FD) {
+		log->fd = conf->log_path == NULL ? -1 :
+		    open_log(conf->log_path);
+		if (log->fd == -1)
+			log->where = LOG_TO_SYSLOG;
+	}
+	log_open(log);
+	if (conf->log_where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
+		log_say(log, LOG_LEVEL_WARNING, "can not write the log file "
+		    "%s: %s", conf->log_path == NULL ? "" : conf->log_path,
+		    strerror(errno));
+}
+
+void
+files_log_close(struct log *log)
+{
+	io_close(&log->fd);
+	log->where = LOG_TO_SYSLOG;
+}
+
+void
+files_log_queued(const struct log *log, const struct message *m)
+{
+	log_say(log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
+	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
+	    m->submitter, m->sender, m->length, m->nrcpts);
+}

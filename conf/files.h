@@ -1,0 +1,52 @@
+/*
+ * files.h - the files that root writes: dma.conf, auth.conf, aliases.
+ */
+#ifndef SETUP_H
+#define SETUP_H
+
+#include "aliases.h"
+#include "conf.h"
+#include "conf/sender_relay.h"
+
+/*
+ * Reads dma.conf, the MAILNAME file and the host's name.  A missing file is
+ * no error: the defaults hold.  -1 with errno when it can not be read or
+ * memory ran out.
+ */
+int	files_conf(struct conf *, const struct report *);
+/*
+ * Reads auth.conf and the files that it names; a missing auth.conf is no error.
+ * -1 with a word in the report.  A password that can not be read is the
+ * trouble of its entry alone.
+ */
+int	files_auth(const struct conf *, struct auths *, const struct report *);
+/*
+ * Reads the file of SENDER_RELAY, if there is that key.  -1 with a word in the
+ * report when it can not be read: then nobody's relay is known.
+ */
+int	files_senders(const struct conf *, struct senders *,
+	    const struct report *);
+/*
+ * Reads the aliases.  0, 1 when there is no such file, -1 with errno when it
+ * can not be read now (then nobody may be called unknown).
+ */
+int	files_aliases(const struct conf *, struct aliases *,
+	    const struct report *);
+
+/* The same, counting the bad lines. */
+int	files_aliases_count(const struct conf *, struct aliases *,
+	    const struct report *, unsigned *bad);
+
+/* A report that says nothing: for readers that only want the values. */
+void	files_quiet(struct report *);
+/*
+ * Points a log to where conf says.  A log file must exist or be one that
+ * this process can create; root never creates it.  Else: syslog.
+ */
+void	files_log(const struct conf *, struct log *, const char *tag);
+void	files_log_close(struct log *);
+
+/* The one line that says what came in, and from whom. */
+void	files_log_queued(const struct log *, const struct message *);
+
+#endif

@@ -1,0 +1,866 @@
+/*
+ * mime_downgrade.c - the text of a message made fit for a host that takes less.
+ * Runs as: anyone.  Uses: nothing.
+ * Promise: only parts that need it are encoded anew, and decode to what they
+ * were; what is signed or encrypted is never touched; all else comes out as
+ * it went in, but for CR, which ends a line, and NUL, which is dropped.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "lib/header_downgrade.h"
+#include "lib/header.h"
+#include "lib/mime_downgrade.h"
+
+enum place { PLACE_HEADER, PLACE_LEAF, PLACE_BETWEEN };
+
+/* Fields of the header under way. */
+#define SEEN_TYPE	0x01
+#define SEEN_CODING	0x02
+#define SEEN_VERSION	0x04
+
+enum action { KEEP, TO_QP, TO_QP_AGAIN, TO_BASE64, TO_7BIT };
+
+static const char * const labels[] = {
+	[TO_QP] = "quoted-printable",
+	[TO_BASE64] = "base64",
+	[TO_7BIT] = "7bit",
+};
+
+static int
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct mime_part *
+this_part(const struct mime *m)
+{
+	return &m->plan->parts[m->part];
+}
+
+/* 1. What the plan means. */
+
+static enum action
+action_of(const struct mime_part *p, unsigned lacks)
+{
+	int is_wide = (p->facts & MIME_HAS_8BIT) != 0 &&
+	    (lacks & MIME_NO_8BIT) != 0;
+
+	if (p->kind == MIME_SEALED)
+		return KEEP;
+	if (p->kind == MIME_MULTIPART || p->kind == MIME_MESSAGE)
+		return is_wide && p->coding == MIME_8BIT ? TO_7BIT : KEEP;
+	if ((!is_wide && (p->facts & MIME_HAS_LONG) == 0) ||
+	    p->coding == MIME_BASE64)
+		return KEEP;
+	if (p->coding == MIME_QP)
+		return TO_QP_AGAIN;
+	return p->kind == MIME_TEXT ? TO_QP : TO_BASE64;
+}
+
+static enum action
+this_action(const struct mime *m)
+{
+	return m->is_scan ? KEEP : action_of(this_part(m), m->lacks);
+}
+
+const char *
+mime_verdict(const struct mime_plan *plan, unsigned lacks, int *is_needless)
+{
+	const struct mime_part *p;
+
+	*is_needless = !plan->has_long_field &&
+	    (lacks & (MIME_NO_8BIT | MIME_NO_8BIT_HEADER)) == 0;
+	for (p = plan->parts; p < plan->parts + plan->nparts; p++) {
+		if (action_of(p, lacks) != KEEP)
+			*is_needless = 0;
+		if ((lacks & MIME_NO_8BIT) == 0 ||
+		    (lacks & MIME_AT_ANY_COST) != 0 ||
+		    (p->facts & MIME_HAS_8BIT) == 0)
+			continue;
+		if (p->kind == MIME_SEALED)
+			return "8-bit text in a part that is signed, "
+			    "encrypted or not understood";
+		if (p->coding == MIME_BASE64 && p->kind != MIME_MULTIPART &&
+		    p->kind != MIME_MESSAGE)
+			return "8-bit text in a part that says it is base64";
+	}
+	return NULL;
+}
+
+/* 2. Parts. */
+
+/* In pass one, that this part and those around it have this. */
+static void
+note(struct mime *m, unsigned facts)
+{
+	unsigned i;
+
+	if (!m->is_scan)
+		return;
+	this_part(m)->facts |= (uint8_t)facts;
+	for (i = 0; (facts & MIME_HAS_8BIT) != 0 && i < m->nlevels; i++)
+		m->plan->parts[m->levels[i].part].facts |= MIME_HAS_8BIT;
+}
+
+static void
+begin_part(struct mime *m, int is_root, int is_digest)
+{
+	m->place = PLACE_HEADER;
+	m->part = m->nparts < MIME_PARTS_MAX ? m->nparts++ :
+	    MIME_PARTS_MAX - 1;
+	m->plan->nparts = m->nparts;
+	m->is_root = is_root;
+	m->is_digest = is_digest;
+	m->seen = 0;
+	m->type[0] = m->subtype[0] = '\0';
+	m->coding = MIME_NONE;
+	m->is_opaque = 0;
+	m->nboundary = 0;
+	m->header_len = 0;
+	buf_reset(&m->field);
+}
+
+static void
+end_leaf(struct mime *m, int has_line_end, struct buf *out)
+{
+	enum action act = this_action(m);
+
+	if (m->place != PLACE_LEAF)
+		return;
+	if (m->utf8_left > 0)
+		note(m, MIME_NOT_UTF8);
+	if (act == TO_QP || act == TO_QP_AGAIN || act == TO_BASE64)
+		encode_end(&m->encode, has_line_end, out);
+}
+
+/* 3. Header fields. */
+
+/* Blanks, folds and comments, from i on. */
+static size_t
+skip(const char *p, size_t n, size_t i)
+{
+	size_t depth = 0;
+
+	for (; i < n; i++) {
+		if (p[i] == '(')
+			depth++;
+		else if (p[i] == ')' && depth > 0)
+			depth--;
+		else if (p[i] == '\\' && depth > 0)
+			i++;
+		else if (depth == 0 && !is_blank(p[i]) && p[i] != '\n')
+			break;
+	}
+	return i < n ? i : n;
+}
+
+/* A token in lower case, "" when it is too long; where it ends. */
+static size_t
+token(const char *p, size_t n, size_t i, char word[MIME_WORD_MAX])
+{
+	size_t k, start = i;
+
+	while (i < n && (unsigned char)p[i] > ' ' && p[i] != 0x7f &&
+	    strchr("()<>@,;:\\\"/[]?=", p[i]) == NULL)
+		i++;
+	word[0] = '\0';
+	if (i - start >= MIME_WORD_MAX)
+		return i;
+	for (k = 0; start + k < i; k++)
+		word[k] = p[start + k] >= 'A' && p[start + k] <= 'Z' ?
+		    (char)(p[start + k] | 0x20) : p[start + k];
+	word[k] = '\0';
+	return i;
+}
+
+/* The value of a parameter; into the boundary when it is one. */
+static size_t
+parameter_value(struct mime *m, const char *p, size_t n, size_t i,
+    int is_boundary)
+{
+	int is_quoted = i < n && p[i] == '"';
+	size_t len = 0;
+
+	for (i += (size_t)is_quoted; i < n; i++) {
+		if (is_quoted ? p[i] == '"' : is_blank(p[i]) ||
+		    p[i] == '\n' || p[i] == ';' || p[i] == '(')
+			break;
+		if (is_quoted && p[i] == '\\' && i + 1 < n)
+			i++;
+		if (!is_boundary || p[i] == '\n')
+			continue;
+		if (len < sizeof(m->boundary))
+			m->boundary[len] = p[i];
+		len++;
+	}
+	if (is_boundary)
+		m->nboundary = len;
+	return i;
+}
+
+static void
+read_type(struct mime *m, const char *p, size_t n)
+{
+	char name[MIME_WORD_MAX];
+	size_t i;
+
+	i = skip(p, n, token(p, n, skip(p, n, 0), m->type));
+	if (i < n && p[i] == '/')
+		i = token(p, n, skip(p, n, i + 1), m->subtype);
+	while (i < n) {
+		for (; i < n && p[i] != ';'; i++)
+			;
+		i = skip(p, n, token(p, n, skip(p, n, i + 1), name));
+		if (i < n && p[i] == '=')
+			i = parameter_value(m, p, n, skip(p, n, i + 1),
+			    strcmp(name, "boundary") == 0 &&
+			    m->nboundary == 0);
+	}
+}
+
+/* Unknown words are taken for no coding, as readers do; uuencode is one. */
+static void
+read_coding(struct mime *m, const char *p, size_t n)
+{
+	char word[MIME_WORD_MAX];
+
+	token(p, n, skip(p, n, 0), word);
+	if (strcmp(word, "quoted-printable") == 0)
+		m->coding = MIME_QP;
+	else if (strcmp(word, "base64") == 0)
+		m->coding = MIME_BASE64;
+	else if (strcmp(word, "7bit") != 0 && word[0] != '\0')
+		m->coding = MIME_8BIT;
+	m->is_opaque |= strncmp(word, "x-", 2) == 0 ||
+	    strstr(word, "uu") != NULL;
+}
+
+static unsigned
+field_of(const char *p, size_t n, size_t *value)
+{
+	static const struct {
+		const char	*name;
+		unsigned	 flag;
+	} fields[] = {
+		{ "Content-Type", SEEN_TYPE },
+		{ "Content-Transfer-Encoding", SEEN_CODING },
+		{ "MIME-Version", SEEN_VERSION },
+	};
+	size_t i, len, colon;
+
+	for (colon = 0; colon < n && p[colon] != ':'; colon++)
+		;
+	for (len = colon; len > 0 && is_blank(p[len - 1]); len--)
+		;
+	*value = colon + 1 < n ? colon + 1 : n;
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strlen(fields[i].name) == len &&
+		    strncasecmp(fields[i].name, p, len) == 0)
+			return fields[i].flag;
+	return 0;
+}
+
+static void
+put_coding(struct mime *m, struct buf *out)
+{
+	buf_printf(out, "Content-Transfer-Encoding: %s\n",
+	    labels[this_action(m)]);
+}
+
+static void
+put_masked(const char *p, size_t n, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		buf_putc(out, (unsigned char)p[i] >= 0x80 ? '?' : p[i]);
+}
+
+static size_t
+line_len(const char *p, size_t n)
+{
+	const char *nl = memchr(p, '\n', n);
+
+	return nl == NULL ? n : (size_t)(nl - p);
+}
+
+static int
+has_long_line(const char *p, size_t n)
+{
+	size_t len;
+
+	for (; n > 0; p += len, n -= len) {
+		len = line_len(p, n);
+		if (len > MIME_LINE_MAX)
+			return 1;
+		len += len < n;
+	}
+	return 0;
+}
+
+/* Where the first part of a line that is too long ends. */
+static size_t
+fold_at(const char *p)
+{
+	size_t i;
+
+	for (i = MIME_LINE_MAX - 1; i > 0; i--)
+		if (is_blank(p[i]) && !is_blank(p[i - 1]))
+			return i;
+	return MIME_LINE_MAX - 1;
+}
+
+/*
+ * Lines of a header, folded where they are too long, as mail_wire() does it
+ * with those on top of the message.
+ */
+static void
+put_folded(const char *p, size_t n, struct buf *out)
+{
+	size_t len, left = line_len(p, n);
+
+	for (; n > 0; p += len, n -= len, left -= len) {
+		if (left < MIME_LINE_MAX) {
+			len = left + (left < n);
+			buf_add(out, p, len);
+			left = len + line_len(p + len, n - len);
+			continue;
+		}
+		len = fold_at(p);
+		buf_add(out, p, len);
+		buf_puts(out, is_blank(p[len]) ? "\n" : "\n ");
+	}
+}
+
+/* Those on top of the message are left to mail_wire(). */
+static void
+put_lines(const struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	if (m->part > 0 && has_long_line(p, n))
+		put_folded(p, n, out);
+	else
+		buf_add(out, p, n);
+}
+
+static void
+put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	struct buf field;
+
+	buf_init(&field, 0);
+	if (header_downgrade_field(&field, p, n) == 0) {
+		put_lines(m, buf_str(&field), field.len, out);
+	} else if ((m->lacks & MIME_AT_ANY_COST) != 0) {
+		buf_reset(&field);
+		put_masked(p, n, &field);
+		put_lines(m, buf_str(&field), field.len, out);
+	} else {
+		m->trouble = "8-bit text where it can not be encoded";
+		n = strcspn(p, ": \t");
+		if (n >= sizeof(m->trouble_at))
+			n = sizeof(m->trouble_at) - 1;
+		memcpy(m->trouble_at, p, n);
+		m->trouble_at[n] = '\0';
+	}
+	out->failed |= buf_failed(&field);
+	buf_fini(&field);
+}
+
+static void
+put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
+{
+	enum action act = this_action(m);
+	const char *p = buf_str(&m->field);
+	size_t n = m->field.len;
+	unsigned lack = m->part == 0 ? MIME_NO_8BIT_HEADER : MIME_NO_8BIT;
+
+	if (what == SEEN_CODING && act != KEEP && act != TO_QP_AGAIN) {
+		if (is_first)
+			put_coding(m, out);
+	} else if ((m->lacks & lack) == 0 || !ascii_is_not(p, n)) {
+		put_lines(m, p, n, out);
+	} else {
+		put_encoded(m, p, n, out);
+	}
+}
+
+/* The field that was gathered is whole. */
+static void
+end_field(struct mime *m, struct buf *out)
+{
+	const char *p = buf_str(&m->field);
+	size_t value, n = m->field.len;
+	unsigned what;
+	int is_first;
+
+	if (n == 0)
+		return;
+	what = field_of(p, n, &value);
+	is_first = (m->seen & what) == 0;
+	m->seen |= what;
+	if (is_first && what == SEEN_TYPE)
+		read_type(m, p + value, n - value);
+	if (is_first && what == SEEN_CODING)
+		read_coding(m, p + value, n - value);
+	if (!m->is_scan)
+		put_field(m, what, is_first, out);
+	else if (m->part > 0 && has_long_line(p, n))
+		m->plan->has_long_field = 1;
+	buf_reset(&m->field);
+}
+
+/* 4. From header to text. */
+
+static enum mime_kind
+kind_of_multipart(const struct mime *m)
+{
+	if (strcmp(m->subtype, "signed") == 0 ||
+	    strcmp(m->subtype, "encrypted") == 0 ||
+	    m->nboundary == 0 || m->nboundary > sizeof(m->boundary) ||
+	    is_blank(m->boundary[m->nboundary - 1]) ||
+	    ascii_is_not(m->boundary, m->nboundary) ||
+	    m->nlevels == MIME_DEPTH_MAX ||
+	    m->coding == MIME_QP || m->coding == MIME_BASE64)
+		return MIME_SEALED;
+	return MIME_MULTIPART;
+}
+
+static enum mime_kind
+kind_of_message(const struct mime *m)
+{
+	if (strcmp(m->subtype, "partial") == 0 ||
+	    strcmp(m->subtype, "external-body") == 0)
+		return MIME_SEALED;
+	if (strcmp(m->subtype, "rfc822") != 0 &&
+	    strcmp(m->subtype, "global") != 0)
+		return MIME_TEXT;
+	if (m->coding == MIME_QP || m->coding == MIME_BASE64)
+		return MIME_DATA;
+	return m->nlevels == MIME_DEPTH_MAX ? MIME_SEALED : MIME_MESSAGE;
+}
+
+static enum mime_kind
+kind_of(const struct mime *m)
+{
+	int has_type = m->subtype[0] != '\0';
+
+	if (m->is_opaque || m->part + 1 == MIME_PARTS_MAX)
+		return MIME_SEALED;
+	if (!has_type && m->is_digest)
+		return m->nlevels == MIME_DEPTH_MAX ? MIME_SEALED :
+		    MIME_MESSAGE;
+	if (!has_type || strcmp(m->type, "text") == 0)
+		return MIME_TEXT;
+	if (strcmp(m->type, "multipart") == 0)
+		return kind_of_multipart(m);
+	if (strcmp(m->type, "message") == 0)
+		return kind_of_message(m);
+	return MIME_DATA;
+}
+
+/* Fields that a part gets because it is encoded; 0 when it is not. */
+static int
+put_labels(struct mime *m, struct buf *out)
+{
+	enum action act = this_action(m);
+	unsigned facts = this_part(m)->facts;
+
+	if (act != TO_QP && act != TO_BASE64)
+		return 0;
+	if (m->is_root && (m->seen & SEEN_VERSION) == 0)
+		buf_puts(out, "MIME-Version: 1.0\n");
+	if ((m->seen & SEEN_TYPE) == 0)
+		buf_printf(out, "Content-Type: text/plain; charset=%s\n",
+		    (facts & MIME_NOT_UTF8) != 0 ? "unknown-8bit" :
+		    (facts & MIME_HAS_8BIT) != 0 ? "utf-8" : "us-ascii");
+	if ((m->seen & SEEN_CODING) == 0)
+		put_coding(m, out);
+	return 1;
+}
+
+static void
+push_level(struct mime *m, enum mime_kind kind)
+{
+	struct mime_level *l = &m->levels[m->nlevels++];
+
+	l->part = m->part;
+	l->is_digest = strcmp(m->subtype, "digest") == 0;
+	l->len = kind == MIME_MULTIPART ? m->nboundary : 0;
+	memcpy(l->boundary, m->boundary, l->len);
+}
+
+/* blank: the empty line, or "" where the text begins without one. */
+static void
+end_header(struct mime *m, const char *blank, struct buf *out)
+{
+	enum mime_kind kind;
+	enum action act;
+
+	end_field(m, out);
+	kind = kind_of(m);
+	if (m->is_scan) {
+		this_part(m)->kind = (uint8_t)kind;
+		this_part(m)->coding = (uint8_t)m->coding;
+	} else if (put_labels(m, out)) {
+		buf_puts(out, "\n");
+	} else {
+		buf_puts(out, blank);
+	}
+	if (kind == MIME_MULTIPART || kind == MIME_MESSAGE)
+		push_level(m, kind);
+	if (kind == MIME_MESSAGE) {
+		begin_part(m, 1, 0);
+		return;
+	}
+	m->place = kind == MIME_MULTIPART ? PLACE_BETWEEN : PLACE_LEAF;
+	m->utf8_left = 0;
+	act = this_action(m);
+	if (act != KEEP)
+		encode_begin(&m->encode, act == TO_QP ? ENCODE_QP :
+		    act == TO_QP_AGAIN ? ENCODE_QP_AGAIN : ENCODE_BASE64);
+}
+
+/* 5. Text. */
+
+/* UTF-8 over chunks; addr_utf8_len() wants a character whole. */
+static int
+is_utf8(struct mime *m, const char *p, size_t n)
+{
+	unsigned char c;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		c = (unsigned char)p[i];
+		if (m->utf8_left > 0) {
+			if (c < m->utf8_low || c > m->utf8_high)
+				return 0;
+			m->utf8_left--;
+			m->utf8_low = 0x80;
+			m->utf8_high = 0xbf;
+			continue;
+		}
+		if (c < 0x80)
+			continue;
+		if (c < 0xc2 || c > 0xf4)
+			return 0;
+		m->utf8_left = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+		m->utf8_low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+		m->utf8_high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+	}
+	return 1;
+}
+
+static void
+scan_text(struct mime *m, const char *p, size_t n)
+{
+	unsigned facts = 0;
+
+	m->column += n;
+	if (m->column > MIME_LINE_MAX)
+		facts |= MIME_HAS_LONG;
+	if (ascii_is_not(p, n))
+		facts |= MIME_HAS_8BIT;
+	if ((this_part(m)->facts & MIME_NOT_UTF8) == 0 &&
+	    (m->utf8_left > 0 || (facts & MIME_HAS_8BIT) != 0) &&
+	    !is_utf8(m, p, n))
+		facts |= MIME_NOT_UTF8;
+	if (facts != 0)
+		note(m, facts);
+}
+
+/*
+ * 8-bit text that is neither encoded nor refused: what stands before, between
+ * and after parts says nothing to anybody.
+ */
+static int
+is_masked(const struct mime *m)
+{
+	return (m->lacks & MIME_NO_8BIT) != 0 && (m->place == PLACE_BETWEEN ||
+	    (m->lacks & MIME_AT_ANY_COST) != 0);
+}
+
+static void
+text(struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	if (m->is_scan)
+		scan_text(m, p, n);
+	else if (m->place == PLACE_LEAF && this_action(m) != KEEP)
+		encode_text(&m->encode, p, n, out);
+	else if (is_masked(m) && ascii_is_not(p, n))
+		put_masked(p, n, out);
+	else
+		buf_add(out, p, n);
+}
+
+static void
+text_end(struct mime *m, struct buf *out)
+{
+	if (m->is_scan) {
+		if (m->utf8_left > 0)
+			note(m, MIME_NOT_UTF8);
+		m->utf8_left = 0;
+	} else if (m->place == PLACE_LEAF && this_action(m) != KEEP) {
+		encode_line_end(&m->encode, out);
+	} else {
+		buf_putc(out, '\n');
+	}
+}
+
+/* 6. Lines. */
+
+/* The level whose boundary this line is, from 1 on; 0: of none. */
+static unsigned
+boundary_at(const struct mime *m, const char *p, size_t n, int *is_close)
+{
+	const struct mime_level *l;
+	size_t rest;
+	unsigned i;
+
+	while (n > 0 && is_blank(p[n - 1]))
+		n--;
+	if (n < 3 || p[0] != '-' || p[1] != '-')
+		return 0;
+	for (i = m->nlevels; i > 0; i--) {
+		l = &m->levels[i - 1];
+		if (l->len == 0 || n - 2 < l->len ||
+		    memcmp(p + 2, l->boundary, l->len) != 0)
+			continue;
+		rest = n - 2 - l->len;
+		*is_close = rest == 2 && memcmp(p + n - 2, "--", 2) == 0;
+		if (rest == 0 || *is_close)
+			return i;
+	}
+	return 0;
+}
+
+static void
+at_boundary(struct mime *m, unsigned level, int is_close, struct buf *out)
+{
+	end_leaf(m, 0, out);
+	m->nlevels = level;
+	if (!m->is_scan) {
+		buf_add(out, m->head, m->nhead);
+		buf_putc(out, '\n');
+	}
+	if (!is_close) {
+		begin_part(m, 0, m->levels[level - 1].is_digest);
+		return;
+	}
+	m->part = m->levels[--m->nlevels].part;
+	m->place = PLACE_BETWEEN;
+}
+
+/* A line of text as far as it came; its beginning may be a boundary's. */
+static void
+body(struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	size_t take;
+
+	if (n == 0)
+		return;
+	if (!m->is_flowing && m->nlevels > 0) {
+		take = sizeof(m->head) - m->nhead;
+		if (take > n)
+			take = n;
+		memcpy(m->head + m->nhead, p, take);
+		m->nhead += take;
+		p += take;
+		n -= take;
+		if (n == 0 && m->nhead < sizeof(m->head) &&
+		    m->head[0] == '-' && (m->nhead < 2 || m->head[1] == '-'))
+			return;
+		text(m, m->head, m->nhead, out);
+		m->nhead = 0;
+		m->is_flowing = 1;
+		if (n == 0)
+			return;
+	}
+	m->is_flowing = 1;
+	text(m, p, n, out);
+}
+
+static void
+content_end(struct mime *m, struct buf *out)
+{
+	int is_close = 0;
+	unsigned level;
+
+	level = m->is_flowing ? 0 : boundary_at(m, m->head, m->nhead,
+	    &is_close);
+	if (level > 0) {
+		at_boundary(m, level, is_close, out);
+	} else {
+		if (m->nhead > 0)
+			text(m, m->head, m->nhead, out);
+		text_end(m, out);
+	}
+	m->nhead = 0;
+	m->is_flowing = 0;
+	m->column = 0;
+}
+
+/*
+ * The line gathered last is none of a header: it is text.  A message whose
+ * first line that is has no header at all.
+ */
+static void
+header_is_over(struct mime *m, int is_whole, struct buf *out)
+{
+	end_header(m, "", out);
+	if (m->place == PLACE_HEADER)
+		end_header(m, "", out);
+	body(m, buf_str(&m->line), m->line.len, out);
+	if (is_whole)
+		content_end(m, out);
+	buf_reset(&m->line);
+}
+
+static void
+header_text(struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	m->header_len += n;
+	buf_add(&m->line, p, n);
+	if (m->header_len <= MIME_HEADER_MAX)
+		return;
+	m->is_opaque = 1;
+	header_is_over(m, 0, out);
+}
+
+/* The line of an mbox on top of a message within a message. */
+static int
+is_from_line(const struct mime *m)
+{
+	return m->is_root && m->header_len == m->line.len &&
+	    m->line.len > 5 && memcmp(m->line.data, "From ", 5) == 0;
+}
+
+static void
+put_line(struct mime *m, struct buf *out)
+{
+	if (!m->is_scan) {
+		if ((m->lacks & MIME_NO_8BIT) != 0)
+			put_masked(m->line.data, m->line.len, out);
+		else
+			buf_add(out, m->line.data, m->line.len);
+		buf_putc(out, '\n');
+	}
+	buf_reset(&m->line);
+}
+
+static void
+header_line(struct mime *m, struct buf *out)
+{
+	enum mail_line kind;
+
+	kind = m->line.len == 0 ? MAIL_LINE_BLANK :
+	    mail_line_kind(buf_str(&m->line), m->line.len);
+	if (kind == MAIL_LINE_BLANK) {
+		end_header(m, "\n", out);
+		return;
+	}
+	if (is_from_line(m)) {
+		put_line(m, out);
+		return;
+	}
+	if (kind == MAIL_LINE_FIELD)
+		end_field(m, out);
+	else if (kind != MAIL_LINE_FOLDED || m->field.len == 0) {
+		header_is_over(m, 1, out);
+		return;
+	}
+	buf_add(&m->field, buf_str(&m->line), m->line.len);
+	buf_putc(&m->field, '\n');
+	buf_reset(&m->line);
+}
+
+static void
+some_text(struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	if (n == 0)
+		return;
+	m->after_cr = 0;
+	if (m->place == PLACE_HEADER)
+		header_text(m, p, n, out);
+	else
+		body(m, p, n, out);
+}
+
+static void
+line_end(struct mime *m, struct buf *out)
+{
+	if (m->place == PLACE_HEADER)
+		header_line(m, out);
+	else
+		content_end(m, out);
+}
+
+/* 7. The stream. */
+
+static void
+begin(struct mime *m, struct mime_plan *plan)
+{
+	memset(m, 0, sizeof(*m));
+	m->plan = plan;
+	buf_init(&m->field, 0);
+	buf_init(&m->line, 0);
+	begin_part(m, 1, 0);
+}
+
+void
+mime_scan(struct mime *m, struct mime_plan *plan)
+{
+	memset(plan, 0, sizeof(*plan));
+	begin(m, plan);
+	m->is_scan = 1;
+}
+
+void
+mime_write(struct mime *m, struct mime_plan *plan, unsigned lacks)
+{
+	begin(m, plan);
+	m->lacks = lacks;
+}
+
+void
+mime_text(struct mime *m, const char *p, size_t n, struct buf *out)
+{
+	size_t i, start = 0;
+
+	for (i = 0; i < n; i++) {
+		if (p[i] != '\n' && p[i] != '\r' && p[i] != '\0')
+			continue;
+		some_text(m, p + start, i - start, out);
+		start = i + 1;
+		if (p[i] == '\0')
+			continue;
+		if (p[i] == '\r' || !m->after_cr)
+			line_end(m, out);
+		m->after_cr = p[i] == '\r';
+	}
+	some_text(m, p + start, n - start, out);
+	if (buf_failed(&m->field) || buf_failed(&m->line))
+		out->failed = 1;
+}
+
+void
+mime_end(struct mime *m, struct buf *out)
+{
+	if (m->place == PLACE_HEADER && m->line.len > 0)
+		header_line(m, out);
+	while (m->place == PLACE_HEADER)
+		end_header(m, "", out);
+	if (m->nhead > 0 || m->is_flowing)
+		content_end(m, out);
+	end_leaf(m, 1, out);
+	if (buf_failed(&m->field) || buf_failed(&m->line))
+		out->failed = 1;
+}
+
+void
+mime_fini(struct mime *m)
+{
+	buf_fini(&m->field);
+	buf_fini(&m->line);
+}

@@ -1,0 +1,212 @@
+/*
+ * result.c - what became of one attempt, who said it, and why.
+ * Runs as: anyone.  Uses: nothing.
+ * Promise: a reason is one printable line; without memory it is left out.
+ */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/result.h"
+
+void
+result_init(struct result *res)
+{
+	memset(res, 0, sizeof(*res));
+}
+
+void
+result_fini(struct result *res)
+{
+	free(res->reason);
+	free(res->detail);
+	result_init(res);
+}
+
+static char *
+clean_line(const char *text, size_t len)
+{
+	struct buf clean;
+
+	buf_init(&clean, 0);
+	buf_put_clean(&clean, text, len, REASON_MAX);
+	return buf_take(&clean);
+}
+
+static char *
+format_line(const char *fmt, va_list ap)
+{
+	struct buf raw;
+	char *line;
+
+	buf_init(&raw, 0);
+	buf_vprintf(&raw, fmt, ap);
+	line = clean_line(buf_str(&raw), raw.len);
+	buf_fini(&raw);
+	return line;
+}
+
+/* Takes the reason; frees the old one, which it may have been made from. */
+static int
+set_line(struct result *res, enum source source, enum status status,
+    const char *code, char *reason)
+{
+	free(res->reason);
+	free(res->detail);
+	res->reason = reason;
+	res->detail = NULL;
+	res->source = source;
+	res->status = status;
+	if (text_copy(res->code, sizeof(res->code), code) == -1)
+		res->code[0] = '\0';
+	return status == STATUS_SENT ? 0 : -1;
+}
+
+int
+result_set(struct result *res, enum status status, const char *code,
+    const char *fmt, ...)
+{
+	char *reason;
+	va_list ap;
+
+	va_start(ap, fmt);
+	reason = format_line(fmt, ap);
+	va_end(ap);
+	return set_line(res, SOURCE_US, status, code, reason);
+}
+
+int
+result_quote(struct result *res, enum source source, enum status status,
+    const char *code, const char *fmt, ...)
+{
+	char *reason;
+	va_list ap;
+
+	va_start(ap, fmt);
+	reason = format_line(fmt, ap);
+	va_end(ap);
+	return set_line(res, source, status, code, reason);
+}
+
+int
+result_detail(struct result *res, const char *fmt, ...)
+{
+	char *detail;
+	va_list ap;
+
+	va_start(ap, fmt);
+	detail = format_line(fmt, ap);
+	va_end(ap);
+	free(res->detail);
+	res->detail = detail;
+	return res->status == STATUS_SENT ? 0 : -1;
+}
+
+void
+result_put_full(struct buf *b, const struct result *res)
+{
+	const char *reason = res->reason == NULL ? "" : res->reason;
+
+	if (res->detail == NULL || res->detail[0] == '\0')
+		buf_puts(b, reason);
+	else if (reason[0] == '\0')
+		buf_puts(b, res->detail);
+	else
+		buf_printf(b, "%s (%s)", reason, res->detail);
+}
+
+static char *
+copy_line(const char *line)
+{
+	return line == NULL ? NULL : strdup(line);
+}
+
+void
+result_copy(struct result *dst, const struct result *src)
+{
+	if (dst == src)
+		return;
+	free(dst->reason);
+	free(dst->detail);
+	*dst = *src;
+	dst->reason = copy_line(src->reason);
+	dst->detail = copy_line(src->detail);
+}
+
+static int
+is_same_line(const char *a, const char *b)
+{
+	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+int
+result_is_same(const struct result *a, const struct result *b)
+{
+	return a->status == b->status && a->source == b->source &&
+	    strcmp(a->code, b->code) == 0 &&
+	    is_same_line(a->reason, b->reason) &&
+	    is_same_line(a->detail, b->detail);
+}
+
+const char *
+status_name(enum status status)
+{
+	switch (status) {
+	case STATUS_SENT:
+		return "sent";
+	case STATUS_DEFERRED:
+		return "deferred";
+	case STATUS_FAILED:
+		return "failed";
+	default:
+		return "open";
+	}
+}
+
+static void
+put_line(struct ipc *m, const char *line)
+{
+	ipc_put_str(m, line);
+}
+
+void
+result_put(struct ipc *m, const struct result *res)
+{
+	ipc_put_u32(m, res->status);
+	ipc_put_u32(m, res->source);
+	ipc_put_str(m, res->code);
+	put_line(m, res->reason);
+	put_line(m, res->detail);
+}
+
+static char *
+get_line(struct ipc *m)
+{
+	const char *line;
+	size_t len;
+
+	line = ipc_get_bytes(m, &len);
+	return line == NULL || len == 0 ? NULL :
+	    clean_line(line, len > REASON_MAX ? REASON_MAX : len);
+}
+
+int
+result_get(struct ipc *m, struct result *res)
+{
+	uint32_t source, status;
+
+	result_fini(res);
+	status = ipc_get_u32(m);
+	source = ipc_get_u32(m);
+	ipc_get_text(m, res->code, sizeof(res->code));
+	res->reason = get_line(m);
+	res->detail = get_line(m);
+	if (m->bad || status < STATUS_SENT || status > STATUS_FAILED ||
+	    source >= SOURCE__MAX) {
+		result_fini(res);
+		return -1;
+	}
+	res->status = (enum status)status;
+	res->source = (enum source)source;
+	return 0;
+}

@@ -1,0 +1,70 @@
+/*
+ * result.h - what became of one attempt, who said it, and why.
+ */
+#ifndef LIB_RESULT_H
+#define LIB_RESULT_H
+
+#include "lib/buf.h"
+#include "lib/ipc.h"
+
+#define REASON_MAX	4096	/* bytes of a reason or a detail that are kept */
+
+/* The list that names a command or file is not what it was (RFC 3463). */
+#define CODE_CHANGED	"4.2.4"
+
+/* What became of one recipient in one attempt. */
+enum status {
+	STATUS_NONE,		/* nothing yet */
+	STATUS_SENT,
+	STATUS_DEFERRED,	/* the default of every failure */
+	STATUS_FAILED		/* only by a permanent answer */
+};
+
+/* Whose words the reason is. */
+enum source {
+	SOURCE_US,		/* ours */
+	SOURCE_SERVER,		/* a server's reply */
+	SOURCE_COMMAND,		/* the output of a command */
+	SOURCE_USER_FILE,	/* ours, about a file of a user */
+	SOURCE__MAX
+};
+
+struct result {
+	enum status	 status;
+	enum source	 source;
+	char		 code[12];	/* enhanced status (RFC 3463) */
+	char		*reason;	/* owned: one line for everybody, so no
+					 * path of this host; or NULL */
+	char		*detail;	/* owned: one line for the log, root
+					 * and the owner; or NULL */
+};
+
+void	result_init(struct result *);
+void	result_fini(struct result *);
+/*
+ * Sets status, code, SOURCE_US and a cleaned reason of at most REASON_MAX
+ * bytes; what was there, the detail too, is freed.  Returns 0 for
+ * STATUS_SENT, else -1, so that a failure path is one statement.
+ */
+int	result_set(struct result *, enum status, const char *code,
+	    const char *, ...) PRINTF_LIKE(4, 5);
+/* The same for the words of another source. */
+int	result_quote(struct result *, enum source, enum status,
+	    const char *code, const char *, ...) PRINTF_LIKE(5, 6);
+/* Adds the detail to a result that is set.  Returns as result_set(). */
+int	result_detail(struct result *, const char *, ...) PRINTF_LIKE(2, 3);
+/* Adds "reason" or "reason (detail)": for the log, root and the owner. */
+void	result_put_full(struct buf *, const struct result *);
+/* The same status, code, source and texts. */
+int	result_is_same(const struct result *, const struct result *);
+/* Makes dst a copy of src. */
+void	result_copy(struct result *dst, const struct result *src);
+const char *status_name(enum status);	/* "sent", "deferred", "failed" */
+
+/* As fields of an IPC message: u32 status, u32 source, text code, bytes
+ * reason, bytes detail. */
+void	result_put(struct ipc *, const struct result *);
+/* 0, or -1 for one that is out of shape; the texts are cleaned. */
+int	result_get(struct ipc *, struct result *);
+
+#endif

@@ -1,0 +1,380 @@
+/*
+ * command.c - a command of a user gets a message on its standard input.
+ * Runs as: the user.  Uses: one exec; a private copy of the message.
+ * Promise: the command sees its message, a fresh environment and descriptors
+ * 0 to 2, and nothing else of ours; what it is comes from the user's file
+ * alone, and no octet of the message or its addresses is in it.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "local/command.h"
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "lib/mail.h"
+#include "lib/ipc.h"
+#include "priv/records.h"
+#include "lib/result.h"
+
+#define MEMORY_MAX	(1024 * 1024)	/* octets of a copy in memory */
+#define READ_OCTETS	65536
+#define ARGS_MAX	(TARGET_MAX / 2 + 2)
+#define ENV_MAX		16
+#define PATH_VALUE	"/usr/local/bin:/usr/bin:/bin"
+#define SHELL_PATH	"/bin/sh"
+
+/* Characters that mean themselves to a shell, wherever they stand. */
+static const char plain_text[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    "%+,-./:=@_ ";
+
+struct env {
+	struct buf	 text[ENV_MAX];	/* owned */
+	char		*list[ENV_MAX + 1];
+	size_t		 n;
+};
+
+int
+command_is_plain(const char *text)
+{
+	return text[0] == '/' && text[strspn(text, plain_text)] == '\0';
+}
+
+/* ---- the message ---- */
+
+#ifdef MFD_CLOEXEC
+static int
+open_memory(void)
+{
+	return memfd_create("message", MFD_CLOEXEC);
+}
+#else
+static int
+open_memory(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+#endif
+
+/* A file without a name. */
+static int
+open_unlinked(void)
+{
+	char name[] = "/tmp/dma.XXXXXXXXXX";
+	int fd;
+
+#ifdef O_TMPFILE
+	fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd != -1)
+		return fd;
+#endif
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd != -1 && unlink(name) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int
+open_copy(int64_t length)
+{
+	int fd = -1;
+
+	if (length <= MEMORY_MAX)
+		fd = open_memory();
+	return fd != -1 ? fd : open_unlinked();
+}
+
+static int
+fill_copy(int fd, const struct delivery *d)
+{
+	char chunk[READ_OCTETS];
+	struct buf head;
+	int64_t done;
+	size_t n;
+	int ret;
+
+	buf_init(&head, 0);
+	mail_put_envelope(&head, 1, d->sender, d->recipient, d->arrived);
+	ret = buf_failed(&head) ? -1 : io_write_all(fd, head.data, head.len);
+	buf_fini(&head);
+	for (done = 0; ret == 0 && done < d->length; done += (int64_t)n) {
+		n = sizeof(chunk);
+		if (d->length - done < (int64_t)n)
+			n = (size_t)(d->length - done);
+		if (io_pread_all(d->message, chunk, n, d->offset + done) == -1)
+			return -1;
+		ret = io_write_all(fd, chunk, n);
+	}
+	if (ret == 0 && lseek(fd, 0, SEEK_SET) == -1)
+		return -1;
+	return ret;
+}
+
+/*
+ * Whole before the command begins: so a queue file that can not be read is
+ * never an early end of its input.
+ */
+static int
+copy_message(const struct delivery *d, int *fd, struct result *res)
+{
+	/* A limit on files shall be an error here, not the end. */
+	signal(SIGXFSZ, SIG_IGN);
+	*fd = open_copy(d->length);
+	if (*fd != -1 && fill_copy(*fd, d) == 0)
+		return 0;
+	result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "message can not be copied for the command: %s", strerror(errno));
+	io_close(fd);
+	return -1;
+}
+
+/* ---- the environment ---- */
+
+static void
+put_env(struct env *e, const char *name, const char *value, size_t len)
+{
+	struct buf *b = &e->text[e->n];
+
+	buf_init(b, 0);
+	buf_printf(b, "%s=", name);
+	buf_add(b, value, len);
+	e->list[e->n++] = b->data;
+}
+
+static void
+put_env_str(struct env *e, const char *name, const char *value)
+{
+	put_env(e, name, value, strlen(value));
+}
+
+/* "ext" of user+ext@host. */
+static void
+put_extension(struct env *e, const struct delivery *d)
+{
+	const char *p = "", *at;
+	size_t len;
+
+	if (d->conf->delimiter != '\0') {
+		p = strchr(d->recipient, d->conf->delimiter);
+		p = p == NULL ? "" : p + 1;
+	}
+	at = strrchr(p, '@');
+	len = at == NULL ? strlen(p) : (size_t)(at - p);
+	/* A delimiter in the domain only is none. */
+	if (strrchr(d->recipient, '@') != NULL && at == NULL)
+		len = 0;
+	put_env(e, "EXTENSION", p, len);
+}
+
+static int
+fill_env(struct env *e, const struct delivery *d)
+{
+	size_t i;
+
+	put_env_str(e, "PATH", PATH_VALUE);
+	put_env_str(e, "HOME", d->user->home);
+	put_env_str(e, "USER", d->user->name);
+	put_env_str(e, "LOGNAME", d->user->name);
+	put_env_str(e, "SHELL", d->user->shell[0] == '\0' ? SHELL_PATH :
+	    d->user->shell);
+	put_env_str(e, "SENDER", d->sender);
+	put_env_str(e, "RECIPIENT", d->recipient);
+	put_env_str(e, "ORIGINAL_RECIPIENT", d->original);
+	put_extension(e, d);
+	put_env_str(e, "QUEUE_ID", d->queue_id);
+	for (i = 0; i < e->n; i++)
+		if (buf_failed(&e->text[i]))
+			return -1;
+	return 0;
+}
+
+static void
+free_env(struct env *e)
+{
+	while (e->n > 0)
+		buf_fini(&e->text[--e->n]);
+}
+
+/* ---- the new process ---- */
+
+/* The read end of the output goes to the runner; -1 when it is gone. */
+static int
+hand_over(const struct delivery *d, int fd)
+{
+	struct ipc m;
+	int ret;
+
+	ipc_init(&m);
+	ipc_begin(&m, IPC_DELIVER_OUTPUT, 0);
+	ipc_put_fd(&m, fd);
+	ret = ipc_send(d->channel, &m);
+	m.nfds = 0;		/* it stays ours, sent or not */
+	ipc_fini(&m);
+	return ret;
+}
+
+/* 0 to 2 are open, so nothing that is opened from here on is one of them. */
+static int
+fill_holes(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd == -1)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static void
+close_listed(const char *path)
+{
+	struct dirent *entry;
+	DIR *dir;
+	int fd;
+
+	dir = opendir(path);
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		fd = atoi(entry->d_name);
+		if (fd > STDERR_FILENO && fd != dirfd(dir))
+			close(fd);
+	}
+	closedir(dir);
+}
+
+/* All is O_CLOEXEC; this is for what should not have been there. */
+static void
+close_rest(void)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
+		return;
+#endif
+	close_listed("/dev/fd");
+}
+
+static int
+place_descriptors(int in, int out)
+{
+	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
+	    dup2(out, STDERR_FILENO) == -1)
+		return -1;
+	close_rest();
+	return 0;
+}
+
+static void
+enter_home(const char *home)
+{
+	if (home[0] == '/' && chdir(home) == 0)
+		return;
+	if (chdir("/") == -1)
+		return;		/* where the deliver branch is anyway */
+}
+
+static void
+exec_shell(const char *text, char **env)
+{
+	char name[] = "sh", flag[] = "-c";
+	char *argv[4], *copy;
+
+	copy = strdup(text);
+	if (copy == NULL)
+		return;
+	argv[0] = name;
+	argv[1] = flag;
+	argv[2] = copy;
+	argv[3] = NULL;
+	execve(SHELL_PATH, argv, env);
+	free(copy);
+}
+
+static void
+exec_plain(const char *text, char **env)
+{
+	char copy[TARGET_MAX + 1];
+	char *argv[ARGS_MAX + 1], *p = copy;
+	size_t n = 0;
+
+	if (text_copy(copy, sizeof(copy), text) == -1) {
+		errno = E2BIG;
+		return;
+	}
+	while (*p != '\0' && n < ARGS_MAX) {
+		argv[n++] = p;
+		p += strcspn(p, " ");
+		while (*p == ' ')
+			*p++ = '\0';
+	}
+	argv[n] = NULL;
+	execve(copy, argv, env);
+	/* A script without its first line is a script for sh. */
+	if (errno == ENOEXEC)
+		exec_shell(text, env);
+}
+
+/* Comes back with the exit status that says why. */
+static int
+start(const char *text, char **env)
+{
+	int saved;
+
+	if (command_is_plain(text))
+		exec_plain(text, env);
+	else
+		exec_shell(text, env);
+	saved = errno;
+	/* The sender reads this: whose command it is stays untold. */
+	dprintf(STDERR_FILENO, "it can not be run: %s\n", strerror(saved));
+	return saved == ENOENT ? 127 : 126;
+}
+
+/* From here on nothing can be told but by the output and the status. */
+static int
+run(const struct delivery *d, const char *text, int in, int out, char **env)
+{
+	enter_home(d->user->home);
+	io_default_signals();
+	if (place_descriptors(in, out) == -1)
+		return 126;
+	return start(text, env);
+}
+
+int
+command_run(const struct delivery *d, const char *text, struct result *res)
+{
+	struct env e;
+	int in = -1, output[2] = { -1, -1 }, status = 0;
+
+	memset(&e, 0, sizeof(e));
+	if (fill_holes() == -1 || fill_env(&e, d) == -1 ||
+	    pipe2(output, O_CLOEXEC) == -1)
+		result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "command can not be started: %s", strerror(errno));
+	else if (copy_message(d, &in, res) == 0)
+		status = hand_over(d, output[0]) == -1 ? 1 :
+		    run(d, text, in, output[1], e.list);
+	free_env(&e);
+	if (status != 0)
+		return status;	/* after run() none of these is open */
+	io_close(&in);
+	io_close(&output[0]);
+	io_close(&output[1]);
+	return 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * command.h - a command of a user gets a message on its standard input.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "message.h"
+#include "local.h"
+
+/*
+ * Runs text in place of this process, which is the user for good.  Comes back
+ * only when that can not be: 0 when res tells why and the message is not yet
+ * with the command; else the exit status that this process must end with, all
+ * of ours being closed: 127 when there is no such command and 126 when it can
+ * not be started, as a shell has it, or 1 when the runner is gone.
+ */
+int	command_run(const struct delivery *, const char *text,
+	    struct result *res);
+
+/* 1 when text needs no shell: it is split at blanks and is an argv. */
+int	command_is_plain(const char *text);
+
+#endif

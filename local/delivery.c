@@ -1,0 +1,130 @@
+/*
+ * delivery.c - what all kinds of local delivery share.
+ * Runs as: the user.  Uses: the runner's channel, the message.
+ * Promise: nothing appears before the runner has written down where.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "local/delivery.h"
+#include "lib/io.h"
+#include "lib/ipc.h"
+#include "priv/records.h"
+#include "lib/result.h"
+
+static int
+is_clean(const char *text)
+{
+	return text_is_clean(text, strlen(text));
+}
+
+int
+delivery_check(const struct delivery *d, struct result *res)
+{
+	struct stat st;
+
+	if (!is_clean(d->sender) || !is_clean(d->recipient) ||
+	    !is_clean(d->original) || !is_clean(d->queue_id))
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "control character in an address");
+	if (fstat(d->message, &st) == -1 || !S_ISREG(st.st_mode))
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "message is not a regular file");
+	if (d->offset < 0 || d->length < 0 || d->offset > st.st_size ||
+	    d->length > st.st_size - d->offset)
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "message file is shorter than the message");
+	return 0;
+}
+
+int
+delivery_at(const struct delivery *d, uint64_t dev, uint64_t ino,
+    int64_t length)
+{
+	struct ipc msg;
+	int ret;
+
+	ipc_init(&msg);
+	ipc_begin(&msg, IPC_DELIVER_CHECKPOINT, d->id);
+	ipc_put_u64(&msg, dev);
+	ipc_put_u64(&msg, ino);
+	ipc_put_u64(&msg, (uint64_t)length);
+	ret = ipc_send(d->channel, &msg);
+	ipc_fini(&msg);
+	return ret;
+}
+
+int
+delivery_announce(const struct delivery *d, uint64_t dev, uint64_t ino,
+    int64_t length)
+{
+	struct ipc msg;
+	int ret = -1;
+
+	if (delivery_at(d, dev, ino, length) == -1)
+		return -1;
+	ipc_init(&msg);
+	if (io_wait(d->channel, POLLIN, io_clock_ms() + DELIVERY_GO_MS) == 1 &&
+	    ipc_recv(d->channel, &msg, IPC_CHANNEL_LIMIT) == 1 &&
+	    msg.kind == IPC_DELIVER_ACKNOWLEDGE && msg.id == d->id &&
+	    ipc_done(&msg) == 0)
+		ret = 0;
+	ipc_fini(&msg);
+	return ret;
+}
+
+int
+delivery_say(const struct delivery *d, const struct result *res)
+{
+	struct ipc msg;
+	int ret;
+
+	ipc_init(&msg);
+	ipc_begin(&msg, IPC_DELIVER_RESULT, d->id);
+	ipc_put_u32(&msg, (uint32_t)res->status);
+	ipc_put_str(&msg, res->code);
+	ipc_put_bytes(&msg, res->reason, res->reason == NULL ? 0 :
+	    strlen(res->reason));
+	ret = ipc_send(d->channel, &msg);
+	ipc_fini(&msg);
+	return ret;
+}
+
+long
+delivery_read(const struct delivery *d, int64_t done, void *chunk, size_t size)
+{
+	if (d->length - done < (int64_t)size)
+		size = (size_t)(d->length - done);
+	if (size > 0 && io_pread_all(d->message, chunk, size,
+	    d->offset + done) == -1)
+		return -1;
+	return (long)size;
+}
+
+const char *
+delivery_code(int error)
+{
+	return error == ENOSPC || error == EDQUOT ? "4.2.2" : "4.2.0";
+}
+
+int
+delivery_sync_names(int dir)
+{
+	int error, fd, ret;
+
+	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return errno == EACCES ? 0 : -1;
+	ret = fsync(fd);
+	error = errno;
+	if (ret == -1 && (error == EINVAL || error == EACCES))
+		ret = 0;
+	close(fd);
+	errno = error;
+	return ret;
+}

@@ -1,0 +1,16 @@
+/*
+ * lmtp.h - one message to a mail store by LMTP (RFC 2033).
+ */
+#ifndef LMTP_H
+#define LMTP_H
+
+#include "message.h"
+#include "local.h"
+
+/*
+ * Gives the message of d to the server that d->conf names, for d->user; res
+ * has what became of it.
+ */
+void	lmtp_deliver(const struct delivery *d, struct result *res);
+
+#endif

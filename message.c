@@ -1,0 +1,102 @@
+/*
+ * message.c - a queued message and its recipients, in memory.
+ * Runs as: anyone.  Uses: nothing.
+ * Promise: a message that was freed can be freed again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/io.h"
+#include "message.h"
+
+void
+message_init(struct message *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->fd = -1;
+}
+
+void
+message_fini(struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->nrcpts; i++) {
+		free(m->rcpts[i].address);
+		free(m->rcpts[i].owner);
+		free(m->rcpts[i].orcpt);
+		result_fini(&m->rcpts[i].last);
+	}
+	free(m->rcpts);
+	free(m->slots);
+	io_close(&m->fd);
+	message_init(m);
+}
+
+struct recipient *
+message_add(struct message *m, const char *address)
+{
+	struct recipient *r;
+	uint32_t cap;
+
+	if (m->nrcpts >= RECIPIENTS_MAX)
+		return NULL;
+	if (m->nrcpts == m->crcpts) {
+		cap = m->crcpts == 0 ? 4 : m->crcpts * 2;
+		r = realloc(m->rcpts, cap * sizeof(*r));
+		if (r == NULL)
+			return NULL;
+		m->rcpts = r;
+		m->crcpts = cap;
+	}
+	r = &m->rcpts[m->nrcpts];
+	memset(r, 0, sizeof(*r));
+	r->address = strdup(address);
+	if (r->address == NULL)
+		return NULL;
+	r->parent = m->nrcpts;
+	r->checkpoint.length = -1;
+	m->nrcpts++;
+	return r;
+}
+
+int
+recipient_wants(const struct recipient *r, unsigned what)
+{
+	unsigned notify = r->notify;
+
+	if (notify == 0)
+		notify = NOTIFY_FAILURE | NOTIFY_DELAY;
+	return (notify & what) != 0;
+}
+
+int
+recipient_is_owed(const struct recipient *r)
+{
+	return r->action != ACTION_NONE && !r->is_reported;
+}
+
+const char *
+message_address(const struct message *m, uint32_t i)
+{
+	while ((m->rcpts[i].kind == ROUTE_PIPE ||
+	    m->rcpts[i].kind == ROUTE_FILE) && m->rcpts[i].parent != i)
+		i = m->rcpts[i].parent;
+	return m->rcpts[i].address;
+}
+
+const struct recipient *
+message_first(const struct message *m, uint32_t i)
+{
+	unsigned n;
+
+	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++)
+		i = m->rcpts[i].parent;
+	return &m->rcpts[i];
+}
+
+const char *
+message_original(const struct message *m, uint32_t i)
+{
+	return message_first(m, i)->address;
+}

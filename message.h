@@ -1,0 +1,135 @@
+/*
+ * message.h - a queued message and its recipients.
+ * What the folders hand to each other.
+ */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "lib/addr.h"
+#include "lib/dsn.h"
+#include "lib/mail.h"
+#include "lib/result.h"
+
+#define DMA_VERSION	"0.1"
+
+/* Bounds that several rooms share; every buffer for such a text has + 1. */
+#define LOGIN_MAX	32	/* octets of a user name */
+#define QUEUE_ID_MAX	24	/* octets of a queue id, [0-9a-z] only */
+#define TARGET_MAX	1024	/* octets of one alias or .forward target */
+#define RECIPIENTS_MAX	1000000	/* of one message */
+#define DEPTH_MAX	10	/* expansions of one recipient */
+#define RECEIVED_MAX	50	/* Received and Delivered-To lines */
+
+/* How a recipient is reached. */
+enum route_kind {
+	ROUTE_UNKNOWN,		/* not looked at yet */
+	ROUTE_MAILBOX,		/* the mailbox of a local user */
+	ROUTE_FILE,		/* a file named in a .forward or in aliases */
+	ROUTE_PIPE,		/* a command named in one of them */
+	ROUTE_REMOTE		/* by SMTP */
+};
+
+/* Which list a recipient was written in. */
+enum origin {
+	ORIGIN_CALLER,		/* command line or header */
+	ORIGIN_ALIASES,
+	ORIGIN_FORWARD
+};
+
+/* What a report says of a recipient (RFC 3464 2.3.3). */
+enum action {
+	ACTION_NONE,		/* there is nothing to tell */
+	ACTION_FAILED,
+	ACTION_DELAYED,
+	ACTION_DELIVERED,
+	ACTION_RELAYED,		/* to a host that reports nothing itself */
+	ACTION_EXPANDED
+};
+
+enum rcpt_state {
+	RCPT_OPEN,		/* still to be delivered */
+	RCPT_EXPANDED,		/* replaced by others (its children) */
+	RCPT_SENT,
+	RCPT_FAILED		/* permanently */
+};
+
+/* Where an append to a mailbox began; see local.c on exactly-once. */
+struct checkpoint {
+	uint64_t	 dev, ino;
+	int64_t		 length;	/* octets before the append; -1: none */
+};
+
+struct recipient {
+	enum rcpt_state	 state;
+	enum route_kind	 kind;
+	enum origin	 origin;
+	int		 is_final;	/* no more expansion */
+	enum action	 action;	/* of which a report is owed */
+	int		 is_reported;	/* in a committed report */
+	unsigned	 notify;	/* NOTIFY_* */
+	char		*orcpt;		/* owned: "type;address" as the caller
+				 * named it; NULL: by its address */
+	uint32_t	 parent;	/* what it came from; itself: none */
+	uint32_t	 nchildren;	/* that came from it */
+	unsigned	 depth;		/* expansions so far */
+	char		*address;	/* owned: or path, or command */
+	char		*owner;		/* owned: whose list; or NULL */
+	uint32_t	 entry;		/* index in that list */
+	uint64_t	 digest;	/* text_digest() of that entry */
+	unsigned	 attempts;
+	time_t		 due;		/* next attempt, wall clock */
+	time_t		 tried;		/* latest attempt; 0: before it was
+					 * read from its file */
+	struct checkpoint checkpoint;
+	struct result	 last;		/* of the latest attempt */
+};
+
+struct message {
+	char		 id[QUEUE_ID_MAX + 1];
+	int		 fd;		/* owned: the queue file; or -1 */
+	uint32_t	 submitter;	/* real uid of the caller */
+	time_t		 arrived;
+	char		 sender[ADDRESS_MAX + 1];	/* "" is <> */
+	enum ret	 ret;
+	char		 envid[ENVID_MAX + 1];	/* "": none */
+	unsigned	 flags;		/* MESSAGE_* */
+	unsigned	 hops;		/* Received and Delivered-To lines */
+	int64_t		 offset, length, lines;	/* of the text in the file */
+	int64_t		 journal;	/* octets of it in the file */
+	uint32_t	 nnoted;	/* recipients that are in it */
+	struct recipient *rcpts;	/* owned */
+	uint32_t	 nrcpts, crcpts;
+	uint32_t	*slots;		/* owned: index of rcpts; see route.c */
+	uint32_t	 nslots, nindexed;
+	uint32_t	 owed;		/* in no report yet, on load */
+	char		 bounce_id[QUEUE_ID_MAX + 1]; /* report under way */
+	char		 warn_id[QUEUE_ID_MAX + 1];	/* notice of delay */
+	int		 is_warned;	/* that notice is committed */
+};
+
+void	message_init(struct message *);
+void	message_fini(struct message *);
+/* Adds a recipient (texts are copied) and lends it; NULL without memory. */
+struct recipient *message_add(struct message *, const char *address);
+/* The recipient that the submitter named, of which recipient i came.  Lent. */
+const struct recipient *message_first(const struct message *, uint32_t i);
+/* Its address.  Lent. */
+const char *message_original(const struct message *, uint32_t i);
+/*
+ * The address that i was delivered to: for a command or file, that of the
+ * user or alias whose list names it, since the list is theirs alone.  Lent.
+ */
+const char *message_address(const struct message *, uint32_t i);
+/*
+ * 1 when the sender wants to hear of that (NOTIFY_*).  Without a NOTIFY of
+ * theirs senders hear of failure and delay (RFC 3461 4.1).
+ */
+int	recipient_wants(const struct recipient *, unsigned what);
+/* 1 when there is something to report that no report tells yet. */
+int	recipient_is_owed(const struct recipient *);
+
+#endif

@@ -1,0 +1,677 @@
+/*
+ * hosts.c - the hosts of one next hop, in order.
+ * Runs as: the spool user, in the remote branch.  Uses: nothing; look-ups
+ * are passed in.
+ * Promise: a host that failed is not asked again for a while, whatever the
+ * number of messages; a relay's own trouble is never the mail's.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "net/hosts.h"
+
+#define WEIGHT_UNIT	100	/* a weight of 1 beside one of 0 */
+
+int
+hosts_init(struct hosts *h, const struct conf *conf, const char *domain,
+    const struct hosts_lookup *lookup)
+{
+	memset(h, 0, sizeof(*h));
+	result_init(&h->reason);
+	h->conf = conf;
+	h->lookup = lookup;
+	return text_copy(h->domain, sizeof(h->domain), domain);
+}
+
+static void
+empty_place(struct place *p)
+{
+	free(p->spots);
+	tlsas_free(p->tlsas);
+	p->spots = NULL;
+	p->nspots = 0;
+	p->tlsas = NULL;
+}
+
+static void
+drop_places(struct place *places, size_t n)
+{
+	while (n > 0)
+		empty_place(&places[--n]);
+}
+
+void
+hosts_fini(struct hosts *h)
+{
+	drop_places(h->places, h->nplaces);
+	free(h->places);
+	result_fini(&h->reason);
+	memset(h, 0, sizeof(*h));
+}
+
+/* A passing trouble outweighs a lasting one: the host may come back. */
+static void
+note(struct hosts *h, const struct result *reason)
+{
+	if (h->reason.status == STATUS_DEFERRED && reason->status == STATUS_FAILED)
+		return;
+	result_copy(&h->reason, reason);
+	if (h->domain[0] == '\0' && h->reason.status == STATUS_FAILED) {
+		h->reason.status = STATUS_DEFERRED;
+		if (h->reason.code[0] == '5')
+			h->reason.code[0] = '4';
+	}
+}
+
+/* 1. Names. */
+
+/* A list of places that is being made. */
+struct list {
+	struct place	*places;	/* room for HOSTS_PLACES_MAX */
+	size_t		 n;
+	unsigned	 rank;		/* the next */
+};
+
+static struct place *
+add_place(struct list *l, const char *name, uint16_t port)
+{
+	struct place *p;
+
+	if (l->n == HOSTS_PLACES_MAX)
+		return NULL;
+	p = &l->places[l->n];
+	memset(p, 0, sizeof(*p));
+	if (text_copy(p->name, sizeof(p->name), name) == -1)
+		return NULL;
+	p->port = port;
+	p->rank = l->rank;
+	l->n++;
+	return p;
+}
+
+/* Those that a look-up found, best first; more than there is room: left out. */
+static void
+add_found(struct hosts *h, struct list *l, const struct relay *relay,
+    int is_tls_first, const struct dns_host *found, size_t n)
+{
+	uint16_t port = relay != NULL && relay->port != 0 ? relay->port :
+	    h->conf->port;
+	struct place *p;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (i > 0 && found[i].preference != found[i - 1].preference)
+			l->rank++;
+		p = add_place(l, found[i].name,
+		    found[i].port != 0 ? found[i].port : port);
+		if (p == NULL)
+			break;
+		p->weight = found[i].weight;
+		p->relay = relay;
+		p->is_secure = found[i].is_secure;
+		p->is_tls_first = is_tls_first;
+	}
+	l->rank++;
+}
+
+/*
+ * Those better than this host, where it is one of them (RFC 5321 5.1): mail
+ * for the others would only come back.  0, -1 when it is the best itself.
+ */
+static int
+cut_at_self(const struct hosts *h, const struct dns_host *found, size_t *n)
+{
+	size_t better, i;
+
+	for (i = 0; i < *n; i++)
+		if (strcasecmp(found[i].name, h->conf->mailname) == 0)
+			break;
+	if (i == *n)
+		return 0;
+	for (better = 0; found[better].preference < found[i].preference; )
+		better++;
+	*n = better;
+	return better == 0 ? -1 : 0;
+}
+
+static int
+is_self(const struct hosts *h, struct result *res)
+{
+	return result_set(res, STATUS_FAILED, "5.4.6",
+	    "mail for %s would come back to this host", h->domain);
+}
+
+static int
+find_mx(struct hosts *h, struct list *l, const struct relay *relay,
+    struct result *res)
+{
+	struct dns_host found[DNS_HOSTS_MAX];
+	size_t n = 0;
+
+	if (h->lookup->mx(relay == NULL ? h->domain : relay->host, found,
+	    DNS_HOSTS_MAX, &n, res) == -1)
+		return -1;
+	if (relay == NULL && h->conf->mailname != NULL &&
+	    cut_at_self(h, found, &n) == -1)
+		return is_self(h, res);
+	add_found(h, l, relay, 0, found, n);
+	return 0;
+}
+
+/* TLS before the greeting comes first (RFC 8314 5.1). */
+static int
+find_srv(struct hosts *h, struct list *l, const struct relay *relay,
+    struct result *res)
+{
+	struct dns_host found[DNS_HOSTS_MAX];
+	struct result first;
+	size_t n = 0;
+	int was_found, ret;
+
+	result_init(&first);
+	was_found = h->lookup->srv(relay->host, 1, found, DNS_HOSTS_MAX, &n,
+	    &first) == 0;
+	if (was_found)
+		add_found(h, l, relay, 1, found, n);
+	ret = h->lookup->srv(relay->host, 0, found, DNS_HOSTS_MAX, &n, res);
+	if (ret == 0)
+		add_found(h, l, relay, 0, found, n);
+	else if (first.status == STATUS_DEFERRED)
+		result_copy(res, &first);
+	result_fini(&first);
+	return was_found ? 0 : ret;
+}
+
+/* A look-up that failed for now changes nothing about what is known. */
+static void
+keep_known(const struct hosts *h, struct list *l, const struct relay *relay)
+{
+	const struct place *old;
+	struct place *p;
+	size_t i, first = l->n;
+
+	for (i = 0; i < h->nplaces; i++) {
+		old = &h->places[i];
+		if (old->relay != relay)
+			continue;
+		if (l->n > first && old->rank != h->places[i - 1].rank)
+			l->rank++;
+		p = add_place(l, old->name, old->port);
+		if (p == NULL)
+			break;
+		p->weight = old->weight;
+		p->relay = relay;
+		p->is_secure = old->is_secure;
+		p->is_tls_first = old->is_tls_first;
+	}
+	l->rank++;
+}
+
+/* One entry of SMARTHOST, or (NULL) the domain: 0, -1 to ask again soon. */
+static int
+find_names(struct hosts *h, struct list *l, const struct relay *relay)
+{
+	struct result res;
+	struct place *p;
+	int ret;
+
+	if (relay != NULL && relay->kind == RELAY_HOST) {
+		p = add_place(l, relay->host,
+		    relay->port != 0 ? relay->port : h->conf->port);
+		l->rank++;
+		if (p != NULL) {
+			p->relay = relay;
+			p->is_secure = 1;
+		}
+		return 0;
+	}
+	result_init(&res);
+	ret = relay != NULL && relay->kind == RELAY_SRV ?
+	    find_srv(h, l, relay, &res) : find_mx(h, l, relay, &res);
+	if (ret == -1 && res.status == STATUS_DEFERRED)
+		keep_known(h, l, relay);
+	/* What is said of a whole domain outweighs what hosts had to say. */
+	if (ret == -1 && relay == NULL)
+		result_copy(&h->reason, &res);
+	else if (ret == -1)
+		note(h, &res);
+	result_fini(&res);
+	return ret;
+}
+
+/* What is known of a name's addresses goes on to its new place. */
+static void
+take_over(struct hosts *h, struct place *p)
+{
+	struct place *old;
+	size_t i;
+
+	for (i = 0; i < h->nplaces; i++) {
+		old = &h->places[i];
+		if (old->spots == NULL || old->port != p->port ||
+		    old->is_secure != p->is_secure ||
+		    strcasecmp(old->name, p->name) != 0)
+			continue;
+		p->spots = old->spots;
+		p->nspots = old->nspots;
+		p->tlsas = old->tlsas;
+		p->stale_ms = old->stale_ms;
+		old->spots = NULL;
+		old->tlsas = NULL;
+		return;
+	}
+}
+
+static void
+find_places(struct hosts *h, int64_t now_ms)
+{
+	const struct conf *conf = h->conf;
+	struct list l = { NULL, 0, 0 };
+	int is_lacking = 0;
+	size_t i;
+
+	l.places = calloc(HOSTS_PLACES_MAX, sizeof(*l.places));
+	if (l.places == NULL) {
+		h->stale_ms = now_ms + HOSTS_DEAD_MS;
+		result_set(&h->reason, STATUS_DEFERRED, "4.3.0", "out of memory");
+		return;
+	}
+	if (h->domain[0] != '\0')
+		is_lacking = find_names(h, &l, NULL) == -1;
+	else if (conf->nrelays == 0)
+		result_set(&h->reason, STATUS_DEFERRED, "4.3.5",
+		    "no SMARTHOST is configured");
+	else for (i = 0; i < conf->nrelays; i++)
+		is_lacking |= find_names(h, &l, &conf->relays[i]) == -1;
+	for (i = 0; i < l.n; i++)
+		take_over(h, &l.places[i]);
+	drop_places(h->places, h->nplaces);
+	free(h->places);
+	h->places = l.places;
+	h->nplaces = l.n;
+	h->stale_ms = now_ms +
+	    (is_lacking || l.n == 0 ? HOSTS_DEAD_MS : HOSTS_FRESH_MS);
+}
+
+/* 2. Addresses. */
+
+/*
+ * This host and those that are no better leave the list: see cut_at_self().
+ * One that is as good may have been chosen before that was known.
+ */
+static void
+leave_self(struct hosts *h, const struct place *p)
+{
+	unsigned rank = p->rank;
+	struct result res;
+
+	while (h->nplaces > 0 && h->places[h->nplaces - 1].rank >= rank)
+		empty_place(&h->places[--h->nplaces]);
+	result_init(&res);
+	is_self(h, &res);
+	note(h, &res);
+	result_fini(&res);
+}
+
+static int
+has_self(const struct hosts *h, const struct place *p)
+{
+	size_t i;
+
+	if (p->relay != NULL || h->domain[0] == '[')
+		return 0;
+	for (i = 0; i < p->nspots; i++)
+		if (h->lookup->is_self(&p->spots[i].addr))
+			return 1;
+	return 0;
+}
+
+/* Has to be known before anything is sent: it may call for TLS. */
+static int
+find_tlsas(struct hosts *h, struct place *p, struct result *res)
+{
+	tlsas_free(p->tlsas);
+	p->tlsas = NULL;
+	if (!h->conf->is_dane || h->conf->tls == TLS_OFF || !p->is_secure)
+		return 0;
+	return h->lookup->tlsa(p->name, p->port, &p->tlsas, res);
+}
+
+static int
+find_addrs(struct hosts *h, struct place *p, struct result *res)
+{
+	struct dns_addr found[DNS_ADDRS_MAX];
+	struct spot *spots, *old;
+	size_t i, j, n = 0;
+
+	if (find_tlsas(h, p, res) == -1 || h->lookup->addrs(p->name, p->port,
+	    found, DNS_ADDRS_MAX, &n, res) == -1)
+		return -1;
+	spots = calloc(n, sizeof(*spots));
+	if (spots == NULL)
+		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+	for (i = 0; i < n; i++) {
+		spots[i].addr = found[i];
+		for (j = 0; j < p->nspots; j++) {
+			old = &p->spots[j];
+			if (strcmp(old->addr.text, found[i].text) == 0)
+				spots[i].dead_until_ms = old->dead_until_ms;
+		}
+	}
+	free(p->spots);
+	p->spots = spots;
+	p->nspots = n;
+	return 0;
+}
+
+/* 0 when the place has addresses now. */
+static int
+find_spots(struct hosts *h, struct place *p, int64_t now_ms)
+{
+	struct result res;
+
+	result_init(&res);
+	if (find_addrs(h, p, &res) == -1) {
+		note(h, &res);
+		empty_place(p);
+		p->dead_until_ms = now_ms + HOSTS_DEAD_MS;
+		result_fini(&res);
+		return -1;
+	}
+	result_fini(&res);
+	p->stale_ms = now_ms + HOSTS_FRESH_MS;
+	if (!has_self(h, p))
+		return 0;
+	leave_self(h, p);
+	return -1;
+}
+
+/* 3. Choices. */
+
+/* What a choice goes by. */
+struct view {
+	size_t		 from;		/* the first place that counts */
+	int		 is_mixed;	/* the first in order will do */
+	int64_t		 now_ms;
+	const struct dns_addr *const *tried;
+	size_t		 ntried;
+};
+
+static int
+is_tried(const struct view *v, const struct spot *s)
+{
+	size_t i;
+
+	for (i = 0; i < v->ntried; i++)
+		if (v->tried[i]->len == s->addr.len &&
+		    strcmp(v->tried[i]->text, s->addr.text) == 0 &&
+		    memcmp(&v->tried[i]->ss, &s->addr.ss, s->addr.len) == 0)
+			return 1;
+	return 0;
+}
+
+static int
+is_known(const struct place *p, const struct view *v)
+{
+	return p->spots != NULL && v->now_ms < p->stale_ms;
+}
+
+/* The first spot of a place whose addresses are known that can be tried. */
+static struct spot *
+live_spot(const struct place *p, const struct view *v)
+{
+	size_t i;
+
+	for (i = 0; i < p->nspots; i++)
+		if (v->now_ms >= p->spots[i].dead_until_ms &&
+		    !is_tried(v, &p->spots[i]))
+			return &p->spots[i];
+	return NULL;
+}
+
+/* One that may have such a spot, as far as is known. */
+static int
+is_live(const struct place *p, const struct view *v)
+{
+	return v->now_ms >= p->dead_until_ms &&
+	    (!is_known(p, v) || live_spot(p, v) != NULL);
+}
+
+/* Addresses that were or are being tried. */
+static size_t
+count_tried(const struct hosts *h, const struct view *v)
+{
+	size_t i, j, n = v->ntried;
+
+	for (i = v->from; i < h->nplaces; i++)
+		for (j = 0; j < h->places[i].nspots; j++)
+			n += v->now_ms < h->places[i].spots[j].dead_until_ms;
+	return n;
+}
+
+/* Of a rank's load; a weight of 0 has a small one (RFC 2782). */
+static uint32_t
+share_of(const struct place *p)
+{
+	return p->weight * WEIGHT_UNIT + 1;
+}
+
+/*
+ * One of those of a rank that are live, by their shares; or NULL.  Where some
+ * of the rank are left out it is the first, as so none is passed over.
+ */
+static struct place *
+choose(struct hosts *h, size_t first, size_t end, const struct view *v)
+{
+	uint32_t sum = 0, at;
+	size_t i;
+
+	for (i = first; i < end; i++)
+		if (is_live(&h->places[i], v))
+			sum += share_of(&h->places[i]);
+	if (sum == 0)
+		return NULL;
+	at = v->is_mixed || (first > 0 &&
+	    h->places[first - 1].rank == h->places[first].rank) ?
+	    0 : h->lookup->random(sum);
+	for (i = first; i < end; i++) {
+		if (!is_live(&h->places[i], v))
+			continue;
+		if (at < share_of(&h->places[i]))
+			return &h->places[i];
+		at -= share_of(&h->places[i]);
+	}
+	return NULL;
+}
+
+/* 1 when one of a rank is being tried: the less good have to wait. */
+static int
+has_tried(const struct hosts *h, size_t first, size_t end,
+    const struct view *v)
+{
+	size_t i, j;
+
+	for (i = first; i < end; i++)
+		for (j = 0; j < h->places[i].nspots; j++)
+			if (is_tried(v, &h->places[i].spots[j]))
+				return 1;
+	return 0;
+}
+
+static size_t
+end_of_rank(const struct hosts *h, size_t first)
+{
+	size_t end;
+
+	for (end = first; end < h->nplaces; end++)
+		if (h->places[end].rank != h->places[first].rank)
+			break;
+	return end;
+}
+
+static struct place *
+pick(struct hosts *h, const struct view *v)
+{
+	struct place *p;
+	size_t end, first;
+
+	for (first = v->from; first < h->nplaces; first = end) {
+		for (;;) {
+			end = end_of_rank(h, first);
+			p = choose(h, first, end, v);
+			if (p == NULL)
+				break;
+			/* That may find it dead, or cut the list. */
+			if ((is_known(p, v) ||
+			    find_spots(h, p, v->now_ms) == 0) &&
+			    live_spot(p, v) != NULL)
+				return p;
+		}
+		if (has_tried(h, first, end, v))
+			break;
+	}
+	return NULL;
+}
+
+/* 1 when there is nowhere to go on to from there. */
+static int
+is_last(const struct hosts *h, const struct place *p, const struct spot *s,
+    const struct view *v)
+{
+	size_t i;
+
+	for (i = v->from; i < h->nplaces; i++)
+		if (&h->places[i] != p && is_live(&h->places[i], v))
+			return 0;
+	for (i = 0; i < p->nspots; i++)
+		if (&p->spots[i] != s && !is_tried(v, &p->spots[i]) &&
+		    v->now_ms >= p->spots[i].dead_until_ms)
+			return 0;
+	return 1;
+}
+
+/* Each rank in an order of chance, by the shares. */
+static void
+mix(struct hosts *h)
+{
+	struct place swap;
+	size_t end, i, j;
+	uint32_t at, sum;
+
+	for (i = 0; i < h->nplaces; i++) {
+		end = end_of_rank(h, i);
+		for (sum = 0, j = i; j < end; j++)
+			sum += share_of(&h->places[j]);
+		at = h->lookup->random(sum);
+		for (j = i; at >= share_of(&h->places[j]); j++)
+			at -= share_of(&h->places[j]);
+		swap = h->places[i];
+		h->places[i] = h->places[j];
+		h->places[j] = swap;
+	}
+}
+
+void
+hosts_mix(struct hosts *h)
+{
+	h->must_mix = 1;
+}
+
+static const char *
+looked_up(const struct hosts *h, const struct place *p)
+{
+	if (p->relay == NULL)
+		return h->domain;
+	return p->relay->kind == RELAY_HOST ? NULL : p->relay->host;
+}
+
+int
+hosts_next(struct hosts *h, size_t from, int64_t now_ms,
+    const struct dns_addr *const *tried, size_t ntried, struct host *host,
+    struct result *res)
+{
+	const struct view v = { from, h->must_mix, now_ms, tried, ntried };
+	struct place *p = NULL;
+	struct spot *s;
+
+	if (now_ms >= h->stale_ms)
+		find_places(h, now_ms);
+	if (h->must_mix)
+		mix(h);
+	h->must_mix = 0;
+	if (count_tried(h, &v) < HOSTS_TRIES_MAX)
+		p = pick(h, &v);
+	if (p == NULL) {
+		result_copy(res, &h->reason);
+		return -1;
+	}
+	s = live_spot(p, &v);
+	memset(host, 0, sizeof(*host));
+	memcpy(host->name, p->name, sizeof(host->name));
+	host->addr = &s->addr;
+	host->port = p->port;
+	host->relay = p->relay;
+	host->domain = looked_up(h, p);
+	host->is_secure = p->is_secure;
+	host->is_tls_first = p->is_tls_first;
+	host->tlsas = p->tlsas;
+	host->is_clear = s->is_clear;
+	host->is_last = is_last(h, p, s, &v);
+	host->place = (size_t)(p - h->places);
+	return 0;
+}
+
+int
+hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
+{
+	const struct view v = { from, 0, now_ms, NULL, 0 };
+	size_t i;
+
+	for (i = from; i < h->nplaces; i++)
+		if (is_live(&h->places[i], &v))
+			return 1;
+	return 0;
+}
+
+/* The next spot that a host is, from at on: lists may have changed. */
+static struct spot *
+spot_of(struct hosts *h, const struct host *host, size_t *at)
+{
+	const struct dns_addr *addr = host->addr;
+	const struct view v = { 0, 0, 0, &addr, 1 };
+	struct place *p;
+	size_t i;
+
+	while (*at < h->nplaces) {
+		p = &h->places[(*at)++];
+		if (p->port != host->port || strcmp(p->name, host->name) != 0)
+			continue;
+		for (i = 0; i < p->nspots; i++)
+			if (is_tried(&v, &p->spots[i]))
+				return &p->spots[i];
+	}
+	return NULL;
+}
+
+void
+hosts_dead(struct hosts *h, const struct host *host, int64_t now_ms,
+    const struct result *reason)
+{
+	struct spot *s;
+	size_t at = 0;
+
+	note(h, reason);
+	while ((s = spot_of(h, host, &at)) != NULL)
+		s->dead_until_ms = now_ms + HOSTS_DEAD_MS;
+}
+
+void
+hosts_clear(struct hosts *h, const struct host *host)
+{
+	struct spot *s;
+	size_t at = 0;
+
+	while ((s = spot_of(h, host, &at)) != NULL)
+		s->is_clear = 1;
+}

@@ -1,0 +1,655 @@
+/*
+ * bounce.c - what became of recipients -> a new message from <> (RFC 3464).
+ * Runs as: the spool user.  Uses: the queue by spool.c.
+ * Promise: what is owed is reported once, never to nobody, and only what was
+ * asked for; no octet of a reply or an address can end a line or a part.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "queue/bounce.h"
+#include "lib/addr.h"
+#include "lib/dsn.h"
+#include "lib/io.h"
+#include "lib/mail.h"
+#include "queue/route.h"
+
+#define HEADER_KEPT	65536		/* octets of the original's header */
+#define BODY_KEPT	(1024 * 1024)	/* octets of an original as a whole */
+#define PAGE_WIDTH	72		/* columns of text for people */
+#define WORD_MAX	512		/* octets until a word is broken */
+#define ADDRESS_SHOWN	900		/* octets of an address in a line */
+#define INDENT		"    "
+
+/* One report: whom it tells of what. */
+struct telling {
+	const struct conf	*conf;
+	const struct message	*m;
+	const char		*id;	/* of the report */
+	time_t			 now;
+	int			 is_warning;
+};
+
+static const struct {
+	const char	*name;		/* RFC 3464 2.3.3 */
+	char		 class;		/* RFC 3463 2 */
+	const char	*intro;
+} actions[] = {
+	[ACTION_FAILED] = { "failed", '5',
+	    "Your message could not be delivered to the following addresses "
+	    "and will not be tried again." },
+	[ACTION_DELAYED] = { "delayed", '4',
+	    "Your message could not be delivered yet to the following "
+	    "addresses. It is tried again; you need not send it once more." },
+	[ACTION_DELIVERED] = { "delivered", '2',
+	    "Your message was delivered to the following addresses." },
+	[ACTION_RELAYED] = { "relayed", '2',
+	    "Your message was passed on to the mail host of the following "
+	    "addresses. That host does not report deliveries, so you will "
+	    "hear no more of it unless it fails." },
+	[ACTION_EXPANDED] = { "expanded", '2',
+	    "Your message was sent on to the members of the following lists. "
+	    "You will hear no more of it unless it fails." },
+};
+
+#define ORPHAN_INTRO	\
+	"A message without a sender, most likely a report, could not be " \
+	"delivered to the following addresses and will not be tried again."
+
+#define NACTIONS	(sizeof(actions) / sizeof(actions[0]))
+
+/*
+ * What to do about it.  A code that ends in a dot stands for all that begin
+ * so; the first that fits counts.
+ */
+static const struct {
+	const char	*code;
+	const char	*text;
+	const char	*by_relay;	/* where a relay takes all; or NULL */
+} advices[] = {
+	{ "5.1.2", "There is no such mail domain. Check the part behind the "
+	    "@ for typing errors.", NULL },
+	{ "5.1.7", "That host does not take mail from your address. Ask the "
+	    "administrator of this host.", NULL },
+	{ "5.1.8", "That host does not take mail from your address. Ask the "
+	    "administrator of this host.", NULL },
+	{ "5.1.10", "That domain takes no mail at all. Check the part behind "
+	    "the @ for typing errors.", NULL },
+	{ "5.1.", "Check the address for typing errors.", NULL },
+	{ "5.2.2", "The mailbox is full; its owner has to make room.", NULL },
+	{ "5.2.3", "The message is too large for that mailbox.", NULL },
+	{ "5.3.4", "The message is too large for that host.", NULL },
+	{ "5.4.4", "There is no way to that address. Check the part behind "
+	    "the @ for typing errors.", NULL },
+	{ "5.4.6", "Aliases or .forward files lead in a circle; the "
+	    "administrator has to break it.", NULL },
+	{ "5.6.7", "The address has letters that the way to it does not "
+	    "allow. Ask for another address.", NULL },
+	{ "5.7.", "The message was refused by a rule; the reply above says "
+	    "which.", NULL },
+	{ "4.2.2", "The mailbox was full all the time. Send the message "
+	    "again once its owner has made room.", NULL },
+	{ "4.4.3", "The names of the mail hosts could not be looked up. "
+	    "Check the part behind the @ for typing errors, and send the "
+	    "message again later.", "The name of the relay could not be "
+	    "looked up. Tell the administrator of this host, and send the "
+	    "message again once it works." },
+	{ "4.4.", "The mail host of that address could not be reached, or "
+	    "did not answer to the end. It may be down for long, or gone. "
+	    "Check the part behind the @ for typing errors, ask the owner of "
+	    "the address by other means, and send the message again later.",
+	    "The relay that takes all mail of this host could not be reached, "
+	    "or did not answer to the end. Tell the administrator of this "
+	    "host, and send the message again once it works." },
+	{ "4.7.", "The connection could not be secured, or the login failed. "
+	    "Tell the administrator of this host, and send the message again "
+	    "once it works.", NULL },
+	{ "4.", "It was tried until its time ran out. Send it again once the "
+	    "trouble above is gone.", NULL },
+};
+
+/* ---- who is told of what ---- */
+
+static int
+is_delayed(const struct recipient *r)
+{
+	return r->state == RCPT_OPEN && r->attempts > 0 &&
+	    r->last.status == STATUS_DEFERRED && recipient_wants(r, NOTIFY_DELAY);
+}
+
+/* There is no sender to tell: the postmaster hears of it. */
+static int
+is_orphan(const struct message *m)
+{
+	return m->sender[0] == '\0';
+}
+
+int
+bounce_has_delay(const struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->nrcpts && !is_orphan(m); i++)
+		if (is_delayed(&m->rcpts[i]))
+			return 1;
+	return 0;
+}
+
+static enum action
+action_of(const struct telling *t, uint32_t i)
+{
+	const struct recipient *r = &t->m->rcpts[i];
+
+	if (t->is_warning)
+		return is_delayed(r) ? ACTION_DELAYED : ACTION_NONE;
+	return recipient_is_owed(r) ? r->action : ACTION_NONE;
+}
+
+static time_t
+give_up_at(const struct telling *t)
+{
+	return t->m->arrived + (time_t)t->conf->retry_lifetime_s;
+}
+
+static uint32_t
+count(const struct telling *t, enum action action)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < t->m->nrcpts; i++)
+		n += action_of(t, i) == action;
+	return n;
+}
+
+/* ---- for people ---- */
+
+/* Words as wide as a page; no line can get too long for SMTP. */
+static void
+put_words(struct buf *b, const char *text, const char *first,
+    const char *next)
+{
+	size_t column = 0, n;
+
+	buf_puts(b, first);
+	while (*text != '\0') {
+		n = strcspn(text, " ");
+		if (n > WORD_MAX)
+			n = WORD_MAX;
+		if (column > 0 && column + 1 + n > PAGE_WIDTH) {
+			buf_printf(b, "\n%s", next);
+			column = 0;
+		} else if (column > 0) {
+			buf_putc(b, ' ');
+			column++;
+		}
+		buf_add(b, text, n);
+		column += n;
+		text += n;
+		text += strspn(text, " ");
+	}
+	buf_putc(b, '\n');
+}
+
+static const char *
+advice(const struct conf *conf, const char *code)
+{
+	size_t i, n;
+
+	for (i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+		n = strlen(advices[i].code);
+		/* All of it, unless it ends in a dot. */
+		if (strncmp(code, advices[i].code,
+		    n + (advices[i].code[n - 1] != '.')) != 0)
+			continue;
+		return conf->nrelays > 0 && advices[i].by_relay != NULL ?
+		    advices[i].by_relay : advices[i].text;
+	}
+	return "The reply above says why.";
+}
+
+static int
+has_reason(const struct recipient *r)
+{
+	return r->last.reason != NULL && r->last.reason[0] != '\0';
+}
+
+static void
+add_reason(struct buf *b, const struct recipient *r)
+{
+	if (has_reason(r))
+		route_put_why(b, r);
+	else
+		buf_puts(b, "no reason was given");
+}
+
+static void
+put_name(struct buf *b, const char *address)
+{
+	size_t n = strnlen(address, ADDRESS_SHOWN);
+
+	buf_putc(b, '<');
+	if (addr_is_utf8(address, n))
+		buf_add(b, address, n);
+	else
+		buf_put_clean(b, address, n, ADDRESS_SHOWN);
+	buf_putc(b, '>');
+}
+
+static void
+put_reason(struct buf *b, const struct telling *t, uint32_t i)
+{
+	const struct recipient *r = &t->m->rcpts[i];
+	enum action action = action_of(t, i);
+	struct buf reason;
+
+	buf_init(&reason, 0);
+	/* What may be tried again was, and then given up. */
+	if (action == ACTION_FAILED && r->last.code[0] == '4')
+		buf_printf(&reason, "given up after %u %s; %s", r->attempts,
+		    r->attempts == 1 ? "try" : "tries", has_reason(r) ?
+		    "the last said: " : "");
+	add_reason(&reason, r);
+	put_words(b, buf_str(&reason), INDENT, INDENT);
+	if (action == ACTION_FAILED)
+		put_words(b, advice(t->conf, r->last.code), INDENT, INDENT);
+	buf_fini(&reason);
+}
+
+static void
+put_person(struct buf *b, const struct telling *t, uint32_t i)
+{
+	const char *address = message_address(t->m, i);
+	const char *original = message_original(t->m, i);
+
+	buf_putc(b, '\n');
+	put_name(b, address);
+	if (strcmp(original, address) != 0) {
+		buf_puts(b, " (from ");
+		put_name(b, original);
+		buf_putc(b, ')');
+	}
+	switch (action_of(t, i)) {
+	case ACTION_DELIVERED:
+	case ACTION_EXPANDED:
+		buf_putc(b, '\n');
+		break;
+	default:
+		buf_puts(b, ":\n");
+		put_reason(b, t, i);
+		break;
+	}
+}
+
+static void
+put_text(struct buf *b, const struct telling *t)
+{
+	char date[64];
+	enum action action;
+	uint32_t i;
+
+	mail_date(date, sizeof(date), t->m->arrived);
+	buf_printf(b, "This is the mail system at %s, about %s of\n%s.\n",
+	    t->conf->mailname, is_orphan(t->m) ? "a message without a sender" :
+	    "your message", date);
+	for (action = ACTION_FAILED; action < NACTIONS; action++) {
+		if (count(t, action) == 0)
+			continue;
+		buf_putc(b, '\n');
+		put_words(b, is_orphan(t->m) ? ORPHAN_INTRO :
+		    actions[action].intro, "", "");
+		if (action == ACTION_DELAYED) {
+			mail_date(date, sizeof(date), give_up_at(t));
+			buf_printf(b, "You will be told if it has to be given "
+			    "up, which is after\n%s.\n", date);
+		}
+		for (i = 0; i < t->m->nrcpts; i++)
+			if (action_of(t, i) == action)
+				put_person(b, t, i);
+	}
+}
+
+/* ---- for programs ---- */
+
+static void
+put_field(struct buf *b, const char *name, const char *type, const char *text)
+{
+	struct buf line;
+
+	buf_init(&line, 0);
+	buf_printf(&line, "%s: %s; %s", name, type, text);
+	put_words(b, buf_str(&line), "", "\t");
+	buf_fini(&line);
+}
+
+/* "host[address] said: 550 no" is a server's word, all else is ours. */
+static void
+put_diagnostic(struct buf *b, const char *reason)
+{
+	static const char said[] = " said: ";
+	const char *p;
+	size_t host;
+
+	p = strstr(reason, said);
+	host = strcspn(reason, " [");
+	if (p == NULL || host == 0 || host > WORD_MAX ||
+	    strcspn(reason, " ") != (size_t)(p - reason)) {
+		put_field(b, "Diagnostic-Code", "X-dma", reason);
+		return;
+	}
+	buf_printf(b, "Remote-MTA: dns; %.*s\n", (int)host, reason);
+	put_field(b, "Diagnostic-Code", "smtp", p + sizeof(said) - 1);
+}
+
+/* "type;address", in ASCII. */
+static void
+put_typed(struct buf *b, const char *name, const char *typed)
+{
+	buf_printf(b, "%s: ", name);
+	if (strlen(typed) > ADDRESS_SHOWN || dsn_put_orcpt(b, typed, 0) == -1)
+		buf_put_clean(b, typed, strlen(typed), ADDRESS_SHOWN);
+	buf_putc(b, '\n');
+}
+
+static void
+put_addresses(struct buf *b, const struct telling *t, uint32_t i)
+{
+	struct buf typed;
+
+	buf_init(&typed, 0);
+	route_put_orcpt(&typed, t->conf, t->m, i);
+	put_typed(b, "Original-Recipient", buf_str(&typed));
+	buf_reset(&typed);
+	buf_puts(&typed, "rfc822;");
+	route_put_qualified(&typed, t->conf, message_address(t->m, i));
+	put_typed(b, "Final-Recipient", buf_str(&typed));
+	buf_fini(&typed);
+}
+
+/* Its class has to fit what is said; a retry that was given up keeps 4. */
+static void
+put_code(struct buf *b, const char *code, enum action action)
+{
+	size_t n = strspn(code, "0123456789.");
+	char class = actions[action].class;
+
+	if (n < 5 || code[n] != '\0' || code[1] != '.' ||
+	    (code[0] != class && (action != ACTION_FAILED || code[0] != '4')))
+		buf_printf(b, "Status: %c.0.0\n", class);
+	else
+		buf_printf(b, "Status: %s\n", code);
+}
+
+static void
+put_program(struct buf *b, const struct telling *t, uint32_t i)
+{
+	const struct recipient *r = &t->m->rcpts[i];
+	enum action action = action_of(t, i);
+	char date[64];
+	struct buf reason;
+
+	buf_putc(b, '\n');
+	put_addresses(b, t, i);
+	buf_printf(b, "Action: %s\n", actions[action].name);
+	put_code(b, r->last.code, action);
+	buf_init(&reason, 0);
+	add_reason(&reason, r);
+	if (action != ACTION_DELIVERED && action != ACTION_EXPANDED)
+		put_diagnostic(b, buf_str(&reason));
+	buf_fini(&reason);
+	if (r->tried != 0) {
+		mail_date(date, sizeof(date), r->tried);
+		buf_printf(b, "Last-Attempt-Date: %s\n", date);
+	}
+	if (action == ACTION_DELAYED) {
+		mail_date(date, sizeof(date), give_up_at(t));
+		buf_printf(b, "Will-Retry-Until: %s\n", date);
+	}
+}
+
+static void
+put_status(struct buf *b, const struct telling *t)
+{
+	char date[64];
+	uint32_t i;
+
+	mail_date(date, sizeof(date), t->m->arrived);
+	if (t->m->envid[0] != '\0')
+		buf_printf(b, "Original-Envelope-Id: %s\n", t->m->envid);
+	buf_printf(b, "Reporting-MTA: dns; %s\nArrival-Date: %s\n",
+	    t->conf->mailname, date);
+	for (i = 0; i < t->m->nrcpts; i++)
+		if (action_of(t, i) != ACTION_NONE)
+			put_program(b, t, i);
+}
+
+/* ---- the original ---- */
+
+/* RET is for reports of failure alone (RFC 3461 4.3). */
+static int
+is_full(const struct telling *t)
+{
+	if (count(t, ACTION_FAILED) == 0 || t->m->length > BODY_KEPT)
+		return 0;
+	/* Of a bounce the postmaster needs all: what it was about is inside. */
+	if (is_orphan(t->m) || t->m->ret == RET_FULL)
+		return 1;
+	return t->conf->is_fullbounce && t->m->ret == RET_UNSAID;
+}
+
+/* The original's header, or the whole of it; what can't be read is left out. */
+static void
+read_original(struct buf *b, const struct message *m, int full)
+{
+	size_t n, most = full ? BODY_KEPT : HEADER_KEPT;
+	char *end;
+
+	n = m->length < (int64_t)most ? (size_t)m->length : most;
+	if (buf_space(b, n) == NULL ||
+	    io_pread_all(m->fd, b->data + b->len, n, m->offset) == -1)
+		return;
+	buf_grown(b, n);
+	if (full || n == 0)
+		return;
+	end = memmem(b->data, b->len, "\n\n", 2);
+	if (end != NULL)
+		b->len = (size_t)(end - b->data) + 1;
+}
+
+static int
+is_8bit(const struct buf *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->len; i++)
+		if ((unsigned char)b->data[i] >= 0x80)
+			return 1;
+	return 0;
+}
+
+/* A header with 8-bit in it is UTF-8 (RFC 6532), or nobody knows what. */
+static const char *
+original_type(const struct buf *b, int full)
+{
+	const char *end;
+	size_t n = b->len;
+
+	end = n == 0 ? NULL : memmem(b->data, n, "\n\n", 2);
+	if (end != NULL)
+		n = (size_t)(end - b->data);
+	while (n > 0 && (unsigned char)b->data[n - 1] < 0x80)
+		n--;
+	if (n == 0 || !addr_is_utf8(b->data, n))
+		return full ? "message/rfc822" : "text/rfc822-headers";
+	return full ? "message/global" : "message/global-headers";
+}
+
+/* ---- the message ---- */
+
+static const char *
+subject(const struct telling *t)
+{
+	if (t->is_warning)
+		return "Mail is delayed";
+	if (count(t, ACTION_FAILED) == 0)
+		return "Mail was delivered or passed on";
+	return is_orphan(t->m) ? "Undeliverable bounce" :
+	    "Mail could not be delivered";
+}
+
+static void
+put_header(struct buf *b, const struct telling *t, const char *to,
+    int has_8bit)
+{
+	const char *host = t->conf->mailname;
+	char date[64];
+
+	mail_date(date, sizeof(date), t->now);
+	buf_printf(b, "Received: by %s (dma %s)\n\tid %s; %s\n", host,
+	    DMA_VERSION, t->id, date);
+	buf_printf(b, "Date: %s\n"
+	    "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: ", date, host);
+	route_put_qualified(b, t->conf, to);
+	buf_printf(b, "\nSubject: %s\n"
+	    "Message-ID: <%s@%s>\n"
+	    "Auto-Submitted: auto-replied\n"
+	    "MIME-Version: 1.0\n", subject(t), t->id, host);
+	if (has_8bit)
+		buf_puts(b, "Content-Transfer-Encoding: 8bit\n");
+	buf_printf(b, "Content-Type: multipart/report; "
+	    "report-type=delivery-status;\n\tboundary=\"=_%s\"\n\n", t->id);
+}
+
+static void
+put_part(struct buf *b, const struct telling *t, const char *type,
+    const struct buf *part)
+{
+	buf_printf(b, "--=_%s\nContent-Type: %s\n%s\n", t->id, type,
+	    is_8bit(part) ? "Content-Transfer-Encoding: 8bit\n" : "");
+	if (part->len > 0)
+		buf_add(b, part->data, part->len);
+	if (part->len == 0 || part->data[part->len - 1] != '\n')
+		buf_putc(b, '\n');
+	buf_putc(b, '\n');
+	if (buf_failed(part))
+		b->failed = 1;
+}
+
+/* Adds the whole message; gives the length of its header. */
+static size_t
+build(struct buf *b, const struct telling *t, const char *to)
+{
+	struct buf original, status, text;
+	int full = is_full(t);
+	size_t header;
+
+	buf_init(&text, 0);
+	buf_init(&status, 0);
+	buf_init(&original, 0);
+	put_text(&text, t);
+	put_status(&status, t);
+	read_original(&original, t->m, full);
+	put_header(b, t, to, is_8bit(&text) || is_8bit(&original));
+	header = b->len;
+	put_part(b, t, is_8bit(&text) ? "text/plain; charset=utf-8" :
+	    "text/plain; charset=us-ascii", &text);
+	put_part(b, t, "message/delivery-status", &status);
+	put_part(b, t, original_type(&original, full), &original);
+	buf_printf(b, "--=_%s--\n", t->id);
+	buf_fini(&text);
+	buf_fini(&status);
+	buf_fini(&original);
+	return header;
+}
+
+static void
+set_facts(struct message *report, const struct buf *b, size_t header)
+{
+	struct mail_facts facts;
+
+	memset(&facts, 0, sizeof(facts));
+	facts.in_header = 1;
+	mail_count(&facts, b->data, header);
+	facts.in_header = 0;
+	mail_count(&facts, b->data + header, b->len - header);
+	report->lines = facts.lines;
+	report->flags = facts.has_8bit_body ? MESSAGE_8BIT_BODY : 0;
+	if (facts.has_8bit_header)
+		report->flags |= MESSAGE_8BIT_HEADER;
+	if (facts.has_utf8_header)
+		report->flags |= MESSAGE_UTF8_HEADER;
+	if (facts.has_nul)
+		report->flags |= MESSAGE_HAS_NUL;
+	if (facts.has_cr)
+		report->flags |= MESSAGE_HAS_CR;
+	if (facts.has_long_line)
+		report->flags |= MESSAGE_LONG_LINES;
+}
+
+static enum bounced
+write_report(const struct spool *sp, const char *id,
+    const struct message *report, const struct buf *b, struct result *res)
+{
+	struct draft draft;
+	enum bounced ret = BOUNCE_LATER;
+
+	if (draft_begin(sp, &draft, id, res) == 0 &&
+	    draft_write(&draft, buf_str(b), b->len, res) == 0 &&
+	    draft_seal(&draft, report, res) == 0) {
+		/* There already: a kill came between it and our note. */
+		if (draft_publish(&draft, res) == 0 || errno == EEXIST)
+			ret = BOUNCED;
+	}
+	draft_drop(&draft);
+	return ret;
+}
+
+static enum bounced
+tell(const struct telling *t, const struct spool *sp, struct result *res)
+{
+	const char *to = is_orphan(t->m) ? "postmaster" : t->m->sender;
+	enum bounced ret = BOUNCE_LATER;
+	struct recipient *r;
+	struct message report;
+	size_t header;
+	struct buf b;
+
+	message_init(&report);
+	report.arrived = t->now;
+	buf_init(&b, 0);
+	r = message_add(&report, to);
+	header = build(&b, t, to);
+	if (r == NULL || buf_failed(&b)) {
+		result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+	} else {
+		set_facts(&report, &b, header);
+		if (is_orphan(t->m))
+			report.flags |= MESSAGE_DOUBLE_BOUNCE;
+		/* Good news, and news to come again, are no loss. */
+		if (count(t, ACTION_FAILED) == 0)
+			r->notify = NOTIFY_NEVER;
+		ret = write_report(sp, t->id, &report, &b, res);
+	}
+	message_fini(&report);
+	buf_fini(&b);
+	return ret;
+}
+
+enum bounced
+bounce_commit(const struct conf *conf, const struct spool *sp,
+    const struct message *m, time_t now, struct result *res)
+{
+	struct telling t = { conf, m, m->bounce_id, now, 0 };
+
+	if (m->flags & MESSAGE_DOUBLE_BOUNCE)
+		return BOUNCE_IMPOSSIBLE;
+	return tell(&t, sp, res);
+}
+
+enum bounced
+bounce_warn(const struct conf *conf, const struct spool *sp,
+    const struct message *m, time_t now, struct result *res)
+{
+	struct telling t = { conf, m, m->warn_id, now, 1 };
+
+	return tell(&t, sp, res);
+}

@@ -1,0 +1,31 @@
+/*
+ * bounce.h - what became of recipients -> a new message from <>.
+ */
+#ifndef BOUNCE_H
+#define BOUNCE_H
+
+#include "conf.h"
+#include "message.h"
+#include "lib/result.h"
+#include "spool.h"
+
+/* Set in a bounce of a bounce: what becomes of it ends in dead/. */
+#define MESSAGE_DOUBLE_BOUNCE	0x40
+
+enum bounced { BOUNCED, BOUNCE_LATER, BOUNCE_IMPOSSIBLE };
+
+/*
+ * Commits the report of all recipients of m that are owed one, under the id
+ * that m's journal planned for it; finding it there already is success.  It
+ * goes to the sender, or for <> to postmaster; the failure of such a one is
+ * BOUNCE_IMPOSSIBLE.  BOUNCE_LATER comes with a reason.
+ */
+enum bounced bounce_commit(const struct conf *, const struct spool *,
+	    const struct message *m, time_t now, struct result *);
+/* 1 when a notice of delay would have something to say to somebody. */
+int	bounce_has_delay(const struct message *m);
+/* Commits the notice of delay under m's warn_id, in the same way. */
+enum bounced bounce_warn(const struct conf *, const struct spool *,
+	    const struct message *m, time_t now, struct result *);
+
+#endif

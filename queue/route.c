@@ -1,0 +1,638 @@
+/*
+ * route.c - one recipient -> where it goes.
+ * Runs as: the spool user.  Uses: nothing.
+ * Promise: expansion ends: by depth, by number, and because who is already
+ * on the list is not added again.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/addr.h"
+#include "queue/route.h"
+#include "spool.h"
+
+#define EXPANDED_MAX	100000	/* recipients of one message */
+
+static int
+is_own_domain(const struct conf *conf, const char *domain)
+{
+	size_t i;
+
+	if (strcasecmp(domain, "localhost") == 0 ||
+	    strcasecmp(domain, "localhost.localdomain") == 0 ||
+	    strcasecmp(domain, conf->mailname) == 0)
+		return 1;
+	for (i = 0; i < conf->nlocaldomains; i++)
+		if (strcasecmp(domain, conf->localdomains[i]) == 0)
+			return 1;
+	return 0;
+}
+
+/* "a b" -> a b; quoted pairs resolved. */
+static int
+unquote(const char *s, size_t n, char *dst, size_t size)
+{
+	size_t i, out = 0;
+	int quoted;
+
+	quoted = n >= 2 && s[0] == '"' && s[n - 1] == '"';
+	for (i = quoted ? 1 : 0; i < n - (quoted ? 1 : 0); i++) {
+		if (quoted && s[i] == '\\' && i + 2 < n)
+			i++;
+		if (out + 1 >= size)
+			return -1;
+		dst[out++] = s[i];
+	}
+	dst[out] = '\0';
+	return 0;
+}
+
+/* An address of this host, which with NULLCLIENT may be delivered elsewhere. */
+static int
+is_own(const struct conf *conf, const char *address, char *local, size_t size)
+{
+	const char *domain;
+	size_t n;
+
+	local[0] = '\0';
+	domain = addr_domain(address);
+	if (domain != NULL && !is_own_domain(conf, domain))
+		return 0;
+	n = domain == NULL ? strlen(address) : (size_t)(domain - address) - 1;
+	if (unquote(address, n, local, size) == -1)
+		local[0] = '\0';
+	return 1;
+}
+
+int
+route_any_local(const struct conf *conf, const struct message *m)
+{
+	char local[ADDRESS_MAX + 1];
+	uint32_t i;
+
+	for (i = 0; i < m->nrcpts; i++)
+		if (route_is_local(conf, m->rcpts[i].address, local,
+		    sizeof(local)))
+			return 1;
+	return 0;
+}
+
+int
+route_is_local(const struct conf *conf, const char *address, char *local,
+    size_t size)
+{
+	local[0] = '\0';
+	return !conf->is_nullclient && is_own(conf, address, local, size);
+}
+
+static void
+strip_extension(const struct conf *conf, const char *local, char *base,
+    size_t size)
+{
+	char *p;
+
+	if (text_copy(base, size, local) == -1 || conf->delimiter == '\0')
+		return;
+	p = strchr(base, conf->delimiter);
+	if (p != NULL && p != base)
+		*p = '\0';
+}
+
+/* Names that every host must answer to (RFC 5321 4.5.1). */
+static int
+is_duty(const char *local)
+{
+	return strcasecmp(local, "postmaster") == 0 ||
+	    strcasecmp(local, "mailer-daemon") == 0;
+}
+
+void
+route_user(const struct conf *conf, const char *local, char *user, size_t size)
+{
+	strip_extension(conf, local, user, size);
+	if (is_duty(local) || is_duty(user))
+		text_copy(user, size, "root");
+}
+
+const struct alias *
+route_alias(const struct route_env *env, const char *local)
+{
+	char base[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
+	const struct alias *alias;
+
+	strip_extension(env->conf, local, base, sizeof(base));
+	/* "*" is the catch-all, not the alias of a user called so. */
+	if (strcmp(base, "*") == 0)
+		return NULL;
+	alias = aliases_find(env->aliases, local);
+	if (alias == NULL && strcmp(base, local) != 0)
+		alias = aliases_find(env->aliases, base);
+	if (alias != NULL)
+		return alias;
+	route_user(env->conf, local, user, sizeof(user));
+	return strcmp(user, base) == 0 ? NULL :
+	    aliases_find(env->aliases, user);
+}
+
+void
+route_put_qualified(struct buf *b, const struct conf *conf,
+    const char *address)
+{
+	buf_puts(b, address);
+	if (addr_domain(address) == NULL)
+		buf_printf(b, "@%s", conf->mailname);
+}
+
+void
+route_put_orcpt(struct buf *b, const struct conf *conf,
+    const struct message *m, uint32_t i)
+{
+	const struct recipient *r = message_first(m, i);
+
+	if (r->orcpt != NULL) {
+		buf_puts(b, r->orcpt);
+		return;
+	}
+	buf_puts(b, "rfc822;");
+	route_put_qualified(b, conf, r->address);
+}
+
+/* Trouble of this host, in our words: not a server's, nor a command's. */
+static int
+is_our_trouble(const struct recipient *r)
+{
+	const char *code = r->last.code;
+
+	if (r->kind == ROUTE_REMOTE)
+		return 0;
+	if (r->kind == ROUTE_PIPE && strcmp(code, "4.3.0") == 0)
+		return 0;
+	return strncmp(code, "4.2.", 4) == 0 || strncmp(code, "4.3.", 4) == 0;
+}
+
+/* A reason that names what only root or the owner of a .forward knows. */
+static int
+is_private(const struct recipient *r)
+{
+	return is_our_trouble(r) ||
+	    (r->kind == ROUTE_FILE && r->origin == ORIGIN_FORWARD) ||
+	    strncmp(r->last.reason, ROUTE_PRIVATE, strlen(ROUTE_PRIVATE)) == 0;
+}
+
+void
+route_put_why(struct buf *b, const struct recipient *r)
+{
+	const char *p = r->last.reason == NULL ? "" : r->last.reason;
+	size_t n;
+
+	if (*p == '\0' || !is_private(r)) {
+		buf_puts(b, p);
+		return;
+	}
+	while (*p != '\0') {
+		n = strcspn(p, " ");
+		if (*p == '/' || *p == '~') {
+			buf_puts(b, p[n - 1] == ':' ? "(a path):" :
+			    "(a path)");
+		} else {
+			buf_add(b, p, n);
+		}
+		p += n;
+		n = strspn(p, " ");
+		buf_add(b, p, n);
+		p += n;
+	}
+}
+
+int
+route_usable(const struct conf *conf, const struct alias *alias,
+    struct result *res)
+{
+	if (!alias->is_bad)
+		return 0;
+	return result_set(res, STATUS_DEFERRED, "4.3.5", "%s:%u: the alias %s has "
+	    "an error: newaliases tells which", conf->aliases, alias->line,
+	    alias->name);
+}
+
+static enum route_step
+no_aliases(const struct conf *conf, struct result *res)
+{
+	result_set(res, STATUS_DEFERRED, "4.3.5",
+	    "the aliases file %s can not be read now", conf->aliases);
+	return STEP_SETTLED;
+}
+
+void
+route_chain(const struct message *m, uint32_t i, struct buf *out)
+{
+	uint32_t steps[DEPTH_MAX + 1];
+	unsigned n = 0;
+
+	for (; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
+		steps[n] = i;
+		i = m->rcpts[i].parent;
+	}
+	buf_puts(out, m->rcpts[i].address);
+	while (n > 0)
+		buf_printf(out, " -> %s", m->rcpts[steps[--n]].address);
+}
+
+int
+route_lost(const struct message *m, uint32_t i, const char *what,
+    struct result *res)
+{
+	struct buf chain;
+
+	buf_init(&chain, 0);
+	route_chain(m, i, &chain);
+	result_set(res, STATUS_FAILED, "5.4.6", "%s: %s", what,
+	    buf_str(&chain));
+	buf_fini(&chain);
+	return -1;
+}
+
+/*
+ * Has this name been expanded by this kind of list on the way here?  The
+ * second time it stands for the user, so that "root: root, me@example.org"
+ * keeps the copy and a ring of aliases comes to its end.
+ */
+static int
+was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
+    const char *local, enum origin by)
+{
+	char other[ADDRESS_MAX + 1];
+	uint32_t p;
+	unsigned n;
+
+	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
+		p = m->rcpts[i].parent;
+		if (m->rcpts[i].origin == by &&
+		    is_own(conf, m->rcpts[p].address, other,
+		    sizeof(other)) && strcasecmp(local, other) == 0)
+			return 1;
+		i = p;
+	}
+	return 0;
+}
+
+/* With NULLCLIENT aliases the relay gets what no alias leads on. */
+static enum route_step
+next_of_nullclient(const struct route_env *env, const struct message *m,
+    uint32_t i, const struct alias **alias, struct result *res)
+{
+	char local[ADDRESS_MAX + 1];
+
+	if (!env->conf->has_nullclient_aliases || m->rcpts[i].is_final ||
+	    !is_own(env->conf, m->rcpts[i].address, local, sizeof(local)) ||
+	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
+		return STEP_REMOTE;
+	if (env->aliases == NULL)
+		return no_aliases(env->conf, res);
+	*alias = route_alias(env, local);
+	if (*alias == NULL)
+		return STEP_REMOTE;
+	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
+	    STEP_SETTLED;
+}
+
+enum route_step
+route_next(const struct route_env *env, const struct message *m, uint32_t i,
+    char *user, const struct alias **alias, struct result *res)
+{
+	const struct recipient *r = &m->rcpts[i];
+	char local[ADDRESS_MAX + 1];
+	enum route_step step;
+
+	*alias = NULL;
+	user[0] = '\0';
+	if (env->conf->is_nullclient) {
+		step = next_of_nullclient(env, m, i, alias, res);
+		if (step != STEP_REMOTE)
+			return step;
+	}
+	if (!route_is_local(env->conf, r->address, local, sizeof(local))) {
+		if (!env->conf->is_noremote)
+			return STEP_REMOTE;
+		result_set(res, STATUS_FAILED, "5.4.4",
+		    "this host sends no mail to other hosts (NOREMOTE)");
+		return STEP_SETTLED;
+	}
+	route_user(env->conf, local, user, ADDRESS_MAX + 1);
+	if (r->is_final)
+		return STEP_MAILBOX;
+	if (was_expanded(env->conf, m, i, local, ORIGIN_FORWARD))
+		return STEP_MAILBOX;
+	if (was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
+		return STEP_USER;
+	if (env->aliases == NULL)
+		return no_aliases(env->conf, res);
+	*alias = route_alias(env, local);
+	if (*alias == NULL)
+		return STEP_USER;
+	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
+	    STEP_SETTLED;
+}
+
+int
+route_same(const struct conf *conf, const char *a, const char *b)
+{
+	char one[ADDRESS_MAX + 1], two[ADDRESS_MAX + 1];
+
+	if (strcmp(a, b) == 0)
+		return 1;
+	if (conf->is_nullclient && !conf->has_nullclient_aliases)
+		return 0;
+	return is_own(conf, a, one, sizeof(one)) &&
+	    is_own(conf, b, two, sizeof(two)) && strcmp(one, two) == 0;
+}
+
+static int
+same_target(const struct conf *conf, const struct recipient *r,
+    enum route_kind kind, const char *address, const char *owner)
+{
+	if (kind == ROUTE_PIPE || kind == ROUTE_FILE)
+		return r->kind == kind && r->owner != NULL &&
+		    strcmp(r->owner, owner) == 0 &&
+		    strcmp(r->address, address) == 0;
+	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE &&
+	    route_same(conf, r->address, address);
+}
+
+static int
+is_ancestor(const struct message *m, uint32_t of, uint32_t who)
+{
+	unsigned n;
+
+	for (n = 0; n <= DEPTH_MAX; n++) {
+		if (of == who)
+			return 1;
+		if (m->rcpts[of].parent == of)
+			return 0;
+		of = m->rcpts[of].parent;
+	}
+	return 0;
+}
+
+/* 1 when its expansion gave nothing: each target was another recipient. */
+static int
+is_hollow(const struct message *m, uint32_t i)
+{
+	return m->rcpts[i].state == RCPT_EXPANDED &&
+	    m->rcpts[i].nchildren == 0;
+}
+
+/*
+ * The index of a message: slots by key, each 0 or a recipient plus 1.  One
+ * submission may name a hundred thousand, and each of them is looked for.
+ */
+static uint64_t
+target_key(const struct conf *conf, enum route_kind kind, const char *address,
+    const char *owner)
+{
+	char local[ADDRESS_MAX + 1];
+	uint64_t key;
+
+	if (kind != ROUTE_PIPE && kind != ROUTE_FILE)
+		return is_own(conf, address, local, sizeof(local)) ?
+		    text_digest(local, strlen(local)) :
+		    text_digest(address, strlen(address));
+	key = text_digest(address, strlen(address));
+	return owner == NULL ? key : key ^ text_digest(owner, strlen(owner));
+}
+
+/* In the first slot that is free, or has one that counts no more. */
+static void
+put_in_index(const struct conf *conf, struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+	uint32_t k, mask = m->nslots - 1;
+
+	k = (uint32_t)target_key(conf, r->kind, r->address, r->owner) & mask;
+	while (m->slots[k] != 0 && !is_hollow(m, m->slots[k] - 1))
+		k = (k + 1) & mask;
+	m->slots[k] = i + 1;
+}
+
+static void
+drop_index(struct message *m)
+{
+	free(m->slots);
+	m->slots = NULL;
+	m->nslots = m->nindexed = 0;
+}
+
+/* Brings it up to date; -1 without memory. */
+static int
+fill_index(const struct conf *conf, struct message *m)
+{
+	uint32_t n = m->nslots == 0 ? 64 : m->nslots;
+
+	while (n / 2 < m->nrcpts)
+		n *= 2;
+	if (n != m->nslots) {
+		drop_index(m);
+		m->slots = calloc(n, sizeof(*m->slots));
+		if (m->slots == NULL)
+			return -1;
+		m->nslots = n;
+	}
+	for (; m->nindexed < m->nrcpts; m->nindexed++)
+		put_in_index(conf, m, m->nindexed);
+	return 0;
+}
+
+/*
+ * 1 when it is there, 0, -1 without memory.  A hollow one does not count: in
+ * a circle of recipients each would be left out because of the next, and the
+ * message would reach nobody.
+ */
+static int
+is_listed(const struct conf *conf, struct message *m, uint32_t i,
+    enum route_kind kind, const char *address, const char *owner)
+{
+	uint32_t k, r;
+
+	if (fill_index(conf, m) == -1)
+		return -1;
+	k = (uint32_t)target_key(conf, kind, address, owner);
+	for (;; k++) {
+		k &= m->nslots - 1;
+		if (m->slots[k] == 0)
+			return 0;
+		r = m->slots[k] - 1;
+		if (same_target(conf, &m->rcpts[r], kind, address, owner) &&
+		    !is_ancestor(m, i, r) && !is_hollow(m, r))
+			return 1;
+	}
+}
+
+/* 0 added or there already, 1 it is no address, -1 no memory. */
+static int
+add_target(const struct conf *conf, struct message *m, uint32_t i,
+    const struct target *t, uint32_t entry, enum origin origin,
+    const char *owner)
+{
+	enum route_kind kind = ROUTE_UNKNOWN;
+	struct recipient *r;
+	struct buf address;
+	char local[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
+	int final, listed, ret = -1;
+
+	buf_init(&address, TARGET_MAX);
+	if (t->kind == TARGET_PIPE || t->kind == TARGET_FILE) {
+		kind = t->kind == TARGET_PIPE ? ROUTE_PIPE : ROUTE_FILE;
+		buf_puts(&address, t->text);
+	} else if (t->kind == TARGET_INCLUDE ||
+	    addr_one(t->text, &address) == -1 || address.len == 0) {
+		buf_fini(&address);
+		return 1;
+	}
+	final = t->kind == TARGET_MAILBOX;
+	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
+	    route_is_local(conf, buf_str(&address), local, sizeof(local))) {
+		route_user(conf, local, user, sizeof(user));
+		final = strcasecmp(user, owner) == 0;
+	}
+	listed = is_listed(conf, m, i, kind, buf_str(&address), owner);
+	if (listed != 0) {
+		buf_fini(&address);
+		return listed == 1 ? 0 : -1;
+	}
+	r = buf_failed(&address) ? NULL : message_add(m, buf_str(&address));
+	if (r != NULL) {
+		r->kind = kind;
+		r->origin = origin;
+		r->is_final = final;
+		r->parent = i;
+		m->rcpts[i].nchildren++;
+		r->depth = m->rcpts[i].depth + 1;
+		r->entry = entry;
+		r->digest = t->digest;
+		r->notify = m->rcpts[i].notify;
+		r->owner = strdup(owner);
+		ret = r->owner == NULL ? -1 : 0;
+	}
+	buf_fini(&address);
+	return ret;
+}
+
+/* A list with nothing in it that can be used: nobody may be lost by it. */
+static int
+no_target(const struct conf *conf, struct message *m, uint32_t i,
+    enum origin origin, const char *owner, struct result *res)
+{
+	struct target self = { TARGET_MAILBOX, NULL, 0, 0 };
+	int ret;
+
+	if (origin != ORIGIN_FORWARD)
+		return result_set(res, STATUS_DEFERRED, "4.3.5",
+		    "the alias %s names no address that can be used", owner);
+	self.text = strdup(owner);
+	ret = self.text == NULL ? -1 : add_target(conf, m, i, &self, 0,
+	    origin, owner);
+	free(self.text);
+	return ret != -1 ? 0 : result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "out of memory");
+}
+
+void
+route_cut(struct message *m, uint32_t before)
+{
+	drop_index(m);
+	while (m->nrcpts > before) {
+		m->nrcpts--;
+		if (m->rcpts[m->nrcpts].parent != m->nrcpts)
+			m->rcpts[m->rcpts[m->nrcpts].parent].nchildren--;
+		free(m->rcpts[m->nrcpts].address);
+		free(m->rcpts[m->nrcpts].owner);
+		free(m->rcpts[m->nrcpts].orcpt);
+	}
+}
+
+/*
+ * RFC 3461 5.2.7: who is one of many reports no success, since the list has
+ * told of itself that it was expanded; who is the only one stands for it.
+ */
+int
+route_is_list(const struct message *m, uint32_t before)
+{
+	return m->nrcpts - before != 1;
+}
+
+int
+route_again(struct message *m, uint32_t i)
+{
+	const struct recipient *old = &m->rcpts[i];
+	struct recipient *r;
+
+	if ((old->kind != ROUTE_PIPE && old->kind != ROUTE_FILE) ||
+	    old->parent == i || strcmp(old->last.code, CODE_CHANGED) != 0)
+		return 0;
+	if (m->nrcpts >= EXPANDED_MAX)
+		return 0;
+	r = message_add(m, m->rcpts[old->parent].address);
+	if (r == NULL)
+		return -1;
+	old = &m->rcpts[i];	/* it may have moved */
+	r->parent = old->parent;
+	m->rcpts[r->parent].nchildren++;
+	r->depth = m->rcpts[old->parent].depth;
+	r->notify = old->notify;
+	return 1;
+}
+
+int
+route_is_named(const struct message *m, uint32_t i)
+{
+	while (m->rcpts[i].origin == ORIGIN_CALLER && m->rcpts[i].parent != i)
+		i = m->rcpts[i].parent;
+	return m->rcpts[i].origin == ORIGIN_CALLER;
+}
+
+static void
+unwish_success(struct recipient *r)
+{
+	if ((r->notify & NOTIFY_SUCCESS) == 0)
+		return;
+	r->notify &= ~(unsigned)NOTIFY_SUCCESS;
+	if (r->notify == 0)
+		r->notify = NOTIFY_NEVER;
+}
+
+int
+route_expand(const struct conf *conf, struct message *m, uint32_t i,
+    const struct targets *targets, enum origin origin, const char *owner,
+    struct result *res)
+{
+	uint32_t before = m->nrcpts;
+	size_t bad = 0, good = 0, k;
+	int got;
+
+	if (m->rcpts[i].depth >= DEPTH_MAX)
+		return route_lost(m, i, "aliases or .forward lead too far",
+		    res);
+	if (targets->n > TARGETS_MAX || m->nrcpts + targets->n > EXPANDED_MAX)
+		return result_set(res, STATUS_FAILED, "5.4.6",
+		    "aliases or .forward of %s name too many addresses",
+		    owner);
+	for (k = 0; k < targets->n; k++) {
+		got = add_target(conf, m, i, &targets->list[k], (uint32_t)k,
+		    origin, owner);
+		if (got == -1) {
+			/* Half an expansion would lose the other half. */
+			route_cut(m, before);
+			return result_set(res, STATUS_DEFERRED, "4.3.0",
+			    "out of memory");
+		}
+		bad += got == 1;
+		good += got == 0;
+	}
+	if (good == 0 && bad > 0)
+		return no_target(conf, m, i, origin, owner, res);
+	if (route_is_list(m, before))
+		for (; before < m->nrcpts; before++)
+			unwish_success(&m->rcpts[before]);
+	return 0;
+}

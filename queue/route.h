@@ -1,0 +1,94 @@
+/*
+ * route.h - one recipient -> where it goes: aliases, .forward, loops, limits.
+ * Look-ups that need other processes are asked for, not done.
+ */
+#ifndef ROUTE_H
+#define ROUTE_H
+
+#include "aliases.h"
+#include "conf.h"
+#include "message.h"
+#include "lib/buf.h"
+#include "lib/result.h"
+
+struct route_env {
+	const struct conf	*conf;
+	const struct aliases	*aliases;	/* NULL: can't be read now */
+};
+
+enum route_step {
+	STEP_REMOTE,		/* by SMTP */
+	STEP_ALIAS,		/* *alias tells its targets */
+	STEP_USER,		/* user: ask for the .forward, then mailbox */
+	STEP_MAILBOX,		/* user: straight into the mailbox */
+	STEP_SETTLED		/* the result says: RETRY or FAILED */
+};
+
+/*
+ * 1 when an address is ours, with its unquoted local part in local; else 0.
+ */
+int	route_is_local(const struct conf *, const char *address, char *local,
+	    size_t size);
+/* 1 when one of the message's recipients is ours. */
+int	route_any_local(const struct conf *, const struct message *);
+/* 1 when two addresses mean the same recipient: "bob", "bob@localhost". */
+int	route_same(const struct conf *, const char *, const char *);
+/* The alias for a local part (with its extension, then without), or NULL. */
+const struct alias *route_alias(const struct route_env *, const char *local);
+/* 0, or -1 with RETRY: its line is bad, so that nobody can tell who it is. */
+int	route_usable(const struct conf *, const struct alias *,
+	    struct result *);
+/* The user whom a local part names: no extension; postmaster is root. */
+void	route_user(const struct conf *, const char *local, char *user,
+	    size_t size);
+
+/* What is next for recipient i. user has ADDRESS_MAX + 1 octets. */
+enum route_step route_next(const struct route_env *, const struct message *,
+	    uint32_t i, char *user, const struct alias **alias,
+	    struct result *);
+
+/*
+ * Adds what recipient i expands into to the message.  Who is already there is
+ * not added again; the user's own name means the mailbox.  Returns 0, or -1
+ * with a result: too deep or too many FAILED 5.4.6, no memory RETRY.
+ */
+int	route_expand(const struct conf *, struct message *, uint32_t i,
+	    const struct targets *, enum origin, const char *owner,
+	    struct result *);
+
+/*
+ * Where the list that names command or file i changed since: adds whoever has
+ * that list once more, to be routed anew in place of i.  1, 0 when there is
+ * nothing to do, -1 without memory.
+ */
+int	route_again(struct message *, uint32_t i);
+/* 1 when the submitter gave the address of i: no list did. */
+int	route_is_named(const struct message *, uint32_t i);
+
+/* Were these, added from before on, made of one that is a list of several? */
+int	route_is_list(const struct message *, uint32_t before);
+/* Takes off the recipients from before on: they were never told of. */
+void	route_cut(struct message *, uint32_t before);
+/*
+ * Adds the steps that led to i: "team -> ann -> bob".  Each but the first is
+ * an address that a list names; what commands and files it names is not told.
+ */
+void	route_chain(const struct message *, uint32_t i, struct buf *);
+/* FAILED 5.4.6: these steps lead nowhere; -1. */
+int	route_lost(const struct message *, uint32_t i, const char *what,
+	    struct result *);
+/* How a reason begins that is about somebody's .forward. */
+#define ROUTE_PRIVATE	".forward of"
+/*
+ * Adds the reason of the latest attempt as anybody may read it: what it has
+ * of paths of this host, or that a user's own list names, is left out.
+ */
+void	route_put_why(struct buf *, const struct recipient *);
+/* Adds an address; a bare name, which only this host knows, with its host. */
+void	route_put_qualified(struct buf *, const struct conf *,
+	    const char *address);
+/* Adds what the submitter called i: "rfc822;address" (RFC 3461 4.2). */
+void	route_put_orcpt(struct buf *, const struct conf *,
+	    const struct message *, uint32_t i);
+
+#endif

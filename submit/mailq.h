@@ -1,0 +1,18 @@
+/*
+ * mailq.h - the queue, as people and monitors read it.
+ */
+#ifndef MAILQ_H
+#define MAILQ_H
+
+#include "conf.h"
+#include "priv/monitor.h"
+#include "spool.h"
+
+/*
+ * Prints what the caller may see: all for root and for members of
+ * MAILQ_GROUP, their own messages for others.  Gives the exit status.
+ */
+int	mailq_print(const struct caller *, const struct conf *,
+	    const struct spool *);
+
+#endif

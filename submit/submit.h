@@ -1,0 +1,26 @@
+/*
+ * submit.h - argv and standard input -> a committed queue file.
+ */
+#ifndef SUBMIT_H
+#define SUBMIT_H
+
+#include "conf.h"
+#include "submit/options.h"
+#include "priv/monitor.h"
+#include "spool.h"
+
+struct submitted {
+	char	 id[QUEUE_ID_MAX + 1];
+	int	 is_held;	/* DEFER: nothing of it is tried now */
+};
+
+/*
+ * Takes the message in and commits it.  Gives the exit status; the last
+ * argument is set when it is 0.  What is wrong is told on standard error, and
+ * a refusal also in the log.
+ */
+int	submit_message(const struct caller *, const struct options *,
+	    const struct conf *, const struct spool *, const struct log *,
+	    int trunk, struct submitted *);
+
+#endif

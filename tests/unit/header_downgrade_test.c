@@ -1,0 +1,165 @@
+/*
+ * header_downgrade_test.c - header fields with 8-bit text, a table of cases.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/header_downgrade.h"
+
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define UE	"\xc3\xbc"		/* ü */
+#define Q(s)	"=?utf-8?Q?" s "?="
+
+static const struct {
+	const char *in, *out;		/* out NULL: it can not be */
+} cases[] = {
+	/* text */
+	{ "Subject: a b\n", "Subject: a b\n" },
+	{ "Subject: " UE "\n", "Subject: " Q("=C3=BC") "\n" },
+	{ "Subject:" UE, "Subject:" Q("=C3=BC") "\n" },
+	{ "Subject: a " UE " b  c\n", "Subject: a " Q("=C3=BC") " b  c\n" },
+	{ "Subject: x" UE "  y" UE "_?\n",
+	  "Subject: " Q("x=C3=BC__y=C3=BC=5F=3F") "\n" },
+	{ "Subject: " UE "\n\t" UE " c\n", "Subject: " Q("=C3=BC_=C3=BC") " c\n" },
+	{ "Subject: a\n " UE "\n", "Subject: a\n " Q("=C3=BC") "\n" },
+	{ "Subject: " UE " \n", "Subject: " Q("=C3=BC") " \n" },
+	/* beside encoded words the blanks would not be seen */
+	{ "Subject: " Q("a") " " UE " " Q("b") " c\n",
+	  "Subject: " Q("a") " " Q("_=C3=BC_") " " Q("b") " c\n" },
+	{ "X-Any: \xfc \xc3\xbc\n",
+	  "X-Any: =?unknown-8bit?Q?=FC_=C3=BC?=\n" },
+	{ "Received: from " UE " (x)\n", "Received: from " Q("=C3=BC") " (x)\n" },
+	/* names, comments, groups */
+	{ "From: J" UE "rg M <j@x>\n", "From: " Q("J=C3=BCrg") " M <j@x>\n" },
+	{ "from : J" UE "rg<j@x>\n", "from : " Q("J=C3=BCrg") " <j@x>\n" },
+	{ "To: \"D, J\\\"" UE "\" <a@b>, c@d\n",
+	  "To: " Q("D=2C_J=22=C3=BC") " <a@b>, c@d\n" },
+	{ "To: \"A\" " UE " \"B\" <a@b>\n",
+	  "To: \"A\" " Q("=C3=BC") " \"B\" <a@b>\n" },
+	{ "Cc: a@b (" UE " (x\\)" UE ") y)\n",
+	  "Cc: a@b (" Q("=C3=BC") " (" Q("x=29=C3=BC") ") y)\n" },
+	{ "Cc: " UE "(x) <a@b>\n", "Cc: " Q("=C3=BC") " (x) <a@b>\n" },
+	{ "To: Gr" UE "n: a@b, " UE " <c@d>;\n",
+	  "To: " Q("Gr=C3=BCn") " : a@b, " Q("=C3=BC") " <c@d>;\n" },
+	{ "To: " UE ", " UE "\n", "To: " Q("=C3=BC") " , " Q("=C3=BC") "\n" },
+	{ "To: J. M" UE "ller <a@b>\n", "To: J. " Q("M=C3=BCller") " <a@b>\n" },
+	{ "In-Reply-To: Your mail of " UE " <i@d>\n",
+	  "In-Reply-To: Your mail of " Q("=C3=BC") " <i@d>\n" },
+	/* addresses and ids stay what they are */
+	{ "From: J <j" UE "@x>\n", NULL },
+	{ "From: j" UE "@x\n", NULL },
+	{ "From: j" UE " @x\n", NULL },
+	{ "From: j.m@x" UE ".org (n)\n", NULL },
+	{ "From: j@ x" UE ".org\n", NULL },
+	{ "From: \"j" UE "\"@x\n", NULL },
+	{ "From: j@[x" UE "]\n", NULL },
+	{ "Message-ID: <" UE "@x>\n", "Message-ID: <=C3=BC@x>\n" },
+	{ "References: <a@b>\n " UE "@" UE "\n <\xfc" "=@\"\x7f>\n",
+	  "References: <a@b>\n =C3=BC@=C3=BC\n <=FC=@\"\x7f>\n" },
+	/* parameters */
+	{ "Content-Type: text/plain; name=\"a " UE ".txt\"; x=y\n",
+	  "Content-Type: text/plain; name*=utf-8''a%20%C3%BC.txt; x=y\n" },
+	{ "Content-Type: text/plain;\n\tname=" UE ";\n\tx=y;\n",
+	  "Content-Type: text/plain; name*=utf-8''%C3%BC;\n\tx=y;\n" },
+	{ "Content-Disposition: attachment; filename=\"" UE ";\\\"\xff\"\n",
+	  "Content-Disposition: attachment; "
+	  "filename*=unknown-8bit''%C3%BC%3B%22%FF\n" },
+	{ "Content-Disposition: attachment; filename=\"aaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" UE "\"\n",
+	  "Content-Disposition: attachment;\n filename*0*=utf-8''aaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;\n "
+	  "filename*1*=a%C3%BC\n" },
+	{ "Content-Type: multipart/mixed; boundary=\"" UE "\"\n", NULL },
+	{ "Content-Type: text/" UE "\n", NULL },
+	{ "Content-Type: text/plain; " UE "=x\n", NULL },
+	{ "Content-Type: text/plain; name*=utf-8''" UE "%C3;x=y\n",
+	  "Content-Type: text/plain; name*=utf-8''%C3%BC%C3;x=y\n" },
+	{ "Content-Type: text/plain; name*0=" UE "\n", NULL },
+	{ "Content-Type: text/plain; boundary*0=" UE "\n", NULL },
+	{ "Content-Type: text/plain; name\t= \"" UE "\"  ;\n x=y\n",
+	  "Content-Type: text/plain; name*=utf-8''%C3%BC;\n x=y\n" },
+	{ "Content-Disposition: attachment; filename=a " UE ".txt\n",
+	  "Content-Disposition: attachment;\n "
+	  "filename*=utf-8''a%20%C3%BC.txt\n" },
+	{ "Content-Type: text/plain; " UE, NULL },
+	/* not closed */
+	{ "From: \"" UE "\n", "From: " Q("=C3=BC") "\n" },
+	{ "From: (" UE "\n", "From: (" Q("=C3=BC") "\n" },
+	{ "From: <" UE "\n", NULL },
+	{ "To: (\\\n", "To: (\\\n" },
+	{ "To: \"\\\n", "To: \"\\\n" },
+	{ "Content-Type: \"\\\n", "Content-Type: \"\\\n" },
+	{ "Content-Type: \";\n", "Content-Type: \";\n" },
+	{ UE "\n", NULL },
+};
+
+static void
+test_cases(void **state)
+{
+	struct buf out;
+	size_t i;
+	int ret;
+
+	(void)state;
+	buf_init(&out, 0);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&out);
+		ret = header_downgrade_field(&out, cases[i].in, strlen(cases[i].in));
+		if ((ret == 0) != (cases[i].out != NULL))
+			fail_msg("%s: %d, %s", cases[i].in, ret,
+			    buf_str(&out));
+		if (cases[i].out != NULL)
+			assert_string_equal(buf_str(&out), cases[i].out);
+		assert_false(buf_failed(&out));
+	}
+	buf_fini(&out);
+}
+
+/* Long text: whole characters in words of 75 octets, in lines of 76. */
+static void
+test_long_text(void **state)
+{
+	struct buf in, out;
+	const char *line, *nl;
+	size_t i;
+
+	(void)state;
+	buf_init(&in, 0);
+	buf_init(&out, 0);
+	buf_puts(&in, "Subject: some words before it");
+	for (i = 0; i < 100; i++)
+		buf_puts(&in, i % 10 == 5 ? " plain" : " \xe2\x82\xac" UE);
+	buf_putc(&in, '\n');
+	assert_int_equal(header_downgrade_field(&out, in.data, in.len), 0);
+	assert_false(ascii_is_not(out.data, out.len));
+	for (line = out.data; *line != '\0'; line = nl + 1) {
+		nl = strchr(line, '\n');
+		assert_non_null(nl);
+		assert_true(nl - line <= 78);
+		assert_true(line == out.data || *line == ' ');
+	}
+	/* A character is never in two words. */
+	assert_null(strstr(out.data, "=E2?="));
+	assert_null(strstr(out.data, "=82?="));
+	assert_null(strstr(out.data, "=C3?="));
+	buf_fini(&in);
+	buf_fini(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_long_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/*
+ * sender_relay_test.c - the file of SENDER_RELAY: lines, and whom they are for.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/sender_relay.h"
+
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
+
+struct heard {
+	unsigned n, line;
+};
+
+static void
+hear(void *arg, const char *file, unsigned line, const char *text)
+{
+	struct heard *h = arg;
+
+	assert_string_equal(file, "senders");
+	assert_true(text[0] != '\0');
+	h->n++;
+	h->line = line;
+}
+
+static int
+parse(struct senders *all, const char *text, struct heard *h)
+{
+	const struct report report = { hear, h };
+
+	memset(all, 0, sizeof(*all));
+	memset(h, 0, sizeof(*h));
+	return senders_parse(all, text, strlen(text), "senders", &report);
+}
+
+static const struct {
+	const char *in;
+	int bad;
+	const char *pattern;		/* NULL: no line comes of it */
+	const char *relays, *user, *login;
+} line_cases[] = {
+	{ "a@b.org mail.b.org", 0, "a@b.org", "mail.b.org", NULL, NULL },
+	{ " @b.org\tm1:587  [::1]:25\r\n", 0, "@b.org", "m1:587 [::1]:25", NULL,
+	    NULL },
+	{ "@b.org mx:b.org srv:c.org", 0, "@b.org", "mx:b.org srv:c.org",
+	    NULL, NULL },
+	{ "* m user me@b.org", 0, "*", "m", "me@b.org", NULL },
+	{ "ann m user x login ann", 0, "ann", "m", "x", "ann" },
+	{ "ann m login ann user x # why", 0, "ann", "m", "x", "ann" },
+	{ "\"a b\"@c m", 1, NULL, NULL, NULL, NULL },
+	{ "# a m", 0, NULL, NULL, NULL, NULL },
+	{ "   ", 0, NULL, NULL, NULL, NULL },
+	{ "@ m", 1, NULL, NULL, NULL, NULL },
+	{ "a@ m", 1, NULL, NULL, NULL, NULL },
+	{ "<a@b> m", 1, NULL, NULL, NULL, NULL },
+	{ "** m", 1, NULL, NULL, NULL, NULL },
+	{ "a,b m", 1, NULL, NULL, NULL, NULL },
+	{ "a", 1, "a", NULL, NULL, NULL },
+	{ "a user u", 1, "a", NULL, "u", NULL },
+	{ "a m user", 1, "a", NULL, NULL, NULL },
+	{ "a m user u user v", 1, "a", NULL, "u", NULL },
+	{ "a m login", 1, "a", NULL, NULL, NULL },
+	{ "a m login *", 1, "a", NULL, NULL, NULL },
+	{ "a m login b@c", 1, "a", NULL, NULL, NULL },
+	{ "a m login b n", 1, "a", NULL, NULL, "b" },
+	{ "a m:0", 1, "a", NULL, NULL, NULL },
+	{ "a m:65536 user u", 1, "a", NULL, "u", NULL },
+	{ "a [m]", 1, "a", NULL, NULL, NULL },
+	{ "a good bad:x", 1, "a", NULL, NULL, NULL },
+	{ "a m\x01", 1, "a", NULL, NULL, NULL },
+};
+
+static void
+same(const char *got, const char *want)
+{
+	if (want == NULL)
+		assert_null(got);
+	else
+		assert_string_equal(got, want);
+}
+
+static void
+test_lines(void **state)
+{
+	struct senders all;
+	struct heard h;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(line_cases); i++) {
+		print_message("%s\n", line_cases[i].in);
+		assert_int_equal(parse(&all, line_cases[i].in, &h),
+		    line_cases[i].bad);
+		assert_int_equal(h.n, line_cases[i].bad);
+		assert_int_equal(all.n, line_cases[i].pattern != NULL);
+		if (all.n == 1) {
+			same(all.list[0].pattern, line_cases[i].pattern);
+			same(all.list[0].user, line_cases[i].user);
+			same(all.list[0].login, line_cases[i].login);
+			/* what is bad has its trouble, and only that */
+			assert_int_equal(all.list[0].trouble != NULL,
+			    line_cases[i].bad);
+			if (line_cases[i].bad == 0)
+				same(all.list[0].relays,
+				    line_cases[i].relays);
+		}
+		senders_fini(&all);
+	}
+}
+
+/* Nobody's mail takes another way because a line could not be held. */
+static void
+test_long_line(void **state)
+{
+	char text[6000];
+	struct senders all;
+	struct heard h;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "a@b ", 4);
+	memcpy(text + sizeof(text) - 9, "\nc@d mmm", 9);
+	assert_int_equal(parse(&all, text, &h), 1);
+	assert_int_equal(h.line, 1);
+	assert_int_equal(all.n, 2);
+	assert_non_null(senders_find(&all, "a@b", NULL)->trouble);
+	assert_null(senders_find(&all, "c@d", NULL)->trouble);
+	senders_fini(&all);
+}
+
+static const char table[] =
+    "ann@b.org one user u1 login ann\n"
+    "ann@b.org two\n"
+    "@b.org three\n"
+    "eve four\n"
+    "x@c.org five login eve\n"
+    "bad@c.org\n"
+    "@c.org six:0 login eve\n";
+
+static const struct {
+	const char *sender, *login;
+	int line;			/* 0: none */
+} find_cases[] = {
+	{ "ann@b.org", "ann", 1 },
+	{ "ANN@B.ORG", "ann", 1 },
+	{ "ann@b.org", "Ann", 2 },
+	{ "ann@b.org", "eve", 2 },
+	{ "ann@b.org", NULL, 2 },
+	{ "bob@b.org", NULL, 3 },
+	{ "bob@x.b.org", NULL, 0 },
+	{ "@b.org", NULL, 3 },
+	{ "bob@x.org", "eve", 4 },
+	{ "x@c.org", "eve", 4 },
+	{ "x@c.org", "ann", 0 },
+	{ "eve", "ann", 0 },
+	{ "bad@c.org", "ann", 6 },
+	{ "\"a@b.org\"@d.org", NULL, 0 },
+	{ "\"a@d.org\"@b.org", NULL, 3 },
+	{ "", "eve", 0 },
+	{ "", NULL, 0 },
+};
+
+static void
+test_find(void **state)
+{
+	const struct sender *s;
+	struct senders all;
+	struct heard h;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse(&all, table, &h), 2);
+	assert_true(all.has_logins);
+	for (i = 0; i < N(find_cases); i++) {
+		print_message("%s %s\n", find_cases[i].sender,
+		    find_cases[i].login == NULL ? "-" : find_cases[i].login);
+		s = senders_find(&all, find_cases[i].sender,
+		    find_cases[i].login);
+		assert_int_equal(s == NULL ? 0 : s - all.list + 1,
+		    find_cases[i].line);
+	}
+	senders_fini(&all);
+}
+
+static void
+test_star(void **state)
+{
+	struct senders all;
+	struct heard h;
+
+	(void)state;
+	assert_int_equal(parse(&all, "* m login ann\n* n\n", &h), 0);
+	assert_string_equal(senders_find(&all, "a@b", "ann")->relays, "m");
+	assert_string_equal(senders_find(&all, "a@b", "bob")->relays, "n");
+	/* a report has no login, though root's number stands in it */
+	assert_string_equal(senders_find(&all, "", "ann")->relays, "n");
+	senders_fini(&all);
+	assert_int_equal(parse(&all, "@a m", &h), 0);
+	assert_false(all.has_logins);
+	senders_fini(&all);
+}
+
+static void
+test_own(void **state)
+{
+	struct senders all;
+	struct heard h;
+
+	(void)state;
+	assert_int_equal(parse(&all, "a@b m1 M2:587 user u\nc@d m3\n"
+	    "e@f m4:0 user v\ng@h mx:m.org user w\n", &h), 1);
+	assert_true(senders_own(&all, "m1", "u"));
+	assert_true(senders_own(&all, "m2", "u"));
+	assert_false(senders_own(&all, "m3", "u"));
+	assert_false(senders_own(&all, "m1", "U"));
+	assert_false(senders_own(&all, "m1", "x"));
+	/* where it can not be known the name is theirs everywhere */
+	assert_true(senders_own(&all, "m9", "v"));
+	assert_true(senders_own(&all, "m9", "w"));
+	senders_fini(&all);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_star),
+		cmocka_unit_test(test_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,247 @@
+/*
+ * status_test.c - what became of a recipient is in the journal in the end.
+ * In a private directory; no root needed.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf.h"
+#include "queue/queue.h"
+
+#define TEXT	"Subject: x\n\nbody\n"
+#define ID	"0123456789abc"
+
+struct world {
+	char		 top[64];
+	struct desk	 d;
+	struct item	 item;
+	struct work	 w;
+	struct result	 res;
+};
+
+/* How many syncs of data there were, and which of them does not work. */
+static int	 syncs, bad_sync;
+
+int
+fdatasync(int fd)
+{
+	(void)fd;
+	if (++syncs == bad_sync) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return 0;
+}
+
+/* A message of ann, an hour old, on the desk: to bob and carl. */
+static void
+queue_message(struct world *w)
+{
+	struct message m;
+	struct draft d;
+
+	message_init(&m);
+	m.arrived = time(NULL) - 3600;
+	text_copy(m.sender, sizeof(m.sender), "ann@example.org");
+	assert_non_null(message_add(&m, "bob@example.org"));
+	assert_non_null(message_add(&m, "carl@example.org"));
+	assert_int_equal(draft_begin(&w->d.spool, &d, ID, &w->res), 0);
+	assert_int_equal(draft_write(&d, TEXT, sizeof(TEXT) - 1, &w->res), 0);
+	assert_int_equal(draft_seal(&d, &m, &w->res), 0);
+	assert_int_equal(draft_publish(&d, &w->res), 0);
+	draft_drop(&d);
+	message_fini(&m);
+}
+
+static void
+take_in_hand(struct world *w)
+{
+	uint32_t i;
+
+	assert_int_equal(spool_load(&w->d.spool, ID, 1, &w->w.m, &w->res),
+	    SPOOL_GOT);
+	w->w.nstages = w->w.m.nrcpts;
+	w->w.stages = calloc(w->w.nstages, sizeof(*w->w.stages));
+	assert_non_null(w->w.stages);
+	for (i = 0; i < w->w.nstages; i++)
+		w->w.stages[i] = STAGE_BUSY;
+	w->w.open = w->w.nstages;
+	w->w.item = &w->item;
+	text_copy(w->item.id, sizeof(w->item.id), ID);
+	w->item.state = ITEM_ACTIVE;
+	buf_init(&w->w.notes, 0);
+}
+
+static void
+put_down(struct world *w)
+{
+	message_fini(&w->w.m);
+	buf_fini(&w->w.notes);
+	free(w->w.stages);
+	memset(&w->w, 0, sizeof(w->w));
+	message_init(&w->w.m);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w;
+	int i;
+
+	w = calloc(1, sizeof(*w));
+	assert_non_null(w);
+	snprintf(w->top, sizeof(w->top), "/tmp/settle_test.XXXXXX");
+	assert_non_null(mkdtemp(w->top));
+	result_init(&w->res);
+	log_init(&w->d.log, "settle_test");
+	assert_int_equal(conf_init(&w->d.conf), 0);
+	assert_int_equal(conf_finish(&w->d.conf, NULL, "host.example.org"), 0);
+	assert_int_equal(spool_open(&w->d.spool, w->top, &w->res), 0);
+	for (i = 0; i < WAITERS_MAX; i++)
+		w->d.waiters[i].fd = -1;
+	queue_message(w);
+	take_in_hand(w);
+	syncs = bad_sync = 0;
+	*state = w;
+	return 0;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	put_down(w);
+	spool_close(&w->d.spool);
+	conf_fini(&w->d.conf);
+	result_fini(&w->res);
+	assert_int_equal(nftw(w->top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	free(w);
+	return 0;
+}
+
+/* The back-off of the tenth try; where there is a mark, seconds. */
+static void
+test_marked_soon(void **state)
+{
+	static const struct { int64_t checkpoint; int least, most; } cases[] = {
+		{ -1, 3600, 30000 }, { 0, 1, 60 }, { 77, 1, 60 },
+	};
+	struct world *w = *state;
+	struct recipient *r;
+	time_t wait;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		r = &w->w.m.rcpts[0];
+		r->attempts = 9;
+		r->checkpoint.length = cases[i].checkpoint;
+		w->w.stages[0] = STAGE_BUSY;
+		settle_as(&w->d, &w->w, 0, STATUS_DEFERRED, "4.3.0", "ended early");
+		wait = r->due - time(NULL);
+		assert_true(wait >= cases[i].least && wait <= cases[i].most);
+	}
+}
+
+/* What it is when it is read back. */
+static void
+read_again(struct world *w)
+{
+	put_down(w);
+	take_in_hand(w);
+}
+
+/*
+ * One sync of a report does not work: bob's failure, the plan, that it is
+ * told.  The next try is as durable, though carl only waits.
+ */
+static void
+test_report_is_synced(void **state)
+{
+	struct world *w = *state;
+
+	settle_as(&w->d, &w->w, 0, STATUS_FAILED, "5.1.1", "no such user");
+	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	bad_sync = 2;
+	assert_int_equal(settle_finish(&w->d, &w->w), -1);
+	assert_int_equal(syncs, 2);
+	assert_true(w->w.m.rcpts[0].is_reported);
+	assert_int_equal(settle_finish(&w->d, &w->w), 0);
+	assert_int_equal(syncs, 3);
+	read_again(w);
+	assert_true(w->w.m.rcpts[0].is_reported);
+	assert_string_equal(w->w.m.bounce_id, "");
+	assert_int_equal(w->w.m.owed, 0);
+}
+
+/* The same for a notice of delay. */
+static void
+test_notice_is_synced(void **state)
+{
+	struct world *w = *state;
+
+	w->d.conf.warn_after_s = 60;
+	settle_as(&w->d, &w->w, 0, STATUS_DEFERRED, "4.4.1", "timed out");
+	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	bad_sync = 2;
+	settle_finish(&w->d, &w->w);
+	assert_true(w->w.m.is_warned);
+	settle_finish(&w->d, &w->w);
+	assert_int_equal(syncs, 3);
+	read_again(w);
+	assert_true(w->w.m.is_warned);
+}
+
+/* Memory ran out for a note: what became of it is written all the same. */
+static void
+test_lost_notes(void **state)
+{
+	struct world *w = *state;
+
+	w->w.notes.failed = 1;
+	settle_as(&w->d, &w->w, 0, STATUS_SENT, "2.0.0", "taken");
+	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	assert_int_equal(settle_finish(&w->d, &w->w), 0);
+	assert_int_equal(syncs, 1);
+	assert_false(buf_failed(&w->w.notes));
+	read_again(w);
+	assert_int_equal(w->w.m.rcpts[0].state, RCPT_SENT);
+	assert_int_equal(w->w.m.rcpts[1].attempts, 1);
+	assert_string_equal(w->w.m.rcpts[1].last.reason, "timed out");
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_marked_soon),
+		CASE(test_report_is_synced),
+		CASE(test_lost_notes),
+		CASE(test_notice_is_synced),
+	};
+
+	return cmocka_run_group_tests_name("settle", tests, NULL, NULL);
+}
