@@ -53,7 +53,7 @@ LIB =		lib/addr.o lib/base64.o lib/buf.o lib/dsn.o lib/header.o \
 		lib/saslprep.o lib/smtp.o
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
-CONF =		conf.o conf/files.o conf/sender_relay.o
+CONF =		conf.o conf/files.o conf/local_names.o conf/sender_relay.o
 PRIV =		priv/delivery_request.o priv/monitor.o priv/sandbox.o
 LOCAL =		local.o local/command.o local/delivery.o local/lmtp.o \
 		local/maildir.o local/mbox.o
@@ -192,7 +192,7 @@ uninstall:
 UNITS =		addr aliases aliases_include base64 bounce buf compat conf crypto \
 		delivery_request dns dsn files header_downgrade hosts io ipc \
 		local log mail maildir mbox mime_downgrade options result \
-		route sasl saslprep sender_relay smtp spool status tls_policy
+		local_names route sasl saslprep sender_relay smtp spool status tls_policy
 FUZZERS =	addr aliases conf delivery_request dns dsn forward \
 		header_downgrade ipc list mail mime_downgrade options sasl \
 		saslprep sender_relay smtp spool

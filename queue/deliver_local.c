@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "queue/queue.h"
+#include "conf/local_names.h"
 #include "lib/io.h"
 #include "queue/route.h"
 
@@ -88,7 +89,7 @@ put_qualified(struct desk *d, const char *address)
 	struct buf b;
 
 	buf_init(&b, ADDRESS_MAX);
-	route_put_qualified(&b, &d->conf, address);
+	names_put_qualified(&b, &d->conf, address);
 	ipc_put_str(&d->ipc, buf_failed(&b) ? address : buf_str(&b));
 	buf_fini(&b);
 }

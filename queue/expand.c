@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "queue/queue.h"
+#include "conf/local_names.h"
 #include "lib/io.h"
 #include "aliases_include.h"
 #include "local.h"
@@ -174,7 +175,7 @@ log_new(struct desk *d, const struct message *m)
 
 	/* With DEFER each runner sees the held ones again; see submit.c. */
 	if (d->conf.is_defer && (time(NULL) - m->arrived > NEW_S ||
-	    !route_any_local(&d->conf, m)))
+	    !names_any_local(&d->conf, m)))
 		return;
 	for (i = 0; i < m->nrcpts; i++)
 		if (m->rcpts[i].attempts > 0 || m->rcpts[i].parent != i ||

@@ -8,141 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/local_names.h"
 #include "lib/addr.h"
 #include "queue/route.h"
 #include "spool.h"
 
 #define EXPANDED_MAX	100000	/* recipients of one message */
-
-static int
-is_own_domain(const struct conf *conf, const char *domain)
-{
-	size_t i;
-
-	if (strcasecmp(domain, "localhost") == 0 ||
-	    strcasecmp(domain, "localhost.localdomain") == 0 ||
-	    strcasecmp(domain, conf->mailname) == 0)
-		return 1;
-	for (i = 0; i < conf->nlocaldomains; i++)
-		if (strcasecmp(domain, conf->localdomains[i]) == 0)
-			return 1;
-	return 0;
-}
-
-/* "a b" -> a b; quoted pairs resolved. */
-static int
-unquote(const char *s, size_t n, char *dst, size_t size)
-{
-	size_t i, out = 0;
-	int quoted;
-
-	quoted = n >= 2 && s[0] == '"' && s[n - 1] == '"';
-	for (i = quoted ? 1 : 0; i < n - (quoted ? 1 : 0); i++) {
-		if (quoted && s[i] == '\\' && i + 2 < n)
-			i++;
-		if (out + 1 >= size)
-			return -1;
-		dst[out++] = s[i];
-	}
-	dst[out] = '\0';
-	return 0;
-}
-
-/* An address of this host, which with NULLCLIENT may be delivered elsewhere. */
-static int
-is_own(const struct conf *conf, const char *address, char *local, size_t size)
-{
-	const char *domain;
-	size_t n;
-
-	local[0] = '\0';
-	domain = addr_domain(address);
-	if (domain != NULL && !is_own_domain(conf, domain))
-		return 0;
-	n = domain == NULL ? strlen(address) : (size_t)(domain - address) - 1;
-	if (unquote(address, n, local, size) == -1)
-		local[0] = '\0';
-	return 1;
-}
-
-int
-route_any_local(const struct conf *conf, const struct message *m)
-{
-	char local[ADDRESS_MAX + 1];
-	uint32_t i;
-
-	for (i = 0; i < m->nrcpts; i++)
-		if (route_is_local(conf, m->rcpts[i].address, local,
-		    sizeof(local)))
-			return 1;
-	return 0;
-}
-
-int
-route_is_local(const struct conf *conf, const char *address, char *local,
-    size_t size)
-{
-	local[0] = '\0';
-	return !conf->is_nullclient && is_own(conf, address, local, size);
-}
-
-static void
-strip_extension(const struct conf *conf, const char *local, char *base,
-    size_t size)
-{
-	char *p;
-
-	if (text_copy(base, size, local) == -1 || conf->delimiter == '\0')
-		return;
-	p = strchr(base, conf->delimiter);
-	if (p != NULL && p != base)
-		*p = '\0';
-}
-
-/* Names that every host must answer to (RFC 5321 4.5.1). */
-static int
-is_duty(const char *local)
-{
-	return strcasecmp(local, "postmaster") == 0 ||
-	    strcasecmp(local, "mailer-daemon") == 0;
-}
-
-void
-route_user(const struct conf *conf, const char *local, char *user, size_t size)
-{
-	strip_extension(conf, local, user, size);
-	if (is_duty(local) || is_duty(user))
-		text_copy(user, size, "root");
-}
-
-const struct alias *
-route_alias(const struct route_env *env, const char *local)
-{
-	char base[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
-	const struct alias *alias;
-
-	strip_extension(env->conf, local, base, sizeof(base));
-	/* "*" is the catch-all, not the alias of a user called so. */
-	if (strcmp(base, "*") == 0)
-		return NULL;
-	alias = aliases_find(env->aliases, local);
-	if (alias == NULL && strcmp(base, local) != 0)
-		alias = aliases_find(env->aliases, base);
-	if (alias != NULL)
-		return alias;
-	route_user(env->conf, local, user, sizeof(user));
-	return strcmp(user, base) == 0 ? NULL :
-	    aliases_find(env->aliases, user);
-}
-
-void
-route_put_qualified(struct buf *b, const struct conf *conf,
-    const char *address)
-{
-	buf_puts(b, address);
-	if (addr_domain(address) == NULL)
-		buf_printf(b, "@%s", conf->mailname);
-}
 
 void
 route_put_orcpt(struct buf *b, const struct conf *conf,
@@ -155,7 +26,7 @@ route_put_orcpt(struct buf *b, const struct conf *conf,
 		return;
 	}
 	buf_puts(b, "rfc822;");
-	route_put_qualified(b, conf, r->address);
+	names_put_qualified(b, conf, r->address);
 }
 
 /* Trouble of this host, in our words: not a server's, nor a command's. */
@@ -269,7 +140,7 @@ was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
 	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
 		p = m->rcpts[i].parent;
 		if (m->rcpts[i].origin == by &&
-		    is_own(conf, m->rcpts[p].address, other,
+		    names_is_own(conf, m->rcpts[p].address, other,
 		    sizeof(other)) && strcasecmp(local, other) == 0)
 			return 1;
 		i = p;
@@ -285,12 +156,12 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 	char local[ADDRESS_MAX + 1];
 
 	if (!env->conf->has_nullclient_aliases || m->rcpts[i].is_final ||
-	    !is_own(env->conf, m->rcpts[i].address, local, sizeof(local)) ||
+	    !names_is_own(env->conf, m->rcpts[i].address, local, sizeof(local)) ||
 	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
 		return STEP_REMOTE;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
-	*alias = route_alias(env, local);
+	*alias = names_alias(env->conf, env->aliases, local);
 	if (*alias == NULL)
 		return STEP_REMOTE;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
@@ -312,14 +183,14 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		if (step != STEP_REMOTE)
 			return step;
 	}
-	if (!route_is_local(env->conf, r->address, local, sizeof(local))) {
+	if (!names_is_local(env->conf, r->address, local, sizeof(local))) {
 		if (!env->conf->is_noremote)
 			return STEP_REMOTE;
 		result_set(res, STATUS_FAILED, "5.4.4",
 		    "this host sends no mail to other hosts (NOREMOTE)");
 		return STEP_SETTLED;
 	}
-	route_user(env->conf, local, user, ADDRESS_MAX + 1);
+	names_user(env->conf, local, user, ADDRESS_MAX + 1);
 	if (r->is_final)
 		return STEP_MAILBOX;
 	if (was_expanded(env->conf, m, i, local, ORIGIN_FORWARD))
@@ -328,24 +199,11 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		return STEP_USER;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
-	*alias = route_alias(env, local);
+	*alias = names_alias(env->conf, env->aliases, local);
 	if (*alias == NULL)
 		return STEP_USER;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
 	    STEP_SETTLED;
-}
-
-int
-route_same(const struct conf *conf, const char *a, const char *b)
-{
-	char one[ADDRESS_MAX + 1], two[ADDRESS_MAX + 1];
-
-	if (strcmp(a, b) == 0)
-		return 1;
-	if (conf->is_nullclient && !conf->has_nullclient_aliases)
-		return 0;
-	return is_own(conf, a, one, sizeof(one)) &&
-	    is_own(conf, b, two, sizeof(two)) && strcmp(one, two) == 0;
 }
 
 static int
@@ -357,7 +215,7 @@ same_target(const struct conf *conf, const struct recipient *r,
 		    strcmp(r->owner, owner) == 0 &&
 		    strcmp(r->address, address) == 0;
 	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE &&
-	    route_same(conf, r->address, address);
+	    names_same(conf, r->address, address);
 }
 
 static int
@@ -391,13 +249,10 @@ static uint64_t
 target_key(const struct conf *conf, enum route_kind kind, const char *address,
     const char *owner)
 {
-	char local[ADDRESS_MAX + 1];
 	uint64_t key;
 
 	if (kind != ROUTE_PIPE && kind != ROUTE_FILE)
-		return is_own(conf, address, local, sizeof(local)) ?
-		    text_digest(local, strlen(local)) :
-		    text_digest(address, strlen(address));
+		return names_digest(conf, address);
 	key = text_digest(address, strlen(address));
 	return owner == NULL ? key : key ^ text_digest(owner, strlen(owner));
 }
@@ -491,8 +346,8 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	}
 	final = t->kind == TARGET_MAILBOX;
 	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
-	    route_is_local(conf, buf_str(&address), local, sizeof(local))) {
-		route_user(conf, local, user, sizeof(user));
+	    names_is_local(conf, buf_str(&address), local, sizeof(local))) {
+		names_user(conf, local, user, sizeof(user));
 		final = strcasecmp(user, owner) == 0;
 	}
 	listed = is_listed(conf, m, i, kind, buf_str(&address), owner);

@@ -24,24 +24,9 @@ enum route_step {
 	STEP_SETTLED		/* the result says: RETRY or FAILED */
 };
 
-/*
- * 1 when an address is ours, with its unquoted local part in local; else 0.
- */
-int	route_is_local(const struct conf *, const char *address, char *local,
-	    size_t size);
-/* 1 when one of the message's recipients is ours. */
-int	route_any_local(const struct conf *, const struct message *);
-/* 1 when two addresses mean the same recipient: "bob", "bob@localhost". */
-int	route_same(const struct conf *, const char *, const char *);
-/* The alias for a local part (with its extension, then without), or NULL. */
-const struct alias *route_alias(const struct route_env *, const char *local);
 /* 0, or -1 with RETRY: its line is bad, so that nobody can tell who it is. */
 int	route_usable(const struct conf *, const struct alias *,
 	    struct result *);
-/* The user whom a local part names: no extension; postmaster is root. */
-void	route_user(const struct conf *, const char *local, char *user,
-	    size_t size);
-
 /* What is next for recipient i. user has ADDRESS_MAX + 1 octets. */
 enum route_step route_next(const struct route_env *, const struct message *,
 	    uint32_t i, char *user, const struct alias **alias,
@@ -84,9 +69,6 @@ int	route_lost(const struct message *, uint32_t i, const char *what,
  * of paths of this host, or that a user's own list names, is left out.
  */
 void	route_put_why(struct buf *, const struct recipient *);
-/* Adds an address; a bare name, which only this host knows, with its host. */
-void	route_put_qualified(struct buf *, const struct conf *,
-	    const char *address);
 /* Adds what the submitter called i: "rfc822;address" (RFC 3461 4.2). */
 void	route_put_orcpt(struct buf *, const struct conf *,
 	    const struct message *, uint32_t i);

@@ -17,8 +17,8 @@
 #include "lib/addr.h"
 #include "lib/io.h"
 #include "lib/mail.h"
-#include "queue/route.h"
 #include "conf/files.h"
+#include "conf/local_names.h"
 #include "submit/submit.h"
 
 #define CHUNK		65536
@@ -119,9 +119,8 @@ qualify(const struct submission *s, const char *address, char *full,
 static int
 add_recipient(struct submission *s, const char *given)
 {
-	char full[ADDRESS_MAX + 1], local[ADDRESS_MAX + 1];
+	char full[ADDRESS_MAX + 1];
 	const char *address = qualify(s, given, full, sizeof(full));
-	const char *key = address;
 	struct recipient *r;
 	uint64_t digest;
 	uint32_t k;
@@ -129,13 +128,11 @@ add_recipient(struct submission *s, const char *given)
 	if (s->m.nrcpts * 2 >= s->nslots && rehash(s) == -1)
 		return fail(s, EX_TEMPFAIL, "out of memory", "");
 	/* "bob" and "bob@localhost" are one recipient. */
-	if (route_is_local(s->conf, address, local, sizeof(local)))
-		key = local;
-	digest = text_digest(key, strlen(key));
+	digest = names_digest(s->conf, address);
 	k = (uint32_t)digest & (s->nslots - 1);
 	for (; s->slots[k] != 0; k = (k + 1) & (s->nslots - 1)) {
 		r = &s->m.rcpts[s->slots[k] - 1];
-		if (r->digest == digest && route_same(s->conf, r->address,
+		if (r->digest == digest && names_same(s->conf, r->address,
 		    address))
 			return 0;
 	}
@@ -497,23 +494,20 @@ is_unknown(const struct submission *s)
 {
 	char local[ADDRESS_MAX + 1], name[ADDRESS_MAX + 1];
 	struct aliases aliases;
-	struct route_env env;
 	struct report quiet;
 	struct user user;
 	int known;
 
-	if (!route_is_local(s->conf, s->m.rcpts[0].address, local,
+	if (!names_is_local(s->conf, s->m.rcpts[0].address, local,
 	    sizeof(local)))
 		return 0;
-	route_user(s->conf, local, name, sizeof(name));
+	names_user(s->conf, local, name, sizeof(name));
 	if (user_lookup(name, &user) != 1)
 		return 0;
 	files_quiet(&quiet);
 	if (files_aliases(s->conf, &aliases, &quiet) == -1)
 		return 0;
-	env.conf = s->conf;
-	env.aliases = &aliases;
-	known = route_alias(&env, local) != NULL ||
+	known = names_alias(s->conf, &aliases, local) != NULL ||
 	    aliases_find(&aliases, "*") != NULL;
 	aliases_fini(&aliases);
 	return !known;
@@ -531,7 +525,7 @@ check_recipients(struct submission *s)
 	if (s->m.nrcpts == 1 && is_unknown(s))
 		return fail(s, EX_NOUSER, s->m.rcpts[0].address,
 		    "no such user here");
-	if (s->conf->is_noremote && !route_any_local(s->conf, &s->m))
+	if (s->conf->is_noremote && !names_any_local(s->conf, &s->m))
 		return fail(s, EX_UNAVAILABLE, s->m.rcpts[0].address,
 		    "this host sends no mail to other hosts (NOREMOTE)");
 	return 0;
@@ -610,7 +604,7 @@ run(struct submission *s, const struct spool *sp, int trunk)
 static int
 is_held(struct submission *s)
 {
-	if (!s->conf->is_defer || route_any_local(s->conf, &s->m))
+	if (!s->conf->is_defer || names_any_local(s->conf, &s->m))
 		return 0;
 	text_copy(s->m.id, sizeof(s->m.id), s->draft.id);
 	s->m.length = s->draft.length;

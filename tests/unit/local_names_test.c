@@ -1,0 +1,256 @@
+/*
+ * local_names_test.c - unit tests of conf/local_names.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/local_names.h"
+
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
+
+static void
+say_nothing(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+static void
+make_conf(struct conf *conf, const char *text)
+{
+	struct report quiet = { say_nothing, NULL };
+
+	assert_int_equal(conf_init(conf), 0);
+	assert_int_equal(conf_parse(conf, text, strlen(text), "conf", &quiet),
+	    0);
+	assert_int_equal(conf_finish(conf, NULL, "this.example.org"), 0);
+}
+
+static const char usual[] =
+    "MAILNAME host.example.org\nLOCALDOMAINS one.example two.example\n";
+static const char nullclient[] =
+    "MAILNAME host.example.org\nSMARTHOST relay\nNULLCLIENT\n";
+static const char nullclient_aliases[] =
+    "MAILNAME host.example.org\nSMARTHOST relay\nNULLCLIENT aliases\n";
+
+static void
+test_own_names_in_every_spelling_are_local(void **state)
+{
+	static const struct { const char *address, *local; } cases[] = {
+		{ "ann", "ann" },
+		{ "ann@localhost", "ann" },
+		{ "ann@localhost.localdomain", "ann" },
+		{ "ann@host.example.org", "ann" },
+		{ "ann@HOST.Example.org", "ann" },
+		{ "ann@one.example", "ann" },
+		{ "ann@TWO.example", "ann" },
+		{ "ann+x@localhost", "ann+x" },
+		{ "\"a b\"@localhost", "a b" },
+		{ "\"a\\\"b\"@localhost", "a\"b" },
+		{ "\"a b\"", "a b" },
+		{ "", "" },
+		{ "ann@this.example.org", NULL },
+		{ "ann@example.org", NULL },
+		{ "ann@host.example.org.example", NULL },
+		{ "ann@three.example", NULL },
+	};
+	char local[ADDRESS_MAX + 1];
+	struct conf conf;
+	size_t i;
+	int is;
+
+	(void)state;
+	make_conf(&conf, usual);
+	for (i = 0; i < N(cases); i++) {
+		is = names_is_local(&conf, cases[i].address, local,
+		    sizeof(local));
+		assert_int_equal(is, cases[i].local != NULL);
+		if (is)
+			assert_string_equal(local, cases[i].local);
+		assert_int_equal(names_is_own(&conf, cases[i].address, local,
+		    sizeof(local)), is);
+	}
+	conf_fini(&conf);
+}
+
+static void
+test_with_nullclient_own_names_are_not_local(void **state)
+{
+	char local[ADDRESS_MAX + 1];
+	struct message m;
+	struct conf conf;
+
+	(void)state;
+	make_conf(&conf, nullclient);
+	message_init(&m);
+	assert_non_null(message_add(&m, "ann@localhost"));
+	assert_true(names_is_own(&conf, "ann", local, sizeof(local)));
+	assert_false(names_is_local(&conf, "ann", local, sizeof(local)));
+	assert_false(names_any_local(&conf, &m));
+	message_fini(&m);
+	conf_fini(&conf);
+}
+
+static void
+test_one_local_recipient_is_enough(void **state)
+{
+	struct message m;
+	struct conf conf;
+
+	(void)state;
+	make_conf(&conf, usual);
+	message_init(&m);
+	assert_false(names_any_local(&conf, &m));
+	assert_non_null(message_add(&m, "ann@example.org"));
+	assert_false(names_any_local(&conf, &m));
+	assert_non_null(message_add(&m, "ann@one.example"));
+	assert_true(names_any_local(&conf, &m));
+	message_fini(&m);
+	conf_fini(&conf);
+}
+
+static void
+test_same_recipients_have_the_same_digest(void **state)
+{
+	static const struct {
+		const char *conf, *a, *b;
+		int is_same;
+	} cases[] = {
+		{ usual, "ann", "ann@localhost", 1 },
+		{ usual, "ann@one.example", "ann@HOST.example.org", 1 },
+		{ usual, "\"ann\"@localhost", "ann", 1 },
+		{ usual, "a@example.org", "a@example.org", 1 },
+		{ usual, "ann", "Ann", 0 },
+		{ usual, "ann", "ann+x", 0 },
+		{ usual, "a@example.org", "a", 0 },
+		{ usual, "a@example.org", "b@example.org", 0 },
+		{ nullclient, "ann", "ann@localhost", 0 },
+		{ nullclient, "ann", "ann", 1 },
+		{ nullclient_aliases, "ann", "ann@localhost", 1 },
+	};
+	struct conf conf;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		make_conf(&conf, cases[i].conf);
+		assert_int_equal(names_same(&conf, cases[i].a, cases[i].b),
+		    cases[i].is_same);
+		if (cases[i].is_same)
+			assert_true(names_digest(&conf, cases[i].a) ==
+			    names_digest(&conf, cases[i].b));
+		conf_fini(&conf);
+	}
+}
+
+static void
+test_a_local_part_names_a_user(void **state)
+{
+	static const struct { const char *delimiter, *local, *user; }
+	    cases[] = {
+		{ "+", "ann", "ann" },
+		{ "+", "ann+lists", "ann" },
+		{ "+", "ann+a+b", "ann" },
+		{ "+", "+ann", "+ann" },
+		{ "+", "ann-lists", "ann-lists" },
+		{ "-", "ann-lists", "ann" },
+		{ "none", "ann+lists", "ann+lists" },
+		{ "+", "postmaster", "root" },
+		{ "+", "Postmaster+x", "root" },
+		{ "+", "MAILER-DAEMON", "root" },
+		{ "-", "mailer-daemon", "root" },
+		{ "-", "mailer-daemon-x", "mailer" },
+	};
+	char text[64], user[ADDRESS_MAX + 1];
+	struct conf conf;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		snprintf(text, sizeof(text), "RECIPIENT_DELIMITER %s\n",
+		    cases[i].delimiter);
+		make_conf(&conf, text);
+		names_user(&conf, cases[i].local, user, sizeof(user));
+		assert_string_equal(user, cases[i].user);
+		conf_fini(&conf);
+	}
+}
+
+static void
+test_the_nearest_alias_is_taken(void **state)
+{
+	static const char text[] =
+	    "team+x: a\nteam: b\nroot: c\n*: d\nmailer-daemon: e\n";
+	static const struct { const char *local, *target; } cases[] = {
+		{ "team+x", "a" }, { "Team+X", "a" }, { "team+y", "b" },
+		{ "team", "b" }, { "root", "c" }, { "postmaster", "c" },
+		{ "postmaster+z", "c" }, { "mailer-daemon", "e" },
+		{ "nobody", NULL }, { "*", NULL }, { "*+x", NULL },
+	};
+	struct report quiet = { say_nothing, NULL };
+	const struct alias *alias;
+	struct aliases aliases;
+	struct conf conf;
+	size_t i;
+
+	(void)state;
+	make_conf(&conf, usual);
+	assert_int_equal(aliases_parse(&aliases, text, strlen(text), "aliases",
+	    &quiet), 0);
+	for (i = 0; i < N(cases); i++) {
+		alias = names_alias(&conf, &aliases, cases[i].local);
+		assert_int_equal(alias != NULL, cases[i].target != NULL);
+		if (alias != NULL)
+			assert_string_equal(alias->targets.list[0].text,
+			    cases[i].target);
+	}
+	aliases_fini(&aliases);
+	conf_fini(&conf);
+}
+
+static void
+test_a_bare_name_is_qualified(void **state)
+{
+	static const struct { const char *address, *full; } cases[] = {
+		{ "ann", "ann@host.example.org" },
+		{ "ann@one.example", "ann@one.example" },
+		{ "\"a b\"", "\"a b\"@host.example.org" },
+	};
+	struct conf conf;
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	make_conf(&conf, usual);
+	for (i = 0; i < N(cases); i++) {
+		buf_init(&b, 0);
+		names_put_qualified(&b, &conf, cases[i].address);
+		assert_string_equal(buf_str(&b), cases[i].full);
+		buf_fini(&b);
+	}
+	conf_fini(&conf);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_own_names_in_every_spelling_are_local),
+		cmocka_unit_test(test_with_nullclient_own_names_are_not_local),
+		cmocka_unit_test(test_one_local_recipient_is_enough),
+		cmocka_unit_test(test_same_recipients_have_the_same_digest),
+		cmocka_unit_test(test_a_local_part_names_a_user),
+		cmocka_unit_test(test_the_nearest_alias_is_taken),
+		cmocka_unit_test(test_a_bare_name_is_qualified),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
