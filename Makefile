@@ -47,10 +47,10 @@ LINK =		$(CC) $(LDHARDEN) $(CFLAGS) $(SANITIZE)
 
 # One folder, one archive.  The order is that of the layers: an archive uses
 # what comes after it.
-LIB =		lib/addr.o lib/base64.o lib/buf.o lib/dsn.o lib/header.o \
-		lib/header_downgrade.o lib/io.o lib/ipc.o lib/log.o \
+LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
+		lib/header.o lib/header_downgrade.o lib/io.o lib/ipc.o lib/log.o \
 		lib/mail.o lib/mime_downgrade.o lib/result.o lib/sasl.o \
-		lib/saslprep.o lib/smtp.o
+		lib/saslprep.o lib/smtp.o lib/text.o
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 CONF =		conf.o conf/files.o conf/local_names.o conf/sender_relay.o
@@ -189,13 +189,14 @@ uninstall:
 
 # ---- tests ----
 
-UNITS =		addr aliases aliases_include base64 bounce buf compat conf crypto \
-		delivery_request dns dsn files header_downgrade hosts io ipc \
+UNITS =		addr aliases aliases_include array base64 bounce buf compat \
+		conf crypto delivery_request dns dsn files header_downgrade hosts io ipc \
 		local log mail maildir mbox mime_downgrade options result \
-		local_names route sasl saslprep sender_relay smtp spool status tls_policy
+		local_names route sasl saslprep sender_relay smtp spool status \
+		text tls_policy
 FUZZERS =	addr aliases conf delivery_request dns dsn forward \
 		header_downgrade ipc list mail mime_downgrade options sasl \
-		saslprep sender_relay smtp spool
+		saslprep sender_relay smtp spool text
 
 # A test links what is built, from the top of the layers down.
 ABOVE =		submit/submit.a queue/queue.a local/local.a net/net.a crypto.a

@@ -1,0 +1,109 @@
+/*
+ * text.c - the lines of a text file, and the words of a line.
+ * Runs as: anyone.  Uses: nothing; bytes in, lines out.
+ * Promise: no line is silently cut or changed; a bad one is reported as such
+ * and the next one is read as if it had not been there.
+ */
+#include <string.h>
+
+#include "lib/text.h"
+
+#define BLANKS	" \t"
+
+size_t
+text_bom(const char *p, size_t len)
+{
+	return len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+void
+text_init(struct text_lines *t, const char *p, size_t len)
+{
+	t->bytes = p;
+	t->len = len;
+	t->pos = text_bom(p, len);
+	t->lineno = 0;
+	t->trouble = NULL;
+	t->line[0] = '\0';
+}
+
+void
+text_fini(struct text_lines *t)
+{
+	explicit_bzero(t->line, sizeof(t->line));
+}
+
+/* Bytes before the first control character, which a tab is not. */
+static size_t
+clean_len(const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (((unsigned char)p[i] < ' ' && p[i] != '\t') ||
+		    p[i] == 0x7f)
+			break;
+	return i;
+}
+
+int
+text_next(struct text_lines *t)
+{
+	const char *start = t->bytes + t->pos, *stop;
+	size_t clean, n;
+
+	if (t->pos >= t->len)
+		return 0;
+	stop = memchr(start, '\n', t->len - t->pos);
+	n = stop == NULL ? t->len - t->pos : (size_t)(stop - start);
+	t->pos += n + (stop != NULL);
+	t->lineno++;
+	if (n > 0 && start[n - 1] == '\r')
+		n--;
+	t->trouble = n > TEXT_LINE_MAX ? "line too long" : NULL;
+	if (n > TEXT_LINE_MAX)
+		n = TEXT_LINE_MAX;
+	clean = clean_len(start, n);
+	if (clean < n)
+		t->trouble = "control character in the line";
+	memcpy(t->line, start, clean);
+	t->line[clean] = '\0';
+	return 1;
+}
+
+static int
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+char *
+text_trim(char *line)
+{
+	size_t n;
+	char *p;
+
+	for (p = line; *p != '\0'; p++)
+		if (*p == '#' && (p == line || is_blank(p[-1]))) {
+			*p = '\0';
+			break;
+		}
+	for (n = strlen(line); n > 0 && is_blank(line[n - 1]); n--)
+		line[n - 1] = '\0';
+	return line + strspn(line, BLANKS);
+}
+
+char *
+text_word(char **rest)
+{
+	char *word;
+
+	*rest += strspn(*rest, BLANKS);
+	if (**rest == '\0')
+		return NULL;
+	word = *rest;
+	*rest += strcspn(*rest, BLANKS);
+	if (**rest != '\0')
+		*(*rest)++ = '\0';
+	return word;
+}
