@@ -29,7 +29,7 @@ def test_recursion(world):
 
 def test_own_name_keeps_the_local_copy(world, peer):
     p = peer(Script())
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.write_aliases("root: root, me@far.test\n")
     world.send("root")
     world.wait_mail("root")
@@ -278,8 +278,7 @@ def test_sender_with_a_recipient_in_it(world):
 
 def test_null_client_with_aliases(world, peer):
     p = peer(Script())
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port,
-                      "NULLCLIENT": "aliases"})
+    world.smarthost(p, NULLCLIENT="aliases")
     world.write_aliases("root: me@far.test\nx: \\bob, carol\n*: alice\n")
     world.forward("carol", "\\carol\n")
     world.send("root", "x", "nobody-here")

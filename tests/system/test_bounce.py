@@ -8,7 +8,7 @@ from world import SPOOL
 
 def refusing(world, peer, **keys):
     p = peer(Script(rcpt_reply="550 5.1.1 no such person"))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
+    world.smarthost(p, **keys)
     return p
 
 
@@ -110,7 +110,7 @@ def test_noremote_returns_what_a_forward_sends_out(world):
 def test_nasty_reply_makes_no_header_and_no_boundary(world, peer):
     p = peer(Script(rcpt_reply="550-5.1.1 first\n550-5.1.1 \x1b[2Jsecond\n"
                                "550 5.1.1 --=boundary-- third"))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.send("ann@far.test")
     bounce, = world.wait_mail("alice")
     assert b"\x1b" not in bounce.text

@@ -16,10 +16,6 @@ NO_UTF8 = tuple(c for c in ALL if c != "SMTPUTF8")
 BARE = ("PIPELINING", "SIZE 0")
 
 
-def smarthost(world, port, **keys):
-    world.write_conf({"SMARTHOST": "smart.test:%d" % port, **keys})
-
-
 def send_all(world, messages):
     for message in messages:
         world.send("-odq", "-i", "ben@far.test", input=message.raw)
@@ -50,7 +46,7 @@ def check_same(message, data):
 
 
 def check_taken(got, messages, offers):
-    """got: (arguments of MAIL, data).  Each message once, and as it must be."""
+    """got: (arguments of MAIL, data).  Each message once, as it must be."""
     seen = {name_of(data): (mail, data) for mail, data in got}
     assert len(seen) == len(got)
     assert sorted(seen) == sorted(x.name for x in messages)
@@ -60,7 +56,8 @@ def check_taken(got, messages, offers):
         if mail is not None and "SIZE=" in mail:
             assert "SIZE=%d" % len(data) in mail, message.name
         if set(message.needs) <= offers:
-            assert corpus.without_received(data) == message.wire(), message.name
+            assert corpus.without_received(data) == message.wire(), (
+                message.name)
         else:
             check_same(message, data)
         is_8bit = any(c > 127 for c in data)
@@ -74,7 +71,7 @@ def check_taken(got, messages, offers):
 
 def test_a_host_that_takes_all_gets_the_octets(world, peer):
     p = peer(Script(capabilities=ALL))
-    smarthost(world, p.port)
+    world.smarthost(p)
     send_all(world, MESSAGES.values())
     check_taken([(t.mail, t.data) for t in p.taken], MESSAGES.values(),
                 {"8", "u"})
@@ -96,7 +93,7 @@ def test_a_host_that_takes_less_gets_what_reads_the_same(world, peer,
         is_refused = message.refused and not set(message.needs) <= offers
         (refused if is_refused else fit).append(message)
     p = peer(Script(capabilities=capabilities))
-    smarthost(world, p.port)
+    world.smarthost(p)
     send_all(world, MESSAGES.values())
     check_taken([(t.mail, t.data) for t in p.taken], fit, offers)
     # The sender gets each that could not be sent, with the reason.
@@ -127,7 +124,7 @@ def test_second_opinion(world, is_7bit):
     try:
         messages = [x for x in MESSAGES.values()
                    if not (is_7bit and x.refused)]
-        smarthost(world, controller.port)
+        world.smarthost(controller)
         send_all(world, messages)
     finally:
         controller.stop()
@@ -143,7 +140,7 @@ def free_port():
 
 def test_an_address_fails_alone_without_smtputf8(world, peer):
     p = peer(Script(capabilities=NO_UTF8))
-    smarthost(world, p.port)
+    world.smarthost(p)
     world.send("jörg@far.test", "ben@far.test")
     bounce, = world.wait_mail("alice")
     assert b"Status: 5.6.7" in bounce.text
@@ -156,7 +153,7 @@ def test_an_address_fails_alone_without_smtputf8(world, peer):
 
 def test_an_address_goes_out_with_smtputf8(world, peer):
     p = peer(Script(capabilities=ALL))
-    smarthost(world, p.port)
+    world.smarthost(p)
     world.send("-f", "jürgen@host.test", "jörg@far.test")
     world.wait_quiet()
     t, = p.taken
@@ -170,7 +167,7 @@ def test_an_address_goes_out_with_smtputf8(world, peer):
 def test_a_sender_that_can_not_be_said(world, peer):
     """Nor can the report come back to it: it goes to postmaster."""
     p = peer(Script(capabilities=NO_UTF8))
-    smarthost(world, p.port)
+    world.smarthost(p)
     world.send("-f", "jürgen@far.test", "ann@far.test", "ben@far.test")
     report, = world.wait_mail("root")
     world.wait_quiet()
@@ -186,7 +183,7 @@ def test_a_sender_that_can_not_be_said(world, peer):
     ("8BITMIME", "x" * 999, False)))
 def test_body_is_what_fits(world, peer, said, text, is_8bit):
     p = peer(Script(capabilities=ALL))
-    smarthost(world, p.port)
+    world.smarthost(p)
     world.send("-B", said, "ann@far.test", input="Subject: s\n\n%s\n" % text)
     world.wait_quiet()
     assert ("BODY=8BITMIME" in p.taken[0].mail) == is_8bit
@@ -200,7 +197,7 @@ def test_a_report_arrives_whatever_is_in_it(world, peer, name):
     """The report of what could not be encoded holds just that."""
     p = peer(Script(capabilities=BARE, rcpt_rules=(
         ("^ben@", "550 5.1.1 no such person"),)))
-    smarthost(world, p.port, FULLBOUNCE="")
+    world.smarthost(p, FULLBOUNCE="")
     world.send("-f", "ann@else.test", "ben@far.test",
                input=MESSAGES[name].raw)
     world.wait_quiet()
@@ -219,7 +216,7 @@ def test_size_is_that_of_what_is_sent(world, peer):
     text = "Subject: s\n\n" + ("ü" * 30 + "\n") * 1000
     for offers, fits in ((("8BITMIME",), True), ((), False)):
         p = peer(Script(capabilities=("SIZE 100000",) + offers))
-        smarthost(world, p.port)
+        world.smarthost(p)
         world.send("ann@far.test", input=text)
         if fits:
             world.wait_quiet()
@@ -233,7 +230,7 @@ def test_size_is_that_of_what_is_sent(world, peer):
 def test_a_big_message_is_encoded_like_a_small_one(world, peer):
     """Looked at and sent in many pieces, beside others."""
     p = peer(Script(capabilities=BARE))
-    smarthost(world, p.port, CONCURRENCY="2")
+    world.smarthost(p, CONCURRENCY="2")
     line = ("ü" * 30 + " \n").encode()
     world.send("-odq", "big@far.test",
                input=b"Subject: big\n\n" + line * 50000)

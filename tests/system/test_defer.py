@@ -6,13 +6,9 @@ from smtp_peer import Script
 from world import ETC, SENDMAIL, SPOOL, SPOOL_USER
 
 
-def smarthost(world, p, **keys):
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
-
-
 def test_deferred_hosts_do_not_hold_local_mail(world, peer):
     p = peer(Script())
-    smarthost(world, p, DEFER="")
+    world.smarthost(p, DEFER="")
     world.send("bob", "ann@far.test")
     world.wait_mail("bob")
     world.wait_until(lambda: not world.processes())
@@ -25,7 +21,7 @@ def test_deferred_hosts_do_not_hold_local_mail(world, peer):
 
 def test_what_only_waits_starts_no_runner(world, peer):
     p = peer(Script())
-    smarthost(world, p, DEFER="")
+    world.smarthost(p, DEFER="")
     if os.path.lexists(SPOOL + "/wake"):
         os.unlink(SPOOL + "/wake")
     world.send("ann@far.test")
@@ -41,7 +37,7 @@ def test_what_only_waits_starts_no_runner(world, peer):
 
 def test_mail_that_comes_while_held_mail_is_removed(world, peer):
     """As many as the runner knows, and yet one of them is new to it."""
-    smarthost(world, peer(Script()), DEFER="")
+    world.smarthost(peer(Script()), DEFER="")
     world.send("-odq", "alice")
     new, = world.queue()
     with open("%s/queue/%s" % (SPOOL, new), "rb") as f:
@@ -66,7 +62,7 @@ def test_mail_that_comes_while_held_mail_is_removed(world, peer):
 
 def test_foreground_tries_once_and_waits(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     for i in range(8):
         done = world.run([SENDMAIL, "-D", "bob"], user="alice",
@@ -81,7 +77,7 @@ def test_foreground_tries_once_and_waits(world, peer):
 
 def test_foreground_tries_what_is_deferred(world, peer):
     p = peer(Script())
-    smarthost(world, p, DEFER="")
+    world.smarthost(p, DEFER="")
     world.send("-odq", "other@far.test")
     world.send("-D", "ann@far.test")
     assert [t.accepted for t in p.taken] == [["ann@far.test"]]
@@ -91,7 +87,7 @@ def test_foreground_tries_what_is_deferred(world, peer):
 
 def test_flush_by_hand_does_not_lengthen_the_wait(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send("later@far.test")
     world.wait_tried("later@far.test")
@@ -110,7 +106,7 @@ def test_configuration_that_can_not_be_read_opens_nothing(world):
 
 def test_login_file_that_can_not_be_read_is_named(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.write_auth("me|smart.test:secret\n")
     os.chown(ETC + "/auth.conf", 0, 0)
@@ -152,7 +148,7 @@ def test_log_says_who_sent_and_what_was_refused(world):
 
 def test_waking_tries_only_what_is_due(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send("later@far.test")
     world.wait_tried("later@far.test")
@@ -165,7 +161,7 @@ def test_waking_tries_only_what_is_due(world, peer):
 def test_file_that_is_just_being_written_is_not_believed(world, peer):
     """Editors empty a file before they fill it; a runner may look then."""
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    smarthost(world, p)
+    world.smarthost(p)
     world.write_aliases("team: bob\n")
     world.leaves("queue")
     world.send("later@far.test")            # so that a runner is there

@@ -12,12 +12,6 @@ LATER = "450 4.2.1 mailbox on holiday"
 HOUR, DAY = 3600, 86400
 
 
-def smarthost(world, peer, *scripts, **keys):
-    p = peer(*scripts)
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
-    return p
-
-
 def queue_aged(world, seconds, *args):
     world.send("-odq", *args)
     ident, = world.queue()
@@ -33,7 +27,7 @@ def settled(world):
 
 def test_notice_comes_in_time_and_once(world, peer):
     """In time though no attempt is due; and not again, whoever runs."""
-    p = smarthost(world, peer, Script(rcpt_rules=((r"^ann", LATER),)),
+    p = world.smarthost(peer(Script(rcpt_rules=((r"^ann", LATER),))),
                   WARN_AFTER="2s", RETRY="90s 3h 5d")
     world.leaves("queue")
     world.send("-V", "QQ1", "ann@far.test", "fine@far.test", "bob")
@@ -66,7 +60,7 @@ def test_notice_comes_in_time_and_once(world, peer):
 @pytest.mark.parametrize("age, notices", ((4 * HOUR + 5, 1),
                                           (4 * HOUR - 600, 0)))
 def test_four_hours_unless_configured(world, peer, age, notices):
-    smarthost(world, peer, Script(rcpt_reply=LATER))
+    world.smarthost(peer(Script(rcpt_reply=LATER)))
     world.leaves("queue")
     queue_aged(world, age, "ann@far.test")
     world.flush()
@@ -79,7 +73,7 @@ def test_four_hours_unless_configured(world, peer, age, notices):
     ({"WARN_AFTER": "0"}, ()), ({}, ("-N", "never")), ({}, ("-f", "<>")),
     ({}, ("-N", "success,failure"))))
 def test_no_notice_where_none_is_wanted(world, peer, keys, args):
-    smarthost(world, peer, Script(rcpt_reply=LATER), **keys)
+    world.smarthost(peer(Script(rcpt_reply=LATER)), **keys)
     world.leaves("queue")
     queue_aged(world, DAY, *args, "ann@far.test")
     world.flush()
@@ -88,8 +82,8 @@ def test_no_notice_where_none_is_wanted(world, peer, keys, args):
 
 
 def test_no_notice_of_a_bounce_that_waits(world, peer):
-    p = smarthost(world, peer, Script(
-        rcpt_rules=((r"^bad", "550 5.1.1 no"), (r"^sue", LATER))),
+    p = world.smarthost(peer(Script(
+        rcpt_rules=((r"^bad", "550 5.1.1 no"), (r"^sue", LATER)))),
         WARN_AFTER="1s", RETRY="2s 2s 5d")
     world.leaves("queue")
     world.send("-f", "sue@far.test", "bad@far.test")
@@ -100,8 +94,8 @@ def test_no_notice_of_a_bounce_that_waits(world, peer):
 
 
 def test_notice_that_can_not_be_delivered_is_let_go(world, peer):
-    smarthost(world, peer, Script(
-        rcpt_rules=((r"^ann", LATER), (r"^sue", "550 5.1.1 no"))))
+    world.smarthost(peer(Script(
+        rcpt_rules=((r"^ann", LATER), (r"^sue", "550 5.1.1 no")))))
     world.leaves("queue")
     queue_aged(world, DAY, "-f", "sue@far.test", "ann@far.test")
     world.flush()
@@ -122,7 +116,7 @@ def test_local_mail_that_waits_is_told_of_too(world):
 def test_notice_over_a_kill(world, peer):
     """Planned and committed, but not noted: it is not made again.  Planned
     alone: it is made under that name."""
-    p = smarthost(world, peer, Script(rcpt_reply=LATER))
+    p = world.smarthost(peer(Script(rcpt_reply=LATER)))
     world.leaves("queue")
     ident = queue_aged(world, DAY, "ann@far.test")
     world.flush()
@@ -179,7 +173,7 @@ def test_giving_up_says_what_to_do(world):
 
 
 def test_clock_that_jumped_forward_gives_a_last_attempt(world, peer):
-    p = smarthost(world, peer, Script())
+    p = world.smarthost(peer(Script()))
     queue_aged(world, 400 * DAY, "ann@far.test")
     world.flush()
     world.wait_quiet()
@@ -188,7 +182,7 @@ def test_clock_that_jumped_forward_gives_a_last_attempt(world, peer):
 
 
 def test_the_last_attempt_is_one(world, peer):
-    p = smarthost(world, peer, Script(rcpt_reply=LATER))
+    p = world.smarthost(peer(Script(rcpt_reply=LATER)))
     queue_aged(world, 400 * DAY, "ann@far.test")
     world.flush()
     report = Report(world.wait_mail("alice")[0])
@@ -202,8 +196,8 @@ def test_the_last_attempt_is_one(world, peer):
 
 def test_clock_that_jumped_back_expires_nothing(world, peer):
     """From the future, it is tried as often as any, and nobody is told."""
-    p = smarthost(world, peer, Script(rcpt_reply=LATER), Script(
-        rcpt_reply=LATER), Script(), RETRY="1s 1s 2s", WARN_AFTER="1s")
+    p = world.smarthost(peer(Script(rcpt_reply=LATER), Script(
+        rcpt_reply=LATER), Script()), RETRY="1s 1s 2s", WARN_AFTER="1s")
     queue_aged(world, -400 * DAY, "ann@far.test")
     world.flush()
     world.wait_quiet(20)

@@ -148,7 +148,7 @@ def test_entries_that_mean_the_own_mailbox(world, text):
 
 def test_every_kind_together(world, peer):
     p = peer(Script())
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.forward("carol", "|cat > /home/carol/of-carol\n")
     world.forward("bob", """# all of them
 |cat > /home/bob/piped

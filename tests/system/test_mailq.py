@@ -12,7 +12,7 @@ from smtp_peer import Script
 def stuck(world, peer):
     """Mail of alice and of bob that the relay does not take yet."""
     p = peer(Script(rcpt_reply="450 4.2.1 try\tlater \\ \x1b[31mnow"))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.leaves("queue")
     world.send("ann@far.test", user="alice",
                input=b"Subject: s\n\n" + b"x\n" * 3000)
@@ -78,7 +78,7 @@ def test_listing_is_not_stopped_by_a_closed_reader(world, stuck):
 
 def test_listing_does_not_wait_for_the_runner(world, peer):
     p = peer(Script(mute_at="MAIL"))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_until(lambda: p.connections)

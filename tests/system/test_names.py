@@ -1,5 +1,7 @@
 """Who we are and what is ours: MASQUERADE, LOCALDOMAINS, NOREMOTE,
 NULLCLIENT, as dma.conf(5) has them."""
+import functools
+
 import pytest
 
 from smtp_peer import Script
@@ -7,12 +9,8 @@ from smtp_peer import Script
 
 @pytest.fixture
 def relay(world, peer):
-    p = peer(Script())
-
-    def configure(**keys):
-        world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
-        return p
-    return configure
+    """Configures and gives one smarthost for the whole test."""
+    return functools.partial(world.smarthost, peer(Script()))
 
 
 MASKS = (

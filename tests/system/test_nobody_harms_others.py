@@ -134,7 +134,7 @@ def sockets_of(pid):
 
 def test_full_forward_branch_does_not_stop_the_runner(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.leaves("queue")
     world.send("later@far.test")
     world.wait_tried("later@far.test")
@@ -172,7 +172,7 @@ def test_unreadable_queue_file_is_tried_again(world):
 
 def test_descriptor_limit_of_a_caller_is_not_the_runners(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.leaves("queue")
     done = world.run(["sh", "-c", "ulimit -n 64; exec sendmail later@far.test"],
                      user="alice", input=b"Subject: s\n\nx\n")
@@ -188,11 +188,10 @@ def test_descriptor_limit_of_a_caller_is_not_the_runners(world, peer):
 
 def test_overlong_bare_name_does_not_end_the_remote_branch(world, peer):
     p = peer(Script())
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "NULLCLIENT": "",
-                      "DEFER": ""})
+    world.smarthost(p, NULLCLIENT="", DEFER="")
     world.send("-f", "alice@host.test", "x" * 508)
     world.send("-f", "ann@far.test", "ben@far.test")
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "NULLCLIENT": ""})
+    world.smarthost(p, NULLCLIENT="")
     world.flush()
     world.wait_until(lambda: len(p.taken) == 2)
     assert not world.log_lines("broken record")
@@ -279,8 +278,7 @@ def test_many_silent_hosts_do_not_hold_local_mail(world):
 def test_local_retries_go_on_beside_what_is_held(world, peer):
     p = peer(Script())
     world.leaves("queue")
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "DEFER": "",
-                      "RETRY": "1s 1s 5d"})
+    world.smarthost(p, DEFER="", RETRY="1s 1s 5d")
     world.forward("bob", "|/bin/sh -c 'exit 75'\n")
     world.send("bob", "ann@far.test")
     world.wait_until(lambda: len(world.log_lines("status 75")) >= 3)
@@ -289,7 +287,7 @@ def test_local_retries_go_on_beside_what_is_held(world, peer):
 
 def test_flush_during_an_attempt_tries_the_rest(world, peer):
     p = peer(Script())
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, "DEFER": ""})
+    world.smarthost(p, DEFER="")
     world.forward("bob", "|/bin/sleep 2\n")
     world.send("bob", "ann@far.test")
     world.wait_until(lambda: any("sleep" in open("/proc/%s/comm" % pid).read()

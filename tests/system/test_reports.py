@@ -7,19 +7,13 @@ from smtp_peer import Script
 WITH_DSN = ("PIPELINING", "8BITMIME", "SIZE 0", "ENHANCEDSTATUSCODES", "DSN")
 
 
-def smarthost(world, peer, script, **keys):
-    p = peer(script)
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
-    return p
-
-
 def says(p):
     return [c for c in p.connections[0].commands
             if c.startswith(("MAIL", "RCPT"))]
 
 
 def test_a_host_with_dsn_takes_over(world, peer):
-    p = smarthost(world, peer, Script(capabilities=WITH_DSN))
+    p = world.smarthost(peer(Script(capabilities=WITH_DSN)))
     world.send("-N", "success,delay", "-R", "hdrs", "-V", "QQ 1+1",
                "ann@far.test")
     world.wait_quiet()
@@ -31,7 +25,7 @@ def test_a_host_with_dsn_takes_over(world, peer):
 
 
 def test_to_a_host_without_dsn_it_is_relayed(world, peer):
-    p = smarthost(world, peer, Script())
+    p = world.smarthost(peer(Script()))
     world.send("-Nsuccess", "-Rfull", "-VQQ1", "ann@far.test")
     message, = world.wait_mail("alice")
     mail, rcpt = says(p)
@@ -53,7 +47,7 @@ def test_to_a_host_without_dsn_it_is_relayed(world, peer):
 
 
 def test_nothing_is_asked_for_unasked(world, peer):
-    p = smarthost(world, peer, Script(capabilities=WITH_DSN))
+    p = world.smarthost(peer(Script(capabilities=WITH_DSN)))
     world.send("ann@far.test", "bob")
     world.wait_mail("bob")
     world.wait_quiet()
@@ -74,8 +68,8 @@ def test_local_delivery_is_reported(world):
 
 
 def test_one_report_for_what_failed_and_what_did_not(world, peer):
-    smarthost(world, peer, Script(
-        rcpt_rules=((r"^bad", "550 5.1.1 no such person"),)))
+    world.smarthost(peer(Script(
+        rcpt_rules=((r"^bad", "550 5.1.1 no such person"),))))
     world.send("-N", "success,failure", "-R", "full", "bad@far.test",
                "good@far.test", "bob")
     report = Report(world.wait_mail("alice")[0])
@@ -89,7 +83,7 @@ def test_one_report_for_what_failed_and_what_did_not(world, peer):
 
 
 def test_8_bit_is_declared(world, peer):
-    smarthost(world, peer, Script(rcpt_rules=((r"^bad", "550 5.1.1 no"),)))
+    world.smarthost(peer(Script(rcpt_rules=((r"^bad", "550 5.1.1 no"),))))
     world.send("j\u00f6rg@far.test", "bad@far.test",
                input="Subject: Gr\u00fc\u00dfe\n\nhello\n".encode())
     report = Report(world.wait_mail("alice")[0])
@@ -101,7 +95,7 @@ def test_8_bit_is_declared(world, peer):
 
 @pytest.mark.parametrize("notify", ("never", "success", "delay"))
 def test_who_wants_no_bounce_gets_none(world, peer, notify):
-    smarthost(world, peer, Script(rcpt_reply="550 5.1.1 no such person"))
+    world.smarthost(peer(Script(rcpt_reply="550 5.1.1 no such person")))
     world.send("-N", notify, "ann@far.test")
     world.wait_quiet()
     assert world.mailbox("alice") == [] and world.mailbox("root") == []
@@ -110,7 +104,7 @@ def test_who_wants_no_bounce_gets_none(world, peer, notify):
 
 def test_never_is_kept_from_the_postmaster(world, peer):
     """Of a null sender, too: nobody wants to hear of it."""
-    smarthost(world, peer, Script(rcpt_reply="550 5.1.1 no such person"))
+    world.smarthost(peer(Script(rcpt_reply="550 5.1.1 no such person")))
     world.send("-N", "never", "-f", "<>", "ann@far.test")
     world.wait_quiet()
     assert world.mailbox("root") == []
@@ -124,8 +118,8 @@ def test_null_sender_hears_of_no_success(world):
 
 
 def test_reports_ask_for_no_reports(world, peer):
-    p = smarthost(world, peer, Script(
-        capabilities=WITH_DSN, rcpt_rules=((r"^bad", "550 5.1.1 no"),)))
+    p = world.smarthost(peer(Script(
+        capabilities=WITH_DSN, rcpt_rules=((r"^bad", "550 5.1.1 no"),))))
     world.send("-f", "sue@far.test", "-R", "full", "bad@far.test")
     world.wait_until(lambda: p.taken)
     world.wait_quiet()
@@ -135,8 +129,8 @@ def test_reports_ask_for_no_reports(world, peer):
 
 
 def test_good_news_that_get_lost_are_lost(world, peer):
-    smarthost(world, peer, Script(
-        rcpt_rules=((r"^sue", "550 5.1.1 no such person"),)))
+    world.smarthost(peer(Script(
+        rcpt_rules=((r"^sue", "550 5.1.1 no such person"),))))
     world.send("-f", "sue@far.test", "-N", "success", "ann@far.test")
     world.wait_until(lambda: world.log_lines("report=none", "sue@far.test"))
     world.wait_quiet()
@@ -144,7 +138,7 @@ def test_good_news_that_get_lost_are_lost(world, peer):
 
 
 def test_alias_of_one_stands_for_it(world, peer):
-    p = smarthost(world, peer, Script(capabilities=WITH_DSN))
+    p = world.smarthost(peer(Script(capabilities=WITH_DSN)))
     world.write_aliases("chief: ann@far.test\n")
     world.send("-N", "success,failure", "chief")
     world.wait_quiet()
@@ -155,9 +149,9 @@ def test_alias_of_one_stands_for_it(world, peer):
 
 def test_list_tells_that_it_was_expanded(world, peer):
     """Its members succeed in silence, and fail by the name of the list."""
-    p = smarthost(world, peer, Script(
+    p = world.smarthost(peer(Script(
         capabilities=WITH_DSN,
-        rcpt_rules=((r"^bad", "550 5.1.1 no such person"),)))
+        rcpt_rules=((r"^bad", "550 5.1.1 no such person"),))))
     world.write_aliases("team: bob, ann@far.test, bad@far.test\n")
     world.send("-N", "success,failure", "team")
     report = Report(world.wait_mail("alice")[0])
@@ -173,7 +167,7 @@ def test_list_tells_that_it_was_expanded(world, peer):
 
 
 def test_list_asked_for_success_alone(world, peer):
-    p = smarthost(world, peer, Script(capabilities=WITH_DSN))
+    p = world.smarthost(peer(Script(capabilities=WITH_DSN)))
     world.forward("bob", "\\bob, ann@far.test\n")
     world.send("-N", "success", "bob")
     report = Report(world.wait_mail("alice")[0])
@@ -188,7 +182,7 @@ def test_forward_keeps_wishes_over_a_retry(world, peer):
     """Read back from the queue file they are the same."""
     p = peer(Script(mail_reply="451 4.3.0 later"),
              Script(capabilities=WITH_DSN))
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world.forward("bob", "ann@far.test\n")
     world.send("-N", "success,failure,delay", "-R", "full", "-V", "id-1",
                "bob")

@@ -23,10 +23,6 @@ def lock_holders(world):
     return holders
 
 
-def smarthost(world, p, **keys):
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port, **keys})
-
-
 def test_nobody_is_left_when_the_queue_is_empty(world):
     world.send("bob")
     world.wait_mail("bob")
@@ -36,7 +32,7 @@ def test_nobody_is_left_when_the_queue_is_empty(world):
 
 def test_one_runner_for_many_submissions(world, peer):
     p = peer(Script(mute_at="MAIL"))
-    smarthost(world, p, CONCURRENCY="1")
+    world.smarthost(p, CONCURRENCY="1")
     world.leaves("queue")
     running = [world.start(["sendmail", "u%d@far.test" % i], user="alice",
                            stdin=subprocess.DEVNULL) for i in range(30)]
@@ -50,7 +46,7 @@ def test_one_runner_for_many_submissions(world, peer):
 
 def test_new_mail_wakes_it_while_another_is_deferred(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send("later@far.test")
     world.wait_tried("later@far.test")
@@ -69,7 +65,7 @@ def test_new_mail_wakes_it_while_another_is_deferred(world, peer):
 
 def test_it_retries_when_the_time_has_come(world, peer):
     p = peer(Script(rcpt_reply="450 4.2.1 later"), Script())
-    smarthost(world, p, RETRY="1s 2s 5d")
+    world.smarthost(p, RETRY="1s 2s 5d")
     world.send("ann@far.test")
     world.wait_quiet(20)
     assert [t.accepted for t in p.taken] == [["ann@far.test"]]
@@ -77,7 +73,7 @@ def test_it_retries_when_the_time_has_come(world, peer):
 
 def test_back_off_grows(world, peer):
     p = peer(Script(rcpt_reply="450 4.2.1 later"))
-    smarthost(world, p, RETRY="1s 100s 5d")
+    world.smarthost(p, RETRY="1s 100s 5d")
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_until(lambda: len(p.connections) >= 4, 40)
@@ -89,7 +85,7 @@ def test_back_off_grows(world, peer):
 
 def test_expired_mail_comes_back_with_the_last_reply(world, peer):
     p = peer(Script(rcpt_reply="450 4.2.1 mailbox on holiday"))
-    smarthost(world, p, RETRY="1s 1s 3s")
+    world.smarthost(p, RETRY="1s 1s 3s")
     world.send("ann@far.test")
     bounce, = world.wait_mail("alice", limit=20)
     assert b"mailbox on holiday" in bounce.text
@@ -98,7 +94,7 @@ def test_expired_mail_comes_back_with_the_last_reply(world, peer):
 
 def test_flush_tries_all_and_returns_after_the_try(world, peer):
     p = peer(Script(rcpt_reply="450 4.2.1 later"))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_tried("ann@far.test")
@@ -128,7 +124,7 @@ def test_flush_starts_a_runner_when_there_is_none(world):
 
 def test_queue_survives_the_end_of_all_processes(world, peer):
     p = peer(Script(mute_at="MAIL"), Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_until(lambda: p.connections)
     world.stop()
@@ -140,7 +136,7 @@ def test_queue_survives_the_end_of_all_processes(world, peer):
 
 def test_dead_remote_defers_and_loses_nothing(world, peer):
     p = peer(Script(mute_at="MAIL"), Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_until(lambda: p.connections and
                      "MAIL" in p.connections[0].verbs)
@@ -192,7 +188,7 @@ def test_runner_and_remote_are_unprivileged(world, peer):
     import pwd
     uid = str(pwd.getpwnam("_dma").pw_uid)
     p = peer(Script(mute_at="MAIL"))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_until(lambda: p.connections and
@@ -212,7 +208,7 @@ def test_runner_and_remote_are_unprivileged(world, peer):
 
 def test_two_flushes_at_once_share_the_runner(world, peer):
     p = peer(Script(final_delay=1))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("-odq", "ann@far.test")
     flushes = [world.start(["sendmail", "-q"]) for _ in range(5)]
     assert [f.wait(30) for f in flushes] == [0] * 5
@@ -223,10 +219,10 @@ def test_two_flushes_at_once_share_the_runner(world, peer):
 def test_configuration_is_read_afresh(world, peer):
     """A relay corrected after the fact is used by the next flush."""
     p, q = peer(Script(banner="554 5.3.2 no")), peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_tried("ann@far.test")
-    smarthost(world, q)
+    world.smarthost(q)
     world.flush()
     world.wait_quiet()
     assert len(q.taken) == 1

@@ -290,7 +290,7 @@ def test_auth_conf_is_not_opened_for_local_mail(world):
 @pytest.mark.parametrize("mode", (0o600, 0o000))
 def test_auth_conf_that_dma_can_not_read(world, peer, mode):
     p = peer(Script())
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
+    world.smarthost(p)
     world._fresh("/etc/dma/auth.conf", "u|smart.test:%s\n" % TOKEN, mode)
     world.leaves("queue")
     world.send("far@far.test", "bob")

@@ -7,17 +7,13 @@ import pytest
 from smtp_peer import Script
 
 
-def smarthost(world, p, **keys):
-    world.write_conf({"SMARTHOST": "smart.test", "PORT": str(p.port), **keys})
-
-
 def many(n):
     return ["u%d@far.test" % i for i in range(n)]
 
 
 def test_message_goes_out_byte_for_byte(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p, SMARTHOST="smart.test", PORT=str(p.port))
     world.send("-i", "ann@far.test",
                input=b"Subject: s\nX-A: b\n\n.dot\n..\n.\n\nlast")
     world.wait_quiet()
@@ -32,7 +28,7 @@ def test_message_goes_out_byte_for_byte(world, peer):
 
 def test_three_recipients_one_transaction(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send(*many(3))
     world.wait_quiet()
     assert len(p.connections) == len(p.transactions) == 1
@@ -46,7 +42,7 @@ def test_thousand_recipients_with_five_refused(world, peer):
     p = peer(Script(rcpt_rules=(
         (r"^(u7|u500|u999)@", "550 5.1.1 no such person here"),
         (r"^(u0|u998)@", "450 4.2.1 come back later"))))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send(*many(1000))
     bounce, = world.wait_mail("alice", limit=30)
@@ -82,7 +78,7 @@ def test_thousand_recipients_with_five_refused(world, peer):
 
 def test_pipelined_envelope_costs_few_round_trips(world, peer):
     p = peer(Script(settle=0.05))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send(*many(100))
     world.wait_quiet()
     c, = p.connections
@@ -92,7 +88,7 @@ def test_pipelined_envelope_costs_few_round_trips(world, peer):
 
 def test_no_pipelining_where_it_is_not_offered(world, peer):
     p = peer(Script(capabilities=("8BITMIME",), settle=0.02))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send(*many(3))
     world.wait_quiet()
     c, = p.connections
@@ -102,7 +98,7 @@ def test_no_pipelining_where_it_is_not_offered(world, peer):
 
 def test_several_messages_share_a_connection(world, peer):
     p = peer(Script())
-    smarthost(world, p, CONCURRENCY="1")
+    world.smarthost(p, CONCURRENCY="1")
     for i in range(5):
         world.send("-odq", "u%d@far.test" % i)
     world.flush()
@@ -114,7 +110,7 @@ def test_several_messages_share_a_connection(world, peer):
 @pytest.mark.parametrize("limit", (1, 4))
 def test_two_hundred_submissions_share_connections(world, peer, limit):
     p = peer(Script())
-    smarthost(world, p, CONCURRENCY=str(limit))
+    world.smarthost(p, CONCURRENCY=str(limit))
     running = []
     for i in range(200):
         q = world.start(["sendmail", "u%d@far.test" % i], user="alice",
@@ -133,7 +129,7 @@ def test_two_hundred_submissions_share_connections(world, peer, limit):
 
 def test_too_many_recipients_splits_at_once(world, peer):
     p = peer(Script(rcpt_max=40))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send(*many(100))
     world.wait_quiet()
     assert len(p.connections) == 1
@@ -148,7 +144,7 @@ CHUNKING = ("PIPELINING", "CHUNKING", "8BITMIME", "SIZE 0",
 def test_chunks_byte_for_byte(world, peer):
     """Dots are no matter, and a big message is in pieces."""
     p = peer(Script(capabilities=CHUNKING))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("-i", "ann@far.test", input=b"Subject: s\n\n.dot\n..\n.\nlast")
     big = b"".join(b".%d\n" % i for i in range(300000))
     world.send("-i", "ann@far.test", input=b"Subject: big\n\n" + big)
@@ -166,7 +162,7 @@ def test_chunks_in_a_row_have_their_own_fates(world, peer):
         (rb"Subject: 7\r", "554 5.7.1 not this text"),), rcpt_rules=(
         (r"^u3@", "550 5.1.1 no such person here"),
         (r"^u5@", "450 4.2.1 come back later"))))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     for i in range(12):
         world.send("-odq", "u%d@far.test" % i,
@@ -226,7 +222,7 @@ REPLIES = {
 def test_each_reply_has_its_fate(world, peer, case):
     words, fate = REPLIES[case]
     p = peer(Script(**words))
-    smarthost(world, p)
+    world.smarthost(p)
     if fate == "deferred":
         world.leaves("queue")
     world.send("ann@far.test")
@@ -247,7 +243,7 @@ def test_each_reply_has_its_fate(world, peer, case):
 
 def test_helo_where_ehlo_is_unknown(world, peer):
     p = peer(Script(ehlo_reply="502 5.5.1 what"))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_quiet()
     assert len(p.taken) == 1
@@ -260,7 +256,7 @@ CUTS = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "BODY")
 @pytest.mark.parametrize("where", CUTS)
 def test_dropped_connection_defers_and_then_goes_out(world, peer, where):
     p = peer(Script(drop_at=where))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_tried("ann@far.test")
     assert world.mailbox("alice") == []
@@ -272,7 +268,7 @@ def test_dropped_connection_defers_and_then_goes_out(world, peer, where):
 
 def test_cut_between_dot_and_reply_is_tried_again(world, peer):
     p = peer(Script(drop_at="TAKEN"))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_tried("ann@far.test")
     p.scripts[:] = [Script()]
@@ -286,7 +282,7 @@ def test_cut_between_dot_and_reply_is_tried_again(world, peer):
 @pytest.mark.parametrize("verb", ("CONNECT", "EHLO", "RCPT"))
 def test_endless_reply_is_cut_off(world, peer, how, verb):
     p = peer(Script(**{how: verb}))
-    smarthost(world, p)
+    world.smarthost(p)
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_tried("ann@far.test")
@@ -297,7 +293,7 @@ def test_endless_reply_is_cut_off(world, peer, how, verb):
 def test_dripping_server_meets_a_deadline(world, peer):
     """A deadline per reply, not per octet."""
     p = peer(Script(drip=0.3))
-    smarthost(world, p, TIMEOUT="2s")
+    world.smarthost(p, TIMEOUT="2s")
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_tried("ann@far.test", limit=12)
@@ -306,7 +302,7 @@ def test_dripping_server_meets_a_deadline(world, peer):
 @pytest.mark.parametrize("verb", ("CONNECT", "EHLO", "MAIL", "BODY"))
 def test_silent_server_meets_a_deadline(world, peer, verb):
     p = peer(Script(mute_at=verb))
-    smarthost(world, p, TIMEOUT="1s")
+    world.smarthost(p, TIMEOUT="1s")
     world.leaves("queue")
     world.send("ann@far.test")
     world.wait_tried("ann@far.test", limit=12)
@@ -314,7 +310,7 @@ def test_silent_server_meets_a_deadline(world, peer, verb):
 
 def test_quit_is_not_waited_for(world, peer):
     p = peer(Script(hold_open=True))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test")
     world.wait_quiet(8)
     assert len(p.taken) == 1
@@ -322,7 +318,7 @@ def test_quit_is_not_waited_for(world, peer):
 
 def test_nobody_listens(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     p.close()
     world.leaves("queue")
     world.send("ann@far.test")
@@ -357,7 +353,7 @@ def test_own_name_of_smarthost_unknown_defers(world):
 
 def test_big_message_with_dots_and_long_lines(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     body = (b".\n" * 3 + b"." + b"x" * 70 + b"\n") * 40000
     world.send("-i", "ann@far.test", input=b"Subject: s\n\n" + body)
     world.wait_quiet(40)
@@ -367,7 +363,7 @@ def test_big_message_with_dots_and_long_lines(world, peer):
 
 def test_lines_over_998_octets_are_encoded_without_loss(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("-i", "ann@far.test",
                input=b"Subject: s\n\n" + b"z" * 5000 + b"\n")
     world.wait_quiet()
@@ -379,7 +375,7 @@ def test_lines_over_998_octets_are_encoded_without_loss(world, peer):
 
 def test_no_bare_cr_lf_or_nul_on_the_wire(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("-i", "ann@far.test", input=b"Subject: s\n\na\rb\n.\r.\n"
                b"c\n.\n\r\n.\r\nd\0e\r\r\nf\n")
     world.wait_quiet()
@@ -391,7 +387,7 @@ def test_no_bare_cr_lf_or_nul_on_the_wire(world, peer):
 
 def test_local_users_stay_local_with_a_smarthost(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("bob", "bob@host.test", "carol@localhost", "ann@far.test")
     world.wait_mail("bob")
     world.wait_mail("carol")
@@ -401,7 +397,7 @@ def test_local_users_stay_local_with_a_smarthost(world, peer):
 
 def test_nullclient_sends_all_to_the_smarthost(world, peer):
     p = peer(Script())
-    smarthost(world, p, NULLCLIENT="")
+    world.smarthost(p, NULLCLIENT="")
     world.send("bob")
     world.wait_quiet()
     assert [t.accepted for t in p.taken] == [["bob@host.test"]]
@@ -410,7 +406,7 @@ def test_nullclient_sends_all_to_the_smarthost(world, peer):
 
 def test_null_sender_on_the_wire(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("-f", "<>", "ann@far.test")
     world.wait_quiet()
     assert p.taken[0].sender == ""
@@ -418,7 +414,7 @@ def test_null_sender_on_the_wire(world, peer):
 
 def test_eight_bit_is_declared(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.send("ann@far.test", input="Subject: s\n\ngr\xfc\xdfe\n".encode())
     world.wait_quiet()
     assert "BODY=8BITMIME" in p.taken[0].mail.upper()
@@ -427,7 +423,7 @@ def test_eight_bit_is_declared(world, peer):
 
 def test_hop_limit_stops_a_loop(world, peer):
     p = peer(Script())
-    smarthost(world, p)
+    world.smarthost(p)
     world.run(["sendmail", "ann@far.test"], user="alice",
               input=b"Received: x\n" * 60 + b"Subject: s\n\nx\n")
     world.wait_quiet()
@@ -436,7 +432,7 @@ def test_hop_limit_stops_a_loop(world, peer):
 
 def test_one_log_line_per_recipient_with_its_reply(world, peer):
     p = peer(Script(final_reply="250 2.0.0 taken as 4711"))
-    smarthost(world, p)
+    world.smarthost(p)
     world.send(*many(3))
     world.wait_quiet()
     for address in many(3):

@@ -9,10 +9,6 @@ from smtp_peer import Script
 from test_login import PASSWORD, USER, configure, login
 
 
-def relay(world, p):
-    world.write_conf({"SMARTHOST": "smart.test:%d" % p.port})
-
-
 def watch(world, *args, user="alice", **more):
     done = world.send("-v", *args, user=user, **more)
     return done.stderr.decode().splitlines()
@@ -20,7 +16,7 @@ def watch(world, *args, user="alice", **more):
 
 def test_dialogue(world, peer):
     p = peer(Script(rcpt_rules=((r"^bad@", "550 5.1.1 no such person"),)))
-    relay(world, p)
+    world.smarthost(p)
     lines = watch(world, "ann@far.test", "bad@far.test")
     text = "\n".join(lines)
     assert lines[0].startswith("=== smart.test[127.0.0.1]: connecting")
@@ -66,7 +62,7 @@ def test_secrets_are_masked(world, peer, certs, mechanism, good):
 def test_others_see_nothing(world, peer):
     """One connection carries both; each sees their own, root all."""
     p = peer(Script())
-    relay(world, p)
+    world.smarthost(p)
     world.send("-odq", "a@far.test", user="alice")
     world.send("-odq", "b@far.test", user="bob")
     done = world.run(["sendmail", "-q", "-v"], user="bob")
@@ -95,7 +91,7 @@ def test_local_and_nobody_to_read(world):
 def test_hostile_host_does_not_write_to_the_terminal(world, peer):
     p = peer(Script(banner="220 \x1b]0;evil\x07\x1b[2J hi",
                     final_reply="250 2.0.0 \x1b[31mred"))
-    relay(world, p)
+    world.smarthost(p)
     text = "\n".join(watch(world, "ann@far.test"))
     assert "\x1b" not in text and "\x07" not in text and "evil" in text
 
@@ -103,7 +99,7 @@ def test_hostile_host_does_not_write_to_the_terminal(world, peer):
 def test_who_does_not_read_holds_nobody_up(world, peer):
     """1000 recipients make more than the pipes hold; the reader sleeps."""
     p = peer(Script())
-    relay(world, p)
+    world.smarthost(p)
     r, w = os.pipe()
     fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
     child = world.start(

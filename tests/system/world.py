@@ -120,6 +120,11 @@ class World:
                            for kv in merged.items())
         self._fresh(ETC + "/dma.conf", keys, 0o644)
 
+    def smarthost(self, server, **keys):
+        """All mail for elsewhere goes to that server, which is given back."""
+        self.write_conf({"SMARTHOST": "smart.test:%d" % server.port, **keys})
+        return server
+
     def write_auth(self, text):
         self._fresh(ETC + "/auth.conf", text, 0o640, 0,
                     grp.getgrnam(SPOOL_USER).gr_gid)
