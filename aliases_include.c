@@ -45,8 +45,8 @@ include_read_file(const char *path, struct buf *text, struct stat *st,
 		    path, strerror(errno));
 	ret = fstat(fd, st);
 	if (ret == 0 && !S_ISREG(st->st_mode))
-		ret = result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: not a "
-		    "regular file", path);
+		ret = result_set(res, STATUS_DEFERRED, "4.3.5",
+		    "list %s: not a regular file", path);
 	else if (ret == -1 || io_read_file(fd, text, LIST_MAX) == -1)
 		ret = result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: %s",
 		    path, strerror(errno));

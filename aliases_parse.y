@@ -38,7 +38,7 @@ struct words {
 	const struct report *report;	/* lent */
 	unsigned	 line;		/* where the scanner is */
 	unsigned	 token_line;	/* where the latest token began */
-	const char	*reason;		/* what is wrong with token BAD */
+	const char	*reason;	/* what is wrong with token BAD */
 	const char	*row, *next_row;	/* logical lines */
 	unsigned	 row_line, next_line;
 	int		 has_head;	/* this one's name and colon are good */

@@ -1118,13 +1118,15 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 	    lineno++) {
 		if (got == -1)
 			line[0] = '\0';
-		reason = got == -1 ? "line too long, or with control characters" :
+		reason = got == -1 ?
+		    "line too long, or with control characters" :
 		    set_line(c, line);
 		if (reason == no_memory)
 			return -1;
 		if (reason == NULL)
 			continue;
-		say_bad(report, file, lineno, line + strspn(line, BLANKS), reason);
+		say_bad(report, file, lineno, line + strspn(line, BLANKS),
+		    reason);
 		bad++;
 	}
 	settle_tls(c);
@@ -1426,7 +1428,8 @@ auth_parse(struct auths *auths, const char *text, size_t len,
 	pos = 0;
 	for (lineno = 1; (got = conf_take_line(text, len, &pos, line)) != 0;
 	    lineno++) {
-		reason = got == -1 ? "line too long, or with control characters" :
+		reason = got == -1 ?
+		    "line too long, or with control characters" :
 		    read_auth(auths, line);
 		if (reason == no_memory)
 			break;

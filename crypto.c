@@ -297,8 +297,8 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	} else {
 		put_chain_doubt(&reason, store, t->wanted);
 	}
-	result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST, "certificate of %s: %s",
-	    t->host, buf_str(&reason));
+	result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
+	    "certificate of %s: %s", t->host, buf_str(&reason));
 	buf_fini(&reason);
 	return is_acceptable(t);
 }

@@ -2,6 +2,7 @@
  * dma.c - main, the faces of the program, the exit status.
  * Runs as: root until priv_main() has split; the hall as the spool user.
  * Uses: nothing by itself.
+ * Promise: each mode ends with an exit status of sysexits.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -243,11 +244,12 @@ check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 	if (!include_any(&alias->targets))
 		return;
 	result_init(&res);
-	if (include_flatten(&alias->targets, &flat, &source, &report, &res) == 0)
+	if (include_flatten(&alias->targets, &flat, &source, &report,
+	    &res) == 0)
 		targets_fini(&flat);
 	else
-		count_report(bad, conf->aliases, alias->line, res.reason == NULL ?
-		    "out of memory" : res.reason);
+		count_report(bad, conf->aliases, alias->line,
+		    res.reason == NULL ? "out of memory" : res.reason);
 	result_fini(&res);
 }
 

@@ -200,8 +200,9 @@ take_own(struct reader *r, const char *path, const struct buf *text,
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (text->len + strlen(path) > r->left) {
-		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s: a .forward "
-		    "and its lists may have 65536 octets in all", path);
+		result_set(res, STATUS_DEFERRED, CODE_CHANGED,
+		    "list %s: a .forward and its lists may have 65536 octets "
+		    "in all", path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (r->m != NULL) {
@@ -294,7 +295,8 @@ put_lists(const struct user *user, struct ipc *m, struct buf *text)
 	targets_fini(&ts);
 	if (ret == -1) {
 		buf_reset(text);
-		buf_puts(text, res.reason == NULL ? "out of memory" : res.reason);
+		buf_puts(text, res.reason == NULL ? "out of memory" :
+		    res.reason);
 	}
 	result_fini(&res);
 	return ret == 0 ? FORWARD_TEXT : r.verdict;
@@ -389,12 +391,14 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 	if (t->kind != kind || t->digest != d->digest)
 		return changed(res);
 	if (t->is_loose)
-		return result_set(res, STATUS_DEFERRED, "4.3.5", "it stands in a "
-		    "list that others can write: no file or command of it is "
+		return result_set(res, STATUS_DEFERRED, "4.3.5",
+		    "it stands in a list that others can write: no file or "
+		    "command of it is "
 		    "used");
 	buf_puts(out, t->text);
 	if (buf_failed(out))
-		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 	return 0;
 }
 
@@ -829,11 +833,12 @@ deliver_entry(const struct delivery *d, struct result *res)
 	if (d->origin == ORIGIN_FORWARD)
 		may = local_may_run(d->conf, d->user);
 	if (may == -1)
-		result_set(res, STATUS_DEFERRED, "4.3.0", SHELLS_FILE " can not be "
-		    "read now: %s", strerror(errno));
+		result_set(res, STATUS_DEFERRED, "4.3.0",
+		    SHELLS_FILE " can not be read now: %s", strerror(errno));
 	else if (may == 0)
-		result_set(res, STATUS_FAILED, "5.7.1", "commands and files are "
-		    "refused for %s: the login shell is not in /etc/shells",
+		result_set(res, STATUS_FAILED, "5.7.1",
+		    "commands and files are refused for %s: the login shell is "
+		    "not in /etc/shells",
 		    d->user->name);
 	else if (d->kind == ROUTE_PIPE)
 		ret = command_run(d, buf_str(&text), res);

@@ -104,7 +104,7 @@ struct conn {
 struct net {
 	const struct conf *conf;
 	struct conf	 own;		/* a copy, with the relays of sender */
-	struct conf	 sender;	/* nothing but them, for DESTINATION_SENDER */
+	struct conf	 sender;	/* only they, for DESTINATION_SENDER */
 	struct auths	*auths;
 	int		 secrets;	/* to the process that runs commands */
 	const struct log *log;
@@ -627,7 +627,8 @@ open_conn(struct net *net, size_t from, struct result *res)
 		return -1;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
-		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 	c->net = net;
 	c->fd = -1;
 	c->from = from;
@@ -643,7 +644,8 @@ open_conn(struct net *net, size_t from, struct result *res)
 	    &c->host);
 	if (get_secret(c) == -1 || make_smtp(c) == -1) {
 		conn_free(c);
-		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 	}
 	if (check_login(c) == 0)
 		start_connect(c);

@@ -65,8 +65,8 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 	if (sp->dir != -1)
 		sp->queue = open_dir(sp->dir, "queue", 1);
 	if (sp->path == NULL || sp->queue == -1) {
-		result_set(res, STATUS_DEFERRED, "4.3.0", "spool directory %s: %s",
-		    path, strerror(errno));
+		result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "spool directory %s: %s", path, strerror(errno));
 		spool_close(sp);
 		return -1;
 	}
@@ -161,7 +161,8 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 		spool_new_id(d->id);
 	else if (!id_ok(id) || text_copy(d->id, sizeof(d->id), id) == -1) {
 		d->fd = -1;
-		return result_set(res, STATUS_DEFERRED, "4.3.0", "bad queue id");
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "bad queue id");
 	}
 	d->fd = draft_open(d);
 	if (d->fd == -1)
@@ -590,7 +591,8 @@ field_rcpt(struct message *m, const struct fields *f)
 {
 	uint64_t i;
 
-	if (f->n < 2 || number(f->v[1], RECIPIENTS_MAX, &i) == -1 || i >= m->nrcpts)
+	if (f->n < 2 || number(f->v[1], RECIPIENTS_MAX, &i) == -1 ||
+	    i >= m->nrcpts)
 		return NULL;
 	return &m->rcpts[i];
 }
@@ -930,7 +932,8 @@ read_preamble(struct message *m, char *text)
 static enum spool_got
 corrupt(struct result *res, const char *reason)
 {
-	result_set(res, STATUS_DEFERRED, "4.3.0", "queue file is damaged: %s", reason);
+	result_set(res, STATUS_DEFERRED, "4.3.0", "queue file is damaged: %s",
+	    reason);
 	return SPOOL_CORRUPT;
 }
 
@@ -954,8 +957,9 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 	if (m->offset + m->length >= size)
 		return corrupt(res, "it is cut in the message");
 	if (size - m->offset - m->length > JOURNAL_MAX) {
-		result_set(res, STATUS_DEFERRED, "4.3.0", "the journal has more "
-		    "than %d MiB: it waits", JOURNAL_MAX / 1024 / 1024);
+		result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "the journal has more than %d MiB: "
+		    "it waits", JOURNAL_MAX / 1024 / 1024);
 		return SPOOL_LATER;
 	}
 	n = (size_t)(size - m->offset - m->length);

@@ -1,6 +1,7 @@
 /*
  * compat.c - what some systems lack.
- * Runs as: anyone.  Uses: its own descriptors.
+ * Runs as: anyone.  Uses: the descriptors it is given.
+ * Promise: a file whose sync failed is never reported as synced.
  */
 #if defined(__linux__)
 #include <sys/syscall.h>

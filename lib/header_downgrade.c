@@ -1,5 +1,5 @@
 /*
- * header_downgrade.c - a header field for hosts that take no 8-bit octets in it.
+ * header_downgrade.c - header fields for hosts that take no 8-bit text.
  * Runs as: anyone.  Uses: nothing.
  * Promise: what comes out is ASCII; who decodes it reads the same text, and
  * no address has changed.

@@ -1,5 +1,5 @@
 /*
- * header_downgrade.h - a header field for hosts that take no 8-bit octets in it.
+ * header_downgrade.h - header fields for hosts that take no 8-bit text.
  */
 #ifndef LIB_ASCII_H
 #define LIB_ASCII_H

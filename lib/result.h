@@ -7,7 +7,7 @@
 #include "lib/buf.h"
 #include "lib/ipc.h"
 
-#define REASON_MAX	4096	/* bytes of a reason or a detail that are kept */
+#define REASON_MAX	4096	/* bytes kept of a reason or a detail */
 
 /* The list that names a command or file is not what it was (RFC 3463). */
 #define CODE_CHANGED	"4.2.4"

@@ -168,7 +168,8 @@ judge_as(const struct smtp *s, struct result *res, enum status status)
 
 	if (r->enhanced[0] != '\0')
 		text_copy(code, sizeof(code), r->enhanced);
-	code[0] = status == STATUS_SENT ? '2' : status == STATUS_DEFERRED ? '4' : '5';
+	code[0] = status == STATUS_SENT ? '2' : status == STATUS_DEFERRED ?
+	    '4' : '5';
 	result_set(res, status, code, "%d%s%s%s%s", r->code,
 	    r->enhanced[0] == '\0' ? "" : " ", r->enhanced,
 	    r->text.len == 0 ? "" : " ", buf_str(&r->text));
@@ -317,7 +318,8 @@ end(struct smtp *s, enum smtp_cause cause, const struct result *reason)
 }
 
 static void
-fail(struct smtp *s, enum smtp_cause cause, const char *code, const char *reason)
+fail(struct smtp *s, enum smtp_cause cause, const char *code,
+    const char *reason)
 {
 	struct result res;
 

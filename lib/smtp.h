@@ -13,8 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "message.h"
 #include "lib/buf.h"
+#include "lib/dsn.h"
+#include "lib/mail.h"
+#include "lib/result.h"
 
 #define SMTP_LINE_MAX	8192		/* octets of a reply line */
 #define SMTP_REPLY_MAX	65536		/* octets of a reply */

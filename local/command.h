@@ -5,7 +5,7 @@
 #define COMMAND_H
 
 #include "message.h"
-#include "local.h"
+#include "priv/delivery_request.h"
 
 /*
  * Runs text in place of this process, which is the user for good.  Comes back

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "message.h"
-#include "local.h"
+#include "priv/delivery_request.h"
 
 #define DELIVERY_GO_MS	60000	/* for the runner, while we hold a lock */
 
@@ -17,12 +17,13 @@
  * the reason.
  */
 int	delivery_check(const struct delivery *, struct result *);
-/* Tells the runner where the message is about to appear (IPC_DELIVER_CHECKPOINT). */
+/* Tells the runner where the message is about to appear
+ * (IPC_DELIVER_CHECKPOINT). */
 int	delivery_at(const struct delivery *, uint64_t dev, uint64_t ino,
 	    int64_t length);
 /*
- * The same; 0 when the runner has written it down (IPC_DELIVER_ACKNOWLEDGE), -1 when
- * nobody is left to be told: then nothing may appear.
+ * The same; 0 when the runner has written it down (IPC_DELIVER_ACKNOWLEDGE),
+ * -1 when nobody is left to be told: then nothing may appear.
  */
 int	delivery_announce(const struct delivery *, uint64_t dev, uint64_t ino,
 	    int64_t length);

@@ -269,7 +269,8 @@ ask(struct lmtp *l, const char *command, int digit, int may_fail)
 	enhanced_code(l, code, sizeof(code));
 	if (!may_fail || is_hosts_fault(l->code))
 		code[0] = '4';
-	return result_set(l->res, code[0] == '4' ? STATUS_DEFERRED : STATUS_FAILED,
+	return result_set(l->res, code[0] == '4' ? STATUS_DEFERRED :
+	    STATUS_FAILED,
 	    code, "lmtp:%s: %d %s", l->d->conf->mailbox_where, l->code,
 	    buf_str(&l->reply));
 }

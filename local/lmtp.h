@@ -5,7 +5,7 @@
 #define LMTP_H
 
 #include "message.h"
-#include "local.h"
+#include "priv/delivery_request.h"
 
 /*
  * Gives the message of d to the server that d->conf names, for d->user; res

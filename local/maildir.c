@@ -6,10 +6,10 @@
  *
  * How: the name follows from the queue: arrival, id, index of the recipient.
  * The message is written in tmp, locked, and synced; the runner notes that it
- * is about to appear (IPC_DELIVER_CHECKPOINT, IPC_DELIVER_ACKNOWLEDGE); then it gets its name
- * in new.  An attempt that finds such a note looks for the name in new and
- * cur, with any flags: there it was delivered.  A file of that name in tmp
- * without a lock is what an attempt left that was cut short.
+ * is about to appear (IPC_DELIVER_CHECKPOINT, IPC_DELIVER_ACKNOWLEDGE); then
+ * it gets its name in new.  An attempt that finds such a note looks for the
+ * name in new and cur, with any flags: there it was delivered.  A file of
+ * that name in tmp without a lock is what an attempt left that was cut short.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -99,8 +99,9 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		retry_errno(m, name);
 	} else if (st.st_uid != m->d->user->uid) {
-		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s belongs to "
-		    "uid %lu, not to %s: chown it", m->path, name,
+		result_set(m->res, STATUS_DEFERRED, "4.2.0",
+		    "%s: %s belongs to uid %lu, not to %s: "
+		    "chown it", m->path, name,
 		    (unsigned long)st.st_uid, m->d->user->name);
 	} else if ((st.st_mode & S_IWOTH) != 0) {
 		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s can be "

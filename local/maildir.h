@@ -5,7 +5,7 @@
 #define MAILDIR_H
 
 #include "message.h"
-#include "local.h"
+#include "priv/delivery_request.h"
 
 /*
  * Puts the message of d into the Maildir dir/name, as the user that this

@@ -6,10 +6,11 @@
  *
  * How: what will be appended follows from the delivery alone, octet by octet.
  * The place of the append is written down by the runner before the first
- * octet (IPC_DELIVER_CHECKPOINT, IPC_DELIVER_ACKNOWLEDGE).  An attempt that finds such a mark
- * compares what is in the file there: all of it, then it was delivered; a
- * beginning of it at the very end of the file, then that is cut off and
- * written anew; anything else is not ours, and the message goes to the end.
+ * octet (IPC_DELIVER_CHECKPOINT, IPC_DELIVER_ACKNOWLEDGE).  An attempt that
+ * finds such a mark compares what is in the file there: all of it, then it
+ * was delivered; a beginning of it at the very end of the file, then that is
+ * cut off and written anew; anything else is not ours, and the message goes
+ * to the end.
  *
  * A batch: the runner tells further messages for the same file
  * (IPC_DELIVER_NEXT).  Where one ends the next begins, so the places of many
@@ -132,7 +133,8 @@ struct mbox {
 static int
 retry(struct mbox *m, const char *code, const char *what)
 {
-	return result_set(m->res, STATUS_DEFERRED, code, "%s: %s", m->path, what);
+	return result_set(m->res, STATUS_DEFERRED, code, "%s: %s", m->path,
+	    what);
 }
 
 static int
@@ -480,8 +482,9 @@ check_file(struct mbox *m, const struct stat *st)
 	if (!S_ISREG(st->st_mode))
 		return retry(m, "4.2.0", "is not a regular file");
 	if (st->st_uid != m->d->user->uid)
-		return result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: does not "
-		    "belong to %s: chown it", m->path, m->d->user->name);
+		return result_set(m->res, STATUS_DEFERRED, "4.2.0",
+		    "%s: does not belong to %s: "
+		    "chown it", m->path, m->d->user->name);
 	if (st->st_nlink > 1)
 		return retry(m, "4.2.0", "has more than one name (hard link)");
 	if ((st->st_mode & (S_ISUID | S_ISGID)) != 0)

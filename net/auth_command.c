@@ -171,11 +171,13 @@ judge(int ended, int status, char *reason, size_t size)
 		snprintf(reason, size, "took longer than %d seconds",
 		    SECRET_WAIT_S);
 	else if (ended == 1)
-		snprintf(reason, size, "printed more than %d octets", OUTPUT_MAX);
+		snprintf(reason, size, "printed more than %d octets",
+		    OUTPUT_MAX);
 	else if (WIFSIGNALED(status))
 		snprintf(reason, size, "died by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status) == 127)
-		snprintf(reason, size, "is not there, or ended with status 127");
+		snprintf(reason, size,
+		    "is not there, or ended with status 127");
 	else if (WEXITSTATUS(status) != 0)
 		snprintf(reason, size, "ended with status %d",
 		    WEXITSTATUS(status));

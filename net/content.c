@@ -162,7 +162,8 @@ first_look(struct body *b, struct job *job, unsigned offers,
 	if (fit->plan == NULL)
 		fit->plan = malloc(sizeof(*fit->plan));
 	if (fit->plan == NULL)
-		return result_set(reason, STATUS_DEFERRED, "4.3.0", "out of memory");
+		return result_set(reason, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 	if ((fit->lacks & MIME_NO_8BIT) == 0 &&
 	    (job->flags & MESSAGE_LONG_LINES) == 0) {
 		/* The header alone: a plan that does nothing to the parts. */
@@ -185,8 +186,9 @@ judge_scan(struct body *b, struct result *reason)
 
 	trouble = mime_verdict(fit->plan, fit->lacks, &is_needless);
 	if (trouble != NULL)
-		return result_set(reason, STATUS_FAILED, "5.6.3", "the host does "
-		    "not offer 8BITMIME, and there is %s", trouble);
+		return result_set(reason, STATUS_FAILED, "5.6.3",
+		    "the host does not offer 8BITMIME, and there "
+		    "is %s", trouble);
 	fit->is_encoded = !is_needless;
 	return start_measure(b);
 }
@@ -195,8 +197,9 @@ static int
 judge_measure(struct body *b, struct result *reason)
 {
 	if (b->is_encoded && b->mime.trouble != NULL)
-		return result_set(reason, STATUS_FAILED, "5.6.7", "the field %s has "
-		    "%s, and needs a host that offers SMTPUTF8",
+		return result_set(reason, STATUS_FAILED, "5.6.7",
+		    "the field %s has %s, and needs a host that offers "
+		    "SMTPUTF8",
 		    b->mime.trouble_at, b->mime.trouble);
 	announce(b->job, b->job->fit.size_bytes);
 	return 1;
@@ -221,8 +224,9 @@ look(struct body *b, struct result *reason)
 	/* Whatever the parts look like: this is sure. */
 	if (fit->has_8bit && (fit->offers & SMTP_OFFERS_8BITMIME) == 0 &&
 	    b->mime.trouble == NULL)
-		return result_set(reason, STATUS_FAILED, "5.6.3", "the host does "
-		    "not offer 8BITMIME, and the message can not be encoded");
+		return result_set(reason, STATUS_FAILED, "5.6.3",
+		    "the host does not offer 8BITMIME, and the message can not "
+		    "be encoded");
 	if (ret == 1)
 		return 0;
 	return fit->stage == FIT_SCAN ? judge_scan(b, reason) :

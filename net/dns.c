@@ -656,8 +656,8 @@ tlsas_free(struct tlsas *t)
 static int
 no_trust(struct result *res, const char *host, const char *reason)
 {
-	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLSA of %s: %s", host,
-	    reason);
+	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLSA of %s: %s",
+	    host, reason);
 }
 
 /* The records below one name: 1 some, 0 none that count, -1 unknown. */

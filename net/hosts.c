@@ -54,7 +54,8 @@ hosts_fini(struct hosts *h)
 static void
 note(struct hosts *h, const struct result *reason)
 {
-	if (h->reason.status == STATUS_DEFERRED && reason->status == STATUS_FAILED)
+	if (h->reason.status == STATUS_DEFERRED &&
+	    reason->status == STATUS_FAILED)
 		return;
 	result_copy(&h->reason, reason);
 	if (h->domain[0] == '\0' && h->reason.status == STATUS_FAILED) {
@@ -274,7 +275,8 @@ find_places(struct hosts *h, int64_t now_ms)
 	l.places = calloc(HOSTS_PLACES_MAX, sizeof(*l.places));
 	if (l.places == NULL) {
 		h->stale_ms = now_ms + HOSTS_DEAD_MS;
-		result_set(&h->reason, STATUS_DEFERRED, "4.3.0", "out of memory");
+		result_set(&h->reason, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 		return;
 	}
 	if (h->domain[0] != '\0')
@@ -350,7 +352,8 @@ find_addrs(struct hosts *h, struct place *p, struct result *res)
 		return -1;
 	spots = calloc(n, sizeof(*spots));
 	if (spots == NULL)
-		return result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 	for (i = 0; i < n; i++) {
 		spots[i].addr = found[i];
 		for (j = 0; j < p->nspots; j++) {

@@ -17,7 +17,7 @@
 #include "lib/result.h"
 
 #define REQUESTS_MAX	1024		/* not settled at once */
-#define STATUS_MIN	64		/* octets of a status besides its words */
+#define STATUS_MIN	64	/* bytes of a status besides its text */
 
 void
 requests_init(struct requests *j, int sock)
@@ -345,7 +345,8 @@ is_told(const struct smtp_rcpt *r, int holds)
  * which takes the job for deferred when this branch ends: a repeat, no loss.
  */
 static void
-tell_fates(struct requests *j, const struct job *job, const char *host, int holds)
+tell_fates(struct requests *j, const struct job *job, const char *host,
+    int holds)
 {
 	const struct smtp_rcpt *r;
 	struct ipc *m = NULL;
@@ -458,7 +459,8 @@ requests_refuse(struct requests *j, struct job *job, const char *host,
 
 	/* What a host said counts for more than that there is no other. */
 	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
-		if (r->res.status == STATUS_NONE && r->before.status != STATUS_NONE) {
+		if (r->res.status == STATUS_NONE &&
+		    r->before.status != STATUS_NONE) {
 			r->res = r->before;
 			result_init(&r->before);
 		}

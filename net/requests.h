@@ -87,7 +87,8 @@ int	 requests_has_output(const struct requests *);
  * of these places on, or gives NULL.  One that is poison comes after all
  * others, and only for a connection that has_room for it alone.
  */
-struct job *requests_take(struct requests *, size_t first, size_t last, int has_room);
+struct job *requests_take(struct requests *, size_t first, size_t last,
+    int has_room);
 /* Takes that one off the list. */
 void	 requests_pick(struct requests *, struct job *);
 int	 requests_is_poison(const struct job *);

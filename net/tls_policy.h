@@ -24,7 +24,8 @@ struct policy {
 };
 
 /* Lends from all of its arguments.  user: of SENDER_RELAY, or NULL. */
-void	tls_policy_set(struct policy *, const struct conf *, const struct auths *,
+void	tls_policy_set(struct policy *, const struct conf *,
+    const struct auths *,
 	    const char *user, const struct host *);
 
 #endif

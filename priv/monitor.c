@@ -216,7 +216,8 @@ raise_limit(int which, const char *name, rlim_t least)
 	if (setrlimit(which, &rl) == 0 &&
 	    (rl.rlim_max == RLIM_INFINITY || rl.rlim_max >= least))
 		return 0;
-	snprintf(reason, sizeof(reason), "is %ju, needed are %ju, and it can not be "
+	snprintf(reason, sizeof(reason),
+	    "is %ju, needed are %ju, and it can not be "
 	    "raised", (uintmax_t)rl.rlim_max, (uintmax_t)least);
 	complain(EX_OSERR, name, reason);
 	return -1;

@@ -46,9 +46,9 @@ enum ipc_type {
 				 * (all ones: none) */
 	/* This and what follows has the id of its delivery's request.
 	 * deliver child -> runner, over the channel: locked, about to append
-	 * at this place; wait for IPC_DELIVER_ACKNOWLEDGE.  Several may be out at once,
-	 * in order.  For a Maildir: the file that is about to get its name in
-	 * new/, and length 0. */
+	 * at this place; wait for IPC_DELIVER_ACKNOWLEDGE.  Several may be
+	 * out at once, in order.  For a Maildir: the file that is about to
+	 * get its name in new/, and length 0. */
 	IPC_DELIVER_CHECKPOINT,		/* u64 dev, u64 ino, u64 length */
 	/* runner -> deliver child, over the channel: noted, write.  In the
 	 * order of what they answer. */
@@ -63,14 +63,18 @@ enum ipc_type {
 	/* runner -> deliver child, over the channel: another message for the
 	 * same mbox; what names user, kind and entry is not in it.
 	 * fds: message file. */
-	IPC_DELIVER_NEXT,	/* from the queue id on as IPC_DELIVER_REQUEST */
+	IPC_DELIVER_NEXT,	/* from the queue id on as
+				 * IPC_DELIVER_REQUEST */
 
 	/* runner -> dma-remote, first record: the next hop. */
-	IPC_REMOTE_DESTINATION = 48,	/* u32 kind (HOP_*), text name (mail domain;
-				 * "" for DESTINATION_SMARTHOST; for DESTINATION_SENDER the
-				 * relays), text user of auth.conf or "" */
+	IPC_REMOTE_DESTINATION = 48,	/* u32 kind (DESTINATION_*), text name
+				 * (mail domain;
+				 * "" for DESTINATION_SMARTHOST; for
+				 * DESTINATION_SENDER the relays), text user
+				 * of auth.conf or "" */
 	/* runner -> dma-remote: a message; its recipients follow in
-	 * IPC_REMOTE_RECIPIENTS.  The request id is the job.  fds: message file. */
+	 * IPC_REMOTE_RECIPIENTS.  The request id is the job.  fds: message
+	 * file. */
 	IPC_REMOTE_MESSAGE,		/* text queue id, text sender, u32 flags
 				 * (MESSAGE_*), u64 offset, u64 length,
 				 * u64 lines, u32 number of recipients,
@@ -85,8 +89,8 @@ enum ipc_type {
 				 * u32 passed on (0, 1): the host reports
 				 * what comes of it)* */
 	/* dma-remote -> runner: a transaction of the job is over and all its
-	 * statuses have been told: write them down now.  remaining 0: the job is
-	 * over. */
+	 * statuses have been told: write them down now.  remaining 0: the job
+	 * is over. */
 	IPC_REMOTE_RECORD,	/* u32 recipients remaining */
 
 	/* dma-remote, or what should have become it -> runner, before it ends:
@@ -100,7 +104,8 @@ enum ipc_type {
 	 * of this entry of auth.conf is wanted. */
 	IPC_AUTH_COMMAND_REQUEST = 56,	/* u32 index */
 	/* back: the output, or why there is none. */
-	IPC_AUTH_COMMAND_REPLY,		/* u32 is good (0, 1), bytes output or why */
+	IPC_AUTH_COMMAND_REPLY,		/* u32 is good (0, 1), bytes output
+				 * or why */
 
 	/* any dma as _dma -> runner, over the datagram socket SPOOLDIR/wake:
 	 * that message is new, or any may be. */
@@ -134,7 +139,7 @@ enum forward_verdict {
 enum destination_kind {
 	DESTINATION_SMARTHOST,		/* the relays of dma.conf */
 	DESTINATION_DOMAIN,		/* the mail exchangers of a domain */
-	DESTINATION_SENDER		/* the relays of a sender, with one login */
+	DESTINATION_SENDER	/* the relays of a sender, with one login */
 };
 
 #endif

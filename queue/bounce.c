@@ -115,7 +115,8 @@ static int
 is_delayed(const struct recipient *r)
 {
 	return r->state == RCPT_OPEN && r->attempts > 0 &&
-	    r->last.status == STATUS_DEFERRED && recipient_wants(r, NOTIFY_DELAY);
+	    r->last.status == STATUS_DEFERRED && recipient_wants(r,
+	    NOTIFY_DELAY);
 }
 
 /* There is no sender to tell: the postmaster hears of it. */

@@ -29,7 +29,7 @@
 
 #define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
-#define OUTPUT_SHOWN	(REASON_MAX - 64)	/* octets of it that a reason holds */
+#define OUTPUT_SHOWN	(REASON_MAX - 64)	/* of it in a reason */
 #define RECORDS_MAX	512	/* of one channel at a time */
 #define TOLD_MAX	32	/* messages that a child has no place for yet */
 #define PARCELS_MAX	256	/* messages that a child has */
@@ -316,7 +316,8 @@ begin(struct desk *d, const char *name, struct work *w, uint32_t i)
 	b->is_open = kind_of(&w->m.rcpts[i]) == ROUTE_MAILBOX &&
 	    d->conf.mailbox == MAILBOX_MBOX;
 	if (text_copy(b->name, sizeof(b->name), name) == -1)
-		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0", "name is too long");
+		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0",
+		    "name is too long");
 	else
 		give_or_settle(d, b, w, i);
 	if (b->n == 0)
@@ -418,7 +419,8 @@ channel_say(struct desk *d, struct batch *b)
 	}
 	if (len > REASON_MAX)
 		len = REASON_MAX;
-	result_set(&b->res, (enum status)status, code, "%.*s", (int)len, reason);
+	result_set(&b->res, (enum status)status, code, "%.*s", (int)len,
+	    reason);
 	b->has_said = 1;
 	/* What no other shares is believed when its process has ended well. */
 	b->is_said = !b->is_open;
@@ -518,7 +520,8 @@ status_result(struct batch *b, int code, const char *text)
 		result_set(&b->res, STATUS_SENT, "2.0.0",
 		    "delivered to command%s%s", mark, text);
 	else
-		result_set(&b->res, status, status == STATUS_DEFERRED ? "4.3.0" :
+		result_set(&b->res, status, status == STATUS_DEFERRED ?
+		    "4.3.0" :
 		    sysexit_code(code), "command exited with status %d%s%s",
 		    code, mark, text);
 }

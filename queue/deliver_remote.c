@@ -171,8 +171,8 @@ fail_job(struct desk *d, struct hop *h, struct job *j, const char *reason)
 
 	for (k = 0; k < j->n; k++)
 		if (j->work->stages[j->rcpts[k]] == STAGE_BUSY)
-			settle_as(d, j->work, j->rcpts[k], STATUS_DEFERRED, "4.3.0",
-			    reason);
+			settle_as(d, j->work, j->rcpts[k], STATUS_DEFERRED,
+			    "4.3.0", reason);
 	remove_job(d, h, j);
 }
 
@@ -182,7 +182,8 @@ fail_hop(struct desk *d, struct hop *h, const char *reason)
 	io_close(&h->sock);
 	if (h->jobs != NULL)
 		log_say(&d->log, LOG_LEVEL_WARNING, "relay=%s %s",
-		    h->kind == DESTINATION_SMARTHOST ? "smarthost" : h->name, reason);
+		    h->kind == DESTINATION_SMARTHOST ? "smarthost" : h->name,
+		    reason);
 	while (h->jobs != NULL)
 		fail_job(d, h, h->jobs, reason);
 	unpark(d, h);
@@ -363,7 +364,8 @@ hops_give(struct desk *d, struct work *w)
 		if (way.trouble == NULL)
 			h = hop_of(d, &way, w->m.rcpts[i].address);
 		if (way.trouble != NULL)
-			settle_as(d, w, i, STATUS_DEFERRED, "4.3.5", way.trouble);
+			settle_as(d, w, i, STATUS_DEFERRED, "4.3.5",
+			    way.trouble);
 		else if (h == NULL)
 			settle_as(d, w, i, STATUS_DEFERRED, "4.3.5",
 			    "there is no SMARTHOST for this address");
@@ -559,7 +561,8 @@ find_job(struct hop *h, uint32_t id)
 static int
 is_reply(const char *reason, size_t len)
 {
-	return len > 3 && reason[0] >= '2' && reason[0] <= '5' && reason[1] >= '0' &&
+	return len > 3 && reason[0] >= '2' && reason[0] <= '5' &&
+	    reason[1] >= '0' &&
 	    reason[1] <= '9' && reason[2] >= '0' && reason[2] <= '9' &&
 	    (reason[3] == ' ' || reason[3] == '-');
 }

@@ -434,7 +434,8 @@ expand(struct desk *d, struct work *w, uint32_t i,
 	    &res) == -1 || grow_stages(w) == -1) {
 		route_cut(&w->m, before);
 		if (res.status == STATUS_NONE)
-			result_set(&res, STATUS_DEFERRED, "4.3.0", "out of memory");
+			result_set(&res, STATUS_DEFERRED, "4.3.0",
+			    "out of memory");
 		settle(d, w, i, &res, "local");
 	} else {
 		settle_expanded(w, i, before);
@@ -583,7 +584,8 @@ is_changed(struct desk *d, struct work *w, uint32_t i)
 		return 0;
 	if (ret == -1 || grow_stages(w) == -1) {
 		route_cut(&w->m, before);
-		settle_as(d, w, i, STATUS_DEFERRED, CODE_CHANGED, "out of memory");
+		settle_as(d, w, i, STATUS_DEFERRED, CODE_CHANGED,
+		    "out of memory");
 	} else {
 		settle_expanded(w, i, before);
 	}

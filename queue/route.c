@@ -82,8 +82,9 @@ route_usable(const struct conf *conf, const struct alias *alias,
 {
 	if (!alias->is_bad)
 		return 0;
-	return result_set(res, STATUS_DEFERRED, "4.3.5", "%s:%u: the alias %s has "
-	    "an error: newaliases tells which", conf->aliases, alias->line,
+	return result_set(res, STATUS_DEFERRED, "4.3.5",
+	    "%s:%u: the alias %s has an error: "
+	    "newaliases tells which", conf->aliases, alias->line,
 	    alias->name);
 }
 

@@ -781,8 +781,8 @@ open_desk(struct desk *d)
 		conf_fini(&again);
 	result_init(&res);
 	if (spool_open(&d->spool, d->conf.spooldir, &res) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.reason == NULL ? "" :
-		    res.reason);
+		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.reason == NULL ?
+		    "" : res.reason);
 		result_fini(&res);
 		return EX_CANTCREAT;
 	}

@@ -169,7 +169,8 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 	    where, (int64_t)(now - m->arrived), res->code,
 	    status_name(res->status), failed && r->action == ACTION_NONE ?
 	    " report=none" : "", failed && res->code[0] == '4' ?
-	    "given up; the last said: " : "", res->reason == NULL ? "" : res->reason);
+	    "given up; the last said: " : "", res->reason == NULL ? "" :
+	    res->reason);
 	buf_fini(&orig);
 }
 

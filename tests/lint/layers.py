@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""rooms.py - keeps the house as its plan says.
+"""layers.py - keeps the layers, the system interfaces and the page.
 
-From one table: which room stands on which floor, whom it may call, and which
-doors (calls of the system) are in which room.  Also what a page looks like:
-a room opens by naming itself, functions end at 80 lines, lines at 80 columns,
+Who may include whom follows from the folder alone; the includes of all
+modules have no cycle.  Calls of the system with consequences are made by the
+modules named in INTERFACES and by no others.  And what a page looks like: a
+file opens by naming itself, functions end at 80 lines, lines at 80 columns,
 nothing mutable at file scope.  Prints file:line: reason; ends with 1 on a hit.
 
-usage: rooms.py [DIRECTORY]     (the top of the tree; CC names the compiler)
+usage: layers.py [DIRECTORY]    (the top of the tree; CC names the compiler)
 """
+import glob
 import os
 import re
 import subprocess
@@ -17,124 +19,58 @@ FUNCTION_LINES = 80
 COLUMNS = 80
 TAB = 8
 
-# room -> floor.  A room includes headers of lower floors only.
-FLOORS = {
-    "lib/buf": 0, "lib/io": 0, "lib/log": 0,
-    "conf": 1, "senders": 1, "aliases": 1, "lib/mail": 1, "lib/header": 1, "lib/addr": 1,
-    "lib/smtp": 1, "lib/sasl": 1, "lib/prep": 1, "lib/encode": 1, "lib/ascii": 1, "lib/mime": 1,
-    "lib/msg": 1, "lib/dsn": 1, "letter": 1,
-    "spool": 2, "priv": 2, "sandbox": 2, "crypto": 2, "dns": 2, "setup": 2,
-    "lists": 2, "secret": 2,
-    "route": 3, "local": 3, "command": 3, "mbox": 3, "bounce": 3,
-    "maildir": 3, "delivery": 3, "lmtp": 3,
-    "net": 3, "hosts": 3, "jobs": 3, "policy": 3, "body": 3,
-    "runner": 4, "desk": 4, "handout": 4, "batch": 4, "hops": 4, "settle": 4,
-    "options": 4,
-    "dma": 5, "submit": 5, "mailq": 5, "remote": 5,
-}
+# What a file with code says of itself before all else.
+OPENING = ("Runs as:", "Uses:", "Promise:")
 
-# Everybody may include these; they include nothing but each other and lib/buf.
-NOUNS = {"dma.h", "records.h", "result.h", "compat/compat.h"}
+# From the top down: a folder, or the file of that name at the top of the tree
+# (aliases_*: aliases), includes its own headers and those of lower layers.
+LAYERS = (
+    ("dma",),
+    ("submit",),
+    ("queue", "net"),
+    ("local",),
+    ("priv",),
+    ("spool", "crypto"),
+    ("conf",),
+    ("aliases",),
+    ("message",),
+    ("lib",),
+    ("compat",),
+)
 
-# Made by bison and flex: not ours to judge.
-MADE = {"aliases_parse.c", "aliases_parse.h", "aliases_scan.c"}
+# Programs of their own, and the only layers that they use.
+PROGRAMS = {"smtpd": ("lib", "compat")}
 
-# Files whose room does not have their name.
-ROOM_OF = {
-    "aliases_parse.y": "aliases", "aliases_scan.l": "aliases",
-    "aliases_scan.h": "aliases", "aliases_parse.h": "aliases",
-    "aliases_words.h": "aliases", "aliases_build.c": "aliases",
-    "aliases_build.h": "aliases", "aliases_int.h": "aliases",
-}
-
-# Same floor or upwards, each with its reason.
-PAIRS = {
-    ("lib/log", "lib/buf"): "a line is built in a buf",
-    ("lib/io", "lib/buf"): "a file is read into a buf",
-    ("lib/log", "lib/io"): "a line is written whole",
-    ("lib/mail", "lib/addr"): "a header field holds addresses",
-    ("aliases", "lib/addr"): "a target is an address or is refused",
-    ("lib/mail", "lib/header"): "mail.h stands for both",
-    ("lib/header", "lib/addr"): "a header field holds addresses",
-    ("lib/header", "lib/mail"): "the header is a part of the text",
-    ("senders", "conf"): "lines and relays are written as in dma.conf",
-    ("lib/sasl", "lib/prep"): "SCRAM compares prepared passwords",
-    ("lib/prep", "lib/addr"): "well-formed UTF-8",
-    ("lib/smtp", "lib/sasl"): "AUTH is part of the conversation",
-    ("lib/smtp", "dma"): "a reply becomes a struct result",
-    ("lib/smtp", "result"): "a reply becomes a struct result",
-    ("lib/smtp", "lib/addr"): "an 8-bit address is UTF-8 or none",
-    ("lib/smtp", "lib/dsn"): "what MAIL and RCPT ask of reports",
-    ("lib/dsn", "dma"): "the nouns",
-    ("lib/dsn", "lib/addr"): "what is UTF-8",
-    ("lib/encode", "lib/sasl"): "base64 alone",
-    ("lib/ascii", "lib/addr"): "encoded words are made there",
-    ("lib/mime", "lib/encode"): "a part is encoded anew",
-    ("lib/mime", "lib/ascii"): "its header is, too",
-    ("lib/mime", "lib/header"): "what a line of a header is",
-    ("local", "delivery"): "what deliveries share",
-    ("local", "mbox"): "the body of a mailbox delivery",
-    ("local", "command"): "the body of a pipe delivery",
-    ("mbox", "local"): "struct delivery alone",
-    ("letter", "local"): "struct delivery alone",
-    ("letter", "lib/msg"): "a letter comes in a record",
-    ("command", "local"): "struct delivery alone",
-    ("local", "maildir"): "the body of a Maildir delivery",
-    ("local", "lmtp"): "the body of a delivery by LMTP",
-    ("lmtp", "local"): "struct delivery alone",
-    ("lmtp", "delivery"): "what deliveries share",
-    ("maildir", "local"): "struct delivery alone",
-    ("delivery", "local"): "struct delivery alone",
-    ("mbox", "delivery"): "what deliveries share",
-    ("maildir", "delivery"): "what deliveries share",
-    ("bounce", "route"): "whom the submitter had named",
-    ("runner", "desk"): "one desk, five files",
-    ("hops", "desk"): "one desk, five files",
-    ("batch", "desk"): "one desk, five files",
-    ("handout", "desk"): "one desk, five files",
-    ("settle", "desk"): "one desk, five files",
-    ("net", "hosts"): "the remote branch in three files",
-    ("net", "jobs"): "the remote branch in three files",
-    ("net", "policy"): "what a host is owed",
-    ("policy", "hosts"): "struct host alone",
-    ("net", "body"): "the text of a job",
-    ("body", "jobs"): "the text of a job",
-    ("priv", "sandbox"): "the trunk shuts the doors of what it forks",
-    ("priv", "setup"): "the deliver branch reads root's own dma.conf",
-    ("priv", "local"): "struct delivery alone; the body is handed in",
-    ("dma", "submit"): "the hall hands a submission on",
-    ("dma", "mailq"): "the hall hands the listing on",
-}
-
-# Doors: calls, and the only files that may make them.
-DOORS = [
-    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups", {"priv.c"},
+# Calls, the modules or folders that may make them, and what they are.
+INTERFACES = (
+    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups", ("priv/",),
      "identities"),
-    (r"v?fork|clone|socketpair", {"priv.c", "secret.c"}, "processes"),
+    (r"v?fork|clone|socketpair", ("priv/", "net/auth_command"), "processes"),
     (r"exec(?:l|le|lp|v|ve|vp|vpe|veat)|fexecve|posix_spawnp?",
-     {"local.c", "command.c", "priv.c", "secret.c"}, "starting programs"),
+     ("priv/", "local/command", "net/auth_command"), "starting programs"),
     (r"socket|connect|bind|getaddrinfo|res_\w+",
-     {"net.c", "dns.c", "spool.c", "lmtp.c"},
+     ("net", "net/conn", "net/dns", "spool", "local/lmtp"),
      "the network, the wake socket, and LMTP"),
-    (r"listen|accept4?", set(), "dma never listens"),
+    (r"listen|accept4?", ("smtpd/",), "dma never listens"),
     (r"(?:SSL|EVP|X509|BIO|ERR|HMAC|OSSL|OPENSSL|RAND|PEM)_\w+|SHA256|HMAC",
-     {"crypto.c"}, "OpenSSL"),
-    (r"v?syslog|openlog|closelog", {"lib/log.c"}, "syslog"),
+     ("crypto",), "OpenSSL"),
+    (r"v?syslog|openlog|closelog", ("lib/log",), "syslog"),
     (r"link|linkat|symlink(?:at)?|rename(?:at2?)?",
-     {"spool.c", "local.c", "mbox.c", "maildir.c"}, "names of files"),
+     ("spool", "local/mbox", "local/mbox_lock", "local/maildir"),
+     "names of files"),
     (r"_?exit|_Exit|quick_exit|abort|v?errx?",
-     {"dma.c", "remote.c", "priv.c", "command.c", "secret.c"},
-     "the end of a process"),
+     ("dma", "net/main", "priv/", "local/command", "net/auth_command",
+      "smtpd/"), "the end of a process"),
     (r"strcpy|strcat|v?sprintf|gets|system|popen|mktemp|tmpnam|tempnam"
-     r"|alloca|strtok", set(), "banned"),
-]
+     r"|alloca|strtok", (), "banned"),
+)
 
-# System headers that belong to one room.
-HEADERS = [
-    (r"openssl/", {"crypto.c"}),
-    (r"syslog\.h$", {"lib/log.c"}),
-    (r"resolv\.h$|arpa/nameser", {"dns.c"}),
-]
+# System headers, and the modules that may include them.
+HEADERS = (
+    (r"openssl/", ("crypto",)),
+    (r"syslog\.h$", ("lib/log",)),
+    (r"resolv\.h$|arpa/nameser", ("net/dns",)),
+)
 
 
 class Page:
@@ -142,18 +78,43 @@ class Page:
 
     def __init__(self, top, name):
         self.name = name
+        self.module = os.path.splitext(name)[0]
+        self.layer = layer_of(name)
         with open(os.path.join(top, name), encoding="utf-8") as f:
             self.text = f.read()
         self.lines = self.text.split("\n")
         self.code = blank_out(self.text)
 
-    def room(self):
-        if self.name in ROOM_OF:
-            return ROOM_OF[self.name]
-        return os.path.splitext(self.name)[0]
-
     def line_of(self, offset):
         return self.code.count("\n", 0, offset) + 1
+
+    def includes(self, top):
+        """(line, file) of our own headers."""
+        for m in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*\"([^\"]+)\"",
+                             self.text, re.M):
+            name = os.path.normpath(os.path.join(
+                os.path.dirname(self.name), m.group(1)))
+            if not os.path.exists(os.path.join(top, name)):
+                name = m.group(1)
+            yield self.line_of(m.start()), name
+
+    def may(self, modules):
+        """A module is named in full, a folder with its slash."""
+        return self.module in modules or \
+            os.path.dirname(self.name) + "/" in modules
+
+
+def layer_of(name):
+    folder, _, _ = name.partition("/")
+    return folder if folder != name else re.split(r"[._]", name)[0]
+
+
+def rank(layer):
+    for n, names in enumerate(LAYERS):
+        if layer in names:
+            return n
+    return None
+
 
 
 def blank_out(text):
@@ -171,7 +132,11 @@ def check_page(page, say):
     base = os.path.basename(page.name)
     head = "\n".join(page.lines[:6])
     if not re.search(r"^ ?/?\*\s*" + re.escape(base) + r" - \S", head, re.M):
-        say(1, "does not open by naming its room (\"%s - …\")" % base)
+        say(1, "does not open by naming itself (\"%s - ...\")" % base)
+    opening = page.text.partition("*/")[0]
+    for word in OPENING if page.name.endswith(".c") else ():
+        if word not in opening:
+            say(1, "does not say in its opening \"%s\"" % word)
     for n, line in enumerate(page.lines, 1):
         if len(line.expandtabs(TAB)) > COLUMNS:
             say(n, "longer than %d columns" % COLUMNS)
@@ -181,52 +146,62 @@ def check_page(page, say):
             say(n, "an open end without an issue")
 
 
-def check_doors(page, say):
-    for calls, rooms, what in DOORS:
-        if page.name in rooms:
+def check_interfaces(page, say):
+    for calls, modules, what in INTERFACES:
+        if page.may(modules):
             continue
         for m in re.finditer(r"(?<![\w.>])(%s)\s*\(" % calls, page.code):
-            say(page.line_of(m.start()), "%s() is not for this room (%s: %s)"
-                % (m.group(1), what, ", ".join(sorted(rooms)) or "nowhere"))
+            say(page.line_of(m.start()), "%s() is not for this module (%s: %s)"
+                % (m.group(1), what, ", ".join(modules) or "nowhere"))
     for m in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>", page.text,
                          re.M):
-        for header, rooms in HEADERS:
-            if re.search(header, m.group(1)) and page.name not in rooms:
-                say(page.line_of(m.start()), "<%s> is not for this room"
+        for header, modules in HEADERS:
+            if re.search(header, m.group(1)) and not page.may(modules):
+                say(page.line_of(m.start()), "<%s> is not for this module"
                     % m.group(1))
     for m in re.finditer(r"\btypedef\s+(?:struct|union|enum)\b", page.code):
         say(page.line_of(m.start()), "typedef for a struct")
 
 
-def resolve(page, included):
-    path = os.path.normpath(os.path.join(os.path.dirname(page.name), included))
-    return path
-
-
 def check_includes(page, top, say):
-    room = page.room()
-    for m in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*\"([^\"]+)\"", page.text,
-                         re.M):
-        line = page.line_of(m.start())
-        name = resolve(page, m.group(1))
-        if not os.path.exists(os.path.join(top, name)):
-            name = m.group(1)
-        other = ROOM_OF.get(name, os.path.splitext(name)[0])
-        if (room, other) in PAIRS or other == room:
+    for line, name in page.includes(top):
+        other = layer_of(name)
+        if other == page.layer:
             continue
-        if room.startswith("lib/") and not name.startswith(("lib/", "compat/")):
-            say(line, "lib/ knows nothing of dma, and so not %s" % name)
-        elif name in NOUNS:
-            continue
-        elif page.name in NOUNS and other != "lib/buf":
-            say(line, "a noun includes %s" % name)
-        elif page.name in NOUNS:
-            continue
-        elif other not in FLOORS:
-            say(line, "%s is not in the table of rooms" % name)
-        elif FLOORS[other] >= FLOORS[room]:
-            say(line, "%s (floor %d) may not call %s (floor %d)"
-                % (room, FLOORS[room], other, FLOORS[other]))
+        if page.layer in PROGRAMS:
+            if other not in PROGRAMS[page.layer]:
+                say(line, "%s/ uses nothing of %s" % (page.layer, other))
+        elif rank(other) is None:
+            say(line, "%s is in no layer" % name)
+        elif rank(other) <= rank(page.layer):
+            say(line, "%s may not use %s" % (page.layer, other))
+
+
+def check_cycles(pages, top):
+    """The first cycle of includes among modules, as a list; or None."""
+    uses = {}
+    for page in pages:
+        uses.setdefault(page.module, set()).update(
+            os.path.splitext(name)[0] for _, name in page.includes(top))
+    done, way = set(), []
+
+    def walk(module):
+        if module in way:
+            return way[way.index(module):] + [module]
+        if module in done:
+            return None
+        way.append(module)
+        for other in sorted(uses.get(module, set()) - {module}):
+            cycle = walk(other)
+            if cycle:
+                return cycle
+        done.add(way.pop())
+        return None
+    for module in sorted(uses):
+        cycle = walk(module)
+        if cycle:
+            return cycle
+    return None
 
 
 def file_scope(code):
@@ -299,37 +274,41 @@ def check_header_alone(page, top, say):
             % (why[0] if why else run.stderr.strip()))
 
 
-def pages(top):
-    for folder in ("", "lib", "compat"):
-        path = os.path.join(top, folder)
-        if not os.path.isdir(path):
+def source_names(top):
+    """Ours: what bison and flex make of a .y or .l is not."""
+    for folder in ("", *(os.path.relpath(d, top) for d in sorted(
+            glob.glob(top + "/*/")))):
+        if folder in ("tests", "build", "docs", "packaging"):
             continue
-        for name in sorted(os.listdir(path)):
-            if re.search(r"\.[chly]$", name) and name not in MADE:
-                yield Page(top, os.path.join(folder, name))
+        names = sorted(os.listdir(os.path.join(top, folder)))
+        for name in names:
+            base, ext = os.path.splitext(name)
+            is_made = ext in (".c", ".h") and (
+                base + ".y" in names or base + ".l" in names)
+            if ext in (".c", ".h", ".l", ".y") and not is_made:
+                yield os.path.join(folder, name)
 
 
 def main(argv):
     top = os.path.abspath(argv[1] if len(argv) > 1 else
                           os.path.join(os.path.dirname(__file__), "../.."))
-    hits, seen = [], 0
-    for page in pages(top):
+    hits, pages = [], [Page(top, name) for name in source_names(top)]
+    for page in pages:
         def say(line, why, page=page):
             hits.append("%s:%d: %s" % (page.name, line, why))
-        seen += 1
-        if page.room() not in FLOORS and page.name not in NOUNS and \
-                page.name not in ("result.c",) and \
-                not page.name.startswith("compat/"):
-            say(1, "not in the table of rooms (tests/lint/rooms.py)")
+        if rank(page.layer) is None and page.layer not in PROGRAMS:
+            say(1, "%s is in no layer (tests/lint/layers.py)" % page.layer)
             continue
         check_page(page, say)
-        check_doors(page, say)
-        if page.room() in FLOORS or page.name in NOUNS:
-            check_includes(page, top, say)
+        check_interfaces(page, say)
+        check_includes(page, top, say)
         check_scope(page, say)
         check_header_alone(page, top, say)
-    if seen == 0:
-        hits.append("%s:0: no rooms here" % top)
+    cycle = check_cycles(pages, top)
+    if cycle:
+        hits.append("%s: includes in a circle" % " > ".join(cycle))
+    if not pages:
+        hits.append("%s:0: no sources here" % top)
     for hit in hits:
         print(hit)
     return 1 if hits else 0

@@ -1,15 +1,20 @@
 #!/bin/sh
-# run.sh - what "make lint" checks: the house, the page, the manuals.
+# run.sh - what "make lint" checks: the layers, the page, the manuals.
 # The compilers and analysers say nothing, or this fails.
 cd "$(dirname "$0")/../.." || exit 1
 bad=0
+python3 tests/lint/layers.py || bad=1
+python3 tests/lint/layers_test.py >/dev/null 2>&1 || {
+	echo "tests/lint/layers_test.py fails"
+	bad=1
+}
 if command -v mandoc >/dev/null; then
 	mandoc -T lint -W warning dma.8 dma.conf.5 || bad=1
 fi
 # What bison and flex made is not ours to judge.
-sources=$(find . compat conf lib local net priv queue submit -maxdepth 1 \
-    -name '*.c' ! -name 'aliases_parse*' ! -name 'aliases_scan*' |
-    sed 's|^\./||' | sort -u)
+sources=$(find . \( -name tests -o -name build \) -prune -o -name '*.c' \
+    ! -name aliases_parse.c ! -name aliases_scan.c -print |
+    sed 's|^\./||' | sort)
 defs="-D_GNU_SOURCE -I. -DDMA_SPOOLDIR=\"/s\" -DDMA_CONFDIR=\"/c\"
 -DDMA_LIBEXECDIR=\"/l\" -DDMA_ALIASES=\"/a\" -DDMA_MAILSPOOL=\"/m\""
 if command -v cppcheck >/dev/null; then
