@@ -157,7 +157,8 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 	char local[ADDRESS_MAX + 1];
 
 	if (!env->conf->has_nullclient_aliases || m->rcpts[i].is_final ||
-	    !names_is_own(env->conf, m->rcpts[i].address, local, sizeof(local)) ||
+	    !names_is_own(env->conf, m->rcpts[i].address, local,
+	    sizeof(local)) ||
 	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
 		return STEP_REMOTE;
 	if (env->aliases == NULL)
