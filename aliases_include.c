@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/array.h"
 #include "lib/io.h"
 #include "aliases_include.h"
 
@@ -67,19 +68,15 @@ include_public(const struct stat *st, const char *path, struct result *res)
 static int
 add(struct flatten *f, const struct target *t, int is_loose)
 {
-	struct target *list, *copy;
+	struct target *copy;
 
 	if (f->out->n == TARGETS_MAX)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.5",
 		    "lists hold more than %d targets", TARGETS_MAX);
-	if (f->out->n == f->cap) {
-		f->cap = f->cap == 0 ? 16 : f->cap * 2;
-		list = reallocarray(f->out->list, f->cap, sizeof(*list));
-		if (list == NULL)
-			return result_set(f->res, STATUS_DEFERRED, "4.3.0",
-			    "out of memory");
-		f->out->list = list;
-	}
+	if (array_grow(&f->out->list, &f->cap, f->out->n,
+	    sizeof(*f->out->list)) == -1)
+		return result_set(f->res, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
 	copy = &f->out->list[f->out->n];
 	*copy = *t;
 	copy->is_loose = is_loose;

@@ -78,6 +78,7 @@ size_t	aliases_command_length(const char *text, size_t len);
 #include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/array.h"
 #include "lib/buf.h"
 
 #define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* octets of a file */
@@ -222,22 +223,6 @@ broken(struct words *w)
 	return -1;
 }
 
-/* Room for one more element of size octets; NULL without memory. */
-static void *
-grow(void *list, size_t n, size_t *cap, size_t size)
-{
-	size_t more;
-	void *p;
-
-	if (n < *cap)
-		return list;
-	more = *cap == 0 ? 8 : *cap * 2;
-	p = realloc(list, more * size);
-	if (p != NULL)
-		*cap = more;
-	return p;
-}
-
 static size_t
 count_blanks(const char *p, size_t len)
 {
@@ -313,7 +298,7 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
     struct buf *text)
 {
 	struct targets *ts = &w->targets;
-	struct target *list;
+	struct target *t;
 
 	if (buf_failed(text))
 		return broken(w);
@@ -330,15 +315,14 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 		return refuse(w, word, "too many targets");
 	if (ts->n == 0)
 		w->ctargets = 0;
-	list = grow(ts->list, ts->n, &w->ctargets, sizeof(*list));
-	if (list == NULL)
+	if (array_grow(&ts->list, &w->ctargets, ts->n, sizeof(*t)) == -1)
 		return broken(w);
-	ts->list = list;
-	list[ts->n].kind = kind;
-	list[ts->n].is_loose = 0;
-	list[ts->n].digest = text_digest(text->data, text->len);
-	list[ts->n].text = strdup(text->data);
-	if (list[ts->n].text == NULL)
+	t = &ts->list[ts->n];
+	t->kind = kind;
+	t->is_loose = 0;
+	t->digest = text_digest(text->data, text->len);
+	t->text = strdup(text->data);
+	if (t->text == NULL)
 		return broken(w);
 	ts->n++;
 	return 0;
@@ -588,19 +572,18 @@ static struct alias *
 new_alias(struct words *w, unsigned line)
 {
 	struct aliases *as = w->aliases;
-	struct alias *list;
+	struct alias *a;
 
 	if (as->n == ALIASES_MAX)
 		return NULL;
-	list = grow(as->list, as->n, &w->caliases, sizeof(*list));
-	if (list == NULL) {
+	if (array_grow(&as->list, &w->caliases, as->n, sizeof(*a)) == -1) {
 		broken(w);
 		return NULL;
 	}
-	as->list = list;
-	memset(&list[as->n], 0, sizeof(*list));
-	list[as->n].line = line;
-	return &list[as->n];
+	a = &as->list[as->n];
+	memset(a, 0, sizeof(*a));
+	a->line = line;
+	return a;
 }
 
 static void

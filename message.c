@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "lib/io.h"
 #include "message.h"
 
@@ -37,18 +38,10 @@ struct recipient *
 message_add(struct message *m, const char *address)
 {
 	struct recipient *r;
-	uint32_t cap;
 
-	if (m->nrcpts >= RECIPIENTS_MAX)
+	if (m->nrcpts >= RECIPIENTS_MAX || array_grow(&m->rcpts, &m->crcpts,
+	    m->nrcpts, sizeof(*r)) == -1)
 		return NULL;
-	if (m->nrcpts == m->crcpts) {
-		cap = m->crcpts == 0 ? 4 : m->crcpts * 2;
-		r = realloc(m->rcpts, cap * sizeof(*r));
-		if (r == NULL)
-			return NULL;
-		m->rcpts = r;
-		m->crcpts = cap;
-	}
 	r = &m->rcpts[m->nrcpts];
 	memset(r, 0, sizeof(*r));
 	r->address = strdup(address);

@@ -102,7 +102,8 @@ struct message {
 	int64_t		 journal;	/* octets of it in the file */
 	uint32_t	 nnoted;	/* recipients that are in it */
 	struct recipient *rcpts;	/* owned */
-	uint32_t	 nrcpts, crcpts;
+	uint32_t	 nrcpts;
+	size_t		 crcpts;
 	uint32_t	*slots;		/* owned: index of rcpts; see route.c */
 	uint32_t	 nslots, nindexed;
 	uint32_t	 owed;		/* in no report yet, on load */

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "conf.h"
+#include "lib/array.h"
 #include "lib/buf.h"
 #include "conf/sender_relay.h"
 
@@ -134,19 +135,9 @@ read_rest(struct sender *s, char *rest)
 static struct sender *
 grow(struct senders *all)
 {
-	struct sender *list;
-	size_t cap;
-
-	if (all->n == SENDERS_MAX)
+	if (all->n == SENDERS_MAX || array_grow(&all->list, &all->cap, all->n,
+	    sizeof(*all->list)) == -1)
 		return NULL;
-	if (all->n == all->cap) {
-		cap = all->cap == 0 ? 16 : all->cap * 2;
-		list = reallocarray(all->list, cap, sizeof(*list));
-		if (list == NULL)
-			return NULL;
-		all->list = list;
-		all->cap = cap;
-	}
 	memset(&all->list[all->n], 0, sizeof(*all->list));
 	return &all->list[all->n];
 }

@@ -9,7 +9,7 @@
 
 #include "lib/array.h"
 
-#define ARRAY_FIRST	8	/* elements of the first allocation */
+#define ARRAY_FIRST	4	/* elements of the first allocation */
 
 int
 array_grow(void *list, size_t *cap, size_t n, size_t size)

@@ -24,6 +24,7 @@
 
 #include "queue/queue.h"
 #include "conf/local_names.h"
+#include "lib/array.h"
 #include "lib/io.h"
 #include "queue/route.h"
 
@@ -205,16 +206,9 @@ static struct parcel *
 add_parcel(struct batch *b, uint32_t id, struct work *w, uint32_t i)
 {
 	struct parcel *p;
-	size_t cap;
 
-	if (b->n == b->cap) {
-		cap = b->cap == 0 ? 4 : b->cap * 2;
-		p = reallocarray(b->parcels, cap, sizeof(*p));
-		if (p == NULL)
-			return NULL;
-		b->parcels = p;
-		b->cap = cap;
-	}
+	if (array_grow(&b->parcels, &b->cap, b->n, sizeof(*p)) == -1)
+		return NULL;
 	p = &b->parcels[b->n++];
 	memset(p, 0, sizeof(*p));
 	p->id = id;

@@ -13,6 +13,7 @@
 
 #include "queue/queue.h"
 #include "conf/local_names.h"
+#include "lib/array.h"
 #include "lib/io.h"
 #include "aliases_include.h"
 #include "local.h"
@@ -290,17 +291,8 @@ new_ask(struct desk *d, enum origin origin, const char *name)
 static int
 add_waiter(struct ask *a, struct work *w, uint32_t i)
 {
-	struct place *p;
-	size_t cap;
-
-	if (a->n == a->cap) {
-		cap = a->cap == 0 ? 4 : a->cap * 2;
-		p = reallocarray(a->waiters, cap, sizeof(*p));
-		if (p == NULL)
-			return -1;
-		a->waiters = p;
-		a->cap = cap;
-	}
+	if (array_grow(&a->waiters, &a->cap, a->n, sizeof(*a->waiters)) == -1)
+		return -1;
 	a->waiters[a->n].work = w;
 	a->waiters[a->n++].rcpt = i;
 	w->stages[i] = STAGE_ASK;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "queue/queue.h"
+#include "lib/array.h"
 #include "lib/io.h"
 #include "queue/runner.h"
 #include "priv/sandbox.h"
@@ -41,23 +42,6 @@ find_place(const struct desk *d, const char *id)
 	return low;
 }
 
-static int
-grow_items(struct desk *d)
-{
-	struct item **p;
-	size_t cap;
-
-	if (d->nitems < d->citems)
-		return 0;
-	cap = d->citems == 0 ? 64 : d->citems * 2;
-	p = reallocarray(d->items, cap, sizeof(*p));
-	if (p == NULL)
-		return -1;
-	d->items = p;
-	d->citems = cap;
-	return 0;
-}
-
 static void
 list_one(void *arg, const char *id)
 {
@@ -71,7 +55,8 @@ list_one(void *arg, const char *id)
 		return;
 	}
 	item = calloc(1, sizeof(*item));
-	if (item == NULL || grow_items(d) == -1) {
+	if (item == NULL || array_grow(&d->items, &d->citems, d->nitems,
+	    sizeof(*d->items)) == -1) {
 		free(item);
 		d->must_scan = d->has_trouble = 1;
 		return;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "lib/array.h"
 #include "submit/mailq.h"
 #include "queue/route.h"
 
@@ -25,18 +26,11 @@ static void
 add_id(void *arg, const char *id)
 {
 	struct ids *ids = arg;
-	size_t cap;
-	void *p;
 
-	if (ids->n == ids->cap) {
-		cap = ids->cap == 0 ? 64 : ids->cap * 2;
-		p = reallocarray(ids->list, cap, sizeof(*ids->list));
-		if (p == NULL) {
-			ids->failed = 1;
-			return;
-		}
-		ids->list = p;
-		ids->cap = cap;
+	if (array_grow(&ids->list, &ids->cap, ids->n,
+	    sizeof(*ids->list)) == -1) {
+		ids->failed = 1;
+		return;
 	}
 	text_copy(ids->list[ids->n++], QUEUE_ID_MAX + 1, id);
 }
