@@ -43,16 +43,6 @@
 #define IDLE_MS		10000	/* a connection without mail is kept */
 #define QUIET_MS	1000
 #define CAP_MS		10000	/* fewer connections after a refusal */
-#define WINDOW_FIRST	10	/* mails under way at once; see judge_speed() */
-#define WINDOW_MIN	2
-#define BATCH		64	/* see has_batch() */
-#define BATCH_MS	60
-#define SOON_MS		500
-#define LATE_MS		1000
-#define FRAGILE		100
-#define GROW_MS		500	/* a connection that waits for nothing is given
-				 * that long before it gets help */
-#define GROW_PERCENT	125	/* of the rate before: else no more of them */
 #define LOST_MAX	3	/* sessions in a row without any verdict */
 #define DROPS_MAX	3	/* connections that may end on one message */
 #define WHERE_MAX	320
@@ -86,9 +76,8 @@ struct conn {
 	struct job	*coming;	/* next; it is being looked at */
 	struct body	 body;		/* the text that is being sent */
 	unsigned	 nsettled, ncut;	/* transactions */
-	unsigned	 nflying, window;	/* under way, and at most */
+	unsigned	 nflying;	/* transactions under way */
 	int		 is_alone;	/* the one is; nothing follows */
-	int64_t		 batch_ms;	/* since then mail follows mail */
 	int		 is_ready;	/* reached the first MAIL */
 	/* until when */
 	unsigned	 turn;
@@ -118,11 +107,6 @@ struct net {
 	unsigned	 mail_max;	/* mails to one, for now; 0: any */
 	int64_t		 cap_until_ms, now_ms;
 	int64_t		 race_ms;	/* when one more address is tried */
-	int		 has_chunking;	/* has the latest host */
-	unsigned	 fragile;	/* lost some that were under way: so
-					 * many go one by one now */
-	int64_t		 grown_ms;	/* with CHUNKING: since then */
-	unsigned	 nverdicts, rate;	/* so many; a second, before */
 	unsigned	 nlost;
 	int		 is_refused;	/* the login: no further try is made */
 	struct result	 refusal;
@@ -253,10 +237,8 @@ lower_cap(struct net *net, const struct conn *c)
 static void
 judge_cut(struct net *net, const struct conn *c)
 {
-	if (smtp_last_code(c->smtp) != 421) {
-		net->fragile = FRAGILE;
+	if (smtp_last_code(c->smtp) != 421)
 		return;
-	}
 	lower_cap(net, c);
 	net->mail_max = c->nsettled;
 }
@@ -307,22 +289,6 @@ judge_end(struct net *net, struct conn *c)
 		lower_cap(net, c);
 	else
 		hosts_dead(&net->hosts, &c->host, net->now_ms, &c->reason);
-}
-
-/*
- * How many may be under way at once, where the host allows many: more for
- * as long as verdicts come soon.  What waits for long behind others on one
- * connection could be taken by another one meanwhile.
- */
-static void
-judge_speed(struct conn *c, const struct job *job)
-{
-	int64_t took_ms = c->net->now_ms - job->begun_ms;
-
-	if (took_ms < SOON_MS && c->window < SMTP_WINDOW)
-		c->window++;
-	else if (took_ms > LATE_MS && c->window > WINDOW_MIN)
-		c->window /= 2;
 }
 
 /*
@@ -397,11 +363,8 @@ mail_over(struct conn *c, struct smtp_mail *m)
 	if (m->is_guilty) {
 		c->ncut++;	/* in doubt is no verdict */
 	} else {
-		judge_speed(c, job);
 		c->nsettled++;
 		c->net->nlost = 0;
-		c->net->nverdicts++;
-		c->net->fragile -= c->net->fragile > 0;
 	}
 	passes = may_pass(c, m);
 	if ((passes ? requests_hold(jobs, job, c->where) :
@@ -636,7 +599,6 @@ open_conn(struct net *net, size_t from, struct result *res)
 	c->addr = *host.addr;
 	c->host.addr = &c->addr;
 	tlsas_hold(c->host.tlsas);
-	c->window = WINDOW_FIRST;
 	content_init(&c->body);
 	set_where(c);
 	tls_policy_set(&c->policy, net->conf, net->auths,
@@ -933,8 +895,6 @@ announce(struct conn *c)
 	if (c->is_ready)
 		return;
 	c->is_ready = 1;
-	c->net->has_chunking = smtp_has_chunking(c->smtp);
-	c->net->grown_ms = c->net->now_ms;
 	log_say(c->net->log, LOG_LEVEL_INFO,
 	    "relay=%s port=%u tls=\"%s\" login=%s", c->where,
 	    (unsigned)c->host.port,
@@ -953,24 +913,6 @@ has_idle(const struct net *net, size_t from)
 	return 0;
 }
 
-/*
- * With CHUNKING each message could be sent as it comes, in small pieces.
- * What comes soon after others is gathered for a moment: fewer packets,
- * records and turns for both sides.  The first is not kept waiting.
- */
-static int
-has_batch(struct conn *c)
-{
-	const struct net *net = c->net;
-
-	if (net->now_ms != c->batch_ms &&
-	    net->now_ms - c->batch_ms < BATCH_MS && !net->is_last &&
-	    net->jobs.nwaiting < BATCH && smtp_has_chunking(c->smtp))
-		return 0;
-	c->batch_ms = net->now_ms;
-	return 1;
-}
-
 /* A job for this connection, or NULL; it is off the list. */
 static struct job *
 next_job(struct conn *c)
@@ -982,16 +924,13 @@ next_job(struct conn *c)
 		return job;
 	if (c->nflying == 0)
 		c->is_alone = 0;
-	if (c->is_alone || c->nflying >= c->window ||
-	    (c->nflying > 0 && c->net->fragile > 0 &&
-	    smtp_has_chunking(c->smtp)))
+	if (c->is_alone)
 		return NULL;
 	job = c->again;
 	c->again = NULL;
 	if (job != NULL)
 		return job;
-	if ((smtp_is_busy(c->smtp) && has_idle(c->net, c->from)) ||
-	    !has_batch(c))
+	if (smtp_is_busy(c->smtp) && has_idle(c->net, c->from))
 		return NULL;
 	return requests_take(&c->net->jobs, c->from, c->host.place,
 	    c->nflying == 0);
@@ -1051,7 +990,6 @@ next_mail(struct conn *c)
 		return ret == -1;
 	c->is_alone = requests_is_poison(job);
 	c->nflying++;
-	job->begun_ms = c->net->now_ms;
 	job->mail.sender = job->sender;
 	job->mail.ret = job->ret;
 	job->mail.envid = job->envid;
@@ -1082,7 +1020,7 @@ send_body(struct conn *c)
 	int ret;
 
 	if (c->body.job != job) {
-		content_begin(&c->body, job, smtp_body_stuffs(c->smtp));
+		content_begin(&c->body, job);
 		if (job->fit.is_encoded)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
 			    "encoded for this host",
@@ -1266,61 +1204,15 @@ check_deadline(struct conn *c)
 	}
 }
 
-/*
- * With CHUNKING one connection takes all that the host can take, mostly.
- * Where mail waits all the same another one is tried, and then more for as
- * long as each brings something.
- */
-static int
-may_grow(struct net *net)
-{
-	int64_t passed = net->now_ms - net->grown_ms;
-	unsigned rate;
-
-	if (passed < GROW_MS)
-		return 0;
-	rate = (unsigned)((int64_t)net->nverdicts * 1000 / passed);
-	net->grown_ms = net->now_ms;
-	net->nverdicts = 0;
-	if ((uint64_t)rate * 100 < (uint64_t)net->rate * GROW_PERCENT)
-		return 0;
-	net->rate = rate > 0 ? rate : 1;
-	return 1;
-}
-
-static void
-no_backlog(struct net *net)
-{
-	net->grown_ms = net->now_ms;
-	net->nverdicts = net->rate = 0;
-}
-
-/* It could take what waits, and does so soon. */
-static int
-has_room(const struct conn *c)
-{
-	return is_open(c) && c->is_ready && c->nflying < c->window &&
-	    smtp_wish(c->smtp) == SMTP_WISH_MAIL;
-}
-
 /* Mail to those that are free. */
 static void
 hand_out(struct net *net)
 {
-	int is_backlog = net->jobs.nwaiting > 0;
 	struct conn *c;
 
-	for (c = net->conns; c != NULL; c = c->next) {
-		if (c->is_over || net->jobs.nwaiting == 0)
-			continue;
-		if (net->has_chunking && has_room(c))
-			is_backlog = 0;
-		else if (!c->is_idle)
-			continue;
-		converse(c);
-	}
-	if (!is_backlog)
-		no_backlog(net);
+	for (c = net->conns; c != NULL; c = c->next)
+		if (!c->is_over && c->is_idle && net->jobs.nwaiting > 0)
+			converse(c);
 }
 
 /* More of them for the first hosts. */
@@ -1340,7 +1232,7 @@ wants_more(struct net *net)
 			break;
 	if (c == NULL)
 		return 0;
-	return net->has_chunking ? may_grow(net) : nconns < 1 + waiting / 2;
+	return nconns < 1 + waiting / 2;
 }
 
 static void
@@ -1541,8 +1433,6 @@ poll_timeout(const struct net *net)
 	const struct conn *c;
 	int64_t left = 3600 * 1000;
 
-	if (net->has_chunking && net->jobs.nwaiting > 0)
-		left = BATCH_MS;
 	if (is_racing(net) && net->race_ms - net->now_ms < left)
 		left = net->race_ms - net->now_ms;
 	for (c = net->conns; c != NULL; c = c->next) {

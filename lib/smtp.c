@@ -24,23 +24,14 @@
 #define SECRET_PART	16
 #define OUT_FIRST	32768	/* so that a login is not copied by realloc */
 #define BLOCK_WAIT_S	180	/* for a block of text to be taken */
-#define CHUNK_MIN	65536	/* octets of a BDAT that is not the last */
-/*
- * With CHUNKING nothing is waited for.  What limits it is what a connection
- * that breaks leaves to be said again: SMTP_WINDOW transactions, so many
- * octets, and no text above EAGER_MAX to a host that may refuse all its
- * recipients.
- */
-#define WINDOW_BYTES	1048576
-#define EAGER_MAX	1048576
 #define LIMIT_MAX	1000000	/* of LIMITS; beyond, it is none */
 #define DOMAINS_MAX	64	/* of one transaction, if limited at all */
 
 enum phase { PHASE_SETUP, PHASE_READY, PHASE_QUIT, PHASE_OVER };
 
 enum stage { STAGE_GREETING, STAGE_EHLO, STAGE_HELO, STAGE_STARTTLS,
-    STAGE_AUTH, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_DOT, STAGE_BDAT,
-    STAGE_LAST, STAGE_RSET, STAGE_QUIT };
+    STAGE_AUTH, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_DOT, STAGE_RSET,
+    STAGE_QUIT };
 
 /* A command that awaits its reply. */
 struct expect {
@@ -51,7 +42,7 @@ struct expect {
 };
 
 struct capabilities {
-	int		 pipelining, chunking, starttls, eightbit, utf8, dsn;
+	int		 pipelining, starttls, eightbit, utf8, dsn;
 	int		 has_size;
 	uint64_t	 size_max;	/* 0: no limit */
 	uint32_t	 rcpt_max, mail_max, domain_max;	/* 0: none */
@@ -94,11 +85,8 @@ struct smtp {
 	/* transactions */
 	struct smtp_mail *envelope;	/* its commands are being written */
 	struct smtp_mail *data;		/* DATA said, text not yet ended */
-	struct buf	 chunk;		/* text of it for the next BDAT */
-	int		 is_unclean;	/* RSET is due before the next MAIL */
 	struct smtp_mail *live, *settled;
-	unsigned	 nlive, nmails;	/* nmails: begun on this connection */
-	uint64_t	 live_bytes;	/* of their texts */
+	unsigned	 nmails;	/* begun on this connection */
 	/* the end */
 	int		 was_told;	/* by a reply: what is behind it was
 					 * not looked at */
@@ -108,7 +96,6 @@ struct smtp {
 };
 
 static void	pump(struct smtp *);
-static void	drop_if_vain(struct smtp *, struct smtp_mail *);
 static void	greeted(struct smtp *, const struct expect *);
 static void	ehlo_said(struct smtp *, const struct expect *);
 static void	helo_said(struct smtp *, const struct expect *);
@@ -118,7 +105,6 @@ static void	mail_said(struct smtp *, const struct expect *);
 static void	rcpt_said(struct smtp *, const struct expect *);
 static void	data_said(struct smtp *, const struct expect *);
 static void	text_said(struct smtp *, const struct expect *);
-static void	bdat_said(struct smtp *, const struct expect *);
 static void	rset_said(struct smtp *, const struct expect *);
 static void	quit_said(struct smtp *, const struct expect *);
 
@@ -136,8 +122,6 @@ static const struct {
 	[STAGE_RCPT] =	{ "the reply to RCPT",		300,	rcpt_said },
 	[STAGE_DATA] =	{ "the reply to DATA",		120,	data_said },
 	[STAGE_DOT] =	{ "the reply to the end of data", 600,	text_said },
-	[STAGE_BDAT] =	{ "the reply to BDAT",		300,	bdat_said },
-	[STAGE_LAST] =	{ "the reply to the last BDAT",	600,	text_said },
 	[STAGE_RSET] =	{ "the reply to RSET",		300,	rset_said },
 	[STAGE_QUIT] =	{ "the reply to QUIT",		2,	quit_said },
 };
@@ -231,8 +215,6 @@ settle(struct smtp *s, struct smtp_mail *m)
 		;
 	if (*p != NULL)
 		*p = m->next;
-	s->nlive--;
-	s->live_bytes -= m->size_bytes;
 	push(&s->settled, m);
 	if (s->phase == PHASE_READY && s->live == NULL && is_full(s))
 		smtp_quit(s);
@@ -245,45 +227,33 @@ settle_if_done(struct smtp *s, struct smtp_mail *m)
 		settle(s, m);
 }
 
-static int
-is_text(enum stage stage)
-{
-	return stage == STAGE_DOT || stage == STAGE_BDAT ||
-	    stage == STAGE_LAST;
-}
-
 /*
- * The transaction that the conversation ends in.  Was all of its text sent, it
- * may or may not have been taken: deferred, since a copy too many is better
+ * The transaction that the conversation ends in.  If all of its text was sent
+ * it may or may not have been taken: deferred, since a copy too many is better
  * than one too few.
  */
 static void
 leave_in_doubt(struct smtp *s)
 {
 	struct smtp_mail *m = s->data != NULL ? s->data : s->envelope;
-	const struct expect *e;
-	size_t i, first;
+	const struct expect *e = NULL;
+	size_t i;
 
-	for (i = 0; i < s->n; i++)
-		if (s->expects[(s->first + i) % EXPECT_MAX].mail != NULL)
+	for (i = 0; i < s->n; i++) {
+		e = &s->expects[(s->first + i) % EXPECT_MAX];
+		if (e->mail != NULL)
 			break;
-	first = i;
+	}
 	if (i < s->n)
-		m = s->expects[(s->first + i) % EXPECT_MAX].mail;
+		m = e->mail;
 	if (m == NULL)
 		return;
 	m->is_guilty = 1;
-	for (; i < s->n && !s->was_told; i++) {
-		e = &s->expects[(s->first + i) % EXPECT_MAX];
-		if (e->mail != m || e->end > s->sent ||
-		    (e->stage != STAGE_DOT && e->stage != STAGE_LAST))
-			continue;
-		m->is_doubtful = 1;
-		if (i == first)
-			decide_accepted(m, &s->trouble);
-		else	/* nor is it known whom the host took */
-			decide_all(m, &s->trouble);
-	}
+	if (s->was_told || i == s->n || e->stage != STAGE_DOT ||
+	    e->end > s->sent)
+		return;
+	m->is_doubtful = 1;
+	decide_accepted(m, &s->trouble);
 }
 
 /* Ends the conversation; what was not begun in earnest is only cut. */
@@ -365,10 +335,8 @@ show_command(const struct smtp *s, enum stage stage, const struct smtp_mail *m)
 
 	if (s->setup.watch == NULL || stage == STAGE_GREETING)
 		return;
-	if (is_text(stage)) {
-		name = stage == STAGE_DOT ? "." : stage == STAGE_BDAT ?
-		    "BDAT (text)" : "BDAT (text) LAST";
-		s->setup.watch(s->setup.watch_arg, m, 1, name, strlen(name));
+	if (stage == STAGE_DOT) {
+		s->setup.watch(s->setup.watch_arg, m, 1, ".", 1);
 		return;
 	}
 	line = memrchr(s->out.data, '\n', s->out.len - 2);
@@ -657,7 +625,6 @@ static const struct {
 	void		(*note)(struct smtp *, const char *, size_t);
 } capabilities[] = {
 	{ "PIPELINING",	offsetof(struct capabilities, pipelining), NULL },
-	{ "CHUNKING",	offsetof(struct capabilities, chunking), NULL },
 	{ "STARTTLS",	offsetof(struct capabilities, starttls), NULL },
 	{ "8BITMIME",	offsetof(struct capabilities, eightbit), NULL },
 	{ "SMTPUTF8",	offsetof(struct capabilities, utf8), NULL },
@@ -701,11 +668,8 @@ early_reply(struct smtp *s, struct smtp_mail *m)
 		out_of_step(s, "the host replied before the end of data");
 		return;
 	}
-	/* What was said to MAIL stands: this one only follows from it. */
-	if (!m->is_refused && !m->is_void) {
-		judge(s, &m->res);
-		decide_accepted(m, &m->res);
-	}
+	judge(s, &m->res);
+	decide_accepted(m, &m->res);
 	fail_by_reply(s, SMTP_CAUSE_LOST);
 }
 
@@ -730,7 +694,7 @@ reply_done(struct smtp *s)
 		return;
 	}
 	e = s->expects[s->first];
-	if (e.end > s->sent && is_text(e.stage) && !e.mail->is_void) {
+	if (e.end > s->sent && e.stage == STAGE_DOT && !e.mail->is_void) {
 		early_reply(s, e.mail);
 		return;
 	}
@@ -747,10 +711,8 @@ reply_done(struct smtp *s)
 		fail_by_reply(s, SMTP_CAUSE_LOST);
 	if (s->phase == PHASE_OVER)
 		return;
-	if (e.mail != NULL) {
-		drop_if_vain(s, e.mail);
+	if (e.mail != NULL)
 		settle_if_done(s, e.mail);
-	}
 	pump(s);
 }
 
@@ -842,7 +804,7 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 	}
 	if (s->n > 0 && s->line.len > 0 &&
 	    s->expects[s->first].end > s->sent &&
-	    !is_text(s->expects[s->first].stage))
+	    s->expects[s->first].stage != STAGE_DOT)
 		out_of_step(s, "the host replied before the command was sent");
 }
 
@@ -1174,25 +1136,6 @@ say_rset(struct smtp *s)
 	command(s, STAGE_RSET, "RSET");
 }
 
-static int
-is_chunked(const struct smtp *s)
-{
-	return s->caps.chunking && s->caps.pipelining;
-}
-
-/*
- * A BDAT that is refused leaves the transaction open (RFC 3030 2).  What is
- * sent before that is known must not become a part of it.
- */
-static void
-clear_the_way(struct smtp *s)
-{
-	if (!is_chunked(s) || (s->n == 0 && !s->is_unclean))
-		return;
-	s->is_unclean = 0;
-	say_rset(s);
-}
-
 void
 smtp_mail(struct smtp *s, struct smtp_mail *m)
 {
@@ -1203,13 +1146,11 @@ smtp_mail(struct smtp *s, struct smtp_mail *m)
 	m->asked = m->accepted = m->awaited = 0;
 	m->recent = UINT32_MAX;
 	m->is_cut = m->is_guilty = m->is_doubtful = 0;
-	m->is_refused = m->is_begun = m->is_void = 0;
+	m->is_refused = m->is_void = 0;
 	for (i = 0; i < m->nrcpts; i++)
 		m->rcpts[i].is_accepted = m->rcpts[i].is_first = 0;
 	may = smtp_wish(s) == SMTP_WISH_MAIL;
 	push(&s->live, m);
-	s->nlive++;
-	s->live_bytes += m->size_bytes;
 	s->nmails++;
 	if (!may) {
 		m->is_cut = 1;
@@ -1221,9 +1162,6 @@ smtp_mail(struct smtp *s, struct smtp_mail *m)
 		settle(s, m);
 		return;
 	}
-	clear_the_way(s);
-	if (s->phase == PHASE_OVER)
-		return;
 	s->envelope = m;
 	put_mail(s, m, utf8);
 	pump(s);
@@ -1318,8 +1256,6 @@ put_next(struct smtp *s, struct smtp_mail *m)
 		return;
 	}
 	s->data = m;
-	if (is_chunked(s))
-		return;
 	buf_puts(&s->out, "DATA\r\n");
 	expect(s, STAGE_DATA, m, 0);
 }
@@ -1418,58 +1354,23 @@ data_said(struct smtp *s, const struct expect *e)
 
 /* 6. The text. */
 
+/*
+ * Text goes only after this transaction's own 354: whatever the server does,
+ * no octet of a message is ever read as a command.
+ */
 struct smtp_mail *
 smtp_body_mail(const struct smtp *s)
 {
-	struct smtp_mail *m = s->data;
-
-	/* Until DATA is answered it stands last in the queue. */
-	if (m == NULL || (m->awaited > 0 && !(is_chunked(s) &&
-	    (m->is_begun || m->size_bytes <= EAGER_MAX))))
-		return NULL;
-	return m;
+	return s->data != NULL && s->data->awaited == 0 ? s->data : NULL;
 }
 
-int
-smtp_body_stuffs(const struct smtp *s)
-{
-	return !is_chunked(s);
-}
-
-/* Room behind what is not sent yet. */
-static struct buf *
-out_room(struct smtp *s)
+/* Room after what is not sent yet. */
+struct buf *
+smtp_body(struct smtp *s)
 {
 	buf_drop(&s->out, s->out_pos);
 	s->out_pos = 0;
 	return &s->out;
-}
-
-static void
-put_chunk(struct smtp *s, struct smtp_mail *m, enum stage stage)
-{
-	if (buf_failed(&s->chunk)) {
-		fail(s, SMTP_CAUSE_LOST, "4.3.0", "out of memory");
-		return;
-	}
-	buf_printf(out_room(s), "BDAT %zu%s\r\n", s->chunk.len,
-	    stage == STAGE_LAST ? " LAST" : "");
-	buf_add(&s->out, s->chunk.data, s->chunk.len);
-	buf_reset(&s->chunk);
-	expect(s, stage, m, 0);
-}
-
-struct buf *
-smtp_body(struct smtp *s)
-{
-	struct smtp_mail *m = smtp_body_mail(s);
-
-	if (m == NULL || !is_chunked(s))
-		return out_room(s);
-	m->is_begun = 1;
-	if (s->chunk.len >= CHUNK_MIN)
-		put_chunk(s, m, STAGE_BDAT);
-	return &s->chunk;
 }
 
 void
@@ -1480,40 +1381,11 @@ smtp_body_end(struct smtp *s)
 	if (s->phase == PHASE_OVER || m == NULL)
 		return;
 	s->data = NULL;
-	if (is_chunked(s)) {
-		put_chunk(s, m, STAGE_LAST);
-		return;
-	}
 	buf_puts(&s->out, ".\r\n");
 	expect(s, STAGE_DOT, m, 0);
 }
 
-/* The rest of the text stays here. */
-static void
-drop_text(struct smtp *s)
-{
-	s->data = NULL;
-	s->is_unclean = 1;
-	buf_reset(&s->chunk);
-}
-
-/* Text that has nobody to go to, once that is known. */
-static void
-drop_if_vain(struct smtp *s, struct smtp_mail *m)
-{
-	const struct expect *e = &s->expects[s->first];
-
-	if (m != s->data || !is_chunked(s) || (!m->is_refused &&
-	    (m->accepted > 0 || (s->n > 0 && e->mail == m &&
-	    e->stage == STAGE_RCPT))))
-		return;
-	drop_text(s);
-}
-
-/*
- * Between chunks the host knows that the text is not whole.  Else only the
- * end of the connection says so.
- */
+/* Only the end of the connection tells the host that the text is not whole. */
 void
 smtp_body_fail(struct smtp *s, const struct result *reason)
 {
@@ -1522,37 +1394,8 @@ smtp_body_fail(struct smtp *s, const struct result *reason)
 	if (m == NULL)
 		return;
 	m->is_doubtful = 1;
-	if (!is_chunked(s)) {
-		decide_accepted(m, reason);
-		end(s, SMTP_CAUSE_LOST, reason);
-		return;
-	}
-	result_copy(&m->res, reason);
-	m->is_refused = 1;
-	drop_text(s);
-	settle_if_done(s, m);
-}
-
-static void
-bdat_said(struct smtp *s, const struct expect *e)
-{
-	struct smtp_mail *m = e->mail;
-	int class = s->reply.code / 100;
-
-	if (class == 2)
-		return;
-	if (class == 3) {
-		out_of_step(s, "the host sent a strange reply to BDAT");
-		return;
-	}
-	s->is_unclean = 1;
-	if (m == s->data)
-		drop_text(s);
-	if (m->is_void || m->is_refused)
-		return;
-	judge(s, &m->res);
-	decide_accepted(m, &m->res);
-	m->is_void = 1;
+	decide_accepted(m, reason);
+	end(s, SMTP_CAUSE_LOST, reason);
 }
 
 /* Of a transaction without recipients the reply says nothing to anybody. */
@@ -1571,7 +1414,6 @@ text_said(struct smtp *s, const struct expect *e)
 		out_of_step(s, strange);
 		return;
 	}
-	s->is_unclean |= class != 2;
 	if (m->is_void || m->is_refused)
 		return;
 	judge(s, &m->res);
@@ -1667,7 +1509,6 @@ smtp_free(struct smtp *s)
 	if (s->has_secret)
 		wipe_buf(&s->out);
 	buf_fini(&s->out);
-	buf_fini(&s->chunk);
 	result_fini(&s->trouble);
 	result_fini(&s->refusal);
 	free(s->expects);
@@ -1718,11 +1559,8 @@ smtp_sent(struct smtp *s, size_t n)
 static int
 may_mail(const struct smtp *s)
 {
-	if (s->envelope != NULL || s->data != NULL || is_full(s))
-		return 0;
-	if (!is_chunked(s))
-		return s->caps.pipelining || s->n == 0;
-	return s->nlive < SMTP_WINDOW && s->live_bytes < WINDOW_BYTES;
+	return s->envelope == NULL && s->data == NULL && !is_full(s) &&
+	    (s->caps.pipelining || s->n == 0);
 }
 
 enum smtp_wish
@@ -1747,7 +1585,7 @@ smtp_wait_s(const struct smtp *s)
 
 	if (s->n == 0)
 		return s->data != NULL ? BLOCK_WAIT_S : 0;
-	return e->end > s->sent && is_text(e->stage) ? BLOCK_WAIT_S :
+	return e->end > s->sent && e->stage == STAGE_DOT ? BLOCK_WAIT_S :
 	    stages[e->stage].wait_s;
 }
 
@@ -1786,12 +1624,6 @@ const struct result *
 smtp_trouble(const struct smtp *s)
 {
 	return &s->trouble;
-}
-
-int
-smtp_has_chunking(const struct smtp *s)
-{
-	return s->phase == PHASE_READY && is_chunked(s);
 }
 
 int

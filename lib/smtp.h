@@ -21,7 +21,6 @@
 #define SMTP_LINE_MAX	8192		/* octets of a reply line */
 #define SMTP_REPLY_MAX	65536		/* octets of a reply */
 #define SMTP_LINES_MAX	1000		/* lines of a reply */
-#define SMTP_WINDOW	100		/* transactions at once, CHUNKING */
 #define SMTP_OUT_HIGH	65536		/* unsent octets: no more is made */
 
 enum smtp_wish {
@@ -100,7 +99,7 @@ struct smtp_mail {
 	struct result	 res;		/* of the whole */
 	uint32_t	 asked, accepted, awaited;
 	uint32_t	 recent;	/* whose domain was asked for last */
-	int		 is_refused, is_begun, is_void;
+	int		 is_refused, is_void;
 	struct smtp_mail *next;
 };
 
@@ -152,8 +151,6 @@ uint32_t smtp_rcpt_max(const struct smtp *);
 void	smtp_mail(struct smtp *, struct smtp_mail *);
 /* The transaction whose text is wanted, or NULL. */
 struct smtp_mail *smtp_body_mail(const struct smtp *);
-/* Dots at the start of a line are to be doubled: not with CHUNKING. */
-int	smtp_body_stuffs(const struct smtp *);
 /* Lends the buf that text is added to: CRLF, last line ended. */
 struct buf *smtp_body(struct smtp *);
 void	smtp_body_end(struct smtp *);
@@ -169,7 +166,6 @@ enum smtp_cause smtp_cause(const struct smtp *);
 const struct result *smtp_trouble(const struct smtp *);
 /* It takes no more mail, and says QUIT, or has said it, by itself. */
 int	smtp_is_closing(const struct smtp *);
-int	smtp_has_chunking(const struct smtp *);	/* and it is ready for mail */
 int	smtp_last_code(const struct smtp *);	/* of a reply; 0: none yet */
 
 #endif

@@ -46,13 +46,19 @@ start(struct body *b, struct job *job, int stuff)
 	b->mime.trouble = NULL;
 }
 
-void
-content_begin(struct body *b, struct job *job, int stuff)
+static void
+begin(struct body *b, struct job *job, int stuff)
 {
 	start(b, job, stuff);
 	b->is_encoded = job->fit.is_encoded;
 	if (b->is_encoded)
 		mime_write(&b->mime, job->fit.plan, job->fit.lacks);
+}
+
+void
+content_begin(struct body *b, struct job *job)
+{
+	begin(b, job, 1);
 }
 
 /* A chunk through the parts to the wire; in a scan not to the wire. */
@@ -137,7 +143,7 @@ start_measure(struct body *b)
 	b->job->fit.stage = FIT_MEASURE;
 	b->job->fit.size_bytes = 0;
 	b->job->fit.has_8bit = 0;
-	content_begin(b, b->job, 0);
+	begin(b, b->job, 0);	/* SIZE counts no dots */
 	return 0;
 }
 

@@ -32,8 +32,8 @@ void	 content_fini(struct body *);
  */
 int	 content_prepare(struct body *, struct job *, unsigned offers,
 	    struct result *);
-/* Begins the text; stuff: with dots doubled. */
-void	 content_begin(struct body *, struct job *, int stuff);
+/* Begins the text, as it goes over the wire: dots are doubled. */
+void	 content_begin(struct body *, struct job *);
 /* Adds a piece of it: CRLF.  1, 0 when it was the last, -1 with errno. */
 int	 content_next(struct body *, struct buf *out);
 

@@ -52,7 +52,6 @@ struct job {
 	size_t		 place;		/* hosts before that one put it off */
 	unsigned	 nhosts;	/* so many did */
 	char		 before[REQUESTS_HOST_MAX + 1];	/* the latest */
-	int64_t		 begun_ms;	/* its latest transaction was */
 };
 
 struct requests {

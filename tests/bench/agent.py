@@ -400,12 +400,11 @@ class Agent:
         counts = self.read_trace(log, False)
         return {"syncs": counts["syncs"] / messages}
 
-    def relay(self, rtt_ms, chunking, most=0):
+    def relay(self, rtt_ms, most=0):
         """Starts the sink and the distance before it; gives the sink."""
         log = os.path.join(self.room, "taken")
         sink = self.helper(
-            tool("sink"), *(["-c"] if chunking else []),
-            *(["-m", str(most)] if most else []), "2526",
+            tool("sink"), *(["-m", str(most)] if most else []), "2526",
             os.path.join(self.room, "smart.crt"),
             os.path.join(self.room, "smart.key"), str(rtt_ms), log,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -421,7 +420,7 @@ class Agent:
         self.callers(self.system.command([systems.REMOTE]), messages, 8)
         self.end_all(1)
         self.system.configure("remote")
-        sink, taken = self.relay(rtt_ms, False, most)
+        sink, taken = self.relay(rtt_ms, most)
         time.sleep(0.05)
         sampler = Sampler(self)
         meter = self.Meter(self)
@@ -433,10 +432,9 @@ class Agent:
                                   {"began": began, "failed": 0,
                                    "own_cpu": 0}, rtt_ms)
 
-    def do_remote(self, messages, callers, recipients, rtt_ms,
-                  chunking=False):
+    def do_remote(self, messages, callers, recipients, rtt_ms):
         self.prepare("remote")
-        sink, taken = self.relay(rtt_ms, chunking)
+        sink, taken = self.relay(rtt_ms)
         time.sleep(0.05)
         self.system.start()
         names = [systems.REMOTE] if recipients == 1 else [

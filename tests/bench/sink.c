@@ -1,7 +1,7 @@
 /*
  * sink.c - a relay that takes everything and counts.
- * Usage: sink [-c] [-m MOST] PORT CERTIFICATE KEY ROUND-TRIP-MS LOG
- * Offers STARTTLS, then AUTH (PLAIN, LOGIN), PIPELINING and, with -c, CHUNKING.
+ * Usage: sink [-m MOST] PORT CERTIFICATE KEY ROUND-TRIP-MS LOG
+ * Offers STARTTLS, then AUTH (PLAIN, LOGIN) and PIPELINING.
  * With -m more connections than MOST at once are refused (421).
  * Each message taken is a line of LOG: when, X-Bench-Id, recipients.
  * At the end of standard input it says its counts as one line of JSON.
@@ -59,7 +59,7 @@ static atomic_long connections, at_once, most_at_once, handshakes, resumed,
     transactions, recipients, flights, logins, bytes_in;
 static SSL_CTX *context;
 static double trip;
-static int log_fd, has_chunking;
+static int log_fd;
 static long most = 1000000;
 
 static double
@@ -197,8 +197,6 @@ ehlo(struct client *c)
 	if (say(c, "250-smart.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
 	    "250-ENHANCEDSTATUSCODES\r\n") == -1)
 		return -1;
-	if (has_chunking && say(c, "250-CHUNKING\r\n") == -1)
-		return -1;
 	if (c->ssl == NULL)
 		return say(c, "250-STARTTLS\r\n250 SIZE 0\r\n");
 	return say(c, "250-AUTH PLAIN LOGIN\r\n250 SIZE 0\r\n");
@@ -306,28 +304,6 @@ data(struct client *c)
 }
 
 static int
-bdat(struct client *c, const char *arg)
-{
-	size_t left = strtoul(arg, NULL, 10), n;
-	char *found;
-	int is_last = strcasestr(arg, "LAST") != NULL;
-
-	while (left > 0) {
-		if (c->at == c->have && more(c) == -1)
-			return -1;
-		n = c->have - c->at < left ? c->have - c->at : left;
-		if (c->id == -1 && (found = memmem(c->in + c->at, n,
-		    "X-Bench-Id: ", 12)) != NULL)
-			c->id = atol(found + 12);
-		c->at += n;
-		left -= n;
-	}
-	if (c->nrcpts == 0)
-		return say(c, "503 5.5.1 no recipients\r\n");
-	return is_last ? taken(c) : say(c, "250 2.0.0 more\r\n");
-}
-
-static int
 command(struct client *c, const char *line)
 {
 	const char *arg = line + strcspn(line, " ");
@@ -347,8 +323,6 @@ command(struct client *c, const char *line)
 		return rcpt(c, line);
 	if (strcasecmp(line, "DATA") == 0)
 		return data(c);
-	if (has_chunking && strncasecmp(line, "BDAT ", 5) == 0)
-		return bdat(c, arg);
 	if (strcasecmp(line, "RSET") == 0) {
 		c->is_in_mail = c->nrcpts = 0;
 		return say(c, "250 2.0.0 forgotten\r\n");
@@ -444,20 +418,18 @@ main(int argc, char **argv)
 	char c;
 	int listener, option;
 
-	while ((option = getopt(argc, argv, "cm:")) != -1) {
-		if (option == 'c')
-			has_chunking = 1;
-		else if (option == 'm')
+	while ((option = getopt(argc, argv, "m:")) != -1) {
+		if (option == 'm')
 			most = atol(optarg);
 		else
-			errx(64, "usage: sink [-c] [-m most] port certificate "
-			    "key rtt-ms log");
+			errx(64, "usage: sink [-m most] port certificate key "
+			    "rtt-ms log");
 	}
 	argc -= optind - 1;
 	argv += optind - 1;
 	if (argc != 6)
-		errx(64, "usage: sink [-c] [-m most] port certificate key "
-		    "rtt-ms log");
+		errx(64, "usage: sink [-m most] port certificate key rtt-ms "
+		    "log");
 	setrlimit(RLIMIT_NOFILE, &files);
 	signal(SIGPIPE, SIG_IGN);
 	trip = atof(argv[4]) / 1e3;

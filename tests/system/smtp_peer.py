@@ -117,7 +117,6 @@ class Transaction:
         self.mail = mail        # argument of MAIL, as received
         self.rcpts = []         # (address, reply code) in order
         self.data = None        # bytes after unstuffing, CRLF kept
-        self.chunks = []        # of BDAT, so far
         self.reply = None       # to the final dot
 
     @property
@@ -508,10 +507,6 @@ class Connection:
         if self.script.require_auth and not self._authed:
             self._say("530 5.7.0 log in first")
             return
-        if getattr(self, "_open", None) is not None and \
-                "CHUNKING" in self.script.capabilities:
-            self._say("503 5.5.1 nested MAIL")
-            return
         if self.script.mail_reply.startswith("2"):
             self.transactions.append(Transaction(rest))
             self._open = self.transactions[-1]
@@ -560,29 +555,6 @@ class Connection:
         self._say(t.reply)
         self.taken_at.append(time.monotonic())
         self._open = None
-
-    def _do_bdat(self, rest):
-        """RFC 3030: the octets are taken whatever becomes of them, and a
-        refusal leaves the transaction open."""
-        words = rest.split()
-        data = self._octets(int(words[0]))
-        t = getattr(self, "_open", None)
-        if t is None or not t.accepted:
-            self._say("503 5.5.1 no valid recipients")
-            return
-        t.chunks.append(data)
-        if words[1:] != ["LAST"]:
-            self._say("250 2.0.0 more")
-            return
-        self._end_of_text(t, b"".join(t.chunks))
-        if not t.taken:
-            self._open = t
-
-    def _octets(self, n):
-        while len(self._in) < n:
-            self._more()
-        data, self._in = self._in[:n], self._in[n:]
-        return data
 
     def _body(self):
         """The data up to the final dot, unstuffed; bare LF is kept as is."""

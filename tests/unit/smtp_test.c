@@ -22,8 +22,6 @@
 #define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define RCPTS		4
 #define MAILS		2
-#define BLOCKS		20000	/* of six octets */
-#define HUGE_BYTES	2000000
 
 /* What a case configures. */
 #define TLS_MAY		0x01
@@ -36,9 +34,8 @@
 #define BIG		0x80	/* 1000 octets, 8-bit body */
 #define PROOF		0x100	/* the host is to prove itself */
 #define EXTERNAL	0x200	/* the first login shows no password */
-#define DOMAINS		0x800	/* four recipients at three domains */
-#define HUGE		0x400	/* above what is sent without asking first */
-#define REPORTS		0x1000	/* asks for reports */
+#define DOMAINS		0x400	/* four recipients at three domains */
+#define REPORTS		0x800	/* asks for reports */
 
 struct play {
 	struct smtp	*s;
@@ -47,7 +44,6 @@ struct play {
 	unsigned	 nmails, next, nsettled, logins;
 	int		 slow;		/* octet by octet */
 	int		 unread;
-	unsigned	 nblocks;	/* of a huge text */
 	unsigned	 flags;
 	struct buf	 said;		/* by the client, not yet expected */
 };
@@ -95,8 +91,7 @@ grant(struct play *p)
 			result_fini(&reason);
 		} else if (wish == SMTP_WISH_BODY) {
 			buf_puts(smtp_body(p->s), "body\r\n");
-			if (!(p->flags & HUGE) || ++p->nblocks == BLOCKS)
-				smtp_body_end(p->s);
+			smtp_body_end(p->s);
 		} else if (wish == SMTP_WISH_MAIL && p->next < p->nmails) {
 			smtp_mail(p->s, &p->mails[p->next++]);
 		} else {
@@ -248,8 +243,7 @@ play_init(struct play *p, unsigned flags, int slow)
 		p->mails[i].sender = "me@y";
 		p->mails[i].rcpts = p->rcpts[i];
 		p->mails[i].nrcpts = flags & DOMAINS ? 4 : i == 0 ? 3 : 2;
-		p->mails[i].size_bytes = flags & HUGE ? HUGE_BYTES :
-		    flags & BIG ? 1000 : 6;
+		p->mails[i].size_bytes = flags & BIG ? 1000 : 6;
 		p->mails[i].flags = flags & BIG ? MESSAGE_8BIT_BODY : 0;
 		for (k = 0; k < RCPTS; k++)
 			p->rcpts[i][k].address = flags & DOMAINS ?
@@ -297,11 +291,6 @@ put_fates(struct play *p, struct buf *b)
 #define ACCEPT	"<250 ok\n<250 ok\n<250 ok\n<250 ok\n<354 go\n"
 #define BODY	">body\n>.\n"
 #define CHUNKING "<220 hi\n>EHLO me\n<250-x\n<250-PIPELINING\n<250 CHUNKING\n"
-#define FIRST	">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<b@x>\n" \
-		">RCPT TO:<c@x>\n"
-#define SECOND	">RSET\n>MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
-#define LAST	">BDAT 6 LAST\n>body\n"
-#define OK3	"<250 ok\n<250 ok\n<250 ok\n"
 #define UP	HELLO ENVELOPE
 #define ALL(r)	r ", " r ", " r
 
@@ -653,78 +642,15 @@ static const struct {
 	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
 	    "sent 2.0.0, open, sent 2.0.0, open", NULL },
 
-	/* CHUNKING: nothing is waited for, all is counted. */
-	{ "chunk, all of it at once", 0, CHUNKING FIRST LAST OK3 "<250 ok\n"
-	    "<250 2.0.0 taken\n!quit\n>QUIT\n<221 bye\n", SMTP_WISH_CLOSE,
-	    SMTP_CAUSE_NONE, ALL("sent 2.0.0"), "250 2.0.0 taken" },
-	{ "chunk, two mails at once", TWO_MAILS, CHUNKING FIRST LAST SECOND
-	    LAST OK3 "<250 ok\n<250 ok\n<250 reset\n" OK3 "<451 later\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
-	    ALL("sent 2.0.0") ", deferred 4.0.0, deferred 4.0.0", "250 ok" },
-	{ "chunk, but not without pipelining", 0, "<220 hi\n>EHLO me\n"
-	    "<250-x\n<250 CHUNKING\n>MAIL FROM:<me@y>\n<250 ok\n"
-	    ">RCPT TO:<a@x>\n<250 ok\n>RCPT TO:<b@x>\n<250 ok\n"
-	    ">RCPT TO:<c@x>\n<250 ok\n>DATA\n<354 go\n" BODY "<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
-	{ "chunk, MAIL refused", TWO_MAILS, CHUNKING FIRST LAST SECOND LAST
-	    "<550 5.7.1 no\n<503 eh\n<503 eh\n<503 eh\n<503 eh\n"
-	    "<250 reset\n" OK3 "<250 fine\n", SMTP_WISH_MAIL,
-	    SMTP_CAUSE_NONE, ALL("failed 5.7.1") ", sent 2.0.0, sent 2.0.0",
-	    "550 5.7.1 no" },
-	{ "chunk, MAIL later", 0, CHUNKING FIRST LAST "<451 4.3.0 later\n"
-	    "<503 eh\n<503 eh\n<503 eh\n<503 eh\n", SMTP_WISH_MAIL,
-	    SMTP_CAUSE_NONE, ALL("deferred 4.3.0"), "451 4.3.0 later" },
-	{ "chunk, one RCPT refused", 0, CHUNKING FIRST LAST "<250 ok\n"
-	    "<550 5.1.1 no\n<250 ok\n<450 4.2.0 later\n<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
-	    "failed 5.1.1, sent 2.0.0, deferred 4.2.0", "550 5.1.1 no" },
-	{ "chunk, all RCPT refused, the text is nobody's", TWO_MAILS,
-	    CHUNKING FIRST LAST SECOND LAST "<250 ok\n<550 5.1.1 no\n"
-	    "<550 5.1.1 no\n<450 4.2.0 later\n<554 5.5.1 no recipients\n"
-	    "<250 reset\n" OK3 "<250 fine\n", SMTP_WISH_MAIL,
-	    SMTP_CAUSE_NONE, "failed 5.1.1, failed 5.1.1, deferred 4.2.0, "
-	    "sent 2.0.0, sent 2.0.0", NULL },
-	{ "chunk, all RCPT refused, the text is taken", 0, CHUNKING FIRST
-	    LAST "<250 ok\n<550 5.1.1 no\n<550 5.1.1 no\n<550 5.1.1 no\n"
-	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
-	    ALL("failed 5.1.1"), NULL },
-	{ "chunk, too many", 0, CHUNKING FIRST LAST "<250 ok\n<250 ok\n"
-	    "<452 4.5.3 too many\n<452 4.5.3 too many\n<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, "sent 2.0.0, open, open",
-	    "250 ok" },
-	{ "chunk, 421 to the first, the second again", TWO_MAILS, CHUNKING
-	    FIRST LAST SECOND LAST OK3 "<250 ok\n<421 4.3.2 bye\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
-	    ALL("deferred 4.3.2") ", open, open", "421 4.3.2 bye" },
-	{ "chunk, 421 in between, the second again", TWO_MAILS, CHUNKING
-	    FIRST LAST SECOND LAST OK3 "<250 ok\n<250 ok\n<250 reset\n"
-	    "<421 4.3.2 enough\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
-	    ALL("sent 2.0.0") ", open, open", "250 ok" },
-	{ "chunk, cut: the first in doubt, the second again", TWO_MAILS,
-	    CHUNKING FIRST LAST SECOND LAST OK3 "<250 ok\n!eof\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
-	    ALL("deferred 4.4.2") ", open, open",
-	    "closed, while waiting for the reply to the last BDAT" },
-	{ "chunk, cut before any reply", 0, CHUNKING FIRST LAST "!eof\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, ALL("deferred 4.4.2"),
-	    "closed, while waiting for the reply to MAIL" },
-	{ "chunk, cut in the second", TWO_MAILS, CHUNKING FIRST LAST SECOND
-	    LAST OK3 "<250 ok\n<250 ok\n<250 reset\n!late\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
-	    ALL("sent 2.0.0") ", deferred 4.4.2, deferred 4.4.2", NULL },
-	{ "chunk, text refused", TWO_MAILS, CHUNKING FIRST LAST SECOND LAST
-	    OK3 "<250 ok\n<554 5.7.1 spam\n<250 reset\n" OK3
-	    "<250 fine\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
-	    ALL("failed 5.7.1") ", sent 2.0.0, sent 2.0.0", NULL },
-	{ "chunk, 3xx to the text", 0, CHUNKING FIRST LAST OK3 "<250 ok\n"
-	    "<354 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
-	    ALL("deferred 4.5.0"), NULL },
-	{ "chunk, a huge text waits", HUGE, CHUNKING FIRST, SMTP_WISH_NONE,
-	    SMTP_CAUSE_NONE, "open, open, open", NULL },
-	{ "chunk, a huge text in vain", HUGE | TWO_MAILS, CHUNKING FIRST
-	    "<250 ok\n<550 no\n<550 no\n<550 no\n" SECOND,
+	/* CHUNKING is not used: text goes after its own 354 alone. */
+	{ "CHUNKING offered, not used", TWO_MAILS, CHUNKING ENVELOPE ACCEPT
+	    BODY ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
+	    ">DATA\n<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
 	    SMTP_WISH_NONE, SMTP_CAUSE_NONE,
-	    ALL("failed 5.0.0") ", open, open", NULL },
+	    ALL("sent 2.0.0") ", open, open", NULL },
+	{ "DATA refused: no text", 0, UP "<250 ok\n<550 no\n<550 no\n"
+	    "<550 no\n<554 no recipients\n>RSET\n<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("failed 5.0.0"), NULL },
 };
 
 static void
@@ -850,45 +776,6 @@ test_early_reply(void **state)
 	}
 }
 
-#define SAYS(s, text)	smtp_input((s), (text), sizeof(text) - 1)
-
-/* A refusal of the text that only follows from one of MAIL decides nothing. */
-static void
-test_early_echo(void **state)
-{
-	struct smtp_rcpt r = { .address = "ann@far.test" };
-	struct smtp_mail m = { .sender = "bob@here.test", .rcpts = &r,
-	    .nrcpts = 1, .size_bytes = 200000 };
-	struct smtp_setup setup = { .helo = "me" };
-	struct smtp *s;
-	size_t n;
-	int i;
-
-	(void)state;
-	s = smtp_new(&setup);
-	assert_non_null(s);
-	SAYS(s, "220 x\r\n");
-	smtp_output(s, &n);
-	smtp_sent(s, n);
-	SAYS(s, "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
-	smtp_mail(s, &m);
-	smtp_output(s, &n);
-	smtp_sent(s, n);
-	/* The second look at it sends the first chunk. */
-	for (i = 0; i < 70000; i++)
-		buf_putc(smtp_body(s), 'x');
-	buf_putc(smtp_body(s), 'x');
-	smtp_sent(s, 30000);		/* a part of it is on its way */
-	SAYS(s, "451 4.7.1 later\r\n");
-	SAYS(s, "503 5.5.1 MAIL?\r\n");
-	SAYS(s, "503 5.5.1 MAIL?\r\n");
-	assert_ptr_equal(smtp_settled(s), &m);
-	assert_int_equal(r.res.status, STATUS_DEFERRED);
-	assert_string_equal(r.res.code, "4.7.1");
-	result_fini(&r.res);
-	smtp_free(s);
-}
-
 static void
 test_reply_limits(void **state)
 {
@@ -926,187 +813,42 @@ test_reply_limits(void **state)
 	}
 }
 
-/* Takes what is to be said from the buffer up to and with its line end. */
+/* The connection ends when all but so many bytes of the text are sent. */
 static void
-expect_chunk(struct play *p, const char *line, size_t text)
+cut_short(struct play *p, size_t unsent)
 {
-	expect_said(p, line, strlen(line), "chunk");
-	assert_true(p->said.len >= text);
-	buf_drop(&p->said, text);
-}
-
-/* In chunks, each as long as it says it is; a refused one is the last. */
-static void
-test_huge(void **state)
-{
-	static const char text[] = "body\r\nbody\r\n";
-	struct play p;
-
-	(void)state;
-	play_init(&p, HUGE, 0);
-	settle_down(&p);
-	perform(&p, CHUNKING FIRST OK3 "<250 ok\n", "huge");
-	expect_chunk(&p, "BDAT 65538\r\n", 0);
-	assert_memory_equal(p.said.data, text, 12);
-	expect_chunk(&p, text, 65538 - 12);
-	expect_chunk(&p, "BDAT 54462 LAST\r\n", 54462);
-	assert_int_equal(p.said.len, 0);
-	perform(&p, "<250 some\n<250 2.0.0 taken\n", "huge");
-	assert_int_equal(p.rcpts[0][2].res.status, STATUS_SENT);
-	assert_int_equal(p.nsettled, 1);
-	play_fini(&p);
-
-	play_init(&p, HUGE, 0);
-	settle_down(&p);
-	perform(&p, CHUNKING FIRST OK3 "<250 ok\n", "huge");
-	expect_chunk(&p, "BDAT 65538\r\n", 65538);
-	expect_chunk(&p, "BDAT 54462 LAST\r\n", 54462);
-	perform(&p, "<552 5.3.4 too big\n<503 eh\n", "huge");
-	assert_string_equal(p.rcpts[0][2].res.code, "5.3.4");
-	assert_int_equal(p.nsettled, 1);
-	play_fini(&p);
-}
-
-/* A chunk is refused while the text is not yet all there. */
-static void
-test_huge_refused(void **state)
-{
-	struct play p;
-	const char *out;
-	size_t n, i;
-
-	(void)state;
-	play_init(&p, HUGE | TWO_MAILS, 0);
-	settle_down(&p);
-	perform(&p, CHUNKING FIRST, "refused");
-	smtp_input(p.s, "250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n", 32);
-	for (i = 0; i < 2; i++) {
-		assert_int_equal(smtp_wish(p.s), SMTP_WISH_BODY);
-		buf_add(smtp_body(p.s), (char [70000]){ 0 }, 70000);
-	}
-	out = smtp_output(p.s, &n);
-	assert_int_equal(n, 70000 + strlen("BDAT 70000\r\n"));
-	assert_memory_equal(out, "BDAT 70000\r\n", 12);
-	smtp_sent(p.s, n);
-	smtp_input(p.s, "552 5.3.4 too big\r\n", 19);
-	assert_string_equal(p.rcpts[0][0].res.code, "5.3.4");
-	settle_down(&p);
-	perform(&p, SECOND "<250 reset\n", "refused");
-	assert_int_equal(p.nsettled, 1);
-	assert_int_equal(p.said.len, 0);
-	play_fini(&p);
-}
-
-/* The connection goes on, with a transaction of its own for the next. */
-static void
-test_unreadable_chunk(void **state)
-{
-	struct play p;
-
-	(void)state;
-	play_init(&p, TWO_MAILS, 0);
-	p.unread = 1;
-	settle_down(&p);
-	perform(&p, CHUNKING FIRST SECOND OK3 "<250 ok\n", "unreadable");
-	assert_int_equal(p.nsettled, 1);
-	assert_string_equal(p.rcpts[0][2].res.code, "4.3.0");
-	assert_true(p.mails[0].is_doubtful && !p.mails[0].is_cut);
-	perform(&p, "<250 reset\n" OK3 "!quit\n>QUIT\n", "unreadable");
-	assert_int_equal(p.nsettled, 2);
-	assert_int_equal(p.said.len, 0);
-	play_fini(&p);
-}
-
-/* The connection ends when all but the last octet is sent. */
-static void
-cut_short(struct play *p, unsigned flags)
-{
-	static const char offer[] = "250-x\r\n250-PIPELINING\r\n"
-	    "250 CHUNKING\r\n";
 	size_t n;
 
-	play_init(p, flags, 0);
+	play_init(p, 0, 0);
 	settle_down(p);
-	smtp_input(p->s, "220 hi\r\n", 8);
-	(void)smtp_output(p->s, &n);
-	smtp_sent(p->s, n);
-	smtp_input(p->s, offer, strlen(offer));
+	perform(p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n", "cut");
+	smtp_input(p->s, "354 go\r\n", 8);
 	grant(p);
 	(void)smtp_output(p->s, &n);
-	smtp_sent(p->s, n - 1);
+	smtp_sent(p->s, n - unsent);
 	smtp_lost(p->s, "closed");
 	while (smtp_settled(p->s) != NULL)
 		p->nsettled++;
+	assert_int_equal(p->nsettled, 1);
+	assert_true(p->mails[0].is_guilty);
 }
 
-/* What is sent of a text before its chunk was whole is no message. */
+/* What is sent of a text without its dot is no message. */
 static void
-test_cut_chunk(void **state)
+test_cut_text(void **state)
 {
 	struct play p;
 
 	(void)state;
-	cut_short(&p, TWO_MAILS);
-	assert_int_equal(p.nsettled, 2);
-	assert_int_equal(p.rcpts[0][0].res.status, STATUS_DEFERRED);
-	assert_true(p.mails[0].is_guilty && p.mails[0].is_doubtful);
-	assert_false(p.mails[0].is_cut);
-	assert_int_equal(p.rcpts[1][0].res.status, STATUS_NONE);
-	assert_true(p.mails[1].is_cut && !p.mails[1].is_guilty);
-	play_fini(&p);
-
 	cut_short(&p, 0);
-	assert_int_equal(p.nsettled, 1);
-	assert_true(p.mails[0].is_guilty && p.mails[0].is_cut);
-	assert_int_equal(p.rcpts[0][0].res.status, STATUS_NONE);
+	assert_int_equal(p.rcpts[0][0].res.status, STATUS_DEFERRED);
+	assert_true(p.mails[0].is_doubtful && !p.mails[0].is_cut);
 	play_fini(&p);
-}
 
-/* No more at once than the window takes, and one more for each verdict. */
-static void
-test_window(void **state)
-{
-	enum { N = 300 };
-	static struct smtp_mail mails[N];
-	static struct smtp_rcpt rcpts[N];
-	static const unsigned long sizes[] = { 6, 20000, 1048577 };
-	static const unsigned most[] = { 100, 53, 1 };
-	struct play p;
-	size_t i, k, n;
-
-	(void)state;
-	for (i = 0; i < NELEM(sizes); i++) {
-		play_init(&p, NO_MAIL, 0);
-		settle_down(&p);
-		perform(&p, CHUNKING, "window");
-		memset(mails, 0, sizeof(mails));
-		for (k = 0; smtp_wish(p.s) != SMTP_WISH_NONE; ) {
-			if (smtp_wish(p.s) == SMTP_WISH_BODY) {
-				smtp_body_end(p.s);
-				continue;
-			}
-			assert_true(k < N);
-			rcpts[k].address = "a@x";
-			mails[k].sender = "";
-			mails[k].rcpts = &rcpts[k];
-			mails[k].nrcpts = 1;
-			mails[k].size_bytes = sizes[i];
-			smtp_mail(p.s, &mails[k++]);
-		}
-		assert_int_equal(k, most[i]);
-		(void)smtp_output(p.s, &n);
-		smtp_sent(p.s, n);
-		/* The third text was not begun. */
-		smtp_input(p.s, "550 no\r\n550 no\r\n550 no\r\n",
-		    i == 2 ? 16 : 24);
-		assert_int_equal(smtp_wish(p.s), SMTP_WISH_MAIL);
-		smtp_lost(p.s, "closed");
-		while (smtp_settled(p.s) != NULL)
-			;
-		for (k = 0; k < N; k++)
-			result_fini(&rcpts[k].res);
-		play_fini(&p);
-	}
+	cut_short(&p, 1);
+	assert_int_equal(p.rcpts[0][0].res.status, STATUS_NONE);
+	assert_true(p.mails[0].is_cut && !p.mails[0].is_doubtful);
+	play_fini(&p);
 }
 
 static void
@@ -1302,13 +1044,8 @@ main(void)
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_out_of_step),
 		cmocka_unit_test(test_early_reply),
-		cmocka_unit_test(test_early_echo),
 		cmocka_unit_test(test_reply_limits),
-		cmocka_unit_test(test_huge),
-		cmocka_unit_test(test_huge_refused),
-		cmocka_unit_test(test_unreadable_chunk),
-		cmocka_unit_test(test_cut_chunk),
-		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_cut_text),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_thousands),
