@@ -282,8 +282,8 @@ static const char *
 set_dane(struct conf *c, const struct key *k, char *value)
 {
 	(void)k;
-	c->is_dane = 1;
-	if (flag_value(value, &c->is_dane) == -1)
+	c->tls.is_dane = 1;
+	if (flag_value(value, &c->tls.is_dane) == -1)
 		return "takes no value, or on or off; is on";
 	return NULL;
 }
@@ -292,10 +292,10 @@ static const char *
 set_nullclient(struct conf *c, const struct key *k, char *value)
 {
 	(void)k;
-	c->has_nullclient_aliases = strcasecmp(value, "aliases") == 0;
-	if (c->has_nullclient_aliases)
-		c->is_nullclient = 1;
-	else if (flag_value(value, &c->is_nullclient) == -1)
+	c->names.has_nullclient_aliases = strcasecmp(value, "aliases") == 0;
+	if (c->names.has_nullclient_aliases)
+		c->names.is_nullclient = 1;
+	else if (flag_value(value, &c->names.is_nullclient) == -1)
 		return "takes no value, or yes, no or aliases";
 	return NULL;
 }
@@ -308,7 +308,7 @@ set_secure(struct conf *c, const struct key *k, char *value)
 	(void)k;
 	if (flag_value(value, &is_secure) == -1)
 		return "takes no value, or yes or no";
-	c->is_insecure = !is_secure;
+	c->smtp.is_insecure = !is_secure;
 	return NULL;
 }
 
@@ -320,9 +320,9 @@ set_legacy(struct conf *c, const struct key *k, char *value)
 	if (flag_value(value, &is_set) == -1)
 		return "takes no value, or yes or no";
 	if (is_set)
-		c->legacy_tls |= k->low;
+		c->tls.legacy |= k->low;
 	else
-		c->legacy_tls &= ~k->low;
+		c->tls.legacy &= ~k->low;
 	return NULL;
 }
 
@@ -372,7 +372,7 @@ set_port(struct conf *c, const struct key *k, char *value)
 	(void)k;
 	if (number(value, 1, 65535, &port) == -1)
 		return "wants a port, 1 to 65535";
-	c->port = (uint16_t)port;
+	c->relays.port = (uint16_t)port;
 	return NULL;
 }
 
@@ -394,17 +394,17 @@ set_size(struct conf *c, const struct key *k, char *value)
 	}
 	if (end == NULL || *end != '\0' || v > (uint64_t)INT64_MAX >> shift)
 		return "wants a size such as 500K, 10M, 1G";
-	c->max_size_bytes = v << shift;
+	c->limits.max_size_bytes = v << shift;
 	return NULL;
 }
 
 static void
 drop_relays(struct conf *c)
 {
-	while (c->nrelays > 0)
-		free(c->relays[--c->nrelays].host);
-	free(c->relays);
-	c->relays = NULL;
+	while (c->relays.n > 0)
+		free(c->relays.list[--c->relays.n].host);
+	free(c->relays.list);
+	c->relays.list = NULL;
 }
 
 /*
@@ -433,17 +433,17 @@ add_relay(struct conf *c, enum relay_kind kind, const char *host,
 {
 	struct relay *list, *r;
 
-	list = realloc(c->relays, (c->nrelays + 1) * sizeof(*list));
+	list = realloc(c->relays.list, (c->relays.n + 1) * sizeof(*list));
 	if (list == NULL)
 		return -1;
-	c->relays = list;
-	r = &list[c->nrelays];
+	c->relays.list = list;
+	r = &list[c->relays.n];
 	if ((r->host = plain_host(host)) == NULL)
 		return -1;
 	r->port = (uint16_t)port;
 	r->is_literal = is_literal(host);
 	r->kind = kind;
-	c->nrelays++;
+	c->relays.n++;
 	return 0;
 }
 
@@ -518,7 +518,7 @@ read_relay(struct conf *c, char *word)
 	    (kind != RELAY_HOST && is_literal(host)) ||
 	    (kind == RELAY_SRV && port != 0))
 		return usage;
-	if (c->nrelays == RELAYS_MAX)
+	if (c->relays.n == RELAYS_MAX)
 		return "too many hosts";
 	return add_relay(c, kind, host, port) == -1 ? no_memory : NULL;
 }
@@ -539,7 +539,7 @@ conf_set_relays(struct conf *c, char *value)
 			reason = bad;
 	}
 	/* Mail that was meant for a relay must not go straight out. */
-	if (c->nrelays == 0 &&
+	if (c->relays.n == 0 &&
 	    add_relay(c, RELAY_HOST, CONF_NO_RELAY, 0) == -1)
 		return no_memory;
 	return reason;
@@ -562,7 +562,7 @@ set_sender_relay(struct conf *c, const struct key *k, char *value)
 	const char *reason;
 
 	reason = set_path(c, k, value);
-	if (reason != NULL && replace(&c->sender_relay, "") == -1)
+	if (reason != NULL && replace(&c->where.sender_relay, "") == -1)
 		return no_memory;
 	return reason;
 }
@@ -577,11 +577,11 @@ set_tls(struct conf *c, const struct key *k, char *value)
 	int i;
 
 	(void)k;
-	c->is_tls_given = 1;
-	c->tls = TLS_VERIFY;
+	c->tls.is_given = 1;
+	c->tls.policy = TLS_VERIFY;
 	for (i = TLS_OFF; i <= TLS_VERIFY; i++)
 		if (strcasecmp(value, names[i]) == 0) {
-			c->tls = (enum tls_policy)i;
+			c->tls.policy = (enum tls_policy)i;
 			return NULL;
 		}
 	return "wants off, opportunistic, required or verify; verify is used";
@@ -620,7 +620,7 @@ set_auth_mechs(struct conf *c, const struct key *k, char *value)
 		else
 			reason = "a name of a mechanism is not known";
 	}
-	if (buf_failed(&b) || replace(&c->auth_mechs, buf_str(&b)) == -1)
+	if (buf_failed(&b) || replace(&c->smtp.auth_mechs, buf_str(&b)) == -1)
 		reason = no_memory;
 	buf_fini(&b);
 	return reason;
@@ -661,11 +661,11 @@ add_pin(struct conf *c, const uint8_t pin[PIN_OCTETS])
 {
 	uint8_t (*pins)[PIN_OCTETS];
 
-	pins = realloc(c->pins, (c->npins + 1) * sizeof(*pins));
+	pins = realloc(c->tls.pins, (c->tls.npins + 1) * sizeof(*pins));
 	if (pins == NULL)
 		return -1;
-	c->pins = pins;
-	memcpy(c->pins[c->npins++], pin, PIN_OCTETS);
+	c->tls.pins = pins;
+	memcpy(c->tls.pins[c->tls.npins++], pin, PIN_OCTETS);
 	return 0;
 }
 
@@ -679,7 +679,7 @@ set_pin(struct conf *c, const struct key *k, char *value)
 	(void)k;
 	reason = *value == '\0' ? "wants a SHA-256 fingerprint" : NULL;
 	while ((word = conf_next_word(&value)) != NULL) {
-		if (c->npins == PINS_MAX)
+		if (c->tls.npins == PINS_MAX)
 			return "too many fingerprints";
 		if (read_pin(word, pin) == -1) {
 			memset(pin, 0, sizeof(pin));	/* matches nothing */
@@ -711,8 +711,9 @@ set_masquerade(struct conf *c, const struct key *k, char *value)
 		return "wants user@host, host or user@";
 	if (user != NULL && *user == '\0')
 		user = NULL;
-	if (replace(&c->masquerade_user, user) == -1 ||
-	    replace(&c->masquerade_host, *host == '\0' ? NULL : host) == -1)
+	if (replace(&c->names.masquerade_user, user) == -1 ||
+	    replace(&c->names.masquerade_host,
+	    *host == '\0' ? NULL : host) == -1)
 		return no_memory;
 	return NULL;
 }
@@ -721,21 +722,22 @@ static const char *
 set_mailname(struct conf *c, const struct key *k, char *value)
 {
 	if (*value == '\0')	/* upstream: empty is the host's name */
-		return replace(&c->mailname, NULL) == -1 ? no_memory : NULL;
+		return replace(&c->names.mailname, NULL) == -1 ? no_memory :
+		    NULL;
 	if (*value == '/')
 		return set_path(c, k, value);
 	if (!is_name(value))
 		return "wants a host name or the path of a file";
-	return replace(&c->mailname, value) == -1 ? no_memory : NULL;
+	return replace(&c->names.mailname, value) == -1 ? no_memory : NULL;
 }
 
 static void
 drop_domains(struct conf *c)
 {
-	while (c->nlocaldomains > 0)
-		free(c->localdomains[--c->nlocaldomains]);
-	free(c->localdomains);
-	c->localdomains = NULL;
+	while (c->names.ndomains > 0)
+		free(c->names.domains[--c->names.ndomains]);
+	free(c->names.domains);
+	c->names.domains = NULL;
 }
 
 static const char *
@@ -748,18 +750,18 @@ set_domains(struct conf *c, const struct key *k, char *value)
 	drop_domains(c);
 	reason = NULL;
 	while ((word = conf_next_word(&value)) != NULL) {
-		if (!is_name(word) || c->nlocaldomains == DOMAINS_MAX) {
+		if (!is_name(word) || c->names.ndomains == DOMAINS_MAX) {
 			reason = "wants domain names";
 			continue;
 		}
-		list = realloc(c->localdomains,
-		    (c->nlocaldomains + 1) * sizeof(*list));
+		list = realloc(c->names.domains,
+		    (c->names.ndomains + 1) * sizeof(*list));
 		if (list == NULL)
 			return no_memory;
-		c->localdomains = list;
-		if ((list[c->nlocaldomains] = strdup(word)) == NULL)
+		c->names.domains = list;
+		if ((list[c->names.ndomains] = strdup(word)) == NULL)
 			return no_memory;
-		c->nlocaldomains++;
+		c->names.ndomains++;
 	}
 	return reason;
 }
@@ -769,13 +771,13 @@ static const char *
 mailbox_maildir(struct conf *c, char *value)
 {
 	if (*value == '\0')
-		return replace(&c->mailbox_where, "~/Maildir/") == -1 ?
+		return replace(&c->local.where, "~/Maildir/") == -1 ?
 		    no_memory : NULL;
 	if ((*value != '/' && (value[0] != '~' || value[1] != '/' ||
 	    value[2] == '\0')) || strlen(value) > PATH_OCTETS_MAX)
 		return "maildir wants a path that begins with ~/ or /; mail "
 		    "waits";
-	return replace(&c->mailbox_where, value) == -1 ? no_memory : NULL;
+	return replace(&c->local.where, value) == -1 ? no_memory : NULL;
 }
 
 static const char *
@@ -783,7 +785,7 @@ mailbox_command(struct conf *c, char *value)
 {
 	if (*value != '/' || strlen(value) > TARGET_MAX)
 		return "command wants a path and its arguments; mail waits";
-	return replace(&c->mailbox_where, value) == -1 ? no_memory : NULL;
+	return replace(&c->local.where, value) == -1 ? no_memory : NULL;
 }
 
 /* lmtp:/path, lmtp:host:port */
@@ -799,8 +801,8 @@ mailbox_lmtp(struct conf *c, char *value)
 		    "[v6]:port; mail waits";
 	if (strlen(host) > PATH_OCTETS_MAX)
 		return "path too long";
-	c->mailbox_port = (uint16_t)port;
-	return replace(&c->mailbox_where, host) == -1 ? no_memory : NULL;
+	c->local.port = (uint16_t)port;
+	return replace(&c->local.where, host) == -1 ? no_memory : NULL;
 }
 
 static const char *
@@ -808,7 +810,7 @@ mailbox_mbox(struct conf *c, char *value)
 {
 	if (*value != '\0')
 		return "mbox takes no value (see MAILSPOOL); mail waits";
-	return replace(&c->mailbox_where, NULL) == -1 ? no_memory : NULL;
+	return replace(&c->local.where, NULL) == -1 ? no_memory : NULL;
 }
 
 /* What a kind is called, and how the rest of the line is read. */
@@ -831,7 +833,7 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 	size_t i, n;
 
 	(void)k;
-	c->mailbox = MAILBOX_UNREADABLE;
+	c->local.mailbox = MAILBOX_UNREADABLE;
 	for (i = 0; i < sizeof(mailbox_names) / sizeof(*mailbox_names); i++) {
 		m = &mailbox_names[i];
 		n = strlen(m->name);
@@ -843,7 +845,7 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 		value += strspn(value, BLANKS);
 		reason = m->read(c, value);
 		if (reason == NULL)
-			c->mailbox = m->kind;
+			c->local.mailbox = m->kind;
 		return reason;
 	}
 	return "wants mbox, maildir, command or lmtp:; mail waits";
@@ -852,10 +854,10 @@ set_mailbox(struct conf *c, const struct key *k, char *value)
 const char *
 conf_mail_dir(const struct conf *c)
 {
-	if (c->mailbox == MAILBOX_MBOX)
-		return c->maildir;
-	if (c->mailbox == MAILBOX_MAILDIR && c->mailbox_where[0] == '/')
-		return c->mailbox_where;
+	if (c->local.mailbox == MAILBOX_MBOX)
+		return c->local.mailspool;
+	if (c->local.mailbox == MAILBOX_MAILDIR && c->local.where[0] == '/')
+		return c->local.where;
 	return NULL;
 }
 
@@ -864,12 +866,12 @@ set_delimiter(struct conf *c, const struct key *k, char *value)
 {
 	(void)k;
 	if (*value == '\0' || strcasecmp(value, "none") == 0) {
-		c->delimiter = '\0';
+		c->names.delimiter = '\0';
 		return NULL;
 	}
 	if (value[1] != '\0' || strchr("+-_=.~!%^*", *value) == NULL)
 		return "wants none or one of + - _ = . ~ ! % ^ *";
-	c->delimiter = *value;
+	c->names.delimiter = *value;
 	return NULL;
 }
 
@@ -881,17 +883,17 @@ set_retry(struct conf *c, const struct key *k, char *value)
 	size_t n;
 
 	(void)k;
-	v[0] = c->retry_first_s;
-	v[1] = c->retry_max_s;
-	v[2] = c->retry_lifetime_s;
+	v[0] = c->retry.first_s;
+	v[1] = c->retry.max_s;
+	v[2] = c->retry.lifetime_s;
 	for (n = 0; (word = conf_next_word(&value)) != NULL; n++)
 		if (n == 3 || conf_time(word, &v[n]) == -1)
 			return "wants first max lifetime, such as 5m 3h 5d";
 	if (n == 0 || v[0] == 0 || v[1] < v[0] || v[2] < v[0])
 		return "wants first max lifetime, such as 5m 3h 5d";
-	c->retry_first_s = v[0];
-	c->retry_max_s = v[1];
-	c->retry_lifetime_s = v[2];
+	c->retry.first_s = v[0];
+	c->retry.max_s = v[1];
+	c->retry.lifetime_s = v[2];
 	return NULL;
 }
 
@@ -907,15 +909,15 @@ set_log(struct conf *c, const struct key *k, char *value)
 	path += strspn(path, BLANKS);
 	if (strcasecmp(word, "file") == 0 && *path == '/' &&
 	    strlen(path) <= PATH_OCTETS_MAX) {
-		c->log_where = LOG_TO_FD;
-		return replace(&c->log_path, path) == -1 ? no_memory : NULL;
+		c->log.where = LOG_TO_FD;
+		return replace(&c->log.path, path) == -1 ? no_memory : NULL;
 	}
 	if (*path != '\0')
 		return "wants syslog, stderr or file PATH";
 	if (strcasecmp(word, "syslog") == 0)
-		c->log_where = LOG_TO_SYSLOG;
+		c->log.where = LOG_TO_SYSLOG;
 	else if (strcasecmp(word, "stderr") == 0)
-		c->log_where = LOG_TO_STDERR;
+		c->log.where = LOG_TO_STDERR;
 	else
 		return "wants syslog, stderr or file PATH";
 	return NULL;
@@ -933,7 +935,7 @@ set_log_level(struct conf *c, const struct key *k, char *value)
 	(void)k;
 	for (i = LOG_LEVEL_ERROR; i <= LOG_LEVEL_DEBUG; i++)
 		if (strcasecmp(value, names[i]) == 0) {
-			c->log_level = (enum log_level)i;
+			c->log.level = (enum log_level)i;
 			return NULL;
 		}
 	return "wants error, warning, info or debug";
@@ -945,47 +947,53 @@ static const struct key keys[] = {
 	/* upstream's */
 	{ "SMARTHOST",		set_smarthost,	0, 0, 0 },
 	{ "PORT",		set_port,	0, 0, 0 },
-	{ "ALIASES",		set_path,	AT(aliases), 0, 0 },
-	{ "SPOOLDIR",		set_path,	AT(spooldir), 0, 0 },
-	{ "AUTHPATH",		set_path,	AT(authpath), 0, 0 },
+	{ "ALIASES",		set_path,	AT(where.aliases), 0, 0 },
+	{ "SPOOLDIR",		set_path,	AT(where.spool), 0, 0 },
+	{ "AUTHPATH",		set_path,	AT(where.auth), 0, 0 },
 	{ "SECURETRANSFER",	set_legacy,	0, LEGACY_SECURETRANSFER, 0 },
 	{ "STARTTLS",		set_legacy,	0, LEGACY_STARTTLS, 0 },
 	{ "OPPORTUNISTIC_TLS",	set_legacy,	0, LEGACY_OPPORTUNISTIC, 0 },
 	{ "VERIFYCERT",		set_legacy,	0, LEGACY_VERIFYCERT, 0 },
 	{ "FINGERPRINT",	set_pin,	0, 0, 0 },
-	{ "CERTFILE",		set_path,	AT(certfile), 0, 0 },
+	{ "CERTFILE",		set_path,	AT(tls.certfile), 0, 0 },
 	{ "SECURE",		set_secure,	0, 0, 0 },
-	{ "INSECURE",		set_flag,	AT(is_insecure), 0, 0 },
-	{ "DEFER",		set_flag,	AT(is_defer), 0, 0 },
-	{ "FULLBOUNCE",		set_flag,	AT(is_fullbounce), 0, 0 },
-	{ "MAILNAME",		set_mailname,	AT(mailname), 0, 0 },
+	{ "INSECURE",		set_flag,	AT(smtp.is_insecure), 0, 0 },
+	{ "DEFER",		set_flag,	AT(retry.is_defer), 0, 0 },
+	{ "FULLBOUNCE",		set_flag,	AT(retry.is_fullbounce), 0, 0 },
+	{ "MAILNAME",		set_mailname,	AT(names.mailname), 0, 0 },
 	{ "MASQUERADE",		set_masquerade,	0, 0, 0 },
 	{ "NULLCLIENT",		set_nullclient,	0, 0, 0 },
 	/* ours */
 	{ "TLS",		set_tls,	0, 0, 0 },
 	{ "AUTH_MECHS",		set_auth_mechs,	0, 0, 0 },
 	{ "DANE",		set_dane,	0, 0, 0 },
-	{ "CAFILE",		set_path,	AT(cafile), 0, 0 },
-	{ "KEYFILE",		set_path,	AT(keyfile), 0, 0 },
-	{ "CONCURRENCY",	set_number,	AT(concurrency), 1, 1000 },
+	{ "CAFILE",		set_path,	AT(tls.cafile), 0, 0 },
+	{ "KEYFILE",		set_path,	AT(tls.keyfile), 0, 0 },
+	{ "CONCURRENCY",	set_number,	AT(smtp.concurrency), 1, 1000 },
 	{ "RETRY",		set_retry,	0, 0, 0 },
-	{ "WARN_AFTER",		set_time, AT(warn_after_s), 0, 365 * 86400 },
-	{ "TIMEOUT",		set_time,	AT(timeout_s), 0, 86400 },
-	{ "TIMEOUT_CONNECT",	set_time, AT(timeout_connect_s), 1, 3600 },
-	{ "ALIAS_USER",		set_login,	AT(alias_user), 0, 0 },
-	{ "COMMAND_TIMEOUT",	set_time, AT(command_timeout_s), 1, 86400 },
+	{ "WARN_AFTER",		set_time, AT(retry.warn_after_s),
+	    0, 365 * 86400 },
+	{ "TIMEOUT",		set_time,	AT(smtp.timeout_s), 0, 86400 },
+	{ "TIMEOUT_CONNECT",	set_time, AT(smtp.connect_timeout_s),
+	    1, 3600 },
+	{ "ALIAS_USER",		set_login,	AT(local.alias_user), 0, 0 },
+	{ "COMMAND_TIMEOUT",	set_time, AT(local.command_timeout_s),
+	    1, 86400 },
 	{ "RECIPIENT_DELIMITER", set_delimiter,	0, 0, 0 },
-	{ "REQUIRE_SHELL",	set_flag,	AT(is_shell_required), 0, 0 },
+	{ "REQUIRE_SHELL",	set_flag,
+	    AT(local.is_shell_required), 0, 0 },
 	{ "MAILBOX",		set_mailbox,	0, 0, 0 },
-	{ "MAILSPOOL",		set_path,	AT(maildir), 0, 0 },
+	{ "MAILSPOOL",		set_path,	AT(local.mailspool), 0, 0 },
 	{ "LOCALDOMAINS",	set_domains,	0, 0, 0 },
-	{ "NOREMOTE",		set_flag,	AT(is_noremote), 0, 0 },
-	{ "SENDER_RELAY",	set_sender_relay, AT(sender_relay), 0, 0 },
+	{ "NOREMOTE",		set_flag,	AT(limits.is_noremote), 0, 0 },
+	{ "SENDER_RELAY",	set_sender_relay,
+	    AT(where.sender_relay), 0, 0 },
 	{ "MAX_SIZE",		set_size,	0, 0, 0 },
-	{ "MAX_RECIPIENTS",	set_number, AT(max_recipients), 0, 1000000 },
+	{ "MAX_RECIPIENTS",	set_number,
+	    AT(limits.max_recipients), 0, 1000000 },
 	{ "LOG",		set_log,	0, 0, 0 },
 	{ "LOG_LEVEL",		set_log_level,	0, 0, 0 },
-	{ "MAILQ_GROUP",	set_login,	AT(mailq_group), 0, 0 },
+	{ "MAILQ_GROUP",	set_login,	AT(limits.mailq_group), 0, 0 },
 };
 
 /* ---- dma.conf ---- */
@@ -994,23 +1002,23 @@ int
 conf_init(struct conf *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->port = 25;
-	c->is_shell_required = 1;
-	c->delimiter = '+';
-	c->concurrency = 20;
-	c->retry_first_s = 5 * 60;
-	c->retry_max_s = 3 * 3600;
-	c->retry_lifetime_s = 5 * 86400;
-	c->warn_after_s = 4 * 3600;
-	c->command_timeout_s = 5 * 60;
-	c->timeout_connect_s = 30;
-	c->log_where = LOG_TO_SYSLOG;
-	c->log_level = LOG_LEVEL_INFO;
-	if (replace(&c->spooldir, DMA_SPOOLDIR) == -1 ||
-	    replace(&c->aliases, DMA_ALIASES) == -1 ||
-	    replace(&c->authpath, DMA_CONFDIR "/auth.conf") == -1 ||
-	    replace(&c->maildir, DMA_MAILSPOOL) == -1 ||
-	    replace(&c->alias_user, "nobody") == -1) {
+	c->relays.port = 25;
+	c->local.is_shell_required = 1;
+	c->names.delimiter = '+';
+	c->smtp.concurrency = 20;
+	c->retry.first_s = 5 * 60;
+	c->retry.max_s = 3 * 3600;
+	c->retry.lifetime_s = 5 * 86400;
+	c->retry.warn_after_s = 4 * 3600;
+	c->local.command_timeout_s = 5 * 60;
+	c->smtp.connect_timeout_s = 30;
+	c->log.where = LOG_TO_SYSLOG;
+	c->log.level = LOG_LEVEL_INFO;
+	if (replace(&c->where.spool, DMA_SPOOLDIR) == -1 ||
+	    replace(&c->where.aliases, DMA_ALIASES) == -1 ||
+	    replace(&c->where.auth, DMA_CONFDIR "/auth.conf") == -1 ||
+	    replace(&c->local.mailspool, DMA_MAILSPOOL) == -1 ||
+	    replace(&c->local.alias_user, "nobody") == -1) {
 		conf_fini(c);
 		return -1;
 	}
@@ -1022,23 +1030,23 @@ conf_fini(struct conf *c)
 {
 	drop_relays(c);
 	drop_domains(c);
-	free(c->pins);
-	free(c->spooldir);
-	free(c->aliases);
-	free(c->authpath);
-	free(c->maildir);
-	free(c->mailbox_where);
-	free(c->mailname);
-	free(c->masquerade_user);
-	free(c->masquerade_host);
-	free(c->certfile);
-	free(c->keyfile);
-	free(c->cafile);
-	free(c->auth_mechs);
-	free(c->sender_relay);
-	free(c->alias_user);
-	free(c->mailq_group);
-	free(c->log_path);
+	free(c->tls.pins);
+	free(c->where.spool);
+	free(c->where.aliases);
+	free(c->where.auth);
+	free(c->local.mailspool);
+	free(c->local.where);
+	free(c->names.mailname);
+	free(c->names.masquerade_user);
+	free(c->names.masquerade_host);
+	free(c->tls.certfile);
+	free(c->tls.keyfile);
+	free(c->tls.cafile);
+	free(c->smtp.auth_mechs);
+	free(c->where.sender_relay);
+	free(c->local.alias_user);
+	free(c->limits.mailq_group);
+	free(c->log.path);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -1064,21 +1072,21 @@ settle_tls(struct conf *c)
 {
 	unsigned l;
 
-	l = c->legacy_tls;
-	c->is_implicit_tls = !(l & LEGACY_STARTTLS) &&
-	    ((l & LEGACY_SECURETRANSFER) || c->port == 465);
-	if (c->is_tls_given && c->tls == TLS_OFF)
-		c->is_implicit_tls = 0;
-	if (c->is_tls_given)
+	l = c->tls.legacy;
+	c->tls.is_implicit = !(l & LEGACY_STARTTLS) &&
+	    ((l & LEGACY_SECURETRANSFER) || c->relays.port == 465);
+	if (c->tls.is_given && c->tls.policy == TLS_OFF)
+		c->tls.is_implicit = 0;
+	if (c->tls.is_given)
 		return;
 	if (l & LEGACY_VERIFYCERT)
-		c->tls = TLS_VERIFY;
+		c->tls.policy = TLS_VERIFY;
 	else if (!(l & LEGACY_SECURETRANSFER))
-		c->tls = TLS_UNSET;
+		c->tls.policy = TLS_UNSET;
 	else if ((l & LEGACY_STARTTLS) && (l & LEGACY_OPPORTUNISTIC))
-		c->tls = TLS_OPPORTUNISTIC;
+		c->tls.policy = TLS_OPPORTUNISTIC;
 	else
-		c->tls = TLS_REQUIRED;
+		c->tls.policy = TLS_REQUIRED;
 }
 
 /* Says "KEY: what is wrong"; the key alone, since a value may be secret. */
@@ -1130,7 +1138,7 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 		bad++;
 	}
 	settle_tls(c);
-	if (c->is_nullclient && c->nrelays == 0) {
+	if (c->names.is_nullclient && c->relays.n == 0) {
 		report->say(report->arg, file, 0,
 		    "NULLCLIENT without SMARTHOST: mail will wait");
 		bad++;
@@ -1143,9 +1151,9 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 const char *
 conf_mailname_file(const struct conf *c)
 {
-	if (c->mailname == NULL || c->mailname[0] != '/')
+	if (c->names.mailname == NULL || c->names.mailname[0] != '/')
 		return NULL;
-	return c->mailname;
+	return c->names.mailname;
 }
 
 int
@@ -1155,11 +1163,11 @@ conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
 	const char *name;
 	size_t pos;
 
-	if (c->mailname != NULL && c->mailname[0] != '/')
+	if (c->names.mailname != NULL && c->names.mailname[0] != '/')
 		return 0;
 	name = NULL;
 	pos = 0;
-	if (c->mailname != NULL && mailname_text != NULL &&
+	if (c->names.mailname != NULL && mailname_text != NULL &&
 	    conf_take_line(mailname_text, strlen(mailname_text), &pos,
 	    line) == 1)
 		name = conf_trim_line(line);
@@ -1167,7 +1175,7 @@ conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
 		name = hostname;
 	if (name == NULL || !is_name(name))
 		name = "localhost";
-	return replace(&c->mailname, name);
+	return replace(&c->names.mailname, name);
 }
 
 /* ---- auth.conf ---- */

@@ -22,11 +22,11 @@ enum tls_policy {
 
 /* How mail gets into the mailboxes of users: MAILBOX. */
 enum mailbox_kind {
-	MAILBOX_MBOX,		/* a file in conf.maildir */
-	MAILBOX_MAILDIR,	/* mailbox_where: "~/path", or the directory
+	MAILBOX_MBOX,		/* a file in local.mailspool */
+	MAILBOX_MAILDIR,	/* where: "~/path", or the directory
 				 * that has one for each user */
-	MAILBOX_COMMAND,	/* mailbox_where: is run as the user */
-	MAILBOX_LMTP,		/* mailbox_where: path of a socket, or host */
+	MAILBOX_COMMAND,	/* where: is run as the user */
+	MAILBOX_LMTP,		/* where: path of a socket, or host */
 	MAILBOX_UNREADABLE,	/* the line is wrong: mail waits */
 	MAILBOX__MAX
 };
@@ -41,67 +41,97 @@ enum relay_kind {
 struct relay {			/* one entry of SMARTHOST */
 	char		*host;		/* name or address, brackets removed;
 				 * or the domain that is looked up */
-	uint16_t	 port;		/* 0: conf.port */
+	uint16_t	 port;		/* 0: relays.port */
 	int		 is_literal;	/* an address, not a name */
 	enum relay_kind	 kind;
 };
 
-struct conf {
-	/* where things are */
-	char		*spooldir;
+struct relays {
+	struct relay	*list;
+	size_t		 n;		/* 0: by MX */
+	uint16_t	 port;		/* where an entry names none */
+};
+
+struct conf_where {		/* where things are: paths */
+	char		*spool;
 	char		*aliases;
-	char		*authpath;
-	char		*maildir;	/* MAILSPOOL: directory of mbox files */
-	/* who we are */
+	char		*auth;
+	char		*sender_relay;	/* "": not to be read; or NULL */
+};
+
+struct conf_names {		/* who we are, and what is local */
 	char		*mailname;	/* never NULL after conf_finish() */
 	char		*masquerade_user, *masquerade_host;	/* or NULL */
-	char		**localdomains;	/* besides localhost and mailname */
-	size_t		 nlocaldomains;
-	/* routing */
-	struct relay	*relays;
-	size_t		 nrelays;	/* 0: by MX */
-	uint16_t	 port;		/* default 25 */
-	char		*sender_relay;	/* path; "": not to be read; or NULL */
-	int		 is_nullclient, is_noremote, is_defer;
+	char		**domains;	/* besides localhost and mailname */
+	size_t		 ndomains;
+	char		 delimiter;	/* user+extension; 0: none */
+	int		 is_nullclient;
 	int		 has_nullclient_aliases;	/* they come first */
-	int		 is_dane;	/* TLSA records are asked for */
-	/* TLS and login */
-	enum tls_policy	 tls;
-	int		 is_implicit_tls;  /* TLS before the greeting: by legacy
+};
+
+struct conf_limits {		/* what callers may do; 0: no limit */
+	uint64_t	 max_size_bytes;
+	unsigned	 max_recipients;
+	int		 is_noremote;
+	char		*mailq_group;	/* or NULL */
+};
+
+struct conf_retry {		/* when it is sent, and what is reported */
+	int		 is_defer;	/* not before the queue is run */
+	unsigned	 first_s, max_s, lifetime_s;
+	unsigned	 warn_after_s;	/* notice of delay; 0: never */
+	int		 is_fullbounce;
+};
+
+struct conf_tls {
+	enum tls_policy	 policy;
+	int		 is_implicit;	/* TLS before the greeting: by legacy
 				 * keys or PORT 465; a relay whose own port
 				 * is 465 has it too */
-	int		 is_insecure;	/* may log in without TLS */
-	char		*auth_mechs;	/* names with blanks between; NULL: all,
-				 * "": none that we know */
+	int		 is_dane;	/* TLSA records are asked for */
 	char		*certfile, *keyfile, *cafile;	/* or NULL */
 	uint8_t		(*pins)[32];	/* SHA-256 fingerprints; one that can
 				 * not be read is all zero: no match */
 	size_t		 npins;
-	unsigned	 legacy_tls;	/* private: upstream's TLS keys */
-	int		 is_tls_given;	/* private: TLS was set */
-	/* delivery */
+	unsigned	 legacy;	/* private: upstream's TLS keys */
+	int		 is_given;	/* private: TLS was set */
+};
+
+struct conf_smtp {		/* how we talk to hosts */
+	unsigned	 concurrency;	/* connections to one next hop */
+	unsigned	 timeout_s;	/* of every reply; 0: RFC values */
+	unsigned	 connect_timeout_s;
+	char		*auth_mechs;	/* names with blanks between; NULL: all,
+				 * "": none that we know */
+	int		 is_insecure;	/* may log in without TLS */
+};
+
+struct conf_local {		/* delivery to users */
 	enum mailbox_kind mailbox;
-	char		*mailbox_where;	/* by its kind; or NULL */
-	uint16_t	 mailbox_port;	/* of an LMTP host */
+	char		*where;		/* by its kind; or NULL */
+	uint16_t	 port;		/* of an LMTP host */
+	char		*mailspool;	/* directory of mbox files */
 	char		*alias_user;	/* nobody */
 	int		 is_shell_required;
-	char		 delimiter;	/* user+extension; 0: none */
-	int		 is_fullbounce;
-	unsigned	 concurrency;	/* connections to one next hop */
-	/* times, seconds */
-	unsigned	 retry_first_s, retry_max_s, retry_lifetime_s;
-	unsigned	 warn_after_s;	/* until a notice of delay; 0: never */
 	unsigned	 command_timeout_s;
-	unsigned	 timeout_s;	/* of every SMTP reply; 0: RFC values */
-	unsigned	 timeout_connect_s;
-	/* limits, 0: none */
-	uint64_t	 max_size_bytes;
-	unsigned	 max_recipients;
-	/* people */
-	char		*mailq_group;	/* or NULL */
-	enum log_where	 log_where;
-	char		*log_path;	/* for LOG_TO_FD */
-	enum log_level	 log_level;
+};
+
+struct conf_log {
+	enum log_where	 where;
+	char		*path;		/* for LOG_TO_FD */
+	enum log_level	 level;
+};
+
+struct conf {			/* by who reads it; strings are owned */
+	struct conf_where	where;
+	struct conf_names	names;
+	struct relays		relays;
+	struct conf_limits	limits;
+	struct conf_retry	retry;
+	struct conf_tls		tls;
+	struct conf_smtp	smtp;
+	struct conf_local	local;
+	struct conf_log		log;
 };
 
 /* A host that is never found (RFC 6761 6.4): mail for it waits. */

@@ -385,16 +385,16 @@ no_passphrase(char *text, int size, int is_writing, void *arg)
 static int
 load_trust(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 {
-	if (conf->cafile == NULL) {
+	if (conf->tls.cafile == NULL) {
 		if (SSL_CTX_set_default_verify_paths(ctx) == 1)
 			return 0;
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "the system's certificate store: %s", error_words());
 	}
-	if (SSL_CTX_load_verify_file(ctx, conf->cafile) == 1)
+	if (SSL_CTX_load_verify_file(ctx, conf->tls.cafile) == 1)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "CAFILE %s: %s",
-	    conf->cafile, error_words());
+	    conf->tls.cafile, error_words());
 }
 
 static int
@@ -402,20 +402,21 @@ load_client(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 {
 	const char *keyfile;
 
-	if (conf->certfile == NULL)
+	if (conf->tls.certfile == NULL)
 		return 0;
-	keyfile = conf->keyfile == NULL ? conf->certfile : conf->keyfile;
+	keyfile = conf->tls.keyfile == NULL ? conf->tls.certfile :
+	    conf->tls.keyfile;
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1)
+	if (SSL_CTX_use_certificate_chain_file(ctx, conf->tls.certfile) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
-		    "CERTFILE %s: %s", conf->certfile, error_words());
+		    "CERTFILE %s: %s", conf->tls.certfile, error_words());
 	if (SSL_CTX_use_PrivateKey_file(ctx, keyfile, SSL_FILETYPE_PEM) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "key in %s: %s", keyfile, error_words());
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "key in %s is not that of CERTFILE %s", keyfile,
-		    conf->certfile);
+		    conf->tls.certfile);
 	return 0;
 }
 
@@ -439,7 +440,7 @@ set_rules(SSL_CTX *ctx)
 static int
 set_dane(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 {
-	if (!conf->is_dane || SSL_CTX_dane_enable(ctx) == 1)
+	if (!conf->tls.is_dane || SSL_CTX_dane_enable(ctx) == 1)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "DANE: %s",
 	    error_words());

@@ -248,7 +248,7 @@ check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 	    &res) == 0)
 		targets_fini(&flat);
 	else
-		count_report(bad, conf->aliases, alias->line,
+		count_report(bad, conf->where.aliases, alias->line,
 		    res.reason == NULL ? "out of memory" : res.reason);
 	result_fini(&res);
 }
@@ -274,7 +274,8 @@ aliases_mode(const struct conf *conf)
 		targets += aliases.list[i].targets.n;
 		check_lists(conf, &aliases.list[i], &bad);
 	}
-	printf("%s: %zu aliases, %zu targets", conf->aliases, good, targets);
+	printf("%s: %zu aliases, %zu targets", conf->where.aliases, good,
+	    targets);
 	if (bad > 0)
 		printf(", %u bad lines", bad);
 	printf("\n");
@@ -291,7 +292,7 @@ with_spool(const struct caller *caller, const struct options *o,
 	int status;
 
 	result_init(&res);
-	if (spool_open(&sp, conf->spooldir, &res) == -1) {
+	if (spool_open(&sp, conf->where.spool, &res) == -1) {
 		fprintf(stderr, "dma: %s\n", res.reason);
 		result_fini(&res);
 		return EX_CANTCREAT;

@@ -686,13 +686,13 @@ put_by_name(const struct delivery *d, const char *directory, int is_maildir,
 static int
 mailbox_mbox(const struct delivery *d, struct result *res)
 {
-	return put_by_name(d, d->conf->maildir, 0, 1, res);
+	return put_by_name(d, d->conf->local.mailspool, 0, 1, res);
 }
 
 static int
 mailbox_maildir(const struct delivery *d, struct result *res)
 {
-	const char *where = d->conf->mailbox_where;
+	const char *where = d->conf->local.where;
 	struct place p;
 
 	if (where[0] == '/')
@@ -713,8 +713,8 @@ mailbox_command(const struct delivery *d, struct result *res)
 	int ret;
 
 	if (!d->no_command && d->user->uid != 0)
-		return command_run(d, d->conf->mailbox_where, res);
-	ret = put_by_name(d, d->conf->maildir, 0, 0, res);
+		return command_run(d, d->conf->local.where, res);
+	ret = put_by_name(d, d->conf->local.mailspool, 0, 0, res);
 	if (ret == 0 && res->status == STATUS_SENT)
 		result_set(res, STATUS_SENT, "2.0.0", "appended to the mbox: "
 		    "MAILBOX command is not run for %s", d->user->name);
@@ -755,7 +755,7 @@ deliver_mailbox(const struct delivery *d, struct result *res)
 		result_set(res, STATUS_FAILED, "5.1.3", "no name of a mailbox");
 		return 0;
 	}
-	return mailboxes[d->conf->mailbox](d, res);
+	return mailboxes[d->conf->local.mailbox](d, res);
 }
 
 static int
@@ -813,7 +813,7 @@ is_shell_listed(const char *shell)
 int
 local_may_run(const struct conf *conf, const struct user *user)
 {
-	if (user->uid == 0 || !conf->is_shell_required)
+	if (user->uid == 0 || !conf->local.is_shell_required)
 		return user->uid != 0;
 	return is_shell_listed(user->shell);
 }

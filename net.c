@@ -468,7 +468,7 @@ check_login(struct conn *c)
 		return 0;
 	result_init(&res);
 	result_set(&res, STATUS_DEFERRED, "4.7.0", "%s: %s",
-	    auth->file == NULL ? c->net->conf->authpath : auth->file,
+	    auth->file == NULL ? c->net->conf->where.auth : auth->file,
 	    auth->trouble);
 	over(c, SMTP_CAUSE_LOGIN, &res);
 	result_fini(&res);
@@ -482,7 +482,7 @@ make_smtp(struct conn *c)
 	struct smtp_setup setup;
 
 	memset(&setup, 0, sizeof(setup));
-	setup.helo = conf->mailname;
+	setup.helo = conf->names.mailname;
 	setup.has_tls = c->policy.has_tls_first;
 	setup.may_tls = c->policy.may_tls;
 	setup.must_tls = c->policy.must_tls;
@@ -517,7 +517,7 @@ start_connect(struct conn *c)
 	unsigned wait_s;
 	int on = 1;
 
-	wait_s = c->net->conf->timeout_connect_s;
+	wait_s = c->net->conf->smtp.connect_timeout_s;
 	if (!c->host.is_last && wait_s > QUICK_WAIT_S)
 		wait_s = QUICK_WAIT_S;
 	c->state = CONN_OPENING;
@@ -678,14 +678,15 @@ start_tls(struct conn *c)
 	demand.verify = c->policy.must_verify;
 	demand.tlsas = c->policy.tlsas;
 	/* A pin that may be passed over in the clear would pin nothing. */
-	demand.pins = (const uint8_t (*)[32])conf->pins;
-	demand.npins = c->policy.must_tls ? conf->npins : 0;
+	demand.pins = (const uint8_t (*)[32])conf->tls.pins;
+	demand.npins = c->policy.must_tls ? conf->tls.npins : 0;
 	c->tls = tls_new(net->tls, c->fd, &demand);
 	if (c->tls == NULL) {
 		broke(c, "4.3.0", "TLS", "out of memory");
 		return;
 	}
-	wait_s = conf->timeout_s != 0 ? conf->timeout_s : SHAKE_WAIT_S;
+	wait_s = conf->smtp.timeout_s != 0 ? conf->smtp.timeout_s :
+	    SHAKE_WAIT_S;
 	c->deadline_ms = net->now_ms + (int64_t)wait_s * 1000;
 	c->state = CONN_SHAKING;
 	shake(c);
@@ -809,7 +810,7 @@ set_env(struct conn *c)
 	env->is_token = c->policy.auth->is_token;
 	env->host = c->host.name;
 	env->port = c->host.port;
-	env->allowed = conf->auth_mechs;
+	env->allowed = conf->smtp.auth_mechs;
 	env->crypto = crypto_sasl();
 	env->is_private = c->tls != NULL || c->policy.may_login_clear;
 	if (c->tls == NULL)
@@ -1075,8 +1076,8 @@ set_deadline(struct conn *c)
 	if (smtp_turn(c->smtp) == c->turn && is_idle == c->is_idle &&
 	    c->deadline_ms != 0)
 		return;
-	if (conf->timeout_s != 0 && wait_s > QUIT_WAIT_S)
-		wait_s = conf->timeout_s;
+	if (conf->smtp.timeout_s != 0 && wait_s > QUIT_WAIT_S)
+		wait_s = conf->smtp.timeout_s;
 	c->turn = smtp_turn(c->smtp);
 	c->is_idle = is_idle;
 	c->deadline_ms = c->net->now_ms +
@@ -1337,7 +1338,7 @@ plan(struct net *net)
 	struct conn *c;
 
 	if (net->now_ms >= net->cap_until_ms) {
-		net->cap = net->conf->concurrency;
+		net->cap = net->conf->smtp.concurrency;
 		net->mail_max = 0;
 	}
 	if (net->cap < 1 || net->cap > CONNS_MAX)
@@ -1366,8 +1367,8 @@ take_relays(struct net *net)
 	if (conf_set_relays(&net->sender, net->jobs.hop_name) != NULL)
 		return -1;
 	net->own = *net->conf;
-	net->own.relays = net->sender.relays;
-	net->own.nrelays = net->sender.nrelays;
+	net->own.relays.list = net->sender.relays.list;
+	net->own.relays.n = net->sender.relays.n;
 	net->conf = &net->own;
 	return 0;
 }

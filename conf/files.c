@@ -165,21 +165,21 @@ files_auth(const struct conf *conf, struct auths *auths,
 	int ret;
 
 	memset(auths, 0, sizeof(*auths));
-	if (conf->authpath == NULL)
+	if (conf->where.auth == NULL)
 		return 0;
 	buf_init(&b, 0);
-	ret = read_text(conf->authpath, &b, CONF_LIMIT);
+	ret = read_text(conf->where.auth, &b, CONF_LIMIT);
 	if (ret == -1)
-		tell(report, conf->authpath);
-	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, conf->authpath,
+		tell(report, conf->where.auth);
+	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, conf->where.auth,
 	    report) == -1)
 		ret = -1;
 	if (b.data != NULL)
 		explicit_bzero(b.data, b.cap);
 	buf_fini(&b);
-	if (ret == 0 && stat(conf->authpath, &st) == 0 &&
+	if (ret == 0 && stat(conf->where.auth, &st) == 0 &&
 	    (st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0)
-		report->say(report->arg, conf->authpath, 0,
+		report->say(report->arg, conf->where.auth, 0,
 		    "has passwords, but others can read or write it");
 	for (i = 0; ret != -1 && i < auths->n; i++)
 		if (auths->list[i].file != NULL)
@@ -195,20 +195,20 @@ files_senders(const struct conf *conf, struct senders *senders,
 	int ret;
 
 	memset(senders, 0, sizeof(*senders));
-	if (conf->sender_relay == NULL)
+	if (conf->where.sender_relay == NULL)
 		return 0;
 	buf_init(&b, 0);
-	ret = read_text(conf->sender_relay, &b, CONF_LIMIT);
+	ret = read_text(conf->where.sender_relay, &b, CONF_LIMIT);
 	if (ret == 0 && b.len == 0) {
 		/* Somebody is just writing it anew. */
 		errno = ENODATA;
 		ret = -1;
 	}
 	if (ret != 0)
-		tell(report, conf->sender_relay[0] == '\0' ? "SENDER_RELAY" :
-		    conf->sender_relay);
+		tell(report, conf->where.sender_relay[0] == '\0' ?
+		    "SENDER_RELAY" : conf->where.sender_relay);
 	else if (senders_parse(senders, buf_str(&b), b.len,
-	    conf->sender_relay, report) == -1) {
+	    conf->where.sender_relay, report) == -1) {
 		senders_fini(senders);
 		errno = ENOMEM;
 		ret = -1;
@@ -236,12 +236,12 @@ files_aliases_count(const struct conf *conf, struct aliases *aliases,
 	*bad = 0;
 	memset(aliases, 0, sizeof(*aliases));
 	buf_init(&b, 0);
-	ret = read_text(conf->aliases, &b, ALIASES_LIMIT);
+	ret = read_text(conf->where.aliases, &b, ALIASES_LIMIT);
 	if (ret == -1)
-		tell(report, conf->aliases);
+		tell(report, conf->where.aliases);
 	if (ret == 0) {
-		n = aliases_parse(aliases, buf_str(&b), b.len, conf->aliases,
-		    report);
+		n = aliases_parse(aliases, buf_str(&b), b.len,
+		    conf->where.aliases, report);
 		if (n == -1)
 			errno = ENOMEM;
 		ret = n == -1 ? -1 : 0;
@@ -290,18 +290,18 @@ void
 files_log(const struct conf *conf, struct log *log, const char *tag)
 {
 	log_init(log, tag);
-	log->level = conf->log_level;
-	log->where = conf->log_where;
+	log->level = conf->log.level;
+	log->where = conf->log.where;
 	if (log->where == LOG_TO_FD) {
-		log->fd = conf->log_path == NULL ? -1 :
-		    open_log(conf->log_path);
+		log->fd = conf->log.path == NULL ? -1 :
+		    open_log(conf->log.path);
 		if (log->fd == -1)
 			log->where = LOG_TO_SYSLOG;
 	}
 	log_open(log);
-	if (conf->log_where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
+	if (conf->log.where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
 		log_say(log, LOG_LEVEL_WARNING, "can not write the log file "
-		    "%s: %s", conf->log_path == NULL ? "" : conf->log_path,
+		    "%s: %s", conf->log.path == NULL ? "" : conf->log.path,
 		    strerror(errno));
 }
 

@@ -16,10 +16,10 @@ is_own_domain(const struct conf *conf, const char *domain)
 
 	if (strcasecmp(domain, "localhost") == 0 ||
 	    strcasecmp(domain, "localhost.localdomain") == 0 ||
-	    strcasecmp(domain, conf->mailname) == 0)
+	    strcasecmp(domain, conf->names.mailname) == 0)
 		return 1;
-	for (i = 0; i < conf->nlocaldomains; i++)
-		if (strcasecmp(domain, conf->localdomains[i]) == 0)
+	for (i = 0; i < conf->names.ndomains; i++)
+		if (strcasecmp(domain, conf->names.domains[i]) == 0)
 			return 1;
 	return 0;
 }
@@ -65,7 +65,8 @@ names_is_local(const struct conf *conf, const char *address, char *local,
     size_t size)
 {
 	local[0] = '\0';
-	return !conf->is_nullclient && names_is_own(conf, address, local, size);
+	return !conf->names.is_nullclient &&
+	    names_is_own(conf, address, local, size);
 }
 
 int
@@ -88,7 +89,7 @@ names_same(const struct conf *conf, const char *a, const char *b)
 
 	if (strcmp(a, b) == 0)
 		return 1;
-	if (conf->is_nullclient && !conf->has_nullclient_aliases)
+	if (conf->names.is_nullclient && !conf->names.has_nullclient_aliases)
 		return 0;
 	return names_is_own(conf, a, one, sizeof(one)) &&
 	    names_is_own(conf, b, two, sizeof(two)) && strcmp(one, two) == 0;
@@ -110,9 +111,9 @@ strip_extension(const struct conf *conf, const char *local, char *base,
 {
 	char *p;
 
-	if (text_copy(base, size, local) == -1 || conf->delimiter == '\0')
+	if (text_copy(base, size, local) == -1 || conf->names.delimiter == '\0')
 		return;
-	p = strchr(base, conf->delimiter);
+	p = strchr(base, conf->names.delimiter);
 	if (p != NULL && p != base)
 		*p = '\0';
 }
@@ -159,5 +160,5 @@ names_put_qualified(struct buf *b, const struct conf *conf,
 {
 	buf_puts(b, address);
 	if (addr_domain(address) == NULL)
-		buf_printf(b, "@%s", conf->mailname);
+		buf_printf(b, "@%s", conf->names.mailname);
 }

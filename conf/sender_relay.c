@@ -288,9 +288,9 @@ has_host(const char *relays, const char *host)
 	text = strdup(relays);
 	if (text == NULL || conf_set_relays(&scratch, text) != NULL)
 		found = 1;
-	for (i = 0; !found && i < scratch.nrelays; i++)
-		found = scratch.relays[i].kind != RELAY_HOST ||
-		    strcasecmp(scratch.relays[i].host, host) == 0;
+	for (i = 0; !found && i < scratch.relays.n; i++)
+		found = scratch.relays.list[i].kind != RELAY_HOST ||
+		    strcasecmp(scratch.relays.list[i].host, host) == 0;
 	conf_fini(&scratch);
 	free(text);
 	return found;

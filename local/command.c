@@ -166,8 +166,8 @@ put_extension(struct env *e, const struct delivery *d)
 	const char *p = "", *at;
 	size_t len;
 
-	if (d->conf->delimiter != '\0') {
-		p = strchr(d->recipient, d->conf->delimiter);
+	if (d->conf->names.delimiter != '\0') {
+		p = strchr(d->recipient, d->conf->names.delimiter);
 		p = p == NULL ? "" : p + 1;
 	}
 	at = strrchr(p, '@');

@@ -47,7 +47,7 @@ static int
 retry(struct lmtp *l, const char *what)
 {
 	return result_set(l->res, STATUS_DEFERRED, "4.4.1", "lmtp:%s: %s",
-	    l->d->conf->mailbox_where, what);
+	    l->d->conf->local.where, what);
 }
 
 static int64_t
@@ -59,8 +59,9 @@ deadline(unsigned wait_s)
 static int64_t
 reply_deadline(const struct lmtp *l)
 {
-	return deadline(l->d->conf->timeout_s != 0 ? l->d->conf->timeout_s :
-	    WAIT_S);
+	unsigned wait_s = l->d->conf->smtp.timeout_s;
+
+	return deadline(wait_s != 0 ? wait_s : WAIT_S);
 }
 
 /* ---- the connection ---- */
@@ -76,7 +77,7 @@ finish_connect(struct lmtp *l, const struct sockaddr *sa, socklen_t len)
 	if (errno != EINPROGRESS)
 		return -1;
 	if (io_wait(l->fd, POLLOUT, deadline(
-	    l->d->conf->timeout_connect_s)) != 1) {
+	    l->d->conf->smtp.connect_timeout_s)) != 1) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
@@ -94,7 +95,7 @@ open_unix(struct lmtp *l)
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
 	if (text_copy(sun.sun_path, sizeof(sun.sun_path),
-	    l->d->conf->mailbox_where) == -1)
+	    l->d->conf->local.where) == -1)
 		return retry(l, "path of the socket is too long");
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 || finish_connect(l, (struct sockaddr *)&sun,
@@ -112,8 +113,8 @@ open_tcp(struct lmtp *l)
 
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_socktype = SOCK_STREAM;
-	snprintf(port, sizeof(port), "%u", (unsigned)l->d->conf->mailbox_port);
-	error = getaddrinfo(l->d->conf->mailbox_where, port, &hints, &list);
+	snprintf(port, sizeof(port), "%u", (unsigned)l->d->conf->local.port);
+	error = getaddrinfo(l->d->conf->local.where, port, &hints, &list);
 	if (error != 0)
 		return retry(l, gai_strerror(error));
 	for (ai = list; ai != NULL; ai = ai->ai_next) {
@@ -271,7 +272,7 @@ ask(struct lmtp *l, const char *command, int digit, int may_fail)
 		code[0] = '4';
 	return result_set(l->res, code[0] == '4' ? STATUS_DEFERRED :
 	    STATUS_FAILED,
-	    code, "lmtp:%s: %d %s", l->d->conf->mailbox_where, l->code,
+	    code, "lmtp:%s: %d %s", l->d->conf->local.where, l->code,
 	    buf_str(&l->reply));
 }
 
@@ -288,8 +289,8 @@ put_recipient(const struct delivery *d, struct buf *out)
 
 	buf_puts(out, d->user->name);
 	at = strrchr(d->recipient, '@');
-	if (d->conf->delimiter != '\0' && d->recipient[0] != '\0')
-		p = strchr(d->recipient + 1, d->conf->delimiter);
+	if (d->conf->names.delimiter != '\0' && d->recipient[0] != '\0')
+		p = strchr(d->recipient + 1, d->conf->names.delimiter);
 	if (p == NULL || at == NULL || p > at)
 		return;
 	n = strspn(p + 1, plain);
@@ -304,8 +305,8 @@ send_envelope(struct lmtp *l)
 	int ret;
 
 	buf_init(&b, 0);
-	buf_printf(&b, "LHLO %s\r\n", l->d->conf->mailname == NULL ?
-	    "localhost" : l->d->conf->mailname);
+	buf_printf(&b, "LHLO %s\r\n", l->d->conf->names.mailname == NULL ?
+	    "localhost" : l->d->conf->names.mailname);
 	ret = ask(l, "", 2, 0);
 	if (ret == 0)
 		ret = ask(l, buf_str(&b), 2, 0);
@@ -365,7 +366,7 @@ session(struct lmtp *l)
 {
 	char code[12];
 
-	if ((l->d->conf->mailbox_where[0] == '/' ? open_unix(l) :
+	if ((l->d->conf->local.where[0] == '/' ? open_unix(l) :
 	    open_tcp(l)) == -1)
 		return -1;
 	/* The server's words are strange: no file is in reach any more. */
@@ -376,7 +377,7 @@ session(struct lmtp *l)
 		return -1;
 	enhanced_code(l, code, sizeof(code));
 	result_set(l->res, STATUS_SENT, code, "lmtp:%s: %d %s",
-	    l->d->conf->mailbox_where, l->code, buf_str(&l->reply));
+	    l->d->conf->local.where, l->code, buf_str(&l->reply));
 	(void)send(l->fd, "QUIT\r\n", 6, MSG_NOSIGNAL);
 	return 0;
 }

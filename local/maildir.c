@@ -67,7 +67,7 @@ static int
 make_name(struct maildir *m)
 {
 	const struct delivery *d = m->d;
-	const char *host = d->conf->mailname;
+	const char *host = d->conf->names.mailname;
 	size_t n;
 
 	n = strlen(d->queue_id);

@@ -97,7 +97,7 @@ add_found(struct hosts *h, struct list *l, const struct relay *relay,
     int is_tls_first, const struct dns_host *found, size_t n)
 {
 	uint16_t port = relay != NULL && relay->port != 0 ? relay->port :
-	    h->conf->port;
+	    h->conf->relays.port;
 	struct place *p;
 	size_t i;
 
@@ -126,7 +126,7 @@ cut_at_self(const struct hosts *h, const struct dns_host *found, size_t *n)
 	size_t better, i;
 
 	for (i = 0; i < *n; i++)
-		if (strcasecmp(found[i].name, h->conf->mailname) == 0)
+		if (strcasecmp(found[i].name, h->conf->names.mailname) == 0)
 			break;
 	if (i == *n)
 		return 0;
@@ -153,7 +153,7 @@ find_mx(struct hosts *h, struct list *l, const struct relay *relay,
 	if (h->lookup->mx(relay == NULL ? h->domain : relay->host, found,
 	    DNS_HOSTS_MAX, &n, res) == -1)
 		return -1;
-	if (relay == NULL && h->conf->mailname != NULL &&
+	if (relay == NULL && h->conf->names.mailname != NULL &&
 	    cut_at_self(h, found, &n) == -1)
 		return is_self(h, res);
 	add_found(h, l, relay, 0, found, n);
@@ -219,7 +219,7 @@ find_names(struct hosts *h, struct list *l, const struct relay *relay)
 
 	if (relay != NULL && relay->kind == RELAY_HOST) {
 		p = add_place(l, relay->host,
-		    relay->port != 0 ? relay->port : h->conf->port);
+		    relay->port != 0 ? relay->port : h->conf->relays.port);
 		l->rank++;
 		if (p != NULL) {
 			p->relay = relay;
@@ -281,11 +281,11 @@ find_places(struct hosts *h, int64_t now_ms)
 	}
 	if (h->domain[0] != '\0')
 		is_lacking = find_names(h, &l, NULL) == -1;
-	else if (conf->nrelays == 0)
+	else if (conf->relays.n == 0)
 		result_set(&h->reason, STATUS_DEFERRED, "4.3.5",
 		    "no SMARTHOST is configured");
-	else for (i = 0; i < conf->nrelays; i++)
-		is_lacking |= find_names(h, &l, &conf->relays[i]) == -1;
+	else for (i = 0; i < conf->relays.n; i++)
+		is_lacking |= find_names(h, &l, &conf->relays.list[i]) == -1;
 	for (i = 0; i < l.n; i++)
 		take_over(h, &l.places[i]);
 	drop_places(h->places, h->nplaces);
@@ -335,7 +335,8 @@ find_tlsas(struct hosts *h, struct place *p, struct result *res)
 {
 	tlsas_free(p->tlsas);
 	p->tlsas = NULL;
-	if (!h->conf->is_dane || h->conf->tls == TLS_OFF || !p->is_secure)
+	if (!h->conf->tls.is_dane || h->conf->tls.policy == TLS_OFF ||
+	    !p->is_secure)
 		return 0;
 	return h->lookup->tlsa(p->name, p->port, &p->tlsas, res);
 }

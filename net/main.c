@@ -152,17 +152,17 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 {
 	int secrets;
 
-	log->where = conf->log_where;
-	log->level = conf->log_level;
-	if (log->where == LOG_TO_FD && conf->log_path != NULL)
-		log->fd = open(conf->log_path, O_WRONLY | O_APPEND | O_CREAT |
+	log->where = conf->log.where;
+	log->level = conf->log.level;
+	if (log->where == LOG_TO_FD && conf->log.path != NULL)
+		log->fd = open(conf->log.path, O_WRONLY | O_APPEND | O_CREAT |
 		    O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 	if (log->where == LOG_TO_FD && log->fd == -1)
 		log->where = LOG_TO_SYSLOG;
 	log_open(log);
 	/* Without its credentials a host must not be spoken to. */
 	if (files_auth(conf, auths, report) == -1) {
-		return give_up(log, EX_CONFIG, conf->authpath,
+		return give_up(log, EX_CONFIG, conf->where.auth,
 		    "can not be read: chown root:_dma, chmod 640 it");
 	}
 	if (keep_for_senders(conf, auths) == -1) {

@@ -52,7 +52,7 @@ set_names(struct policy *p, const struct conf *conf, const struct host *host,
 {
 	p->nnames = 0;
 	if (!is_looked_up(host) || is_named ||
-	    (host->is_secure && conf->is_dane) ||
+	    (host->is_secure && conf->tls.is_dane) ||
 	    is_below(host->name, host->domain))
 		add_name(p, host->name);
 	if (is_looked_up(host) && !is_named)
@@ -65,7 +65,7 @@ static void
 set_dane(struct policy *p, const struct conf *conf, const struct host *host)
 {
 	p->tlsas = NULL;
-	if (host->tlsas == NULL || conf->npins > 0)
+	if (host->tlsas == NULL || conf->tls.npins > 0)
 		return;
 	p->may_tls = p->must_tls = 1;
 	if (host->tlsas->n == 0)
@@ -100,7 +100,7 @@ void
 tls_policy_set(struct policy *p, const struct conf *conf,
     const struct auths *auths, const char *user, const struct host *host)
 {
-	enum tls_policy tls = conf->tls;
+	enum tls_policy tls = conf->tls.policy;
 	int is_named;
 
 	memset(p, 0, sizeof(*p));
@@ -111,19 +111,19 @@ tls_policy_set(struct policy *p, const struct conf *conf,
 	if (p->auth != NULL && is_looked_up(host))
 		tls = TLS_VERIFY;
 	else if (tls == TLS_UNSET && p->auth != NULL)
-		tls = conf->is_insecure ? TLS_OPPORTUNISTIC : TLS_VERIFY;
+		tls = conf->smtp.is_insecure ? TLS_OPPORTUNISTIC : TLS_VERIFY;
 	else if (tls == TLS_UNSET)
-		tls = conf->npins > 0 ? TLS_REQUIRED : TLS_OPPORTUNISTIC;
+		tls = conf->tls.npins > 0 ? TLS_REQUIRED : TLS_OPPORTUNISTIC;
 	if (host->is_tls_first)
 		p->has_tls_first = 1;
 	else if (host->relay == NULL || host->relay->kind != RELAY_SRV)
 		p->has_tls_first = tls != TLS_OFF &&
-		    (conf->is_implicit_tls || host->port == 465);
+		    (conf->tls.is_implicit || host->port == 465);
 	p->must_tls = tls == TLS_REQUIRED || tls == TLS_VERIFY ||
 	    p->has_tls_first;
 	p->must_verify = tls == TLS_VERIFY;
 	p->may_tls = p->must_tls || (tls != TLS_OFF && !host->is_clear);
-	p->may_login_clear = conf->is_insecure && !host->is_clear &&
+	p->may_login_clear = conf->smtp.is_insecure && !host->is_clear &&
 	    !is_looked_up(host);
 	set_names(p, conf, host, is_named);
 	set_dane(p, conf, host);

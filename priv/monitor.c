@@ -544,7 +544,7 @@ end_child(const struct branch *b, int status, const char *user)
 static int
 open_aliases(const struct branch *b)
 {
-	return open(b->conf.aliases, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return open(b->conf.where.aliases, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 /* Whose .forward, or as whom lists are read; -1 after the answer was given. */
@@ -586,7 +586,7 @@ answer_forward(struct branch *b, struct ipc *m)
 		return refuse_request(b);
 	io_close(&b->broken[1]);
 	if (origin == ORIGIN_ALIASES) {
-		login = b->conf.alias_user;
+		login = b->conf.local.alias_user;
 		aliases = open_aliases(b);
 	}
 	if (forward_user(login, origin == ORIGIN_ALIASES, &u, channel) == -1)
@@ -635,12 +635,12 @@ delivery_user(struct branch *b, struct delivery *d, struct user *u)
 	int found;
 
 	if (d->kind != ROUTE_MAILBOX && d->origin == ORIGIN_ALIASES) {
-		name = b->conf.alias_user;
+		name = b->conf.local.alias_user;
 		d->aliases = open_aliases(b);
 	}
 	found = user_lookup(name, u);
 	/* A missing ALIAS_USER is the configuration's fault, not the mail's. */
-	if (found == 1 && name == b->conf.alias_user)
+	if (found == 1 && name == b->conf.local.alias_user)
 		say_deliver(d, STATUS_DEFERRED, "4.3.5",
 		    "ALIAS_USER in dma.conf is no user");
 	else if (found == 1)
@@ -668,8 +668,8 @@ mail_dir(const struct branch *b, const struct delivery *d)
 {
 	if (d->kind != ROUTE_MAILBOX)
 		return NULL;
-	if (b->conf.mailbox == MAILBOX_COMMAND && d->no_command)
-		return b->conf.maildir;
+	if (b->conf.local.mailbox == MAILBOX_COMMAND && d->no_command)
+		return b->conf.local.mailspool;
 	return conf_mail_dir(&b->conf);
 }
 
@@ -693,13 +693,13 @@ static int
 is_command(const struct branch *b, const struct delivery *d)
 {
 	return d->kind == ROUTE_PIPE || (d->kind == ROUTE_MAILBOX &&
-	    b->conf.mailbox == MAILBOX_COMMAND && !d->no_command);
+	    b->conf.local.mailbox == MAILBOX_COMMAND && !d->no_command);
 }
 
 static int
 become_deliverer(const struct branch *b, const struct delivery *d)
 {
-	if (d->kind == ROUTE_MAILBOX && b->conf.mailbox == MAILBOX_LMTP)
+	if (d->kind == ROUTE_MAILBOX && b->conf.local.mailbox == MAILBOX_LMTP)
 		return become_speaker(b->trunk);
 	if (is_command(b, d) && set_fresh_limits() == -1)
 		return -1;
@@ -743,7 +743,8 @@ branch_conf(struct branch *b)
 	memset(&st, 0, sizeof(st));
 	if (stat(DMA_CONFDIR "/dma.conf", &st) == -1)
 		st.st_ino = 0;
-	if (b->conf.mailname != NULL && st.st_ino == b->conf_stat.st_ino &&
+	if (b->conf.names.mailname != NULL &&
+	    st.st_ino == b->conf_stat.st_ino &&
 	    st.st_size == b->conf_stat.st_size &&
 	    st.st_mtim.tv_sec == b->conf_stat.st_mtim.tv_sec &&
 	    st.st_mtim.tv_nsec == b->conf_stat.st_mtim.tv_nsec)
@@ -751,7 +752,7 @@ branch_conf(struct branch *b)
 	files_quiet(&quiet);
 	if (files_conf(&fresh, &quiet) == -1)
 		return;
-	if (b->conf.mailname != NULL) {
+	if (b->conf.names.mailname != NULL) {
 		files_log_close(&b->log);
 		conf_fini(&b->conf);
 	}
@@ -770,9 +771,9 @@ child_limit_s(const struct branch *b, const struct ipc *m)
 	if (m->len < sizeof(kind))
 		return MAILBOX_LIMIT_S;
 	memcpy(&kind, m->data, sizeof(kind));
-	if (kind == ROUTE_PIPE || b->conf.mailbox == MAILBOX_COMMAND)
-		return (int)b->conf.command_timeout_s;
-	if (b->conf.mailbox == MAILBOX_LMTP)
+	if (kind == ROUTE_PIPE || b->conf.local.mailbox == MAILBOX_COMMAND)
+		return (int)b->conf.local.command_timeout_s;
+	if (b->conf.local.mailbox == MAILBOX_LMTP)
 		return LMTP_LIMIT_S;
 	return MAILBOX_LIMIT_S;
 }

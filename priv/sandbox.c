@@ -115,10 +115,10 @@ int
 sandbox_runner(const struct conf *conf)
 {
 	const struct place places[] = {
-		{ conf->spooldir, ALL_FS },
+		{ conf->where.spool, ALL_FS },
 		{ "/", RUN_FS },
 		{ "/dev/null", READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
-		{ conf->log_path, READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
+		{ conf->log.path, READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
 		{ NULL, 0 }
 	};
 
@@ -138,9 +138,9 @@ sandbox_remote(const struct conf *conf)
 		{ "/lib64", READ_FS },
 		{ "/run", READ_FS },
 		{ "/dev", READ_FS },
-		{ conf->cafile, READ_FS },
-		{ conf->certfile, READ_FS },
-		{ conf->keyfile, READ_FS },
+		{ conf->tls.cafile, READ_FS },
+		{ conf->tls.certfile, READ_FS },
+		{ conf->tls.keyfile, READ_FS },
 		{ NULL, 0 }
 	};
 

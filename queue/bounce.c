@@ -150,7 +150,7 @@ action_of(const struct telling *t, uint32_t i)
 static time_t
 give_up_at(const struct telling *t)
 {
-	return t->m->arrived + (time_t)t->conf->retry_lifetime_s;
+	return t->m->arrived + (time_t)t->conf->retry.lifetime_s;
 }
 
 static uint32_t
@@ -203,7 +203,7 @@ advice(const struct conf *conf, const char *code)
 		if (strncmp(code, advices[i].code,
 		    n + (advices[i].code[n - 1] != '.')) != 0)
 			continue;
-		return conf->nrelays > 0 && advices[i].by_relay != NULL ?
+		return conf->relays.n > 0 && advices[i].by_relay != NULL ?
 		    advices[i].by_relay : advices[i].text;
 	}
 	return "The reply above says why.";
@@ -291,8 +291,8 @@ put_text(struct buf *b, const struct telling *t)
 
 	mail_date(date, sizeof(date), t->m->arrived);
 	buf_printf(b, "This is the mail system at %s, about %s of\n%s.\n",
-	    t->conf->mailname, is_orphan(t->m) ? "a message without a sender" :
-	    "your message", date);
+	    t->conf->names.mailname, is_orphan(t->m) ?
+	    "a message without a sender" : "your message", date);
 	for (action = ACTION_FAILED; action < NACTIONS; action++) {
 		if (count(t, action) == 0)
 			continue;
@@ -418,7 +418,7 @@ put_status(struct buf *b, const struct telling *t)
 	if (t->m->envid[0] != '\0')
 		buf_printf(b, "Original-Envelope-Id: %s\n", t->m->envid);
 	buf_printf(b, "Reporting-MTA: dns; %s\nArrival-Date: %s\n",
-	    t->conf->mailname, date);
+	    t->conf->names.mailname, date);
 	for (i = 0; i < t->m->nrcpts; i++)
 		if (action_of(t, i) != ACTION_NONE)
 			put_program(b, t, i);
@@ -435,7 +435,7 @@ is_full(const struct telling *t)
 	/* Of a bounce the postmaster needs all: what it was about is inside. */
 	if (is_orphan(t->m) || t->m->ret == RET_FULL)
 		return 1;
-	return t->conf->is_fullbounce && t->m->ret == RET_UNSAID;
+	return t->conf->retry.is_fullbounce && t->m->ret == RET_UNSAID;
 }
 
 /* The original's header, or the whole of it; what can't be read is left out. */
@@ -502,7 +502,7 @@ static void
 put_header(struct buf *b, const struct telling *t, const char *to,
     int has_8bit)
 {
-	const char *host = t->conf->mailname;
+	const char *host = t->conf->names.mailname;
 	char date[64];
 
 	mail_date(date, sizeof(date), t->now);

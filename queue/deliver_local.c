@@ -248,7 +248,7 @@ takes_more(const struct desk *d, const struct batch *b,
 	return b->is_open && !b->is_leaving && b->channel != -1 &&
 	    strcmp(b->name, r->owner) == 0 && b->told < TOLD_MAX &&
 	    b->n < PARCELS_MAX && kind_of(r) == ROUTE_MAILBOX &&
-	    d->conf.mailbox == MAILBOX_MBOX &&
+	    d->conf.local.mailbox == MAILBOX_MBOX &&
 	    io_clock_ms() - b->born_ms < BATCH_LIFE_MS;
 }
 
@@ -308,7 +308,7 @@ begin(struct desk *d, const char *name, struct work *w, uint32_t i)
 	b->id = batch_new_id(d);
 	b->born_ms = io_clock_ms();
 	b->is_open = kind_of(&w->m.rcpts[i]) == ROUTE_MAILBOX &&
-	    d->conf.mailbox == MAILBOX_MBOX;
+	    d->conf.local.mailbox == MAILBOX_MBOX;
 	if (text_copy(b->name, sizeof(b->name), name) == -1)
 		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0",
 		    "name is too long");

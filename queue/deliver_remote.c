@@ -199,7 +199,7 @@ sender_of(struct desk *d, const struct message *m, const char **reason)
 	const struct passwd *pw = NULL;
 
 	*reason = NULL;
-	if (d->conf.sender_relay == NULL)
+	if (d->conf.where.sender_relay == NULL)
 		return NULL;
 	if (!d->has_senders) {
 		*reason = "SENDER_RELAY can not be read, so no relay is known";
@@ -234,11 +234,11 @@ way_of(struct desk *d, const struct message *m, struct way *way)
 		way->user = s->user == NULL ? "" : s->user;
 		way->trouble = s->trouble == NULL ? NULL : "the line of "
 		    "SENDER_RELAY for this sender is not understood";
-	} else if (conf->nrelays == 0) {
+	} else if (conf->relays.n == 0) {
 		way->kind = DESTINATION_DOMAIN;
 		way->name = NULL;
-	} else if (way->trouble == NULL && conf->nrelays == 1 &&
-	    strcmp(conf->relays[0].host, CONF_NO_RELAY) == 0)
+	} else if (way->trouble == NULL && conf->relays.n == 1 &&
+	    strcmp(conf->relays.list[0].host, CONF_NO_RELAY) == 0)
 		way->trouble = "SMARTHOST in dma.conf is missing or can not "
 		    "be read";
 }
@@ -334,7 +334,7 @@ is_too_long(const struct desk *d, const char *address)
 	size_t n = strlen(address);
 
 	if (addr_domain(address) == NULL)
-		n += 1 + strlen(d->conf.mailname);
+		n += 1 + strlen(d->conf.names.mailname);
 	return n > ADDRESS_MAX;
 }
 

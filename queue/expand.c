@@ -135,7 +135,7 @@ load_failed(struct desk *d, struct item *item, enum spool_got got,
 	item->state = ITEM_GONE;
 	if (got == SPOOL_CORRUPT) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s: moved to "
-		    "%s/corrupt", item->id, reason, d->conf.spooldir);
+		    "%s/corrupt", item->id, reason, d->conf.where.spool);
 		if (spool_put_aside(&d->spool, item->id, "corrupt") == 0)
 			return -1;
 		got = SPOOL_LATER;
@@ -145,7 +145,7 @@ load_failed(struct desk *d, struct item *item, enum spool_got got,
 		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s: tried again later",
 		    item->id, reason);
 		item->state = ITEM_WAITING;
-		item->due = time(NULL) + (time_t)d->conf.retry_first_s;
+		item->due = time(NULL) + (time_t)d->conf.retry.first_s;
 	}
 	return -1;
 }
@@ -175,7 +175,7 @@ log_new(struct desk *d, const struct message *m)
 	uint32_t i;
 
 	/* With DEFER each runner sees the held ones again; see submit.c. */
-	if (d->conf.is_defer && (time(NULL) - m->arrived > NEW_S ||
+	if (d->conf.retry.is_defer && (time(NULL) - m->arrived > NEW_S ||
 	    !names_any_local(&d->conf, m)))
 		return;
 	for (i = 0; i < m->nrcpts; i++)
@@ -610,7 +610,7 @@ route(struct desk *d, struct work *w, uint32_t i)
 	result_init(&res);
 	switch (route_next(&env, &w->m, i, user, &alias, &res)) {
 	case STEP_REMOTE:
-		if (d->conf.is_defer && !w->is_forced)
+		if (d->conf.retry.is_defer && !w->is_forced)
 			hold(w, i);
 		else
 			w->stages[i] = STAGE_REMOTE;

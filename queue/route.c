@@ -84,7 +84,7 @@ route_usable(const struct conf *conf, const struct alias *alias,
 		return 0;
 	return result_set(res, STATUS_DEFERRED, "4.3.5",
 	    "%s:%u: the alias %s has an error: "
-	    "newaliases tells which", conf->aliases, alias->line,
+	    "newaliases tells which", conf->where.aliases, alias->line,
 	    alias->name);
 }
 
@@ -92,7 +92,7 @@ static enum route_step
 no_aliases(const struct conf *conf, struct result *res)
 {
 	result_set(res, STATUS_DEFERRED, "4.3.5",
-	    "the aliases file %s can not be read now", conf->aliases);
+	    "the aliases file %s can not be read now", conf->where.aliases);
 	return STEP_SETTLED;
 }
 
@@ -156,7 +156,7 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 {
 	char local[ADDRESS_MAX + 1];
 
-	if (!env->conf->has_nullclient_aliases || m->rcpts[i].is_final ||
+	if (!env->conf->names.has_nullclient_aliases || m->rcpts[i].is_final ||
 	    !names_is_own(env->conf, m->rcpts[i].address, local,
 	    sizeof(local)) ||
 	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
@@ -180,13 +180,13 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 
 	*alias = NULL;
 	user[0] = '\0';
-	if (env->conf->is_nullclient) {
+	if (env->conf->names.is_nullclient) {
 		step = next_of_nullclient(env, m, i, alias, res);
 		if (step != STEP_REMOTE)
 			return step;
 	}
 	if (!names_is_local(env->conf, r->address, local, sizeof(local))) {
-		if (!env->conf->is_noremote)
+		if (!env->conf->limits.is_noremote)
 			return STEP_REMOTE;
 		result_set(res, STATUS_FAILED, "5.4.4",
 		    "this host sends no mail to other hosts (NOREMOTE)");

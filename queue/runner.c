@@ -200,7 +200,7 @@ static void
 reload_senders(struct desk *d)
 {
 	struct report report = { warn, d };
-	const char *path = d->conf.sender_relay;
+	const char *path = d->conf.where.sender_relay;
 	struct senders senders;
 
 	if (!has_changed(path == NULL ? "" : path, &d->senders_stat) &&
@@ -231,7 +231,7 @@ reload(struct desk *d)
 
 	if (has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat) &&
 	    files_conf(&conf, &report) == 0) {
-		if (strcmp(conf.spooldir, d->spool.path) == 0) {
+		if (strcmp(conf.where.spool, d->spool.path) == 0) {
 			conf_fini(&d->conf);
 			d->conf = conf;
 			files_log_close(&d->log);
@@ -243,7 +243,7 @@ reload(struct desk *d)
 		d->has_tried_aliases = d->has_tried_senders = 0;
 	}
 	reload_senders(d);
-	if (!has_changed(d->conf.aliases, &d->aliases_stat) &&
+	if (!has_changed(d->conf.where.aliases, &d->aliases_stat) &&
 	    d->has_tried_aliases)
 		return;
 	d->has_tried_aliases = 1;
@@ -251,12 +251,12 @@ reload(struct desk *d)
 	 * line would be told by every runner; newaliases tells them. */
 	files_quiet(&quiet);
 	if (files_aliases_count(&d->conf, &aliases, &quiet, &bad) == -1) {
-		warn(d, d->conf.aliases, 0, strerror(errno));
+		warn(d, d->conf.where.aliases, 0, strerror(errno));
 		return;
 	}
 	if (bad > 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %u bad lines: run "
-		    "newaliases", d->conf.aliases, bad);
+		    "newaliases", d->conf.where.aliases, bad);
 	aliases_fini(&d->aliases);
 	d->aliases = aliases;
 	d->has_aliases = 1;
@@ -344,7 +344,7 @@ read_wake(struct desk *d)
 static int
 is_held(const struct desk *d, const struct item *item)
 {
-	return item->is_held && d->conf.is_defer;
+	return item->is_held && d->conf.retry.is_defer;
 }
 
 static int
@@ -649,7 +649,7 @@ is_idle(const struct desk *d)
 	    d->must_look)
 		return 0;
 	return d->nitems == 0 || d->is_crippled ||
-	    (d->conf.is_defer && d->look_at == 0);
+	    (d->conf.retry.is_defer && d->look_at == 0);
 }
 
 struct look {
@@ -765,7 +765,7 @@ open_desk(struct desk *d)
 	if (files_conf(&again, &report) == 0)
 		conf_fini(&again);
 	result_init(&res);
-	if (spool_open(&d->spool, d->conf.spooldir, &res) == -1) {
+	if (spool_open(&d->spool, d->conf.where.spool, &res) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.reason == NULL ?
 		    "" : res.reason);
 		result_fini(&res);

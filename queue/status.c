@@ -26,7 +26,7 @@
 int
 is_due(const struct conf *conf, time_t due, time_t now)
 {
-	return due <= now || due > now + 60 + 2 * (time_t)conf->retry_max_s;
+	return due <= now || due > now + 60 + 2 * (time_t)conf->retry.max_s;
 }
 
 /* ---- who watches ---- */
@@ -140,13 +140,13 @@ static time_t
 next_due(const struct conf *conf, const struct message *m,
     const struct recipient *r, time_t now)
 {
-	uint64_t wait = conf->retry_first_s;
+	uint64_t wait = conf->retry.first_s;
 	unsigned i;
 
-	for (i = 1; i < r->attempts && wait < conf->retry_max_s; i++)
+	for (i = 1; i < r->attempts && wait < conf->retry.max_s; i++)
 		wait *= 2;
-	if (wait > conf->retry_max_s)
-		wait = conf->retry_max_s;
+	if (wait > conf->retry.max_s)
+		wait = conf->retry.max_s;
 	return now + (time_t)jitter((unsigned)wait, m->id);
 }
 
@@ -213,7 +213,7 @@ settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now,
 {
 	struct recipient *r = &w->m.rcpts[i];
 
-	if (now - w->m.arrived < (time_t)d->conf.retry_lifetime_s) {
+	if (now - w->m.arrived < (time_t)d->conf.retry.lifetime_s) {
 		r->due = next_due(&d->conf, &w->m, r, now);
 		/* Its mark tells only until others get at the file. */
 		if (r->checkpoint.length != -1 && r->due > now + MARK_AGAIN_S)
@@ -364,9 +364,10 @@ settle_sync(struct desk *d, struct work **works, size_t n)
 static time_t
 warn_at(const struct conf *conf, const struct message *m)
 {
-	if (conf->warn_after_s == 0 || m->is_warned || !bounce_has_delay(m))
+	if (conf->retry.warn_after_s == 0 || m->is_warned ||
+	    !bounce_has_delay(m))
 		return 0;
-	return m->arrived + (time_t)conf->warn_after_s;
+	return m->arrived + (time_t)conf->retry.warn_after_s;
 }
 
 /* When it is wanted again; what DEFER holds is nobody's turn. */
@@ -426,7 +427,7 @@ bury(struct desk *d, struct work *w)
 		return stay(w);
 	}
 	log_say(&d->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and nobody "
-	    "can be told: kept in %s/dead/%s", w->m.id, d->conf.spooldir,
+	    "can be told: kept in %s/dead/%s", w->m.id, d->conf.where.spool,
 	    w->m.id);
 	w->item->state = ITEM_GONE;
 	return 0;

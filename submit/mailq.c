@@ -149,7 +149,8 @@ mailq_print(const struct caller *c, const struct conf *conf,
 	}
 	if (ids.n > 0)
 		qsort(ids.list, ids.n, sizeof(*ids.list), compare);
-	all = c->uid == 0 || (ids.n > 0 && in_group(c, conf->mailq_group));
+	all = c->uid == 0 ||
+	    (ids.n > 0 && in_group(c, conf->limits.mailq_group));
 	result_init(&res);
 	for (i = 0; i < ids.n; i++) {
 		if (spool_load(sp, ids.list[i], 0, &m, &res) == SPOOL_GOT &&

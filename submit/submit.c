@@ -108,10 +108,10 @@ qualify(const struct submission *s, const char *address, char *full,
 	const struct conf *conf = s->conf;
 	int n;
 
-	if (!conf->is_nullclient || conf->has_nullclient_aliases ||
+	if (!conf->names.is_nullclient || conf->names.has_nullclient_aliases ||
 	    addr_domain(address) != NULL)
 		return address;
-	n = snprintf(full, size, "%s@%s", address, conf->mailname);
+	n = snprintf(full, size, "%s@%s", address, conf->names.mailname);
 	return n < 0 || (size_t)n >= size ? address : full;
 }
 
@@ -136,8 +136,8 @@ add_recipient(struct submission *s, const char *given)
 		    address))
 			return 0;
 	}
-	if (s->conf->max_recipients != 0 &&
-	    s->m.nrcpts >= s->conf->max_recipients)
+	if (s->conf->limits.max_recipients != 0 &&
+	    s->m.nrcpts >= s->conf->limits.max_recipients)
 		return fail(s, EX_DATAERR, "too many recipients",
 		    "MAX_RECIPIENTS in dma.conf");
 	r = message_add(&s->m, address);
@@ -306,8 +306,8 @@ sender_from(struct submission *s, const char *text, const char *what)
 		return fail(s, EX_DATAERR, what, "not an address (it wants "
 		    "user or user@host)");
 	}
-	host = s->conf->masquerade_host != NULL ? s->conf->masquerade_host :
-	    s->conf->mailname;
+	host = s->conf->names.masquerade_host != NULL ?
+	    s->conf->names.masquerade_host : s->conf->names.mailname;
 	if (one.len == 0 || addr_domain(buf_str(&one)) != NULL)
 		n = snprintf(s->m.sender, sizeof(s->m.sender), "%s",
 		    buf_str(&one));
@@ -323,7 +323,7 @@ sender_from(struct submission *s, const char *text, const char *what)
 static int
 take_sender(struct submission *s)
 {
-	const char *masked = s->conf->masquerade_user;
+	const char *masked = s->conf->names.masquerade_user;
 
 	if (s->o->sender != NULL) {
 		if (!text_is_clean(s->o->sender, strlen(s->o->sender)))
@@ -349,8 +349,8 @@ put_text(struct submission *s, const char *p, size_t n)
 	struct result res;
 
 	mail_count(&s->facts, p, n);
-	if (s->conf->max_size_bytes != 0 &&
-	    (uint64_t)s->draft.length + n > s->conf->max_size_bytes)
+	if (s->conf->limits.max_size_bytes != 0 &&
+	    (uint64_t)s->draft.length + n > s->conf->limits.max_size_bytes)
 		return fail(s, EX_DATAERR, "message is too large",
 		    "MAX_SIZE in dma.conf");
 	result_init(&res);
@@ -385,7 +385,7 @@ end_header(struct submission *s, size_t len)
 	if (s->login[0] == '\0' && !has_from(buf_str(&s->text), len))
 		find_caller(s);
 	memset(&env, 0, sizeof(env));
-	env.mailname = s->conf->mailname;
+	env.mailname = s->conf->names.mailname;
 	env.sender = s->m.sender;
 	env.fullname = s->fullname[0] == '\0' ? NULL : s->fullname;
 	env.queue_id = s->draft.id;
@@ -525,7 +525,7 @@ check_recipients(struct submission *s)
 	if (s->m.nrcpts == 1 && is_unknown(s))
 		return fail(s, EX_NOUSER, s->m.rcpts[0].address,
 		    "no such user here");
-	if (s->conf->is_noremote && !names_any_local(s->conf, &s->m))
+	if (s->conf->limits.is_noremote && !names_any_local(s->conf, &s->m))
 		return fail(s, EX_UNAVAILABLE, s->m.rcpts[0].address,
 		    "this host sends no mail to other hosts (NOREMOTE)");
 	return 0;
@@ -604,7 +604,7 @@ run(struct submission *s, const struct spool *sp, int trunk)
 static int
 is_held(struct submission *s)
 {
-	if (!s->conf->is_defer || names_any_local(s->conf, &s->m))
+	if (!s->conf->retry.is_defer || names_any_local(s->conf, &s->m))
 		return 0;
 	text_copy(s->m.id, sizeof(s->m.id), s->draft.id);
 	s->m.length = s->draft.length;

@@ -33,9 +33,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (conf_parse(&conf, text, size, "dma.conf", &report) == -1 ||
 	    conf_finish(&conf, text, text) == -1 ||
-	    conf.mailname == NULL || conf.mailname[0] == '/')
+	    conf.names.mailname == NULL || conf.names.mailname[0] == '/')
 		abort();
-	if (conf.is_nullclient && conf.nrelays == 0)
+	if (conf.names.is_nullclient && conf.relays.n == 0)
 		abort();
 	if (auth_parse(&auths, text, size, "auth.conf", &report) == -1)
 		abort();

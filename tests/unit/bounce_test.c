@@ -382,7 +382,7 @@ test_full_bounce(void **state)
 {
 	struct world *w = *state;
 
-	w->conf.is_fullbounce = 1;
+	w->conf.retry.is_fullbounce = 1;
 	queue_original(w, "ann@example.org", HEADER "\na\0b\nlast",
 	    sizeof(HEADER) - 1 + 9, MESSAGE_HAS_NUL);
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
@@ -415,7 +415,7 @@ test_bounds(void **state)
 		buf_putc(&text, '\n');
 		while (text.len < cases[i].header + cases[i].body)
 			buf_puts(&text, "body body body body\n");
-		w->conf.is_fullbounce = cases[i].full;
+		w->conf.retry.is_fullbounce = cases[i].full;
 		queue_original(w, "ann@example.org", text.data, text.len, 0);
 		assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW,
 		    &w->res), BOUNCED);
@@ -478,7 +478,7 @@ test_successes(void **state)
 	};
 	struct world *w = *state;
 
-	w->conf.is_fullbounce = 1;	/* is about failures */
+	w->conf.retry.is_fullbounce = 1;	/* is about failures */
 	queue_plain(w, "ann@example.org");
 	w->m.ret = RET_FULL;
 	succeed_with(&w->m.rcpts[0], ACTION_DELIVERED, "in /var/mail/bob");
@@ -533,7 +533,7 @@ test_ret(void **state)
 	size_t i;
 
 	for (i = 0; i < N(cases); i++) {
-		w->conf.is_fullbounce = cases[i].is_fullbounce;
+		w->conf.retry.is_fullbounce = cases[i].is_fullbounce;
 		queue_plain(w, cases[i].sender);
 		w->m.ret = cases[i].ret;
 		commit_and_load(w);
@@ -568,7 +568,7 @@ test_warning(void **state)
 	};
 	struct world *w = *state;
 
-	w->conf.is_fullbounce = 1;
+	w->conf.retry.is_fullbounce = 1;
 	queue_plain(w, "ann@example.org");
 	delay_with(&w->m.rcpts[0], 0, "connect: refused");
 	delay_with(&w->m.rcpts[1], NOTIFY_FAILURE, "connect: refused");
@@ -634,7 +634,7 @@ test_advice(void **state)
 
 	for (i = 0; i < N(cases); i++) {
 		queue_plain(w, "ann@example.org");
-		w->conf.nrelays = cases[i].relays;
+		w->conf.relays.n = cases[i].relays;
 		fail_with(&w->m.rcpts[0], cases[i].code, "");
 		w->m.rcpts[3].action = ACTION_NONE;
 		commit_and_load(w);
@@ -642,7 +642,7 @@ test_advice(void **state)
 			fail_msg("%s: %s", cases[i].code, w->text.data);
 		assert_true(has(w, "no reason was given"));
 		assert_false(has(w, "unknown"));
-		w->conf.nrelays = 0;
+		w->conf.relays.n = 0;
 		forget(w);
 	}
 }
@@ -663,7 +663,7 @@ test_8bit(void **state)
 	size_t i;
 
 	for (i = 0; i < N(cases); i++) {
-		w->conf.is_fullbounce = cases[i].full;
+		w->conf.retry.is_fullbounce = cases[i].full;
 		queue_original(w, "ann@example.org", cases[i].text,
 		    strlen(cases[i].text), 0);
 		free(w->m.rcpts[0].address);

@@ -62,30 +62,30 @@ test_defaults(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&c, ""), 0);
-	assert_int_equal(c.port, 25);
-	assert_int_equal(c.nrelays, 0);
-	assert_int_equal(c.tls, TLS_UNSET);
-	assert_int_equal(c.is_implicit_tls, 0);
-	assert_int_equal(c.is_insecure, 0);
-	assert_int_equal(c.is_shell_required, 1);
-	assert_int_equal(c.delimiter, '+');
-	assert_int_equal(c.concurrency, 20);
-	assert_int_equal(c.retry_first_s, 300);
-	assert_int_equal(c.retry_max_s, 10800);
-	assert_int_equal(c.retry_lifetime_s, 432000);
-	assert_int_equal(c.command_timeout_s, 300);
-	assert_int_equal(c.timeout_s, 0);
-	assert_int_equal(c.timeout_connect_s, 30);
-	assert_int_equal(c.log_where, LOG_TO_SYSLOG);
-	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
-	assert_string_equal(c.alias_user, "nobody");
-	assert_non_null(c.spooldir);
-	assert_non_null(c.aliases);
-	assert_non_null(c.authpath);
-	assert_non_null(c.maildir);
-	assert_null(c.mailname);
-	assert_null(c.certfile);
-	assert_null(c.masquerade_host);
+	assert_int_equal(c.relays.port, 25);
+	assert_int_equal(c.relays.n, 0);
+	assert_int_equal(c.tls.policy, TLS_UNSET);
+	assert_int_equal(c.tls.is_implicit, 0);
+	assert_int_equal(c.smtp.is_insecure, 0);
+	assert_int_equal(c.local.is_shell_required, 1);
+	assert_int_equal(c.names.delimiter, '+');
+	assert_int_equal(c.smtp.concurrency, 20);
+	assert_int_equal(c.retry.first_s, 300);
+	assert_int_equal(c.retry.max_s, 10800);
+	assert_int_equal(c.retry.lifetime_s, 432000);
+	assert_int_equal(c.local.command_timeout_s, 300);
+	assert_int_equal(c.smtp.timeout_s, 0);
+	assert_int_equal(c.smtp.connect_timeout_s, 30);
+	assert_int_equal(c.log.where, LOG_TO_SYSLOG);
+	assert_int_equal(c.log.level, LOG_LEVEL_INFO);
+	assert_string_equal(c.local.alias_user, "nobody");
+	assert_non_null(c.where.spool);
+	assert_non_null(c.where.aliases);
+	assert_non_null(c.where.auth);
+	assert_non_null(c.local.mailspool);
+	assert_null(c.names.mailname);
+	assert_null(c.tls.certfile);
+	assert_null(c.names.masquerade_host);
 	conf_fini(&c);
 }
 
@@ -100,123 +100,123 @@ static const struct {
 	const char	*text;
 	int		 value;
 } lines[] = {
-	{ "ALIASES /etc/mail/aliases", 0, STR(aliases), "/etc/mail/aliases", 0 },
-	{ "ALIASES\t \t/a b \t", 0, STR(aliases), "/a b", 0 },
-	{ " \tALIASES /a", 0, STR(aliases), "/a", 0 },
-	{ "ALIASES /a # why", 0, STR(aliases), "/a", 0 },
-	{ "ALIASES /a#b", 0, STR(aliases), "/a#b", 0 },
-	{ "ALIASES /a\r\n", 0, STR(aliases), "/a", 0 },
-	{ "#ALIASES /a", 0, STR(cafile), NULL, 0 },
-	{ "   # only a comment", 0, STR(cafile), NULL, 0 },
-	{ "\n\n \t\n", 0, STR(cafile), NULL, 0 },
-	{ "CAFILE relative", 1, STR(cafile), NULL, 0 },
-	{ "CAFILE", 1, STR(cafile), NULL, 0 },
-	{ "CAFILE /etc/ca.pem", 0, STR(cafile), "/etc/ca.pem", 0 },
-	{ "KEYFILE /k", 0, STR(keyfile), "/k", 0 },
-	{ "CERTFILE /c", 0, STR(certfile), "/c", 0 },
-	{ "AUTHPATH /etc/dma/auth.conf", 0, STR(authpath),
+	{ "ALIASES /etc/mail/aliases", 0, STR(where.aliases), "/etc/mail/aliases", 0 },
+	{ "ALIASES\t \t/a b \t", 0, STR(where.aliases), "/a b", 0 },
+	{ " \tALIASES /a", 0, STR(where.aliases), "/a", 0 },
+	{ "ALIASES /a # why", 0, STR(where.aliases), "/a", 0 },
+	{ "ALIASES /a#b", 0, STR(where.aliases), "/a#b", 0 },
+	{ "ALIASES /a\r\n", 0, STR(where.aliases), "/a", 0 },
+	{ "#ALIASES /a", 0, STR(tls.cafile), NULL, 0 },
+	{ "   # only a comment", 0, STR(tls.cafile), NULL, 0 },
+	{ "\n\n \t\n", 0, STR(tls.cafile), NULL, 0 },
+	{ "CAFILE relative", 1, STR(tls.cafile), NULL, 0 },
+	{ "CAFILE", 1, STR(tls.cafile), NULL, 0 },
+	{ "CAFILE /etc/ca.pem", 0, STR(tls.cafile), "/etc/ca.pem", 0 },
+	{ "KEYFILE /k", 0, STR(tls.keyfile), "/k", 0 },
+	{ "CERTFILE /c", 0, STR(tls.certfile), "/c", 0 },
+	{ "AUTHPATH /etc/dma/auth.conf", 0, STR(where.auth),
 	    "/etc/dma/auth.conf", 0 },
-	{ "SPOOLDIR /s", 0, STR(spooldir), "/s", 0 },
-	{ "MAILBOX maildir", 0, STR(mailbox_where), "~/Maildir/", 0 },
-	{ "MAILBOX Maildir  ~/mail/in", 0, STR(mailbox_where), "~/mail/in", 0 },
-	{ "MAILBOX maildir /srv/mail/", 0, STR(mailbox_where), "/srv/mail/",
+	{ "SPOOLDIR /s", 0, STR(where.spool), "/s", 0 },
+	{ "MAILBOX maildir", 0, STR(local.where), "~/Maildir/", 0 },
+	{ "MAILBOX Maildir  ~/mail/in", 0, STR(local.where), "~/mail/in", 0 },
+	{ "MAILBOX maildir /srv/mail/", 0, STR(local.where), "/srv/mail/",
 	    0 },
-	{ "MAILBOX maildir\nMAILBOX mbox", 0, STR(mailbox_where), NULL, 0 },
-	{ "MAILBOX maildir", 0, INT(mailbox), NULL, MAILBOX_MAILDIR },
-	{ "MAILBOX mbox", 0, INT(mailbox), NULL, MAILBOX_MBOX },
-	{ "MAILBOX command /usr/bin/procmail -d $USER", 0, STR(mailbox_where),
+	{ "MAILBOX maildir\nMAILBOX mbox", 0, STR(local.where), NULL, 0 },
+	{ "MAILBOX maildir", 0, INT(local.mailbox), NULL, MAILBOX_MAILDIR },
+	{ "MAILBOX mbox", 0, INT(local.mailbox), NULL, MAILBOX_MBOX },
+	{ "MAILBOX command /usr/bin/procmail -d $USER", 0, STR(local.where),
 	    "/usr/bin/procmail -d $USER", 0 },
-	{ "MAILBOX command /bin/x", 0, INT(mailbox), NULL, MAILBOX_COMMAND },
-	{ "MAILBOX command", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX command x", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX lmtp:/run/dovecot/lmtp", 0, STR(mailbox_where),
+	{ "MAILBOX command /bin/x", 0, INT(local.mailbox), NULL, MAILBOX_COMMAND },
+	{ "MAILBOX command", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX command x", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX lmtp:/run/dovecot/lmtp", 0, STR(local.where),
 	    "/run/dovecot/lmtp", 0 },
-	{ "MAILBOX lmtp:/run/x", 0, INT(mailbox), NULL, MAILBOX_LMTP },
-	{ "MAILBOX lmtp:store.test:24", 0, STR(mailbox_where), "store.test",
+	{ "MAILBOX lmtp:/run/x", 0, INT(local.mailbox), NULL, MAILBOX_LMTP },
+	{ "MAILBOX lmtp:store.test:24", 0, STR(local.where), "store.test",
 	    0 },
-	{ "MAILBOX LMTP:[::1]:24", 0, STR(mailbox_where), "::1", 0 },
-	{ "MAILBOX lmtp:store", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX lmtp:", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX lmtp:x y:24", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX lmtp:x:0", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX mdir", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX mbox /x", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX maildirs", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX maildir in", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX maildir ~", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX maildir ~/", 1, INT(mailbox), NULL, MAILBOX_UNREADABLE },
-	{ "MAILBOX maildir ~bob/x", 1, INT(mailbox), NULL,
+	{ "MAILBOX LMTP:[::1]:24", 0, STR(local.where), "::1", 0 },
+	{ "MAILBOX lmtp:store", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX lmtp:", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX lmtp:x y:24", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX lmtp:x:0", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX mdir", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX mbox /x", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX maildirs", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX maildir in", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX maildir ~", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX maildir ~/", 1, INT(local.mailbox), NULL, MAILBOX_UNREADABLE },
+	{ "MAILBOX maildir ~bob/x", 1, INT(local.mailbox), NULL,
 	    MAILBOX_UNREADABLE },
-	{ "MAILBOX mdir\nMAILBOX mbox", 1, INT(mailbox), NULL, MAILBOX_MBOX },
-	{ "MAILSPOOL /var/spool/mail", 0, STR(maildir), "/var/spool/mail", 0 },
-	{ "smarthost lower.case", 1, INT(nrelays), NULL, 0 },
-	{ "UNKNOWN_KEY 1", 1, INT(port), NULL, 25 },
-	{ "DEFER", 0, INT(is_defer), NULL, 1 },
-	{ "DEFER yes", 0, INT(is_defer), NULL, 1 },
-	{ "DEFER off", 0, INT(is_defer), NULL, 0 },
-	{ "DEFER 17", 1, INT(is_defer), NULL, 0 },
-	{ "FULLBOUNCE", 0, INT(is_fullbounce), NULL, 1 },
-	{ "INSECURE", 0, INT(is_insecure), NULL, 1 },
-	{ "SECURE", 0, INT(is_insecure), NULL, 0 },
-	{ "INSECURE\nSECURE", 0, INT(is_insecure), NULL, 0 },
-	{ "NOREMOTE", 0, INT(is_noremote), NULL, 1 },
-	{ "SENDER_RELAY /etc/dma/s", 0, STR(sender_relay), "/etc/dma/s", 0 },
-	{ "SENDER_RELAY /a\nSENDER_RELAY b", 1, STR(sender_relay), "", 0 },
-	{ "SENDER_RELAY", 1, STR(sender_relay), "", 0 },
-	{ "REQUIRE_SHELL no", 0, INT(is_shell_required), NULL, 0 },
-	{ "NULLCLIENT\nSMARTHOST a", 0, INT(is_nullclient), NULL, 1 },
-	{ "NULLCLIENT aliases\nSMARTHOST a", 0, INT(is_nullclient), NULL, 1 },
-	{ "NULLCLIENT\nSMARTHOST a", 0, INT(has_nullclient_aliases), NULL, 0 },
-	{ "NULLCLIENT Aliases\nSMARTHOST a", 0, INT(has_nullclient_aliases),
+	{ "MAILBOX mdir\nMAILBOX mbox", 1, INT(local.mailbox), NULL, MAILBOX_MBOX },
+	{ "MAILSPOOL /var/spool/mail", 0, STR(local.mailspool), "/var/spool/mail", 0 },
+	{ "smarthost lower.case", 1, INT(relays.n), NULL, 0 },
+	{ "UNKNOWN_KEY 1", 1, INT(relays.port), NULL, 25 },
+	{ "DEFER", 0, INT(retry.is_defer), NULL, 1 },
+	{ "DEFER yes", 0, INT(retry.is_defer), NULL, 1 },
+	{ "DEFER off", 0, INT(retry.is_defer), NULL, 0 },
+	{ "DEFER 17", 1, INT(retry.is_defer), NULL, 0 },
+	{ "FULLBOUNCE", 0, INT(retry.is_fullbounce), NULL, 1 },
+	{ "INSECURE", 0, INT(smtp.is_insecure), NULL, 1 },
+	{ "SECURE", 0, INT(smtp.is_insecure), NULL, 0 },
+	{ "INSECURE\nSECURE", 0, INT(smtp.is_insecure), NULL, 0 },
+	{ "NOREMOTE", 0, INT(limits.is_noremote), NULL, 1 },
+	{ "SENDER_RELAY /etc/dma/s", 0, STR(where.sender_relay), "/etc/dma/s", 0 },
+	{ "SENDER_RELAY /a\nSENDER_RELAY b", 1, STR(where.sender_relay), "", 0 },
+	{ "SENDER_RELAY", 1, STR(where.sender_relay), "", 0 },
+	{ "REQUIRE_SHELL no", 0, INT(local.is_shell_required), NULL, 0 },
+	{ "NULLCLIENT\nSMARTHOST a", 0, INT(names.is_nullclient), NULL, 1 },
+	{ "NULLCLIENT aliases\nSMARTHOST a", 0, INT(names.is_nullclient), NULL, 1 },
+	{ "NULLCLIENT\nSMARTHOST a", 0, INT(names.has_nullclient_aliases), NULL, 0 },
+	{ "NULLCLIENT Aliases\nSMARTHOST a", 0, INT(names.has_nullclient_aliases),
 	    NULL, 1 },
 	{ "NULLCLIENT aliases\nNULLCLIENT no", 0,
-	    INT(has_nullclient_aliases), NULL, 0 },
-	{ "NULLCLIENT bob\nSMARTHOST a", 1, INT(is_nullclient), NULL, 0 },
-	{ "DANE", 0, INT(is_dane), NULL, 1 },
-	{ "DANE on", 0, INT(is_dane), NULL, 1 },
-	{ "DANE on\nDANE off", 0, INT(is_dane), NULL, 0 },
-	{ "DANE perhaps", 1, INT(is_dane), NULL, 1 },
-	{ "CONCURRENCY 1", 0, INT(concurrency), NULL, 1 },
-	{ "CONCURRENCY 1000", 0, INT(concurrency), NULL, 1000 },
-	{ "CONCURRENCY 0", 1, INT(concurrency), NULL, 20 },
-	{ "CONCURRENCY 1001", 1, INT(concurrency), NULL, 20 },
-	{ "CONCURRENCY -1", 1, INT(concurrency), NULL, 20 },
-	{ "CONCURRENCY 4294967297", 1, INT(concurrency), NULL, 20 },
-	{ "CONCURRENCY 99999999999999999999999", 1, INT(concurrency), NULL,
+	    INT(names.has_nullclient_aliases), NULL, 0 },
+	{ "NULLCLIENT bob\nSMARTHOST a", 1, INT(names.is_nullclient), NULL, 0 },
+	{ "DANE", 0, INT(tls.is_dane), NULL, 1 },
+	{ "DANE on", 0, INT(tls.is_dane), NULL, 1 },
+	{ "DANE on\nDANE off", 0, INT(tls.is_dane), NULL, 0 },
+	{ "DANE perhaps", 1, INT(tls.is_dane), NULL, 1 },
+	{ "CONCURRENCY 1", 0, INT(smtp.concurrency), NULL, 1 },
+	{ "CONCURRENCY 1000", 0, INT(smtp.concurrency), NULL, 1000 },
+	{ "CONCURRENCY 0", 1, INT(smtp.concurrency), NULL, 20 },
+	{ "CONCURRENCY 1001", 1, INT(smtp.concurrency), NULL, 20 },
+	{ "CONCURRENCY -1", 1, INT(smtp.concurrency), NULL, 20 },
+	{ "CONCURRENCY 4294967297", 1, INT(smtp.concurrency), NULL, 20 },
+	{ "CONCURRENCY 99999999999999999999999", 1, INT(smtp.concurrency), NULL,
 	    20 },
-	{ "MAX_RECIPIENTS 100", 0, INT(max_recipients), NULL, 100 },
-	{ "TIMEOUT 2m", 0, INT(timeout_s), NULL, 120 },
-	{ "TIMEOUT 2x", 1, INT(timeout_s), NULL, 0 },
-	{ "TIMEOUT_CONNECT 0", 1, INT(timeout_connect_s), NULL, 30 },
-	{ "TIMEOUT_CONNECT 10s", 0, INT(timeout_connect_s), NULL, 10 },
-	{ "COMMAND_TIMEOUT 1h", 0, INT(command_timeout_s), NULL, 3600 },
-	{ "ALIAS_USER mailer", 0, STR(alias_user), "mailer", 0 },
-	{ "ALIAS_USER 0", 1, STR(alias_user), "nobody", 0 },
-	{ "ALIAS_USER ../root", 1, STR(alias_user), "nobody", 0 },
-	{ "ALIAS_USER -x", 1, STR(alias_user), "nobody", 0 },
-	{ "ALIAS_USER", 1, STR(alias_user), "nobody", 0 },
+	{ "MAX_RECIPIENTS 100", 0, INT(limits.max_recipients), NULL, 100 },
+	{ "TIMEOUT 2m", 0, INT(smtp.timeout_s), NULL, 120 },
+	{ "TIMEOUT 2x", 1, INT(smtp.timeout_s), NULL, 0 },
+	{ "TIMEOUT_CONNECT 0", 1, INT(smtp.connect_timeout_s), NULL, 30 },
+	{ "TIMEOUT_CONNECT 10s", 0, INT(smtp.connect_timeout_s), NULL, 10 },
+	{ "COMMAND_TIMEOUT 1h", 0, INT(local.command_timeout_s), NULL, 3600 },
+	{ "ALIAS_USER mailer", 0, STR(local.alias_user), "mailer", 0 },
+	{ "ALIAS_USER 0", 1, STR(local.alias_user), "nobody", 0 },
+	{ "ALIAS_USER ../root", 1, STR(local.alias_user), "nobody", 0 },
+	{ "ALIAS_USER -x", 1, STR(local.alias_user), "nobody", 0 },
+	{ "ALIAS_USER", 1, STR(local.alias_user), "nobody", 0 },
 	{ "ALIAS_USER a23456789012345678901234567890123", 1,
-	    STR(alias_user), "nobody", 0 },
-	{ "MAILQ_GROUP adm", 0, STR(mailq_group), "adm", 0 },
-	{ "LOG stderr", 0, INT(log_where), NULL, LOG_TO_STDERR },
-	{ "LOG file /var/log/dma.log", 0, STR(log_path),
+	    STR(local.alias_user), "nobody", 0 },
+	{ "MAILQ_GROUP adm", 0, STR(limits.mailq_group), "adm", 0 },
+	{ "LOG stderr", 0, INT(log.where), NULL, LOG_TO_STDERR },
+	{ "LOG file /var/log/dma.log", 0, STR(log.path),
 	    "/var/log/dma.log", 0 },
-	{ "LOG file  /var/log/dma.log", 0, INT(log_where), NULL, LOG_TO_FD },
-	{ "LOG file relative", 1, INT(log_where), NULL, LOG_TO_SYSLOG },
-	{ "LOG file", 1, INT(log_where), NULL, LOG_TO_SYSLOG },
-	{ "LOG", 1, INT(log_where), NULL, LOG_TO_SYSLOG },
-	{ "LOG stderr twice", 1, INT(log_where), NULL, LOG_TO_SYSLOG },
-	{ "LOG_LEVEL debug", 0, INT(log_level), NULL, LOG_LEVEL_DEBUG },
-	{ "LOG_LEVEL loud", 1, INT(log_level), NULL, LOG_LEVEL_INFO },
-	{ "MAILNAME host.example.org", 0, STR(mailname),
+	{ "LOG file  /var/log/dma.log", 0, INT(log.where), NULL, LOG_TO_FD },
+	{ "LOG file relative", 1, INT(log.where), NULL, LOG_TO_SYSLOG },
+	{ "LOG file", 1, INT(log.where), NULL, LOG_TO_SYSLOG },
+	{ "LOG", 1, INT(log.where), NULL, LOG_TO_SYSLOG },
+	{ "LOG stderr twice", 1, INT(log.where), NULL, LOG_TO_SYSLOG },
+	{ "LOG_LEVEL debug", 0, INT(log.level), NULL, LOG_LEVEL_DEBUG },
+	{ "LOG_LEVEL loud", 1, INT(log.level), NULL, LOG_LEVEL_INFO },
+	{ "MAILNAME host.example.org", 0, STR(names.mailname),
 	    "host.example.org", 0 },
-	{ "MAILNAME /etc/mailname", 0, STR(mailname), "/etc/mailname", 0 },
-	{ "MAILNAME", 0, STR(mailname), NULL, 0 },
-	{ "MAILNAME a b", 1, STR(mailname), NULL, 0 },
-	{ "MAILNAME a..b", 1, STR(mailname), NULL, 0 },
-	{ "MAILNAME <x>", 1, STR(mailname), NULL, 0 },
-	{ "MAILNAME a\nMAILNAME b", 0, STR(mailname), "b", 0 },
+	{ "MAILNAME /etc/mailname", 0, STR(names.mailname), "/etc/mailname", 0 },
+	{ "MAILNAME", 0, STR(names.mailname), NULL, 0 },
+	{ "MAILNAME a b", 1, STR(names.mailname), NULL, 0 },
+	{ "MAILNAME a..b", 1, STR(names.mailname), NULL, 0 },
+	{ "MAILNAME <x>", 1, STR(names.mailname), NULL, 0 },
+	{ "MAILNAME a\nMAILNAME b", 0, STR(names.mailname), "b", 0 },
 };
 
 static void
@@ -243,8 +243,8 @@ test_lines(void **state)
 			}
 		} else {
 			memcpy(&v, at, sizeof(v));
-			if (lines[i].at == offsetof(struct conf, port))
-				v = c.port;
+			if (lines[i].at == offsetof(struct conf, relays.port))
+				v = c.relays.port;
 			assert_int_equal(v, lines[i].value);
 		}
 		conf_fini(&c);
@@ -274,7 +274,7 @@ test_port(void **state)
 		memcpy(line, "PORT ", 5);
 		memcpy(line + 5, ports[i].in, strlen(ports[i].in) + 1);
 		assert_int_equal(parse(&c, line), ports[i].bad);
-		assert_int_equal(c.port, ports[i].port);
+		assert_int_equal(c.relays.port, ports[i].port);
 		conf_fini(&c);
 	}
 }
@@ -340,15 +340,16 @@ test_smarthost(void **state)
 		print_message("%s\n", smarthosts[i].in);
 		assert_int_equal(parse(&c, smarthosts[i].in),
 		    smarthosts[i].bad);
-		assert_int_equal(c.nrelays, smarthosts[i].n);
-		for (j = 0; j < c.nrelays; j++) {
+		assert_int_equal(c.relays.n, smarthosts[i].n);
+		for (j = 0; j < c.relays.n; j++) {
 			snprintf(host, sizeof(host), "%s%s",
-			    kinds[c.relays[j].kind], c.relays[j].host);
+			    kinds[c.relays.list[j].kind],
+			    c.relays.list[j].host);
 			assert_string_equal(host,
 			    smarthosts[i].relays[j].host);
-			assert_int_equal(c.relays[j].port,
+			assert_int_equal(c.relays.list[j].port,
 			    smarthosts[i].relays[j].port);
-			assert_int_equal(c.relays[j].is_literal,
+			assert_int_equal(c.relays.list[j].is_literal,
 			    smarthosts[i].relays[j].is_literal);
 		}
 		conf_fini(&c);
@@ -392,8 +393,8 @@ test_tls(void **state)
 	for (i = 0; i < N(policies); i++) {
 		print_message("%s\n", policies[i].in);
 		assert_int_equal(parse(&c, policies[i].in), policies[i].bad);
-		assert_int_equal(c.tls, policies[i].tls);
-		assert_int_equal(c.is_implicit_tls, policies[i].is_implicit);
+		assert_int_equal(c.tls.policy, policies[i].tls);
+		assert_int_equal(c.tls.is_implicit, policies[i].is_implicit);
 		conf_fini(&c);
 	}
 }
@@ -429,9 +430,9 @@ test_pins(void **state)
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
 		assert_int_equal(parse(&c, cases[i].in), cases[i].bad);
-		assert_int_equal(c.npins, cases[i].n);
-		assert_memory_equal(c.pins[0], cases[i].is_good ? good : none,
-		    32);
+		assert_int_equal(c.tls.npins, cases[i].n);
+		assert_memory_equal(c.tls.pins[0],
+		    cases[i].is_good ? good : none, 32);
 		conf_fini(&c);
 	}
 }
@@ -473,8 +474,8 @@ test_masquerade(void **state)
 		print_message("%s\n", masquerades[i].in);
 		assert_int_equal(parse(&c, masquerades[i].in),
 		    masquerades[i].bad);
-		assert_text(c.masquerade_user, masquerades[i].user);
-		assert_text(c.masquerade_host, masquerades[i].host);
+		assert_text(c.names.masquerade_user, masquerades[i].user);
+		assert_text(c.names.masquerade_host, masquerades[i].host);
 		conf_fini(&c);
 	}
 }
@@ -486,13 +487,13 @@ test_lists(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&c, "LOCALDOMAINS a.org  b.org\tc.org"), 0);
-	assert_int_equal(c.nlocaldomains, 3);
-	assert_string_equal(c.localdomains[0], "a.org");
-	assert_string_equal(c.localdomains[2], "c.org");
+	assert_int_equal(c.names.ndomains, 3);
+	assert_string_equal(c.names.domains[0], "a.org");
+	assert_string_equal(c.names.domains[2], "c.org");
 	conf_fini(&c);
 	assert_int_equal(parse(&c, "LOCALDOMAINS a\nLOCALDOMAINS b, c"), 1);
-	assert_int_equal(c.nlocaldomains, 1);
-	assert_string_equal(c.localdomains[0], "c");
+	assert_int_equal(c.names.ndomains, 1);
+	assert_string_equal(c.names.domains[0], "c");
 	conf_fini(&c);
 }
 
@@ -534,7 +535,7 @@ test_warn_after(void **state)
 	(void)state;
 	for (i = 0; i < N(warnings); i++) {
 		assert_int_equal(parse(&c, warnings[i].in), warnings[i].bad);
-		assert_int_equal(c.warn_after_s, warnings[i].after);
+		assert_int_equal(c.retry.warn_after_s, warnings[i].after);
 		conf_fini(&c);
 	}
 }
@@ -548,9 +549,9 @@ test_retry(void **state)
 	(void)state;
 	for (i = 0; i < N(retries); i++) {
 		assert_int_equal(parse(&c, retries[i].in), retries[i].bad);
-		assert_int_equal(c.retry_first_s, retries[i].first);
-		assert_int_equal(c.retry_max_s, retries[i].max);
-		assert_int_equal(c.retry_lifetime_s, retries[i].lifetime);
+		assert_int_equal(c.retry.first_s, retries[i].first);
+		assert_int_equal(c.retry.max_s, retries[i].max);
+		assert_int_equal(c.retry.lifetime_s, retries[i].lifetime);
 		conf_fini(&c);
 	}
 }
@@ -585,13 +586,13 @@ test_sizes_and_delimiters(void **state)
 	(void)state;
 	for (i = 0; i < N(sizes); i++) {
 		assert_int_equal(parse(&c, sizes[i].in), sizes[i].bad);
-		assert_int_equal(c.max_size_bytes, sizes[i].size);
+		assert_int_equal(c.limits.max_size_bytes, sizes[i].size);
 		conf_fini(&c);
 	}
 	for (i = 0; i < N(delimiters); i++) {
 		assert_int_equal(parse(&c, delimiters[i].in),
 		    delimiters[i].bad);
-		assert_int_equal(c.delimiter, delimiters[i].c);
+		assert_int_equal(c.names.delimiter, delimiters[i].c);
 		conf_fini(&c);
 	}
 }
@@ -610,20 +611,20 @@ test_report(void **state)
 	    1);
 	assert_int_equal(h.line, 3);
 	assert_string_equal(h.text, "BOGUS: unknown key");
-	assert_int_equal(c.port, 26);
-	assert_int_equal(c.is_defer, 1);
+	assert_int_equal(c.relays.port, 26);
+	assert_int_equal(c.retry.is_defer, 1);
 	conf_fini(&c);
 
 	assert_int_equal(parse_len(&c, nul, sizeof(nul) - 1, &h), 1);
 	assert_int_equal(h.line, 2);
-	assert_int_equal(c.is_defer, 1);
+	assert_int_equal(c.retry.is_defer, 1);
 	conf_fini(&c);
 
 	memset(longer, 'x', sizeof(longer));
 	memcpy(longer + sizeof(longer) - 6, "\nDEFER", 6);
 	assert_int_equal(parse_len(&c, longer, sizeof(longer), &h), 1);
 	assert_int_equal(h.line, 1);
-	assert_int_equal(c.is_defer, 1);
+	assert_int_equal(c.retry.is_defer, 1);
 	conf_fini(&c);
 
 	longer[4000] = '\n';
@@ -661,7 +662,7 @@ test_mailname(void **state)
 			assert_null(conf_mailname_file(&c));
 		assert_int_equal(conf_finish(&c, names[i].file, names[i].host),
 		    0);
-		assert_string_equal(c.mailname, names[i].want);
+		assert_string_equal(c.names.mailname, names[i].want);
 		conf_fini(&c);
 	}
 }
@@ -917,9 +918,9 @@ test_auth_mechs(void **state)
 		assert_int_equal(conf_parse(&c, cases[i].in,
 		    strlen(cases[i].in), "dma.conf", &report), cases[i].bad);
 		if (cases[i].mechs == NULL)
-			assert_null(c.auth_mechs);
+			assert_null(c.smtp.auth_mechs);
 		else
-			assert_string_equal(c.auth_mechs, cases[i].mechs);
+			assert_string_equal(c.smtp.auth_mechs, cases[i].mechs);
 		conf_fini(&c);
 	}
 }

@@ -229,7 +229,7 @@ client_setup(const char *cafile)
 	struct conf conf;
 
 	memset(&conf, 0, sizeof(conf));
-	conf.cafile = (char *)(uintptr_t)cafile;
+	conf.tls.cafile = (char *)(uintptr_t)cafile;
 	result_init(&res);
 	setup = tls_setup_new(&conf, &res);
 	assert_non_null(setup);
@@ -912,9 +912,9 @@ test_client_cert(void **state)
 	result_init(&res);
 	for (i = 0; i < 2; i++) {
 		memset(&conf, 0, sizeof(conf));
-		conf.cafile = w->cafile;
-		conf.certfile = i == 0 ? w->bundle : w->certfile;
-		conf.keyfile = i == 0 ? NULL : w->keyfile;
+		conf.tls.cafile = w->cafile;
+		conf.tls.certfile = i == 0 ? w->bundle : w->certfile;
+		conf.tls.keyfile = i == 0 ? NULL : w->keyfile;
 		setup = tls_setup_new(&conf, &res);
 		assert_non_null(setup);
 		server = server_ctx(&w->srv[SRV_GOOD]);
@@ -977,9 +977,9 @@ test_bad_setup(void **state)
 	for (i = 0; i < NELEM(cases); i++) {
 		result_init(&res);
 		memset(&conf, 0, sizeof(conf));
-		conf.cafile = (char *)(uintptr_t)cases[i].cafile;
-		conf.certfile = (char *)(uintptr_t)cases[i].certfile;
-		conf.keyfile = (char *)(uintptr_t)cases[i].keyfile;
+		conf.tls.cafile = (char *)(uintptr_t)cases[i].cafile;
+		conf.tls.certfile = (char *)(uintptr_t)cases[i].certfile;
+		conf.tls.keyfile = (char *)(uintptr_t)cases[i].keyfile;
 		assert_null(tls_setup_new(&conf, &res));
 		assert_int_equal(res.status, STATUS_DEFERRED);
 		assert_memory_equal(res.code, "4.7.", 4);
@@ -1348,8 +1348,8 @@ test_dane(void **state)
 	size_t i, round;
 
 	memset(&conf, 0, sizeof(conf));
-	conf.cafile = w->cafile;
-	conf.is_dane = 1;
+	conf.tls.cafile = w->cafile;
+	conf.tls.is_dane = 1;
 	result_init(&res);
 	setup = tls_setup_new(&conf, &res);
 	assert_non_null(setup);

@@ -153,12 +153,13 @@ test_conf(void **state)
 		conf_file = path;
 		buf_reset(&w->said);
 		assert_int_equal(files_conf(&conf, &w->report), 0);
-		assert_non_null(conf.mailname);
-		assert_true(conf.mailname[0] != '/');
+		assert_non_null(conf.names.mailname);
+		assert_true(conf.names.mailname[0] != '/');
 		if (cases[i].name != NULL)
-			assert_string_equal(conf.mailname, cases[i].name);
+			assert_string_equal(conf.names.mailname, cases[i].name);
 		else
-			assert_string_equal(conf.mailname, fallback.mailname);
+			assert_string_equal(conf.names.mailname,
+			    fallback.names.mailname);
 		if (cases[i].said[0] == '\0')
 			assert_string_equal(buf_str(&w->said), "");
 		else
@@ -184,7 +185,7 @@ test_mailname_file(void **state)
 	conf_path = make_file(w, "dma.conf", buf_str(&text));
 	conf_file = conf_path;
 	assert_int_equal(files_conf(&conf, &w->report), 0);
-	assert_string_equal(conf.mailname, "mail.example.org");
+	assert_string_equal(conf.names.mailname, "mail.example.org");
 	assert_string_equal(buf_str(&w->said), "");
 	conf_fini(&conf);
 	buf_fini(&text);
@@ -233,9 +234,9 @@ test_auth(void **state)
 	size_t i;
 
 	for (i = 0; i < N(cases); i++) {
-		free(w->conf.authpath);
-		w->conf.authpath = make_file(w, "auth.conf", cases[i].text);
-		(void)chmod(w->conf.authpath, 0640);
+		free(w->conf.where.auth);
+		w->conf.where.auth = make_file(w, "auth.conf", cases[i].text);
+		(void)chmod(w->conf.where.auth, 0640);
 		buf_reset(&w->said);
 		assert_int_equal(files_auth(&w->conf, &auths, &w->report),
 		    cases[i].ret);
@@ -247,8 +248,8 @@ test_auth(void **state)
 			    "MAIL.example.org", NULL, 1)->password, "secret");
 		auth_fini(&auths);
 	}
-	free(w->conf.authpath);
-	w->conf.authpath = strdup(w->top);
+	free(w->conf.where.auth);
+	w->conf.where.auth = strdup(w->top);
 	assert_int_equal(files_auth(&w->conf, &auths, &w->report), -1);
 	assert_true(w->said.len > 0);
 	auth_fini(&auths);
@@ -277,10 +278,10 @@ test_senders(void **state)
 	assert_int_equal(files_senders(&w->conf, &senders, &w->report), 0);
 	assert_int_equal(senders.n, 0);
 	for (i = 0; i < N(cases); i++) {
-		free(w->conf.sender_relay);
-		w->conf.sender_relay = make_file(w, "senders", cases[i].text);
+		free(w->conf.where.sender_relay);
+		w->conf.where.sender_relay = make_file(w, "senders", cases[i].text);
 		if (cases[i].text == NULL)
-			(void)unlink(w->conf.sender_relay);
+			(void)unlink(w->conf.where.sender_relay);
 		buf_reset(&w->said);
 		assert_int_equal(files_senders(&w->conf, &senders,
 		    &w->report), cases[i].ret);
@@ -326,9 +327,9 @@ test_secrets(void **state)
 		buf_reset(&conf);
 		buf_printf(&conf, "host a user u password-file %s\n"
 		    "other|b:fine\n", path);
-		free(w->conf.authpath);
-		w->conf.authpath = make_file(w, "auth.conf", buf_str(&conf));
-		(void)chmod(w->conf.authpath, 0640);
+		free(w->conf.where.auth);
+		w->conf.where.auth = make_file(w, "auth.conf", buf_str(&conf));
+		(void)chmod(w->conf.where.auth, 0640);
 		buf_reset(&w->said);
 		assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
 		assert_int_equal(auths.n, 2);
@@ -356,7 +357,7 @@ test_secrets(void **state)
 	assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
 	assert_string_equal(auths.list[0].trouble, "is not a plain file");
 	auth_fini(&auths);
-	assert_int_equal(chmod(w->conf.authpath, 0644), 0);
+	assert_int_equal(chmod(w->conf.where.auth, 0644), 0);
 	buf_reset(&w->said);
 	assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
 	assert_non_null(strstr(buf_str(&w->said), "others can read"));
@@ -382,8 +383,8 @@ test_aliases(void **state)
 	size_t i;
 
 	for (i = 0; i < N(cases); i++) {
-		free(w->conf.aliases);
-		w->conf.aliases = make_file(w, "aliases", cases[i].text);
+		free(w->conf.where.aliases);
+		w->conf.where.aliases = make_file(w, "aliases", cases[i].text);
 		buf_reset(&w->said);
 		assert_int_equal(files_aliases_count(&w->conf, &aliases,
 		    &w->report, &bad), cases[i].ret);
@@ -393,15 +394,15 @@ test_aliases(void **state)
 		aliases_fini(&aliases);
 	}
 	/* Not readable now: nobody may be called unknown. */
-	free(w->conf.aliases);
-	w->conf.aliases = strdup(w->top);
+	free(w->conf.where.aliases);
+	w->conf.where.aliases = strdup(w->top);
 	assert_int_equal(files_aliases(&w->conf, &aliases, &w->report), -1);
 	assert_true(errno != 0 && w->said.len > 0);
 	aliases_fini(&aliases);
 	/* A fifo is not waited for. */
-	free(w->conf.aliases);
-	w->conf.aliases = make_file(w, "fifo", NULL);
-	assert_int_equal(mkfifo(w->conf.aliases, 0644), 0);
+	free(w->conf.where.aliases);
+	w->conf.where.aliases = make_file(w, "fifo", NULL);
+	assert_int_equal(mkfifo(w->conf.where.aliases, 0644), 0);
 	assert_int_equal(files_aliases(&w->conf, &aliases, &w->report), -1);
 	aliases_fini(&aliases);
 }
@@ -414,8 +415,8 @@ test_quiet(void **state)
 	struct report quiet;
 
 	files_quiet(&quiet);
-	free(w->conf.aliases);
-	w->conf.aliases = make_file(w, "aliases", ": bad\nbob: ann\n");
+	free(w->conf.where.aliases);
+	w->conf.where.aliases = make_file(w, "aliases", ": bad\nbob: ann\n");
 	assert_int_equal(files_aliases(&w->conf, &aliases, &quiet), 0);
 	assert_int_equal(aliases.n, 1);
 	aliases_fini(&aliases);
@@ -461,32 +462,32 @@ test_log_file(void **state)
 	struct log log;
 	char *other;
 
-	w->conf.log_where = LOG_TO_FD;
-	w->conf.log_level = LOG_LEVEL_ERROR;
-	w->conf.log_path = make_file(w, "dma.log", NULL);
+	w->conf.log.where = LOG_TO_FD;
+	w->conf.log.level = LOG_LEVEL_ERROR;
+	w->conf.log.path = make_file(w, "dma.log", NULL);
 	assert_int_equal(chmod(w->top, 0777), 0);
 	if (geteuid() == 0) {
 		/* Root makes none, or the others could not write it. */
 		files_log(&w->conf, &log, "dma");
 		assert_int_equal(log.where, LOG_TO_SYSLOG);
-		assert_int_equal(stat(w->conf.log_path, &st), -1);
+		assert_int_equal(stat(w->conf.log.path, &st), -1);
 	}
 	assert_int_equal(in_child(&w->conf), 0);
-	assert_int_equal(stat(w->conf.log_path, &st), 0);
+	assert_int_equal(stat(w->conf.log.path, &st), 0);
 	assert_true(st.st_size > 0);
 	assert_int_equal(st.st_mode & 07137, 0);
 	/* One with two names could be a file of somebody else. */
 	other = make_file(w, "other", NULL);
-	assert_int_equal(link(w->conf.log_path, other), 0);
+	assert_int_equal(link(w->conf.log.path, other), 0);
 	assert_int_equal(in_child(&w->conf), 1);
-	assert_int_equal(unlink(w->conf.log_path), 0);
-	assert_int_equal(symlink(other, w->conf.log_path), 0);
+	assert_int_equal(unlink(w->conf.log.path), 0);
+	assert_int_equal(symlink(other, w->conf.log.path), 0);
 	assert_int_equal(in_child(&w->conf), 1);
-	assert_int_equal(unlink(w->conf.log_path), 0);
-	assert_int_equal(mkfifo(w->conf.log_path, 0666), 0);
+	assert_int_equal(unlink(w->conf.log.path), 0);
+	assert_int_equal(mkfifo(w->conf.log.path, 0666), 0);
 	assert_int_equal(in_child(&w->conf), 1);
-	free(w->conf.log_path);
-	w->conf.log_path = NULL;
+	free(w->conf.log.path);
+	w->conf.log.path = NULL;
 	assert_int_equal(in_child(&w->conf), 1);
 	free(other);
 }

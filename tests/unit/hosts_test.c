@@ -231,10 +231,10 @@ relays(struct conf *conf, struct relay *two)
 	two[0].host = a;
 	two[1].host = b;
 	two[1].port = 587;
-	conf->relays = two;
-	conf->nrelays = 2;
-	conf->port = 25;
-	conf->mailname = us;
+	conf->relays.list = two;
+	conf->relays.n = 2;
+	conf->relays.port = 25;
+	conf->names.mailname = us;
 }
 
 static int64_t
@@ -292,7 +292,7 @@ test_relay_unknown(void **state)
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
 	expect_none(&h, 1000, "R4.4.4");
 	hosts_fini(&h);
-	conf.nrelays = 0;
+	conf.relays.n = 0;
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
 	expect_none(&h, 1000, "R4.3.5");
 	hosts_fini(&h);
@@ -338,7 +338,7 @@ relay_by(struct conf *conf, struct relay *two, enum relay_kind kind,
 	relays(conf, two);
 	two[0].kind = kind;
 	two[0].host = (char *)(uintptr_t)text;
-	conf->nrelays = 1;
+	conf->relays.n = 1;
 }
 
 static void
@@ -378,7 +378,7 @@ test_looked_up(void **state)
 	}
 	/* In the order of SMARTHOST, whatever the kind. */
 	relay_by(&conf, two, RELAY_MX, "nxdomain");
-	conf.nrelays = 2;
+	conf.relays.n = 2;
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
 	play(&h, "b1 b2 R4.4.1");
 	hosts_fini(&h);
@@ -687,8 +687,8 @@ test_tlsa(void **state)
 	result_init(&res);
 	for (i = 0; i < NELEM(tlsa_cases); i++) {
 		relays(&conf, two);
-		conf.is_dane = tlsa_cases[i].is_dane;
-		conf.tls = tlsa_cases[i].tls;
+		conf.tls.is_dane = tlsa_cases[i].is_dane;
+		conf.tls.policy = tlsa_cases[i].tls;
 		script.is_secure = tlsa_cases[i].is_secure;
 		script.tlsa = "aen";
 		assert_int_equal(hosts_init(&h, &conf, tlsa_cases[i].domain,
@@ -706,7 +706,7 @@ test_tlsa(void **state)
 	}
 	/* A relay by its name in dma.conf needs no DNSSEC to be that one. */
 	relays(&conf, two);
-	conf.is_dane = 1;
+	conf.tls.is_dane = 1;
 	script.tlsa = "a";
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);

@@ -145,8 +145,8 @@ setup(void **state)
 	assert_int_equal(chmod(in_world(w, "home"), 0755), 0);
 	assert_int_equal(mkdir(in_world(w, "mail"), 0700), 0);
 	text_copy(w->maildir, sizeof(w->maildir), in_world(w, "mail"));
-	w->conf.maildir = w->maildir;
-	w->conf.delimiter = '+';
+	w->conf.local.mailspool = w->maildir;
+	w->conf.names.delimiter = '+';
 	text_copy(w->user.name, sizeof(w->user.name), "bob");
 	text_copy(w->user.home, sizeof(w->user.home), in_world(w, "home"));
 	text_copy(w->user.shell, sizeof(w->user.shell), "/bin/sh");
@@ -1265,7 +1265,7 @@ test_shell_required(void **state)
 	struct world *w = *state;
 
 	use_forward(w, ROUTE_PIPE, "|/bin/true\n", "/bin/true", 0);
-	w->conf.is_shell_required = 1;
+	w->conf.local.is_shell_required = 1;
 	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
 	deliver_fork(w, -1);
 	assert_int_equal(w->status, STATUS_FAILED);
@@ -1274,7 +1274,7 @@ test_shell_required(void **state)
 	deliver_fork(w, -1);
 	assert_int_equal(w->status, STATUS_NONE);
 	assert_int_equal(WEXITSTATUS(w->wait_status), 0);
-	w->conf.is_shell_required = 0;
+	w->conf.local.is_shell_required = 0;
 	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
 	deliver_fork(w, -1);
 	assert_int_equal(WEXITSTATUS(w->wait_status), 0);

@@ -57,7 +57,7 @@ setup(void **state)
 	w->dir = open(w->top, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_true(w->dir != -1);
 	text_copy(w->host, sizeof(w->host), "here/x");
-	w->conf.mailname = w->host;
+	w->conf.names.mailname = w->host;
 	w->d.conf = &w->conf;
 	w->user.uid = getuid();
 	w->d.user = &w->user;

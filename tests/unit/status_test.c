@@ -201,7 +201,7 @@ test_notice_is_synced(void **state)
 {
 	struct world *w = *state;
 
-	w->d.conf.warn_after_s = 60;
+	w->d.conf.retry.warn_after_s = 60;
 	settle_as(&w->d, &w->w, 0, STATUS_DEFERRED, "4.4.1", "timed out");
 	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
 	bad_sync = 2;

@@ -96,14 +96,14 @@ set_scene(struct scene *s, const struct play *p)
 	    [BY_MX] = RELAY_MX, [BY_SRV] = RELAY_SRV };
 
 	memset(s, 0, sizeof(*s));
-	s->conf.tls = p->tls;
-	s->conf.is_insecure = p->is_insecure;
+	s->conf.tls.policy = p->tls;
+	s->conf.smtp.is_insecure = p->is_insecure;
 	s->auth.host = (char *)(uintptr_t)p->auth;
 	s->auths.list = &s->auth;
 	s->auths.n = 1;
 	s->host.port = 25;
 	s->host.is_secure = p->is_secure > 0;
-	s->conf.is_dane = p->is_secure == 2;
+	s->conf.tls.is_dane = p->is_secure == 2;
 	memcpy(s->host.name, p->host, strlen(p->host));
 	if (p->from != BY_NAME)
 		s->host.domain = p->domain;
@@ -185,7 +185,7 @@ test_first(void **state)
 		play.tls = firsts[i].tls;
 		set_scene(&s, &play);
 		s.host.port = (uint16_t)firsts[i].port;
-		s.conf.is_implicit_tls = firsts[i].is_implicit;
+		s.conf.tls.is_implicit = firsts[i].is_implicit;
 		s.host.is_tls_first = firsts[i].is_tls_first;
 		tls_policy_set(&p, &s.conf, &s.auths, NULL, &s.host);
 		assert_int_equal(p.has_tls_first, firsts[i].has_tls_first);
@@ -223,7 +223,7 @@ test_dane(void **state)
 	check_names(&p, "mx.c.org");
 
 	s.tlsas.n = 1;		/* a pin is what the administrator wants */
-	s.conf.npins = 1;
+	s.conf.tls.npins = 1;
 	tls_policy_set(&p, &s.conf, &s.auths, NULL, &s.host);
 	assert_null(p.tlsas);
 	check_names(&p, "mx.c.org");
