@@ -54,9 +54,10 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 CONF =		conf.o conf/files.o conf/local_names.o conf/sender_relay.o
-PRIV =		priv/delivery_request.o priv/monitor.o priv/sandbox.o
-LOCAL =		local.o local/command.o local/delivery.o local/lmtp.o \
-		local/maildir.o local/mbox.o
+PRIV =		priv/delivery_request.o priv/monitor.o priv/sandbox.o \
+		priv/user_shell.o
+LOCAL =		local.o local/command.o local/delivery.o local/forward.o \
+		local/lmtp.o local/maildir.o local/mbox.o
 NET =		net.o net/auth_command.o net/content.o net/dns.o net/hosts.o \
 		net/requests.o net/tls_policy.o
 QUEUE =		queue/bounce.o queue/deliver_local.o queue/deliver_remote.o \
@@ -193,7 +194,7 @@ UNITS =		addr aliases aliases_include array base64 bounce buf compat \
 		conf crypto delivery_request dns dsn files header_downgrade hosts io ipc \
 		local log mail maildir mbox mime_downgrade options result \
 		local_names route sasl saslprep sender_relay smtp spool status \
-		text tls_policy
+		text tls_policy user_shell
 FUZZERS =	addr aliases conf delivery_request dns dsn forward \
 		header_downgrade ipc list mail mime_downgrade options sasl \
 		saslprep sender_relay smtp spool text

@@ -16,6 +16,7 @@
 #include "lib/ipc.h"
 #include "aliases_include.h"
 #include "local.h"
+#include "local/forward.h"
 #include "submit/mailq.h"
 #include "submit/options.h"
 #include "priv/monitor.h"
@@ -354,8 +355,8 @@ hall(const struct caller *caller, int trunk, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	static const struct bodies bodies = { hall, runner_main, local_forward,
-	    local_lists, local_deliver };
+	static const struct bodies bodies = { hall, runner_main, forward_answer,
+	    forward_answer_lists, local_deliver };
 
 	return priv_main(argc, argv, &bodies);
 }

@@ -1,10 +1,10 @@
 /*
  * command.h - a command of a user gets a message on its standard input.
  */
-#ifndef COMMAND_H
-#define COMMAND_H
+#ifndef LOCAL_COMMAND_H
+#define LOCAL_COMMAND_H
 
-#include "message.h"
+#include "lib/result.h"
 #include "priv/delivery_request.h"
 
 /*

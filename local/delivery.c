@@ -1,7 +1,7 @@
 /*
- * delivery.c - what all kinds of local delivery share.
+ * delivery.c - what all methods of local delivery share.
  * Runs as: the user.  Uses: the runner's channel, the message.
- * Promise: nothing appears before the runner has written down where.
+ * Promise: nothing appears before the runner has recorded where.
  */
 #include <sys/stat.h>
 
@@ -43,33 +43,32 @@ delivery_check(const struct delivery *d, struct result *res)
 }
 
 int
-delivery_at(const struct delivery *d, uint64_t dev, uint64_t ino,
-    int64_t length)
+delivery_send_checkpoint(const struct delivery *d, const struct checkpoint *at)
 {
 	struct ipc msg;
 	int ret;
 
 	ipc_init(&msg);
 	ipc_begin(&msg, IPC_DELIVER_CHECKPOINT, d->id);
-	ipc_put_u64(&msg, dev);
-	ipc_put_u64(&msg, ino);
-	ipc_put_u64(&msg, (uint64_t)length);
+	ipc_put_u64(&msg, at->dev);
+	ipc_put_u64(&msg, at->ino);
+	ipc_put_u64(&msg, (uint64_t)at->length);
 	ret = ipc_send(d->channel, &msg);
 	ipc_fini(&msg);
 	return ret;
 }
 
 int
-delivery_announce(const struct delivery *d, uint64_t dev, uint64_t ino,
-    int64_t length)
+delivery_record_checkpoint(const struct delivery *d,
+    const struct checkpoint *at)
 {
 	struct ipc msg;
 	int ret = -1;
 
-	if (delivery_at(d, dev, ino, length) == -1)
+	if (delivery_send_checkpoint(d, at) == -1)
 		return -1;
 	ipc_init(&msg);
-	if (io_wait(d->channel, POLLIN, io_clock_ms() + DELIVERY_GO_MS) == 1 &&
+	if (io_wait(d->channel, POLLIN, io_clock_ms() + DELIVERY_ACK_MS) == 1 &&
 	    ipc_recv(d->channel, &msg, IPC_CHANNEL_LIMIT) == 1 &&
 	    msg.kind == IPC_DELIVER_ACKNOWLEDGE && msg.id == d->id &&
 	    ipc_done(&msg) == 0)
@@ -79,7 +78,7 @@ delivery_announce(const struct delivery *d, uint64_t dev, uint64_t ino,
 }
 
 int
-delivery_say(const struct delivery *d, const struct result *res)
+delivery_report(const struct delivery *d, const struct result *res)
 {
 	struct ipc msg;
 	int ret;
@@ -110,6 +109,16 @@ const char *
 delivery_code(int error)
 {
 	return error == ENOSPC || error == EDQUOT ? "4.2.2" : "4.2.0";
+}
+
+int
+delivery_open_directory(const char *path)
+{
+#ifdef O_PATH
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+#else
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+#endif
 }
 
 int

@@ -271,9 +271,8 @@ ask(struct lmtp *l, const char *command, int digit, int may_fail)
 	if (!may_fail || is_hosts_fault(l->code))
 		code[0] = '4';
 	return result_set(l->res, code[0] == '4' ? STATUS_DEFERRED :
-	    STATUS_FAILED,
-	    code, "lmtp:%s: %d %s", l->d->conf->local.where, l->code,
-	    buf_str(&l->reply));
+	    STATUS_FAILED, code, "lmtp:%s: %d %s",
+	    l->d->conf->local.where, l->code, buf_str(&l->reply));
 }
 
 /* ---- the session ---- */

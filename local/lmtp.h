@@ -1,10 +1,10 @@
 /*
  * lmtp.h - one message to a mail store by LMTP (RFC 2033).
  */
-#ifndef LMTP_H
-#define LMTP_H
+#ifndef LOCAL_LMTP_H
+#define LOCAL_LMTP_H
 
-#include "message.h"
+#include "lib/result.h"
 #include "priv/delivery_request.h"
 
 /*

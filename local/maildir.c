@@ -6,10 +6,10 @@
  *
  * How: the name follows from the queue: arrival, id, index of the recipient.
  * The message is written in tmp, locked, and synced; the runner notes that it
- * is about to appear (IPC_DELIVER_CHECKPOINT, IPC_DELIVER_ACKNOWLEDGE); then
- * it gets its name in new.  An attempt that finds such a note looks for the
- * name in new and cur, with any flags: there it was delivered.  A file of
- * that name in tmp without a lock is what an attempt left that was cut short.
+ * is about to appear (a checkpoint); then it gets its name in new.  An attempt
+ * that comes with a checkpoint looks for the name in new and cur, with any
+ * flags: there it was delivered.  A file of that name in tmp without a lock
+ * was left by an interrupted attempt.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -99,9 +99,8 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		retry_errno(m, name);
 	} else if (st.st_uid != m->d->user->uid) {
-		result_set(m->res, STATUS_DEFERRED, "4.2.0",
-		    "%s: %s belongs to uid %lu, not to %s: "
-		    "chown it", m->path, name,
+		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s belongs "
+		    "to uid %lu, not to %s: chown it", m->path, name,
 		    (unsigned long)st.st_uid, m->d->user->name);
 	} else if ((st.st_mode & S_IWOTH) != 0) {
 		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s can be "
@@ -354,6 +353,7 @@ appear(struct maildir *m)
 static int
 deliver(struct maildir *m)
 {
+	struct checkpoint at = { 0, 0, 0 };
 	struct stat st;
 	int found = 0;
 
@@ -374,8 +374,9 @@ deliver(struct maildir *m)
 		retry_errno(m, "stat");
 		return 0;
 	}
-	if (delivery_announce(m->d, (uint64_t)st.st_dev, (uint64_t)st.st_ino,
-	    0) == -1)
+	at.dev = (uint64_t)st.st_dev;
+	at.ino = (uint64_t)st.st_ino;
+	if (delivery_record_checkpoint(m->d, &at) == -1)
 		return -1;
 	return appear(m);
 }

@@ -1,10 +1,10 @@
 /*
  * maildir.h - one message into one Maildir.
  */
-#ifndef MAILDIR_H
-#define MAILDIR_H
+#ifndef LOCAL_MAILDIR_H
+#define LOCAL_MAILDIR_H
 
-#include "message.h"
+#include "lib/result.h"
 #include "priv/delivery_request.h"
 
 /*

@@ -502,8 +502,8 @@ open_file(struct mbox *m)
 			return retry(m, "4.2.0", "is a symbolic link");
 		if (errno == ENXIO || errno == EISDIR)
 			return retry(m, "4.2.0", "is not a regular file");
-		return retry_errno(m, m->is_new ? "can not be made" :
-		    "can not be opened");
+		return retry_errno(m, m->is_new ? "cannot be made" :
+		    "cannot be opened");
 	}
 	open_to_group(m);
 	if (fstat(m->fd, &st) == -1)
@@ -875,9 +875,10 @@ announce(struct mbox *m)
 	m->end = l->text.is_over ? l->start + (int64_t)l->text.out.len : -1;
 	/* Who leaves our records unread keeps the locks no longer for it. */
 	if (io_wait(m->d->channel, POLLOUT, m->locked_ms +
-	    DELIVERY_GO_MS) != 1)
+	    DELIVERY_ACK_MS) != 1)
 		return -1;
-	return delivery_at(&l->d, m->dev, m->ino, l->start);
+	return delivery_send_checkpoint(&l->d, &(struct checkpoint){ m->dev,
+	    m->ino, l->start });
 }
 
 /* Others want the mailbox, too. */
@@ -940,7 +941,7 @@ recall(struct mbox *m)
 
 	for (l = m->go; l != m->at; l = l->next)
 		while (l->state == LETTER_AT)
-			if (hear(m, m->locked_ms + DELIVERY_GO_MS) != 1)
+			if (hear(m, m->locked_ms + DELIVERY_ACK_MS) != 1)
 				return -1;
 	for (l = m->go; l != m->at; l = l->next) {
 		if (l->state != LETTER_GO)
@@ -1019,7 +1020,7 @@ fill(struct mbox *m)
 		if (m->go->state == LETTER_GO) {
 			if (put(m) == -1)
 				return -1;
-		} else if (hear(m, m->locked_ms + DELIVERY_GO_MS) != 1)
+		} else if (hear(m, m->locked_ms + DELIVERY_ACK_MS) != 1)
 			return -1;
 	}
 }
@@ -1177,7 +1178,7 @@ static int
 say_all(struct mbox *m)
 {
 	while (m->first != NULL && m->first->state == LETTER_OVER) {
-		if (delivery_say(&m->first->d, &m->first->res) == -1)
+		if (delivery_report(&m->first->d, &m->first->res) == -1)
 			return -1;
 		free_first(m);
 	}

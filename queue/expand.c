@@ -16,7 +16,7 @@
 #include "lib/array.h"
 #include "lib/io.h"
 #include "aliases_include.h"
-#include "local.h"
+#include "priv/user_shell.h"
 #include "queue/route.h"
 #include "conf/files.h"
 
@@ -402,7 +402,7 @@ may_run(const struct desk *d, const char *name)
 	struct user u;
 
 	return user_lookup(name, &u) != 0 ||
-	    local_may_run(&d->conf, &u) != 0;
+	    user_may_run(&d->conf, &u) != 0;
 }
 
 static void

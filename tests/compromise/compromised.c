@@ -14,6 +14,7 @@
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "local.h"
+#include "local/forward.h"
 #include "priv/monitor.h"
 
 #define TEST_SOCKET	"/tmp/compromised.sock"
@@ -66,8 +67,8 @@ runner(struct branches *b)
 int
 main(int argc, char **argv)
 {
-	static const struct bodies bodies = { hall, runner, local_forward,
-	    local_lists, local_deliver };
+	static const struct bodies bodies = { hall, runner, forward_answer,
+	    forward_answer_lists, local_deliver };
 
 	return priv_main(argc, argv, &bodies);
 }

@@ -28,6 +28,7 @@
 #include "lib/ipc.h"
 #include "aliases.h"
 #include "local.h"
+#include "local/forward.h"
 #include "priv/records.h"
 
 #define NOBODY	65534
@@ -432,12 +433,6 @@ static void make_setgid(struct world *w)
 	assert_int_equal(chmod(in_world(w, "mail/bob"), 02700), 0);
 }
 
-static void make_foreign(struct world *w)
-{
-	put_text(w, "mail/bob", "x");
-	w->user.uid++;
-}
-
 static void make_unreadable(struct world *w)
 {
 	put_text(w, "mail/bob", "x");
@@ -479,10 +474,9 @@ static const struct {
 	{ make_directory,	"4.2.0", "not a regular file" },
 	{ make_fifo,		"4.2.0", "not a regular file" },
 	{ make_setgid,		"4.2.0", "set-id" },
-	{ make_foreign,		"4.2.0", "does not belong to" },
 	{ make_unreadable,	"4.2.0", "Permission denied" },
 	{ make_nowhere,		"4.2.0", "No such file" },
-	{ make_readonly,	"4.2.0", "can not be made" },
+	{ make_readonly,	"4.2.0", "cannot be made" },
 	{ make_short,		"4.3.0", "shorter" },
 	{ make_negative,	"4.3.0", "shorter" },
 	{ make_control,		"4.3.0", "control character" },
@@ -928,7 +922,7 @@ test_forward(void **state)
 		forwards[i].make(w);
 		open_channel(w);
 		shutdown(w->runner, SHUT_WR);
-		assert_int_equal(local_forward(&w->user, w->d.channel), 0);
+		assert_int_equal(forward_answer(&w->user, w->d.channel), 0);
 		io_close(&w->d.channel);
 		hear(w);
 		if (w->verdict != forwards[i].verdict ||
@@ -970,7 +964,7 @@ test_forward_again(void **state)
 	assert_true(pid != -1);
 	if (pid == 0) {
 		close(w->runner);
-		_exit(local_forward(&w->user, w->d.channel));
+		_exit(forward_answer(&w->user, w->d.channel));
 	}
 	io_close(&w->d.channel);
 	hear_forward(w, "ann\n");
@@ -1077,17 +1071,26 @@ test_stale_entry(void **state)
 static void
 test_root_refused(void **state)
 {
+	static const enum route_kind kinds[] = { ROUTE_PIPE, ROUTE_FILE };
 	struct world *w = *state;
+	struct result res;
+	size_t i;
 
+	result_init(&res);
 	use_forward(w, ROUTE_PIPE, "|/bin/true", "/bin/true", 0);
 	w->user.uid = 0;
-	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
-	assert_int_equal(w->status, STATUS_FAILED);
-	assert_string_equal(w->code, "5.7.1");
-	w->d.kind = ROUTE_FILE;
-	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
-	assert_int_equal(w->status, STATUS_FAILED);
-	assert_string_equal(w->code, "5.7.1");
+	for (i = 0; i < 2; i++) {
+		w->d.kind = kinds[i];
+		assert_int_equal(forward_find_entry(&w->d, &w->text, &res),
+		    -1);
+		assert_int_equal(res.status, STATUS_FAILED);
+		assert_string_equal(res.code, "5.7.1");
+		/* And not with another identity than the user's. */
+		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+		assert_int_equal(w->status, STATUS_DEFERRED);
+		assert_non_null(strstr(w->reason, "wrong identity"));
+	}
+	result_fini(&res);
 }
 
 static void
@@ -1295,7 +1298,7 @@ ask_lists(struct world *w, const char *name)
 	pid = fork();
 	assert_true(pid != -1);
 	if (pid == 0)
-		_exit(local_lists(&w->user, name, w->d.aliases, w->d.channel));
+		_exit(forward_answer_lists(&w->user, name, w->d.aliases, w->d.channel));
 	io_close(&w->d.channel);
 	ipc_init(&m);
 	w->reason[0] = '\0';

@@ -1,0 +1,74 @@
+/*
+ * user_shell.c - may the commands and files of a user's .forward be used?
+ * Runs as: the user; the spool user.  Uses: /etc/shells.
+ * Promise: a file that cannot be read now refuses nothing for good.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "priv/user_shell.h"
+
+#define SHELLS_FILE_MAX	(64 * 1024)	/* bytes */
+#define SHELLS_USUAL	"/bin/sh\n/bin/csh\n"	/* without that file */
+
+int
+user_shell_is_listed(const char *shell, const char *text)
+{
+	const char *p;
+	size_t n;
+
+	if (shell[0] == '\0')
+		shell = "/bin/sh";
+	n = strlen(shell);
+	for (p = text; p != NULL; p = strchr(p, '\n')) {
+		p += strspn(p, " \t\n");
+		if (strncmp(p, shell, n) == 0 && (p[n] == '\0' ||
+		    strchr(" \t\n#", p[n]) != NULL))
+			return 1;
+	}
+	return 0;
+}
+
+static int
+read_shells(struct buf *text)
+{
+	int fd, ret;
+
+	fd = open(SHELLS_FILE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1 && errno != ENOENT)
+		return -1;
+	if (fd == -1) {
+		buf_puts(text, SHELLS_USUAL);
+		return 0;
+	}
+	ret = io_read_file(fd, text, SHELLS_FILE_MAX);
+	io_close(&fd);
+	return ret;
+}
+
+/*
+ * Not by getusershell(): to it a file that cannot be read now is one that
+ * lists nothing, and mail would bounce for that.
+ */
+int
+user_may_run(const struct conf *conf, const struct user *user)
+{
+	struct buf text;
+	int ret;
+
+	if (user->uid == 0 || !conf->local.is_shell_required)
+		return user->uid != 0;
+	buf_init(&text, 0);
+	ret = read_shells(&text);
+	if (ret == 0 && buf_failed(&text)) {
+		errno = ENOMEM;
+		ret = -1;
+	}
+	if (ret == 0)
+		ret = user_shell_is_listed(user->shell, buf_str(&text));
+	buf_fini(&text);
+	return ret;
+}

@@ -1,0 +1,20 @@
+/*
+ * user_shell.h - may the commands and files of a user's .forward be used?
+ */
+#ifndef PRIV_USER_SHELL_H
+#define PRIV_USER_SHELL_H
+
+#include "conf.h"
+#include "priv/user.h"
+
+#define SHELLS_FILE	"/etc/shells"
+
+/*
+ * 1 when they may be used, 0 when not: they are root's, or the login shell is
+ * not in SHELLS_FILE; -1 with errno when that file cannot be read now.
+ */
+int	user_may_run(const struct conf *, const struct user *);
+/* 1 when the text of SHELLS_FILE lists that shell; "" is /bin/sh. */
+int	user_shell_is_listed(const char *shell, const char *text);
+
+#endif
