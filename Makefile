@@ -188,63 +188,22 @@ uninstall:
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system/dma-queue.timer \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system/dma-queue.path
 
-# ---- tests ----
-
-UNITS =		addr aliases aliases_include array base64 bounce buf compat \
-		conf crypto delivery_request dns dsn files header_downgrade hosts io ipc \
-		local log mail maildir mbox mime_downgrade options result \
-		local_names route sasl saslprep sender_relay smtp spool status \
-		text tls_policy user_shell
-FUZZERS =	addr aliases conf delivery_request dns dsn forward \
-		header_downgrade ipc list mail mime_downgrade options sasl \
-		saslprep sender_relay smtp spool text
-
-# A test links what is built, from the top of the layers down.
-ABOVE =		submit/submit.a queue/queue.a local/local.a net/net.a crypto.a
-$(UNITS:%=tests/unit/%_test): all
-	$(COMPILE) $(LDHARDEN) -o $@ $@.c $(ABOVE) $(BELOW) -lcmocka $(TLSLIBS)
-$(FUZZERS:%=tests/fuzz/%_fuzz): all
-	$(COMPILE) -Wno-missing-prototypes $(LDHARDEN) -fsanitize=fuzzer \
-	    -o $@ $@.c $(ABOVE) $(BELOW) $(TLSLIBS)
-
-# Linked in the place of dma.o and all that the hall and the runner are.
-tests/compromise/compromised: tests/compromise/compromised.c all
-	$(COMPILE) $(LDHARDEN) -o $@ tests/compromise/compromised.c \
-	    local/local.a $(BELOW) $(LIBS)
+# ---- the rest ----
 
 deps:
 	sh tests/deps.sh build
-test-deps:
-	sh tests/deps.sh test
-
-check: test-deps
-	bash tests/check.sh
 
 try:
 	@sh tests/deps.sh try
 	@$(MAKE) -s all
 	@bash tests/try.sh
 
-lint:
-	sh tests/lint/run.sh
-
-unit: all
-	sh tests/unit/run.sh
-
-system: all
-	bash tests/system/run.sh
-
-# ---- measurements ----
-
-# BENCH: options and scenarios, see tests/bench/README.md.
-bench: all
-	bash tests/bench/run.sh $(BENCH)
-
-clean:
+clean: clean-tests
 	rm -f dma dma-remote *.[ado] */*.[ado] aliases_parse.c \
-	    aliases_parse.h aliases_scan.c tests/unit/*_test \
-	    tests/fuzz/*_fuzz tests/compromise/compromised
+	    aliases_parse.h aliases_scan.c
 	rm -rf build
 
 .PHONY: all install mind-others install-files user perms uninstall deps \
-	test-deps check try lint unit system bench clean
+	try clean
+
+include tests/Makefile

@@ -1,128 +1,143 @@
 #!/bin/bash
-# check.sh - all tests; what "make check" and .ci/run run, as root.
-# Each build has a directory of its own below build/, so that the tree keeps
-# what it has.  FUZZ_SECONDS (default 0) is spent on new fuzzing.
-# Ends with "N passed, M failed".
+# check.sh - all tests; what "make check" and .ci/run run.
+# Runs as: root.  FUZZ_SECONDS (default 0) is spent on new fuzzing.
+# The tree is copied to a directory that every user can reach and built there
+# once for each variant, so it does not matter where the tree is, and the tree
+# keeps what it has.  The logs stay in build/check.
+# Says first what runs and about how long it takes, then what has ended; ends
+# with "N passed, M failed".
 cd "$(dirname "$0")/.." || exit 1
-tree=$PWD
-lane=main
+logs=$PWD/build/check
+rm -rf "$logs"
+mkdir -p "$logs" || exit 1
+work=$(mktemp -d "${DMA_WORLD_DIR:-/var/tmp}/dma-check.XXXXXX") || exit 1
+trap 'rm -rf --one-file-system "$work"' EXIT
+chmod 755 "$work"
 
-note() { printf '\n== %s\n' "$*"; }
-
-# tally PASSED FAILED: both lanes add to one list.
-tally() { echo "$1 $2" >>build/tally; }
-
-# count COMMAND...: runs it and adds up its "N passed" and "M failed".
-count() {
-	local log=build/log.$lane ok=0
-	"$@" >"$log" 2>&1 || ok=1
-	local p f
-	p=$(grep -Eo '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1)
-	f=$(grep -Eo '[0-9]+ (failed|error)' "$log" | tail -1 | cut -d' ' -f1)
-	[ $ok -eq 0 ] || [ "${f:-0}" -gt 0 ] || f=1
-	tally "${p:-0}" "${f:-0}"
-	if [ $ok -eq 0 ]; then tail -1 "$log"; else tail -150 "$log"; fi
-}
-
-# one NAME COMMAND...: a check that passes or fails as a whole.
-one() {
-	local name=$1 log=build/log.$lane
-	shift
-	if "$@" >"$log" 2>&1; then
-		echo "$name: passed"
-		tally 1 0
-	else
-		echo "$name: failed"
-		tail -60 "$log"
-		tally 0 1
+# part SECONDS NAME COMMAND...: one step of a lane, or a line of the plan.
+part() {
+	local seconds=$1 name=$2 log start=$SECONDS ok=1 passed failed
+	shift 2
+	if [ "$mode" = plan ]; then
+		printf '  %3d:%02d  %s\n' $((seconds / 60)) $((seconds % 60)) \
+		    "$name"
+		return
 	fi
+	log=$logs/${name//[^a-z0-9]/-}.log
+	"$@" >"$log" 2>&1 || ok=0
+	# A test that counts says "N passed, M failed"; others pass as a whole.
+	read -r passed failed <<<"$(awk '
+		/[0-9]+ (passed|failed|errors?)/ {
+			passed = failed = 0
+			for (i = 2; i <= NF; i++) {
+				if ($i ~ /^passed/)
+					passed = $(i - 1)
+				if ($i ~ /^(failed|errors?)/)
+					failed += $(i - 1)
+			}
+			n = 1
+		}
+		END { if (n) print passed, failed; else print "-", 0 }' "$log")"
+	[ "$passed" != - ] || passed=$ok
+	[ $ok -eq 1 ] || [ "$failed" -gt 0 ] || failed=1
+	echo "$passed $failed" >>"$work/tally"
+	{
+		flock 9
+		printf '%3d:%02d  %s: %d passed, %d failed (%d s)\n' \
+		    $((SECONDS / 60)) $((SECONDS % 60)) "$name" \
+		    "$passed" "$failed" $((SECONDS - start))
+		if [ "$failed" -gt 0 ]; then
+			echo "$name, after $((SECONDS / 60)) min: $(grep -m 1 \
+			    -E '^(FAILED|ERROR|not ok)|error:|failed' "$log")" \
+			    >>"$work/failures"
+			tail -150 "$log"
+		fi
+	} 9>"$work/lock"
+	return $((failed > 0))
 }
 
-# variant NAME MAKE-ARGUMENT...: a clean copy of the sources, built so.
-variant() {
-	local dir=build/$1
-	shift
-	rm -rf "$dir"
-	mkdir -p "$dir"
+# What make gets for each variant.
+san="-fsanitize=address,undefined -fno-sanitize-recover=all"
+gcc=(CC=gcc WERROR=-Werror)
+clang=(CC=clang WERROR=-Werror HARDEN=-fPIE "CFLAGS=-O1 -g" "SANITIZE=$san")
+remote=("${clang[@]}" CONFDIR="$work/remote/conf")
+fuzz=(CC=clang HARDEN=-fPIE "CFLAGS=-O1 -g"
+    "SANITIZE=${san/undefined/undefined,fuzzer-no-link}")
+
+# in_variant NAME MAKE-ARGUMENT...: make in that copy.
+in_variant() {
+	local -n arguments=$1
+	make -s -C "$work/$1" -j2 "${arguments[@]}" "${@:2}"
+}
+
+# build NAME MAKE-ARGUMENT...: a clean copy of the sources, built so.
+build() {
+	mkdir "$work/$1"
 	tar -cf - --exclude=./build --exclude=./.git --exclude='*.[oad]' \
 	    --exclude=./dma --exclude=./dma-remote \
 	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
-	    --exclude='*_test' --exclude='*_fuzz' \
-	    --exclude=./tests/compromise/compromised . | tar -xf - -C "$dir"
-	make -s -C "$dir" -j2 "$@"
+	    --exclude='*_test' --exclude='*_fuzz' --exclude=__pycache__ \
+	    --exclude=./tests/compromise/compromised . | tar -xf - -C "$work/$1"
+	in_variant "$@"
 }
 
-san="-fsanitize=address,undefined -fno-sanitize-recover=all"
-mkdir -p build
-: >build/tally
+builds() {
+	part 20 "build with gcc" build gcc all tests/compromise/compromised
+	part 30 "build with clang and sanitizers" build clang \
+	    LIBS=tests/sanitize.c all tests/compromise/compromised
+}
 
-alone() {
-	lane=alone
-	note "lint"
-	one lint env LINT_DEEP="${LINT_DEEP:-1}" make -s lint
-	note "unit tests: gcc; clang with sanitizers"
-	count env CC=gcc WERROR=-Werror MAKEFLAGS=-e \
-	    sh build/gcc/tests/unit/run.sh
-	count env CC=clang SANITIZE="$san" HARDEN=-fPIE CFLAGS="-O1 -g" \
-	    MAKEFLAGS=-e sh build/clang/tests/unit/run.sh
-	note "fuzzing: corpora, then ${FUZZ_SECONDS:-0} s"
-	one "fuzz build" variant fuzz CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" \
-	    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
-	    -fno-sanitize-recover=all"
-	count env CC=clang HARDEN=-fPIE CFLAGS="-O1 -g" MAKEFLAGS=-e \
-	    SANITIZE="-fsanitize=address,undefined,fuzzer-no-link \
-	    -fno-sanitize-recover=all" \
-	    sh build/fuzz/tests/fuzz/run.sh "${FUZZ_SECONDS:-0}"
-	note "dma-remote alone, with sanitizers"
-	one "remote build" variant remote CC=clang WERROR=-Werror \
-	    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" \
-	    CONFDIR="$tree/build/remote/conf"
-	mkdir -p build/remote/conf
-	DMA_REMOTE=$tree/build/remote/dma-remote \
-	    DMA_CONFDIR=$tree/build/remote/conf \
-	    count /usr/bin/python3 -m pytest -q -p no:cacheprovider \
-	    tests/remote
-	note "the installed program with sanitizers: system tests"
-	export DMA_INSTALL="make -s -C $tree/build/clang install FORCE=1"
+# Without the installed program, then the one with sanitizers.
+first() {
+	part 60 "lint" env LINT_DEEP="${LINT_DEEP:-1}" make -s -C "$work/gcc" \
+	    lint
+	part 30 "unit tests" in_variant gcc unit
+	part 60 "unit tests with sanitizers" in_variant clang unit
+	part 40 "build of the fuzzers" build fuzz fuzzers
+	part $((10 + ${FUZZ_SECONDS:-0})) "fuzzing" \
+	    sh "$work/fuzz/tests/fuzz/run.sh" "${FUZZ_SECONDS:-0}"
+	part 30 "build of dma-remote with sanitizers" build remote dma-remote
+	part 90 "dma-remote with sanitizers" \
+	    sh "$work/remote/tests/remote/run.sh" "$work/remote/conf"
 	export DMA_SANITIZED=1
-	count bash tests/system/run.sh
-	note "the installed program with sanitizers: compromised processes"
-	count env DMA_COMPROMISED="$tree/build/clang/tests/compromise/compromised" \
-	    bash tests/compromise/run.sh
+	part 360 "system tests with sanitizers" \
+	    sh "$work/clang/tests/system/run.sh"
+	part 30 "compromised processes with sanitizers" \
+	    sh "$work/clang/tests/compromise/run.sh"
 }
 
-installed() {
-	lane=installed
-	export DMA_INSTALL="make -s -C $tree/build/gcc install FORCE=1"
-	note "the installed program: system tests"
-	count bash tests/system/run.sh
-	note "the installed program: compromised processes"
-	count env DMA_COMPROMISED="$tree/build/gcc/tests/compromise/compromised" \
-	    bash tests/compromise/run.sh
-	note "the installed program: crashes"
-	count bash tests/crash/run.sh
-	note "the installed program: other people's programs"
-	count bash tests/interop/run.sh
+# The installed program, as it is shipped.
+second() {
+	part 300 "system tests" sh "$work/gcc/tests/system/run.sh"
+	part 20 "compromised processes" sh "$work/gcc/tests/compromise/run.sh"
+	part 200 "crashes" sh "$work/gcc/tests/crash/run.sh"
+	part 120 "other mail software" bash "$work/gcc/tests/interop/run.sh"
 }
 
-note "builds: gcc; clang with sanitizers"
-one "gcc build" variant gcc CC=gcc WERROR=-Werror \
-    all tests/compromise/compromised
-one "clang build" variant clang CC=clang WERROR=-Werror \
-    HARDEN=-fPIE "SANITIZE=$san" CFLAGS="-O1 -g" LIBS=tests/sanitize.c \
-    all tests/compromise/compromised
-# Two lanes side by side: each world is private, and two processors are common.
-for name in alone installed; do
-	rm -f "build/ended.$name"
-	($name; touch "build/ended.$name") >"build/out.$name" 2>&1 &
+mode=plan
+echo "Builds:"
+builds
+echo "Side by side:"
+first
+echo "and:"
+second
+echo "About 15 minutes on two processors.  What has ended:"
+
+mode=run
+: >"$work/tally"
+: >"$work/failures"
+builds
+for lane in first second; do
+	($lane; touch "$work/ended.$lane") &
 done
 wait
-for name in alone installed; do
-	cat "build/out.$name"
-	[ -e "build/ended.$name" ] || tally 0 1
+for lane in first second; do
+	[ -e "$work/ended.$lane" ] || echo "0 1" >>"$work/tally"
 done
-passed=$(awk '{ n += $1 } END { print n + 0 }' build/tally)
-failed=$(awk '{ n += $2 } END { print n + 0 }' build/tally)
-echo
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+if [ -s "$work/failures" ]; then
+	printf '\nFailed, in this order (logs in build/check):\n'
+	cat "$work/failures"
+fi
+awk '{ passed += $1; failed += $2 }
+    END { printf "\n%d passed, %d failed\n", passed, failed
+	exit failed > 0 }' "$work/tally"

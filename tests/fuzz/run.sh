@@ -1,30 +1,30 @@
 #!/bin/sh
 # run.sh - replays every corpus, then fuzzes for SECONDS in all.
-# Usage: run.sh SECONDS; needs a tree that was built with clang and
-# SANITIZE=-fsanitize=address,undefined,fuzzer-no-link.
+# Usage: run.sh SECONDS; the fuzzers are built (make fuzzers; see check.sh).
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${1:-0}
-names=$(cd tests/fuzz && ls ./*_fuzz.c | sed 's|^\./||; s|_fuzz\.c$||')
+found=build/found
+set -- tests/fuzz/*_fuzz.c
+each=$((seconds / $#))
 
-passed=0 failed=0 n=0
-for name in $names; do n=$((n + 1)); done
-each=$((seconds / n))
-for name in $names; do
+passed=0 failed=0
+for source; do
+	fuzzer=${source%.c}
+	name=$(basename "$fuzzer" _fuzz)
+	mkdir -p "$found/$name"
 	ok=1
-	make -s "tests/fuzz/${name}_fuzz" || ok=0
-	mkdir -p "build/found/$name"
-	[ $ok -eq 0 ] || "tests/fuzz/${name}_fuzz" -runs=0 -verbosity=0 \
-	    "tests/fuzz/corpus/$name" 2>"build/found/$name.log" || ok=0
-	[ $ok -eq 0 ] || [ $each -eq 0 ] || "tests/fuzz/${name}_fuzz" \
-	    -max_total_time=$each -verbosity=0 -timeout=10 -rss_limit_mb=1024 \
-	    -artifact_prefix="build/found/$name." "build/found/$name" \
-	    "tests/fuzz/corpus/$name" 2>"build/found/$name.log" || ok=0
+	"$fuzzer" -runs=0 -verbosity=0 "tests/fuzz/corpus/$name" \
+	    2>"$found/$name.log" || ok=0
+	[ $ok -eq 0 ] || [ $each -eq 0 ] || "$fuzzer" -max_total_time=$each \
+	    -verbosity=0 -timeout=10 -rss_limit_mb=1024 \
+	    -artifact_prefix="$found/$name." "$found/$name" \
+	    "tests/fuzz/corpus/$name" 2>"$found/$name.log" || ok=0
 	if [ $ok -eq 1 ]; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
 		echo "fuzz $name: failed"
-		tail -40 "build/found/$name.log" 2>/dev/null
+		tail -40 "$found/$name.log" 2>/dev/null
 	fi
 done
 echo "fuzz: $passed passed, $failed failed"

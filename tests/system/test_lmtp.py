@@ -73,6 +73,9 @@ class Store:
             pass
 
     def close(self):
+        # A close alone leaves accept() waiting, on a number that the next
+        # server may get.
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 

@@ -24,7 +24,7 @@ def login(**more):
 
 
 def configure(world, certs, p, auth=True, **keys):
-    world.smarthost(p, CAFILE=certs["ca"], **keys)
+    world.smarthost(p, **{"CAFILE": certs["ca"], **keys})
     if auth:
         world.write_auth("%s|smart.test:%s\n" % (USER, PASSWORD))
 

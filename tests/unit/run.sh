@@ -1,27 +1,43 @@
 #!/bin/sh
-# run.sh - builds and runs the unit tests of a tree that is built.
-# Usage: run.sh [ROOM...]; CC, CFLAGS, SANITIZE, WERROR as for make.
-# Prints one line "unit: N passed, M failed".
+# run.sh - runs the unit tests that are built, two at a time: run.sh [NAME...]
+# Prints what fails, and at last "unit: N passed, M failed".
 cd "$(dirname "$0")/../.." || exit 1
-rooms=${*:-$(cd tests/unit && ls ./*_test.c | sed 's|^\./||; s|_test\.c$||')}
-
-passed=0 failed=0
-for room in $rooms; do
-	make -s "tests/unit/${room}_test" || {
-		failed=$((failed + 1))
-		continue
-	}
-	out=$(CMOCKA_MESSAGE_OUTPUT=stdout "tests/unit/${room}_test" 2>&1)
-	status=$?
-	n=$(printf '%s\n' "$out" | grep -c '^\[       OK \]')
-	bad=$(printf '%s\n' "$out" | sed -n 's/^ \([0-9]*\) FAILED TEST.*/\1/p')
-	if [ $status -ne 0 ]; then
-		printf '%s\n' "$out" | grep -v '^\[ RUN\|^\[       OK'
-		[ "${bad:-0}" -gt 0 ] || bad=1
-		failed=$((failed + bad))
-	fi
-	passed=$((passed + n))
-	printf 'unit %-8s %3d passed\n' "$room" "$n"
-done
-echo "unit: $passed passed, $failed failed"
-[ $failed -eq 0 ]
+out=build/unit
+rm -rf $out && mkdir -p $out || exit 1
+names=${*:-$(cd tests/unit && ls -- *_test.c | sed 's/_test\.c$//')}
+printf '%s\n' $names | CMOCKA_MESSAGE_OUTPUT=TAP xargs -n 1 -P 2 sh -c '
+	"tests/unit/$1_test" >"$0/$1" 2>&1 || echo "# status $?" >>"$0/$1"
+	' $out
+cd $out || exit 1
+# Each file has a plan "1..N"; a test that ended early leaves some of it out.
+awk '
+function end() {
+	if (file == "")
+		return
+	if (planned > good + bad + skipped)
+		bad = planned - good - skipped
+	if (bad == 0 && (ended_badly || planned == 0))
+		bad = 1
+	printf "unit %-18s %3d passed\n", file, good
+	if (bad > 0)
+		printf "%sunit %s: %d failed\n", text, file, bad
+	passed += good
+	failed += bad
+}
+FNR == 1 {
+	end()
+	file = FILENAME
+	text = ""
+	good = bad = skipped = planned = ended_badly = 0
+}
+/^1\.\.[0-9]+$/ { planned = substr($0, 4); next }
+/^ok / { good++; next }
+/^not ok [0-9]+ # SKIP/ { skipped++; next }
+/^not ok / { bad++ }
+/^# status / { ended_badly = 1 }
+{ text = text $0 "\n" }
+END {
+	end()
+	printf "unit: %d passed, %d failed\n", passed, failed
+	exit failed > 0
+}' $names

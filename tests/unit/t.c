@@ -1,0 +1,131 @@
+/*
+ * t.c - what the unit tests share.
+ * Runs as: the caller; t_become_nobody() ends root's rights.
+ */
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "tests/unit/t.h"
+
+#define FILE_MAX	(64 * 1024 * 1024)	/* of the largest file tested */
+#define NOBODY		65534
+#define PATHS		4
+
+void
+t_dir(struct t_dir *dir)
+{
+	text_copy(dir->path, sizeof(dir->path), "/tmp/dma_test.XXXXXX");
+	assert_non_null(mkdtemp(dir->path));
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+void
+t_dir_remove(const struct t_dir *dir)
+{
+	assert_int_equal(nftw(dir->path, remove_one, 8,
+	    FTW_DEPTH | FTW_PHYS), 0);
+}
+
+const char *
+t_path(const struct t_dir *dir, const char *name)
+{
+	static char path[PATHS][256];
+	static int i;
+
+	i = (i + 1) % PATHS;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", dir->path, name);
+	return path[i];
+}
+
+void
+t_put(const char *path, const void *data, size_t len, mode_t mode)
+{
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd != -1);
+	assert_int_equal(io_write_all(fd, data, len), 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+void
+t_get(const char *path, struct buf *b)
+{
+	int fd;
+
+	buf_reset(b);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd != -1);
+	assert_int_equal(io_read_file(fd, b, FILE_MAX), 0);
+	close(fd);
+}
+
+void
+t_assert_file(const char *path, const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	t_get(path, &b);
+	assert_string_equal(buf_str(&b), text);
+	assert_int_equal(b.len, strlen(text));
+	buf_fini(&b);
+}
+
+int
+t_exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+void
+t_become_nobody(void)
+{
+	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
+		exit(1);
+}
+
+static void
+take_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	struct t_reports *r = arg;
+
+	if (r->file != NULL)
+		assert_string_equal(file, r->file);
+	buf_printf(&r->lines, "%u;", line);
+	r->line = line;
+	r->count++;
+	assert_int_equal(text_copy(r->text, sizeof(r->text), text), 0);
+}
+
+void
+t_reports_init(struct t_reports *r, const char *file)
+{
+	memset(r, 0, sizeof(*r));
+	r->file = file;
+	r->report.say = take_report;
+	r->report.arg = r;
+	buf_init(&r->lines, 0);
+}
+
+void
+t_reports_fini(struct t_reports *r)
+{
+	buf_fini(&r->lines);
+}

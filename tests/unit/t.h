@@ -1,0 +1,57 @@
+/*
+ * t.h - what the unit tests share.
+ */
+#ifndef TESTS_UNIT_T_H
+#define TESTS_UNIT_T_H
+
+#include <sys/types.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/buf.h"
+#include "lib/log.h"
+
+/* Elements of a table of cases. */
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
+/* A literal with its length, for text that has NUL in it. */
+#define T(s)	(s), sizeof(s) - 1
+
+/* A directory of its own for one test; t_dir_remove() takes all of it. */
+struct t_dir {
+	char	path[64];
+};
+
+void	t_dir(struct t_dir *);
+void	t_dir_remove(const struct t_dir *);
+/* The path of name in it; valid for the next three calls. */
+const char *t_path(const struct t_dir *, const char *name);
+
+void	t_put(const char *path, const void *data, size_t len, mode_t mode);
+void	t_get(const char *path, struct buf *);
+void	t_assert_file(const char *path, const char *text);
+int	t_exists(const char *path);
+
+/* As root, becomes nobody for good: what is tested runs as a plain user. */
+void	t_become_nobody(void);
+
+/* What a parser reports: the lines as "3;7;", and the last text. */
+struct t_reports {
+	struct report	 report;	/* to be handed to the parser */
+	const char	*file;		/* expected in each; NULL: any */
+	struct buf	 lines;
+	unsigned	 line, count;	/* line: the last */
+	char		 text[256];
+};
+
+void	t_reports_init(struct t_reports *, const char *file);
+void	t_reports_fini(struct t_reports *);
+
+#endif
