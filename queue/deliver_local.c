@@ -256,7 +256,7 @@ takes_more(const struct desk *d, const struct batch *b,
 void
 put_back(struct work *w, uint32_t i)
 {
-	w->stages[i] = STAGE_NONE;
+	w->attempts[i].stage = STAGE_NONE;
 	w->open--;
 	w->m.rcpts[i].due = time(NULL) + PUT_BACK_S;
 }
@@ -281,15 +281,15 @@ give(struct desk *d, struct batch *b, struct work *w, uint32_t i)
 	io_close(&file);
 	b->moved_ms = io_clock_ms();
 	if (ret == 0)
-		w->stages[i] = STAGE_BUSY;
+		w->attempts[i].stage = STAGE_BUSY;
 	return ret;
 }
 
 static void
-give_or_settle(struct desk *d, struct batch *b, struct work *w, uint32_t i)
+give_or_defer(struct desk *d, struct batch *b, struct work *w, uint32_t i)
 {
 	if (give(d, b, w, i) == -1)
-		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0",
+		decide_as(w, i, STATUS_DEFERRED, "4.3.0",
 		    "the deliver branch can not be asked");
 }
 
@@ -310,10 +310,10 @@ begin(struct desk *d, const char *name, struct work *w, uint32_t i)
 	b->is_open = kind_of(&w->m.rcpts[i]) == ROUTE_MAILBOX &&
 	    d->conf.local.mailbox == MAILBOX_MBOX;
 	if (text_copy(b->name, sizeof(b->name), name) == -1)
-		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0",
+		decide_as(w, i, STATUS_DEFERRED, "4.3.0",
 		    "name is too long");
 	else
-		give_or_settle(d, b, w, i);
+		give_or_defer(d, b, w, i);
 	if (b->n == 0)
 		end_batch(b);
 }
@@ -328,7 +328,7 @@ batch_give(struct desk *d, struct work *w, uint32_t i)
 	if (b == NULL)
 		begin(d, r->owner, w, i);
 	else if (takes_more(d, b, r))
-		give_or_settle(d, b, w, i);
+		give_or_defer(d, b, w, i);
 	else if (d->nworks > WORKS_MAX / 2 &&
 	    io_clock_ms() - b->moved_ms > SLOW_MS)
 		/* One slow user must not fill the desk for all others. */
@@ -355,6 +355,7 @@ channel_at(struct desk *d, struct batch *b)
 	r = &p->work->m.rcpts[p->rcpt];
 	r->checkpoint = mark;
 	note_append(&p->work->notes, &p->work->m, p->rcpt);
+	p->work->needs_sync = 1;
 	p->must_go = 1;
 	if (!p->is_placed)
 		b->told--;
@@ -382,15 +383,9 @@ withdraw(const struct parcel *p)
 }
 
 static void
-settle_parcel(struct desk *d, struct batch *b, struct parcel *p,
-    const struct result *res)
+decide_parcel(struct batch *b, struct parcel *p, const struct result *res)
 {
-	struct work *w = p->work;
-
-	settle(d, w, p->rcpt, res, b->name);
-	/* Others of this message may take long: a kill must not undo this. */
-	if (w->open > 0)
-		settle_write(d, w, w->needs_sync);
+	decide(p->work, p->rcpt, res, b->name);
 	drop_parcel(b, p);
 }
 
@@ -421,7 +416,7 @@ channel_say(struct desk *d, struct batch *b)
 	if (b->is_open) {
 		if (status != STATUS_SENT)
 			withdraw(p);
-		settle_parcel(d, b, p, &b->res);
+		decide_parcel(b, p, &b->res);
 	}
 }
 
@@ -564,7 +559,7 @@ single_result(struct batch *b, const struct parcel *p, int status, int late)
  * such.
  */
 static void
-left_over(struct desk *d, struct batch *b, struct parcel *p, int status,
+left_over(struct batch *b, struct parcel *p, int status,
     int late)
 {
 	struct work *w = p->work;
@@ -576,11 +571,11 @@ left_over(struct desk *d, struct batch *b, struct parcel *p, int status,
 		withdraw(p);
 	else if (w->was_lost || late) {
 		single_result(b, p, status, late);
-		settle_parcel(d, b, p, &b->res);
+		decide_parcel(b, p, &b->res);
 		return;
 	} else
 		w->was_lost = 1;
-	w->stages[p->rcpt] = STAGE_DELIVER;
+	w->attempts[p->rcpt].stage = STAGE_DELIVER;
 	drop_parcel(b, p);
 }
 
@@ -598,10 +593,10 @@ conclude(struct desk *d, struct batch *b, int status, int late)
 		batch_output(d, b);
 	if (!b->is_open && b->n > 0) {
 		single_result(b, b->parcels, status, late);
-		settle_parcel(d, b, b->parcels, &b->res);
+		decide_parcel(b, b->parcels, &b->res);
 	}
 	while (b->n > 0)
-		left_over(d, b, b->parcels, status, late);
+		left_over(b, b->parcels, status, late);
 	end_batch(b);
 }
 
@@ -634,40 +629,7 @@ batch_ends(struct desk *d)
 
 /* ---- the answers to the children ---- */
 
-/* Each A is durable before its GO: all are written, then all are synced. */
-static void
-note_places(struct desk *d, struct batch *b)
-{
-	size_t k;
-
-	for (k = 0; k < b->n && b->channel != -1; k++)
-		if (b->parcels[k].must_go &&
-		    settle_write(d, b->parcels[k].work, 0) == -1)
-			/* Not noted, so not to be written: it gives up. */
-			io_close(&b->channel);
-}
-
-/* Those of one child and of the next ones together, until there are many. */
-static size_t
-sync_places(struct desk *d, struct batch *b, struct work **works, size_t n)
-{
-	struct parcel *p;
-	size_t k;
-
-	for (k = 0; k < b->n; k++) {
-		p = &b->parcels[k];
-		if (!p->must_go || !p->work->is_unsynced)
-			continue;
-		p->work->is_unsynced = 0;
-		works[n++] = p->work;
-		if (n < COMPAT_SYNCS)
-			continue;
-		settle_sync(d, works, n);
-		n = 0;
-	}
-	return n;
-}
-
+/* Only when its checkpoint is durable; else it gives up. */
 static void
 send_go(struct desk *d, struct batch *b)
 {
@@ -680,7 +642,7 @@ send_go(struct desk *d, struct batch *b)
 			continue;
 		p->must_go = 0;
 		ipc_begin(&d->ipc, IPC_DELIVER_ACKNOWLEDGE, p->id);
-		if (p->work->again_ms != 0 ||
+		if (p->work->again_ms != 0 || p->work->needs_sync ||
 		    ipc_send(b->channel, &d->ipc) == -1)
 			io_close(&b->channel);
 	}
@@ -689,18 +651,8 @@ send_go(struct desk *d, struct batch *b)
 void
 batch_go(struct desk *d)
 {
-	struct work *works[COMPAT_SYNCS];
-	size_t n = 0;
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->batches[i].id != 0)
-			note_places(d, &d->batches[i]);
-	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->batches[i].id != 0)
-			n = sync_places(d, &d->batches[i], works, n);
-	if (n > 0)
-		settle_sync(d, works, n);
 	for (i = 0; i < REQUESTS_MAX; i++)
 		if (d->batches[i].id != 0)
 			send_go(d, &d->batches[i]);

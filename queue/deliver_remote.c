@@ -22,6 +22,7 @@
 #define RECORD_ROOM	(IPC_REMOTE_LIMIT - 2048)	/* octets to fill */
 #define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
 #define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
+#define RECORDS_MAX	64	/* of one process in a turn */
 #define SAID_MAX	2048	/* octets of a line of the dialogue */
 #define HOP_WAITING_FEW	16	/* the same when the desk is half full */
 
@@ -170,8 +171,8 @@ fail_job(struct desk *d, struct hop *h, struct job *j, const char *reason)
 	uint32_t k;
 
 	for (k = 0; k < j->n; k++)
-		if (j->work->stages[j->rcpts[k]] == STAGE_BUSY)
-			settle_as(d, j->work, j->rcpts[k], STATUS_DEFERRED,
+		if (j->work->attempts[j->rcpts[k]].stage == STAGE_BUSY)
+			decide_as(j->work, j->rcpts[k], STATUS_DEFERRED,
 			    "4.3.0", reason);
 	remove_job(d, h, j);
 }
@@ -280,9 +281,9 @@ park(struct desk *d, struct work *w, struct hop *h)
 {
 	uint32_t i;
 
-	for (i = 0; i < w->nstages; i++)
-		if (w->stages[i] == STAGE_REMOTE) {
-			w->stages[i] = STAGE_NONE;
+	for (i = 0; i < w->nattempts; i++)
+		if (w->attempts[i].stage == STAGE_REMOTE) {
+			w->attempts[i].stage = STAGE_NONE;
 			w->open--;
 		}
 	w->item->hop = h;
@@ -298,20 +299,20 @@ add_job(struct desk *d, struct work *w, const struct way *way, struct hop *h)
 
 	j = calloc(1, sizeof(*j));
 	if (j != NULL)
-		j->rcpts = calloc(w->nstages, sizeof(*j->rcpts));
+		j->rcpts = calloc(w->nattempts, sizeof(*j->rcpts));
 	if (j == NULL || j->rcpts == NULL) {
 		free(j);
 		j = NULL;
 	}
-	for (i = 0; i < w->nstages; i++) {
-		if (w->stages[i] != STAGE_REMOTE ||
+	for (i = 0; i < w->nattempts; i++) {
+		if (w->attempts[i].stage != STAGE_REMOTE ||
 		    !in_hop(h, way, w->m.rcpts[i].address))
 			continue;
-		w->stages[i] = STAGE_BUSY;
+		w->attempts[i].stage = STAGE_BUSY;
 		if (j != NULL)
 			j->rcpts[j->n++] = i;
 		else
-			settle_as(d, w, i, STATUS_DEFERRED, "4.3.0",
+			decide_as(w, i, STATUS_DEFERRED, "4.3.0",
 			    "out of memory");
 	}
 	if (j == NULL)
@@ -358,19 +359,19 @@ hops_give(struct desk *d, struct work *w)
 	uint32_t i;
 
 	way_of(d, &w->m, &way);
-	for (i = 0; i < w->nstages; i++) {
-		if (w->stages[i] != STAGE_REMOTE)
+	for (i = 0; i < w->nattempts; i++) {
+		if (w->attempts[i].stage != STAGE_REMOTE)
 			continue;
 		if (way.trouble == NULL)
 			h = hop_of(d, &way, w->m.rcpts[i].address);
 		if (way.trouble != NULL)
-			settle_as(d, w, i, STATUS_DEFERRED, "4.3.5",
+			decide_as(w, i, STATUS_DEFERRED, "4.3.5",
 			    way.trouble);
 		else if (h == NULL)
-			settle_as(d, w, i, STATUS_DEFERRED, "4.3.5",
+			decide_as(w, i, STATUS_DEFERRED, "4.3.5",
 			    "there is no SMARTHOST for this address");
 		else if (is_too_long(d, w->m.rcpts[i].address))
-			settle_as(d, w, i, STATUS_FAILED, "5.1.3",
+			decide_as(w, i, STATUS_FAILED, "5.1.3",
 			    "the address is too long");
 		else if (h->njobs == 0 && is_crowded(d))
 			put_back(w, i);
@@ -590,7 +591,7 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 		if (len > REASON_MAX)
 			len = REASON_MAX;
 		rcpt = j->rcpts[index];
-		if (j->work->stages[rcpt] != STAGE_BUSY)
+		if (j->work->attempts[rcpt].stage != STAGE_BUSY)
 			break;		/* told twice */
 		if (status == STATUS_DEFERRED)
 			h->had_trouble = 1;
@@ -598,7 +599,7 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 		result_set(&res, (enum status)status, code, "%s%s%.*s",
 		    is_reply(reason, len) ? host : "",
 		    is_reply(reason, len) ? " said: " : "", (int)len, reason);
-		settle_remote(d, j->work, rcpt, &res, host, passed_on != 0);
+		decide_remote(j->work, rcpt, &res, host, passed_on != 0);
 		j->left--;
 	}
 	result_fini(&res);
@@ -606,16 +607,13 @@ take_fates(struct desk *d, struct hop *h, struct job *j)
 }
 
 static int
-take_settle(struct desk *d, struct hop *h, struct job *j)
+take_end(struct desk *d, struct hop *h, struct job *j)
 {
 	uint32_t left;
 
 	left = ipc_get_u32(&d->ipc);
 	if (ipc_done(&d->ipc) == -1 || left != j->left)
 		return -1;
-	/* Before anything else is done: what is sent must not go again. */
-	if (j->work->needs_sync)
-		settle_write(d, j->work, 1);
 	if (left == 0)
 		remove_job(d, h, j);
 	return 0;
@@ -640,34 +638,46 @@ take_said(struct desk *d, struct hop *h)
 	return 0;
 }
 
-void
-hops_read(struct desk *d, struct hop *h)
+/* 0 when nothing more is there to be read. */
+static int
+read_one(struct desk *d, struct hop *h)
 {
 	struct job *j;
 	int n, ok = 0;
 
 	n = ipc_recv(h->sock, &d->ipc, IPC_REMOTE_LIMIT);
 	if (n == -1 && errno == EAGAIN)
-		return;
+		return 0;
 	if (n == 1 && d->ipc.kind == IPC_REMOTE_TROUBLE) {
 		ipc_get_text(&d->ipc, h->reason, sizeof(h->reason));
-		return;
+		return 1;
 	}
 	j = n == 1 ? find_job(h, d->ipc.id) : NULL;
 	if (j != NULL && d->ipc.kind == IPC_REMOTE_STATUS)
 		ok = take_fates(d, h, j) == 0;
 	else if (j != NULL && d->ipc.kind == IPC_REMOTE_RECORD)
-		ok = take_settle(d, h, j) == 0;
+		ok = take_end(d, h, j) == 0;
 	else if (n == 1 && d->ipc.kind == IPC_REMOTE_DIALOGUE)
 		ok = take_said(d, h) == 0;
 	if (ok)
-		return;
+		return 1;
 	if (n != 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
 		    "broken record (kind %" PRIu32 "): ended", h->name,
 		    d->ipc.kind);
 	fail_hop(d, h, h->reason[0] != '\0' ? h->reason :
 	    "the remote branch ended before it had an answer");
+	return 0;
+}
+
+/* Statuses that come together are recorded together. */
+void
+hops_read(struct desk *d, struct hop *h)
+{
+	int n;
+
+	for (n = 0; n < RECORDS_MAX && read_one(d, h); n++)
+		;
 }
 
 void

@@ -65,7 +65,7 @@ take_lane(struct desk *d, struct work *w, uint32_t i, const char *user)
 	}
 	d->lanes[k].parked++;
 	w->item->lane = k + 1;
-	w->stages[i] = STAGE_NONE;
+	w->attempts[i].stage = STAGE_NONE;
 	w->open--;
 	return -1;
 }
@@ -89,6 +89,7 @@ void
 work_free(struct desk *d, struct work *w)
 {
 	struct work **p;
+	uint32_t i;
 
 	leave_lane(d, w);
 	for (p = &d->works; *p != NULL && *p != w; p = &(*p)->next)
@@ -101,28 +102,31 @@ work_free(struct desk *d, struct work *w)
 		w->item->work = NULL;
 	message_fini(&w->m);
 	buf_fini(&w->notes);
-	free(w->stages);
+	for (i = 0; i < w->nattempts; i++)
+		free(w->attempts[i].where);
+	free(w->attempts);
 	free(w);
 }
 
 /* Room for the stages of recipients that an expansion added. */
 static int
-grow_stages(struct work *w)
+grow_attempts(struct work *w)
 {
-	enum stage *p;
+	struct attempt *p;
 	uint32_t i;
 
-	if (w->nstages >= w->m.nrcpts)
+	if (w->nattempts >= w->m.nrcpts)
 		return 0;
-	p = reallocarray(w->stages, w->m.crcpts, sizeof(*p));
+	p = reallocarray(w->attempts, w->m.crcpts, sizeof(*p));
 	if (p == NULL)
 		return -1;
-	w->stages = p;
-	for (i = w->nstages; i < w->m.nrcpts; i++) {
-		w->stages[i] = STAGE_ROUTE;
+	w->attempts = p;
+	for (i = w->nattempts; i < w->m.nrcpts; i++) {
+		memset(&p[i], 0, sizeof(*p));
+		p[i].stage = STAGE_ROUTE;
 		w->open++;
 	}
-	w->nstages = w->m.nrcpts;
+	w->nattempts = w->m.nrcpts;
 	return 0;
 }
 
@@ -157,13 +161,13 @@ choose(const struct conf *conf, struct work *w, time_t now, int forced)
 	struct recipient *r;
 	uint32_t i;
 
-	for (i = 0; i < w->nstages; i++) {
+	for (i = 0; i < w->nattempts; i++) {
 		r = &w->m.rcpts[i];
 		if (r->state == RCPT_OPEN &&
 		    (forced || is_due(conf, r->due, now)))
 			continue;
 		w->is_partial |= r->state == RCPT_OPEN;
-		w->stages[i] = STAGE_NONE;
+		w->attempts[i].stage = STAGE_NONE;
 		w->open--;
 	}
 }
@@ -211,7 +215,7 @@ handout_load(struct desk *d, struct item *item)
 	result_init(&res);
 	buf_init(&w->notes, 0);
 	got = spool_load(&d->spool, item->id, 1, &w->m, &res);
-	if (got == SPOOL_GOT && grow_stages(w) == -1)
+	if (got == SPOOL_GOT && grow_attempts(w) == -1)
 		got = SPOOL_LATER;
 	if (got != SPOOL_GOT) {
 		work_free(d, w);
@@ -227,7 +231,7 @@ handout_load(struct desk *d, struct item *item)
 	put_on_desk(d, w);
 	w->is_forced = item->is_forced;
 	choose(&d->conf, w, time(NULL), w->is_forced);
-	settle_warned(d, w);
+	status_warned(d, w);
 	if (!item->is_logged)
 		log_new(d, &w->m);
 	item->is_logged = 1;
@@ -295,21 +299,21 @@ add_waiter(struct ask *a, struct work *w, uint32_t i)
 		return -1;
 	a->waiters[a->n].work = w;
 	a->waiters[a->n++].rcpt = i;
-	w->stages[i] = STAGE_ASK;
+	w->attempts[i].stage = STAGE_ASK;
 	w->asking++;
 	return 0;
 }
 
 /* All who wait get this; a->n is 0 then. */
 static void
-fail_ask(struct desk *d, struct ask *a, const char *reason)
+fail_ask(struct ask *a, const char *reason)
 {
 	struct place p;
 
 	while (a->n > 0) {
 		p = a->waiters[--a->n];
 		p.work->asking--;
-		settle_as(d, p.work, p.rcpt, STATUS_DEFERRED, "4.3.0", reason);
+		decide_as(p.work, p.rcpt, STATUS_DEFERRED, "4.3.0", reason);
 	}
 }
 
@@ -349,7 +353,7 @@ send_ask(struct desk *d, struct ask *a)
 	if (!a->is_again)
 		ret = ask_branch(d, a);
 	if (ret == -1) {
-		fail_ask(d, a, "the forward branch can not be asked");
+		fail_ask(a, "the forward branch can not be asked");
 		end_ask(a);
 		return;
 	}
@@ -371,16 +375,16 @@ send_asks(struct desk *d)
 /* ---- routing ---- */
 
 static void
-to_mailbox(struct desk *d, struct work *w, uint32_t i, const char *user)
+to_mailbox(struct work *w, uint32_t i, const char *user)
 {
 	struct recipient *r = &w->m.rcpts[i];
 
 	free(r->owner);
 	r->owner = strdup(user);
 	if (r->owner == NULL)
-		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_as(w, i, STATUS_DEFERRED, "4.3.0", "out of memory");
 	else
-		w->stages[i] = STAGE_DELIVER;
+		w->attempts[i].stage = STAGE_DELIVER;
 }
 
 static int
@@ -418,19 +422,19 @@ expand(struct desk *d, struct work *w, uint32_t i,
 		    "names a command or a file, which root and users without "
 		    "a login shell can not have: mail goes to the mailbox",
 		    w->m.id, owner);
-		to_mailbox(d, w, i, owner);
+		to_mailbox(w, i, owner);
 		return;
 	}
 	result_init(&res);
 	if (route_expand(&d->conf, &w->m, i, targets, origin, owner,
-	    &res) == -1 || grow_stages(w) == -1) {
+	    &res) == -1 || grow_attempts(w) == -1) {
 		route_cut(&w->m, before);
 		if (res.status == STATUS_NONE)
 			result_set(&res, STATUS_DEFERRED, "4.3.0",
 			    "out of memory");
-		settle(d, w, i, &res, "local");
+		decide(w, i, &res, NULL);
 	} else {
-		settle_expanded(w, i, before);
+		decide_expanded(w, i, before);
 	}
 	result_fini(&res);
 }
@@ -489,7 +493,7 @@ expand_lists(struct desk *d, struct work *w, uint32_t i,
 	}
 	result_init(&res);
 	if (include_flatten(targets, &flat, &source, &report, &res) == -1) {
-		settle(d, w, i, &res, "local");
+		decide(w, i, &res, NULL);
 	} else {
 		expand(d, w, i, &flat, origin, owner);
 		targets_fini(&flat);
@@ -515,9 +519,9 @@ ask(struct desk *d, struct work *w, uint32_t i, enum origin origin,
 {
 	struct ask *a;
 
-	w->stages[i] = STAGE_ROUTE;
+	w->attempts[i].stage = STAGE_ROUTE;
 	if (origin != ORIGIN_ALIASES && !user_name_ok(name)) {
-		settle_as(d, w, i, STATUS_FAILED, "5.1.1",
+		decide_as(w, i, STATUS_FAILED, "5.1.1",
 		    "no such user here");
 		return;
 	}
@@ -541,7 +545,7 @@ ask(struct desk *d, struct work *w, uint32_t i, enum origin origin,
 		return;
 	a->state = ASK_GATHERS;
 	if (add_waiter(a, w, i) == -1)
-		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_as(w, i, STATUS_DEFERRED, "4.3.0", "out of memory");
 }
 
 /* The lists of the aliases are read where a slow disk stops nobody else. */
@@ -559,14 +563,14 @@ expand_alias(struct desk *d, struct work *w, uint32_t i,
 static void
 hold(struct work *w, uint32_t i)
 {
-	w->stages[i] = STAGE_HELD;
+	w->attempts[i].stage = STAGE_HELD;
 	w->open--;
 	w->is_partial = 1;
 }
 
 /* 1 when its list was changed: what it names now is what waiting mail gets. */
 static int
-is_changed(struct desk *d, struct work *w, uint32_t i)
+is_changed(struct work *w, uint32_t i)
 {
 	uint32_t before = w->m.nrcpts;
 	int ret;
@@ -574,12 +578,12 @@ is_changed(struct desk *d, struct work *w, uint32_t i)
 	ret = route_again(&w->m, i);
 	if (ret == 0)
 		return 0;
-	if (ret == -1 || grow_stages(w) == -1) {
+	if (ret == -1 || grow_attempts(w) == -1) {
 		route_cut(&w->m, before);
-		settle_as(d, w, i, STATUS_DEFERRED, CODE_CHANGED,
+		decide_as(w, i, STATUS_DEFERRED, CODE_CHANGED,
 		    "out of memory");
 	} else {
-		settle_expanded(w, i, before);
+		decide_expanded(w, i, before);
 	}
 	return 1;
 }
@@ -593,15 +597,15 @@ route(struct desk *d, struct work *w, uint32_t i)
 	struct result res;
 	enum route_kind kind = w->m.rcpts[i].kind;
 
-	if (is_changed(d, w, i))
+	if (is_changed(w, i))
 		return;
 	if (kind != ROUTE_UNKNOWN) {
-		w->stages[i] = kind == ROUTE_REMOTE ? STAGE_REMOTE :
+		w->attempts[i].stage = kind == ROUTE_REMOTE ? STAGE_REMOTE :
 		    STAGE_DELIVER;
 		return;
 	}
 	if (w->m.hops > RECEIVED_MAX) {
-		settle_as(d, w, i, STATUS_FAILED, "5.4.6",
+		decide_as(w, i, STATUS_FAILED, "5.4.6",
 		    "mail loop: too many Received lines");
 		return;
 	}
@@ -613,7 +617,7 @@ route(struct desk *d, struct work *w, uint32_t i)
 		if (d->conf.retry.is_defer && !w->is_forced)
 			hold(w, i);
 		else
-			w->stages[i] = STAGE_REMOTE;
+			w->attempts[i].stage = STAGE_REMOTE;
 		break;
 	case STEP_ALIAS:
 		expand_alias(d, w, i, alias);
@@ -622,10 +626,10 @@ route(struct desk *d, struct work *w, uint32_t i)
 		ask(d, w, i, ORIGIN_FORWARD, user);
 		break;
 	case STEP_MAILBOX:
-		to_mailbox(d, w, i, user);
+		to_mailbox(w, i, user);
 		break;
 	default:
-		settle(d, w, i, &res, "local");
+		decide(w, i, &res, NULL);
 		break;
 	}
 	result_fini(&res);
@@ -648,7 +652,7 @@ got_forward(struct desk *d, const struct ask *a, const struct place *p,
 		    "is not understood: mail goes to the mailbox",
 		    p->work->m.id, a->name);
 	if (bad != 0 || targets.n == 0)
-		to_mailbox(d, p->work, p->rcpt, a->name);
+		to_mailbox(p->work, p->rcpt, a->name);
 	else
 		expand_lists(d, p->work, p->rcpt, &targets, ORIGIN_FORWARD,
 		    a->name, &d->ipc);
@@ -669,16 +673,16 @@ got_no_user(struct desk *d, const struct place *p)
 	if (any != NULL && !route_is_named(&w->m, i))
 		any = NULL;
 	if (any != NULL && route_usable(&d->conf, any, &res) == -1)
-		settle(d, w, i, &res, "local");
+		decide(w, i, &res, NULL);
 	else if (any != NULL)
 		expand_alias(d, w, i, any);
 	else if (w->m.rcpts[i].origin == ORIGIN_ALIASES &&
 	    w->m.rcpts[i].depth > 1) {
 		route_lost(&w->m, i, "the aliases lead in a circle, or to a "
 		    "user that does not exist", &res);
-		settle(d, w, i, &res, "local");
+		decide(w, i, &res, NULL);
 	} else
-		settle_as(d, w, i, STATUS_FAILED, "5.1.1", "no such user here");
+		decide_as(w, i, STATUS_FAILED, "5.1.1", "no such user here");
 	result_fini(&res);
 }
 
@@ -691,7 +695,7 @@ got_lists(struct desk *d, const struct ask *a, const struct place *p)
 	if (d->has_aliases)
 		alias = aliases_find(&d->aliases, a->name);
 	if (alias == NULL || alias->is_bad) {
-		settle_as(d, p->work, p->rcpt, STATUS_DEFERRED, "4.3.5",
+		decide_as(p->work, p->rcpt, STATUS_DEFERRED, "4.3.5",
 		    "the alias changed while its lists were read");
 		return;
 	}
@@ -728,7 +732,7 @@ take_verdict(struct desk *d, const struct ask *a, const struct place *p,
 		verdict = FORWARD_LATER;
 	switch (verdict) {
 	case FORWARD_NONE:
-		to_mailbox(d, p->work, p->rcpt, a->name);
+		to_mailbox(p->work, p->rcpt, a->name);
 		break;
 	case FORWARD_TEXT:
 		got_forward(d, a, p, text, len);
@@ -737,7 +741,7 @@ take_verdict(struct desk *d, const struct ask *a, const struct place *p,
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
 		    "refused: %.*s: mail goes to the mailbox", p->work->m.id,
 		    a->name, (int)(len > REASON_MAX ? REASON_MAX : len), text);
-		to_mailbox(d, p->work, p->rcpt, a->name);
+		to_mailbox(p->work, p->rcpt, a->name);
 		break;
 	case FORWARD_NOUSER:
 		got_no_user(d, p);
@@ -747,7 +751,7 @@ take_verdict(struct desk *d, const struct ask *a, const struct place *p,
 		result_set(&res, STATUS_DEFERRED, "4.3.0", "%s %s: %.*s",
 		    a->origin == ORIGIN_ALIASES ? "alias" : ROUTE_PRIVATE,
 		    a->name, (int)(len > REASON_MAX ? REASON_MAX : len), text);
-		settle(d, p->work, p->rcpt, &res, "local");
+		decide(p->work, p->rcpt, &res, NULL);
 		result_fini(&res);
 		break;
 	}
@@ -820,7 +824,7 @@ deliver(struct desk *d, struct work *w, uint32_t i)
 	const char *owner = w->m.rcpts[i].owner;
 
 	if (owner == NULL)
-		settle_as(d, w, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_as(w, i, STATUS_DEFERRED, "4.3.0", "out of memory");
 	else if (take_lane(d, w, i, owner) == 0)
 		batch_give(d, w, i);
 }
@@ -831,14 +835,14 @@ give_work(struct desk *d, struct work *w)
 	uint32_t i, remote = 0;
 
 	/* Expansion appends, so that one pass routes what it adds, too. */
-	for (i = 0; i < w->nstages; i++) {
-		if (w->stages[i] == STAGE_ROUTE)
+	for (i = 0; i < w->nattempts; i++) {
+		if (w->attempts[i].stage == STAGE_ROUTE)
 			route(d, w, i);
-		if (w->stages[i] == STAGE_DELIVER)
+		if (w->attempts[i].stage == STAGE_DELIVER)
 			deliver(d, w, i);
-		if (w->stages[i] == STAGE_ROUTE || w->stages[i] == STAGE_ASK)
+		if (w->attempts[i].stage == STAGE_ROUTE || w->attempts[i].stage == STAGE_ASK)
 			remote = UINT32_MAX;
-		if (w->stages[i] == STAGE_REMOTE && remote != UINT32_MAX)
+		if (w->attempts[i].stage == STAGE_REMOTE && remote != UINT32_MAX)
 			remote++;
 	}
 	/* All that share a hop go in one transaction: so only when all are
@@ -880,7 +884,7 @@ ask_late(struct desk *d, struct ask *a)
 	make_room(d, a);
 	if (ask_left_ms(d, a) > 0)
 		return;
-	fail_ask(d, a, a->origin == ORIGIN_ALIASES ?
+	fail_ask(a, a->origin == ORIGIN_ALIASES ?
 	    "the lists of the alias can not be read in time" :
 	    "the .forward can not be read in time");
 	end_ask(a);
@@ -919,12 +923,11 @@ handout_all(struct desk *d)
 			continue;
 		/* A bounce that a kill cut off comes first: its plan names
 		 * these failures and must not take in others. */
-		if (w->m.owed > 0 && settle_report(d, w) == -1)
+		if (w->m.owed > 0 && status_report(d, w) == -1)
 			continue;
 		if (w->open > 0 && w->item->state != ITEM_GONE)
 			give_work(d, w);
 	}
 	send_asks(d);
-	batch_go(d);
 	hops_send(d);
 }

@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include "aliases.h"
-#include "compat/compat.h"
 #include "conf.h"
 #include "lib/buf.h"
 #include "lib/log.h"
@@ -69,7 +68,18 @@ enum stage {
 	STAGE_REMOTE,		/* to go to a hop */
 	STAGE_BUSY,		/* a branch has it */
 	STAGE_HELD,		/* DEFER: waits for a flush */
-	STAGE_DONE		/* settled for this attempt */
+	STAGE_DECIDED,		/* its result is known, and not yet recorded */
+	STAGE_DONE		/* recorded */
+};
+
+/* A recipient of an active message in this attempt. */
+struct attempt {
+	enum stage	 stage;
+	enum action	 action;	/* what a success is called in a report */
+	int		 is_same;	/* the result is that of the last attempt */
+	char		*where;		/* owned: host or program, for the log;
+					 * NULL: this host */
+	uint32_t	 next;		/* decided after it, plus 1; 0: none */
 };
 
 /* A message in hand. */
@@ -77,9 +87,10 @@ struct work {
 	struct work	*next;
 	struct item	*item;
 	struct message	 m;
-	enum stage	*stages;	/* one for each recipient */
-	uint32_t	 nstages;
-	uint32_t	 open;		/* recipients not settled yet */
+	struct attempt	*attempts;	/* owned: one for each recipient */
+	uint32_t	 nattempts;
+	uint32_t	 open;		/* recipients not decided yet */
+	uint32_t	 decided, last_decided;	/* list, plus 1; 0: none */
 	uint32_t	 asking;	/* forward requests under way */
 	uint32_t	 jobs;		/* of hops, not over yet */
 	struct buf	 notes;		/* for the journal, not yet written */
@@ -88,7 +99,6 @@ struct work {
 	int		 was_parked;	/* its hop had room: not parked again */
 	unsigned	 lane;		/* it counts for, plus 1; 0: none */
 	int		 needs_sync;	/* notes hold what must not be lost */
-	int		 is_unsynced;	/* notes are written and not synced */
 	int		 was_lost;	/* a delivery ended without a word */
 	int64_t		 again_ms;	/* a write failed: not before */
 };
@@ -225,7 +235,6 @@ struct desk {
 	struct ask	 asks[ASKS_MAX];
 	struct batch	 batches[REQUESTS_MAX];
 	uint32_t	 last_id;
-	struct compat_syncs syncs;
 	struct hop	*hops;
 	struct waiter	 waiters[WAITERS_MAX];
 	int		 is_crippled;	/* a local branch is gone */
@@ -239,39 +248,38 @@ struct desk {
  */
 int	is_due(const struct conf *, time_t due, time_t now);
 
-/* ---- settle.c ---- */
+/* ---- status.c ---- */
 
 /*
- * What became of one recipient in this attempt: state, back-off, expiry,
- * journal note, log line.  where: host or program, for the log.
+ * Stores what became of a recipient in this attempt, once; nothing is written.
+ * where: host or program, for the log; NULL: this host.
  */
-void	settle(struct desk *, struct work *, uint32_t rcpt,
-	    const struct result *, const char *where);
-/* The same for a host, which may have taken over to report of a success. */
-void	settle_remote(struct desk *, struct work *, uint32_t rcpt,
-	    const struct result *, const char *host, int is_passed_on);
-/* The same, with the words at hand. */
-void	settle_as(struct desk *, struct work *, uint32_t rcpt, enum status,
-	    const char *code, const char *reason);
+void	decide(struct work *, uint32_t rcpt, const struct result *,
+	    const char *where);
+/* The same for a host; is_passed_on: it will report a success itself. */
+void	decide_remote(struct work *, uint32_t rcpt, const struct result *,
+	    const char *host, int is_passed_on);
+/* The same, in our words. */
+void	decide_as(struct work *, uint32_t rcpt, enum status, const char *code,
+	    const char *reason);
+/*
+ * Once in each turn of the loop: attempts, back-off, expiry, journal and log
+ * of all that was decided; one write and one sync for each message.
+ */
+void	status_record(struct desk *);
 /* Which waiters watch a message, as a set of bits; and a line for such. */
 unsigned watchers_of(const struct desk *, const struct work *);
 void	watchers_tell(struct desk *, unsigned set, const char *line);
 void	watcher_mend(struct waiter *);	/* says where lines are left out */
 /* Recipient i is replaced by those from before on, which are new. */
-void	settle_expanded(struct work *, uint32_t rcpt, uint32_t before);
-/* Writes the notes; 0, or -1 (they stay, to be written later).  Durable:
- * and those that were written before. */
-int	settle_write(struct desk *, struct work *, int is_durable);
-/* Syncs what was written of several, at most COMPAT_SYNCS; when that fails,
- * again_ms is set. */
-void	settle_sync(struct desk *, struct work **, size_t);
-/* Reports what no report tells yet; as settle_finish(). */
-int	settle_report(struct desk *, struct work *);
+void	decide_expanded(struct work *, uint32_t rcpt, uint32_t before);
+/* Reports what no report tells yet; as status_finish(). */
+int	status_report(struct desk *, struct work *);
 /* Ends a notice of delay that was begun: at load, before all else. */
-void	settle_warned(struct desk *, struct work *);
+void	status_warned(struct desk *, struct work *);
 /* The work's attempt is over: bounces, removal or next time. 0 when it is
  * off the desk, -1 when it stays because something could not be written. */
-int	settle_finish(struct desk *, struct work *);
+int	status_finish(struct desk *, struct work *);
 
 /* ---- handout.c ---- */
 

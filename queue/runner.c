@@ -446,7 +446,7 @@ finish_one(struct desk *d, struct work *w)
 	if (w->jobs > 0 || (item->state != ITEM_GONE &&
 	    (w->open > 0 || w->again_ms != 0)))
 		return 0;
-	if (item->state != ITEM_GONE && settle_finish(d, w) == -1)
+	if (item->state != ITEM_GONE && status_finish(d, w) == -1)
 		return 0;
 	if (item->hop != NULL || item->lane != 0)
 		item->state = ITEM_PARKED;
@@ -732,6 +732,8 @@ run(struct desk *d)
 			scan(d);
 		take_due(d);
 		handout_all(d);
+		status_record(d);
+		batch_go(d);
 		finish_all(d);
 		hops_linger(d);
 		if (is_over(d) && !is_needed(d))

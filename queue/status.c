@@ -122,6 +122,60 @@ show_fate(struct desk *d, const struct work *w, uint32_t i,
 	buf_fini(&b);
 }
 
+/* ---- decisions ---- */
+
+/* action: what a success is called in a report. */
+static void
+store(struct work *w, uint32_t i, const struct result *res, const char *where,
+    enum action action)
+{
+	struct attempt *a = &w->attempts[i];
+	struct recipient *r = &w->m.rcpts[i];
+
+	if (a->stage == STAGE_DECIDED || a->stage == STAGE_DONE ||
+	    a->stage == STAGE_NONE)
+		return;
+	a->stage = STAGE_DECIDED;
+	a->action = action;
+	a->is_same = result_is_same(&r->last, res);
+	result_copy(&r->last, res);
+	free(a->where);
+	a->where = where == NULL ? NULL : strdup(where);
+	a->next = 0;
+	if (w->decided == 0)
+		w->decided = i + 1;
+	else
+		w->attempts[w->last_decided - 1].next = i + 1;
+	w->last_decided = i + 1;
+	w->open--;
+}
+
+void
+decide(struct work *w, uint32_t i, const struct result *res,
+    const char *where)
+{
+	store(w, i, res, where, ACTION_DELIVERED);
+}
+
+void
+decide_remote(struct work *w, uint32_t i, const struct result *res,
+    const char *host, int is_passed_on)
+{
+	store(w, i, res, host, is_passed_on ? ACTION_NONE : ACTION_RELAYED);
+}
+
+void
+decide_as(struct work *w, uint32_t i, enum status status, const char *code,
+    const char *reason)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, status, code, "%s", reason);
+	decide(w, i, &res, NULL);
+	result_fini(&res);
+}
+
 /* ---- statuses ---- */
 
 static unsigned
@@ -183,7 +237,7 @@ success(const struct message *m, uint32_t i, enum action action)
 }
 
 static void
-settle_sent(struct work *w, uint32_t i, enum action action)
+record_sent(struct work *w, uint32_t i, enum action action)
 {
 	struct recipient *r = &w->m.rcpts[i];
 
@@ -196,7 +250,7 @@ settle_sent(struct work *w, uint32_t i, enum action action)
 }
 
 static void
-settle_failed(struct work *w, uint32_t i)
+record_failed(struct work *w, uint32_t i)
 {
 	struct recipient *r = &w->m.rcpts[i];
 
@@ -208,7 +262,7 @@ settle_failed(struct work *w, uint32_t i)
 }
 
 static void
-settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now,
+record_deferred(struct desk *d, struct work *w, uint32_t i, time_t now,
     int is_same)
 {
 	struct recipient *r = &w->m.rcpts[i];
@@ -223,72 +277,38 @@ settle_retry(struct desk *d, struct work *w, uint32_t i, time_t now,
 	}
 	/* Code and words stay those of the last reply. */
 	r->last.status = STATUS_FAILED;
-	settle_failed(w, i);
+	record_failed(w, i);
 }
 
-/* action: what a success is called in a report. */
 static void
-settle_any(struct desk *d, struct work *w, uint32_t i,
-    const struct result *res, const char *where, enum action action)
+record(struct desk *d, struct work *w, uint32_t i, time_t now)
 {
+	struct attempt *a = &w->attempts[i];
 	struct recipient *r = &w->m.rcpts[i];
-	time_t now = time(NULL);
-	int is_same;
 
-	if (w->stages[i] == STAGE_DONE || w->stages[i] == STAGE_NONE)
-		return;
-	w->stages[i] = STAGE_DONE;
-	w->open--;
+	a->stage = STAGE_DONE;
 	/* A flush by hand does not lengthen the wait. */
 	if (!w->is_forced || r->attempts == 0)
 		r->attempts++;
 	r->tried = now;
-	is_same = result_is_same(&r->last, res);
-	result_copy(&r->last, res);
-	switch (res->status) {
+	switch (r->last.status) {
 	case STATUS_SENT:
-		settle_sent(w, i, action);
+		record_sent(w, i, a->action);
 		break;
 	case STATUS_FAILED:
-		settle_failed(w, i);
+		record_failed(w, i);
 		break;
 	default:
-		settle_retry(d, w, i, now, is_same);
+		record_deferred(d, w, i, now, a->is_same);
 		break;
 	}
-	log_recipient(d, &w->m, i, &r->last, where, now);
+	log_recipient(d, &w->m, i, &r->last, a->where == NULL ? "local" :
+	    a->where, now);
 	show_fate(d, w, i, &r->last);
 }
 
 void
-settle(struct desk *d, struct work *w, uint32_t i, const struct result *res,
-    const char *where)
-{
-	settle_any(d, w, i, res, where, ACTION_DELIVERED);
-}
-
-void
-settle_remote(struct desk *d, struct work *w, uint32_t i,
-    const struct result *res, const char *host, int is_passed_on)
-{
-	settle_any(d, w, i, res, host, is_passed_on ? ACTION_NONE :
-	    ACTION_RELAYED);
-}
-
-void
-settle_as(struct desk *d, struct work *w, uint32_t i, enum status status,
-    const char *code, const char *reason)
-{
-	struct result res;
-
-	result_init(&res);
-	result_set(&res, status, code, "%s", reason);
-	settle(d, w, i, &res, "local");
-	result_fini(&res);
-}
-
-void
-settle_expanded(struct work *w, uint32_t i, uint32_t before)
+decide_expanded(struct work *w, uint32_t i, uint32_t before)
 {
 	struct recipient *r = &w->m.rcpts[i];
 	uint32_t k;
@@ -304,20 +324,20 @@ settle_expanded(struct work *w, uint32_t i, uint32_t before)
 		w->needs_sync = 1;
 	}
 	note_expanded(&w->notes, &w->m, i);
-	w->stages[i] = STAGE_DONE;
+	w->attempts[i].stage = STAGE_DONE;
 	w->open--;
 }
 
-int
-settle_write(struct desk *d, struct work *w, int is_durable)
+/* 0, or -1: they stay, to be written later. */
+static int
+write_notes(struct desk *d, struct work *w, int is_durable)
 {
 	struct result res;
 
-	if (w->notes.len == 0 && !buf_failed(&w->notes) &&
-	    !(is_durable && w->is_unsynced))
+	if (w->notes.len == 0 && !buf_failed(&w->notes))
 		return 0;
 	/*
-	 * What there was no memory for is lost, and all notes behind it.  It
+	 * What there was no memory for is lost, and all notes after it.  It
 	 * is known here still: noted anew, nothing is lost or done twice.
 	 */
 	if (buf_failed(&w->notes)) {
@@ -333,30 +353,39 @@ settle_write(struct desk *d, struct work *w, int is_durable)
 		return -1;
 	}
 	buf_reset(&w->notes);
-	w->is_unsynced = !is_durable;
 	if (is_durable)
 		w->needs_sync = 0;
 	return 0;
 }
 
-void
-settle_sync(struct desk *d, struct work **works, size_t n)
+/* How many there were. */
+static unsigned
+record_decided(struct desk *d, struct work *w, time_t now)
 {
-	int errors[COMPAT_SYNCS], fds[COMPAT_SYNCS] = { 0 };
-	size_t i;
+	unsigned n = 0;
+	uint32_t i;
 
-	for (i = 0; i < n; i++)
-		fds[i] = works[i]->m.fd;
-	compat_sync_all(&d->syncs, fds, errors, n);
-	for (i = 0; i < n; i++) {
-		if (errors[i] == 0) {
-			works[i]->needs_sync = 0;
-			continue;
-		}
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s journal: %s; tried "
-		    "again soon", works[i]->m.id, strerror(errors[i]));
-		works[i]->is_unsynced = 1;
-		works[i]->again_ms = io_clock_ms() + AGAIN_MS;
+	for (; w->decided != 0; n++) {
+		i = w->decided - 1;
+		w->decided = w->attempts[i].next;
+		record(d, w, i, now);
+	}
+	return n;
+}
+
+void
+status_record(struct desk *d)
+{
+	time_t now = time(NULL);
+	struct work *w;
+	unsigned n;
+
+	for (w = d->works; w != NULL; w = w->next) {
+		n = record_decided(d, w, now);
+		/* What nobody else has is written when it is finished. */
+		if ((n > 0 || w->needs_sync) && w->again_ms == 0 &&
+		    (w->open > 0 || w->jobs > 0))
+			write_notes(d, w, w->needs_sync);
 	}
 }
 
@@ -378,9 +407,9 @@ reschedule(struct work *w, time_t warning)
 	uint32_t i;
 
 	w->item->is_held = 1;
-	for (i = 0; i < w->nstages; i++) {
+	for (i = 0; i < w->nattempts; i++) {
 		r = &w->m.rcpts[i];
-		if (r->state != RCPT_OPEN || w->stages[i] == STAGE_HELD)
+		if (r->state != RCPT_OPEN || w->attempts[i].stage == STAGE_HELD)
 			continue;
 		if (w->item->is_held || r->due < w->item->due)
 			w->item->due = r->due;
@@ -435,7 +464,7 @@ bury(struct desk *d, struct work *w)
 
 /* Plan (durable), commit, note as reported (durable): see docs/spool.md. */
 int
-settle_report(struct desk *d, struct work *w)
+status_report(struct desk *d, struct work *w)
 {
 	struct result res;
 	enum bounced got;
@@ -447,7 +476,7 @@ settle_report(struct desk *d, struct work *w)
 		note_bounce(&w->notes, w->m.bounce_id);
 		w->needs_sync = 1;
 	}
-	if (settle_write(d, w, 1) == -1)
+	if (write_notes(d, w, 1) == -1)
 		return -1;
 	result_init(&res);
 	got = bounce_commit(&d->conf, &d->spool, &w->m, time(NULL), &res);
@@ -476,11 +505,11 @@ settle_report(struct desk *d, struct work *w)
 	w->m.bounce_id[0] = '\0';
 	w->m.owed = 0;
 	d->must_scan = 1;
-	return settle_write(d, w, 1);
+	return write_notes(d, w, 1);
 }
 
 /*
- * As settle_report(), but nobody waits for it: mail is tried on in the
+ * As status_report(), but nobody waits for it: mail is tried on in the
  * meantime.  0, or -1 when it has to be done again.
  */
 static int
@@ -494,7 +523,7 @@ warn(struct desk *d, struct work *w)
 		note_warning(&w->notes, w->m.warn_id);
 		w->needs_sync = 1;
 	}
-	if (settle_write(d, w, 1) == -1)
+	if (write_notes(d, w, 1) == -1)
 		return -1;
 	result_init(&res);
 	got = bounce_warn(&d->conf, &d->spool, &w->m, time(NULL), &res);
@@ -511,11 +540,11 @@ warn(struct desk *d, struct work *w)
 	note_warned(&w->notes);
 	w->needs_sync = 1;
 	d->must_scan = 1;
-	return settle_write(d, w, 1);
+	return write_notes(d, w, 1);
 }
 
 void
-settle_warned(struct desk *d, struct work *w)
+status_warned(struct desk *d, struct work *w)
 {
 	if (w->m.warn_id[0] != '\0' && warn_at(&d->conf, &w->m) != 0)
 		(void)warn(d, w);
@@ -530,7 +559,7 @@ finish_open(struct desk *d, struct work *w)
 	at = warn_at(&d->conf, &w->m);
 	if (at != 0 && at <= now)
 		at = warn(d, w) == 0 ? 0 : now + WARN_AGAIN_S;
-	if (settle_write(d, w, w->needs_sync) == -1)
+	if (write_notes(d, w, w->needs_sync) == -1)
 		return -1;
 	w->item->state = ITEM_WAITING;
 	reschedule(w, at);
@@ -538,13 +567,13 @@ finish_open(struct desk *d, struct work *w)
 }
 
 int
-settle_finish(struct desk *d, struct work *w)
+status_finish(struct desk *d, struct work *w)
 {
 	uint32_t open, owed;
 	time_t due;
 
 	count(&w->m, &owed, &open, &due);
-	if (owed > 0 && settle_report(d, w) == -1)
+	if (owed > 0 && status_report(d, w) == -1)
 		return -1;
 	if (w->item->state == ITEM_GONE)
 		return 0;
@@ -554,7 +583,7 @@ settle_finish(struct desk *d, struct work *w)
 	 * All is done.  What went out by SMTP or into a pipe must be noted
 	 * even if the removal is undone by a power cut.
 	 */
-	if (w->needs_sync && settle_write(d, w, 1) == -1)
+	if (w->needs_sync && write_notes(d, w, 1) == -1)
 		return -1;
 	if (spool_remove(&d->spool, w->m.id) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s can not be removed",

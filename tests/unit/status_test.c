@@ -72,12 +72,13 @@ take_in_hand(struct world *w)
 
 	assert_int_equal(spool_load(&w->d.spool, ID, 1, &w->w.m, &w->res),
 	    SPOOL_GOT);
-	w->w.nstages = w->w.m.nrcpts;
-	w->w.stages = calloc(w->w.nstages, sizeof(*w->w.stages));
-	assert_non_null(w->w.stages);
-	for (i = 0; i < w->w.nstages; i++)
-		w->w.stages[i] = STAGE_BUSY;
-	w->w.open = w->w.nstages;
+	w->w.nattempts = w->w.m.nrcpts;
+	w->w.attempts = calloc(w->w.nattempts, sizeof(*w->w.attempts));
+	assert_non_null(w->w.attempts);
+	for (i = 0; i < w->w.nattempts; i++)
+		w->w.attempts[i].stage = STAGE_BUSY;
+	w->w.open = w->w.nattempts;
+	w->d.works = &w->w;
 	w->w.item = &w->item;
 	text_copy(w->item.id, sizeof(w->item.id), ID);
 	w->item.state = ITEM_ACTIVE;
@@ -87,9 +88,13 @@ take_in_hand(struct world *w)
 static void
 put_down(struct world *w)
 {
+	uint32_t i;
+
 	message_fini(&w->w.m);
 	buf_fini(&w->w.notes);
-	free(w->w.stages);
+	for (i = 0; i < w->w.nattempts; i++)
+		free(w->w.attempts[i].where);
+	free(w->w.attempts);
 	memset(&w->w, 0, sizeof(w->w));
 	message_init(&w->w.m);
 }
@@ -157,8 +162,9 @@ test_marked_soon(void **state)
 		r = &w->w.m.rcpts[0];
 		r->attempts = 9;
 		r->checkpoint.length = cases[i].checkpoint;
-		w->w.stages[0] = STAGE_BUSY;
-		settle_as(&w->d, &w->w, 0, STATUS_DEFERRED, "4.3.0", "ended early");
+		w->w.attempts[0].stage = STAGE_BUSY;
+		decide_as(&w->w, 0, STATUS_DEFERRED, "4.3.0", "ended early");
+		status_record(&w->d);
 		wait = r->due - time(NULL);
 		assert_true(wait >= cases[i].least && wait <= cases[i].most);
 	}
@@ -181,13 +187,14 @@ test_report_is_synced(void **state)
 {
 	struct world *w = *state;
 
-	settle_as(&w->d, &w->w, 0, STATUS_FAILED, "5.1.1", "no such user");
-	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	decide_as(&w->w, 0, STATUS_FAILED, "5.1.1", "no such user");
+	decide_as(&w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	status_record(&w->d);
 	bad_sync = 2;
-	assert_int_equal(settle_finish(&w->d, &w->w), -1);
+	assert_int_equal(status_finish(&w->d, &w->w), -1);
 	assert_int_equal(syncs, 2);
 	assert_true(w->w.m.rcpts[0].is_reported);
-	assert_int_equal(settle_finish(&w->d, &w->w), 0);
+	assert_int_equal(status_finish(&w->d, &w->w), 0);
 	assert_int_equal(syncs, 3);
 	read_again(w);
 	assert_true(w->w.m.rcpts[0].is_reported);
@@ -202,12 +209,13 @@ test_notice_is_synced(void **state)
 	struct world *w = *state;
 
 	w->d.conf.retry.warn_after_s = 60;
-	settle_as(&w->d, &w->w, 0, STATUS_DEFERRED, "4.4.1", "timed out");
-	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	decide_as(&w->w, 0, STATUS_DEFERRED, "4.4.1", "timed out");
+	decide_as(&w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	status_record(&w->d);
 	bad_sync = 2;
-	settle_finish(&w->d, &w->w);
+	status_finish(&w->d, &w->w);
 	assert_true(w->w.m.is_warned);
-	settle_finish(&w->d, &w->w);
+	status_finish(&w->d, &w->w);
 	assert_int_equal(syncs, 3);
 	read_again(w);
 	assert_true(w->w.m.is_warned);
@@ -220,15 +228,55 @@ test_lost_notes(void **state)
 	struct world *w = *state;
 
 	w->w.notes.failed = 1;
-	settle_as(&w->d, &w->w, 0, STATUS_SENT, "2.0.0", "taken");
-	settle_as(&w->d, &w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
-	assert_int_equal(settle_finish(&w->d, &w->w), 0);
+	decide_as(&w->w, 0, STATUS_SENT, "2.0.0", "taken");
+	decide_as(&w->w, 1, STATUS_DEFERRED, "4.4.1", "timed out");
+	status_record(&w->d);
+	assert_int_equal(status_finish(&w->d, &w->w), 0);
 	assert_int_equal(syncs, 1);
 	assert_false(buf_failed(&w->w.notes));
 	read_again(w);
 	assert_int_equal(w->w.m.rcpts[0].state, RCPT_SENT);
 	assert_int_equal(w->w.m.rcpts[1].attempts, 1);
 	assert_string_equal(w->w.m.rcpts[1].last.reason, "timed out");
+}
+
+/*
+ * Deciding writes nothing; what is decided in one turn is recorded by one
+ * sync, while others of the message are still open.
+ */
+static void
+test_one_sync_a_turn(void **state)
+{
+	struct world *w = *state;
+	int64_t journal = w->w.m.journal;
+
+	w->w.jobs = 1;
+	decide_as(&w->w, 0, STATUS_SENT, "2.0.0", "taken");
+	decide_as(&w->w, 0, STATUS_FAILED, "5.0.0", "said twice");
+	decide_as(&w->w, 1, STATUS_FAILED, "5.1.1", "no such user");
+	assert_int_equal(w->w.open, 0);
+	assert_int_equal(w->w.m.rcpts[0].state, RCPT_OPEN);
+	assert_int_equal(w->w.notes.len, 0);
+	status_record(&w->d);
+	assert_int_equal(syncs, 1);
+	assert_true(w->w.m.journal > journal);
+	assert_int_equal(w->w.m.rcpts[0].state, RCPT_SENT);
+	assert_int_equal(w->w.m.rcpts[1].state, RCPT_FAILED);
+	status_record(&w->d);
+	assert_int_equal(syncs, 1);
+}
+
+/* A mailbox append is found by its checkpoint: that needs no sync. */
+static void
+test_found_by_checkpoint(void **state)
+{
+	struct world *w = *state;
+
+	w->w.m.rcpts[0].checkpoint.length = 77;
+	decide_as(&w->w, 0, STATUS_SENT, "2.0.0", "appended");
+	status_record(&w->d);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(w->w.notes.len, 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -240,6 +288,8 @@ main(void)
 		CASE(test_marked_soon),
 		CASE(test_report_is_synced),
 		CASE(test_lost_notes),
+		CASE(test_one_sync_a_turn),
+		CASE(test_found_by_checkpoint),
 		CASE(test_notice_is_synced),
 	};
 
