@@ -3,17 +3,10 @@
  */
 #include <sys/stat.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "aliases_include.h"
+#include "tests/unit/t.h"
 
 static void
 say(void *arg, const char *file, unsigned line, const char *text)
@@ -44,7 +37,7 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 	size_t i;
 
 	++*(unsigned *)arg;
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+	for (i = 0; i < N(files); i++) {
 		if (strcmp(path, files[i].path) != 0)
 			continue;
 		buf_puts(text, files[i].text);
@@ -83,7 +76,7 @@ test_flatten(void **state)
 	int ret;
 
 	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		reads = told = 0;
 		buf_init(&out, 0);
 		result_init(&res);
@@ -168,7 +161,7 @@ test_files(void **state)
 	(void)state;
 	result_init(&res);
 	buf_init(&b, 0);
-	for (i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+	for (i = 0; i < N(unfit); i++) {
 		assert_int_equal(include_read_file(unfit[i], &b, &st, &res), -1);
 		assert_int_equal(res.status, STATUS_DEFERRED);
 	}

@@ -1,20 +1,9 @@
 /*
  * aliases_test.c - aliases(5) and ~/.forward: what is kept, what is told.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "aliases.h"
 #include "lib/buf.h"
-
-#define T(a)	a, sizeof(a) - 1
+#include "tests/unit/t.h"
 
 /* What was told: "line;line;", and the last text. */
 struct told {
@@ -180,7 +169,7 @@ test_files(void **state)
 	int n;
 
 	(void)state;
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+	for (i = 0; i < N(files); i++) {
 		memset(&told, 0, sizeof(told));
 		buf_init(&out, 0);
 		n = aliases_parse(&as, files[i].in, files[i].len, "list",
@@ -253,7 +242,7 @@ test_bad_names(void **state)
 	size_t i, k;
 
 	(void)state;
-	for (i = 0; i < sizeof(bad_names) / sizeof(bad_names[0]); i++) {
+	for (i = 0; i < N(bad_names); i++) {
 		memset(&told, 0, sizeof(told));
 		buf_init(&out, 0);
 		assert_true(aliases_parse(&as, bad_names[i].in,
@@ -290,7 +279,7 @@ test_find(void **state)
 	(void)state;
 	memset(&told, 0, sizeof(told));
 	assert_int_equal(aliases_parse(&as, T(text), "list", &report), 0);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		a = aliases_find(&as, cases[i].name);
 		assert_int_equal(a == NULL ? 0 : (int)a->line, cases[i].line);
 	}
@@ -359,7 +348,7 @@ test_forwards(void **state)
 	int ret;
 
 	(void)state;
-	for (i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
+	for (i = 0; i < N(forwards); i++) {
 		memset(&told, 0, sizeof(told));
 		buf_init(&out, 0);
 		ret = forward_parse(&ts, forwards[i].in, forwards[i].len,
@@ -408,7 +397,7 @@ test_lists(void **state)
 	int ret;
 
 	(void)state;
-	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+	for (i = 0; i < N(lists); i++) {
 		memset(&told, 0, sizeof(told));
 		buf_init(&out, 0);
 		ret = list_parse(&ts, lists[i].in, lists[i].len, "list",

@@ -1,15 +1,8 @@
 /*
  * array_test.c - lists that grow.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include "lib/array.h"
+#include "tests/unit/t.h"
 
 struct wide { uint64_t a, b, c; };
 
@@ -51,7 +44,7 @@ test_no_room_changes_nothing(void **state)
 	size_t cap, i;
 
 	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		cap = cases[i].cap;
 		assert_int_equal(array_grow(&list, &cap, cap, cases[i].size),
 		    -1);

@@ -2,18 +2,8 @@
  * base64_test.c - quoted-printable and base64, tables of cases.  Each text is
  * fed whole and octet by octet.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/base64.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 #define A10	"aaaaaaaaaa"
 #define A70	A10 A10 A10 A10 A10 A10 A10

@@ -4,22 +4,12 @@
 #include <sys/stat.h>
 
 #include <dirent.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "queue/bounce.h"
 #include "lib/io.h"
+#include "tests/unit/t.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define ID		"original"
 #define BOUNCE_ID	"bounce1"
 #define NOW		1700000000
@@ -42,8 +32,7 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/bounce_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	result_init(&w->res);
 	assert_int_equal(spool_open(&w->sp, w->top, &w->res), 0);
 	assert_int_equal(conf_init(&w->conf), 0);
@@ -53,15 +42,6 @@ setup(void **state)
 	buf_init(&w->text, 0);
 	*state = w;
 	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
 }
 
 static int
@@ -75,7 +55,7 @@ teardown(void **state)
 	conf_fini(&w->conf);
 	result_fini(&w->res);
 	spool_close(&w->sp);
-	assert_int_equal(nftw(w->top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	t_dir_remove(w->top);
 	free(w);
 	return 0;
 }

@@ -3,17 +3,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "compat/compat.h"
+#include "tests/unit/t.h"
 
 static void
 sync_all(size_t n, size_t bad, int bad_fd, int error, int is_missing)

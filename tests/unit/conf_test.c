@@ -1,19 +1,9 @@
 /*
  * conf_test.c - dma.conf and auth.conf, tables of cases.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "conf.h"
+#include "tests/unit/t.h"
 
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
 #define PIN	"00112233445566778899aabbccddeeff" \
 		"00112233445566778899AABBCCDDEEFF"
 

@@ -3,14 +3,7 @@
  * certificates made on the spot; digests for AUTH.
  */
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -22,11 +15,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include <cmocka.h>
-
 #include "crypto.h"
+#include "tests/unit/t.h"
 
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define DAY		(24L * 3600)
 #define STEPS_MAX	200
 #define BIG		300000	/* octets; more than the sockets hold */
@@ -383,7 +374,7 @@ test_verify(void **state)
 	struct pair p;
 	size_t i;
 
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		setup = client_setup(w->cafile);
 		server = server_ctx(&w->srv[cases[i].srv]);
 		dial(&p, server, setup, cases[i].host, cases[i].verify, NULL,
@@ -476,7 +467,7 @@ test_pins(void **state)
 	struct pair p;
 	size_t i;
 
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		memset(pins, 0x5a, sizeof(pins));
 		compute_pin(w, cases[i].srv, cases[i].pin, pins[i % 3]);
 		setup = client_setup(w->cafile);
@@ -549,7 +540,7 @@ test_resume(void **state)
 	struct pair p;
 	size_t i, v;
 
-	for (i = 0; i < NELEM(cases) * 2; i++) {
+	for (i = 0; i < N(cases) * 2; i++) {
 		v = i % 2;
 		compute_pin(w, cases[i / 2].srv, cases[i / 2].pin, pins[0]);
 		dial_twice(w, versions[v], cases[i / 2].verify1,
@@ -765,7 +756,7 @@ test_no_tls(void **state)
 	size_t i;
 	int fds[2];
 
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		result_init(&res);
 		assert_int_equal(socketpair(AF_UNIX,
 		    SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
@@ -868,7 +859,7 @@ test_sni(void **state)
 
 	SSL_CTX_set_tlsext_servername_callback(server, note_sni);
 	SSL_CTX_set_tlsext_servername_arg(server, got);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		got[0] = '\0';
 		dial(&p, server, setup, cases[i].host, 0, NULL, 0);
 		assert_int_equal(p.end, TLS_DONE);
@@ -888,7 +879,7 @@ test_bad_host(void **state)
 	char name[300];
 	size_t i;
 
-	for (i = 0; i < NELEM(hosts); i++)
+	for (i = 0; i < N(hosts); i++)
 		assert_null(make_client(setup, 0, hosts[i], 0, NULL, 0));
 	memset(name, 'a', sizeof(name));
 	name[256] = '\0';
@@ -974,7 +965,7 @@ test_bad_setup(void **state)
 	struct conf conf;
 	size_t i;
 
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		result_init(&res);
 		memset(&conf, 0, sizeof(conf));
 		conf.tls.cafile = (char *)(uintptr_t)cases[i].cafile;
@@ -1032,7 +1023,7 @@ test_binding(void **state)
 	size_t i, n;
 	int turn;
 
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		setup = client_setup(w->cafile);
 		server = server_ctx(&w->srv[SRV_GOOD]);
 		SSL_CTX_set_max_proto_version(server, cases[i].version);
@@ -1097,7 +1088,7 @@ test_digest(void **state)
 	size_t i, j;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		assert_int_equal(crypto_sasl()->digest((enum sasl_hash)i, "abc",
 		    3, out), 0);
 		for (j = 0; j < strlen(cases[i]) / 2; j++)
@@ -1135,7 +1126,7 @@ test_stretch(void **state)
 	size_t i, j, len;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		len = strlen(cases[i].salt);
 		memcpy(salt, cases[i].salt, len);
 		memcpy(salt + len, "\0\0\0\1", 4);
@@ -1198,7 +1189,7 @@ test_hmac_md5(void **state)
 
 	(void)state;
 	memset(text, 0xdd, sizeof(text));
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		memset(key, cases[i].fill, sizeof(key));
 		assert_int_equal(crypto_sasl()->hmac(SASL_MD5, cases[i].key == NULL ? key :
 		    cases[i].key, cases[i].keylen, cases[i].text == NULL ?
@@ -1245,7 +1236,7 @@ test_names(void **state)
 	struct pair p;
 	size_t i;
 
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		memset(&d, 0, sizeof(d));
 		d.host = d.sni = "relay.example.com";
 		d.names = cases[i].names;
@@ -1353,7 +1344,7 @@ test_dane(void **state)
 	result_init(&res);
 	setup = tls_setup_new(&conf, &res);
 	assert_non_null(setup);
-	for (i = 0; i < NELEM(danes) * 2; i++) {
+	for (i = 0; i < N(danes) * 2; i++) {
 		round = i / 2;
 		memset(&t, 0, sizeof(t));
 		t.data = calloc(1, 4096);

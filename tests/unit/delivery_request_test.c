@@ -2,16 +2,8 @@
  * delivery_request_test.c - what a delivery is told of its message: shapes that are
  * taken, and all others.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "priv/delivery_request.h"
+#include "tests/unit/t.h"
 
 struct shape {
 	const char *queue_id, *sender, *recipient, *original;
@@ -67,7 +59,7 @@ test_shapes(void **state)
 	memset(full, 'a', sizeof(full) - 1);
 	memset(over, 'a', sizeof(over) - 1);
 	ipc_init(&m);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		memset(&d, 0, sizeof(d));
 		put(&m, &cases[i]);
 		if (delivery_request_get(&m, &d) != cases[i].ret)

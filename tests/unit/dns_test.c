@@ -3,24 +3,15 @@
  * res_ninit(), res_nquery() and getaddrinfo() are this file's own: neither the
  * network nor resolv.conf is asked.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <netdb.h>
 #include <resolv.h>
 
-#include <cmocka.h>
-
 #include "net/dns.h"
+#include "tests/unit/t.h"
 
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define A		1
 #define CNAME		5
 #define MX		15
@@ -338,7 +329,7 @@ test_read(void **state)
 
 	(void)state;
 	buf_init(&names, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		put_mxs(p, cases[i].in);
 		ret = dns_read_mx(p->data, p->len, hosts, DNS_HOSTS_MAX,
 		    &is_null);
@@ -455,7 +446,7 @@ test_read_bad(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		begin(p, 1, "example.org");
 		assert_int_equal(p->len, 29);
 		put_record(p, ">12", MX, 10, "mx1>12");
@@ -482,7 +473,7 @@ test_read_loops(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(targets); i++) {
+	for (i = 0; i < N(targets); i++) {
 		begin(p, 1, "example.org");
 		put_record(p, ">12", MX, 10, targets[i]);
 		ret = dns_read_mx(p->data, p->len, hosts, 4, &is_null);
@@ -523,7 +514,7 @@ test_mx_literals(void **state)
 	int ret;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		result_init(&res);
 		ret = dns_mx(cases[i].domain, hosts, 2, &n, &res);
@@ -557,7 +548,7 @@ test_mx_names(void **state)
 	size_t i, n;
 
 	(void)state;
-	for (i = 0; i < NELEM(bad); i++) {
+	for (i = 0; i < N(bad); i++) {
 		restart();
 		result_init(&res);
 		assert_int_equal(dns_mx(bad[i], hosts, 2, &n, &res), -1);
@@ -617,7 +608,7 @@ test_mx_fates(void **state)
 	int ret;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		put_mxs(p, cases[i].in);
 		script.mx = p;
@@ -678,7 +669,7 @@ test_addrs(void **state)
 
 	(void)state;
 	buf_init(&text, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		memcpy(script.addrs, cases[i].in, sizeof(script.addrs));
 		result_init(&res);
@@ -718,7 +709,7 @@ test_addrs_search(void **state)
 
 	(void)state;
 	result_init(&res);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		script.addrs[0] = "192.0.2.1";
 		assert_int_equal(dns_addrs(cases[i].host, 25, addrs, 2, &n,
@@ -769,7 +760,7 @@ test_addrs_fates(void **state)
 	size_t i, n;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		script.gai_error = cases[i].error;
 		script.a_errno = cases[i].a;
@@ -879,7 +870,7 @@ test_srv(void **state)
 	size_t i, n;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		memset(replies, 0, sizeof(replies));
 		begin(p, 1, "example.org");
@@ -944,7 +935,7 @@ test_read_tlsa(void **state)
 	size_t i, len;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		begin(p, 1, "example.org");
 		put_tlsa(p, cases[i].usage, cases[i].selector,
 		    cases[i].matching, cases[i].len);
@@ -1001,7 +992,7 @@ test_read_alias(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		begin(p, 1, "mx.example.org");
 		put_record(p, cases[i].from, CNAME, -1, cases[i].to);
 		memcpy(name, "mx.example.org", 15);
@@ -1056,7 +1047,7 @@ test_tlsa(void **state)
 	(void)state;
 	some[0] = new_packet();
 	some[1] = new_packet();
-	for (i = 0; i < NELEM(tlsa_cases); i++) {
+	for (i = 0; i < N(tlsa_cases); i++) {
 		c = &tlsa_cases[i];
 		restart();
 		memset(replies, 0, sizeof(replies));
@@ -1121,7 +1112,7 @@ test_trust(void **state)
 	size_t i, n;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		restart();
 		script.replies = replies;
 		script.server = cases[i].server;
@@ -1151,7 +1142,7 @@ test_self(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		memset(&addr, 0, sizeof(addr));
 		four = (void *)&addr.ss;
 		six = (void *)&addr.ss;

@@ -1,17 +1,8 @@
 /*
  * dsn_test.c - NOTIFY, RET, ENVID and ORCPT as people and hosts write them.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/dsn.h"
-
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 static void
 test_notify(void **state)

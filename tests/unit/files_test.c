@@ -7,23 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/io.h"
 #include "conf/files.h"
-
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
-#define NOBODY		65534
+#include "tests/unit/t.h"
 
 struct world {
 	char		 top[64];
@@ -75,8 +63,7 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/setup_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	assert_int_equal(chmod(w->top, 0755), 0);
 	buf_init(&w->said, 0);
 	w->report.say = say;
@@ -84,15 +71,6 @@ setup(void **state)
 	assert_int_equal(conf_init(&w->conf), 0);
 	*state = w;
 	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
 }
 
 static int
@@ -104,7 +82,7 @@ teardown(void **state)
 	conf_errno = 0;
 	conf_fini(&w->conf);
 	buf_fini(&w->said);
-	assert_int_equal(nftw(w->top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	t_dir_remove(w->top);
 	free(w);
 	return 0;
 }
@@ -429,8 +407,7 @@ log_as_user(struct conf *conf)
 	struct log log;
 	int is_file;
 
-	if (geteuid() == 0 && (setgid(NOBODY) == -1 || setuid(NOBODY) == -1))
-		return 2;
+	t_become_nobody();
 	files_log(conf, &log, "dma");
 	is_file = log.where == LOG_TO_FD;
 	if (is_file)

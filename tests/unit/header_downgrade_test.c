@@ -1,18 +1,8 @@
 /*
  * header_downgrade_test.c - header fields with 8-bit text, a table of cases.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/header_downgrade.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 #define UE	"\xc3\xbc"		/* ü */
 #define Q(s)	"=?utf-8?Q?" s "?="

@@ -1,19 +1,9 @@
 /*
  * hosts_test.c - which host is next, and which are passed over.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "net/hosts.h"
+#include "tests/unit/t.h"
 
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define DEAD_S		(HOSTS_DEAD_MS / 1000)
 
 /* What the look-ups say besides; set by a test. */
@@ -40,7 +30,7 @@ add_host(struct dns_host *hosts, size_t max, size_t *n, char name,
 	h->name[0] = name;
 	h->preference = preference;
 	h->is_secure = script.is_secure;
-	if (*n < NELEM(script.weights))
+	if (*n < N(script.weights))
 		h->weight = script.weights[*n];
 	++*n;
 	return 0;
@@ -269,7 +259,7 @@ test_plays(void **state)
 	(void)state;
 	assert_int_equal(DEAD_S, 60);
 	relays(&conf, two);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		assert_int_equal(hosts_init(&h, &conf, cases[i].domain == NULL ?
 		    "" : cases[i].domain, &fake), 0);
 		play(&h, cases[i].play);
@@ -369,7 +359,7 @@ test_looked_up(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(relay_cases); i++) {
+	for (i = 0; i < N(relay_cases); i++) {
 		relay_by(&conf, two, relay_cases[i].kind,
 		    relay_cases[i].domain);
 		assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
@@ -458,7 +448,7 @@ test_shares(void **state)
 	size_t i, j;
 
 	(void)state;
-	for (i = 0; i < NELEM(shares); i++) {
+	for (i = 0; i < N(shares); i++) {
 		relay_by(&conf, two, RELAY_MX, "a=b=c,d");
 		script.seed = 17;
 		memcpy(script.weights, shares[i].weights,
@@ -564,7 +554,7 @@ test_race(void **state)
 	(void)state;
 	buf_init(&order, 0);
 	result_init(&res);
-	for (i = 0; i < NELEM(races); i++) {
+	for (i = 0; i < N(races); i++) {
 		relays(&conf, two);
 		assert_int_equal(hosts_init(&h, &conf, races[i].domain,
 		    &fake), 0);
@@ -618,7 +608,7 @@ test_names_change(void **state)
 	(void)state;
 	relays(&conf, two);
 	assert_int_equal(hosts_init(&h, &conf, "example.org", &fake), 0);
-	for (i = 0; i < NELEM(steps); i++) {
+	for (i = 0; i < N(steps); i++) {
 		script.mx = steps[i].mx;
 		now_ms = play_from(&h, steps[i].play, now_ms);
 	}
@@ -685,7 +675,7 @@ test_tlsa(void **state)
 
 	(void)state;
 	result_init(&res);
-	for (i = 0; i < NELEM(tlsa_cases); i++) {
+	for (i = 0; i < N(tlsa_cases); i++) {
 		relays(&conf, two);
 		conf.tls.is_dane = tlsa_cases[i].is_dane;
 		conf.tls.policy = tlsa_cases[i].tls;

@@ -7,19 +7,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "lib/ipc.h"
+#include "tests/unit/t.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define LIMIT		64	/* octets of fields that the reader takes */
 #define FDS_SENT	8	/* most descriptors sent raw */
 

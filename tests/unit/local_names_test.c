@@ -1,18 +1,8 @@
 /*
  * local_names_test.c - unit tests of conf/local_names.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "conf/local_names.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 static void
 say_nothing(void *arg, const char *file, unsigned line, const char *text)

@@ -9,19 +9,9 @@
 #include <sys/wait.h>
 
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/buf.h"
 #include "lib/io.h"
@@ -30,8 +20,8 @@
 #include "local.h"
 #include "local/forward.h"
 #include "priv/records.h"
+#include "tests/unit/t.h"
 
-#define NOBODY	65534
 #define BODY	"Subject: x\n\nFrom the start\n>From here\nend\n"
 #define ENTRY	"From ann@example.org Thu Jan  1 00:01:40 1970\n"	\
 	"Return-Path: <ann@example.org>\nDelivered-To: bob@here\n"	\
@@ -140,8 +130,7 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/local_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	assert_int_equal(mkdir(in_world(w, "home"), 0755), 0);
 	assert_int_equal(chmod(in_world(w, "home"), 0755), 0);
 	assert_int_equal(mkdir(in_world(w, "mail"), 0700), 0);
@@ -171,15 +160,6 @@ setup(void **state)
 }
 
 static int
-forget(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	struct world *w = *state;
@@ -187,7 +167,7 @@ teardown(void **state)
 	io_close(&w->d.aliases);
 	chmod(in_world(w, "home"), 0700);
 	chmod(in_world(w, "mail"), 0700);
-	assert_int_equal(nftw(w->top, forget, 8, FTW_DEPTH | FTW_PHYS), 0);
+	t_dir_remove(w->top);
 	buf_fini(&w->text);
 	free(w);
 	return 0;
@@ -490,7 +470,7 @@ test_unfit_mailbox(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+	for (i = 0; i < N(unfit); i++) {
 		setup(&own);
 		w = own;
 		unfit[i].make(w);
@@ -517,7 +497,7 @@ test_runner_gone(void **state)
 	size_t i;
 
 	put_text(w, "mail/bob", "before\n");
-	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+	for (i = 0; i < N(answers); i++) {
 		assert_int_equal(deliver(w, answers[i]), status[i]);
 		assert_int_equal(w->nat, 1);
 		assert_int_equal(w->status, STATUS_NONE);
@@ -588,7 +568,7 @@ test_gaps(void **state)
 	size_t i, k;
 
 	buf_init(&file, 0);
-	for (i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
+	for (i = 0; i < N(gaps); i++) {
 		buf_reset(&file);
 		buf_puts(&file, "a\n" ENTRY);
 		for (k = 0; k < gaps[i].behind; k++)
@@ -646,7 +626,7 @@ test_marks(void **state)
 	struct stat st;
 	size_t i;
 
-	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+	for (i = 0; i < N(marks); i++) {
 		put_text(w, "mail/bob", marks[i].file);
 		stat(in_world(w, "mail/bob"), &st);
 		w->d.checkpoint.dev = st.st_dev;
@@ -916,7 +896,7 @@ test_forward(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(forwards) / sizeof(forwards[0]); i++) {
+	for (i = 0; i < N(forwards); i++) {
 		setup(&own);
 		w = own;
 		forwards[i].make(w);
@@ -1046,7 +1026,7 @@ test_stale_entry(void **state)
 	struct world *w = *state;
 	size_t i;
 
-	for (i = 0; i < sizeof(stale) / sizeof(stale[0]); i++) {
+	for (i = 0; i < N(stale); i++) {
 		unlink(in_world(w, "home/.forward"));
 		use_forward(w, stale[i].kind, stale[i].file, stale[i].text,
 		    stale[i].entry);
@@ -1184,7 +1164,7 @@ test_commands(void **state)
 	put_text(w, "home/script", "echo $1-$2\n");
 	assert_int_equal(chmod(in_world(w, "home/script"), 0700), 0);
 	umask(077);
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+	for (i = 0; i < N(commands); i++) {
 		put_home(w, commands[i].text, text, sizeof(text));
 		n = 0;
 		forward[n++] = '"';
@@ -1226,7 +1206,7 @@ test_extensions(void **state)
 
 	use_forward(w, ROUTE_PIPE, "\"|echo $EXTENSION\"", "echo $EXTENSION",
 	    0);
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		text_copy(w->d.recipient, sizeof(w->d.recipient),
 		    cases[i].rcpt);
 		deliver_fork(w, -1);
@@ -1401,9 +1381,7 @@ main(void)
 		EACH(test_lists),
 	};
 
-	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
-	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
-		return 1;
+	t_become_nobody();
 	/* Sanitizers look at their own process. */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);

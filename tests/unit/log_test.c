@@ -4,20 +4,11 @@
 #include <sys/mman.h>
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/io.h"
 #include "lib/log.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 static void
 to_memory(struct log *log, const char *tag)

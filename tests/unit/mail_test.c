@@ -2,21 +2,8 @@
  * mail_test.c - the text of a message, tables of cases.  Each stream is fed
  * whole and cut at every place, since chunks may end anywhere.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/mail.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
-
-/* A literal with its length, for text with NUL in it. */
-#define T(s)	(s), sizeof(s) - 1
+#include "tests/unit/t.h"
 
 static void
 assert_text(const struct buf *got, const char *want, size_t len)

@@ -9,17 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/buf.h"
 #include "lib/io.h"
@@ -27,8 +17,8 @@
 #include "local/maildir.h"
 #include "priv/records.h"
 #include "lib/result.h"
+#include "tests/unit/t.h"
 
-#define NOBODY	65534
 #define BODY	"Subject: x\n\nFrom the start\n.\nend\n"
 #define WHOLE	"Return-Path: <ann@far>\nDelivered-To: bob@here\n" BODY
 #define NAME	"100.3f2a_7.here_x"
@@ -52,8 +42,7 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/maildir_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	w->dir = open(w->top, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_true(w->dir != -1);
 	text_copy(w->host, sizeof(w->host), "here/x");
@@ -79,22 +68,13 @@ setup(void **state)
 }
 
 static int
-forget(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	struct world *w = *state;
 
 	close(w->dir);
 	close(w->d.message);
-	assert_int_equal(nftw(w->top, forget, 8, FTW_DEPTH | FTW_PHYS), 0);
+	t_dir_remove(w->top);
 	result_fini(&w->res);
 	free(w);
 	return 0;
@@ -262,7 +242,7 @@ test_lefts(void **state)
 	void *p;
 
 	(void)state;
-	for (i = 0; i < sizeof(lefts) / sizeof(lefts[0]); i++) {
+	for (i = 0; i < N(lefts); i++) {
 		setup(&p);
 		w = p;
 		make_box(w);
@@ -388,7 +368,7 @@ test_unfit(void **state)
 	void *p;
 
 	(void)state;
-	for (i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+	for (i = 0; i < N(unfit); i++) {
 		setup(&p);
 		w = p;
 		unfit[i].make(w);
@@ -431,9 +411,7 @@ main(void)
 		EACH(test_links),
 	};
 
-	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
-	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
-		return 1;
+	t_become_nobody();
 	/* Sanitizers look at their own process. */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);

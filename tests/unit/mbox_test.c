@@ -15,19 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/buf.h"
 #include "lib/io.h"
@@ -35,8 +26,8 @@
 #include "local/mbox.h"
 #include "priv/records.h"
 #include "lib/result.h"
+#include "tests/unit/t.h"
 
-#define NOBODY		65534
 #define WAIT_S		1
 #define WRITERS		8
 #define EACH_WRITES	10
@@ -96,8 +87,7 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/mbox_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	w->dir = open(w->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(w->dir != -1);
 	w->user.uid = getuid();
@@ -190,7 +180,7 @@ test_dotlock(void **state)
 
 	assert_int_equal(append(w, WAIT_S), 0);
 	size = size_of(w, "bob");
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		make_lock(w, cases[i].age_s);
 		assert_int_equal(append(w, WAIT_S), 0);
 		if (cases[i].is_held) {
@@ -859,7 +849,7 @@ test_batch_hostile(void **state)
 	size_t i;
 	int k, status;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		tell_many(&b, 1, 100);
 		tell(&b, BODY);
 		b.n = 1;
@@ -1014,9 +1004,7 @@ main(void)
 		EACH(test_batch_unread),
 	};
 
-	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
-	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
-		return 1;
+	t_become_nobody();
 	dir_syncs = share(sizeof(*dir_syncs));
 	out_wait_ms = share(sizeof(*out_wait_ms));
 	/* Sanitizers look at their own process. */

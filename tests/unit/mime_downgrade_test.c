@@ -2,20 +2,8 @@
  * mime_downgrade_test.c - messages made fit, tables of cases.  Each one is fed whole
  * and cut into small chunks.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/mime_downgrade.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
-#define T(s)	(s), sizeof(s) - 1
+#include "tests/unit/t.h"
 
 #define UE	"\xc3\xbc"		/* ü */
 #define BOTH	(MIME_NO_8BIT | MIME_NO_8BIT_HEADER)

@@ -1,19 +1,11 @@
 /*
  * options_test.c - sendmail's argv, as real programs pass it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
-#include <cmocka.h>
-
 #include "submit/options.h"
+#include "tests/unit/t.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define ARGS_MAX	16
 
 /* One letter for each thing that an argv may switch on. */

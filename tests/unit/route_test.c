@@ -1,23 +1,13 @@
 /*
  * route_test.c - where recipients go: whole expansions, told in one line.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/buf.h"
 #include "conf/local_names.h"
 #include "lib/result.h"
 #include "queue/route.h"
 #include "spool.h"
+#include "tests/unit/t.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define MAILNAME	"host.example.org"
 #define STEPS_MAX	1000	/* an expansion that takes more never ends */
 

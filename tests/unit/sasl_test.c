@@ -1,20 +1,10 @@
 /*
  * sasl_test.c - AUTH mechanisms and base64.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <openssl/evp.h>
 
-#include <cmocka.h>
-
 #include "lib/sasl.h"
-
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 /* Octets that the fake generator gives next, or NULL. */
 static const uint8_t *next_random;
@@ -136,7 +126,7 @@ test_base64(void **state)
 
 	(void)state;
 	buf_init(&b, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		buf_reset(&b);
 		base64_put(&b, cases[i].plain, cases[i].len);
 		assert_string_equal(buf_str(&b), cases[i].b64);
@@ -163,7 +153,7 @@ test_base64_bad(void **state)
 
 	(void)state;
 	buf_init(&b, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		assert_int_equal(base64_get(&b, cases[i], strlen(cases[i])),
 		    -1);
 		assert_int_equal(b.len, 0);
@@ -226,7 +216,7 @@ test_pick(void **state)
 	size_t i, j;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		want[0] = cases[i].first;
 		want[1] = cases[i].second;
 		want[2] = cases[i].third;
@@ -331,7 +321,7 @@ test_long_initial(void **state)
 
 	(void)state;
 	buf_init(&b, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		memset(password, 'x', cases[i].len);
 		password[cases[i].len] = '\0';
 		env.password = password;
@@ -368,7 +358,7 @@ test_bad_challenge(void **state)
 
 	(void)state;
 	buf_init(&b, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		start(&s, cases[i].env);
 		assert_non_null(sasl_pick(&s, cases[i].mech));
 		assert_int_equal(sasl_step(&s, cases[i].challenge, &b), SASL_OUT);
@@ -472,7 +462,7 @@ test_scram(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		begin(&s, &user, cases[i].mech, cases[i].nonce, FIRST);
 		assert_int_equal(say(&s, cases[i].server, cases[i].final),
 		    SASL_ANSWER);
@@ -530,7 +520,7 @@ test_scram_proof(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		begin(&s, &user, "SCRAM-SHA-1", NONCE1, FIRST);
 		assert_int_equal(say(&s, SERVER1, FINAL1), SASL_ANSWER);
 		assert_int_equal(say(&s, cases[i].b64, NULL), SASL_STOP);
@@ -575,7 +565,7 @@ test_scram_first(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		begin(&s, &user, "SCRAM-SHA-1", NONCE1, FIRST);
 		assert_int_equal(say(&s, cases[i].in, NULL), cases[i].did);
 	}
@@ -635,7 +625,7 @@ test_scram_binding(void **state)
 	buf_init(&out, 0);
 	buf_init(&plain, 0);
 	next_random = (const uint8_t *)"012345678901234567";
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		start(&s, &tim_bound);
 		assert_string_equal(sasl_pick(&s, cases[i].offered),
 		    cases[i].mech);
@@ -717,7 +707,7 @@ test_tokens(void **state)
 	(void)state;
 	buf_init(&out, 0);
 	buf_init(&plain, 0);
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		start(&s, &env);
 		assert_string_equal(sasl_pick(&s, cases[i].mech),
 		    cases[i].mech);

@@ -2,15 +2,8 @@
  * saslprep_test.c - SASLprep: what stays, what becomes something else, what is
  * refused.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/saslprep.h"
+#include "tests/unit/t.h"
 
 static const struct {
 	const char *in, *out;		/* NULL: refused */
@@ -64,7 +57,7 @@ test_prep(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		print_message("%zu: %s\n", i, cases[i].in);
 		buf_init(&out, 0);
 		assert_int_equal(saslprep_secret(&out, cases[i].in),

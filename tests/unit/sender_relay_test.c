@@ -1,18 +1,8 @@
 /*
  * sender_relay_test.c - the file of SENDER_RELAY: lines, and whom they are for.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "conf/sender_relay.h"
-
-#define N(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 struct heard {
 	unsigned n, line;

@@ -6,20 +6,10 @@
  * quit, unread (the body can not be read).  Every script is run with lines
  * whole, and again octet by octet in both directions.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/smtp.h"
 #include "lib/result.h"
+#include "tests/unit/t.h"
 
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
 #define RCPTS		4
 #define MAILS		2
 
@@ -691,7 +681,7 @@ test_scripts(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
+	for (i = 0; i < N(cases); i++) {
 		run_case(i, 0);
 		run_case(i, 1);
 	}
@@ -758,7 +748,7 @@ test_early_reply(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(early); i++) {
+	for (i = 0; i < N(early); i++) {
 		play_init(&p, 0, 0);
 		settle_down(&p);
 		perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
@@ -795,7 +785,7 @@ test_reply_limits(void **state)
 	size_t i, k, n;
 
 	(void)state;
-	for (i = 0; i < NELEM(limits); i++) {
+	for (i = 0; i < N(limits); i++) {
 		buf_init(&reply, 0);
 		for (k = 1; k <= limits[i].lines; k++) {
 			buf_puts(&reply, k == limits[i].lines ? "220 " :
@@ -879,7 +869,7 @@ test_addresses(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(addresses); i++) {
+	for (i = 0; i < N(addresses); i++) {
 		play_init(&p, 0, 0);
 		p.mails[0].nrcpts = 1;
 		p.rcpts[0][0].address = addresses[i].rcpt;
@@ -991,7 +981,7 @@ test_waits(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(waits); i++) {
+	for (i = 0; i < N(waits); i++) {
 		play_init(&p, 0, 0);
 		settle_down(&p);
 		perform(&p, waits[i].script, "wait");

@@ -8,23 +8,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/io.h"
 #include "priv/records.h"
 #include "spool.h"
+#include "tests/unit/t.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define PREAMBLE	1024	/* docs/spool.md */
 #define CHUNK		65536	/* a write of spool.c */
 #define TEXT		"Subject: x\n\nbody\n"
@@ -58,23 +48,13 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/spool_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	result_init(&w->res);
 	buf_init(&w->notes, 0);
 	assert_int_equal(spool_open(&w->sp, w->top, &w->res), 0);
 	has_no_proc = 0;
 	*state = w;
 	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
 }
 
 static int
@@ -85,7 +65,7 @@ teardown(void **state)
 	spool_close(&w->sp);
 	result_fini(&w->res);
 	buf_fini(&w->notes);
-	assert_int_equal(nftw(w->top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	t_dir_remove(w->top);
 	free(w);
 	return 0;
 }

@@ -5,20 +5,11 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "conf.h"
 #include "queue/queue.h"
+#include "tests/unit/t.h"
 
 #define TEXT	"Subject: x\n\nbody\n"
 #define ID	"0123456789abc"
@@ -107,8 +98,7 @@ setup(void **state)
 
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	snprintf(w->top, sizeof(w->top), "/tmp/settle_test.XXXXXX");
-	assert_non_null(mkdtemp(w->top));
+	t_dir(w->top, sizeof(w->top));
 	result_init(&w->res);
 	log_init(&w->d.log, "settle_test");
 	assert_int_equal(conf_init(&w->d.conf), 0);
@@ -124,15 +114,6 @@ setup(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	struct world *w = *state;
@@ -141,7 +122,7 @@ teardown(void **state)
 	spool_close(&w->d.spool);
 	conf_fini(&w->d.conf);
 	result_fini(&w->res);
-	assert_int_equal(nftw(w->top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	t_dir_remove(w->top);
 	free(w);
 	return 0;
 }
@@ -158,7 +139,7 @@ test_marked_soon(void **state)
 	time_t wait;
 	size_t i;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		r = &w->w.m.rcpts[0];
 		r->attempts = 9;
 		r->checkpoint.length = cases[i].checkpoint;

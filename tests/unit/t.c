@@ -16,10 +16,10 @@
 #define PATHS		4
 
 void
-t_dir(struct t_dir *dir)
+t_dir(char *path, size_t size)
 {
-	text_copy(dir->path, sizeof(dir->path), "/tmp/dma_test.XXXXXX");
-	assert_non_null(mkdtemp(dir->path));
+	assert_int_equal(text_copy(path, size, "/tmp/dma_test.XXXXXX"), 0);
+	assert_non_null(mkdtemp(path));
 }
 
 static int
@@ -32,20 +32,19 @@ remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 }
 
 void
-t_dir_remove(const struct t_dir *dir)
+t_dir_remove(const char *path)
 {
-	assert_int_equal(nftw(dir->path, remove_one, 8,
-	    FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 const char *
-t_path(const struct t_dir *dir, const char *name)
+t_path(const char *dir, const char *name)
 {
 	static char path[PATHS][256];
 	static int i;
 
 	i = (i + 1) % PATHS;
-	snprintf(path[i], sizeof(path[i]), "%s/%s", dir->path, name);
+	snprintf(path[i], sizeof(path[i]), "%s/%s", dir, name);
 	return path[i];
 }
 

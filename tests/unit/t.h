@@ -24,15 +24,11 @@
 /* A literal with its length, for text that has NUL in it. */
 #define T(s)	(s), sizeof(s) - 1
 
-/* A directory of its own for one test; t_dir_remove() takes all of it. */
-struct t_dir {
-	char	path[64];
-};
-
-void	t_dir(struct t_dir *);
-void	t_dir_remove(const struct t_dir *);
-/* The path of name in it; valid for the next three calls. */
-const char *t_path(const struct t_dir *, const char *name);
+/* Makes a directory for one test, and takes it away with all that is in it. */
+void	t_dir(char *path, size_t size);
+void	t_dir_remove(const char *path);
+/* "dir/name"; valid for the next three calls. */
+const char *t_path(const char *dir, const char *name);
 
 void	t_put(const char *path, const void *data, size_t len, mode_t mode);
 void	t_get(const char *path, struct buf *);

@@ -1,18 +1,9 @@
 /*
  * text_test.c - the lines of a text file, and the words of a line.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "lib/text.h"
+#include "tests/unit/t.h"
 
-#define N(a)		(sizeof(a) / sizeof((a)[0]))
 #define BOM		"\xef\xbb\xbf"
 #define TEXT(s)		s, sizeof(s) - 1
 

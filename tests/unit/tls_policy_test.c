@@ -1,17 +1,8 @@
 /*
  * tls_policy_test.c - whom a password may be shown to, and by which TLS.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "net/tls_policy.h"
-
-#define NELEM(a)	(sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/t.h"
 
 /* Where a host comes from: relay kind, or by MX of a domain. */
 enum from { BY_NAME, BY_MX, BY_SRV, DIRECT };
@@ -137,7 +128,7 @@ test_plays(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(plays); i++) {
+	for (i = 0; i < N(plays); i++) {
 		set_scene(&s, &plays[i]);
 		tls_policy_set(&p, &s.conf, &s.auths, NULL, &s.host);
 		print_message("%zu %s\n", i, plays[i].host);
@@ -180,7 +171,7 @@ test_first(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(firsts); i++) {
+	for (i = 0; i < N(firsts); i++) {
 		play.from = firsts[i].from;
 		play.tls = firsts[i].tls;
 		set_scene(&s, &play);

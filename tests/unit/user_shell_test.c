@@ -1,15 +1,8 @@
 /*
  * user_shell_test.c - who may run commands from a .forward.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "priv/user_shell.h"
+#include "tests/unit/t.h"
 
 static void
 test_a_shell_counts_when_it_is_a_line_of_its_own(void **state)
@@ -33,7 +26,7 @@ test_a_shell_counts_when_it_is_a_line_of_its_own(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (i = 0; i < N(cases); i++)
 		if (user_shell_is_listed(cases[i].shell, cases[i].text) !=
 		    cases[i].is_listed)
 			fail_msg("case %zu: %s", i, cases[i].shell);
@@ -61,7 +54,7 @@ test_root_runs_nothing_and_others_with_a_shell(void **state)
 	(void)state;
 	memset(&conf, 0, sizeof(conf));
 	memset(&user, 0, sizeof(user));
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (i = 0; i < N(cases); i++) {
 		conf.local.is_shell_required = cases[i].is_required;
 		user.uid = cases[i].uid;
 		text_copy(user.shell, sizeof(user.shell), cases[i].shell);
