@@ -840,9 +840,11 @@ give_work(struct desk *d, struct work *w)
 			route(d, w, i);
 		if (w->attempts[i].stage == STAGE_DELIVER)
 			deliver(d, w, i);
-		if (w->attempts[i].stage == STAGE_ROUTE || w->attempts[i].stage == STAGE_ASK)
+		if (w->attempts[i].stage == STAGE_ROUTE ||
+		    w->attempts[i].stage == STAGE_ASK)
 			remote = UINT32_MAX;
-		if (w->attempts[i].stage == STAGE_REMOTE && remote != UINT32_MAX)
+		if (w->attempts[i].stage == STAGE_REMOTE &&
+		    remote != UINT32_MAX)
 			remote++;
 	}
 	/* All that share a hop go in one transaction: so only when all are

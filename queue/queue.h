@@ -75,8 +75,8 @@ enum stage {
 /* A recipient of an active message in this attempt. */
 struct attempt {
 	enum stage	 stage;
-	enum action	 action;	/* what a success is called in a report */
-	int		 is_same;	/* the result is that of the last attempt */
+	enum action	 action;	/* of a success in a report */
+	int		 is_same;	/* result of the last attempt */
 	char		*where;		/* owned: host or program, for the log;
 					 * NULL: this host */
 	uint32_t	 next;		/* decided after it, plus 1; 0: none */
