@@ -90,6 +90,7 @@ struct smtp {
 	/* the end */
 	int		 was_told;	/* by a reply: what is behind it was
 					 * not looked at */
+	int		 is_released;	/* ends once the first mail is over */
 	enum smtp_cause	 cause;
 	struct result	 trouble;
 	struct result	 refusal;	/* of the last mechanism */
@@ -273,7 +274,8 @@ end(struct smtp *s, enum smtp_cause cause, const struct result *reason)
 	s->phase = PHASE_OVER;
 	s->cause = cause;
 	result_copy(&s->trouble, reason);
-	leave_in_doubt(s);
+	if (cause != SMTP_CAUSE_NONE)
+		leave_in_doubt(s);
 	s->n = 0;
 	s->envelope = s->data = NULL;
 	while ((m = s->live) != NULL) {
@@ -713,6 +715,8 @@ reply_done(struct smtp *s)
 		return;
 	if (e.mail != NULL)
 		settle_if_done(s, e.mail);
+	if (s->is_released && s->live == NULL)
+		fail_by_reply(s, SMTP_CAUSE_NONE);
 	pump(s);
 }
 
@@ -1420,11 +1424,16 @@ text_said(struct smtp *s, const struct expect *e)
 	decide_accepted(m, &m->res);
 }
 
+/*
+ * The host may have kept the transaction, and would refuse the next one for
+ * it.  That is about this connection alone.
+ */
 static void
 rset_said(struct smtp *s, const struct expect *e)
 {
-	(void)s;
 	(void)e;
+	if (s->reply.code / 100 != 2)
+		fail_by_reply(s, SMTP_CAUSE_NONE);
 }
 
 static void
@@ -1559,8 +1568,47 @@ smtp_sent(struct smtp *s, size_t n)
 static int
 may_mail(const struct smtp *s)
 {
-	return s->envelope == NULL && s->data == NULL && !is_full(s) &&
-	    (s->caps.pipelining || s->n == 0);
+	return !s->is_released && s->envelope == NULL && s->data == NULL &&
+	    !is_full(s) && (s->caps.pipelining || s->n == 0);
+}
+
+/* The first transaction keeps its commands, and what of them is unsent. */
+static void
+keep_first(struct smtp *s, const struct smtp_mail *first)
+{
+	const struct expect *e;
+	uint64_t end = s->sent;
+	size_t i, n = 0;
+
+	for (i = 0; i < s->n; i++) {
+		e = &s->expects[(s->first + i) % EXPECT_MAX];
+		if (e->mail != first)
+			continue;
+		n = i + 1;
+		end = e->end > s->sent ? e->end : s->sent;
+	}
+	s->n = n;
+	s->out.len = s->out_pos + (size_t)(end - s->sent);
+}
+
+unsigned
+smtp_release(struct smtp *s)
+{
+	struct smtp_mail *m, *first = s->live;
+	unsigned n = 0;
+
+	if (s->phase != PHASE_READY || first == NULL || first->next == NULL ||
+	    first == s->envelope || first == s->data)
+		return 0;
+	keep_first(s, first);
+	s->is_released = 1;
+	s->envelope = s->data = NULL;
+	while ((m = first->next) != NULL) {
+		m->is_cut = 1;
+		settle(s, m);
+		n++;
+	}
+	return n;
 }
 
 enum smtp_wish
@@ -1629,7 +1677,7 @@ smtp_trouble(const struct smtp *s)
 int
 smtp_is_closing(const struct smtp *s)
 {
-	return s->phase >= PHASE_QUIT || is_full(s);
+	return s->phase >= PHASE_QUIT || s->is_released || is_full(s);
 }
 
 int

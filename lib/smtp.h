@@ -160,6 +160,12 @@ void	smtp_body_fail(struct smtp *, const struct result *);
 struct smtp_mail *smtp_settled(struct smtp *);
 /* 1 while a transaction is not settled, or its settling was not fetched. */
 int	smtp_is_busy(const struct smtp *);
+/*
+ * The first transaction waits for long: those after it, which have sent no
+ * text, are cut and given back for another connection.  This one takes no more
+ * and ends once the first is over.  Returns how many were given back.
+ */
+unsigned smtp_release(struct smtp *);
 void	smtp_quit(struct smtp *);
 
 enum smtp_cause smtp_cause(const struct smtp *);

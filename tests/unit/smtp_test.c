@@ -3,7 +3,7 @@
  *
  * A script has one line per event: "<" the server says, ">" the client must
  * have said, "!" something happens: eof, late, tls (the handshake is done),
- * quit, unread (the body can not be read).  Every script is run with lines
+ * quit, unread (the body can not be read), release.  Every script is run with lines
  * whole, and again octet by octet in both directions.
  */
 #include "lib/smtp.h"
@@ -141,6 +141,8 @@ happen(struct play *p, const char *what)
 		smtp_lost(p->s, "closed");
 	else if (strncmp(what, "late", 4) == 0)
 		smtp_lost(p->s, "timed out");
+	else if (strncmp(what, "release", 7) == 0)
+		(void)smtp_release(p->s);
 	else if (strncmp(what, "quit", 4) == 0)
 		smtp_quit(p->s);
 	else if (strncmp(what, "unread", 6) == 0)
@@ -511,8 +513,13 @@ static const struct {
 	{ "RCPT all refused without pipelining", 0, PLAIN
 	    ">MAIL FROM:<me@y>\n<250 ok\n>RCPT TO:<a@x>\n<550 no\n"
 	    ">RCPT TO:<b@x>\n<550 no\n>RCPT TO:<c@x>\n<550 no\n>RSET\n"
-	    "<500 eh\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
 	    ALL("failed 5.0.0"), NULL },
+	{ "RSET refused: what follows goes over another connection",
+	    TWO_MAILS, UP "<250 ok\n<550 no\n<550 no\n<550 no\n<554 no\n"
+	    ">RSET\n>MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
+	    ">DATA\n<502 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_NONE,
+	    ALL("failed 5.0.0") ", open, open", NULL },
 	{ "RCPT 421", 0, UP "<250 ok\n<550 5.1.1 no\n<421 4.3.2 bye\n",
 	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "failed 5.1.1, open, open",
 	    NULL },
@@ -555,6 +562,22 @@ static const struct {
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
 	    "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
 	    ALL("deferred 4.4.2") ", open, open", NULL },
+	{ "the first waits, the second is released", TWO_MAILS, UP ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "!release\n<250 2.6.0 slow\n", SMTP_WISH_CLOSE,
+	    SMTP_CAUSE_NONE, ALL("sent 2.6.0") ", open, open",
+	    "250 2.6.0 slow" },
+	{ "released, then in doubt", TWO_MAILS, UP ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "!release\n!late\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("deferred 4.4.2") ", open, open", NULL },
+	{ "nothing to release", 0, UP ACCEPT BODY "!release\n<250 ok\n",
+	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
+	{ "a text under way releases nothing", TWO_MAILS, UP "<250 ok\n"
+	    "!release\n<250 ok\n<250 ok\n<250 ok\n<354 go\n" BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n",
+	    SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    "open, open, open, open, open", NULL },
 	{ "text unreadable", 0, UP "!unread\n" ACCEPT, SMTP_WISH_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.3.0"), "unreadable" },
 
@@ -823,6 +846,32 @@ cut_short(struct play *p, size_t unsent)
 	assert_true(p->mails[0].is_guilty);
 }
 
+/* What is left to be said of the one that is released is not said. */
+static void
+test_release_says_no_more(void **state)
+{
+	static const char rest[] = ".\r\n";
+	struct play p;
+	const char *out;
+	size_t n;
+
+	(void)state;
+	play_init(&p, TWO_MAILS, 0);
+	settle_down(&p);
+	perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n", "release");
+	smtp_input(p.s, "354 go\r\n", 8);
+	grant(&p);
+	smtp_sent(p.s, strlen("body\r\n"));
+	assert_int_equal(smtp_release(p.s), 1);
+	assert_true(p.mails[1].is_cut && !p.mails[1].is_guilty);
+	assert_true(smtp_is_closing(p.s) && smtp_is_busy(p.s));
+	out = smtp_output(p.s, &n);
+	assert_int_equal(n, strlen(rest));
+	assert_memory_equal(out, rest, n);
+	assert_int_equal(smtp_release(p.s), 0);
+	play_fini(&p);
+}
+
 /* What is sent of a text without its dot is no message. */
 static void
 test_cut_text(void **state)
@@ -1036,6 +1085,7 @@ main(void)
 		cmocka_unit_test(test_early_reply),
 		cmocka_unit_test(test_reply_limits),
 		cmocka_unit_test(test_cut_text),
+		cmocka_unit_test(test_release_says_no_more),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_thousands),
