@@ -759,8 +759,8 @@ put_quoted(struct buf *out, const char *name, size_t len)
 	buf_putc(out, '"');
 }
 
-void
-addr_put_q(struct buf *out, char c)
+static void
+put_q(struct buf *out, char c)
 {
 	if (is_alnum(c) || c == '-' || c == '+' || c == '/' || c == '!')
 		buf_putc(out, c);
@@ -770,27 +770,39 @@ addr_put_q(struct buf *out, char c)
 		buf_printf(out, "=%02X", (unsigned)(unsigned char)c);
 }
 
-/* Encoded words, none of which ends within a character (RFC 2047 5). */
-static void
-put_encoded(struct buf *out, const char *name, size_t len)
+/* No word ends within a character (RFC 2047 5). */
+size_t
+addr_put_encoded(struct buf *out, const char *text, size_t len, int is_utf8,
+    size_t limit)
 {
-	int is_utf8 = addr_is_utf8(name, len);
-	size_t i, n, used = WORD_MAX;
+	size_t i, k, n, start = out->len;
 
+	if (limit == 0 || limit > WORD_MAX)
+		limit = WORD_MAX;
+	buf_puts(out, is_utf8 ? "=?utf-8?Q?" : "=?unknown-8bit?Q?");
 	for (i = 0; i < len; i += n) {
-		n = is_utf8 ? addr_utf8_len(name + i, len - i) : 1;
-		if (used + 3 * n + 2 > WORD_MAX) {
-			buf_puts(out, i == 0 ? "" : "?= ");
-			used = out->len;
-			buf_puts(out, is_utf8 ? "=?utf-8?Q?" :
-			    "=?unknown-8bit?Q?");
-			used = out->len - used;
-		}
-		used += 3 * n;
-		for (size_t k = 0; k < n; k++)
-			addr_put_q(out, name[i + k]);
+		n = is_utf8 ? addr_utf8_len(text + i, len - i) : 1;
+		if (n == 0)
+			n = 1;
+		if (i > 0 && out->len - start + 3 * n + 2 > limit)
+			break;
+		for (k = 0; k < n; k++)
+			put_q(out, text[i + k]);
 	}
 	buf_puts(out, "?=");
+	return i;
+}
+
+static void
+put_words(struct buf *out, const char *name, size_t len)
+{
+	int is_utf8 = addr_is_utf8(name, len);
+	size_t i;
+
+	for (i = 0; i < len; ) {
+		buf_puts(out, i == 0 ? "" : " ");
+		i += addr_put_encoded(out, name + i, len - i, is_utf8, 0);
+	}
 }
 
 void
@@ -812,7 +824,7 @@ addr_put_phrase(struct buf *out, const char *name)
 	if (len == 0)
 		return;
 	if (wide > 0)
-		put_encoded(out, name, len);
+		put_words(out, name, len);
 	else if (atoms == len && strstr(name, "=?") == NULL)
 		buf_add(out, name, len);
 	else

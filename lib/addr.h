@@ -60,8 +60,12 @@ int	addr_domain_ok(const char *);
  * blanks; what is longer than 256 octets is cut.
  */
 void	addr_put_phrase(struct buf *, const char *name);
-/* One octet within an encoded word of the kind Q. */
-void	addr_put_q(struct buf *, char);
+/*
+ * Adds one encoded word (RFC 2047) of at most limit bytes, 0 for as many as it
+ * may have, that begins a text; bytes of the text that are in it.
+ */
+size_t	addr_put_encoded(struct buf *, const char *text, size_t len,
+	    int is_utf8, size_t limit);
 /* Octets of the UTF-8 character at the start, or 0 when it is none. */
 size_t	addr_utf8_len(const char *, size_t);
 /* 1 when the text is well-formed UTF-8 (RFC 3629); ASCII is. */

@@ -230,6 +230,23 @@ text_is_clean(const char *text, size_t len)
 	return 1;
 }
 
+/* Eight bytes at a time: this runs over every message. */
+int
+text_is_ascii(const char *text, size_t len)
+{
+	const uint64_t high = 0x8080808080808080ULL;
+	uint64_t word, all = 0;
+	unsigned char rest = 0;
+
+	for (; len >= sizeof(word); text += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		all |= word;
+	}
+	for (; len > 0; text++, len--)
+		rest |= (unsigned char)*text;
+	return (all & high) == 0 && (rest & 0x80) == 0;
+}
+
 int
 text_copy(char *dst, size_t size, const char *src)
 {

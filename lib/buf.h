@@ -55,6 +55,8 @@ uint64_t text_digest(const char *, size_t);
 void	 text_lower(char *dst, const char *, size_t n);
 /* 1 when text is n octets of printable ASCII or 8-bit, no control, no NUL. */
 int	 text_is_clean(const char *, size_t);
+/* 1 when there is no byte above 127. */
+int	 text_is_ascii(const char *, size_t);
 /* Copies with a NUL; -1 and an empty string when it does not fit. */
 int	 text_copy(char *dst, size_t size, const char *src);
 

@@ -267,19 +267,6 @@ take_recipients(const struct block *b, const struct mail_env *env)
 	return failed ? -1 : 0;
 }
 
-/* 8-bit in a bare name: more likely a name than an address. */
-static int
-is_ascii(const char *text, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if ((unsigned char)text[i] >= 0x80)
-			return 0;
-	}
-	return 1;
-}
-
 static int
 count_bare(void *arg, const struct addr_found *found)
 {
@@ -287,7 +274,8 @@ count_bare(void *arg, const struct addr_found *found)
 
 	if (!found->is_bare)
 		return 0;
-	if (is_ascii(l->value + found->start, found->end - found->start))
+	/* 8-bit in a bare name: more likely a name than an address. */
+	if (text_is_ascii(l->value + found->start, found->end - found->start))
 		l->nbare++;
 	else
 		l->nbad++;

@@ -1,8 +1,8 @@
 /*
- * header_downgrade.h - header fields for hosts that take no 8-bit text.
+ * header_downgrade.h - header fields for servers without SMTPUTF8.
  */
-#ifndef LIB_ASCII_H
-#define LIB_ASCII_H
+#ifndef LIB_HEADER_DOWNGRADE_H
+#define LIB_HEADER_DOWNGRADE_H
 
 #include <stddef.h>
 
@@ -10,16 +10,12 @@
 
 /*
  * Adds the field (name, value, folded lines, LF) with its 8-bit text as
- * encoded words (RFC 2047): words of text, of comments and of names before an
- * address; parameters of Content-Type and the like as RFC 2231 has them.
- * In ids 8-bit octets become =XX.  Blanks and all else stay as they are.  -1
- * when 8-bit text stands where no form of it is allowed: in an address, a
- * boundary; out then has a part of it.  What is no UTF-8 is labelled
- * unknown-8bit (RFC 1428).
+ * encoded words (RFC 2047): words of unstructured text, and in lists of
+ * addresses those of names and comments.  Text that is not UTF-8 is labelled
+ * unknown-8bit (RFC 1428).  All else stays as it is, and so do fields with a
+ * grammar of their own.  -1 when there is 8-bit text in an address; out then
+ * has a part of the field.
  */
 int	header_downgrade_field(struct buf *out, const char *field, size_t len);
-
-/* 1 when there is an octet above 127. */
-int	ascii_is_not(const char *, size_t);
 
 #endif

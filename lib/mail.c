@@ -102,23 +102,6 @@ mail_input_end(struct mail_input *in, struct buf *out)
 	in->state = INPUT_START;
 }
 
-/* Eight octets at a time: this runs over every message whole. */
-static int
-has_8bit(const char *p, size_t n)
-{
-	const uint64_t high = 0x8080808080808080ULL;
-	uint64_t word, all = 0;
-	unsigned char rest = 0;
-
-	for (; n >= sizeof(word); p += sizeof(word), n -= sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		all |= word;
-	}
-	for (; n > 0; p++, n--)
-		rest |= (unsigned char)*p;
-	return (all & high) != 0 || (rest & 0x80) != 0;
-}
-
 static void
 count_lines(struct mail_facts *f, const char *p, size_t n)
 {
@@ -145,7 +128,7 @@ mail_count(struct mail_facts *f, const char *p, size_t n)
 	if (n == 0)
 		return;
 	if (!*wide)
-		*wide = has_8bit(p, n);
+		*wide = !text_is_ascii(p, n);
 	if (f->in_header && *wide)
 		f->has_utf8_header = addr_is_utf8(p, n);
 	if (!f->has_nul)

@@ -348,9 +348,14 @@ static void
 put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 {
 	struct buf field;
+	int ret;
 
 	buf_init(&field, 0);
-	if (header_downgrade_field(&field, p, n) == 0) {
+	ret = header_downgrade_field(&field, p, n);
+	if ((m->lacks & MIME_NO_8BIT) != 0 &&
+	    !text_is_ascii(buf_str(&field), field.len))
+		ret = -1;
+	if (ret == 0) {
 		put_lines(m, buf_str(&field), field.len, out);
 	} else if ((m->lacks & MIME_AT_ANY_COST) != 0) {
 		buf_reset(&field);
@@ -379,7 +384,7 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 	if (what == SEEN_CODING && act != KEEP && act != TO_QP_AGAIN) {
 		if (is_first)
 			put_coding(m, out);
-	} else if ((m->lacks & lack) == 0 || !ascii_is_not(p, n)) {
+	} else if ((m->lacks & lack) == 0 || text_is_ascii(p, n)) {
 		put_lines(m, p, n, out);
 	} else {
 		put_encoded(m, p, n, out);
@@ -420,7 +425,7 @@ kind_of_multipart(const struct mime *m)
 	    strcmp(m->subtype, "encrypted") == 0 ||
 	    m->nboundary == 0 || m->nboundary > sizeof(m->boundary) ||
 	    is_blank(m->boundary[m->nboundary - 1]) ||
-	    ascii_is_not(m->boundary, m->nboundary) ||
+	    !text_is_ascii(m->boundary, m->nboundary) ||
 	    m->nlevels == MIME_DEPTH_MAX ||
 	    m->coding == MIME_QP || m->coding == MIME_BASE64)
 		return MIME_SEALED;
@@ -560,7 +565,7 @@ scan_text(struct mime *m, const char *p, size_t n)
 	m->column += n;
 	if (m->column > MIME_LINE_MAX)
 		facts |= MIME_HAS_LONG;
-	if (ascii_is_not(p, n))
+	if (!text_is_ascii(p, n))
 		facts |= MIME_HAS_8BIT;
 	if ((this_part(m)->facts & MIME_NOT_UTF8) == 0 &&
 	    (m->utf8_left > 0 || (facts & MIME_HAS_8BIT) != 0) &&
@@ -588,7 +593,7 @@ text(struct mime *m, const char *p, size_t n, struct buf *out)
 		scan_text(m, p, n);
 	else if (m->place == PLACE_LEAF && this_action(m) != KEEP)
 		encode_text(&m->encode, p, n, out);
-	else if (is_masked(m) && ascii_is_not(p, n))
+	else if (is_masked(m) && !text_is_ascii(p, n))
 		put_masked(p, n, out);
 	else
 		buf_add(out, p, n);

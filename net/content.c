@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "net/content.h"
-#include "lib/header_downgrade.h"
 #include "lib/io.h"
 #include "lib/smtp.h"
 #include "lib/result.h"
@@ -112,7 +111,8 @@ lacks_of(const struct job *job, unsigned offers)
 	int has_utf8 = has_8bit && (offers & SMTP_OFFERS_SMTPUTF8) != 0;
 	unsigned lacks = 0;
 
-	if ((job->flags & MESSAGE_8BIT_BODY) != 0 && !has_8bit)
+	if ((job->flags & (MESSAGE_8BIT_BODY | MESSAGE_8BIT_HEADER)) != 0 &&
+	    !has_8bit)
 		lacks |= MIME_NO_8BIT;
 	if ((job->flags & MESSAGE_8BIT_HEADER) != 0 &&
 	    (!has_utf8 || (job->flags & MESSAGE_UTF8_HEADER) == 0))
@@ -128,8 +128,10 @@ announce(struct job *job, uint64_t size_bytes)
 {
 	unsigned flags = job->flags;
 
-	if (job->fit.is_encoded && !job->fit.has_8bit)
+	if (job->fit.is_encoded)
 		flags &= ~(unsigned)(MESSAGE_8BIT_BODY | MESSAGE_SAID_8BIT);
+	if (job->fit.is_encoded && job->fit.has_8bit)
+		flags |= MESSAGE_8BIT_BODY;
 	if ((job->fit.lacks & MIME_NO_8BIT_HEADER) != 0)
 		flags &= ~(unsigned)MESSAGE_8BIT_HEADER;
 	job->mail.flags = flags;
@@ -222,7 +224,7 @@ look(struct body *b, struct result *reason)
 	buf_init(&out, 0);
 	ret = content_next(b, &out);
 	fit->size_bytes += out.len;
-	fit->has_8bit |= ascii_is_not(buf_str(&out), out.len);
+	fit->has_8bit |= !text_is_ascii(buf_str(&out), out.len);
 	buf_fini(&out);
 	if (ret == -1)
 		return result_set(reason, STATUS_DEFERRED, "4.3.0",

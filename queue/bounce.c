@@ -460,12 +460,7 @@ read_original(struct buf *b, const struct message *m, int full)
 static int
 is_8bit(const struct buf *b)
 {
-	size_t i;
-
-	for (i = 0; i < b->len; i++)
-		if ((unsigned char)b->data[i] >= 0x80)
-			return 1;
-	return 0;
+	return !text_is_ascii(buf_str(b), b->len);
 }
 
 /* A header with 8-bit in it is UTF-8 (RFC 6532), or nobody knows what. */

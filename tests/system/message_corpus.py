@@ -221,9 +221,9 @@ add("utf-8-all", typed("text/plain; charset=utf-8", "8bit") +
     "Subject: Größe\n", "Größe\n", "8u")
 add("latin-1-subject", b"Subject: Gr\xf6\xdfe und mehr\n", "x\n", "n")
 add("utf-8-address", "From: <jürg@host.test>\n", "x\n", "u", refused="5.6.7")
-add("utf-8-id", "References: <ü@x> <a@b>\n", "x\n", "u")
+add("utf-8-id", "References: <ü@x> <a@b>\n", "x\n", "8", refused="5.6.7")
 add("utf-8-filename", typed('text/plain; charset=utf-8; name="größe.txt"',
-                            "8bit"), "Größe\n", "8u")
+                            "8bit"), "Größe\n", "8", refused="5.6.7")
 
 # Parts.
 MIXED = typed('multipart/mixed; boundary="b"')
@@ -234,7 +234,7 @@ add("mixed-8bit", MIXED + "Content-Transfer-Encoding: 8bit\n",
     "Content-Transfer-Encoding: 8bit\n\nGröße \n--b\n"
     'Content-Type: text/plain; charset=utf-8; name="größe.txt"\n'
     'Content-Disposition: attachment;\n filename="größe.txt"\n\nü\n\n--b\n'
-    "Content-Type: text/plain\n\nclean \n--b--\n", "8")
+    "Content-Type: text/plain\n\nclean \n--b--\n", "8", refused="5.6.7")
 add("mixed-binary", MIXED, b"--b\nContent-Type: application/octet-stream\n"
     b"Content-Transfer-Encoding: binary\n\n\x80\x81\xff\nx\xfe\n\n--b--\n", "8")
 add("long-field-of-part", MIXED, "--b\nContent-Type: message/rfc822\n\n"

@@ -40,9 +40,7 @@ static const struct {
 	  "To: " Q("Gr=C3=BCn") " : a@b, " Q("=C3=BC") " <c@d>;\n" },
 	{ "To: " UE ", " UE "\n", "To: " Q("=C3=BC") " , " Q("=C3=BC") "\n" },
 	{ "To: J. M" UE "ller <a@b>\n", "To: J. " Q("M=C3=BCller") " <a@b>\n" },
-	{ "In-Reply-To: Your mail of " UE " <i@d>\n",
-	  "In-Reply-To: Your mail of " Q("=C3=BC") " <i@d>\n" },
-	/* addresses and ids stay what they are */
+	/* addresses stay what they are */
 	{ "From: J <j" UE "@x>\n", NULL },
 	{ "From: j" UE "@x\n", NULL },
 	{ "From: j" UE " @x\n", NULL },
@@ -50,44 +48,20 @@ static const struct {
 	{ "From: j@ x" UE ".org\n", NULL },
 	{ "From: \"j" UE "\"@x\n", NULL },
 	{ "From: j@[x" UE "]\n", NULL },
-	{ "Message-ID: <" UE "@x>\n", "Message-ID: <=C3=BC@x>\n" },
-	{ "References: <a@b>\n " UE "@" UE "\n <\xfc" "=@\"\x7f>\n",
-	  "References: <a@b>\n =C3=BC@=C3=BC\n <=FC=@\"\x7f>\n" },
-	/* parameters */
-	{ "Content-Type: text/plain; name=\"a " UE ".txt\"; x=y\n",
-	  "Content-Type: text/plain; name*=utf-8''a%20%C3%BC.txt; x=y\n" },
-	{ "Content-Type: text/plain;\n\tname=" UE ";\n\tx=y;\n",
-	  "Content-Type: text/plain; name*=utf-8''%C3%BC;\n\tx=y;\n" },
-	{ "Content-Disposition: attachment; filename=\"" UE ";\\\"\xff\"\n",
-	  "Content-Disposition: attachment; "
-	  "filename*=unknown-8bit''%C3%BC%3B%22%FF\n" },
-	{ "Content-Disposition: attachment; filename=\"aaaaaaaaaaaaaaaaaaaaaaa"
-	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" UE "\"\n",
-	  "Content-Disposition: attachment;\n filename*0*=utf-8''aaaaaaaaaaaaa"
-	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;\n "
-	  "filename*1*=a%C3%BC\n" },
-	{ "Content-Type: multipart/mixed; boundary=\"" UE "\"\n", NULL },
-	{ "Content-Type: text/" UE "\n", NULL },
-	{ "Content-Type: text/plain; " UE "=x\n", NULL },
-	{ "Content-Type: text/plain; name*=utf-8''" UE "%C3;x=y\n",
-	  "Content-Type: text/plain; name*=utf-8''%C3%BC%C3;x=y\n" },
-	{ "Content-Type: text/plain; name*0=" UE "\n", NULL },
-	{ "Content-Type: text/plain; boundary*0=" UE "\n", NULL },
-	{ "Content-Type: text/plain; name\t= \"" UE "\"  ;\n x=y\n",
-	  "Content-Type: text/plain; name*=utf-8''%C3%BC;\n x=y\n" },
-	{ "Content-Disposition: attachment; filename=a " UE ".txt\n",
-	  "Content-Disposition: attachment;\n "
-	  "filename*=utf-8''a%20%C3%BC.txt\n" },
-	{ "Content-Type: text/plain; " UE, NULL },
+	{ "From: j@(c)x" UE "\n", NULL },
+	{ "From: <\"a>\"" UE "@x>\n", NULL },
+	/* fields with a grammar of their own */
+	{ "Message-ID: <" UE "@x>\n", "Message-ID: <" UE "@x>\n" },
+	{ "In-Reply-To: Your mail of " UE " <i@d>\n",
+	  "In-Reply-To: Your mail of " UE " <i@d>\n" },
+	{ "Content-type : text/plain; name=\"" UE "\"",
+	  "Content-type : text/plain; name=\"" UE "\"" },
 	/* not closed */
 	{ "From: \"" UE "\n", "From: " Q("=C3=BC") "\n" },
 	{ "From: (" UE "\n", "From: (" Q("=C3=BC") "\n" },
 	{ "From: <" UE "\n", NULL },
 	{ "To: (\\\n", "To: (\\\n" },
 	{ "To: \"\\\n", "To: \"\\\n" },
-	{ "Content-Type: \"\\\n", "Content-Type: \"\\\n" },
-	{ "Content-Type: \";\n", "Content-Type: \";\n" },
-	{ UE "\n", NULL },
 };
 
 static void
@@ -128,7 +102,7 @@ test_long_text(void **state)
 		buf_puts(&in, i % 10 == 5 ? " plain" : " \xe2\x82\xac" UE);
 	buf_putc(&in, '\n');
 	assert_int_equal(header_downgrade_field(&out, in.data, in.len), 0);
-	assert_false(ascii_is_not(out.data, out.len));
+	assert_true(text_is_ascii(out.data, out.len));
 	for (line = out.data; *line != '\0'; line = nl + 1) {
 		nl = strchr(line, '\n');
 		assert_non_null(nl);
