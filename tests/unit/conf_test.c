@@ -7,29 +7,12 @@
 #define PIN	"00112233445566778899aabbccddeeff" \
 		"00112233445566778899AABBCCDDEEFF"
 
-struct heard {
-	unsigned line, count;
-	char	 text[200];
-};
-
-static void
-hear(void *arg, const char *file, unsigned line, const char *text)
-{
-	struct heard *h = arg;
-
-	assert_string_equal(file, "dma.conf");
-	h->line = line;
-	h->count++;
-	assert_true(strlen(text) < sizeof(h->text));
-	memcpy(h->text, text, strlen(text) + 1);
-}
-
 static int
-parse_len(struct conf *c, const char *text, size_t len, struct heard *h)
+parse_len(struct conf *c, const char *text, size_t len, struct t_reports *h)
 {
-	const struct report report = { hear, h };
+	const struct report report = { t_report, h };
 
-	memset(h, 0, sizeof(*h));
+	t_reports_init(h, "dma.conf");
 	assert_int_equal(conf_init(c), 0);
 	return conf_parse(c, text, len, "dma.conf", &report);
 }
@@ -37,7 +20,7 @@ parse_len(struct conf *c, const char *text, size_t len, struct heard *h)
 static int
 parse(struct conf *c, const char *text)
 {
-	struct heard h;
+	struct t_reports h;
 	int bad;
 
 	bad = parse_len(c, text, strlen(text), &h);
@@ -592,7 +575,7 @@ static void
 test_report(void **state)
 {
 	static const char nul[] = "PORT 26\nALIASES /a\0b\nDEFER\n";
-	struct heard h;
+	struct t_reports h;
 	struct conf c;
 	char longer[6000];
 
@@ -718,8 +701,8 @@ static const struct {
 static void
 test_auth(void **state)
 {
-	struct heard h = { 0, 0, "" };
-	const struct report report = { hear, &h };
+	struct t_reports h = { .file = "dma.conf" };
+	const struct report report = { t_report, &h };
 	struct auths a;
 	size_t i;
 
@@ -788,8 +771,8 @@ test_auth_words(void **state)
 		    0, 0 },
 		{ "host|h:x", 0, "host", "h", "x", NULL, 0, 0 },
 	};
-	struct heard h = { 0, 0, "" };
-	const struct report report = { hear, &h };
+	struct t_reports h = { .file = "dma.conf" };
+	const struct report report = { t_report, &h };
 	const struct auth *a;
 	struct auths list;
 	size_t i;
@@ -854,8 +837,8 @@ test_auth_command(void **state)
 		{ "host h user u token-file /x token-command /y", NULL, 0 },
 		{ "host h password-command /x", NULL, 0 },
 	};
-	struct heard h = { 0, 0, "" };
-	const struct report report = { hear, &h };
+	struct t_reports h = { .file = "dma.conf" };
+	const struct report report = { t_report, &h };
 	struct auths list;
 	size_t i;
 
@@ -897,8 +880,8 @@ test_auth_mechs(void **state)
 		{ "AUTH_MECHS SCRAM-SHA256", 1, "" },
 		{ "AUTH_MECHS PLAIN\nAUTH_MECHS", 1, "PLAIN" },
 	};
-	struct heard h = { 0, 0, "" };
-	const struct report report = { hear, &h };
+	struct t_reports h = { .file = "dma.conf" };
+	const struct report report = { t_report, &h };
 	struct conf c;
 	size_t i;
 
@@ -923,8 +906,8 @@ test_auth_find(void **state)
 	    "three|a.example.org:3\n"
 	    "dot|c.example.org.:4\n"
 	    "host 0:0::1 user six password 6\n";
-	struct heard h = { 0, 0, "" };
-	const struct report report = { hear, &h };
+	struct t_reports h = { .file = "dma.conf" };
+	const struct report report = { t_report, &h };
 	struct auths a = { NULL, 0 };
 	const struct auth *got;
 

@@ -48,75 +48,20 @@ struct world {
 	void		(*between)(struct world *);
 };
 
-static const char *
-in_world(struct world *w, const char *name)
-{
-	static char path[4][256];
-	static int i;
-
-	i = (i + 1) % 4;
-	snprintf(path[i], sizeof(path[i]), "%s/%s", w->top, name);
-	return path[i];
-}
-
-static void
-put_file(const char *path, const void *text, size_t len, mode_t mode)
-{
-	int fd;
-
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fd != -1);
-	assert_int_equal(io_write_all(fd, text, len), 0);
-	assert_int_equal(fchmod(fd, mode), 0);
-	close(fd);
-}
-
 static void
 put_text(struct world *w, const char *name, const char *text)
 {
-	put_file(in_world(w, name), text, strlen(text), 0600);
-}
-
-static void
-get_file(const char *path, struct buf *b)
-{
-	int fd;
-
-	buf_reset(b);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd != -1);
-	assert_int_equal(io_read_file(fd, b, 64 * 1024 * 1024), 0);
-	close(fd);
-}
-
-static void
-assert_file(const char *path, const char *text)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	get_file(path, &b);
-	assert_string_equal(buf_str(&b), text);
-	assert_int_equal(b.len, strlen(text));
-	buf_fini(&b);
-}
-
-static int
-exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0;
+	t_put(t_path(w->top, name), text, strlen(text), 0600);
 }
 
 static void
 use_message(struct world *w, const void *text, size_t len)
 {
-	const char *path = in_world(w, "message");
+	const char *path = t_path(w->top, "message");
 
 	io_close(&w->d.message);
 	unlink(path);
-	put_file(path, text, len, 0600);
+	t_put(path, text, len, 0600);
 	w->d.message = open(path, O_RDWR | O_CLOEXEC);
 	assert_true(w->d.message != -1);
 	w->d.offset = 0;
@@ -131,14 +76,14 @@ setup(void **state)
 	w = calloc(1, sizeof(*w));
 	assert_non_null(w);
 	t_dir(w->top, sizeof(w->top));
-	assert_int_equal(mkdir(in_world(w, "home"), 0755), 0);
-	assert_int_equal(chmod(in_world(w, "home"), 0755), 0);
-	assert_int_equal(mkdir(in_world(w, "mail"), 0700), 0);
-	text_copy(w->maildir, sizeof(w->maildir), in_world(w, "mail"));
+	assert_int_equal(mkdir(t_path(w->top, "home"), 0755), 0);
+	assert_int_equal(chmod(t_path(w->top, "home"), 0755), 0);
+	assert_int_equal(mkdir(t_path(w->top, "mail"), 0700), 0);
+	text_copy(w->maildir, sizeof(w->maildir), t_path(w->top, "mail"));
 	w->conf.local.mailspool = w->maildir;
 	w->conf.names.delimiter = '+';
 	text_copy(w->user.name, sizeof(w->user.name), "bob");
-	text_copy(w->user.home, sizeof(w->user.home), in_world(w, "home"));
+	text_copy(w->user.home, sizeof(w->user.home), t_path(w->top, "home"));
 	text_copy(w->user.shell, sizeof(w->user.shell), "/bin/sh");
 	w->user.uid = getuid();
 	w->user.gid = getgid();
@@ -165,8 +110,8 @@ teardown(void **state)
 	struct world *w = *state;
 	io_close(&w->d.message);
 	io_close(&w->d.aliases);
-	chmod(in_world(w, "home"), 0700);
-	chmod(in_world(w, "mail"), 0700);
+	chmod(t_path(w->top, "home"), 0700);
+	chmod(t_path(w->top, "mail"), 0700);
 	t_dir_remove(w->top);
 	buf_fini(&w->text);
 	free(w);
@@ -336,16 +281,16 @@ test_new_mailbox(void **state)
 
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_SENT);
-	assert_file(in_world(w, "mail/bob"), ENTRY);
-	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
+	t_assert_file(t_path(w->top, "mail/bob"), ENTRY);
+	assert_int_equal(stat(t_path(w->top, "mail/bob"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(w->nat, 1);
 	assert_true(w->at.dev == st.st_dev && w->at.ino == st.st_ino);
 	assert_int_equal(w->at.length, 0);
-	assert_false(exists(in_world(w, "mail/bob.lock")));
+	assert_false(t_exists(t_path(w->top, "mail/bob.lock")));
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->at.length, strlen(ENTRY));
-	assert_file(in_world(w, "mail/bob"), ENTRY ENTRY);
+	t_assert_file(t_path(w->top, "mail/bob"), ENTRY ENTRY);
 }
 
 static void
@@ -356,12 +301,12 @@ test_group_mailbox(void **state)
 
 	assert_int_equal(chmod(w->maildir, 02770), 0);
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
-	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
+	assert_int_equal(stat(t_path(w->top, "mail/bob"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
 	/* What exists keeps its mode. */
-	assert_int_equal(chmod(in_world(w, "mail/bob"), 0600), 0);
+	assert_int_equal(chmod(t_path(w->top, "mail/bob"), 0600), 0);
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
-	assert_int_equal(stat(in_world(w, "mail/bob"), &st), 0);
+	assert_int_equal(stat(t_path(w->top, "mail/bob"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
@@ -373,50 +318,50 @@ test_torn_neighbour(void **state)
 	put_text(w, "mail/bob", "From x\nhalf a li");
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_SENT);
-	assert_file(in_world(w, "mail/bob"), "From x\nhalf a li\n" ENTRY);
+	t_assert_file(t_path(w->top, "mail/bob"), "From x\nhalf a li\n" ENTRY);
 }
 
 /* Each makes mail/bob something that is not to be used. */
 static void make_link(struct world *w)
 {
 	put_text(w, "other", "x");
-	assert_int_equal(symlink(in_world(w, "other"),
-	    in_world(w, "mail/bob")), 0);
+	assert_int_equal(symlink(t_path(w->top, "other"),
+	    t_path(w->top, "mail/bob")), 0);
 }
 
 static void make_dangling(struct world *w)
 {
-	assert_int_equal(symlink(in_world(w, "none"),
-	    in_world(w, "mail/bob")), 0);
+	assert_int_equal(symlink(t_path(w->top, "none"),
+	    t_path(w->top, "mail/bob")), 0);
 }
 
 static void make_hard_link(struct world *w)
 {
 	put_text(w, "other", "x");
-	assert_int_equal(link(in_world(w, "other"),
-	    in_world(w, "mail/bob")), 0);
+	assert_int_equal(link(t_path(w->top, "other"),
+	    t_path(w->top, "mail/bob")), 0);
 }
 
 static void make_directory(struct world *w)
 {
-	assert_int_equal(mkdir(in_world(w, "mail/bob"), 0700), 0);
+	assert_int_equal(mkdir(t_path(w->top, "mail/bob"), 0700), 0);
 }
 
 static void make_fifo(struct world *w)
 {
-	assert_int_equal(mkfifo(in_world(w, "mail/bob"), 0600), 0);
+	assert_int_equal(mkfifo(t_path(w->top, "mail/bob"), 0600), 0);
 }
 
 static void make_setgid(struct world *w)
 {
 	put_text(w, "mail/bob", "x");
-	assert_int_equal(chmod(in_world(w, "mail/bob"), 02700), 0);
+	assert_int_equal(chmod(t_path(w->top, "mail/bob"), 02700), 0);
 }
 
 static void make_unreadable(struct world *w)
 {
 	put_text(w, "mail/bob", "x");
-	assert_int_equal(chmod(in_world(w, "mail/bob"), 0), 0);
+	assert_int_equal(chmod(t_path(w->top, "mail/bob"), 0), 0);
 }
 
 static void make_nowhere(struct world *w)
@@ -480,10 +425,10 @@ test_unfit_mailbox(void **state)
 		if (strstr(w->reason, unfit[i].reason) == NULL)
 			fail_msg("%s: %s", unfit[i].reason, w->reason);
 		assert_int_equal(w->nat, 0);
-		assert_false(exists(in_world(w, "mail/bob.lock")));
-		assert_false(exists(in_world(w, "none")));
-		if (exists(in_world(w, "other")))
-			assert_file(in_world(w, "other"), "x");
+		assert_false(t_exists(t_path(w->top, "mail/bob.lock")));
+		assert_false(t_exists(t_path(w->top, "none")));
+		if (t_exists(t_path(w->top, "other")))
+			t_assert_file(t_path(w->top, "other"), "x");
 		teardown(&own);
 	}
 }
@@ -501,8 +446,8 @@ test_runner_gone(void **state)
 		assert_int_equal(deliver(w, answers[i]), status[i]);
 		assert_int_equal(w->nat, 1);
 		assert_int_equal(w->status, STATUS_NONE);
-		assert_file(in_world(w, "mail/bob"), "before\n");
-		assert_false(exists(in_world(w, "mail/bob.lock")));
+		t_assert_file(t_path(w->top, "mail/bob"), "before\n");
+		assert_false(t_exists(t_path(w->top, "mail/bob.lock")));
 	}
 }
 
@@ -524,14 +469,14 @@ test_every_cut(void **state)
 		buf_puts(&whole, befores[k]);
 		buf_puts(&whole, k == 2 ? "\n" ENTRY : ENTRY);
 		for (i = begin; i <= whole.len; i++) {
-			put_file(in_world(w, "mail/bob"), whole.data, i, 0600);
-			stat(in_world(w, "mail/bob"), &st);
+			t_put(t_path(w->top, "mail/bob"), whole.data, i, 0600);
+			stat(t_path(w->top, "mail/bob"), &st);
 			w->d.checkpoint.dev = st.st_dev;
 			w->d.checkpoint.ino = st.st_ino;
 			w->d.checkpoint.length = (int64_t)begin;
 			assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 			assert_int_equal(w->status, STATUS_SENT);
-			assert_file(in_world(w, "mail/bob"), whole.data);
+			t_assert_file(t_path(w->top, "mail/bob"), whole.data);
 			assert_int_equal(w->nat, i < whole.len);
 			if (w->nat)
 				assert_int_equal(w->at.length, begin);
@@ -576,20 +521,20 @@ test_gaps(void **state)
 		for (k = gaps[i].from; k < gaps[i].to; k++)
 			file.data[2 + k] = '\0';
 		buf_puts(&file, gaps[i].others);
-		put_file(in_world(w, "mail/bob"), file.data, file.len, 0600);
-		stat(in_world(w, "mail/bob"), &st);
+		t_put(t_path(w->top, "mail/bob"), file.data, file.len, 0600);
+		stat(t_path(w->top, "mail/bob"), &st);
 		w->d.checkpoint.dev = st.st_dev;
 		w->d.checkpoint.ino = st.st_ino;
 		w->d.checkpoint.length = 2;
 		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 		assert_int_equal(w->status, STATUS_SENT);
 		if (gaps[i].to > 0 && gaps[i].others[0] == '\0') {
-			assert_file(in_world(w, "mail/bob"), "a\n" ENTRY);
+			t_assert_file(t_path(w->top, "mail/bob"), "a\n" ENTRY);
 			continue;
 		}
 		if (gaps[i].to > 0)
 			buf_puts(&file, ENTRY);
-		stat(in_world(w, "mail/bob"), &st);
+		stat(t_path(w->top, "mail/bob"), &st);
 		assert_int_equal(st.st_size, file.len);
 	}
 	buf_fini(&file);
@@ -628,13 +573,13 @@ test_marks(void **state)
 
 	for (i = 0; i < N(marks); i++) {
 		put_text(w, "mail/bob", marks[i].file);
-		stat(in_world(w, "mail/bob"), &st);
+		stat(t_path(w->top, "mail/bob"), &st);
 		w->d.checkpoint.dev = st.st_dev;
 		w->d.checkpoint.ino = st.st_ino + (uint64_t)marks[i].ino;
 		w->d.checkpoint.length = marks[i].checkpoint;
 		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 		assert_int_equal(w->status, STATUS_SENT);
-		assert_file(in_world(w, "mail/bob"), marks[i].after);
+		t_assert_file(t_path(w->top, "mail/bob"), marks[i].after);
 	}
 }
 
@@ -670,7 +615,7 @@ test_kills(void **state)
 	buf_init(&now, 0);
 	put_text(w, "mail/bob", "before\n");
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
-	get_file(in_world(w, "mail/bob"), &whole);
+	t_get(t_path(w->top, "mail/bob"), &whole);
 	assert_true(whole.len > 6 * 1024 * 1024 + 17);
 	for (i = 0; i < 20; i++) {
 		put_text(w, "mail/bob", "before\n");
@@ -678,10 +623,10 @@ test_kills(void **state)
 		deliver_fork(w, i * 500);
 		assert_int_equal(w->nat, 1);
 		w->d.checkpoint = w->at;
-		unlink(in_world(w, "mail/bob.lock"));
+		unlink(t_path(w->top, "mail/bob.lock"));
 		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 		assert_int_equal(w->status, STATUS_SENT);
-		get_file(in_world(w, "mail/bob"), &now);
+		t_get(t_path(w->top, "mail/bob"), &now);
 		assert_int_equal(now.len, whole.len);
 		assert_memory_equal(now.data, whole.data, whole.len);
 	}
@@ -706,8 +651,8 @@ test_write_fails(void **state)
 	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.2.0");
 	assert_non_null(strstr(w->reason, "File too large"));
-	assert_file(in_world(w, "mail/bob"), "before\n");
-	assert_false(exists(in_world(w, "mail/bob.lock")));
+	t_assert_file(t_path(w->top, "mail/bob"), "before\n");
+	assert_false(t_exists(t_path(w->top, "mail/bob.lock")));
 }
 
 static void
@@ -727,7 +672,7 @@ test_message_cut(void **state)
 	deliver_fork(w, -1);
 	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.3.0");
-	assert_file(in_world(w, "mail/bob"), "before\n");
+	t_assert_file(t_path(w->top, "mail/bob"), "before\n");
 }
 
 /* ---- .forward ---- */
@@ -750,7 +695,7 @@ static void fwd_no_home(struct world *w)
 static void fwd_home_is_file(struct world *w)
 {
 	put_text(w, "file", "x");
-	text_copy(w->user.home, sizeof(w->user.home), in_world(w, "file"));
+	text_copy(w->user.home, sizeof(w->user.home), t_path(w->top, "file"));
 }
 
 static void fwd_relative_home(struct world *w)
@@ -767,24 +712,24 @@ static void fwd_empty(struct world *w)
 static void fwd_group(struct world *w)
 {
 	fwd_plain(w);
-	assert_int_equal(chmod(in_world(w, "home/.forward"), 0660), 0);
+	assert_int_equal(chmod(t_path(w->top, "home/.forward"), 0660), 0);
 }
 
 static void fwd_others(struct world *w)
 {
 	fwd_plain(w);
-	assert_int_equal(chmod(in_world(w, "home/.forward"), 0602), 0);
+	assert_int_equal(chmod(t_path(w->top, "home/.forward"), 0602), 0);
 }
 
 static void fwd_loose_home(struct world *w)
 {
 	fwd_plain(w);
-	assert_int_equal(chmod(in_world(w, "home"), 0775), 0);
+	assert_int_equal(chmod(t_path(w->top, "home"), 0775), 0);
 }
 
 static void fwd_loose_home_none(struct world *w)
 {
-	assert_int_equal(chmod(in_world(w, "home"), 0777), 0);
+	assert_int_equal(chmod(t_path(w->top, "home"), 0777), 0);
 }
 
 static void fwd_foreign(struct world *w)
@@ -796,34 +741,34 @@ static void fwd_foreign(struct world *w)
 static void fwd_link(struct world *w)
 {
 	put_text(w, "home/real", "ann@example.org\n");
-	assert_int_equal(symlink("real", in_world(w, "home/.forward")), 0);
+	assert_int_equal(symlink("real", t_path(w->top, "home/.forward")), 0);
 }
 
 static void fwd_loose_link(struct world *w)
 {
 	fwd_link(w);
-	assert_int_equal(chmod(in_world(w, "home/real"), 0666), 0);
+	assert_int_equal(chmod(t_path(w->top, "home/real"), 0666), 0);
 }
 
 static void fwd_dangling(struct world *w)
 {
-	assert_int_equal(symlink("none", in_world(w, "home/.forward")), 0);
+	assert_int_equal(symlink("none", t_path(w->top, "home/.forward")), 0);
 }
 
 static void fwd_fifo(struct world *w)
 {
-	assert_int_equal(mkfifo(in_world(w, "home/.forward"), 0600), 0);
+	assert_int_equal(mkfifo(t_path(w->top, "home/.forward"), 0600), 0);
 }
 
 static void fwd_device(struct world *w)
 {
-	assert_int_equal(symlink("/dev/zero", in_world(w, "home/.forward")),
+	assert_int_equal(symlink("/dev/zero", t_path(w->top, "home/.forward")),
 	    0);
 }
 
 static void fwd_directory(struct world *w)
 {
-	assert_int_equal(mkdir(in_world(w, "home/.forward"), 0700), 0);
+	assert_int_equal(mkdir(t_path(w->top, "home/.forward"), 0700), 0);
 }
 
 static void
@@ -834,7 +779,7 @@ fwd_octets(struct world *w, size_t n)
 	text = malloc(n);
 	assert_non_null(text);
 	memset(text, '#', n);
-	put_file(in_world(w, "home/.forward"), text, n, 0600);
+	t_put(t_path(w->top, "home/.forward"), text, n, 0600);
 	free(text);
 }
 
@@ -851,13 +796,13 @@ static void fwd_too_long(struct world *w)
 static void fwd_unreadable(struct world *w)
 {
 	fwd_plain(w);
-	assert_int_equal(chmod(in_world(w, "home/.forward"), 0), 0);
+	assert_int_equal(chmod(t_path(w->top, "home/.forward"), 0), 0);
 }
 
 static void fwd_shut_home(struct world *w)
 {
 	fwd_plain(w);
-	assert_int_equal(chmod(in_world(w, "home"), 0), 0);
+	assert_int_equal(chmod(t_path(w->top, "home"), 0), 0);
 }
 
 static const struct {
@@ -977,19 +922,19 @@ test_file(void **state)
 	struct world *w = *state;
 	char box[256], forward[512];
 
-	text_copy(box, sizeof(box), in_world(w, "home/box"));
+	text_copy(box, sizeof(box), t_path(w->top, "home/box"));
 	snprintf(forward, sizeof(forward), "ann, %s\n", box);
 	use_forward(w, ROUTE_FILE, forward, box, 1);
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_SENT);
 	assert_int_equal(w->nat, 1);
-	assert_file(box, ENTRY);
-	assert_false(exists(in_world(w, "home/box.lock")));
+	t_assert_file(box, ENTRY);
+	assert_false(t_exists(t_path(w->top, "home/box.lock")));
 	/* Exactly once here too. */
 	w->d.checkpoint = w->at;
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_SENT);
-	assert_file(box, ENTRY);
+	t_assert_file(box, ENTRY);
 	use_forward(w, ROUTE_FILE, "/dev/null", "/dev/null", 0);
 	assert_int_equal(deliver(w, 0), 0);
 	assert_int_equal(w->status, STATUS_SENT);
@@ -1027,10 +972,10 @@ test_stale_entry(void **state)
 	size_t i;
 
 	for (i = 0; i < N(stale); i++) {
-		unlink(in_world(w, "home/.forward"));
+		unlink(t_path(w->top, "home/.forward"));
 		use_forward(w, stale[i].kind, stale[i].file, stale[i].text,
 		    stale[i].entry);
-		assert_int_equal(chmod(in_world(w, "home/.forward"),
+		assert_int_equal(chmod(t_path(w->top, "home/.forward"),
 		    stale[i].mode), 0);
 		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 		assert_int_equal(w->status, STATUS_DEFERRED);
@@ -1038,7 +983,7 @@ test_stale_entry(void **state)
 		assert_non_null(strstr(w->reason, stale[i].reason));
 		assert_int_equal(w->nat, 0);
 	}
-	unlink(in_world(w, "home/.forward"));
+	unlink(t_path(w->top, "home/.forward"));
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.2.4");
@@ -1079,7 +1024,7 @@ test_aliases(void **state)
 	struct world *w = *state;
 	char box[256], text[512];
 
-	text_copy(box, sizeof(box), in_world(w, "home/box"));
+	text_copy(box, sizeof(box), t_path(w->top, "home/box"));
 	snprintf(text, sizeof(text), "x y\nother: ann\nlist: ann, %s\n", box);
 	put_text(w, "aliases", text);
 	w->d.kind = ROUTE_FILE;
@@ -1090,10 +1035,10 @@ test_aliases(void **state)
 	/* no file now */
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_DEFERRED);
-	w->d.aliases = open(in_world(w, "aliases"), O_RDONLY | O_CLOEXEC);
+	w->d.aliases = open(t_path(w->top, "aliases"), O_RDONLY | O_CLOEXEC);
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_SENT);
-	assert_file(box, ENTRY);
+	t_assert_file(box, ENTRY);
 	/* the same descriptor once more; another name; others may write */
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_SENT);
@@ -1109,7 +1054,7 @@ test_aliases(void **state)
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_DEFERRED);
 	assert_string_equal(w->code, "4.3.5");
-	assert_file(box, ENTRY ENTRY);
+	t_assert_file(box, ENTRY ENTRY);
 }
 
 /* %s in a command is the home directory. */
@@ -1162,7 +1107,7 @@ test_commands(void **state)
 	size_t i, k, n;
 
 	put_text(w, "home/script", "echo $1-$2\n");
-	assert_int_equal(chmod(in_world(w, "home/script"), 0700), 0);
+	assert_int_equal(chmod(t_path(w->top, "home/script"), 0700), 0);
 	umask(077);
 	for (i = 0; i < N(commands); i++) {
 		put_home(w, commands[i].text, text, sizeof(text));
@@ -1235,7 +1180,7 @@ test_command_input(void **state)
 	    "echo \"$SENDER\"", 0);
 	deliver_fork(w, -1);
 	assert_string_equal(buf_str(&w->text), "$(touch hit);`id`@x\n");
-	assert_false(exists(in_world(w, "home/hit")));
+	assert_false(t_exists(t_path(w->top, "home/hit")));
 	w->d.length++;
 	deliver_fork(w, -1);
 	assert_int_equal(w->status, STATUS_DEFERRED);
@@ -1311,8 +1256,8 @@ test_lists(void **state)
 	struct world *w = *state;
 	char a[128], b[128], pad[70000], text[600];
 
-	text_copy(a, sizeof(a), in_world(w, "a"));
-	text_copy(b, sizeof(b), in_world(w, "b"));
+	text_copy(a, sizeof(a), t_path(w->top, "a"));
+	text_copy(b, sizeof(b), t_path(w->top, "b"));
 	snprintf(text, sizeof(text), "x y\none: :include:%s\n"
 	    "two: :include:%s, :include:%s\nplain: ann\nlost: :include:%s.\n"
 	    "bad: ann bob\n", a, b, a, a);
@@ -1320,9 +1265,9 @@ test_lists(void **state)
 	/* no alias file */
 	ask_lists(w, "one");
 	assert_int_equal(w->verdict, FORWARD_LATER);
-	w->d.aliases = open(in_world(w, "aliases"), O_RDONLY | O_CLOEXEC);
-	put_file(a, "ann\n", 4, 0644);
-	put_file(b, "", 0, 0644);
+	w->d.aliases = open(t_path(w->top, "aliases"), O_RDONLY | O_CLOEXEC);
+	t_put(a, "ann\n", 4, 0644);
+	t_put(b, "", 0, 0644);
 	ask_lists(w, "ONE");
 	assert_int_equal(w->verdict, FORWARD_TEXT);
 	snprintf(text, sizeof(text), "%s=ann\n", a);
@@ -1335,7 +1280,7 @@ test_lists(void **state)
 	assert_int_equal(w->text.len, 0);
 	/* in pieces */
 	memset(pad, '#', sizeof(pad));
-	put_file(a, pad, sizeof(pad), 0644);
+	t_put(a, pad, sizeof(pad), 0644);
 	ask_lists(w, "one");
 	assert_int_equal(w->verdict, FORWARD_TEXT);
 	assert_int_equal(w->text.len, sizeof(pad) + strlen(a) + 2);
@@ -1345,7 +1290,7 @@ test_lists(void **state)
 	assert_non_null(strstr(w->reason, "No such file"));
 	ask_lists(w, "nobody-has-this");
 	assert_int_equal(w->verdict, FORWARD_LATER);
-	put_file(a, "ann\n", 4, 0640);
+	t_put(a, "ann\n", 4, 0640);
 	ask_lists(w, "one");
 	assert_int_equal(w->verdict, FORWARD_LATER);
 	assert_non_null(strstr(w->reason, "chmod o+r"));

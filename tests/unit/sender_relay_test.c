@@ -4,28 +4,13 @@
 #include "conf/sender_relay.h"
 #include "tests/unit/t.h"
 
-struct heard {
-	unsigned n, line;
-};
-
-static void
-hear(void *arg, const char *file, unsigned line, const char *text)
-{
-	struct heard *h = arg;
-
-	assert_string_equal(file, "senders");
-	assert_true(text[0] != '\0');
-	h->n++;
-	h->line = line;
-}
-
 static int
-parse(struct senders *all, const char *text, struct heard *h)
+parse(struct senders *all, const char *text, struct t_reports *h)
 {
-	const struct report report = { hear, h };
+	const struct report report = { t_report, h };
 
 	memset(all, 0, sizeof(*all));
-	memset(h, 0, sizeof(*h));
+	t_reports_init(h, "senders");
 	return senders_parse(all, text, strlen(text), "senders", &report);
 }
 
@@ -79,7 +64,7 @@ static void
 test_lines(void **state)
 {
 	struct senders all;
-	struct heard h;
+	struct t_reports h;
 	size_t i;
 
 	(void)state;
@@ -87,7 +72,7 @@ test_lines(void **state)
 		print_message("%s\n", line_cases[i].in);
 		assert_int_equal(parse(&all, line_cases[i].in, &h),
 		    line_cases[i].bad);
-		assert_int_equal(h.n, line_cases[i].bad);
+		assert_int_equal(h.count, line_cases[i].bad);
 		assert_int_equal(all.n, line_cases[i].pattern != NULL);
 		if (all.n == 1) {
 			same(all.list[0].pattern, line_cases[i].pattern);
@@ -110,7 +95,7 @@ test_long_line(void **state)
 {
 	char text[6000];
 	struct senders all;
-	struct heard h;
+	struct t_reports h;
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
@@ -161,7 +146,7 @@ test_find(void **state)
 {
 	const struct sender *s;
 	struct senders all;
-	struct heard h;
+	struct t_reports h;
 	size_t i;
 
 	(void)state;
@@ -182,7 +167,7 @@ static void
 test_star(void **state)
 {
 	struct senders all;
-	struct heard h;
+	struct t_reports h;
 
 	(void)state;
 	assert_int_equal(parse(&all, "* m login ann\n* n\n", &h), 0);
@@ -200,7 +185,7 @@ static void
 test_own(void **state)
 {
 	struct senders all;
-	struct heard h;
+	struct t_reports h;
 
 	(void)state;
 	assert_int_equal(parse(&all, "a@b m1 M2:587 user u\nc@d m3\n"

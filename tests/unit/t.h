@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include "lib/buf.h"
-#include "lib/log.h"
 
 /* Elements of a table of cases. */
 #define N(a)	(sizeof(a) / sizeof((a)[0]))
@@ -38,16 +37,17 @@ int	t_exists(const char *path);
 /* As root, becomes nobody for good: what is tested runs as a plain user. */
 void	t_become_nobody(void);
 
-/* What a parser reports: the lines as "3;7;", and the last text. */
+/* What a parser reports: the lines as "3;7;", and the last line and text. */
 struct t_reports {
-	struct report	 report;	/* to be handed to the parser */
 	const char	*file;		/* expected in each; NULL: any */
-	struct buf	 lines;
-	unsigned	 line, count;	/* line: the last */
+	unsigned	 line, count;
 	char		 text[256];
+	char		 lines[256];
 };
 
 void	t_reports_init(struct t_reports *, const char *file);
-void	t_reports_fini(struct t_reports *);
+/* For struct report, with a struct t_reports as its argument. */
+void	t_report(void *reports, const char *file, unsigned line,
+	    const char *text);
 
 #endif
