@@ -33,7 +33,7 @@ clean_line(const char *text, size_t len)
 	return buf_take(&clean);
 }
 
-static char *
+PRINTF_LIKE(1, 0) static char *
 format_line(const char *fmt, va_list ap)
 {
 	struct buf raw;
