@@ -39,7 +39,6 @@
 #define COMPUTE_WAIT_S	60	/* for an answer of ours that is costly */
 #define QUIT_WAIT_S	2
 #define QUICK_WAIT_S	5	/* to connect, while another address is left */
-#define RACE_MS		250	/* RFC 8305 5: then another is tried, too */
 #define IDLE_MS		10000	/* a connection without mail is kept */
 #define QUIET_MS	1000
 #define CAP_MS		10000	/* fewer connections after a refusal */
@@ -106,7 +105,6 @@ struct net {
 	unsigned	 cap;		/* connections at most, for now */
 	unsigned	 mail_max;	/* mails to one, for now; 0: any */
 	int64_t		 cap_until_ms, now_ms;
-	int64_t		 race_ms;	/* when one more address is tried */
 	unsigned	 nlost;
 	int		 is_refused;	/* the login: no further try is made */
 	struct result	 refusal;
@@ -537,56 +535,20 @@ start_connect(struct conn *c)
 }
 
 /*
- * The addresses that are being connected to, while none for that place has
- * answered yet: their number, 0 when there is one, or none at all.
- */
-static size_t
-racers(const struct net *net, size_t from,
-    const struct dns_addr *addrs[HOSTS_TRIES_MAX])
-{
-	const struct conn *c;
-	size_t n = 0;
-
-	for (c = net->conns; c != NULL; c = c->next) {
-		if (c->from != from || !is_open(c))
-			continue;
-		if (c->state != CONN_OPENING || n == HOSTS_TRIES_MAX)
-			return 0;
-		addrs[n++] = &c->addr;
-	}
-	return n;
-}
-
-/* 1 while the first hosts are asked for a connection, and mail waits. */
-static int
-is_racing(const struct net *net)
-{
-	const struct dns_addr *addrs[HOSTS_TRIES_MAX];
-
-	return !net->is_refused && net->jobs.nwaiting > 0 &&
-	    racers(net, 0, addrs) > 0;
-}
-
-/*
  * 0, -1 when there is no host to connect to: why, in the result; or 1 when
  * there are too many connections for one more now.
  */
 static int
 open_conn(struct net *net, size_t from, struct result *res)
 {
-	const struct dns_addr *tried[HOSTS_TRIES_MAX];
 	struct host host;
 	struct conn *c;
-	size_t ntried;
 
-	net->race_ms = net->now_ms + RACE_MS;
 	if (net->nconns >= CONNS_MAX)
 		return 1;
 	if (net->nconns == 0 && net->jobs.nlater == 0)
 		hosts_mix(&net->hosts);
-	ntried = racers(net, from, tried);
-	if (hosts_next(&net->hosts, from, net->now_ms, tried, ntried, &host,
-	    res) == -1)
+	if (hosts_next(&net->hosts, from, net->now_ms, &host, res) == -1)
 		return -1;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -1124,23 +1086,6 @@ converse(struct conn *c)
 
 /* 6. The loop. */
 
-/* The first to answer is taken; nothing is wrong with the others. */
-static void
-win_race(struct conn *c)
-{
-	const struct dns_addr *addrs[HOSTS_TRIES_MAX];
-	struct conn *other;
-	struct result none;
-
-	if (racers(c->net, c->from, addrs) < 2)
-		return;
-	result_init(&none);
-	for (other = c->net->conns; other != NULL; other = other->next)
-		if (other != c && other->from == c->from &&
-		    other->state == CONN_OPENING)
-			over(other, SMTP_CAUSE_NONE, &none);
-}
-
 static void
 connected(struct conn *c)
 {
@@ -1153,7 +1098,6 @@ connected(struct conn *c)
 		broke(c, "4.4.1", "connect", strerror(error));
 		return;
 	}
-	win_race(c);
 	c->state = CONN_TALKING;
 	c->deadline_ms = 0;
 	if (c->policy.has_tls_first)
@@ -1324,8 +1268,6 @@ grow(struct net *net)
 	struct result res;
 
 	result_init(&res);
-	if (is_racing(net) && net->now_ms >= net->race_ms)
-		(void)open_conn(net, 0, &res);
 	while (wants_more(net) && open_conn(net, 0, &res) == 0)
 		reap(net);
 	result_fini(&res);
@@ -1434,8 +1376,6 @@ poll_timeout(const struct net *net)
 	const struct conn *c;
 	int64_t left = 3600 * 1000;
 
-	if (is_racing(net) && net->race_ms - net->now_ms < left)
-		left = net->race_ms - net->now_ms;
 	for (c = net->conns; c != NULL; c = c->next) {
 		if (c->tls != NULL && c->state == CONN_TALKING &&
 		    tls_pending(c->tls) > 0)

@@ -398,22 +398,7 @@ struct view {
 	size_t		 from;		/* the first place that counts */
 	int		 is_mixed;	/* the first in order will do */
 	int64_t		 now_ms;
-	const struct dns_addr *const *tried;
-	size_t		 ntried;
 };
-
-static int
-is_tried(const struct view *v, const struct spot *s)
-{
-	size_t i;
-
-	for (i = 0; i < v->ntried; i++)
-		if (v->tried[i]->len == s->addr.len &&
-		    strcmp(v->tried[i]->text, s->addr.text) == 0 &&
-		    memcmp(&v->tried[i]->ss, &s->addr.ss, s->addr.len) == 0)
-			return 1;
-	return 0;
-}
 
 static int
 is_known(const struct place *p, const struct view *v)
@@ -428,8 +413,7 @@ live_spot(const struct place *p, const struct view *v)
 	size_t i;
 
 	for (i = 0; i < p->nspots; i++)
-		if (v->now_ms >= p->spots[i].dead_until_ms &&
-		    !is_tried(v, &p->spots[i]))
+		if (v->now_ms >= p->spots[i].dead_until_ms)
 			return &p->spots[i];
 	return NULL;
 }
@@ -442,11 +426,11 @@ is_live(const struct place *p, const struct view *v)
 	    (!is_known(p, v) || live_spot(p, v) != NULL);
 }
 
-/* Addresses that were or are being tried. */
+/* Addresses that did not work lately. */
 static size_t
-count_tried(const struct hosts *h, const struct view *v)
+count_dead(const struct hosts *h, const struct view *v)
 {
-	size_t i, j, n = v->ntried;
+	size_t i, j, n = 0;
 
 	for (i = v->from; i < h->nplaces; i++)
 		for (j = 0; j < h->places[i].nspots; j++)
@@ -489,20 +473,6 @@ choose(struct hosts *h, size_t first, size_t end, const struct view *v)
 	return NULL;
 }
 
-/* 1 when one of a rank is being tried: the less good have to wait. */
-static int
-has_tried(const struct hosts *h, size_t first, size_t end,
-    const struct view *v)
-{
-	size_t i, j;
-
-	for (i = first; i < end; i++)
-		for (j = 0; j < h->places[i].nspots; j++)
-			if (is_tried(v, &h->places[i].spots[j]))
-				return 1;
-	return 0;
-}
-
 static size_t
 end_of_rank(const struct hosts *h, size_t first)
 {
@@ -532,8 +502,6 @@ pick(struct hosts *h, const struct view *v)
 			    live_spot(p, v) != NULL)
 				return p;
 		}
-		if (has_tried(h, first, end, v))
-			break;
 	}
 	return NULL;
 }
@@ -549,7 +517,7 @@ is_last(const struct hosts *h, const struct place *p, const struct spot *s,
 		if (&h->places[i] != p && is_live(&h->places[i], v))
 			return 0;
 	for (i = 0; i < p->nspots; i++)
-		if (&p->spots[i] != s && !is_tried(v, &p->spots[i]) &&
+		if (&p->spots[i] != s &&
 		    v->now_ms >= p->spots[i].dead_until_ms)
 			return 0;
 	return 1;
@@ -591,11 +559,10 @@ looked_up(const struct hosts *h, const struct place *p)
 }
 
 int
-hosts_next(struct hosts *h, size_t from, int64_t now_ms,
-    const struct dns_addr *const *tried, size_t ntried, struct host *host,
+hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
     struct result *res)
 {
-	const struct view v = { from, h->must_mix, now_ms, tried, ntried };
+	const struct view v = { from, h->must_mix, now_ms };
 	struct place *p = NULL;
 	struct spot *s;
 
@@ -604,7 +571,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms,
 	if (h->must_mix)
 		mix(h);
 	h->must_mix = 0;
-	if (count_tried(h, &v) < HOSTS_TRIES_MAX)
+	if (count_dead(h, &v) < HOSTS_TRIES_MAX)
 		p = pick(h, &v);
 	if (p == NULL) {
 		result_copy(res, &h->reason);
@@ -629,7 +596,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms,
 int
 hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 {
-	const struct view v = { from, 0, now_ms, NULL, 0 };
+	const struct view v = { from, 0, now_ms };
 	size_t i;
 
 	for (i = from; i < h->nplaces; i++)
@@ -638,12 +605,18 @@ hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 	return 0;
 }
 
+static int
+is_at(const struct spot *s, const struct dns_addr *addr)
+{
+	return addr->len == s->addr.len &&
+	    strcmp(addr->text, s->addr.text) == 0 &&
+	    memcmp(&addr->ss, &s->addr.ss, addr->len) == 0;
+}
+
 /* The next spot that a host is, from at on: lists may have changed. */
 static struct spot *
 spot_of(struct hosts *h, const struct host *host, size_t *at)
 {
-	const struct dns_addr *addr = host->addr;
-	const struct view v = { 0, 0, 0, &addr, 1 };
 	struct place *p;
 	size_t i;
 
@@ -652,7 +625,7 @@ spot_of(struct hosts *h, const struct host *host, size_t *at)
 		if (p->port != host->port || strcmp(p->name, host->name) != 0)
 			continue;
 		for (i = 0; i < p->nspots; i++)
-			if (is_tried(&v, &p->spots[i]))
+			if (is_at(&p->spots[i], host->addr))
 				return &p->spots[i];
 	}
 	return NULL;

@@ -85,12 +85,10 @@ void	hosts_fini(struct hosts *);
 /*
  * The best host that is not known to be dead, of those from that place on (0:
  * all); among equals chance decides.  -1 when there is none now, with the
- * reason in the result; for relays it is never FAILED.  What is tried already
- * (ntried addresses) is passed over, and what is not as good as that, too.
+ * reason in the result; for relays it is never FAILED.
  */
-int	hosts_next(struct hosts *, size_t from, int64_t now_ms,
-	    const struct dns_addr *const *tried, size_t ntried,
-	    struct host *, struct result *);
+int	hosts_next(struct hosts *, size_t from, int64_t now_ms, struct host *,
+	    struct result *);
 /*
  * Nothing refers to a place now: hosts_next() gives equals another order, and
  * the first of them, this time, so that all others come after it.

@@ -6,10 +6,8 @@ built to read, writable for the test).  As root, the executable is run as
 "nobody".
 """
 import array
-import ctypes
 import hashlib
 import os
-import queue
 import quopri
 import re
 import select
@@ -792,69 +790,6 @@ def test_fewer_connections_than_wanted():
     r.finish()
     assert {f[0] for f in r.fates.values()} == {SENT}
     assert len(s.messages) == 300
-
-
-class Crowded(Server):
-    """Takes so many connections; who comes then is not answered until go."""
-    most = 255
-
-    def accept(self):
-        self.go = threading.Event()
-        while len(self.sessions) < self.most - 1:
-            self.take()
-        conn, _ = self.sock.accept()
-        self.sock.listen(0)
-        crowd = [socket.socket() for _ in range(4)]
-        for other in crowd:
-            other.setblocking(False)
-            other.connect_ex(("127.0.0.1", self.port))
-        self.begin(conn)
-        self.go.wait(30)
-        self.sock.listen(128)
-        for other in crowd:
-            other.close()
-        super().accept()
-
-
-def two_addresses(name, path):
-    """The caller's thread, and what it starts, sees them for that name."""
-    path.write_text("127.0.0.1 %s\n127.0.0.2 %s\n" % (name, name))
-    path.chmod(0o644)
-    libc = ctypes.CDLL(None, use_errno=True)
-    newns, bind, private = 0x20000, 0x1000, 0x44000
-    return (libc.unshare(newns) == 0 and
-            libc.mount(b"none", b"/", None, private, None) == 0 and
-            libc.mount(bytes(path), b"/etc/hosts", None, bind, None) == 0)
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="hosts of its own need root")
-def test_no_race_beyond_the_most_connections(tmp_path):
-    held, made = [], queue.Queue()
-
-    def script(session, line):
-        if line == ".":
-            held.append(session)
-            s.go.wait(30)
-    s = Crowded(script, caps=CAPS + ["LIMITS MAILMAX=1"], host="0.0.0.0")
-
-    def start():
-        if two_addresses("two.test", tmp_path / "hosts"):
-            made.put(Runner("SMARTHOST two.test:%d\nCONCURRENCY 256\n"
-                            % s.port))
-        made.put(None)
-    threading.Thread(target=start).start()
-    r = made.get()
-    assert r, "no mounts for the test alone"
-    for i in range(258):
-        r.job(i, TEXT, "to@x")
-    end = time.time() + 20
-    while len(held) < 255 and time.time() < end:
-        time.sleep(0.01)
-    assert len(held) == 255
-    time.sleep(0.6)    # a race for the next one would begin
-    s.go.set()
-    assert {f[0] for f in r.settle().values()} == {SENT}
-    r.finish()
 
 
 @pytest.mark.parametrize("limits,reply", [

@@ -182,7 +182,7 @@ expect_none(struct hosts *h, int64_t now_ms, const char *step)
 	struct host host;
 
 	result_init(&res);
-	assert_int_equal(hosts_next(h, 0, now_ms, NULL, 0, &host, &res), -1);
+	assert_int_equal(hosts_next(h, 0, now_ms, &host, &res), -1);
 	assert_int_equal(res.status, step[0] == 'F' ? STATUS_FAILED : STATUS_DEFERRED);
 	assert_memory_equal(res.code, step + 1, 5);
 	result_fini(&res);
@@ -196,7 +196,7 @@ expect_host(struct hosts *h, int64_t now_ms, const char *step)
 	size_t n;
 
 	result_init(&res);
-	assert_int_equal(hosts_next(h, 0, now_ms, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(h, 0, now_ms, &host, &res), 0);
 	n = strcspn(step, " .!");
 	assert_int_equal(strlen(host.addr->text), n);
 	assert_memory_equal(host.addr->text, step, n);
@@ -301,19 +301,19 @@ test_ports_and_clear(void **state)
 	relays(&conf, two);
 	result_init(&res);
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 25);
 	assert_int_equal(host.is_clear, 0);
 	hosts_clear(&h, &host);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.is_clear, 1);
 	/* Asked anew after a while, in case the host was repaired. */
-	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, NULL, 0, &host, &res),
+	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, &host, &res),
 	    0);
 	assert_int_equal(host.is_clear, 0);
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "a1");
 	expect_host(&h, 1000 + HOSTS_FRESH_MS, "a2");
-	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, NULL, 0, &host, &res),
+	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, &host, &res),
 	    0);
 	assert_int_equal(host.port, 587);
 	hosts_fini(&h);
@@ -387,14 +387,14 @@ test_ports_of_services(void **state)
 	result_init(&res);
 	relay_by(&conf, two, RELAY_SRV, "a|b");
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 465);
 	assert_int_equal(host.is_tls_first, 1);
 	assert_int_equal(host.is_secure, 0);
 	assert_string_equal(host.domain, "a|b");
 	expect_host(&h, 1000, "a1");
 	expect_host(&h, 1000, "a2");
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 587);
 	assert_int_equal(host.is_tls_first, 0);
 	hosts_fini(&h);
@@ -402,7 +402,7 @@ test_ports_of_services(void **state)
 	script.is_secure = 1;
 	two[0].port = 2525;
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 2525);
 	assert_int_equal(host.is_secure, 1);
 	assert_ptr_equal(host.relay, &two[0]);
@@ -421,7 +421,7 @@ count_choices(struct hosts *h, unsigned counts[4])
 	result_init(&res);
 	memset(counts, 0, 4 * sizeof(*counts));
 	for (i = 0; i < 1000; i++) {
-		assert_int_equal(hosts_next(h, 0, 1000, NULL, 0, &host, &res), 0);
+		assert_int_equal(hosts_next(h, 0, 1000, &host, &res), 0);
 		assert_in_range(host.name[0], 'a', 'd');
 		counts[host.name[0] - 'a']++;
 	}
@@ -486,7 +486,7 @@ test_mix(void **state)
 		seen = 0;
 		hosts_mix(&h);
 		for (from = 0; from < 4; from = host.place + 1) {
-			assert_int_equal(hosts_next(&h, from, 1000, NULL, 0,
+			assert_int_equal(hosts_next(&h, from, 1000,
 			    &host, &res), 0);
 			assert_int_equal(host.place, from);
 			if (from == 0)
@@ -526,62 +526,6 @@ test_share_of_the_dead(void **state)
 	count_choices(&h, counts);
 	assert_true(counts[0] > 250);
 	hosts_fini(&h);
-}
-
-/* While some are being tried, others as good as they are next. */
-static void
-test_race(void **state)
-{
-	static const struct {
-		const char *domain, *order;
-	} races[] = {
-		{ "a", "a1 a2" },
-		{ "a,b", "a1 a2" },
-		{ "a=b,c", "a1 a2 b1 b2" },
-		{ "m,b", "m1 m2 m3 m4 m5 m6 m7 m8 m9 m10" },
-		{ "x,a=x=b,c", "a1 a2 b1 b2" },
-	};
-	const struct dns_addr *tried[HOSTS_TRIES_MAX];
-	struct dns_addr addrs[HOSTS_TRIES_MAX];
-	struct relay two[2];
-	struct result res;
-	struct hosts h;
-	struct host host;
-	struct conf conf;
-	struct buf order;
-	size_t i, n;
-
-	(void)state;
-	buf_init(&order, 0);
-	result_init(&res);
-	for (i = 0; i < N(races); i++) {
-		relays(&conf, two);
-		assert_int_equal(hosts_init(&h, &conf, races[i].domain,
-		    &fake), 0);
-		buf_reset(&order);
-		for (n = 0; hosts_next(&h, 0, 1000, tried, n, &host, &res) == 0;
-		    n++) {
-			assert_true(n < HOSTS_TRIES_MAX);
-			addrs[n] = *host.addr;
-			tried[n] = &addrs[n];
-			buf_printf(&order, "%s%s", n == 0 ? "" : " ",
-			    addrs[n].text);
-		}
-		assert_string_equal(buf_str(&order), races[i].order);
-		hosts_fini(&h);
-	}
-	/* What is dead and what is being tried count together. */
-	relays(&conf, two);
-	assert_int_equal(hosts_init(&h, &conf, "m", &fake), 0);
-	play(&h, "m1 m2 m3 m4 m5 m6 m7 m8");
-	memset(addrs, 0, sizeof(addrs));
-	tried[0] = &addrs[0];
-	tried[1] = &addrs[1];
-	assert_int_equal(hosts_next(&h, 0, 1000000, tried, 1, &host, &res), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000000, tried, 2, &host, &res), -1);
-	hosts_fini(&h);
-	result_fini(&res);
-	buf_fini(&order);
 }
 
 /* Names are asked for anew; what is known of their addresses stays. */
@@ -631,7 +575,7 @@ test_late_end(void **state)
 	relays(&conf, two);
 	script.mx = "a,b";
 	assert_int_equal(hosts_init(&h, &conf, "example.org", &fake), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &old, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &old, &res), 0);
 	addr = *old.addr;
 	old.addr = &addr;
 	script.mx = "b,a";
@@ -685,7 +629,7 @@ test_tlsa(void **state)
 		    &fake), 0);
 		play(&h, tlsa_cases[i].play);
 		assert_int_equal(script.ntlsas, tlsa_cases[i].asked);
-		if (hosts_next(&h, 0, 1000, NULL, 0, &host, &res) == 0) {
+		if (hosts_next(&h, 0, 1000, &host, &res) == 0) {
 			assert_int_equal(host.tlsas != NULL,
 			    tlsa_cases[i].has);
 			if (host.tlsas != NULL)
@@ -699,7 +643,7 @@ test_tlsa(void **state)
 	conf.tls.is_dane = 1;
 	script.tlsa = "a";
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_non_null(host.tlsas);
 	hosts_fini(&h);
 	result_fini(&res);
@@ -719,18 +663,18 @@ test_from(void **state)
 	relays(&conf, two);
 	result_init(&res);
 	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
-	assert_int_equal(hosts_next(&h, 0, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.place, 0);
 	assert_int_equal(hosts_left(&h, 1, 1000), 1);
 	assert_int_equal(hosts_left(&h, 2, 1000), 0);
-	assert_int_equal(hosts_next(&h, 1, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 1, 1000, &host, &res), 0);
 	assert_int_equal(host.place, 1);
 	assert_string_equal(host.name, "b");
-	assert_int_equal(hosts_next(&h, 2, 1000, NULL, 0, &host, &res), -1);
+	assert_int_equal(hosts_next(&h, 2, 1000, &host, &res), -1);
 	result_set(&res, STATUS_DEFERRED, "4.4.1", "refused");
 	hosts_dead(&h, &host, 1000, &res);
 	assert_int_equal(hosts_left(&h, 1, 1000), 1);
-	assert_int_equal(hosts_next(&h, 1, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 1, 1000, &host, &res), 0);
 	result_set(&res, STATUS_DEFERRED, "4.4.1", "refused");
 	hosts_dead(&h, &host, 1000, &res);
 	assert_int_equal(hosts_left(&h, 1, 1000), 0);
@@ -740,11 +684,11 @@ test_from(void **state)
 	relays(&conf, two);
 	assert_int_equal(hosts_init(&h, &conf, "a=b=c,d", &fake), 0);
 	script.seed = 17;
-	assert_int_equal(hosts_next(&h, 1, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 1, 1000, &host, &res), 0);
 	assert_string_equal(host.name, "b");
-	assert_int_equal(hosts_next(&h, 2, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 2, 1000, &host, &res), 0);
 	assert_string_equal(host.name, "c");
-	assert_int_equal(hosts_next(&h, 3, 1000, NULL, 0, &host, &res), 0);
+	assert_int_equal(hosts_next(&h, 3, 1000, &host, &res), 0);
 	assert_string_equal(host.name, "d");
 	hosts_fini(&h);
 	result_fini(&res);
@@ -763,7 +707,6 @@ main(void)
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_mix),
 		cmocka_unit_test(test_share_of_the_dead),
-		cmocka_unit_test(test_race),
 		cmocka_unit_test(test_names_change),
 		cmocka_unit_test(test_late_end),
 		cmocka_unit_test(test_tlsa),
