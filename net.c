@@ -34,7 +34,7 @@
 #define CONNS_MAX	256	/* whatever CONCURRENCY says */
 #define READ_CHUNK	16384
 #define TURNS_MAX	32	/* writes or reads before the others' turn */
-#define GRANTS_MAX	256	/* wishes before a write */
+#define GRANTS_MAX	256	/* wants served before a write */
 #define SHAKE_WAIT_S	120	/* for a TLS handshake */
 #define COMPUTE_WAIT_S	60	/* for an answer of ours that is costly */
 #define QUIT_WAIT_S	2
@@ -298,7 +298,8 @@ may_pass(const struct conn *c, const struct smtp_mail *m)
 {
 	const struct job *job = m->arg;
 
-	return !m->is_doubtful && job->nhosts + 1 < HOSTS_TRIES_MAX &&
+	return m->end != SMTP_MAIL_IN_DOUBT &&
+	    job->nhosts + 1 < HOSTS_TRIES_MAX &&
 	    hosts_left(&c->net->hosts, c->host.place + 1, c->net->now_ms);
 }
 
@@ -335,7 +336,7 @@ mail_cut(struct conn *c, const struct smtp_mail *m)
 	struct job *job = m->arg;
 
 	c->ncut++;
-	if (m->is_guilty &&
+	if (m->end == SMTP_MAIL_LOST &&
 	    (c->nsettled == 0 || smtp_last_code(c->smtp) != 421))
 		job->drops += c->is_late ? DROPS_MAX : 1;
 	if (job->drops >= DROPS_MAX)
@@ -354,11 +355,11 @@ mail_over(struct conn *c, struct smtp_mail *m)
 	if (c->body.job == job)
 		c->body.job = NULL;
 	c->nflying--;
-	if (m->is_cut) {
+	if (m->end == SMTP_MAIL_LOST || m->end == SMTP_MAIL_UNSENT) {
 		mail_cut(c, m);
 		return;
 	}
-	if (m->is_guilty) {
+	if (m->end == SMTP_MAIL_IN_DOUBT) {
 		c->ncut++;	/* in doubt is no verdict */
 	} else {
 		c->nsettled++;
@@ -380,7 +381,7 @@ fetch_settled(struct conn *c)
 {
 	struct smtp_mail *m;
 
-	while ((m = smtp_settled(c->smtp)) != NULL)
+	while ((m = smtp_finished(c->smtp)) != NULL)
 		mail_over(c, m);
 }
 
@@ -726,8 +727,8 @@ take_input(struct conn *c)
 			smtp_lost(c->smtp, words());
 		else
 			smtp_input(c->smtp, chunk, (size_t)n);
-		if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE ||
-		    smtp_wish(c->smtp) == SMTP_WISH_TLS)
+		if (smtp_want(c->smtp) == SMTP_WANT_CLOSE ||
+		    smtp_want(c->smtp) == SMTP_WANT_TLS)
 			return;
 	}
 }
@@ -972,14 +973,14 @@ content_failed(struct conn *c, int error)
 	result_init(&res);
 	result_set(&res, STATUS_DEFERRED, "4.3.0", "reading the message: %s",
 	    strerror(error));
-	smtp_body_fail(c->smtp, &res);
+	smtp_text_fail(c->smtp, &res);
 	result_fini(&res);
 }
 
 static void
 send_body(struct conn *c)
 {
-	struct job *job = smtp_body_mail(c->smtp)->arg;
+	struct job *job = smtp_text_mail(c->smtp)->arg;
 	int ret;
 
 	if (c->body.job != job) {
@@ -992,12 +993,12 @@ send_body(struct conn *c)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
 			    "NUL is not sent", job->queue_id, c->where);
 	}
-	ret = content_next(&c->body, smtp_body(c->smtp));
+	ret = content_next(&c->body, smtp_text(c->smtp));
 	if (ret == -1) {
 		content_failed(c, errno);
 	} else if (ret == 0) {
 		c->body.job = NULL;
-		smtp_body_end(c->smtp);
+		smtp_text_end(c->smtp);
 	}
 }
 
@@ -1006,19 +1007,19 @@ static int
 grant(struct conn *c)
 {
 	fetch_settled(c);
-	switch (smtp_wish(c->smtp)) {
-	case SMTP_WISH_LOGIN:
+	switch (smtp_want(c->smtp)) {
+	case SMTP_WANT_LOGIN:
 		login(c);
 		return 1;
-	case SMTP_WISH_ANSWER:
+	case SMTP_WANT_ANSWER:
 		return answer(c);
-	case SMTP_WISH_BODY:
+	case SMTP_WANT_TEXT:
 		send_body(c);
 		return 1;
-	case SMTP_WISH_MAIL:
+	case SMTP_WANT_MAIL:
 		announce(c);
 		return next_mail(c);
-	case SMTP_WISH_TLS:
+	case SMTP_WANT_TLS:
 		start_tls(c);
 		return c->state == CONN_TALKING && !c->is_over;
 	default:
@@ -1078,7 +1079,7 @@ converse(struct conn *c)
 	fetch_settled(c);
 	give_back(c);
 	c->has_more = i == TURNS_MAX;
-	if (smtp_wish(c->smtp) == SMTP_WISH_CLOSE)
+	if (smtp_want(c->smtp) == SMTP_WANT_CLOSE)
 		over(c, smtp_cause(c->smtp), smtp_trouble(c->smtp));
 	else
 		set_deadline(c);
@@ -1361,7 +1362,7 @@ drop_all(struct net *net)
 		if (c->is_over)
 			continue;
 		if (c->state != CONN_TALKING || smtp_is_busy(c->smtp) ||
-		    smtp_wish(c->smtp) != SMTP_WISH_MAIL) {
+		    smtp_want(c->smtp) != SMTP_WANT_MAIL) {
 			over(c, SMTP_CAUSE_NONE, &res);
 			continue;
 		}

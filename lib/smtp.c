@@ -60,7 +60,7 @@ struct reply {
 struct smtp {
 	struct smtp_setup setup;
 	enum phase	 phase;
-	enum smtp_wish	 wish;		/* of the set-up */
+	enum smtp_want	 want;		/* of the set-up */
 	int		 has_tls, is_logged_in;
 	int		 is_starting_tls; /* STARTTLS said, TLS not up */
 	int		 is_cancelled;	/* "*" was said to a challenge */
@@ -212,6 +212,9 @@ settle(struct smtp *s, struct smtp_mail *m)
 
 	if (m->is_refused)
 		decide_all(m, &m->res);
+	m->end = m->is_doubtful ? SMTP_MAIL_IN_DOUBT : !m->is_cut ?
+	    SMTP_MAIL_ANSWERED : m->is_guilty ? SMTP_MAIL_LOST :
+	    SMTP_MAIL_UNSENT;
 	for (p = &s->live; *p != NULL && *p != m; p = &(*p)->next)
 		;
 	if (*p != NULL)
@@ -461,7 +464,7 @@ advance(struct smtp *s)
 		    "AUTH");
 		return;
 	}
-	s->wish = SMTP_WISH_LOGIN;
+	s->want = SMTP_WANT_LOGIN;
 }
 
 /* 3. Replies. */
@@ -782,7 +785,7 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 	size_t n;
 
 	while (len > 0 && s->phase != PHASE_OVER) {
-		if (s->wish == SMTP_WISH_TLS) {
+		if (s->want == SMTP_WANT_TLS) {
 			/* Put there by someone who can not do TLS. */
 			fail(s, SMTP_CAUSE_HOST, "4.7.0",
 			    "the host sent octets between STARTTLS and TLS");
@@ -858,7 +861,7 @@ starttls_said(struct smtp *s, const struct expect *e)
 {
 	(void)e;
 	if (s->reply.code / 100 == 2)
-		s->wish = SMTP_WISH_TLS;
+		s->want = SMTP_WANT_TLS;
 	else
 		fail_by_reply(s, SMTP_CAUSE_HOST);
 }
@@ -868,7 +871,7 @@ smtp_tls_up(struct smtp *s)
 {
 	if (s->phase == PHASE_OVER)
 		return;
-	s->wish = SMTP_WISH_NONE;
+	s->want = SMTP_WANT_NOTHING;
 	s->is_starting_tls = 0;
 	s->has_tls = 1;
 	say_ehlo(s);
@@ -891,7 +894,7 @@ auth_said(struct smtp *s, const struct expect *e)
 		return;
 	}
 	if (code == 334 && !s->is_cancelled) {
-		s->wish = SMTP_WISH_ANSWER;
+		s->want = SMTP_WANT_ANSWER;
 		if (s->initial.len > 0) {
 			smtp_answer(s, buf_str(&s->initial));
 			explicit_bzero(s->initial.data, s->initial.cap);
@@ -913,7 +916,7 @@ auth_said(struct smtp *s, const struct expect *e)
 		return;
 	}
 	judge_as(s, &s->refusal, STATUS_DEFERRED);
-	s->wish = SMTP_WISH_LOGIN;
+	s->want = SMTP_WANT_LOGIN;
 }
 
 /* From here on it is masked in whatever the host says. */
@@ -936,7 +939,7 @@ smtp_login(struct smtp *s, const char *mechanism, const char *initial)
 
 	if (s->phase == PHASE_OVER)
 		return;
-	s->wish = SMTP_WISH_NONE;
+	s->want = SMTP_WANT_NOTHING;
 	s->is_cancelled = s->is_proof_due = 0;
 	s->is_external = strcasecmp(mechanism, "EXTERNAL") == 0;
 	if (!text_is_clean(mechanism, strlen(mechanism)) ||
@@ -1004,7 +1007,7 @@ smtp_answer(struct smtp *s, const char *base64)
 {
 	if (s->phase == PHASE_OVER)
 		return;
-	s->wish = SMTP_WISH_NONE;
+	s->want = SMTP_WANT_NOTHING;
 	if (!text_is_clean(base64, strlen(base64))) {
 		smtp_cancel(s);
 		return;
@@ -1020,7 +1023,7 @@ smtp_cancel(struct smtp *s)
 {
 	if (s->phase == PHASE_OVER)
 		return;
-	s->wish = SMTP_WISH_NONE;
+	s->want = SMTP_WANT_NOTHING;
 	s->is_cancelled = 1;
 	command(s, STAGE_AUTH, "*");
 }
@@ -1153,7 +1156,7 @@ smtp_mail(struct smtp *s, struct smtp_mail *m)
 	m->is_refused = m->is_void = 0;
 	for (i = 0; i < m->nrcpts; i++)
 		m->rcpts[i].is_accepted = m->rcpts[i].is_first = 0;
-	may = smtp_wish(s) == SMTP_WISH_MAIL;
+	may = smtp_want(s) == SMTP_WANT_MAIL;
 	push(&s->live, m);
 	s->nmails++;
 	if (!may) {
@@ -1363,14 +1366,14 @@ data_said(struct smtp *s, const struct expect *e)
  * no octet of a message is ever read as a command.
  */
 struct smtp_mail *
-smtp_body_mail(const struct smtp *s)
+smtp_text_mail(const struct smtp *s)
 {
 	return s->data != NULL && s->data->awaited == 0 ? s->data : NULL;
 }
 
 /* Room after what is not sent yet. */
 struct buf *
-smtp_body(struct smtp *s)
+smtp_text(struct smtp *s)
 {
 	buf_drop(&s->out, s->out_pos);
 	s->out_pos = 0;
@@ -1378,9 +1381,9 @@ smtp_body(struct smtp *s)
 }
 
 void
-smtp_body_end(struct smtp *s)
+smtp_text_end(struct smtp *s)
 {
-	struct smtp_mail *m = smtp_body_mail(s);
+	struct smtp_mail *m = smtp_text_mail(s);
 
 	if (s->phase == PHASE_OVER || m == NULL)
 		return;
@@ -1391,9 +1394,9 @@ smtp_body_end(struct smtp *s)
 
 /* Only the end of the connection tells the host that the text is not whole. */
 void
-smtp_body_fail(struct smtp *s, const struct result *reason)
+smtp_text_fail(struct smtp *s, const struct result *reason)
 {
-	struct smtp_mail *m = smtp_body_mail(s);
+	struct smtp_mail *m = smtp_text_mail(s);
 
 	if (m == NULL)
 		return;
@@ -1444,7 +1447,7 @@ quit_said(struct smtp *s, const struct expect *e)
 }
 
 struct smtp_mail *
-smtp_settled(struct smtp *s)
+smtp_finished(struct smtp *s)
 {
 	struct smtp_mail *m = s->settled;
 
@@ -1468,7 +1471,7 @@ smtp_quit(struct smtp *s)
 	if (s->phase == PHASE_OVER || s->phase == PHASE_QUIT)
 		return;
 	s->phase = PHASE_QUIT;
-	s->wish = SMTP_WISH_NONE;
+	s->want = SMTP_WANT_NOTHING;
 	command(s, STAGE_QUIT, "QUIT");
 }
 
@@ -1611,19 +1614,19 @@ smtp_release(struct smtp *s)
 	return n;
 }
 
-enum smtp_wish
-smtp_wish(const struct smtp *s)
+enum smtp_want
+smtp_want(const struct smtp *s)
 {
 	if (s->phase == PHASE_OVER)
-		return SMTP_WISH_CLOSE;
+		return SMTP_WANT_CLOSE;
 	if (s->phase == PHASE_SETUP)
-		return s->wish;
+		return s->want;
 	if (s->phase != PHASE_READY || unsent(s) >= SMTP_OUT_HIGH ||
 	    s->n >= EXPECT_MAX - 8)
-		return SMTP_WISH_NONE;
-	if (smtp_body_mail(s) != NULL)
-		return SMTP_WISH_BODY;
-	return may_mail(s) ? SMTP_WISH_MAIL : SMTP_WISH_NONE;
+		return SMTP_WANT_NOTHING;
+	if (smtp_text_mail(s) != NULL)
+		return SMTP_WANT_TEXT;
+	return may_mail(s) ? SMTP_WANT_MAIL : SMTP_WANT_NOTHING;
 }
 
 unsigned

@@ -1,9 +1,9 @@
 /*
  * smtp.h - the client's side of an SMTP conversation (RFC 5321).
- * Pure: octets in, octets and wishes out; no socket, no clock.
+ * Pure: octets in, octets and wants out; no socket, no clock.
  *
  * The driver hands over what was received, sends what is there to be sent,
- * and grants wishes until there is none that it can grant.  Commands that
+ * and does what is wanted until there is nothing that it can do.  Commands that
  * await their reply stand in a queue, so what may be sent before an earlier
  * reply is there (PIPELINING) is only a question of when it is put there.
  */
@@ -23,15 +23,15 @@
 #define SMTP_LINES_MAX	1000		/* lines of a reply */
 #define SMTP_OUT_HIGH	65536		/* unsent octets: no more is made */
 
-enum smtp_wish {
-	SMTP_WISH_NONE,		/* a reply, or room to send */
-	SMTP_WISH_TLS,		/* all is sent: handshake, smtp_tls_up() */
-	SMTP_WISH_LOGIN,	/* smtp_login() or smtp_no_login(); when it
+enum smtp_want {
+	SMTP_WANT_NOTHING,		/* a reply, or room to send */
+	SMTP_WANT_TLS,		/* all is sent: handshake, smtp_tls_up() */
+	SMTP_WANT_LOGIN,	/* smtp_login() or smtp_no_login(); when it
 				 * comes again the last mechanism is out */
-	SMTP_WISH_ANSWER,	/* smtp_answer() or smtp_cancel() */
-	SMTP_WISH_MAIL,		/* smtp_mail() or smtp_quit(), if you like */
-	SMTP_WISH_BODY,		/* smtp_body(), at last smtp_body_end() */
-	SMTP_WISH_CLOSE		/* it is over: smtp_cause(), smtp_trouble() */
+	SMTP_WANT_ANSWER,	/* smtp_answer() or smtp_cancel() */
+	SMTP_WANT_MAIL,		/* smtp_mail() or smtp_quit(), if you like */
+	SMTP_WANT_TEXT,		/* smtp_text(), at last smtp_text_end() */
+	SMTP_WANT_CLOSE		/* it is over: smtp_cause(), smtp_trouble() */
 };
 
 /* Whose fault the end was. */
@@ -42,6 +42,18 @@ enum smtp_cause {
 				 * the clear, without a login */
 	SMTP_CAUSE_LOGIN,	/* the password was refused: ask no more */
 	SMTP_CAUSE_LOST		/* cut, too late or out of step, later on */
+};
+
+/* How a transaction ended. */
+enum smtp_mail_end {
+	/* By replies; undecided recipients go into another one at once. */
+	SMTP_MAIL_ANSWERED,
+	/* It had no text, and the connection did not end in it. */
+	SMTP_MAIL_UNSENT,
+	/* The connection ended in it, before the end of its text. */
+	SMTP_MAIL_LOST,
+	/* The same, but deferred recipients may have been sent. */
+	SMTP_MAIL_IN_DOUBT
 };
 
 struct smtp_mail;
@@ -85,20 +97,12 @@ struct smtp_mail {
 	struct smtp_rcpt *rcpts;	/* lent */
 	uint32_t	 nrcpts;
 	void		*arg;		/* the driver's */
-	/*
-	 * Afterwards.  Who has STATUS_NONE then goes into another transaction:
-	 * at once when the server said "too many"; but with is_cut the
-	 * connection ended before the text was handed over.
-	 */
-	int		 is_cut;
-	int		 is_guilty;	/* the connection ended in this one */
-	int		 is_doubtful;	/* who is deferred here may have been
-					 * sent, or the text is unreadable: no
-					 * other host is to be asked */
+	enum smtp_mail_end end;		/* once it is finished */
 	/* The rest is private. */
 	struct result	 res;		/* of the whole */
 	uint32_t	 asked, accepted, awaited;
 	uint32_t	 recent;	/* whose domain was asked for last */
+	int		 is_cut, is_guilty, is_doubtful;
 	int		 is_refused, is_void;
 	struct smtp_mail *next;
 };
@@ -117,7 +121,7 @@ void	smtp_lost(struct smtp *, const char *reason);
 const char *smtp_output(const struct smtp *, size_t *n);
 void	smtp_sent(struct smtp *, size_t n);
 
-enum smtp_wish smtp_wish(const struct smtp *);
+enum smtp_want smtp_want(const struct smtp *);
 /*
  * Seconds that what is awaited now may take (RFC 5321 4.5.3.2); 0 when
  * nothing is.  The deadline starts anew whenever smtp_turn() changes.
@@ -150,14 +154,14 @@ uint32_t smtp_rcpt_max(const struct smtp *);
 /* Begins a transaction.  It may be settled before anything was sent. */
 void	smtp_mail(struct smtp *, struct smtp_mail *);
 /* The transaction whose text is wanted, or NULL. */
-struct smtp_mail *smtp_body_mail(const struct smtp *);
+struct smtp_mail *smtp_text_mail(const struct smtp *);
 /* Lends the buf that text is added to: CRLF, last line ended. */
-struct buf *smtp_body(struct smtp *);
-void	smtp_body_end(struct smtp *);
+struct buf *smtp_text(struct smtp *);
+void	smtp_text_end(struct smtp *);
 /* The text can not be had: nothing of it may count as a message. */
-void	smtp_body_fail(struct smtp *, const struct result *);
+void	smtp_text_fail(struct smtp *, const struct result *);
 /* Gives back a transaction that is over, or NULL. */
-struct smtp_mail *smtp_settled(struct smtp *);
+struct smtp_mail *smtp_finished(struct smtp *);
 /* 1 while a transaction is not settled, or its settling was not fetched. */
 int	smtp_is_busy(const struct smtp *);
 /*

@@ -91,20 +91,20 @@ body(struct play *p)
 	struct result reason;
 
 	if (!p->has_blocks) {
-		buf_puts(smtp_body(p->s), "body\r\n");
-		smtp_body_end(p->s);
+		buf_puts(smtp_text(p->s), "body\r\n");
+		smtp_text_end(p->s);
 		return;
 	}
-	buf_add(smtp_body(p->s), block, sizeof(block));
+	buf_add(smtp_text(p->s), block, sizeof(block));
 	if (++p->nblocks % 4 != 0)
 		return;
 	if (p->nblocks != 8) {
-		smtp_body_end(p->s);
+		smtp_text_end(p->s);
 		return;
 	}
 	result_init(&reason);
 	result_set(&reason, STATUS_DEFERRED, "4.3.0", "unreadable");
-	smtp_body_fail(p->s, &reason);
+	smtp_text_fail(p->s, &reason);
 	result_fini(&reason);
 }
 
@@ -112,11 +112,11 @@ body(struct play *p)
 static int
 grant(struct play *p)
 {
-	switch (smtp_wish(p->s)) {
-	case SMTP_WISH_TLS:
+	switch (smtp_want(p->s)) {
+	case SMTP_WANT_TLS:
 		smtp_tls_up(p->s);
 		return 1;
-	case SMTP_WISH_LOGIN:
+	case SMTP_WANT_LOGIN:
 		if (p->steps % 3 == 0) {
 			smtp_no_login(p->s);
 		} else {
@@ -124,16 +124,16 @@ grant(struct play *p)
 			p->has_secret = 1;
 		}
 		return 1;
-	case SMTP_WISH_ANSWER:
+	case SMTP_WANT_ANSWER:
 		if (p->steps % 2 == 0)
 			smtp_cancel(p->s);
 		else
 			smtp_answer(p->s, "YW5zd2Vy");
 		return 1;
-	case SMTP_WISH_BODY:
+	case SMTP_WANT_TEXT:
 		body(p);
 		return 1;
-	case SMTP_WISH_MAIL:
+	case SMTP_WANT_MAIL:
 		if (p->next == MAILS)
 			return 0;
 		smtp_mail(p->s, &p->mails[p->next++]);
@@ -149,7 +149,7 @@ check_settled(struct play *p)
 	struct smtp_mail *m;
 	unsigned i;
 
-	while ((m = smtp_settled(p->s)) != NULL) {
+	while ((m = smtp_finished(p->s)) != NULL) {
 		if (m != &p->mails[0] && m != &p->mails[1] &&
 		    m != &p->mails[2])
 			abort();

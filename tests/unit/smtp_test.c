@@ -31,7 +31,7 @@ struct play {
 	struct smtp	*s;
 	struct smtp_mail mails[MAILS];
 	struct smtp_rcpt rcpts[MAILS][RCPTS];
-	unsigned	 nmails, next, nsettled, logins;
+	unsigned	 nmails, next, nfinished, logins;
 	int		 slow;		/* octet by octet */
 	int		 unread;
 	unsigned	 flags;
@@ -53,17 +53,17 @@ static void
 grant(struct play *p)
 {
 	struct result reason;
-	enum smtp_wish wish;
+	enum smtp_want want;
 
-	while ((wish = smtp_wish(p->s)) != SMTP_WISH_NONE) {
-		if (wish == SMTP_WISH_LOGIN) {
+	while ((want = smtp_want(p->s)) != SMTP_WANT_NOTHING) {
+		if (want == SMTP_WANT_LOGIN) {
 			if (p->logins++ == 0)
 				first_login(p);
 			else if (p->logins == 2)
 				smtp_login(p->s, "LOGIN", NULL);
 			else
 				smtp_no_login(p->s);
-		} else if (wish == SMTP_WISH_ANSWER) {
+		} else if (want == SMTP_WANT_ANSWER) {
 			if (strcmp(smtp_challenge(p->s), "%%%") == 0)
 				smtp_cancel(p->s);
 			else if (strcmp(smtp_challenge(p->s), "bad") == 0)
@@ -73,16 +73,16 @@ grant(struct play *p)
 				smtp_answer(p->s, "");
 			} else
 				smtp_answer(p->s, "YW5zd2Vy");
-		} else if (wish == SMTP_WISH_BODY && p->unread) {
+		} else if (want == SMTP_WANT_TEXT && p->unread) {
 			result_init(&reason);
 			result_set(&reason, STATUS_DEFERRED, "4.3.0", "unreadable");
-			buf_puts(smtp_body(p->s), "half\r\n");
-			smtp_body_fail(p->s, &reason);
+			buf_puts(smtp_text(p->s), "half\r\n");
+			smtp_text_fail(p->s, &reason);
 			result_fini(&reason);
-		} else if (wish == SMTP_WISH_BODY) {
-			buf_puts(smtp_body(p->s), "body\r\n");
-			smtp_body_end(p->s);
-		} else if (wish == SMTP_WISH_MAIL && p->next < p->nmails) {
+		} else if (want == SMTP_WANT_TEXT) {
+			buf_puts(smtp_text(p->s), "body\r\n");
+			smtp_text_end(p->s);
+		} else if (want == SMTP_WANT_MAIL && p->next < p->nmails) {
 			smtp_mail(p->s, &p->mails[p->next++]);
 		} else {
 			return;
@@ -92,15 +92,15 @@ grant(struct play *p)
 
 /* Grants and takes output until neither goes on. */
 static void
-settle_down(struct play *p)
+go_on(struct play *p)
 {
 	const char *out;
 	size_t n;
 
 	for (;;) {
 		grant(p);
-		while (smtp_settled(p->s) != NULL)
-			p->nsettled++;
+		while (smtp_finished(p->s) != NULL)
+			p->nfinished++;
 		out = smtp_output(p->s, &n);
 		if (n == 0)
 			return;
@@ -118,11 +118,11 @@ feed(struct play *p, const char *text, size_t len)
 
 	for (i = 0; p->slow && i < len; i++) {
 		smtp_input(p->s, text + i, 1);
-		settle_down(p);
+		go_on(p);
 	}
 	if (!p->slow)
 		smtp_input(p->s, text, len);
-	settle_down(p);
+	go_on(p);
 }
 
 static void
@@ -148,12 +148,12 @@ happen(struct play *p, const char *what)
 	else if (strncmp(what, "unread", 6) == 0)
 		p->unread = 1;
 	else if (strncmp(what, "tls", 3) == 0) {
-		assert_int_equal(smtp_wish(p->s), SMTP_WISH_TLS);
+		assert_int_equal(smtp_want(p->s), SMTP_WANT_TLS);
 		smtp_tls_up(p->s);
 	} else {
 		fail_msg("no such event: %s", what);
 	}
-	settle_down(p);
+	go_on(p);
 }
 
 static void
@@ -290,7 +290,7 @@ static const struct {
 	const char	*name;
 	unsigned	 flags;
 	const char	*script;
-	enum smtp_wish	 wish;
+	enum smtp_want	 want;
 	enum smtp_cause	 cause;
 	const char	*fates;
 	const char	*reason;		/* of the first recipient or, without
@@ -298,29 +298,29 @@ static const struct {
 } cases[] = {
 	/* The way it should be. */
 	{ "one mail", 0, UP ACCEPT BODY "<250 2.0.0 queued as 1\n!quit\n"
-	    ">QUIT\n<221 bye\n", SMTP_WISH_CLOSE, SMTP_CAUSE_NONE,
+	    ">QUIT\n<221 bye\n", SMTP_WANT_CLOSE, SMTP_CAUSE_NONE,
 	    ALL("sent 2.0.0"), "250 2.0.0 queued as 1" },
 	{ "without pipelining", 0, PLAIN ">MAIL FROM:<me@y>\n<250 ok\n"
 	    ">RCPT TO:<a@x>\n<250 ok\n>RCPT TO:<b@x>\n<550 5.1.1 no\n"
 	    ">RCPT TO:<c@x>\n<251 ok\n>DATA\n<354 go\n" BODY "<250 fine\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "sent 2.0.0, failed 5.1.1, sent 2.0.0", "250 fine" },
 	{ "the next envelope behind the dot", TWO_MAILS, UP ACCEPT BODY
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
 	    "<451 4.3.0 later\n<250 ok\n<250 ok\n<250 ok\n<354 go\n"
-	    BODY "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    BODY "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("deferred 4.3.0") ", sent 2.0.0, sent 2.0.0", NULL },
 	{ "no second envelope without pipelining", TWO_MAILS,
 	    PLAIN ">MAIL FROM:<me@y>\n<451 later\n"
-	    ">MAIL FROM:<me@y>\n<451 later\n", SMTP_WISH_MAIL,
+	    ">MAIL FROM:<me@y>\n<451 later\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("deferred 4.0.0")
 	    ", deferred 4.0.0, deferred 4.0.0", NULL },
 	{ "bare codes and bare line feeds", 0, "<220\n>EHLO me\n<250-\n"
 	    "<250 pipelining\n" ENVELOPE "<250\n<250\n<250\n<250\n<354\n"
-	    BODY "<250\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    BODY "<250\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("sent 2.0.0"), "250" },
 	{ "quit after the greeting", NO_MAIL, HELLO "!quit\n>QUIT\n!late\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_NONE, "", NULL },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_NONE, "", NULL },
 
 	{ "reports asked for", REPORTS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-dsn\n<250 PIPELINING\n"
@@ -328,342 +328,342 @@ static const struct {
 	    ">RCPT TO:<a@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;\"l+20ist\"@y\n"
 	    ">RCPT TO:<b@x> NOTIFY=NEVER\n"
 	    ">RCPT TO:<c@x> ORCPT=rfc822;list@y\n>DATA\n" ACCEPT BODY
-	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("sent 2.0.0"), NULL },
 	{ "reports asked for, not offered", REPORTS, UP ACCEPT BODY
-	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("sent 2.0.0"), NULL },
 	{ "reports offered before TLS only", REPORTS | TLS_MAY,
 	    "<220 hi\n>EHLO me\n<250-x\n<250-DSN\n<250 STARTTLS\n"
 	    ">STARTTLS\n<220 go\n!tls\n>EHLO me\n<250-x\n"
-	    "<250 PIPELINING\n" ENVELOPE, SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    "<250 PIPELINING\n" ENVELOPE, SMTP_WANT_NOTHING, SMTP_CAUSE_NONE,
 	    "open, open, open", NULL },
 
 	/* Greeting and EHLO. */
-	{ "greeting 554", 0, "<554 5.7.1 go away\n", SMTP_WISH_CLOSE,
+	{ "greeting 554", 0, "<554 5.7.1 go away\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "554 5.7.1 go away" },
-	{ "greeting 421", 0, "<421 busy\n", SMTP_WISH_CLOSE,
+	{ "greeting 421", 0, "<421 busy\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "421 busy" },
-	{ "greeting 3xx", 0, "<354 eh\n", SMTP_WISH_CLOSE,
+	{ "greeting 3xx", 0, "<354 eh\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", NULL },
-	{ "greeting eof", 0, "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	{ "greeting eof", 0, "!eof\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "",
 	    "closed, while waiting for the greeting" },
-	{ "greeting late", 0, "!late\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	{ "greeting late", 0, "!late\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", "timed out, while waiting for the greeting" },
 	{ "EHLO 550", 0, "<220 hi\n>EHLO me\n<550 5.7.1 no\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "550 5.7.1 no" },
-	{ "EHLO 421", 0, "<220 hi\n>EHLO me\n<421 no\n", SMTP_WISH_CLOSE,
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", "550 5.7.1 no" },
+	{ "EHLO 421", 0, "<220 hi\n>EHLO me\n<421 no\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "421 no" },
 	{ "EHLO 502, HELO", 0, "<220 hi\n>EHLO me\n<502 eh\n>HELO me\n"
-	    "<250 x\n>MAIL FROM:<me@y>\n<550 5.7.1 no\n", SMTP_WISH_MAIL,
+	    "<250 x\n>MAIL FROM:<me@y>\n<550 5.7.1 no\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("failed 5.7.1"), NULL },
 	{ "EHLO 502, HELO 502", 0, "<220 hi\n>EHLO me\n<502 eh\n>HELO me\n"
-	    "<502 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "502 eh" },
+	    "<502 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", "502 eh" },
 	{ "EHLO 500 with TLS required", TLS_MUST,
-	    "<220 hi\n>EHLO me\n<500 eh\n", SMTP_WISH_CLOSE,
+	    "<220 hi\n>EHLO me\n<500 eh\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "500 eh" },
 	{ "EHLO 504 with a login", LOGIN | LOGIN_CLEAR,
-	    "<220 hi\n>EHLO me\n<504 eh\n", SMTP_WISH_CLOSE,
+	    "<220 hi\n>EHLO me\n<504 eh\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "504 eh" },
 
 	/* STARTTLS. */
 	{ "STARTTLS", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n<250-PIPELINING\n"
 	    "<250 starttls\n>STARTTLS\n<220 go\n!tls\n>EHLO me\n<250 x\n"
-	    ">MAIL FROM:<me@y>\n<421 bye\n", SMTP_WISH_CLOSE,
+	    ">MAIL FROM:<me@y>\n<421 bye\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, "open, open, open", NULL },
 	{ "STARTTLS not offered, not needed", TLS_MAY, HELLO ENVELOPE,
-	    SMTP_WISH_NONE, SMTP_CAUSE_NONE, "open, open, open", NULL },
-	{ "STARTTLS not offered, needed", TLS_MUST, HELLO, SMTP_WISH_CLOSE,
+	    SMTP_WANT_NOTHING, SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "STARTTLS not offered, needed", TLS_MUST, HELLO, SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "",
 	    "TLS is required, the host does not offer STARTTLS" },
 	{ "STARTTLS refused", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n"
-	    "<250 STARTTLS\n>STARTTLS\n<554 no\n", SMTP_WISH_CLOSE,
+	    "<250 STARTTLS\n>STARTTLS\n<554 no\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_TLS, "", "554 no" },
 	{ "STARTTLS refused, needed", TLS_MUST, "<220 hi\n>EHLO me\n<250-x\n"
-	    "<250 STARTTLS\n>STARTTLS\n<454 no\n", SMTP_WISH_CLOSE,
+	    "<250 STARTTLS\n>STARTTLS\n<454 no\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "454 no" },
 	{ "STARTTLS eof", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n"
-	    "<250 STARTTLS\n>STARTTLS\n!eof\n", SMTP_WISH_CLOSE,
+	    "<250 STARTTLS\n>STARTTLS\n!eof\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_TLS, "", NULL },
 	{ "STARTTLS eof, needed", TLS_MUST, "<220 hi\n>EHLO me\n<250-x\n"
-	    "<250 STARTTLS\n>STARTTLS\n!eof\n", SMTP_WISH_CLOSE,
+	    "<250 STARTTLS\n>STARTTLS\n!eof\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", NULL },
 	{ "no second STARTTLS", HAS_TLS | TLS_MUST, "<220 hi\n>EHLO me\n"
 	    "<250-STARTTLS\n<250 STARTTLS\n>MAIL FROM:<me@y>\n",
-	    SMTP_WISH_NONE, SMTP_CAUSE_NONE, "open, open, open", NULL },
+	    SMTP_WANT_NOTHING, SMTP_CAUSE_NONE, "open, open, open", NULL },
 
 	/* AUTH. */
 	{ "login", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-PIPELINING\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
 	    "<235 ok\n" ENVELOPE ACCEPT BODY "<250 c2VjcmV0 sesame ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"),
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"),
 	    "250 ******** ****** ok" },
 	{ "mechanism refused, the next one", LOGIN | HAS_TLS,
 	    "<220 hi\n>EHLO me\n<250-x\n<250-auth plain\n<250 AUTH=LOGIN\n"
 	    ">AUTH PLAIN c2VjcmV0\n<504 no\n>AUTH LOGIN\n<334 VXNlcg==\n"
-	    ">YW5zd2Vy\n<235 ok\n>MAIL FROM:<me@y>\n", SMTP_WISH_NONE,
+	    ">YW5zd2Vy\n<235 ok\n>MAIL FROM:<me@y>\n", SMTP_WANT_NOTHING,
 	    SMTP_CAUSE_NONE, "open, open, open", NULL },
 	{ "all mechanisms refused", LOGIN | HAS_TLS,
 	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN LOGIN\n"
 	    ">AUTH PLAIN c2VjcmV0\n<538 no\n>AUTH LOGIN\n<534 5.7.9 weak\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "534 5.7.9 weak" },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", "534 5.7.9 weak" },
 	{ "cancelled", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n<334 %%%\n>*\n"
-	    "<535 cancelled\n>AUTH LOGIN\n", SMTP_WISH_NONE,
+	    "<535 cancelled\n>AUTH LOGIN\n", SMTP_WANT_NOTHING,
 	    SMTP_CAUSE_NONE, "", NULL },
 	{ "cancelled, but taken", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n"
 	    "<250-x\n<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n"
-	    "<334 %%%\n>*\n<235 fine\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "<334 %%%\n>*\n<235 fine\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", NULL },
 	{ "password refused", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
 	    "<535 5.7.8 c2VjcmV0 is wrong, and so is sesame\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOGIN, "",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOGIN, "",
 	    "535 5.7.8 ******** is wrong, and so is ******" },
 	{ "login later", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n<454 4.7.0 later\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", "454 4.7.0 later" },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", "454 4.7.0 later" },
 	{ "login eof", LOGIN | HAS_TLS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n!eof\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", NULL },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", NULL },
 	{ "proven", LOGIN | HAS_TLS | PROOF, "<220 hi\n>EHLO me\n"
 	    "<250-x\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n<334 YQ==\n"
 	    ">YW5zd2Vy\n<334 good\n>\n<235 ok\n>MAIL FROM:<me@y>\n",
-	    SMTP_WISH_NONE, SMTP_CAUSE_NONE, "open, open, open", NULL },
+	    SMTP_WANT_NOTHING, SMTP_CAUSE_NONE, "open, open, open", NULL },
 	{ "not proven, but taken", LOGIN | HAS_TLS | PROOF, "<220 hi\n"
 	    ">EHLO me\n<250-x\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
-	    "<334 YQ==\n>YW5zd2Vy\n<235 ok\n", SMTP_WISH_CLOSE,
+	    "<334 YQ==\n>YW5zd2Vy\n<235 ok\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOGIN, "", "the host took the login without a proof "
 	    "that it knows the password" },
 	{ "proven wrongly", LOGIN | HAS_TLS | PROOF, "<220 hi\n>EHLO me\n"
 	    "<250-x\n<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n"
-	    "<334 YQ==\n>YW5zd2Vy\n<334 bad\n", SMTP_WISH_CLOSE,
+	    "<334 YQ==\n>YW5zd2Vy\n<334 bad\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOGIN, "", "no proof" },
 	{ "refused, the next needs no proof", LOGIN | HAS_TLS | PROOF,
 	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN LOGIN\n"
 	    ">AUTH PLAIN c2VjcmV0\n<504 no\n>AUTH LOGIN\n<235 ok\n"
-	    ">MAIL FROM:<me@y>\n", SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    ">MAIL FROM:<me@y>\n", SMTP_WANT_NOTHING, SMTP_CAUSE_NONE,
 	    "open, open, open", NULL },
 	{ "certificate refused, then a password", LOGIN | HAS_TLS | EXTERNAL,
 	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH EXTERNAL LOGIN\n"
 	    ">AUTH EXTERNAL =\n<535 5.7.8 who\n>AUTH LOGIN\n"
-	    "<535 5.7.8 no\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOGIN, "",
+	    "<535 5.7.8 no\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOGIN, "",
 	    "535 5.7.8 no" },
-	{ "login not offered", LOGIN | HAS_TLS, HELLO, SMTP_WISH_CLOSE,
+	{ "login not offered", LOGIN | HAS_TLS, HELLO, SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "there are credentials for this host, but "
 	    "it offers no AUTH" },
 	{ "no login in the clear", LOGIN | TLS_MAY, "<220 hi\n>EHLO me\n"
-	    "<250-x\n<250 AUTH PLAIN\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	    "<250-x\n<250 AUTH PLAIN\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", "there are credentials for this host, but no TLS to protect "
 	    "them" },
 	{ "login in the clear where allowed", LOGIN | LOGIN_CLEAR,
 	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN\n"
-	    ">AUTH PLAIN c2VjcmV0\n", SMTP_WISH_NONE, SMTP_CAUSE_NONE, "",
+	    ">AUTH PLAIN c2VjcmV0\n", SMTP_WANT_NOTHING, SMTP_CAUSE_NONE, "",
 	    NULL },
 	{ "AUTH from before TLS is forgotten", LOGIN | TLS_MAY,
 	    "<220 hi\n>EHLO me\n<250-x\n<250-AUTH PLAIN\n<250 STARTTLS\n"
 	    ">STARTTLS\n<220 go\n!tls\n>EHLO me\n<250 x\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "", NULL },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", NULL },
 
 	/* MAIL. */
 	{ "MAIL 4xx, lone dot", 0, UP "<451 4.3.1 full\n<503 eh\n<503 eh\n"
-	    "<503 eh\n<354 go\n>.\n<550 empty\n", SMTP_WISH_MAIL,
+	    "<503 eh\n<354 go\n>.\n<550 empty\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("deferred 4.3.1"), "451 4.3.1 full" },
 	{ "MAIL 5xx", 0, UP "<550 5.1.8 who\n<503 eh\n<503 eh\n<503 eh\n"
-	    "<503 eh\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<503 eh\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("failed 5.1.8"), "550 5.1.8 who" },
 	{ "MAIL 530", 0, UP "<530 5.7.0 login\n<503 eh\n<503 eh\n<503 eh\n"
-	    "<503 eh\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<503 eh\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("deferred 4.7.0"), "530 5.7.0 login" },
-	{ "MAIL 421", 0, UP "<421 4.3.2 bye\n", SMTP_WISH_CLOSE,
+	{ "MAIL 421", 0, UP "<421 4.3.2 bye\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, "open, open, open", "421 4.3.2 bye" },
-	{ "MAIL eof", 0, UP "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	{ "MAIL eof", 0, UP "!eof\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
 	    "open, open, open", "closed, while waiting for the reply to "
 	    "MAIL" },
 
 	/* RCPT. */
 	{ "RCPT each its own", 0, UP "<250 ok\n<450 4.2.1 later\n"
 	    "<250 ok\n<550-5.1.1 no such\n<550 5.1.1 user\n<354 go\n" BODY
-	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "deferred 4.2.1, sent 2.0.0, failed 5.1.1", "450 4.2.1 later" },
 	{ "RCPT 452, the next transaction", 0, UP "<250 ok\n<250 ok\n"
 	    "<452 4.5.3 too many\n<452 too many\n<354 go\n" BODY
-	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "sent 2.0.0, open, open", NULL },
 	{ "RCPT 552, the next transaction", 0, UP "<250 ok\n<250 ok\n"
 	    "<552 too many\n<552 5.2.2 full\n<354 go\n" BODY "<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "sent 2.0.0, open, failed 5.2.2", NULL },
 	{ "RCPT 452 at the first", 0, UP "<250 ok\n<452 4.5.3 many\n"
 	    "<250 ok\n<452 4.3.1 disk\n<354 go\n" BODY "<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "deferred 4.5.3, sent 2.0.0, deferred 4.3.1", NULL },
 	{ "RCPT 552 at the first", 0, UP "<250 ok\n<552 big\n<250 ok\n"
-	    "<250 ok\n<354 go\n" BODY "<250 ok\n", SMTP_WISH_MAIL,
+	    "<250 ok\n<354 go\n" BODY "<250 ok\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, "failed 5.0.0, sent 2.0.0, sent 2.0.0", NULL },
 	{ "RCPT 530", 0, UP "<250 ok\n<530 5.7.0 login\n<250 ok\n<250 ok\n"
-	    "<354 go\n" BODY "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<354 go\n" BODY "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "deferred 4.7.0, sent 2.0.0, sent 2.0.0", NULL },
 	{ "RCPT all refused, lone dot", TWO_MAILS, UP "<250 ok\n<550 no\n"
 	    "<550 no\n<450 no\n<354 go\n>.\n>MAIL FROM:<me@y>\n"
 	    ">RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n<250 took nothing\n"
 	    "<250 ok\n<250 ok\n<250 ok\n<354 go\n" BODY "<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, "failed 5.0.0, failed 5.0.0, "
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, "failed 5.0.0, failed 5.0.0, "
 	    "deferred 4.0.0, sent 2.0.0, sent 2.0.0", NULL },
 	{ "RCPT all refused without pipelining", 0, PLAIN
 	    ">MAIL FROM:<me@y>\n<250 ok\n>RCPT TO:<a@x>\n<550 no\n"
 	    ">RCPT TO:<b@x>\n<550 no\n>RCPT TO:<c@x>\n<550 no\n>RSET\n"
-	    "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("failed 5.0.0"), NULL },
 	{ "RSET refused: what follows goes over another connection",
 	    TWO_MAILS, UP "<250 ok\n<550 no\n<550 no\n<550 no\n<554 no\n"
 	    ">RSET\n>MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
-	    ">DATA\n<502 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_NONE,
+	    ">DATA\n<502 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_NONE,
 	    ALL("failed 5.0.0") ", open, open", NULL },
 	{ "RCPT 421", 0, UP "<250 ok\n<550 5.1.1 no\n<421 4.3.2 bye\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "failed 5.1.1, open, open",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "failed 5.1.1, open, open",
 	    NULL },
-	{ "RCPT eof", 0, UP "<250 ok\n<250 ok\n!eof\n", SMTP_WISH_CLOSE,
+	{ "RCPT eof", 0, UP "<250 ok\n<250 ok\n!eof\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, "open, open, open", NULL },
 
 	/* DATA. */
 	{ "DATA 4xx", 0, UP "<250 ok\n<250 ok\n<550 no\n<250 ok\n"
-	    "<451 4.3.0 later\n>RSET\n<250 ok\n", SMTP_WISH_MAIL,
+	    "<451 4.3.0 later\n>RSET\n<250 ok\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, "deferred 4.3.0, failed 5.0.0, deferred 4.3.0",
 	    NULL },
 	{ "DATA 5xx", 0, UP "<250 ok\n<250 ok\n<450 no\n<250 ok\n"
-	    "<554 5.7.1 no\n>RSET\n<250 ok\n", SMTP_WISH_MAIL,
+	    "<554 5.7.1 no\n>RSET\n<250 ok\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, "failed 5.7.1, deferred 4.0.0, failed 5.7.1",
 	    NULL },
 	{ "DATA 2xx", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n<250 eh\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "open, open, open", NULL },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, open, open", NULL },
 	{ "DATA 421", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n<421 b\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "open, open, open", "421 b" },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, open, open", "421 b" },
 	{ "DATA late", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n!late\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "open, open, open", NULL },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, open, open", NULL },
 
 	/* The text and its end. */
-	{ "end 4xx", 0, UP ACCEPT BODY "<451 4.7.1 grey\n", SMTP_WISH_MAIL,
+	{ "end 4xx", 0, UP ACCEPT BODY "<451 4.7.1 grey\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("deferred 4.7.1"), "451 4.7.1 grey" },
-	{ "end 5xx", 0, UP ACCEPT BODY "<554 5.7.1 spam\n", SMTP_WISH_MAIL,
+	{ "end 5xx", 0, UP ACCEPT BODY "<554 5.7.1 spam\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("failed 5.7.1"), "554 5.7.1 spam" },
-	{ "end 538", 0, UP ACCEPT BODY "<538 eh\n", SMTP_WISH_MAIL,
+	{ "end 538", 0, UP ACCEPT BODY "<538 eh\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("deferred 4.0.0"), "538 eh" },
-	{ "end 421", 0, UP ACCEPT BODY "<421 4.3.2 bye\n", SMTP_WISH_CLOSE,
+	{ "end 421", 0, UP ACCEPT BODY "<421 4.3.2 bye\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.3.2"), "421 4.3.2 bye" },
-	{ "end 354", 0, UP ACCEPT BODY "<354 more\n", SMTP_WISH_CLOSE,
+	{ "end 354", 0, UP ACCEPT BODY "<354 more\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.5.0"), NULL },
-	{ "end eof", 0, UP ACCEPT BODY "!eof\n", SMTP_WISH_CLOSE,
+	{ "end eof", 0, UP ACCEPT BODY "!eof\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.4.2"), "closed, while waiting "
 	    "for the reply to the end of data" },
-	{ "end late", 0, UP ACCEPT BODY "!late\n", SMTP_WISH_CLOSE,
+	{ "end late", 0, UP ACCEPT BODY "!late\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.4.2"), NULL },
 	{ "end eof, the next is free", TWO_MAILS, UP ACCEPT BODY
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
-	    "!eof\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    "!eof\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
 	    ALL("deferred 4.4.2") ", open, open", NULL },
 	{ "the first waits, the second is released", TWO_MAILS, UP ACCEPT BODY
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
-	    "!release\n<250 2.6.0 slow\n", SMTP_WISH_CLOSE,
+	    "!release\n<250 2.6.0 slow\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_NONE, ALL("sent 2.6.0") ", open, open",
 	    "250 2.6.0 slow" },
 	{ "released, then in doubt", TWO_MAILS, UP ACCEPT BODY
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
-	    "!release\n!late\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    "!release\n!late\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
 	    ALL("deferred 4.4.2") ", open, open", NULL },
 	{ "nothing to release", 0, UP ACCEPT BODY "!release\n<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
 	{ "a text under way releases nothing", TWO_MAILS, UP "<250 ok\n"
 	    "!release\n<250 ok\n<250 ok\n<250 ok\n<354 go\n" BODY
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n",
-	    SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    SMTP_WANT_NOTHING, SMTP_CAUSE_NONE,
 	    "open, open, open, open, open", NULL },
-	{ "text unreadable", 0, UP "!unread\n" ACCEPT, SMTP_WISH_CLOSE,
+	{ "text unreadable", 0, UP "!unread\n" ACCEPT, SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.3.0"), "unreadable" },
 
 	/* Replies that are none. */
-	{ "first digit 1", 0, "<120 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	{ "first digit 1", 0, "<120 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", "the host sent a malformed reply" },
-	{ "first digit 6", 0, "<620 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	{ "first digit 6", 0, "<620 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", NULL },
-	{ "two digits", 0, "<22 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	{ "two digits", 0, "<22 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "",
 	    NULL },
-	{ "four digits", 0, "<2200 eh\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST,
+	{ "four digits", 0, "<2200 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", NULL },
-	{ "no digit", 0, "<hello\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	{ "no digit", 0, "<hello\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "",
 	    NULL },
-	{ "empty line", 0, "<\n", SMTP_WISH_CLOSE, SMTP_CAUSE_HOST, "",
+	{ "empty line", 0, "<\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "",
 	    NULL },
-	{ "codes that disagree", 0, "<220-hi\n<250 ho\n", SMTP_WISH_CLOSE,
+	{ "codes that disagree", 0, "<220-hi\n<250 ho\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", NULL },
 	{ "a reply to nothing", 0, UP ACCEPT BODY "<250 ok\n<250 ok\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, ALL("sent 2.0.0"), NULL },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, ALL("sent 2.0.0"), NULL },
 	{ "half a reply before the command", TWO_MAILS, PLAIN
 	    ">MAIL FROM:<me@y>\n<451-a\n<451 b\n>MAIL FROM:<me@y>\n"
-	    "<451 c\n<2\n", SMTP_WISH_CLOSE, SMTP_CAUSE_LOST,
+	    "<451 c\n<2\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
 	    ALL("deferred 4.0.0") ", deferred 4.0.0, deferred 4.0.0",
 	    "451 a b" },
 	{ "enhanced code of another class", 0, UP "<250 ok\n<550 4.2.1 a\n"
 	    "<450 5.1.1 b\n<550 5.1 c\n<554 no\n>RSET\n<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "failed 5.0.0, deferred 4.0.0, failed 5.0.0", "550 4.2.1 a" },
 	{ "controls in a reply", 0, UP "<250 ok\n<550 5.1.1 a\tb\x01\xff\n"
-	    "<550 n\n<550 n\n<554 no\n>RSET\n<250 ok\n", SMTP_WISH_MAIL,
+	    "<550 n\n<550 n\n<554 no\n>RSET\n<250 ok\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, "failed 5.1.1, failed 5.0.0, failed 5.0.0",
 	    "550 5.1.1 a b\\001\\377" },
 	{ "421 while idle", NO_MAIL, HELLO "<421 idle too long\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_LOST, "", "421 idle too long" },
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "", "421 idle too long" },
 
 	/* What is offered. */
 	{ "SIZE and 8BITMIME", BIG, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-size 1000\n<250 8bitmime\n"
-	    ">MAIL FROM:<me@y> SIZE=1000 BODY=8BITMIME\n", SMTP_WISH_NONE,
+	    ">MAIL FROM:<me@y> SIZE=1000 BODY=8BITMIME\n", SMTP_WANT_NOTHING,
 	    SMTP_CAUSE_NONE, "open, open, open", NULL },
 	{ "SIZE without a limit", BIG, "<220 hi\n>EHLO me\n<250-x\n"
-	    "<250 SIZE 0\n>MAIL FROM:<me@y> SIZE=1000\n", SMTP_WISH_NONE,
+	    "<250 SIZE 0\n>MAIL FROM:<me@y> SIZE=1000\n", SMTP_WANT_NOTHING,
 	    SMTP_CAUSE_NONE, "open, open, open", NULL },
 	{ "SIZE exceeded", BIG, "<220 hi\n>EHLO me\n<250-x\n"
-	    "<250 SIZE 999\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<250 SIZE 999\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("failed 5.3.4"),
 	    "the message has 1000 octets, the host takes 999" },
 	{ "SIZE beyond numbers", BIG, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 SIZE 99999999999999999999999999\n"
-	    ">MAIL FROM:<me@y> SIZE=1000\n", SMTP_WISH_NONE,
+	    ">MAIL FROM:<me@y> SIZE=1000\n", SMTP_WANT_NOTHING,
 	    SMTP_CAUSE_NONE, "open, open, open", NULL },
 
 	/* LIMITS (RFC 9422). */
 	{ "the last mail, then QUIT", TWO_MAILS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-LIMITS FOO=2 mailmax=1 RCPTMAX=\n<250 PIPELINING\n" ENVELOPE
-	    ACCEPT BODY "<250 ok\n>QUIT\n<221 bye\n", SMTP_WISH_CLOSE,
+	    ACCEPT BODY "<250 ok\n>QUIT\n<221 bye\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_NONE, ALL("sent 2.0.0"), NULL },
 	{ "the last two, then QUIT", TWO_MAILS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-LIMITS MAILMAX=2\n<250 PIPELINING\n" ENVELOPE ACCEPT BODY
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
 	    "<250 ok\n<550 no\n<503 eh\n<503 eh\n<503 eh\n>QUIT\n!eof\n",
-	    SMTP_WISH_CLOSE, SMTP_CAUSE_NONE,
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_NONE,
 	    ALL("sent 2.0.0") ", failed 5.0.0, failed 5.0.0", NULL },
 	{ "two domains", DOMAINS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-PIPELINING\n<250 LIMITS RCPTDOMAINMAX=2\n"
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<c@y>\n"
 	    ">RCPT TO:<d@X>\n>DATA\n<250 ok\n<250 ok\n<250 ok\n<250 ok\n"
-	    "<354 go\n" BODY "<250 ok\n", SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    "<354 go\n" BODY "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "sent 2.0.0, sent 2.0.0, sent 2.0.0, open", NULL },
 	{ "one domain", DOMAINS, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250-PIPELINING\n<250 LIMITS RCPTDOMAINMAX=1\n"
 	    ">MAIL FROM:<me@y>\n>RCPT TO:<a@x>\n>RCPT TO:<d@X>\n>DATA\n"
 	    "<250 ok\n<250 ok\n<250 ok\n<354 go\n" BODY "<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE,
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    "sent 2.0.0, open, sent 2.0.0, open", NULL },
 
 	/* CHUNKING is not used: text goes after its own 354 alone. */
 	{ "CHUNKING offered, not used", TWO_MAILS, CHUNKING ENVELOPE ACCEPT
 	    BODY ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
 	    ">DATA\n<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
-	    SMTP_WISH_NONE, SMTP_CAUSE_NONE,
+	    SMTP_WANT_NOTHING, SMTP_CAUSE_NONE,
 	    ALL("sent 2.0.0") ", open, open", NULL },
 	{ "DATA refused: no text", 0, UP "<250 ok\n<550 no\n<550 no\n"
 	    "<550 no\n<554 no recipients\n>RSET\n<250 ok\n",
-	    SMTP_WISH_MAIL, SMTP_CAUSE_NONE, ALL("failed 5.0.0"), NULL },
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, ALL("failed 5.0.0"), NULL },
 };
 
 static void
@@ -674,13 +674,13 @@ run_case(size_t i, int slow)
 	const struct result *res;
 
 	play_init(&p, cases[i].flags, slow);
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, cases[i].script, cases[i].name);
 	if (p.said.len > 0)
 		fail_msg("%s: also said \"%s\"", cases[i].name,
 		    buf_str(&p.said));
-	if (smtp_wish(p.s) != cases[i].wish)
-		fail_msg("%s: wish %d", cases[i].name, (int)smtp_wish(p.s));
+	if (smtp_want(p.s) != cases[i].want)
+		fail_msg("%s: want %d", cases[i].name, (int)smtp_want(p.s));
 	if (smtp_cause(p.s) != cases[i].cause)
 		fail_msg("%s: cause %d", cases[i].name, (int)smtp_cause(p.s));
 	buf_init(&fates, 0);
@@ -692,9 +692,9 @@ run_case(size_t i, int slow)
 	    &p.rcpts[0][0].res : smtp_trouble(p.s);
 	if (cases[i].reason != NULL)
 		assert_string_equal(res->reason, cases[i].reason);
-	if (cases[i].wish == SMTP_WISH_CLOSE ||
-	    cases[i].wish == SMTP_WISH_MAIL)
-		assert_int_equal(p.nsettled, p.next);
+	if (cases[i].want == SMTP_WANT_CLOSE ||
+	    cases[i].want == SMTP_WANT_MAIL)
+		assert_int_equal(p.nfinished, p.next);
 	play_fini(&p);
 }
 
@@ -718,10 +718,10 @@ ends(unsigned flags, const char *script, const char *octets, size_t len,
 	struct play p;
 
 	play_init(&p, flags, 0);
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, script, reason);
 	feed(&p, octets, len);
-	assert_int_equal(smtp_wish(p.s), SMTP_WISH_CLOSE);
+	assert_int_equal(smtp_want(p.s), SMTP_WANT_CLOSE);
 	assert_int_equal(smtp_cause(p.s), cause);
 	assert_string_equal(smtp_trouble(p.s)->reason, reason);
 	play_fini(&p);
@@ -773,18 +773,18 @@ test_early_reply(void **state)
 	(void)state;
 	for (i = 0; i < N(early); i++) {
 		play_init(&p, 0, 0);
-		settle_down(&p);
+		go_on(&p);
 		perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
 		    "early");
 		smtp_input(p.s, "354 go\r\n", 8);
-		assert_int_equal(smtp_wish(p.s), SMTP_WISH_BODY);
-		buf_puts(smtp_body(p.s), "some\r\n");
+		assert_int_equal(smtp_want(p.s), SMTP_WANT_TEXT);
+		buf_puts(smtp_text(p.s), "some\r\n");
 		smtp_input(p.s, early[i].reply, strlen(early[i].reply));
-		assert_int_equal(smtp_wish(p.s), SMTP_WISH_CLOSE);
+		assert_int_equal(smtp_want(p.s), SMTP_WANT_CLOSE);
 		assert_int_equal(p.rcpts[0][0].res.status, early[i].status);
 		assert_string_equal(p.rcpts[0][0].res.code, early[i].code);
-		assert_ptr_equal(smtp_settled(p.s), &p.mails[0]);
-		assert_null(smtp_settled(p.s));
+		assert_ptr_equal(smtp_finished(p.s), &p.mails[0]);
+		assert_null(smtp_finished(p.s));
 		play_fini(&p);
 	}
 }
@@ -819,8 +819,8 @@ test_reply_limits(void **state)
 		}
 		play_init(&p, 0, 0);
 		feed(&p, reply.data, reply.len);
-		assert_int_equal(smtp_wish(p.s), limits[i].is_fine ?
-		    SMTP_WISH_NONE : SMTP_WISH_CLOSE);
+		assert_int_equal(smtp_want(p.s), limits[i].is_fine ?
+		    SMTP_WANT_NOTHING : SMTP_WANT_CLOSE);
 		play_fini(&p);
 		buf_fini(&reply);
 	}
@@ -833,17 +833,17 @@ cut_short(struct play *p, size_t unsent)
 	size_t n;
 
 	play_init(p, 0, 0);
-	settle_down(p);
+	go_on(p);
 	perform(p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n", "cut");
 	smtp_input(p->s, "354 go\r\n", 8);
 	grant(p);
 	(void)smtp_output(p->s, &n);
 	smtp_sent(p->s, n - unsent);
 	smtp_lost(p->s, "closed");
-	while (smtp_settled(p->s) != NULL)
-		p->nsettled++;
-	assert_int_equal(p->nsettled, 1);
-	assert_true(p->mails[0].is_guilty);
+	while (smtp_finished(p->s) != NULL)
+		p->nfinished++;
+	assert_int_equal(p->nfinished, 1);
+	assert_int_not_equal(p->mails[0].end, SMTP_MAIL_ANSWERED);
 }
 
 /* What is left to be said of the one that is released is not said. */
@@ -857,13 +857,13 @@ test_release_says_no_more(void **state)
 
 	(void)state;
 	play_init(&p, TWO_MAILS, 0);
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n", "release");
 	smtp_input(p.s, "354 go\r\n", 8);
 	grant(&p);
 	smtp_sent(p.s, strlen("body\r\n"));
 	assert_int_equal(smtp_release(p.s), 1);
-	assert_true(p.mails[1].is_cut && !p.mails[1].is_guilty);
+	assert_int_equal(p.mails[1].end, SMTP_MAIL_UNSENT);
 	assert_true(smtp_is_closing(p.s) && smtp_is_busy(p.s));
 	out = smtp_output(p.s, &n);
 	assert_int_equal(n, strlen(rest));
@@ -881,12 +881,12 @@ test_cut_text(void **state)
 	(void)state;
 	cut_short(&p, 0);
 	assert_int_equal(p.rcpts[0][0].res.status, STATUS_DEFERRED);
-	assert_true(p.mails[0].is_doubtful && !p.mails[0].is_cut);
+	assert_int_equal(p.mails[0].end, SMTP_MAIL_IN_DOUBT);
 	play_fini(&p);
 
 	cut_short(&p, 1);
 	assert_int_equal(p.rcpts[0][0].res.status, STATUS_NONE);
-	assert_true(p.mails[0].is_cut && !p.mails[0].is_doubtful);
+	assert_int_equal(p.mails[0].end, SMTP_MAIL_LOST);
 	play_fini(&p);
 }
 
@@ -922,7 +922,7 @@ test_addresses(void **state)
 		play_init(&p, 0, 0);
 		p.mails[0].nrcpts = 1;
 		p.rcpts[0][0].address = addresses[i].rcpt;
-		settle_down(&p);
+		go_on(&p);
 		perform(&p, HELLO, "address");
 		assert_string_equal(p.rcpts[0][0].res.code,
 		    addresses[i].code);
@@ -931,7 +931,7 @@ test_addresses(void **state)
 
 		play_init(&p, 0, 0);
 		p.mails[0].sender = addresses[i].rcpt;
-		settle_down(&p);
+		go_on(&p);
 		perform(&p, HELLO, "sender");
 		assert_int_equal(p.rcpts[0][0].res.status,
 		    addresses[i].code[0] == '\0' ||
@@ -948,14 +948,14 @@ test_utf8(void **state)
 	(void)state;
 	play_init(&p, 0, 0);
 	p.rcpts[0][1].address = "j\xc3\xb6@x";
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250 SMTPUTF8\n"
 	    ">MAIL FROM:<me@y> SMTPUTF8\n", "utf8");
 	play_fini(&p);
 	/* A header alone needs it as well, and has to be fit without. */
 	play_init(&p, 0, 0);
 	p.mails[0].flags = MESSAGE_8BIT_HEADER;
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250-8BITMIME\n"
 	    "<250 SMTPUTF8\n>MAIL FROM:<me@y> BODY=8BITMIME SMTPUTF8\n",
 	    "utf8 header");
@@ -963,7 +963,7 @@ test_utf8(void **state)
 	    SMTP_OFFERS_SMTPUTF8);
 	play_fini(&p);
 	play_init(&p, 0, 0);
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, "<220 hi\n>EHLO me\n<250 x\n>MAIL FROM:<me@y>\n",
 	    "no utf8");
 	assert_int_equal(smtp_offers(p.s), 0);
@@ -983,7 +983,7 @@ test_thousands(void **state)
 
 	(void)state;
 	play_init(&p, NO_MAIL, 0);
-	settle_down(&p);
+	go_on(&p);
 	perform(&p, HELLO, "thousands");
 	memset(&m, 0, sizeof(m));
 	m.sender = "";
@@ -994,9 +994,9 @@ test_thousands(void **state)
 	smtp_mail(p.s, &m);
 	(void)smtp_output(p.s, &n);
 	assert_in_range(n, SMTP_OUT_HIGH, SMTP_OUT_HIGH + 1024);
-	settle_down(&p);
+	go_on(&p);
 	feed(&p, "250 ok\r\n", 8);
-	while (smtp_wish(p.s) == SMTP_WISH_NONE && asked < N) {
+	while (smtp_want(p.s) == SMTP_WANT_NOTHING && asked < N) {
 		feed(&p, "250 ok\r\n", 8);
 		asked++;
 	}
@@ -1004,7 +1004,7 @@ test_thousands(void **state)
 	feed(&p, "354 go\r\n", 8);
 	feed(&p, "250 fine\r\n", 10);
 	assert_int_equal(rcpts[N - 1].res.status, STATUS_SENT);
-	assert_int_equal(p.nsettled, 1);
+	assert_int_equal(p.nfinished, 1);
 	for (i = 0; i < N; i++)
 		result_fini(&rcpts[i].res);
 	play_fini(&p);
@@ -1032,7 +1032,7 @@ test_waits(void **state)
 	(void)state;
 	for (i = 0; i < N(waits); i++) {
 		play_init(&p, 0, 0);
-		settle_down(&p);
+		go_on(&p);
 		perform(&p, waits[i].script, "wait");
 		assert_int_equal(smtp_wait_s(p.s), waits[i].wait_s);
 		assert_true(smtp_turn(p.s) > turn);
@@ -1054,12 +1054,12 @@ test_long_initial(void **state)
 	play_init(&p, LOGIN | HAS_TLS, 0);
 	p.logins = 9;
 	smtp_input(p.s, "220 hi\r\n", 8);
-	settle_down(&p);
+	go_on(&p);
 	smtp_input(p.s, "250-x\r\n250 AUTH PLAIN\r\n", 23);
-	assert_int_equal(smtp_wish(p.s), SMTP_WISH_LOGIN);
+	assert_int_equal(smtp_want(p.s), SMTP_WANT_LOGIN);
 	assert_string_equal(smtp_mechanisms(p.s), "PLAIN");
 	smtp_login(p.s, "PLAIN", long_one);
-	settle_down(&p);
+	go_on(&p);
 	expect_said(&p, "EHLO me\r\nAUTH PLAIN\r\n", 21, "long");
 	feed(&p, "334 \r\n", 6);
 	expect_said(&p, long_one, 599, "long");
@@ -1071,7 +1071,7 @@ test_long_initial(void **state)
 	smtp_sent(p.s, 9);
 	smtp_input(p.s, "250-x\r\n250 AUTH PLAIN\r\n", 23);
 	smtp_login(p.s, "EXTERNAL", "");
-	settle_down(&p);
+	go_on(&p);
 	expect_said(&p, "AUTH EXTERNAL =\r\n", 17, "empty");
 	play_fini(&p);
 }
