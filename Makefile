@@ -54,15 +54,17 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 CONF =		conf.o conf/files.o conf/local_names.o conf/sender_relay.o
-PRIV =		priv/delivery_request.o priv/monitor.o priv/sandbox.o \
-		priv/user_shell.o
+PRIV =		priv/cleanup.o priv/delivery_request.o priv/helper.o \
+		priv/monitor.o priv/refusal.o priv/request.o priv/sandbox.o \
+		priv/user.o priv/user_shell.o
 LOCAL =		local.o local/command.o local/delivery.o local/forward.o \
 		local/lmtp.o local/maildir.o local/mbox.o
 NET =		net.o net/auth_command.o net/content.o net/dns.o net/hosts.o \
 		net/requests.o net/tls_policy.o
 QUEUE =		queue/bounce.o queue/deliver_local.o queue/deliver_remote.o \
 		queue/expand.o queue/route.o queue/runner.o queue/status.o
-SUBMIT =	submit/mailq.o submit/options.o submit/submit.o
+SUBMIT =	submit/flush.o submit/mailq.o submit/newaliases.o \
+		submit/options.o submit/submit.o
 OBJECTS =	dma.o net/main.o spool.o crypto.o $(SUBMIT) $(QUEUE) $(LOCAL) \
 		$(NET) $(PRIV) $(CONF) $(ALIASES) $(BASE) $(LIB)
 

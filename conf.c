@@ -1066,6 +1066,27 @@ set_line(struct conf *c, char *line)
 	return "unknown key";
 }
 
+int
+conf_parse_root(struct conf *c, const char *text, size_t len)
+{
+	static const char *const names[] = { "ALIASES", "ALIAS_USER",
+	    "COMMAND_TIMEOUT", "LOG", "LOG_LEVEL", "MAILBOX", "MAILSPOOL" };
+	char line[CONF_LINE_MAX + 1], *p, *word;
+	size_t i, pos = 0;
+	int got;
+
+	while ((got = conf_take_line(text, len, &pos, line)) != 0) {
+		p = line + strspn(line, BLANKS);
+		word = p + strcspn(p, BLANKS);
+		for (i = 0; got == 1 && i < sizeof(names) / sizeof(*names); i++)
+			if (strlen(names[i]) == (size_t)(word - p) &&
+			    strncmp(names[i], p, (size_t)(word - p)) == 0 &&
+			    set_line(c, p) == no_memory)
+				return -1;
+	}
+	return 0;
+}
+
 /* What upstream's TLS keys mean together; TLS itself stands above them. */
 static void
 settle_tls(struct conf *c)

@@ -171,6 +171,11 @@ void	conf_fini(struct conf *);
  */
 int	conf_parse(struct conf *, const char *text, size_t len,
 	    const char *file, const struct report *);
+/*
+ * Of the same text the few keys that root acts by, and where it logs: lines
+ * with other keys are passed over.  0, or -1 without memory.
+ */
+int	conf_parse_root(struct conf *, const char *text, size_t len);
 /* The path that MAILNAME names, or NULL when it is a name or not set. */
 const char *conf_mailname_file(const struct conf *);
 /*

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/files.h"
 #include "lib/buf.h"
 #include "local.h"
 #include "local/command.h"
@@ -319,5 +320,27 @@ local_deliver(struct delivery *d)
 	if (status == 0 && res.status != STATUS_NONE)
 		status = delivery_report(d, &res) == 0 ? 0 : 1;
 	result_fini(&res);
+	return status;
+}
+
+int
+local_answer(const struct delivery *d, const struct buf *conf_text)
+{
+	struct delivery own = *d;
+	struct report quiet;
+	struct conf conf;
+	int status;
+
+	if (d->kind == ROUTE_UNKNOWN)
+		return d->origin != ORIGIN_ALIASES ?
+		    forward_answer(d->user, d->channel) :
+		    forward_answer_lists(d->user, d->name, d->aliases,
+		    d->channel);
+	files_quiet(&quiet);
+	if (files_conf_text(&conf, conf_text, &quiet) == -1)
+		return 1;
+	own.conf = &conf;
+	status = local_deliver(&own);
+	conf_fini(&conf);
 	return status;
 }

@@ -4,6 +4,7 @@
 #ifndef LOCAL_H
 #define LOCAL_H
 
+#include "lib/buf.h"
 #include "priv/delivery_request.h"
 
 /*
@@ -15,5 +16,11 @@
  * the status is 126 or 127 as a shell has it.
  */
 int	local_deliver(struct delivery *);
+/*
+ * The same for any request of a root helper: a delivery, by the text of
+ * dma.conf, or with ROUTE_UNKNOWN the .forward of the user or the lists of an
+ * alias.
+ */
+int	local_answer(const struct delivery *, const struct buf *conf_text);
 
 #endif

@@ -3,6 +3,7 @@
  * Runs as: anyone.  Uses: the descriptors it is given.
  * Promise: a file whose sync failed is never reported as synced.
  */
+#include <sys/socket.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 
@@ -55,6 +56,23 @@ compat_close_from(int lowest)
 #else
 	closefrom(lowest);
 	return 0;
+#endif
+}
+
+int
+compat_peer_is(int fd, uid_t uid)
+{
+#if defined(__linux__)
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	    peer.uid == uid;
+#else
+	uid_t euid;
+	gid_t egid;
+
+	return getpeereid(fd, &euid, &egid) == 0 && euid == uid;
 #endif
 }
 

@@ -4,6 +4,8 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
+#include <sys/types.h>
+
 #include <stddef.h>
 
 #define COMPAT_SYNCS	64	/* files that are synced side by side */
@@ -22,5 +24,7 @@ void	compat_sync_all(struct compat_syncs *, const int *fds, int *errors,
 	    size_t n);
 /* Closes every descriptor from lowest up; -1 when that can't be done. */
 int	compat_close_from(int lowest);
+/* 1 when that user is at the other end of a Unix socket. */
+int	compat_peer_is(int fd, uid_t);
 
 #endif

@@ -66,36 +66,76 @@ finish(struct conf *conf, const struct report *report)
 }
 
 int
+files_conf_text(struct conf *conf, const struct buf *text,
+    const struct report *report)
+{
+	if (conf_init(conf) == -1)
+		return -1;
+	if (conf_parse(conf, text->data == NULL ? "" : text->data, text->len,
+	    CONF_FILE, report) != -1 && finish(conf, report) != -1)
+		return 0;
+	conf_fini(conf);
+	return -1;
+}
+
+int
 files_conf(struct conf *conf, const struct report *report)
 {
 	struct buf b;
 	int error, ret;
 
-	if (conf_init(conf) == -1)
-		return -1;
 	buf_init(&b, 0);
+	/* Defaults instead would open what root had closed. */
 	ret = read_text(CONF_FILE, &b, CONF_LIMIT);
+	error = errno;
 	if (ret == -1) {
-		/* Defaults instead would open what root had closed. */
-		error = errno;
 		tell(report, CONF_FILE);
-		buf_fini(&b);
-		conf_fini(conf);
-		errno = error;
-		return -1;
-	}
-	if (ret == 0 && conf_parse(conf, buf_str(&b), b.len, CONF_FILE,
-	    report) == -1) {
-		buf_fini(&b);
-		conf_fini(conf);
-		return -1;
+	} else {
+		ret = files_conf_text(conf, &b, report);
+		error = errno;
 	}
 	buf_fini(&b);
-	if (finish(conf, report) == -1) {
-		conf_fini(conf);
+	errno = error;
+	return ret;
+}
+
+int
+files_root(struct conf *conf, struct buf *text)
+{
+	buf_reset(text);
+	if (read_text(CONF_FILE, text, CONF_LIMIT) == -1 ||
+	    conf_init(conf) == -1)
 		return -1;
-	}
-	return 0;
+	if (conf_parse_root(conf, text->data == NULL ? "" : text->data,
+	    text->len) == 0)
+		return 0;
+	conf_fini(conf);
+	return -1;
+}
+
+int
+files_changed(const char *path, struct stat *last)
+{
+	struct stat st;
+	int changed;
+
+	memset(&st, 0, sizeof(st));
+	if (stat(path, &st) == -1)
+		memset(&st, 0, sizeof(st));
+	/*
+	 * Gone or empty: somebody is just writing it anew.  What was read
+	 * holds until there is something to read.
+	 */
+	if (st.st_size == 0 && last->st_size > 0)
+		return 0;
+	changed = st.st_ino != last->st_ino || st.st_dev != last->st_dev ||
+	    st.st_size != last->st_size ||
+	    st.st_ctim.tv_sec != last->st_ctim.tv_sec ||
+	    st.st_ctim.tv_nsec != last->st_ctim.tv_nsec ||
+	    st.st_mtim.tv_sec != last->st_mtim.tv_sec ||
+	    st.st_mtim.tv_nsec != last->st_mtim.tv_nsec;
+	*last = st;
+	return changed;
 }
 
 /* Why a file must not be trusted with a secret, or NULL. */

@@ -4,6 +4,8 @@
 #ifndef SETUP_H
 #define SETUP_H
 
+#include <sys/stat.h>
+
 #include "aliases.h"
 #include "conf.h"
 #include "conf/sender_relay.h"
@@ -14,6 +16,20 @@
  * memory ran out.
  */
 int	files_conf(struct conf *, const struct report *);
+/* The same of its text, which is at hand. */
+int	files_conf_text(struct conf *, const struct buf *text,
+	    const struct report *);
+/*
+ * The keys of dma.conf that root acts by, and the text of the file for
+ * who reads all of it as somebody else; -1 as above.
+ */
+int	files_root(struct conf *, struct buf *text);
+/*
+ * 1 when a file is not what it was when this was asked last with the same
+ * stat, all zero at first.  Gone or empty is no change: somebody is just
+ * writing it anew.
+ */
+int	files_changed(const char *path, struct stat *last);
 /*
  * Reads auth.conf and the files that it names; a missing auth.conf is no error.
  * -1 with a word in the report.  A password that can not be read is the

@@ -368,10 +368,10 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 	const struct target *t;
 
 	kind = d->kind == ROUTE_PIPE ? TARGET_PIPE : TARGET_FILE;
-	if (d->entry >= ts->n)
+	if (d->entry.index >= ts->n)
 		return changed(res);
-	t = &ts->list[d->entry];
-	if (t->kind != kind || t->digest != d->digest)
+	t = &ts->list[d->entry.index];
+	if (t->kind != kind || t->digest != d->entry.digest)
 		return changed(res);
 	if (t->is_loose)
 		return result_set(res, STATUS_DEFERRED, "4.3.5", "it is in a "

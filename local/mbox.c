@@ -737,7 +737,7 @@ take_more(struct mbox *m)
 		return 1;	/* asked for by an older dma.conf: not taken */
 	if (m->ipc.nfds != 1)
 		return out_of_turn(m);
-	if (delivery_request_get(&m->ipc, &d) == -1)
+	if (delivery_next_get(&m->ipc, &d) == -1)
 		out_of_turn(m);
 	else
 		l = add_letter(m, &d);

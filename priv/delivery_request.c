@@ -1,12 +1,54 @@
 /*
- * delivery_request.c - what a delivery is told of its message, in a record.
- * Runs as: root in a branch, the user in its child.  Uses: nothing.
- * Promise: what it takes has the shape that records.h says, or is refused.
+ * delivery_request.c - one delivery, and its way through a socket.
+ * Runs as: the spool user, who puts; root and the user, who get.
+ * Uses: nothing.
+ * Promise: what is got has the shape that records.h says, or is refused.
  */
+#include <sys/stat.h>
+
+#include <string.h>
+
 #include "priv/delivery_request.h"
+#include "priv/records.h"
+
+static void
+put_message(struct ipc *m, const struct delivery *d)
+{
+	ipc_put_fd(m, d->message);
+	ipc_put_str(m, d->queue_id);
+	ipc_put_u32(m, d->rcpt);
+	ipc_put_str(m, d->sender);
+	ipc_put_str(m, d->recipient);
+	ipc_put_str(m, d->original);
+	ipc_put_u64(m, (uint64_t)d->arrived);
+	ipc_put_u64(m, (uint64_t)d->offset);
+	ipc_put_u64(m, (uint64_t)d->length);
+	ipc_put_u64(m, d->checkpoint.dev);
+	ipc_put_u64(m, d->checkpoint.ino);
+	ipc_put_u64(m, (uint64_t)d->checkpoint.length);
+}
+
+void
+delivery_request_put(struct ipc *m, const struct delivery *d)
+{
+	ipc_begin(m, IPC_DELIVER_REQUEST, d->id);
+	ipc_put_u32(m, d->kind);
+	ipc_put_u32(m, d->origin);
+	ipc_put_str(m, d->name);
+	ipc_put_u32(m, d->entry.index);
+	ipc_put_u64(m, d->entry.digest);
+	put_message(m, d);
+}
+
+void
+delivery_next_put(struct ipc *m, const struct delivery *d)
+{
+	ipc_begin(m, IPC_DELIVER_NEXT, d->id);
+	put_message(m, d);
+}
 
 int
-delivery_request_get(struct ipc *m, struct delivery *d)
+delivery_next_get(struct ipc *m, struct delivery *d)
 {
 	d->id = m->id;
 	d->message = ipc_take_fd(m, 0);
@@ -23,4 +65,54 @@ delivery_request_get(struct ipc *m, struct delivery *d)
 	d->checkpoint.length = (int64_t)ipc_get_u64(m);
 	return ipc_done(m) == -1 || d->offset < 0 || d->length < 0 ||
 	    d->checkpoint.length < -1 ? -1 : 0;
+}
+
+void
+forward_request_put(struct ipc *m, uint32_t id, enum origin origin,
+    const char *name)
+{
+	ipc_begin(m, IPC_FORWARD_REQUEST, id);
+	ipc_put_u32(m, origin);
+	ipc_put_str(m, name);
+}
+
+int
+forward_request_get(struct ipc *m, struct delivery *d)
+{
+	uint32_t origin;
+
+	memset(d, 0, sizeof(*d));
+	d->id = m->id;
+	d->kind = ROUTE_UNKNOWN;
+	d->aliases = d->message = -1;
+	d->channel = ipc_take_fd(m, 0);
+	origin = ipc_get_u32(m);
+	ipc_get_text(m, d->name, sizeof(d->name));
+	d->origin = (enum origin)origin;
+	return ipc_done(m) == 0 && (origin == ORIGIN_ALIASES ||
+	    origin == ORIGIN_FORWARD) ? 0 : -1;
+}
+
+int
+delivery_request_get(struct ipc *m, struct delivery *d)
+{
+	uint32_t kind, origin;
+	struct stat st;
+
+	memset(d, 0, sizeof(*d));
+	d->aliases = -1;
+	d->channel = ipc_take_fd(m, 1);
+	kind = ipc_get_u32(m);
+	origin = ipc_get_u32(m);
+	ipc_get_text(m, d->name, sizeof(d->name));
+	d->entry.index = ipc_get_u32(m);
+	d->entry.digest = ipc_get_u64(m);
+	d->kind = (enum route_kind)kind;
+	d->origin = (enum origin)origin;
+	if (delivery_next_get(m, d) == -1 || kind < ROUTE_MAILBOX ||
+	    kind > ROUTE_PIPE || origin > ORIGIN_FORWARD ||
+	    fstat(d->message, &st) == -1 || !S_ISREG(st.st_mode))
+		return -1;
+	/* Callers name no files and no commands. */
+	return kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER ? -1 : 0;
 }

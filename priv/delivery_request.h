@@ -1,8 +1,8 @@
 /*
- * delivery_request.h - what a delivery is told of its message, in a record.
+ * delivery_request.h - one delivery, and its way through a socket.
  */
-#ifndef LETTER_H
-#define LETTER_H
+#ifndef PRIV_DELIVERY_REQUEST_H
+#define PRIV_DELIVERY_REQUEST_H
 
 #include "lib/ipc.h"
 #include "conf.h"
@@ -11,13 +11,16 @@
 
 /* One delivery, as the child that makes it knows it. */
 struct delivery {
-	uint32_t	 id;		/* of its records */
+	/* what is asked for */
+	uint32_t	 id;		/* of its IPC messages */
 	enum route_kind	 kind;
 	enum origin	 origin;
-	const struct user *user;	/* who this process is */
 	char		 name[ADDRESS_MAX + 1];	/* user, or alias asked for */
-	uint32_t	 entry;
-	uint64_t	 digest;
+	struct {
+		uint32_t	 index;
+		uint64_t	 digest;
+	} entry;			/* of the list; of files and commands */
+	/* the message */
 	char		 queue_id[QUEUE_ID_MAX + 1];
 	uint32_t	 rcpt;		/* index of the recipient there */
 	char		 sender[ADDRESS_MAX + 1];
@@ -28,16 +31,29 @@ struct delivery {
 	struct checkpoint checkpoint;	/* of an earlier, interrupted attempt */
 	int		 message;	/* regular file, read with pread */
 	int		 channel;	/* to the runner, this delivery only */
+	/* what the asked side knows by itself */
+	const struct user *user;	/* who this process is */
 	int		 aliases;	/* open alias file, or -1 */
 	int		 no_command;	/* this user runs none: root, _dma */
 	const struct conf *conf;
 };
 
 /*
- * Takes what IPC_DELIVER_REQUEST and IPC_DELIVER_NEXT have in common, from the
- * queue id on, and descriptor 0, which is then the delivery's; 0, or -1 when
- * it is not a record of that shape.
+ * IPC_DELIVER_REQUEST: all that is asked for.  Put lends the message, and the
+ * channel follows it; get gives both, -1 where they did not come, and returns
+ * 0, or -1 for a request that is out of shape or a message that is no file.
  */
+void	delivery_request_put(struct ipc *, const struct delivery *);
 int	delivery_request_get(struct ipc *, struct delivery *);
+/* IPC_DELIVER_NEXT: the same from the queue id on, without a channel. */
+void	delivery_next_put(struct ipc *, const struct delivery *);
+int	delivery_next_get(struct ipc *, struct delivery *);
+/*
+ * IPC_FORWARD_REQUEST: a user's .forward, or the lists of an alias.  Got as a
+ * delivery of kind ROUTE_UNKNOWN with origin, name and channel.
+ */
+void	forward_request_put(struct ipc *, uint32_t id, enum origin,
+	    const char *name);
+int	forward_request_get(struct ipc *, struct delivery *);
 
 #endif

@@ -1,27 +1,14 @@
 /*
- * monitor.h - the trunk: split, drop for good, request table, fork.
- * The only code that runs as root.  It reads no mail: a caller's descriptors,
- * records of fixed shape, and root's own configuration.
+ * monitor.h - splits off the front end; starts the helpers and the runner.
  */
-#ifndef PRIV_H
-#define PRIV_H
+#ifndef PRIV_MONITOR_H
+#define PRIV_MONITOR_H
 
-#include "message.h"
-#include "lib/log.h"
-#include "priv/delivery_request.h"
-#include "priv/user.h"
+#include "priv/cleanup.h"
+#include "priv/helper.h"
 
-/* What is known of the caller, taken by value before anything is cleaned. */
-struct caller {
-	uint32_t	 uid;			/* real uid */
-	int		 has_stdin;		/* 0: closed or not readable */
-	char		 email[ADDRESS_MAX + 1];	/* EMAIL, or "" */
-	char		 logname[LOGIN_MAX + 1];	/* LOGNAME, unchecked */
-	char		 name[256];		/* NAME, or "" */
-};
-
-/* The runner's ends of its branches. */
-struct branches {
+/* What a runner begins with. */
+struct helpers {
 	int		 forward, deliver;	/* sockets */
 	int		 lock;			/* the spool's lock, held */
 	int		 done;			/* flush waiter's pipe, or -1 */
@@ -30,41 +17,19 @@ struct branches {
 	char		 id[QUEUE_ID_MAX + 1];	/* for RUN_FLUSH; "": all */
 };
 
-/* What the house puts into each process.  Every member is set. */
-struct bodies {
+/* What each process does when it is who it should be. */
+struct modes {
 	/* As the spool user: the whole of a call; gives the exit status.
-	 * trunk: for priv_seal() and priv_run(). */
-	int	(*hall)(const struct caller *, int trunk, int argc,
+	 * monitor: for request_seal() and request_runner(). */
+	int	(*front_end)(const struct caller *, int monitor, int argc,
 		    char **argv);
 	/* As the spool user: the runner. */
-	int	(*runner)(struct branches *);
-	/* As the user, a process for each request. */
-	int	(*forward)(const struct user *, int channel);
-	int	(*lists)(const struct user *, const char *alias, int aliases,
-		    int channel);
-	int	(*deliver)(struct delivery *);
+	int	(*runner)(struct helpers *);
+	/* As a user, a process for each request. */
+	helper_body *as_user;
 };
 
 /* Cleans, splits, and gives the exit status of the call. */
-int	priv_main(int argc, char **argv, const struct bodies *);
-
-/*
- * For the hall.  priv_seal: from here on the caller can stop nothing of ours
- * any more, neither this process nor the trunk; may_end: but SIGINT, SIGTERM
- * and SIGHUP of a terminal or of root still end them.  -1 when the trunk is
- * gone (the caller killed it): then nothing may be committed.
- */
-int	priv_seal(int trunk, int may_end);
-/* Asks for a runner; lends lock and done (-1: nobody waits). */
-int	priv_run(int trunk, int lock, int done, unsigned flags,
-	    const char *id);
-
-/* For the runner: a channel for one request, both ends close-on-exec. */
-int	priv_channel(int pair[2]);
-/*
- * For the runner: starts dma-remote in an address space of its own and gives
- * the socket to it (non-blocking); -1 with errno.
- */
-int	priv_spawn_remote(void);
+int	monitor_main(int argc, char **argv, const struct modes *);
 
 #endif

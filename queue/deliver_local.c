@@ -59,7 +59,7 @@ batch_ask(struct desk *d, int *sock, int *channel)
 {
 	int error, ok, pair[2];
 
-	if (*sock == -1 || d->ipc.bad || priv_channel(pair) == -1)
+	if (*sock == -1 || d->ipc.bad || request_channel(pair) == -1)
 		return -1;
 	ipc_put_fd(&d->ipc, pair[1]);
 	ok = io_nonblock(pair[0]) == 0 && ipc_send(*sock, &d->ipc) == 0;
@@ -84,38 +84,6 @@ batch_ask(struct desk *d, int *sock, int *channel)
 	return -1;
 }
 
-static void
-put_qualified(struct desk *d, const char *address)
-{
-	struct buf b;
-
-	buf_init(&b, ADDRESS_MAX);
-	names_put_qualified(&b, &d->conf, address);
-	ipc_put_str(&d->ipc, buf_failed(&b) ? address : buf_str(&b));
-	buf_fini(&b);
-}
-
-/* What delivery_request_get() takes. */
-static void
-put_letter(struct desk *d, const struct parcel *p, int file)
-{
-	const struct message *m = &p->work->m;
-	const struct recipient *r = &m->rcpts[p->rcpt];
-
-	ipc_put_fd(&d->ipc, file);
-	ipc_put_str(&d->ipc, m->id);
-	ipc_put_u32(&d->ipc, p->rcpt);
-	ipc_put_str(&d->ipc, m->sender);
-	put_qualified(d, message_address(m, p->rcpt));
-	put_qualified(d, message_original(m, p->rcpt));
-	ipc_put_u64(&d->ipc, (uint64_t)m->arrived);
-	ipc_put_u64(&d->ipc, (uint64_t)m->offset);
-	ipc_put_u64(&d->ipc, (uint64_t)m->length);
-	ipc_put_u64(&d->ipc, r->checkpoint.dev);
-	ipc_put_u64(&d->ipc, r->checkpoint.ino);
-	ipc_put_u64(&d->ipc, (uint64_t)r->checkpoint.length);
-}
-
 static enum route_kind
 kind_of(const struct recipient *r)
 {
@@ -123,17 +91,56 @@ kind_of(const struct recipient *r)
 }
 
 static int
+copy_qualified(const struct desk *d, char *dst, size_t size,
+    const char *address)
+{
+	struct buf b;
+	int ret;
+
+	buf_init(&b, ADDRESS_MAX);
+	names_put_qualified(&b, &d->conf, address);
+	ret = text_copy(dst, size, buf_failed(&b) ? address : buf_str(&b));
+	buf_fini(&b);
+	return ret;
+}
+
+/* What is asked for; -1 when a text is too long. */
+static int
+describe(const struct desk *d, const struct batch *b, const struct parcel *p,
+    int file, struct delivery *q)
+{
+	const struct message *m = &p->work->m;
+	const struct recipient *r = &m->rcpts[p->rcpt];
+
+	memset(q, 0, sizeof(*q));
+	q->id = p->id;
+	q->kind = kind_of(r);
+	q->origin = r->origin;
+	q->entry.index = r->entry;
+	q->entry.digest = r->digest;
+	q->rcpt = p->rcpt;
+	q->arrived = m->arrived;
+	q->offset = m->offset;
+	q->length = m->length;
+	q->checkpoint = r->checkpoint;
+	q->message = file;
+	return text_copy(q->name, sizeof(q->name), b->name) == -1 ||
+	    text_copy(q->queue_id, sizeof(q->queue_id), m->id) == -1 ||
+	    text_copy(q->sender, sizeof(q->sender), m->sender) == -1 ||
+	    copy_qualified(d, q->recipient, sizeof(q->recipient),
+	    message_address(m, p->rcpt)) == -1 ||
+	    copy_qualified(d, q->original, sizeof(q->original),
+	    message_original(m, p->rcpt)) == -1 ? -1 : 0;
+}
+
+static int
 send_first(struct desk *d, struct batch *b, const struct parcel *p, int file)
 {
-	const struct recipient *r = &p->work->m.rcpts[p->rcpt];
+	struct delivery q;
 
-	ipc_begin(&d->ipc, IPC_DELIVER_REQUEST, b->id);
-	ipc_put_u32(&d->ipc, kind_of(r));
-	ipc_put_u32(&d->ipc, r->origin);
-	ipc_put_str(&d->ipc, b->name);
-	ipc_put_u32(&d->ipc, r->entry);
-	ipc_put_u64(&d->ipc, r->digest);
-	put_letter(d, p, file);
+	if (describe(d, b, p, file, &q) == -1)
+		return -1;
+	delivery_request_put(&d->ipc, &q);
 	return batch_ask(d, &d->branches->deliver, &b->channel);
 }
 
@@ -141,10 +148,12 @@ send_first(struct desk *d, struct batch *b, const struct parcel *p, int file)
 static int
 send_more(struct desk *d, struct batch *b, const struct parcel *p, int file)
 {
+	struct delivery q;
 	int error, ret;
 
-	ipc_begin(&d->ipc, IPC_DELIVER_NEXT, p->id);
-	put_letter(d, p, file);
+	if (describe(d, b, p, file, &q) == -1)
+		return -1;
+	delivery_next_put(&d->ipc, &q);
 	ret = ipc_send(b->channel, &d->ipc) == -1;
 	error = errno;
 	ipc_begin(&d->ipc, 0, 0);

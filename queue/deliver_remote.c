@@ -128,7 +128,7 @@ open_hop(struct desk *d, struct hop *h)
 	}
 	h->had_trouble = 0;
 	h->reason[0] = '\0';
-	h->sock = priv_spawn_remote();
+	h->sock = request_remote();
 	if (h->sock == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "can not start dma-remote: "
 		    "%s", strerror(errno));

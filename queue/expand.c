@@ -322,9 +322,7 @@ static int
 ask_branch(struct desk *d, struct ask *a)
 {
 	a->born_ms = io_clock_ms();
-	ipc_begin(&d->ipc, IPC_FORWARD_REQUEST, batch_new_id(d));
-	ipc_put_u32(&d->ipc, a->origin);
-	ipc_put_str(&d->ipc, a->name);
+	forward_request_put(&d->ipc, batch_new_id(d), a->origin, a->name);
 	return batch_ask(d, &d->branches->forward, &a->channel);
 }
 

@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "lib/ipc.h"
 #include "priv/monitor.h"
+#include "priv/request.h"
 #include "priv/records.h"
 #include "lib/result.h"
 #include "conf/sender_relay.h"
@@ -208,7 +209,7 @@ struct waiter {
 };
 
 struct desk {
-	struct branches	*branches;
+	struct helpers	*branches;
 	struct spool	 spool;
 	struct conf	 conf;
 	struct log	 log;

@@ -167,31 +167,6 @@ warn(void *arg, const char *file, unsigned line, const char *text)
 		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %s", file, text);
 }
 
-static int
-has_changed(const char *path, struct stat *last)
-{
-	struct stat st;
-	int changed;
-
-	memset(&st, 0, sizeof(st));
-	if (stat(path, &st) == -1)
-		memset(&st, 0, sizeof(st));
-	/*
-	 * Gone or empty: somebody is just writing it anew.  What was read
-	 * holds until there is something to read.
-	 */
-	if (st.st_size == 0 && last->st_size > 0)
-		return 0;
-	changed = st.st_ino != last->st_ino || st.st_dev != last->st_dev ||
-	    st.st_size != last->st_size ||
-	    st.st_ctim.tv_sec != last->st_ctim.tv_sec ||
-	    st.st_ctim.tv_nsec != last->st_ctim.tv_nsec ||
-	    st.st_mtim.tv_sec != last->st_mtim.tv_sec ||
-	    st.st_mtim.tv_nsec != last->st_mtim.tv_nsec;
-	*last = st;
-	return changed;
-}
-
 /*
  * What can not be read keeps what is known, but for another file: nobody's
  * relay is known then, and mail waits.
@@ -203,7 +178,7 @@ reload_senders(struct desk *d)
 	const char *path = d->conf.where.sender_relay;
 	struct senders senders;
 
-	if (!has_changed(path == NULL ? "" : path, &d->senders_stat) &&
+	if (!files_changed(path == NULL ? "" : path, &d->senders_stat) &&
 	    d->has_tried_senders)
 		return;
 	if (!d->has_tried_senders)
@@ -229,7 +204,7 @@ reload(struct desk *d)
 	struct conf conf;
 	unsigned bad;
 
-	if (has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat) &&
+	if (files_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat) &&
 	    files_conf(&conf, &report) == 0) {
 		if (strcmp(conf.where.spool, d->spool.path) == 0) {
 			conf_fini(&d->conf);
@@ -243,7 +218,7 @@ reload(struct desk *d)
 		d->has_tried_aliases = d->has_tried_senders = 0;
 	}
 	reload_senders(d);
-	if (!has_changed(d->conf.where.aliases, &d->aliases_stat) &&
+	if (!files_changed(d->conf.where.aliases, &d->aliases_stat) &&
 	    d->has_tried_aliases)
 		return;
 	d->has_tried_aliases = 1;
@@ -757,7 +732,7 @@ open_desk(struct desk *d)
 	ipc_init(&d->ipc);
 	/* Twice: what is wrong with it goes to the log that it names. */
 	files_quiet(&quiet);
-	has_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
+	files_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
 	if (files_conf(&d->conf, &quiet) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "dma.conf: %s: mail waits",
 		    strerror(errno));
@@ -790,7 +765,7 @@ open_desk(struct desk *d)
 }
 
 int
-runner_main(struct branches *branches)
+runner_main(struct helpers *branches)
 {
 	static struct desk d;
 	int status;

@@ -7,6 +7,6 @@
 #include "priv/monitor.h"
 
 /* The whole life of the runner process; gives its exit status. */
-int	runner_main(struct branches *);
+int	runner_main(struct helpers *);
 
 #endif

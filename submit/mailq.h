@@ -5,7 +5,7 @@
 #define MAILQ_H
 
 #include "conf.h"
-#include "priv/monitor.h"
+#include "priv/cleanup.h"
 #include "spool.h"
 
 /*

@@ -19,6 +19,8 @@
 #include "lib/mail.h"
 #include "conf/files.h"
 #include "conf/local_names.h"
+#include "priv/request.h"
+#include "priv/user.h"
 #include "submit/submit.h"
 
 #define CHUNK		65536
@@ -554,12 +556,12 @@ set_facts(struct submission *s)
 }
 
 /*
- * The last steps are out of the caller's reach: up to priv_seal() a signal
+ * The last steps are out of the caller's reach: up to request_seal() a signal
  * ends both processes and nothing is queued; after it none can, so that the
  * status that the caller sees is the truth.
  */
 static int
-commit(struct submission *s, int trunk)
+commit(struct submission *s, int monitor)
 {
 	struct result res;
 
@@ -567,7 +569,7 @@ commit(struct submission *s, int trunk)
 	set_facts(s);
 	if (draft_seal(&s->draft, &s->m, &res) == -1)
 		return fail_result(s, &res);
-	if (priv_seal(trunk, 0) == -1)
+	if (request_seal(monitor, 0) == -1)
 		return fail(s, EX_TEMPFAIL, "interrupted", "");
 	if (draft_publish(&s->draft, &res) == -1)
 		return fail_result(s, &res);
@@ -575,7 +577,7 @@ commit(struct submission *s, int trunk)
 }
 
 static int
-run(struct submission *s, const struct spool *sp, int trunk)
+run(struct submission *s, const struct spool *sp, int monitor)
 {
 	struct result res;
 
@@ -594,7 +596,7 @@ run(struct submission *s, const struct spool *sp, int trunk)
 	if (s->notes.len > 0)
 		fputs(buf_str(&s->notes), stderr);
 	buf_reset(&s->notes);
-	return commit(s, trunk);
+	return commit(s, monitor);
 }
 
 /*
@@ -615,7 +617,7 @@ is_held(struct submission *s)
 int
 submit_message(const struct caller *caller, const struct options *o,
     const struct conf *conf, const struct spool *sp, const struct log *log,
-    int trunk, struct submitted *done)
+    int monitor, struct submitted *done)
 {
 	struct submission s;
 
@@ -638,7 +640,7 @@ submit_message(const struct caller *caller, const struct options *o,
 		fail(&s, EX_NOINPUT, "standard input is closed",
 		    "the message is read from there");
 	else
-		run(&s, sp, trunk);
+		run(&s, sp, monitor);
 	if (s.status == 0) {
 		text_copy(done->id, sizeof(done->id), s.draft.id);
 		done->is_held = is_held(&s);

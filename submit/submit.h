@@ -6,7 +6,7 @@
 
 #include "conf.h"
 #include "submit/options.h"
-#include "priv/monitor.h"
+#include "priv/cleanup.h"
 #include "spool.h"
 
 struct submitted {
@@ -21,6 +21,6 @@ struct submitted {
  */
 int	submit_message(const struct caller *, const struct options *,
 	    const struct conf *, const struct spool *, const struct log *,
-	    int trunk, struct submitted *);
+	    int monitor, struct submitted *);
 
 #endif

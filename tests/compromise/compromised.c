@@ -14,12 +14,11 @@
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "local.h"
-#include "local/forward.h"
 #include "priv/monitor.h"
 
 #define TEST_SOCKET	"/tmp/compromised.sock"
-#define IPC_HALL	1	/* fds: trunk */
-#define IPC_RUNNER	2	/* fds: forward branch, deliver branch */
+#define IPC_FRONT_END	1	/* fds: monitor */
+#define IPC_RUNNER	2	/* fds: forward helper, delivery helper */
 
 /* Lends the sockets to the test, until that closes its end. */
 static int
@@ -50,25 +49,24 @@ hand_over(uint32_t kind, int first, int second)
 }
 
 static int
-hall(const struct caller *caller, int trunk, int argc, char **argv)
+front_end(const struct caller *caller, int monitor, int argc, char **argv)
 {
 	(void)caller;
 	(void)argc;
 	(void)argv;
-	return hand_over(IPC_HALL, trunk, -1);
+	return hand_over(IPC_FRONT_END, monitor, -1);
 }
 
 static int
-runner(struct branches *b)
+runner(struct helpers *h)
 {
-	return hand_over(IPC_RUNNER, b->forward, b->deliver);
+	return hand_over(IPC_RUNNER, h->forward, h->deliver);
 }
 
 int
 main(int argc, char **argv)
 {
-	static const struct bodies bodies = { hall, runner, forward_answer,
-	    forward_answer_lists, local_deliver };
+	static const struct modes modes = { front_end, runner, local_answer };
 
-	return priv_main(argc, argv, &bodies);
+	return monitor_main(argc, argv, &modes);
 }

@@ -134,8 +134,8 @@ def test_a_broken_name_ends_the_branch(host, attacker, name):
     assert get(attacker.forward) is None
     said = attacker.put_mail(name=name)
     assert (said.fate, said.status) == (None, None)
-    warned(host, "deliver-ask: malformed request")
-    host.wait_until(lambda: len(host.log_lines("forward-ask:")) == 1)
+    warned(host, "delivery helper: malformed request")
+    host.wait_until(lambda: len(host.log_lines("forward helper:")) == 1)
     bob_has(host)
 
 
@@ -232,7 +232,7 @@ def test_none_by_the_caller_alone(host, attacker, kind):
     said = attacker.put_mail(kind=kind, origin=CALLER, name="bob",
                             is_text="touch /tmp/pwned")
     assert (said.fate, said.status) == (None, None)
-    warned(host, "deliver-ask: malformed request")
+    warned(host, "delivery helper: malformed request")
 
 
 def trusted(host, spoil):
@@ -449,14 +449,14 @@ def send_raw(attacker, kind, ident, fields, fds, tail, cut):
 @pytest.mark.parametrize("what", RECORDS)
 def test_a_bad_record_ends_the_branch(host, attacker, what):
     send_raw(attacker, *RECORDS[what])
-    warned(host, "deliver-ask:", "branch ends")
+    warned(host, "delivery helper:", "helper ends")
     bob_has(host)
 
 
 @pytest.mark.parametrize("what", SHAPES)
 def test_a_bad_field_ends_the_branch(host, attacker, what):
     send_raw(attacker, *record(fields=attacker.fields(**SHAPES[what])))
-    warned(host, "deliver-ask: malformed request", "branch ends")
+    warned(host, "delivery helper: malformed request", "helper ends")
     bob_has(host)
 
 
@@ -472,7 +472,7 @@ def test_a_bad_question_ends_the_forward_branch(host, attacker, what):
         theirs.close()
         assert get(ours) is None
     assert get(attacker.forward) is None
-    warned(host, "forward-ask:", "branch ends")
+    warned(host, "forward helper:", "helper ends")
 
 
 def test_a_record_out_of_turn_writes_nothing(host, attacker):
@@ -486,7 +486,7 @@ def test_a_record_out_of_turn_writes_nothing(host, attacker):
         put(ours, kind, ident + other, more)
         assert get(ours) is None
         assert os.WEXITSTATUS(attacker.end(ident)) == PROTOCOL
-        assert len(host.log_lines("user=bob record out of turn")) == n + 1
+        assert len(host.log_lines("user=bob message out of turn")) == n + 1
     bob_has(host)
 
 
@@ -624,7 +624,7 @@ def test_a_channel_of_somebody_else(host, attacker, branch):
 def test_the_branchs_own_socket_as_channel(host, attacker):
     attacker.start(attacker.fields(), theirs=attacker.deliver.dup())
     assert get(attacker.deliver) is None
-    warned(host, "deliver-ask:", "branch ends")
+    warned(host, "delivery helper:", "helper ends")
     bob_has(host)
 
 
@@ -705,7 +705,7 @@ def test_a_further_message_of_another_shape(host, attacker, what):
     assert get(ours) is None
     ours.close()
     assert os.WEXITSTATUS(attacker.end(ident)) == PROTOCOL
-    warned(host, "deliver-ask: user=bob record out of turn")
+    warned(host, "delivery helper: user=bob message out of turn")
     bob_has(host)
     assert host.mailbox("carol") == []
     # The branch does not fall with a process that is the user's.
@@ -743,7 +743,7 @@ def test_a_question_again_of_another_shape(host, attacker, kind):
             [ours.fileno()] if kind == "descriptor" else [])
         theirs.close()
         assert get(ours) is None
-    warned(host, "forward-ask: user=bob record out of turn")
+    warned(host, "forward helper: user=bob message out of turn")
     assert attacker.ask("bob") == (NONE, b"")
 
 

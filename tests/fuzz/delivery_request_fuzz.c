@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(m.data, data, size);
 	m.len = m.cap = size;
 	memset(&d, 0xff, sizeof(d));
-	if (delivery_request_get(&m, &d) == 0 && (m.pos != size || d.offset < 0 ||
+	if (delivery_next_get(&m, &d) == 0 && (m.pos != size || d.offset < 0 ||
 	    d.length < 0 || d.checkpoint.length < -1))
 		abort();
 	check(d.queue_id, sizeof(d.queue_id));

@@ -912,8 +912,8 @@ use_forward(struct world *w, enum route_kind kind, const char *file,
 	put_text(w, "home/.forward", file);
 	w->d.kind = kind;
 	w->d.origin = ORIGIN_FORWARD;
-	w->d.entry = entry;
-	w->d.digest = text_digest(text, strlen(text));
+	w->d.entry.index = entry;
+	w->d.entry.digest = text_digest(text, strlen(text));
 }
 
 static void
@@ -1030,8 +1030,8 @@ test_aliases(void **state)
 	w->d.kind = ROUTE_FILE;
 	w->d.origin = ORIGIN_ALIASES;
 	text_copy(w->d.name, sizeof(w->d.name), "List");
-	w->d.entry = 1;
-	w->d.digest = text_digest(box, strlen(box));
+	w->d.entry.index = 1;
+	w->d.entry.digest = text_digest(box, strlen(box));
 	/* no file now */
 	assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->status, STATUS_DEFERRED);

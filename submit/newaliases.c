@@ -1,0 +1,100 @@
+/*
+ * newaliases.c - reads the aliases and lists, and reports what is wrong.
+ * Runs as: the spool user.  Uses: those files, standard output and error.
+ * Promise: changes nothing; the status says whether every line was good.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "aliases_include.h"
+#include "conf/files.h"
+#include "submit/newaliases.h"
+
+void
+newaliases_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	if (line > 0)
+		fprintf(stderr, "dma: %s:%u: %s\n", file, line, text);
+	else
+		fprintf(stderr, "dma: %s: %s\n", file, text);
+}
+
+static void
+count_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	unsigned *bad = arg;
+
+	++*bad;
+	newaliases_report(NULL, file, line, text);
+}
+
+/* As the spool user; what only ALIAS_USER can reach is not for us to judge. */
+static int
+look_at_list(void *arg, const char *path, struct buf *text, int *is_loose,
+    struct result *res)
+{
+	struct stat st;
+
+	(void)arg;
+	(void)is_loose;
+	if (access(path, R_OK) == -1 && errno == EACCES)
+		return 0;
+	if (include_read_file(path, text, &st, res) == -1)
+		return -1;
+	return include_public(&st, path, res);
+}
+
+static void
+check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
+{
+	const struct include_source source = { look_at_list, NULL };
+	const struct report report = { count_report, bad };
+	struct targets flat;
+	struct result res;
+
+	if (!include_any(&alias->targets))
+		return;
+	result_init(&res);
+	if (include_flatten(&alias->targets, &flat, &source, &report,
+	    &res) == 0)
+		targets_fini(&flat);
+	else
+		count_report(bad, conf->where.aliases, alias->line,
+		    res.reason == NULL ? "out of memory" : res.reason);
+	result_fini(&res);
+}
+
+int
+newaliases(const struct conf *conf)
+{
+	struct report report = { newaliases_report, NULL };
+	struct aliases aliases;
+	struct senders senders;
+	unsigned bad = 0;
+	size_t i, good = 0, targets = 0;
+	int ret;
+
+	/* The runner tells the log; here somebody looks. */
+	if (files_senders(conf, &senders, &report) == 0)
+		senders_fini(&senders);
+	ret = files_aliases_count(conf, &aliases, &report, &bad);
+	if (ret == -1)
+		return EX_NOINPUT;
+	for (i = 0; i < aliases.n; i++) {
+		good += !aliases.list[i].is_bad;
+		targets += aliases.list[i].targets.n;
+		check_lists(conf, &aliases.list[i], &bad);
+	}
+	printf("%s: %zu aliases, %zu targets", conf->where.aliases, good,
+	    targets);
+	if (bad > 0)
+		printf(", %u bad lines", bad);
+	printf("\n");
+	aliases_fini(&aliases);
+	return bad > 0 ? EX_DATAERR : 0;
+}
