@@ -3,12 +3,11 @@
  */
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <unistd.h>
 
 #include "queue/bounce.h"
 #include "lib/io.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_queue.h"
 
 #define ID		"original"
 #define BOUNCE_ID	"bounce1"
@@ -60,23 +59,6 @@ teardown(void **state)
 	return 0;
 }
 
-static int
-count_queue(const struct world *w)
-{
-	char path[128];
-	struct dirent *e;
-	DIR *dir;
-	int n = 0;
-
-	snprintf(path, sizeof(path), "%s/queue", w->top);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while ((e = readdir(dir)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(dir);
-	return n;
-}
-
 static void
 fail_with(struct recipient *r, const char *code, const char *reason)
 {
@@ -95,22 +77,12 @@ queue_original(struct world *w, const char *sender, const char *text,
     size_t len, unsigned flags)
 {
 	struct message m;
-	struct draft d;
 
-	message_init(&m);
-	m.arrived = NOW - 3600;
+	t_message(&m, sender, NOW, "bob@example.org", "carl@example.org",
+	    "dora@example.org", "list", NULL);
 	m.flags = flags;
 	text_copy(m.envid, sizeof(m.envid), "QQ 1+1");
-	assert_int_equal(text_copy(m.sender, sizeof(m.sender), sender), 0);
-	assert_non_null(message_add(&m, "bob@example.org"));
-	assert_non_null(message_add(&m, "carl@example.org"));
-	assert_non_null(message_add(&m, "dora@example.org"));
-	assert_non_null(message_add(&m, "list"));
-	assert_int_equal(draft_begin(&w->sp, &d, ID, &w->res), 0);
-	assert_int_equal(draft_write(&d, text, len, &w->res), 0);
-	assert_int_equal(draft_seal(&d, &m, &w->res), 0);
-	assert_int_equal(draft_publish(&d, &w->res), 0);
-	draft_drop(&d);
+	t_commit(&w->sp, ID, &m, text, len);
 	message_fini(&m);
 	assert_int_equal(spool_load(&w->sp, ID, 1, &w->m, &w->res), SPOOL_GOT);
 	fail_with(&w->m.rcpts[0], "5.1.1",
@@ -316,7 +288,7 @@ test_null_sender(void **state)
 	fail_with(&w->report.rcpts[0], "5.1.1", "no postmaster");
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->report, NOW,
 	    &w->res), BOUNCE_IMPOSSIBLE);
-	assert_int_equal(count_queue(w), 2);
+	assert_int_equal(t_count(w->top, "queue"), 2);
 }
 
 static void
@@ -333,7 +305,7 @@ test_twice(void **state)
 	    &w->res), BOUNCED);
 	assert_int_equal(fstatat(w->sp.queue, BOUNCE_ID, &after, 0), 0);
 	assert_int_equal(after.st_ino, before.st_ino);
-	assert_int_equal(count_queue(w), 2);
+	assert_int_equal(t_count(w->top, "queue"), 2);
 }
 
 static void
@@ -491,7 +463,7 @@ test_mixed(void **state)
 	    "delivered"), 1);
 	assert_true(has(w, "secret body"));
 	assert_int_equal(w->report.rcpts[0].notify, 0);
-	assert_int_equal(count_queue(w), 2);
+	assert_int_equal(t_count(w->top, "queue"), 2);
 }
 
 /* RET over FULLBOUNCE; the postmaster needs all of a bounce. */

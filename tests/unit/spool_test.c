@@ -5,7 +5,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,7 +12,7 @@
 #include "lib/io.h"
 #include "priv/records.h"
 #include "spool.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_queue.h"
 
 #define PREAMBLE	1024	/* docs/spool.md */
 #define CHUNK		65536	/* a write of spool.c */
@@ -68,25 +67,6 @@ teardown(void **state)
 	t_dir_remove(w->top);
 	free(w);
 	return 0;
-}
-
-/* Names in a folder of the spool; 0 when there is no such folder. */
-static int
-count_in(const struct world *w, const char *folder)
-{
-	char path[128];
-	struct dirent *e;
-	DIR *dir;
-	int n = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", w->top, folder);
-	dir = opendir(path);
-	if (dir == NULL)
-		return 0;
-	while ((e = readdir(dir)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(dir);
-	return n;
 }
 
 static int
@@ -204,22 +184,6 @@ fill(struct message *m)
 	add(m, "j\xc3\xbcrgen@example.org", ROUTE_REMOTE, ORIGIN_CALLER, NULL);
 }
 
-static void
-commit(struct world *w, const char *id, const struct message *m,
-    const void *text, size_t n)
-{
-	struct draft d;
-
-	assert_int_equal(draft_begin(&w->sp, &d, id, &w->res), 0);
-	assert_int_equal(draft_write(&d, text, n, &w->res), 0);
-	assert_int_equal(draft_seal(&d, m, &w->res), 0);
-	/* Nothing can be seen before it is published. */
-	assert_false(exists(w, "queue", id));
-	assert_int_equal(draft_publish(&d, &w->res), 0);
-	draft_drop(&d);
-	assert_true(exists(w, "queue", id));
-}
-
 /* The file of fill() under ID. */
 static void
 commit_filled(struct world *w)
@@ -227,7 +191,7 @@ commit_filled(struct world *w)
 	struct message m;
 
 	fill(&m);
-	commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
+	t_commit(&w->sp, ID, &m, TEXT, sizeof(TEXT) - 1);
 	message_fini(&m);
 }
 
@@ -264,7 +228,7 @@ test_round_trip(void **state)
 	uint32_t i;
 
 	fill(&m);
-	commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
+	t_commit(&w->sp, ID, &m, TEXT, sizeof(TEXT) - 1);
 	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
 	assert_string_equal(got.id, ID);
 	assert_string_equal(got.sender, m.sender);
@@ -316,7 +280,7 @@ test_longest_values(void **state)
 	r = add(&m, address, ROUTE_PIPE, ORIGIN_ALIASES, owner);
 	r->orcpt = strdup(orcpt);
 	r->notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY;
-	commit(w, ID, &m, "", 0);
+	t_commit(&w->sp, ID, &m, "", 0);
 	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
 	assert_string_equal(got.sender, owner);
 	assert_string_equal(got.envid, m.envid);
@@ -396,18 +360,18 @@ test_draft_without_publish(void **state)
 			assert_int_equal(draft_begin(&w->sp, &d, NULL,
 			    &w->res), 0);
 			assert_int_equal(d.is_named, named);
-			assert_int_equal(count_in(w, "tmp"), named);
+			assert_int_equal(t_count(w->top, "tmp"), named);
 			if (step > 0)
 				assert_int_equal(draft_write(&d, TEXT,
 				    sizeof(TEXT) - 1, &w->res), 0);
 			if (step > 1)
 				assert_int_equal(draft_seal(&d, &m, &w->res),
 				    0);
-			assert_int_equal(count_in(w, "queue"), 0);
+			assert_int_equal(t_count(w->top, "queue"), 0);
 			draft_drop(&d);
 			draft_drop(&d);
-			assert_int_equal(count_in(w, "queue"), 0);
-			assert_int_equal(count_in(w, "tmp"), 0);
+			assert_int_equal(t_count(w->top, "queue"), 0);
+			assert_int_equal(t_count(w->top, "tmp"), 0);
 		}
 	}
 	message_fini(&m);
@@ -428,7 +392,7 @@ test_named_draft(void **state)
 	assert_int_equal(draft_seal(&d, &m, &w->res), 0);
 	assert_int_equal(draft_publish(&d, &w->res), 0);
 	draft_drop(&d);
-	assert_int_equal(count_in(w, "tmp"), 0);
+	assert_int_equal(t_count(w->top, "tmp"), 0);
 	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
 	assert_int_equal(got.nrcpts, m.nrcpts);
 	message_fini(&got);
@@ -484,7 +448,7 @@ test_taken_name(void **state)
 		assert_int_equal(draft_publish(&d, &w->res), -1);
 		assert_int_equal(errno, EEXIST);
 		draft_drop(&d);
-		assert_int_equal(count_in(w, "tmp"), 0);
+		assert_int_equal(t_count(w->top, "tmp"), 0);
 		slurp(w, ID, &after);
 		assert_int_equal(after.len, before.len);
 		assert_memory_equal(after.data, before.data, before.len);
@@ -553,7 +517,7 @@ test_values_refused_when_written(void **state)
 			    &w->res), 0);
 			assert_int_equal(draft_seal(&d, &m, &w->res), -1);
 			draft_drop(&d);
-			assert_int_equal(count_in(w, "queue"), 0);
+			assert_int_equal(t_count(w->top, "queue"), 0);
 			message_fini(&m);
 		}
 }
@@ -977,7 +941,7 @@ test_wishes(void **state)
 		assert_int_equal(recipient_wants(r, NOTIFY_DELAY), cases[i].delay);
 		assert_int_equal(recipient_wants(r, NOTIFY_SUCCESS),
 		    cases[i].success);
-		commit(w, ID, &m, TEXT, sizeof(TEXT) - 1);
+		t_commit(&w->sp, ID, &m, TEXT, sizeof(TEXT) - 1);
 		message_fini(&m);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		result_set(&m.rcpts[0].last, STATUS_FAILED, "5.1.1", "no");

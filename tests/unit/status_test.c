@@ -9,7 +9,7 @@
 
 #include "conf.h"
 #include "queue/queue.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_queue.h"
 
 #define TEXT	"Subject: x\n\nbody\n"
 #define ID	"0123456789abc"
@@ -41,18 +41,10 @@ static void
 queue_message(struct world *w)
 {
 	struct message m;
-	struct draft d;
 
-	message_init(&m);
-	m.arrived = time(NULL) - 3600;
-	text_copy(m.sender, sizeof(m.sender), "ann@example.org");
-	assert_non_null(message_add(&m, "bob@example.org"));
-	assert_non_null(message_add(&m, "carl@example.org"));
-	assert_int_equal(draft_begin(&w->d.spool, &d, ID, &w->res), 0);
-	assert_int_equal(draft_write(&d, TEXT, sizeof(TEXT) - 1, &w->res), 0);
-	assert_int_equal(draft_seal(&d, &m, &w->res), 0);
-	assert_int_equal(draft_publish(&d, &w->res), 0);
-	draft_drop(&d);
+	t_message(&m, "ann@example.org", time(NULL), "bob@example.org",
+	    "carl@example.org", NULL);
+	t_commit(&w->d.spool, ID, &m, TEXT, sizeof(TEXT) - 1);
 	message_fini(&m);
 }
 
