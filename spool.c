@@ -379,6 +379,12 @@ put_result(struct buf *b, const struct message *m, const struct result *res)
 	buf_putc(b, '\t');
 	if (res->reason != NULL)
 		buf_put_clean(b, res->reason, strlen(res->reason), room);
+	buf_printf(b, "\t%d\t", (int)res->source);
+	if (res->detail != NULL)
+		buf_put_clean(b, res->detail, strlen(res->detail), room);
+	buf_putc(b, '\t');
+	if (res->server != NULL)
+		buf_put_clean(b, res->server, strlen(res->server), room);
 	buf_putc(b, '\n');
 }
 
@@ -658,6 +664,44 @@ fold_notify(struct message *m, const struct fields *f)
 	return r->orcpt == NULL ? -1 : 0;
 }
 
+/* Version 0.1 wrote only code and reason, with whatever path was in it. */
+static void
+fold_old_reply(struct recipient *r, enum status status, const struct fields *f,
+    int at)
+{
+	if (r->kind == ROUTE_REMOTE) {
+		result_set(&r->last, status, f->v[at], "%s", f->v[at + 1]);
+		return;
+	}
+	result_set(&r->last, status, f->v[at], "%s", "");
+	result_detail(&r->last, "%s", f->v[at + 1]);
+}
+
+/* From field at on: code, reason, source, detail, server. */
+static int
+fold_reply(struct recipient *r, enum status status, const struct fields *f,
+    int at)
+{
+	uint64_t source;
+
+	if (f->n < at + 2 || strlen(f->v[at]) >= sizeof(r->last.code))
+		return -1;
+	if (f->n == at + 2) {
+		fold_old_reply(r, status, f, at);
+		return 0;
+	}
+	if (f->n != at + 5 ||
+	    number(f->v[at + 2], SOURCE__MAX - 1, &source) == -1)
+		return -1;
+	result_quote(&r->last, (enum source)source, status, f->v[at], "%s",
+	    f->v[at + 1]);
+	if (f->v[at + 3][0] != '\0')
+		result_detail(&r->last, "%s", f->v[at + 3]);
+	if (f->v[at + 4][0] != '\0')
+		result_from_server(&r->last, f->v[at + 4]);
+	return 0;
+}
+
 /* A success that the sender asked to hear of. */
 static int
 fold_success(struct message *m, const struct fields *f)
@@ -666,16 +710,15 @@ fold_success(struct message *m, const struct fields *f)
 	uint64_t action;
 
 	r = field_rcpt(m, f);
-	if (r == NULL || f->n != 5 ||
+	if (r == NULL || f->n < 5 ||
 	    number(f->v[2], ACTION_EXPANDED, &action) == -1 ||
 	    action < ACTION_DELIVERED ||
-	    strlen(f->v[3]) >= sizeof(r->last.code))
+	    fold_reply(r, STATUS_SENT, f, 3) == -1)
 		return -1;
 	if (r->action == ACTION_NONE)
 		m->owed++;
 	r->action = (enum action)action;
 	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
-	result_set(&r->last, STATUS_SENT, f->v[3], "%s", f->v[4]);
 	return 0;
 }
 
@@ -719,10 +762,11 @@ fold_result(struct message *m, const struct fields *f)
 	deferred = f->v[0][0] == 'D';
 	same = deferred && f->n == 4;
 	r = field_rcpt(m, f);
-	if (r == NULL || (f->n != 5 + deferred && !same) ||
+	if (r == NULL || (f->n < 5 + deferred && !same) ||
 	    number(f->v[2], UINT32_MAX, &attempts) == -1 ||
 	    (deferred && number(f->v[3], INT64_MAX, &due) == -1) ||
-	    (!same && strlen(f->v[3 + deferred]) >= sizeof(r->last.code)))
+	    (!same && fold_reply(r, deferred ? STATUS_DEFERRED :
+	    STATUS_FAILED, f, 3 + deferred) == -1))
 		return -1;
 	r->attempts = (unsigned)attempts;
 	r->due = (time_t)due;
@@ -734,9 +778,6 @@ fold_result(struct message *m, const struct fields *f)
 	}
 	if (same)
 		r->last.status = STATUS_DEFERRED;
-	else
-		result_set(&r->last, deferred ? STATUS_DEFERRED : STATUS_FAILED,
-		    f->v[3 + deferred], "%s", f->v[4 + deferred]);
 	return 0;
 }
 

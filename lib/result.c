@@ -20,6 +20,7 @@ result_fini(struct result *res)
 {
 	free(res->reason);
 	free(res->detail);
+	free(res->server);
 	result_init(res);
 }
 
@@ -53,8 +54,9 @@ set_line(struct result *res, enum source source, enum status status,
 {
 	free(res->reason);
 	free(res->detail);
+	free(res->server);
 	res->reason = reason;
-	res->detail = NULL;
+	res->detail = res->server = NULL;
 	res->source = source;
 	res->status = status;
 	if (text_copy(res->code, sizeof(res->code), code) == -1)
@@ -103,16 +105,38 @@ result_detail(struct result *res, const char *fmt, ...)
 }
 
 void
+result_from_server(struct result *res, const char *server)
+{
+	free(res->server);
+	res->server = clean_line(server, strlen(server));
+}
+
+static int
+is_given(const char *line)
+{
+	return line != NULL && line[0] != '\0';
+}
+
+void
+result_put_reason(struct buf *b, const struct result *res)
+{
+	if (!is_given(res->reason))
+		return;
+	if (is_given(res->server))
+		buf_printf(b, "%s said: ", res->server);
+	buf_puts(b, res->reason);
+}
+
+void
 result_put_full(struct buf *b, const struct result *res)
 {
-	const char *reason = res->reason == NULL ? "" : res->reason;
-
-	if (res->detail == NULL || res->detail[0] == '\0')
-		buf_puts(b, reason);
-	else if (reason[0] == '\0')
-		buf_puts(b, res->detail);
+	result_put_reason(b, res);
+	if (!is_given(res->detail))
+		return;
+	if (is_given(res->reason))
+		buf_printf(b, " (%s)", res->detail);
 	else
-		buf_printf(b, "%s (%s)", reason, res->detail);
+		buf_puts(b, res->detail);
 }
 
 static char *
@@ -128,9 +152,11 @@ result_copy(struct result *dst, const struct result *src)
 		return;
 	free(dst->reason);
 	free(dst->detail);
+	free(dst->server);
 	*dst = *src;
 	dst->reason = copy_line(src->reason);
 	dst->detail = copy_line(src->detail);
+	dst->server = copy_line(src->server);
 }
 
 static int
@@ -145,7 +171,8 @@ result_is_same(const struct result *a, const struct result *b)
 	return a->status == b->status && a->source == b->source &&
 	    strcmp(a->code, b->code) == 0 &&
 	    is_same_line(a->reason, b->reason) &&
-	    is_same_line(a->detail, b->detail);
+	    is_same_line(a->detail, b->detail) &&
+	    is_same_line(a->server, b->server);
 }
 
 const char *

@@ -37,6 +37,8 @@ struct result {
 					 * path of this host; or NULL */
 	char		*detail;	/* owned: one line for the log, root
 					 * and the owner; or NULL */
+	char		*server;	/* owned: "name[address]" that said
+					 * it, for SOURCE_SERVER; or NULL */
 };
 
 void	result_init(struct result *);
@@ -53,7 +55,11 @@ int	result_quote(struct result *, enum source, enum status,
 	    const char *code, const char *, ...) PRINTF_LIKE(5, 6);
 /* Adds the detail to a result that is set.  Returns as result_set(). */
 int	result_detail(struct result *, const char *, ...) PRINTF_LIKE(2, 3);
-/* Adds "reason" or "reason (detail)": for the log, root and the owner. */
+/* Names the server whose words these are. */
+void	result_from_server(struct result *, const char *server);
+/* Adds "reason" or "server said: reason": for everybody. */
+void	result_put_reason(struct buf *, const struct result *);
+/* The same and " (detail)": for the log, root and the owner. */
 void	result_put_full(struct buf *, const struct result *);
 /* The same status, code, source and texts. */
 int	result_is_same(const struct result *, const struct result *);
@@ -62,7 +68,7 @@ void	result_copy(struct result *dst, const struct result *src);
 const char *status_name(enum status);	/* "sent", "deferred", "failed" */
 
 /* As fields of an IPC message: u32 status, u32 source, text code, bytes
- * reason, bytes detail. */
+ * reason, bytes detail.  The server is not in it. */
 void	result_put(struct ipc *, const struct result *);
 /* 0, or -1 for one that is out of shape; the texts are cleaned. */
 int	result_get(struct ipc *, struct result *);

@@ -155,7 +155,7 @@ judge_as(const struct smtp *s, struct result *res, enum status status)
 		text_copy(code, sizeof(code), r->enhanced);
 	code[0] = status == STATUS_SENT ? '2' : status == STATUS_DEFERRED ?
 	    '4' : '5';
-	result_set(res, status, code, "%d%s%s%s%s", r->code,
+	result_quote(res, SOURCE_SERVER, status, code, "%d%s%s%s%s", r->code,
 	    r->enhanced[0] == '\0' ? "" : " ", r->enhanced,
 	    r->text.len == 0 ? "" : " ", buf_str(&r->text));
 }

@@ -85,10 +85,7 @@ delivery_report(const struct delivery *d, const struct result *res)
 
 	ipc_init(&msg);
 	ipc_begin(&msg, IPC_DELIVER_RESULT, d->id);
-	ipc_put_u32(&msg, (uint32_t)res->status);
-	ipc_put_str(&msg, res->code);
-	ipc_put_bytes(&msg, res->reason, res->reason == NULL ? 0 :
-	    strlen(res->reason));
+	result_put(&msg, res);
 	ret = ipc_send(d->channel, &msg);
 	ipc_fini(&msg);
 	return ret;

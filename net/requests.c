@@ -322,13 +322,9 @@ say(struct requests *j, enum ipc_type kind, uint32_t id)
 static void
 put_fate(struct ipc *m, const struct smtp_rcpt *r, const char *host)
 {
-	const char *reason = r->res.reason == NULL ? "" : r->res.reason;
-
 	ipc_put_u32(m, r->index);
-	ipc_put_u32(m, r->res.status);
-	ipc_put_str(m, r->res.code);
+	result_put(m, &r->res);
 	ipc_put_str(m, host);
-	ipc_put_bytes(m, reason, strlen(reason));
 	ipc_put_u32(m, r->is_passed_on != 0);
 }
 
@@ -356,7 +352,8 @@ tell_fates(struct requests *j, const struct job *job, const char *host,
 		if (!is_told(r, holds))
 			continue;
 		need = STATUS_MIN + strlen(host) +
-		    (r->res.reason == NULL ? 0 : strlen(r->res.reason));
+		    (r->res.reason == NULL ? 0 : strlen(r->res.reason)) +
+		    (r->res.detail == NULL ? 0 : strlen(r->res.detail));
 		if (m == NULL || m->len + need > IPC_REMOTE_LIMIT)
 			m = say(j, IPC_REMOTE_STATUS, job->id);
 		if (m == NULL)

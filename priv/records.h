@@ -57,7 +57,7 @@ enum ipc_type {
 	 * end of the pipe that is the command's output. */
 	IPC_DELIVER_OUTPUT,	/* - */
 	/* deliver child -> runner, over the channel: what became of it. */
-	IPC_DELIVER_RESULT,	/* u32 status, text code, bytes why */
+	IPC_DELIVER_RESULT,	/* a result: lib/result.h */
 	/* deliver branch -> runner: that child is reaped. */
 	IPC_DELIVER_EXIT,	/* u32 wait status, u32 timed out (0, 1) */
 	/* runner -> deliver child, over the channel: another message for the
@@ -84,8 +84,7 @@ enum ipc_type {
 	IPC_REMOTE_RECIPIENTS,	/* (u32 index, text address, u32 notify
 				 * (NOTIFY_*), text orcpt)* */
 	/* dma-remote -> runner: statuses; final for this attempt. */
-	IPC_REMOTE_STATUS,	/* (u32 index, u32 status, text code,
-				 * text host, bytes why,
+	IPC_REMOTE_STATUS,	/* (u32 index, a result, text host,
 				 * u32 passed on (0, 1): the host reports
 				 * what comes of it)* */
 	/* dma-remote -> runner: a transaction of the job is over and all its

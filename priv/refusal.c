@@ -34,6 +34,7 @@ refusal_report(const struct delivery *d, enum refusal refusal,
     const struct log *log)
 {
 	const struct refusal_words *w = &words[refusal];
+	struct result res;
 	struct ipc m;
 	int ret;
 
@@ -48,9 +49,10 @@ refusal_report(const struct delivery *d, enum refusal refusal,
 		ipc_put_str(&m, w->forward);
 	} else {
 		ipc_begin(&m, IPC_DELIVER_RESULT, d->id);
-		ipc_put_u32(&m, w->status);
-		ipc_put_str(&m, w->code);
-		ipc_put_str(&m, w->delivery);
+		result_init(&res);
+		result_set(&res, w->status, w->code, "%s", w->delivery);
+		result_put(&m, &res);
+		result_fini(&res);
 	}
 	ret = ipc_send(d->channel, &m);
 	ipc_fini(&m);

@@ -210,16 +210,16 @@ advice(const struct conf *conf, const char *code)
 }
 
 static int
-has_reason(const struct recipient *r)
+has_reason(const struct result *res)
 {
-	return r->last.reason != NULL && r->last.reason[0] != '\0';
+	return res->reason != NULL && res->reason[0] != '\0';
 }
 
 static void
 add_reason(struct buf *b, const struct recipient *r)
 {
-	if (has_reason(r))
-		route_put_why(b, r);
+	if (has_reason(&r->last))
+		result_put_reason(b, &r->last);
 	else
 		buf_puts(b, "no reason was given");
 }
@@ -248,7 +248,7 @@ put_reason(struct buf *b, const struct telling *t, uint32_t i)
 	/* What may be tried again was, and then given up. */
 	if (action == ACTION_FAILED && r->last.code[0] == '4')
 		buf_printf(&reason, "given up after %u %s; %s", r->attempts,
-		    r->attempts == 1 ? "try" : "tries", has_reason(r) ?
+		    r->attempts == 1 ? "try" : "tries", has_reason(&r->last) ?
 		    "the last said: " : "");
 	add_reason(&reason, r);
 	put_words(b, buf_str(&reason), INDENT, INDENT);
@@ -323,23 +323,20 @@ put_field(struct buf *b, const char *name, const char *type, const char *text)
 	buf_fini(&line);
 }
 
-/* "host[address] said: 550 no" is a server's word, all else is ours. */
 static void
-put_diagnostic(struct buf *b, const char *reason)
+put_diagnostic(struct buf *b, const struct result *res)
 {
-	static const char said[] = " said: ";
-	const char *p;
-	size_t host;
+	const char *reason = has_reason(res) ? res->reason :
+	    "no reason was given";
 
-	p = strstr(reason, said);
-	host = strcspn(reason, " [");
-	if (p == NULL || host == 0 || host > WORD_MAX ||
-	    strcspn(reason, " ") != (size_t)(p - reason)) {
+	if (res->source != SOURCE_SERVER) {
 		put_field(b, "Diagnostic-Code", "X-dma", reason);
 		return;
 	}
-	buf_printf(b, "Remote-MTA: dns; %.*s\n", (int)host, reason);
-	put_field(b, "Diagnostic-Code", "smtp", p + sizeof(said) - 1);
+	if (res->server != NULL)
+		buf_printf(b, "Remote-MTA: dns; %.*s\n",
+		    (int)strcspn(res->server, " ["), res->server);
+	put_field(b, "Diagnostic-Code", "smtp", reason);
 }
 
 /* "type;address", in ASCII. */
@@ -387,17 +384,13 @@ put_program(struct buf *b, const struct telling *t, uint32_t i)
 	const struct recipient *r = &t->m->rcpts[i];
 	enum action action = action_of(t, i);
 	char date[64];
-	struct buf reason;
 
 	buf_putc(b, '\n');
 	put_addresses(b, t, i);
 	buf_printf(b, "Action: %s\n", actions[action].name);
 	put_code(b, r->last.code, action);
-	buf_init(&reason, 0);
-	add_reason(&reason, r);
 	if (action != ACTION_DELIVERED && action != ACTION_EXPANDED)
-		put_diagnostic(b, buf_str(&reason));
-	buf_fini(&reason);
+		put_diagnostic(b, &r->last);
 	if (r->tried != 0) {
 		mail_date(date, sizeof(date), r->tried);
 		buf_printf(b, "Last-Attempt-Date: %s\n", date);

@@ -402,28 +402,17 @@ static void
 channel_say(struct desk *d, struct batch *b)
 {
 	struct parcel *p = find_parcel(b, d->ipc.id);
-	char code[sizeof(b->res.code)];
-	const char *reason;
-	uint32_t status;
-	size_t len;
 
-	status = ipc_get_u32(&d->ipc);
-	ipc_get_text(&d->ipc, code, sizeof(code));
-	reason = ipc_get_bytes(&d->ipc, &len);
-	if (p == NULL || b->is_said || ipc_done(&d->ipc) == -1 ||
-	    status < STATUS_SENT || status > STATUS_FAILED) {
+	if (p == NULL || b->is_said || result_get(&d->ipc, &b->res) == -1 ||
+	    ipc_done(&d->ipc) == -1) {
 		out_of_turn(d, b);
 		return;
 	}
-	if (len > REASON_MAX)
-		len = REASON_MAX;
-	result_set(&b->res, (enum status)status, code, "%.*s", (int)len,
-	    reason);
 	b->has_said = 1;
 	/* What no other shares is believed when its process has ended well. */
 	b->is_said = !b->is_open;
 	if (b->is_open) {
-		if (status != STATUS_SENT)
+		if (b->res.status != STATUS_SENT)
 			withdraw(p);
 		decide_parcel(b, p, &b->res);
 	}
@@ -515,13 +504,12 @@ status_result(struct batch *b, int code, const char *text)
 	if (code == EX_TEMPFAIL || code == 126 || code == 127)
 		status = STATUS_DEFERRED;
 	if (code == 0)
-		result_set(&b->res, STATUS_SENT, "2.0.0",
+		result_quote(&b->res, SOURCE_COMMAND, STATUS_SENT, "2.0.0",
 		    "delivered to command%s%s", mark, text);
 	else
-		result_set(&b->res, status, status == STATUS_DEFERRED ?
-		    "4.3.0" :
-		    sysexit_code(code), "command exited with status %d%s%s",
-		    code, mark, text);
+		result_quote(&b->res, SOURCE_COMMAND, status,
+		    status == STATUS_DEFERRED ? "4.3.0" : sysexit_code(code),
+		    "command exited with status %d%s%s", code, mark, text);
 }
 
 static void
@@ -535,11 +523,11 @@ command_result(struct batch *b, int status, int late)
 	if (text.len > OUTPUT_SHOWN)
 		buf_drop(&text, text.len - OUTPUT_SHOWN);
 	if (late)
-		result_set(&b->res, STATUS_DEFERRED, "4.3.0",
+		result_quote(&b->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
 		    "command took too long and was ended%s%s",
 		    text.len > 0 ? ": " : "", buf_str(&text));
 	else if (WIFSIGNALED(status))
-		result_set(&b->res, STATUS_DEFERRED, "4.3.0",
+		result_quote(&b->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
 		    "command died by signal %d%s%s", WTERMSIG(status),
 		    text.len > 0 ? ": " : "", buf_str(&text));
 	else

@@ -558,47 +558,29 @@ find_job(struct hop *h, uint32_t id)
 	return NULL;
 }
 
-/* Begins with a reply code (RFC 5321 4.2). */
-static int
-is_reply(const char *reason, size_t len)
-{
-	return len > 3 && reason[0] >= '2' && reason[0] <= '5' &&
-	    reason[1] >= '0' &&
-	    reason[1] <= '9' && reason[2] >= '0' && reason[2] <= '9' &&
-	    (reason[3] == ' ' || reason[3] == '-');
-}
-
 static int
 take_fates(struct desk *d, struct hop *h, struct job *j)
 {
-	char code[12], host[300];
+	uint32_t index, passed_on, rcpt;
 	struct result res;
-	uint32_t status, index, passed_on, rcpt;
-	const char *reason;
-	size_t len;
+	char host[300];
 
 	result_init(&res);
 	while (ipc_more(&d->ipc)) {
 		index = ipc_get_u32(&d->ipc);
-		status = ipc_get_u32(&d->ipc);
-		ipc_get_text(&d->ipc, code, sizeof(code));
-		ipc_get_text(&d->ipc, host, sizeof(host));
-		reason = ipc_get_bytes(&d->ipc, &len);
-		passed_on = ipc_get_u32(&d->ipc);
-		if (d->ipc.bad || index >= j->n || status < STATUS_SENT ||
-		    status > STATUS_FAILED || passed_on > 1)
+		if (result_get(&d->ipc, &res) == -1)
 			break;
-		if (len > REASON_MAX)
-			len = REASON_MAX;
+		ipc_get_text(&d->ipc, host, sizeof(host));
+		passed_on = ipc_get_u32(&d->ipc);
+		if (d->ipc.bad || index >= j->n || passed_on > 1)
+			break;
 		rcpt = j->rcpts[index];
 		if (j->work->attempts[rcpt].stage != STAGE_BUSY)
 			break;		/* told twice */
-		if (status == STATUS_DEFERRED)
+		if (res.status == STATUS_DEFERRED)
 			h->had_trouble = 1;
-		/* A bounce's reader must see whose words these are. */
-		result_set(&res, (enum status)status, code, "%s%s%.*s",
-		    is_reply(reason, len) ? host : "",
-		    is_reply(reason, len) ? " said: " : "", (int)len, reason);
+		if (res.source == SOURCE_SERVER)
+			result_from_server(&res, host);
 		decide_remote(j->work, rcpt, &res, host, passed_on != 0);
 		j->left--;
 	}

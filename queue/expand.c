@@ -462,8 +462,10 @@ get_list(void *arg, const char *path, struct buf *text, int *is_loose,
 	}
 	if (found)
 		return 0;
-	return result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "list %s: it was not read with what names it", path);
+	result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "a list that the address expands to cannot be read now");
+	return result_detail(res, "list %s: not read with the file that names "
+	    "it", path);
 }
 
 static void
@@ -715,6 +717,21 @@ keep_list(struct desk *d, struct ask *a)
 	return buf_failed(&a->lists) ? -1 : 0;
 }
 
+/* The forward helper's text is about files of the user or the alias. */
+static void
+unreadable_list(const struct ask *a, const char *text, size_t len,
+    struct result *res)
+{
+	if (a->origin == ORIGIN_ALIASES)
+		result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "a list of the alias %s cannot be read now", a->name);
+	else
+		result_quote(res, SOURCE_USER_FILE, STATUS_DEFERRED, "4.3.0",
+		    ".forward of %s cannot be read now", a->name);
+	result_detail(res, "%.*s", (int)(len > REASON_MAX ? REASON_MAX : len),
+	    text);
+}
+
 static void
 take_verdict(struct desk *d, const struct ask *a, const struct place *p,
     uint32_t verdict, const char *text, size_t len)
@@ -746,9 +763,7 @@ take_verdict(struct desk *d, const struct ask *a, const struct place *p,
 		break;
 	default:
 		result_init(&res);
-		result_set(&res, STATUS_DEFERRED, "4.3.0", "%s %s: %.*s",
-		    a->origin == ORIGIN_ALIASES ? "alias" : ROUTE_PRIVATE,
-		    a->name, (int)(len > REASON_MAX ? REASON_MAX : len), text);
+		unreadable_list(a, text, len, &res);
 		decide(p->work, p->rcpt, &res, NULL);
 		result_fini(&res);
 		break;

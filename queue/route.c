@@ -29,70 +29,24 @@ route_put_orcpt(struct buf *b, const struct conf *conf,
 	names_put_qualified(b, conf, r->address);
 }
 
-/* Trouble of this host, in our words: not a server's, nor a command's. */
-static int
-is_our_trouble(const struct recipient *r)
-{
-	const char *code = r->last.code;
-
-	if (r->kind == ROUTE_REMOTE)
-		return 0;
-	if (r->kind == ROUTE_PIPE && strcmp(code, "4.3.0") == 0)
-		return 0;
-	return strncmp(code, "4.2.", 4) == 0 || strncmp(code, "4.3.", 4) == 0;
-}
-
-/* A reason that names what only root or the owner of a .forward knows. */
-static int
-is_private(const struct recipient *r)
-{
-	return is_our_trouble(r) ||
-	    (r->kind == ROUTE_FILE && r->origin == ORIGIN_FORWARD) ||
-	    strncmp(r->last.reason, ROUTE_PRIVATE, strlen(ROUTE_PRIVATE)) == 0;
-}
-
-void
-route_put_why(struct buf *b, const struct recipient *r)
-{
-	const char *p = r->last.reason == NULL ? "" : r->last.reason;
-	size_t n;
-
-	if (*p == '\0' || !is_private(r)) {
-		buf_puts(b, p);
-		return;
-	}
-	while (*p != '\0') {
-		n = strcspn(p, " ");
-		if (*p == '/' || *p == '~') {
-			buf_puts(b, p[n - 1] == ':' ? "(a path):" :
-			    "(a path)");
-		} else {
-			buf_add(b, p, n);
-		}
-		p += n;
-		n = strspn(p, " ");
-		buf_add(b, p, n);
-		p += n;
-	}
-}
-
 int
 route_usable(const struct conf *conf, const struct alias *alias,
     struct result *res)
 {
 	if (!alias->is_bad)
 		return 0;
-	return result_set(res, STATUS_DEFERRED, "4.3.5",
-	    "%s:%u: the alias %s has an error: "
-	    "newaliases tells which", conf->where.aliases, alias->line,
-	    alias->name);
+	result_set(res, STATUS_DEFERRED, "4.3.5",
+	    "the alias %s has a syntax error", alias->name);
+	return result_detail(res, "%s:%u: run newaliases to see the error",
+	    conf->where.aliases, alias->line);
 }
 
 static enum route_step
 no_aliases(const struct conf *conf, struct result *res)
 {
 	result_set(res, STATUS_DEFERRED, "4.3.5",
-	    "the aliases file %s can not be read now", conf->where.aliases);
+	    "the aliases cannot be read now");
+	result_detail(res, "%s: not readable", conf->where.aliases);
 	return STEP_SETTLED;
 }
 

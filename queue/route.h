@@ -62,13 +62,6 @@ void	route_chain(const struct message *, uint32_t i, struct buf *);
 /* FAILED 5.4.6: these steps lead nowhere; -1. */
 int	route_lost(const struct message *, uint32_t i, const char *what,
 	    struct result *);
-/* How a reason begins that is about somebody's .forward. */
-#define ROUTE_PRIVATE	".forward of"
-/*
- * Adds the reason of the latest attempt as anybody may read it: what it has
- * of paths of this host, or that a user's own list names, is left out.
- */
-void	route_put_why(struct buf *, const struct recipient *);
 /* Adds what the submitter called i: "rfc822;address" (RFC 3461 4.2). */
 void	route_put_orcpt(struct buf *, const struct conf *,
 	    const struct message *, uint32_t i);

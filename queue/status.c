@@ -116,8 +116,9 @@ show_fate(struct desk *d, const struct work *w, uint32_t i,
 	if (set == 0)
 		return;
 	buf_init(&b, 0);
-	buf_printf(&b, "=== %s: %s: %s", w->m.rcpts[i].address,
-	    status_name(res->status), res->reason == NULL ? "" : res->reason);
+	buf_printf(&b, "=== %s: %s: ", w->m.rcpts[i].address,
+	    status_name(res->status));
+	result_put_reason(&b, res);
 	watchers_tell(d, set, buf_str(&b));
 	buf_fini(&b);
 }
@@ -211,9 +212,11 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 	const struct recipient *r = &m->rcpts[i];
 	const char *original = message_original(m, i);
 	int failed = res->status == STATUS_FAILED;
-	struct buf orig;
+	struct buf orig, reply;
 
 	buf_init(&orig, 0);
+	buf_init(&reply, 0);
+	result_put_full(&reply, res);
 	if (original != r->address)
 		buf_printf(&orig, " orig=<%s>", original);
 	log_say(&d->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
@@ -223,8 +226,8 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 	    where, (int64_t)(now - m->arrived), res->code,
 	    status_name(res->status), failed && r->action == ACTION_NONE ?
 	    " report=none" : "", failed && res->code[0] == '4' ?
-	    "given up; the last said: " : "", res->reason == NULL ? "" :
-	    res->reason);
+	    "expired; last reply: " : "", buf_str(&reply));
+	buf_fini(&reply);
 	buf_fini(&orig);
 }
 

@@ -91,16 +91,19 @@ static void
 print_recipient(const struct message *m, uint32_t i, time_t now, int all)
 {
 	const struct recipient *r = &m->rcpts[i];
-	struct buf reason;
+	struct buf reply;
 
 	print_clean("To", message_address(m, i));
 	if (r->attempts > 0)
 		printf("Tries\t: %u\n", r->attempts);
-	buf_init(&reason, 0);
-	route_put_why(&reason, r);
-	if (r->last.reason != NULL)
-		print_clean("Reply", all ? r->last.reason : buf_str(&reason));
-	buf_fini(&reason);
+	buf_init(&reply, 0);
+	if (all)
+		result_put_full(&reply, &r->last);
+	else
+		result_put_reason(&reply, &r->last);
+	if (reply.len > 0)
+		print_clean("Reply", buf_str(&reply));
+	buf_fini(&reply);
 	if (r->state != RCPT_OPEN)
 		printf("Next\t: a report to the sender\n");
 	else if (r->attempts > 0 && r->due > now)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(not (REMOTE and CONFDIR),
                                 reason="DMA_REMOTE and DMA_CONFDIR are not set")
 
 HOP, JOB, RCPT, FATE, SETTLE = range(48, 53)
+SERVER = 1                      # enum source in lib/result.h
 SMARTHOST, DOMAIN, SENDER = 0, 1, 2
 SENT, RETRY, FAILED = 1, 2, 3
 BODY_8BIT = 1
@@ -309,8 +310,11 @@ class Runner:
             return
         assert kind == FATE
         while f.more():
-            index, fate, code = f.u32(), f.u32(), f.text()
-            host, why = f.text(), f.text()
+            index, fate, source = f.u32(), f.u32(), f.u32()
+            code, why, detail = f.text(), f.text(), f.text()
+            host = f.text()
+            assert (source == SERVER) == bool(re.match(r"[2-5]\d\d( |$)",
+                                                       why)), (source, why)
             self.passed_on[ident, index] = f.u32()
             assert (ident, index) not in self.fates
             self.fates[ident, index] = (fate, code, why)

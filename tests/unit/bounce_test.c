@@ -68,6 +68,13 @@ fail_with(struct recipient *r, const char *code, const char *reason)
 	result_set(&r->last, STATUS_FAILED, code, "%s", reason);
 }
 
+static void
+from_mx(struct result *res, const char *server)
+{
+	res->source = SOURCE_SERVER;
+	result_from_server(res, server);
+}
+
 /*
  * A queued message: ann to bob (failed), carl (sent), dora (failed and
  * reported), list -> |command (failed).
@@ -258,13 +265,12 @@ test_paths_are_not_told(void **state)
 
 	queue_plain(w, "ann@example.org");
 	w->m.rcpts[0].kind = ROUTE_MAILBOX;
-	fail_with(&w->m.rcpts[0], "4.2.0", "/var/mail/bob: does not belong to "
-	    "bob: chown it");
+	fail_with(&w->m.rcpts[0], "4.2.0", "mailbox cannot be used now");
+	result_detail(&w->m.rcpts[0].last, "/var/mail/bob: not owned by bob");
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
 	    BOUNCED);
 	load_report(w);
-	assert_true(has(w, "\nDiagnostic-Code: X-dma; (a path): does not "));
-	assert_true(has(w, "(a path): does not belong to bob"));
+	assert_true(has(w, "\nDiagnostic-Code: X-dma; mailbox cannot be used "));
 	assert_false(has(w, "/var/mail"));
 }
 
@@ -434,8 +440,8 @@ test_successes(void **state)
 	queue_plain(w, "ann@example.org");
 	w->m.ret = RET_FULL;
 	succeed_with(&w->m.rcpts[0], ACTION_DELIVERED, "in /var/mail/bob");
-	succeed_with(&w->m.rcpts[1], ACTION_RELAYED,
-	    "mx[192.0.2.1] said: 250 2.1.5 ok");
+	succeed_with(&w->m.rcpts[1], ACTION_RELAYED, "250 2.1.5 ok");
+	from_mx(&w->m.rcpts[1].last, "mx[192.0.2.1]");
 	succeed_with(&w->m.rcpts[3], ACTION_EXPANDED, "sent on");
 	w->m.rcpts[3].orcpt = strdup("x-400;/c=de/");
 	commit_and_load(w);
@@ -649,8 +655,9 @@ test_line_lengths(void **state)
 	queue_plain(w, "ann@example.org");
 	memset(reason, 'w', sizeof(reason));
 	reason[REASON_MAX] = '\0';
-	memcpy(reason, "mx said: 550 ", 13);
+	memcpy(reason, "550 ", 4);
 	fail_with(&w->m.rcpts[0], "5.1.1", reason);
+	from_mx(&w->m.rcpts[0].last, "mx");
 	memset(address, 'a', sizeof(address));
 	address[TARGET_MAX] = '\0';
 	free(w->m.rcpts[3].address);

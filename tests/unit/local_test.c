@@ -159,6 +159,8 @@ drain(struct world *w, int fd)
 static void
 take_record(struct world *w, struct ipc *m)
 {
+	struct result res;
+	struct buf full;
 	const char *p;
 	size_t n;
 
@@ -170,12 +172,15 @@ take_record(struct world *w, struct ipc *m)
 		w->at.length = (int64_t)ipc_get_u64(m);
 		break;
 	case IPC_DELIVER_RESULT:
-		w->status = ipc_get_u32(m);
-		ipc_get_text(m, w->code, sizeof(w->code));
-		p = ipc_get_bytes(m, &n);
-		assert_true(n < sizeof(w->reason));
-		memcpy(w->reason, p, n);
-		w->reason[n] = '\0';
+		result_init(&res);
+		assert_int_equal(result_get(m, &res), 0);
+		buf_init(&full, 0);
+		result_put_full(&full, &res);
+		w->status = res.status;
+		text_copy(w->code, sizeof(w->code), res.code);
+		text_copy(w->reason, sizeof(w->reason), buf_str(&full));
+		buf_fini(&full);
+		result_fini(&res);
 		break;
 	case IPC_FORWARD_REPLY:
 		w->verdict = ipc_get_u32(m);

@@ -1,6 +1,9 @@
 /*
  * result_test.c - a reason is one printable line, whoever wrote it.
  */
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "lib/result.h"
 #include "tests/unit/t.h"
 
@@ -98,6 +101,90 @@ test_copy(void **state)
 }
 
 static void
+assert_put(void (*put)(struct buf *, const struct result *),
+    const struct result *res, const char *want)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	put(&b, res);
+	assert_string_equal(buf_str(&b), want);
+	buf_fini(&b);
+}
+
+/* The reason is for everybody, the detail for the log and root. */
+static void
+test_detail(void **state)
+{
+	struct result res;
+
+	(void)state;
+	result_init(&res);
+	assert_put(result_put_full, &res, "");
+	assert_int_equal(result_set(&res, STATUS_DEFERRED, "4.2.0",
+	    "mailbox cannot be used now"), -1);
+	assert_put(result_put_full, &res, "mailbox cannot be used now");
+	assert_int_equal(result_detail(&res, "/m/%s:\n%s", "bob", "a link"),
+	    -1);
+	assert_put(result_put_reason, &res, "mailbox cannot be used now");
+	assert_put(result_put_full, &res, "mailbox cannot be used now "
+	    "(/m/bob: a link)");
+	result_quote(&res, SOURCE_SERVER, STATUS_FAILED, "5.1.1", "550 no");
+	assert_null(res.detail);
+	result_from_server(&res, "mx[192.0.2.1]");
+	assert_put(result_put_reason, &res, "mx[192.0.2.1] said: 550 no");
+	result_set(&res, STATUS_SENT, "2.0.0", "%s", "");
+	assert_null(res.server);
+	assert_int_equal(res.source, SOURCE_US);
+	assert_int_equal(result_detail(&res, "in /m/bob"), 0);
+	assert_put(result_put_full, &res, "in /m/bob");
+	result_fini(&res);
+}
+
+static void
+send_and_get(const struct result *res, int cut, int want, struct result *got)
+{
+	struct ipc m;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	ipc_init(&m);
+	ipc_begin(&m, 1, 1);
+	result_put(&m, res);
+	m.len -= (size_t)cut;
+	assert_int_equal(ipc_send(pair[0], &m), 0);
+	assert_int_equal(ipc_recv(pair[1], &m, IPC_LIMIT), 1);
+	assert_int_equal(result_get(&m, got), want);
+	ipc_fini(&m);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void
+test_ipc(void **state)
+{
+	struct result got, res;
+
+	(void)state;
+	result_init(&res);
+	result_init(&got);
+	send_and_get(&res, 0, -1, &got);	/* STATUS_NONE says nothing */
+	result_quote(&res, SOURCE_COMMAND, STATUS_FAILED, "5.3.0", "exit 1");
+	result_detail(&res, "/bin/x");
+	send_and_get(&res, 0, 0, &got);
+	assert_true(result_is_same(&res, &got));
+	send_and_get(&res, 1, -1, &got);
+	assert_null(got.reason);
+	res.source = SOURCE__MAX;
+	send_and_get(&res, 0, -1, &got);
+	res.source = SOURCE_US;
+	res.status = (enum status)(STATUS_FAILED + 1);
+	send_and_get(&res, 0, -1, &got);
+	result_fini(&got);
+	result_fini(&res);
+}
+
+static void
 test_names(void **state)
 {
 	(void)state;
@@ -115,6 +202,8 @@ main(void)
 		cmocka_unit_test(test_why_is_bounded),
 		cmocka_unit_test(test_set_from_itself),
 		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_detail),
+		cmocka_unit_test(test_ipc),
 		cmocka_unit_test(test_names),
 	};
 

@@ -545,70 +545,6 @@ test_many(void **state)
 	end(&w);
 }
 
-/* What the owner of a .forward has where is not for the sender. */
-static void
-test_reasons(void **state)
-{
-	static const struct {
-		enum route_kind	 kind;
-		enum origin	 origin;
-		const char	*reason, *want;
-		const char	*code;	/* NULL: none */
-	} cases[] = {
-		{ ROUTE_FILE, ORIGIN_FORWARD, "/home/bob/x/: No such file",
-		    "(a path): No such file", NULL },
-		{ ROUTE_FILE, ORIGIN_FORWARD, "list ~/in box is /a/b", "list "
-		    "(a path) box is (a path)", NULL },
-		{ ROUTE_FILE, ORIGIN_FORWARD, "no path", "no path", NULL },
-		{ ROUTE_FILE, ORIGIN_FORWARD, "", "", NULL },
-		{ ROUTE_FILE, ORIGIN_FORWARD, NULL, "", NULL },
-		{ ROUTE_FILE, ORIGIN_ALIASES, "/var/x: full",
-		    "/var/x: full", NULL },
-		{ ROUTE_PIPE, ORIGIN_FORWARD, "exit 1: /x",
-		    "exit 1: /x", NULL },
-		{ ROUTE_UNKNOWN, ORIGIN_CALLER, "/var/mail/bob: full",
-		    "/var/mail/bob: full", NULL },
-		{ ROUTE_UNKNOWN, ORIGIN_CALLER, ROUTE_PRIVATE " bob: list "
-		    "/home/bob/l: gone", ROUTE_PRIVATE " bob: list (a path): "
-		    "gone", "4.3.0" },
-		{ ROUTE_MAILBOX, ORIGIN_CALLER, "/var/mail/bob: full",
-		    "(a path): full", "4.2.2" },
-		{ ROUTE_FILE, ORIGIN_ALIASES, "/var/x: is a directory",
-		    "(a path): is a directory", "4.2.0" },
-		{ ROUTE_UNKNOWN, ORIGIN_CALLER, "alias x: list /a/b: gone",
-		    "alias x: list (a path): gone", "4.3.0" },
-		{ ROUTE_UNKNOWN, ORIGIN_CALLER, "/a/aliases:7: the alias",
-		    "(a path): the alias", "4.3.5" },
-		{ ROUTE_PIPE, ORIGIN_FORWARD, "list ~/l can be written",
-		    "list (a path) can be written", "4.2.4" },
-		{ ROUTE_PIPE, ORIGIN_FORWARD, "ends with 75: see /x", "ends "
-		    "with 75: see /x", "4.3.0" },
-		{ ROUTE_REMOTE, ORIGIN_CALLER, "mx said: 452 4.2.2 /x full",
-		    "mx said: 452 4.2.2 /x full", "4.2.2" },
-		{ ROUTE_MAILBOX, ORIGIN_CALLER, "see /x", "see /x", "5.7.1" },
-	};
-	struct recipient r;
-	struct buf b;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < N(cases); i++) {
-		memset(&r, 0, sizeof(r));
-		r.kind = cases[i].kind;
-		r.origin = cases[i].origin;
-		if (cases[i].reason != NULL)
-			r.last.reason = strdup(cases[i].reason);
-		if (cases[i].code != NULL)
-			text_copy(r.last.code, sizeof(r.last.code),
-			    cases[i].code);
-		buf_init(&b, 0);
-		route_put_why(&b, &r);
-		assert_string_equal(buf_str(&b), cases[i].want);
-		buf_fini(&b);
-		free(r.last.reason);
-	}
-}
-
 static void
 test_number(void **state)
 {
@@ -858,7 +794,6 @@ main(void)
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_wishes),

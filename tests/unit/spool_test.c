@@ -590,9 +590,12 @@ test_states(void **state)
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	note_expanded(&w->notes, &m, 0);
 	set_last(&m.rcpts[1], STATUS_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
+	m.rcpts[1].last.source = SOURCE_SERVER;
+	result_from_server(&m.rcpts[1].last, "mx[192.0.2.1]");
 	note_failed(&w->notes, &m, 1);
 	note_sent(&w->notes, &m, 2);
 	set_last(&m.rcpts[3], STATUS_DEFERRED, "4.2.2", "quota");
+	result_detail(&m.rcpts[3].last, "/m/bob:\t%s", "full");
 	m.rcpts[3].due = 1800000000;
 	note_deferred(&w->notes, &m, 3, 0);
 	m.rcpts[4].checkpoint.dev = UINT64_MAX;
@@ -611,11 +614,17 @@ test_states(void **state)
 	assert_int_equal(r->attempts, 1);
 	assert_string_equal(r->last.code, "5.1.1");
 	assert_string_equal(r->last.reason, "550 no S 2");
+	assert_int_equal(r->last.source, SOURCE_SERVER);
+	assert_string_equal(r->last.server, "mx[192.0.2.1]");
+	assert_null(r->last.detail);
 	assert_int_equal(r->last.status, STATUS_FAILED);
 	assert_int_equal(m.rcpts[2].state, RCPT_SENT);
 	r = &m.rcpts[3];
 	assert_int_equal(r->state, RCPT_OPEN);
 	assert_int_equal(r->due, 1800000000);
+	assert_string_equal(r->last.reason, "quota");
+	assert_string_equal(r->last.detail, "/m/bob: full");
+	assert_int_equal(r->last.source, SOURCE_US);
 	assert_int_equal(r->last.status, STATUS_DEFERRED);
 	r = &m.rcpts[4];
 	assert_int_equal(r->kind, ROUTE_PIPE);
@@ -749,6 +758,47 @@ test_append_is_due(void **state)
 		plant(w, "a", w->notes.data, w->notes.len);
 		assert_int_equal(load(w, "a", 0, &m), SPOOL_GOT);
 		assert_int_equal(m.rcpts[2].due, cases[i].due);
+		message_fini(&m);
+	}
+	buf_fini(&b);
+}
+
+/* Version 0.1 wrote a path into the reason: it is for root alone. */
+static void
+test_old_replies(void **state)
+{
+	static const struct {
+		const char	*line;
+		uint32_t	 rcpt;
+		const char	*reason, *detail;
+	} cases[] = {
+		{ "D\t2\t3\t5000\t4.2.0\t/m/bob: a link\n", 2, "",
+		    "/m/bob: a link" },
+		{ "F\t1\t1\t5.1.1\tmx said: 550 no\n", 1, "mx said: 550 no",
+		    NULL },
+		{ "D\t2\t3\t5000\t4.2.0\tbusy\t0\t/m/bob\t\n", 2, "busy",
+		    "/m/bob" },
+	};
+	struct world *w = *state;
+	struct message m;
+	struct buf b;
+	size_t i;
+
+	commit_filled(w);
+	slurp(w, ID, &b);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&w->notes);
+		buf_add(&w->notes, b.data, b.len);
+		buf_puts(&w->notes, cases[i].line);
+		plant(w, "a", w->notes.data, w->notes.len);
+		assert_int_equal(load(w, "a", 0, &m), SPOOL_GOT);
+		assert_string_equal(m.rcpts[cases[i].rcpt].last.reason,
+		    cases[i].reason);
+		if (cases[i].detail == NULL)
+			assert_null(m.rcpts[cases[i].rcpt].last.detail);
+		else
+			assert_string_equal(m.rcpts[cases[i].rcpt].last.detail,
+			    cases[i].detail);
 		message_fini(&m);
 	}
 	buf_fini(&b);
@@ -1561,6 +1611,7 @@ main(void)
 		CASE(test_append_keeps_the_way),
 		CASE(test_all_again),
 		CASE(test_append_is_due),
+		CASE(test_old_replies),
 		CASE(test_same_words),
 		CASE(test_long_journal),
 		CASE(test_journal_too_long),
