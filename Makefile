@@ -53,7 +53,8 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 		lib/saslprep.o lib/smtp.o lib/text.o
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
-CONF =		conf.o conf/files.o conf/local_names.o conf/sender_relay.o
+CONF =		conf.o conf/auth.o conf/files.o conf/local_names.o \
+		conf/relays.o conf/sender_relay.o conf/values.o
 PRIV =		priv/cleanup.o priv/delivery_request.o priv/helper.o \
 		priv/monitor.o priv/refusal.o priv/request.o priv/sandbox.o \
 		priv/user.o priv/user_shell.o

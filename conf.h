@@ -1,6 +1,6 @@
 /*
- * conf.h - dma.conf and auth.conf as structures.
- * Parsing is pure; setup.c reads the files.  Keys: dma.conf(5).
+ * conf.h - dma.conf as a structure.
+ * Parsing is pure; conf/files.c reads the file.  Keys: dma.conf(5).
  */
 #ifndef CONF_H
 #define CONF_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "message.h"
+#include "conf/relays.h"
 #include "lib/log.h"
 
 enum tls_policy {
@@ -27,29 +27,15 @@ enum mailbox_kind {
 				 * that has one for each user */
 	MAILBOX_COMMAND,	/* where: is run as the user */
 	MAILBOX_LMTP,		/* where: path of a socket, or host */
-	MAILBOX_UNREADABLE,	/* the line is wrong: mail waits */
+	MAILBOX_UNREADABLE,	/* the line is wrong: mail is deferred */
 	MAILBOX__MAX
 };
 
-/* How an entry of SMARTHOST names its hosts. */
-enum relay_kind {
-	RELAY_HOST,
-	RELAY_MX,		/* "mx:domain": by its mail exchangers */
-	RELAY_SRV		/* "srv:domain": by its submission service */
-};
-
-struct relay {			/* one entry of SMARTHOST */
-	char		*host;		/* name or address, brackets removed;
-				 * or the domain that is looked up */
-	uint16_t	 port;		/* 0: relays.port */
-	int		 is_literal;	/* an address, not a name */
-	enum relay_kind	 kind;
-};
-
-struct relays {
-	struct relay	*list;
-	size_t		 n;		/* 0: by MX */
-	uint16_t	 port;		/* where an entry names none */
+/* NULLCLIENT: no address is local, all mail goes to the relay. */
+enum nullclient {
+	NULLCLIENT_OFF,
+	NULLCLIENT_ON,
+	NULLCLIENT_ALIASES	/* what an alias leads on goes there first */
 };
 
 struct conf_where {		/* where things are: paths */
@@ -63,10 +49,9 @@ struct conf_names {		/* who we are, and what is local */
 	char		*mailname;	/* never NULL after conf_finish() */
 	char		*masquerade_user, *masquerade_host;	/* or NULL */
 	char		**domains;	/* besides localhost and mailname */
-	size_t		 ndomains;
+	size_t		 ndomains, cdomains;
 	char		 delimiter;	/* user+extension; 0: none */
-	int		 is_nullclient;
-	int		 has_nullclient_aliases;	/* they come first */
+	enum nullclient	 nullclient;
 };
 
 struct conf_limits {		/* what callers may do; 0: no limit */
@@ -90,11 +75,9 @@ struct conf_tls {
 				 * is 465 has it too */
 	int		 is_dane;	/* TLSA records are asked for */
 	char		*certfile, *keyfile, *cafile;	/* or NULL */
-	uint8_t		(*pins)[32];	/* SHA-256 fingerprints; one that can
-				 * not be read is all zero: no match */
-	size_t		 npins;
-	unsigned	 legacy;	/* private: upstream's TLS keys */
-	int		 is_given;	/* private: TLS was set */
+	uint8_t		(*pins)[32];	/* SHA-256 fingerprints; one that is not
+				 * understood is all zero: no match */
+	size_t		 npins, cpins;
 };
 
 struct conf_smtp {		/* how we talk to hosts */
@@ -134,29 +117,6 @@ struct conf {			/* by who reads it; strings are owned */
 	struct conf_log		log;
 };
 
-/* A host that is never found (RFC 6761 6.4): mail for it waits. */
-#define CONF_NO_RELAY	"smarthost.invalid"
-
-#define CONF_LINE_MAX	4096	/* octets of a line of a file of ours */
-
-struct auth {			/* strings are owned */
-	char		*user, *host;	/* host: no port, no brackets, as the
-				 * relays have it */
-	char		*password;	/* or token; NULL: a certificate does,
-				 * or it could not be had */
-	char		*file;		/* where it stands; or NULL */
-	char		*command;	/* that prints it: words; or NULL */
-	int		 is_token;
-	int		 is_external;	/* a certificate is this login */
-	int		 is_kept;	/* for senders of SENDER_RELAY alone */
-	char		*trouble;	/* why it could not be had; or NULL */
-};
-
-struct auths {
-	struct auth	*list;
-	size_t		 n;
-};
-
 /* Defaults; every string owned.  -1 when memory ran out. */
 int	conf_init(struct conf *);
 void	conf_fini(struct conf *);
@@ -166,8 +126,8 @@ void	conf_fini(struct conf *);
  * bad lines (an unknown key is a warning and counts), or -1 without memory.
  * A value that names a file is kept as a path; MAILNAME with a leading '/'
  * too (conf_mailname_file()).  Trouble fails closed: a SMARTHOST of which
- * nothing can be read becomes CONF_NO_RELAY, a bad TLS means TLS_VERIFY, a
- * bad MAILBOX lets mail wait.
+ * nothing can be read becomes RELAY_NONE, a bad TLS means TLS_VERIFY, a
+ * bad MAILBOX defers mail.
  */
 int	conf_parse(struct conf *, const char *text, size_t len,
 	    const char *file, const struct report *);
@@ -180,55 +140,12 @@ int	conf_parse_root(struct conf *, const char *text, size_t len);
 const char *conf_mailname_file(const struct conf *);
 /*
  * Last step: the text of the MAILNAME file (NULL: none; its first line
- * counts) and the host's own name settle conf.mailname.
+ * counts) and the host's own name settle names.mailname.
  */
 int	conf_finish(struct conf *, const char *mailname_text,
 	    const char *hostname);
 
 /* Where mailboxes are made outside of homes, or NULL.  Lent. */
 const char *conf_mail_dir(const struct conf *);
-
-/*
- * auth.conf: user|host:password, user|host|password, or in words "host HOST
- * user USER password-file PATH" and so on.  As conf_parse; adds to the list,
- * which starts as {0}.  Files are read, and commands run, by who calls:
- * auth_take_secret().
- */
-int	auth_parse(struct auths *, const char *text, size_t len,
-	    const char *file, const struct report *);
-/*
- * Lends the last entry for a host (names without case), or NULL.  user: with
- * this name alone, else one that is not kept for others.  Where a login is due
- * and there is none, an entry of trouble: at a relay that has entries for
- * others, and wherever a user is named.
- */
-const struct auth *auth_find(const struct auths *, const char *host,
-	    const char *user, int is_relay);
-/*
- * The text of its file or command, of which the first line counts.  0, -1
- * without memory; what is wrong with it becomes the entry's trouble.
- */
-int	auth_take_secret(struct auth *, const char *text, size_t len);
-int	auth_set_trouble(struct auth *, const char *reason);
-void	auth_fini(struct auths *);	/* wipes the passwords */
-
-/*
- * Replaces the relays by those of this text, which is cut: as SMARTHOST.
- * NULL, or what is wrong with one of them.
- */
-const char *conf_set_relays(struct conf *, char *text);
-
-/*
- * Copies the next line, without its end, into line and moves *pos behind it.
- * 1, 0 at the end of the text, -1 for a line that is too long or has controls.
- */
-int	conf_take_line(const char *text, size_t len, size_t *pos, char *line);
-/* Cuts a comment, which starts a line or follows a blank; trims the rest. */
-char	*conf_trim_line(char *);
-/* The next word of a list, ended in place; NULL after the last. */
-char	*conf_next_word(char **list);
-
-/* "30s", "5m", "3h", "5d", "90": seconds; at most a year; else -1. */
-int	conf_time(const char *, unsigned *seconds);
 
 #endif

@@ -91,8 +91,7 @@ struct conn {
 
 struct net {
 	const struct conf *conf;
-	struct conf	 own;		/* a copy, with the relays of sender */
-	struct conf	 sender;	/* only they, for DESTINATION_SENDER */
+	struct relays	 sender;	/* instead of conf's: a sender's own */
 	struct auths	*auths;
 	int		 secrets;	/* to the process that runs commands */
 	const struct log *log;
@@ -1303,31 +1302,23 @@ plan(struct net *net)
 	reap(net);
 }
 
-/* Not those of dma.conf, but the ones that the runner named. */
-static int
-take_relays(struct net *net)
-{
-	if (conf_set_relays(&net->sender, net->jobs.hop_name) != NULL)
-		return -1;
-	net->own = *net->conf;
-	net->own.relays.list = net->sender.relays.list;
-	net->own.relays.n = net->sender.relays.n;
-	net->conf = &net->own;
-	return 0;
-}
-
 static int
 start_hosts(struct net *net)
 {
+	const struct relays *relays = &net->conf->relays;
 	const char *domain = "";
 
 	if (!net->jobs.has_hop || net->has_hosts)
 		return 0;
-	if (net->jobs.hop_kind == DESTINATION_SENDER && take_relays(net) == -1)
-		return -1;
-	if (net->jobs.hop_kind == DESTINATION_DOMAIN)
+	if (net->jobs.hop_kind == DESTINATION_SENDER) {
+		net->sender.port = relays->port;
+		if (relays_parse(&net->sender, net->jobs.hop_name) != NULL)
+			return -1;
+		relays = &net->sender;
+	} else if (net->jobs.hop_kind == DESTINATION_DOMAIN) {
 		domain = net->jobs.hop_name;
-	if (hosts_init(&net->hosts, net->conf, domain, &lookup) == -1)
+	}
+	if (hosts_init(&net->hosts, net->conf, relays, domain, &lookup) == -1)
 		return -1;
 	net->has_hosts = 1;
 	return 0;
@@ -1495,6 +1486,6 @@ net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
 	requests_fini(&net.jobs);
 	tls_setup_free(net.tls);
 	result_fini(&net.refusal);
-	conf_fini(&net.sender);
+	relays_fini(&net.sender);
 	return ret;
 }

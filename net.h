@@ -7,6 +7,7 @@
 #define NET_H
 
 #include "conf.h"
+#include "conf/auth.h"
 #include "lib/log.h"
 
 /*

@@ -228,7 +228,7 @@ files_auth(const struct conf *conf, struct auths *auths,
 }
 
 int
-files_senders(const struct conf *conf, struct senders *senders,
+files_sender_relays(const struct conf *conf, struct sender_relays *senders,
     const struct report *report)
 {
 	struct buf b;
@@ -247,9 +247,9 @@ files_senders(const struct conf *conf, struct senders *senders,
 	if (ret != 0)
 		tell(report, conf->where.sender_relay[0] == '\0' ?
 		    "SENDER_RELAY" : conf->where.sender_relay);
-	else if (senders_parse(senders, buf_str(&b), b.len,
+	else if (sender_relay_parse(senders, buf_str(&b), b.len,
 	    conf->where.sender_relay, report) == -1) {
-		senders_fini(senders);
+		sender_relay_fini(senders);
 		errno = ENOMEM;
 		ret = -1;
 	}

@@ -1,13 +1,14 @@
 /*
  * files.h - the files that root writes: dma.conf, auth.conf, aliases.
  */
-#ifndef SETUP_H
-#define SETUP_H
+#ifndef CONF_FILES_H
+#define CONF_FILES_H
 
 #include <sys/stat.h>
 
 #include "aliases.h"
 #include "conf.h"
+#include "conf/auth.h"
 #include "conf/sender_relay.h"
 
 /*
@@ -40,7 +41,7 @@ int	files_auth(const struct conf *, struct auths *, const struct report *);
  * Reads the file of SENDER_RELAY, if there is that key.  -1 with a word in the
  * report when it can not be read: then nobody's relay is known.
  */
-int	files_senders(const struct conf *, struct senders *,
+int	files_sender_relays(const struct conf *, struct sender_relays *,
 	    const struct report *);
 /*
  * Reads the aliases.  0, 1 when there is no such file, -1 with errno when it

@@ -65,7 +65,7 @@ names_is_local(const struct conf *conf, const char *address, char *local,
     size_t size)
 {
 	local[0] = '\0';
-	return !conf->names.is_nullclient &&
+	return conf->names.nullclient == NULLCLIENT_OFF &&
 	    names_is_own(conf, address, local, size);
 }
 
@@ -89,7 +89,7 @@ names_same(const struct conf *conf, const char *a, const char *b)
 
 	if (strcmp(a, b) == 0)
 		return 1;
-	if (conf->names.is_nullclient && !conf->names.has_nullclient_aliases)
+	if (conf->names.nullclient == NULLCLIENT_ON)
 		return 0;
 	return names_is_own(conf, a, one, sizeof(one)) &&
 	    names_is_own(conf, b, two, sizeof(two)) && strcmp(one, two) == 0;

@@ -8,19 +8,20 @@
 #include <string.h>
 #include <strings.h>
 
-#include "conf.h"
 #include "lib/array.h"
 #include "lib/buf.h"
+#include "conf/relays.h"
 #include "conf/sender_relay.h"
+#include "conf/values.h"
+#include "lib/text.h"
+#include "message.h"
 
 #define SENDERS_MAX	100000	/* lines */
-
-static const char no_memory[] = "out of memory";
 
 /* ---- one line ---- */
 
 static void
-sender_fini(struct sender *s)
+sender_fini(struct sender_relay *s)
 {
 	free(s->pattern);
 	free(s->relays);
@@ -51,18 +52,18 @@ is_bare_login(const char *s)
 	return is_pattern(s) && strpbrk(s, "@*") == NULL;
 }
 
-/* The value behind "user" or "login". */
+/* The value after "user" or "login". */
 static const char *
 take_value(char **member, char **rest)
 {
-	char *value = conf_next_word(rest);
+	char *value = text_word(rest);
 
 	if (value == NULL)
-		return "a word stands without its value; mail waits";
+		return "keyword without a value; mail is deferred";
 	if (*member != NULL)
-		return "says the same twice; mail waits";
+		return "duplicate keyword; mail is deferred";
 	*member = strdup(value);
-	return *member == NULL ? no_memory : NULL;
+	return *member == NULL ? value_no_memory : NULL;
 }
 
 static const char *
@@ -71,57 +72,57 @@ take_relay(struct buf *relays, const char *word)
 	if (relays->len > 0)
 		buf_putc(relays, ' ');
 	buf_puts(relays, word);
-	return buf_failed(relays) ? "too many relays; mail waits" : NULL;
+	return buf_failed(relays) ? "too many relays; mail is deferred" : NULL;
 }
 
 static const char *
 check_relays(const char *relays)
 {
-	struct conf scratch;
+	struct relays list;
 	const char *reason;
 	char *text;
 
-	memset(&scratch, 0, sizeof(scratch));
+	memset(&list, 0, sizeof(list));
 	text = strdup(relays);
 	if (text == NULL)
-		return no_memory;
-	reason = conf_set_relays(&scratch, text);
-	conf_fini(&scratch);
+		return value_no_memory;
+	reason = relays_parse(&list, text);
+	relays_fini(&list);
 	free(text);
 	return reason;
 }
 
 static const char *
-check(const struct sender *s)
+check(const struct sender_relay *s)
 {
 	if (s->relays == NULL)
-		return no_memory;
+		return value_no_memory;
 	if (s->relays[0] == '\0')
-		return "wants a relay behind the sender; mail waits";
+		return "wants a relay after the sender; mail is deferred";
 	if (s->user != NULL && strlen(s->user) > SENDER_USER_MAX)
-		return "the name behind user is too long; mail waits";
+		return "the name after user is too long; mail is deferred";
 	if (s->login != NULL && !is_bare_login(s->login))
-		return "wants the name of a user behind login; mail waits";
+		return "wants a user name after login; mail is deferred";
 	return check_relays(s->relays);
 }
 
 /* relay... [user NAME] [login NAME] */
 static const char *
-read_rest(struct sender *s, char *rest)
+read_rest(struct sender_relay *s, char *rest)
 {
 	const char *reason = NULL;
 	struct buf relays;
 	char *word;
 
 	buf_init(&relays, SENDER_RELAYS_MAX);
-	while (reason == NULL && (word = conf_next_word(&rest)) != NULL) {
+	while (reason == NULL && (word = text_word(&rest)) != NULL) {
 		if (strcmp(word, "user") == 0)
 			reason = take_value(&s->user, &rest);
 		else if (strcmp(word, "login") == 0)
 			reason = take_value(&s->login, &rest);
 		else if (s->user != NULL || s->login != NULL)
-			reason = "wants user or login behind the relays; mail "
-			    "waits";
+			reason = "wants user or login after the relays; mail "
+			    "is deferred";
 		else
 			reason = take_relay(&relays, word);
 	}
@@ -132,8 +133,8 @@ read_rest(struct sender *s, char *rest)
 
 /* ---- the file ---- */
 
-static struct sender *
-grow(struct senders *all)
+static struct sender_relay *
+grow(struct sender_relays *all)
 {
 	if (all->n == SENDERS_MAX || array_grow(&all->list, &all->cap, all->n,
 	    sizeof(*all->list)) == -1)
@@ -147,14 +148,14 @@ grow(struct senders *all)
  * read is no condition: rather too many wait than one takes another way.
  */
 static int
-read_line(struct senders *all, char *line, const char **reason)
+read_line(struct sender_relays *all, char *line, const char **reason)
 {
 	char *pattern, *rest;
-	struct sender *s;
+	struct sender_relay *s;
 
 	*reason = NULL;
-	rest = conf_trim_line(line);
-	pattern = conf_next_word(&rest);
+	rest = text_trim(line);
+	pattern = text_word(&rest);
 	if (pattern == NULL)
 		return 0;
 	if (!is_pattern(pattern)) {
@@ -169,7 +170,7 @@ read_line(struct senders *all, char *line, const char **reason)
 	if (s->pattern == NULL)
 		return -1;
 	*reason = read_rest(s, rest);
-	if (*reason == no_memory)
+	if (*reason == value_no_memory)
 		return -1;
 	if (*reason != NULL && (s->trouble = strdup(*reason)) == NULL)
 		return -1;
@@ -181,55 +182,42 @@ read_line(struct senders *all, char *line, const char **reason)
 	return 0;
 }
 
-/* The pattern of a line that is too long may be readable all the same. */
+/* Of a line that is bad as a whole the pattern may be readable all the same. */
 static int
-read_long(struct senders *all, const char *text, size_t len,
-    const char **reason)
+read_pattern(struct sender_relays *all, char *line)
 {
-	char line[ADDRESS_MAX + 2];
-	size_t i, n = 0;
-	int ret;
+	const char *reason;
 
-	for (i = 0; i < len && n < sizeof(line) - 1 && text[i] != '\n' &&
-	    (unsigned char)text[i] >= ' '; i++)
-		line[n++] = text[i];
-	line[n] = '\0';
-	n = strspn(line, " ");
-	n += strcspn(line + n, " ");
-	line[n] = '\0';
-	ret = read_line(all, line, reason);
-	*reason = "line too long, or with control characters; mail waits";
-	return ret;
+	line += strspn(line, " ");
+	line[strcspn(line, " ")] = '\0';
+	return read_line(all, line, &reason);
 }
 
 int
-senders_parse(struct senders *all, const char *text, size_t len,
+sender_relay_parse(struct sender_relays *all, const char *text, size_t len,
     const char *file, const struct report *report)
 {
-	char line[CONF_LINE_MAX + 1];
+	struct text_lines t;
 	const char *reason;
-	size_t at, pos = 0;
-	unsigned lineno;
-	int bad = 0, got, ret;
+	int bad = 0, ret;
 
-	for (lineno = 1; ; lineno++) {
-		at = pos;
-		got = conf_take_line(text, len, &pos, line);
-		if (got == 0)
-			return bad;
-		ret = got == -1 ? read_long(all, text + at, len - at, &reason) :
-		    read_line(all, line, &reason);
+	text_init(&t, text, len);
+	while (text_next(&t)) {
+		reason = t.trouble;
+		ret = reason != NULL ? read_pattern(all, t.line) :
+		    read_line(all, t.line, &reason);
 		if (ret == -1)
 			return -1;
 		if (reason == NULL)
 			continue;
-		report->say(report->arg, file, lineno, reason);
+		report->say(report->arg, file, t.lineno, reason);
 		bad++;
 	}
+	return bad;
 }
 
 void
-senders_fini(struct senders *all)
+sender_relay_fini(struct sender_relays *all)
 {
 	while (all->n > 0)
 		sender_fini(&all->list[--all->n]);
@@ -240,7 +228,7 @@ senders_fini(struct senders *all)
 /* ---- questions ---- */
 
 static int
-fits(const struct sender *s, const char *sender, const char *login)
+fits(const struct sender_relay *s, const char *sender, const char *login)
 {
 	const char *at;
 
@@ -261,8 +249,9 @@ fits(const struct sender *s, const char *sender, const char *login)
 	return login != NULL && strcmp(s->pattern, login) == 0;
 }
 
-const struct sender *
-senders_find(const struct senders *all, const char *sender, const char *login)
+const struct sender_relay *
+sender_relay_find(const struct sender_relays *all, const char *sender,
+    const char *login)
 {
 	size_t i;
 
@@ -279,27 +268,28 @@ senders_find(const struct senders *all, const char *sender, const char *login)
 static int
 has_host(const char *relays, const char *host)
 {
-	struct conf scratch;
+	struct relays list;
 	int found = 0;
 	size_t i;
 	char *text;
 
-	memset(&scratch, 0, sizeof(scratch));
+	memset(&list, 0, sizeof(list));
 	text = strdup(relays);
-	if (text == NULL || conf_set_relays(&scratch, text) != NULL)
+	if (text == NULL || relays_parse(&list, text) != NULL)
 		found = 1;
-	for (i = 0; !found && i < scratch.relays.n; i++)
-		found = scratch.relays.list[i].kind != RELAY_HOST ||
-		    strcasecmp(scratch.relays.list[i].host, host) == 0;
-	conf_fini(&scratch);
+	for (i = 0; !found && i < list.n; i++)
+		found = list.list[i].kind != RELAY_HOST ||
+		    strcasecmp(list.list[i].host, host) == 0;
+	relays_fini(&list);
 	free(text);
 	return found;
 }
 
 int
-senders_own(const struct senders *all, const char *host, const char *user)
+sender_relay_owns(const struct sender_relays *all, const char *host,
+    const char *user)
 {
-	const struct sender *s;
+	const struct sender_relay *s;
 	size_t i;
 
 	for (i = 0; i < all->n; i++) {

@@ -1,30 +1,29 @@
 /*
  * sender_relay.h - whose mail goes by which relay: the file of SENDER_RELAY.
- * Parsing is pure; setup.c reads the file.  Its lines: dma.conf(5).
+ * Parsing is pure; files.c reads the file.  Its lines: dma.conf(5).
  */
-#ifndef SENDERS_H
-#define SENDERS_H
+#ifndef CONF_SENDER_RELAY_H
+#define CONF_SENDER_RELAY_H
 
 #include <stddef.h>
 
 #include "lib/log.h"
-#include "message.h"
 
 #define SENDER_RELAYS_MAX	1023	/* octets of the relays of a line */
 #define SENDER_USER_MAX		512	/* octets of a name in auth.conf */
 
-struct sender {			/* one line; strings are owned */
+struct sender_relay {		/* one line; strings are owned */
 	char		*pattern;	/* user@host, @host, login, or * */
 	char		*relays;	/* as SMARTHOST has them */
 	char		*user;		/* of auth.conf; or NULL */
 	char		*login;		/* who must have submitted; or NULL */
-	char		*trouble;	/* why its mail waits; or NULL */
+	char		*trouble;	/* why its mail is deferred; or NULL */
 };
 
-struct senders {
-	struct sender	*list;
+struct sender_relays {
+	struct sender_relay	*list;
 	size_t		 n, cap;
-	int		 has_logins;	/* senders_find() wants the login */
+	int		 has_logins;	/* a line depends on the login */
 };
 
 /*
@@ -32,17 +31,17 @@ struct senders {
  * to the report, and is the trouble of those senders alone.  The number of bad
  * lines, or -1: no memory, or too many lines.
  */
-int	senders_parse(struct senders *, const char *text, size_t len,
+int	sender_relay_parse(struct sender_relays *, const char *text, size_t len,
 	    const char *file, const struct report *);
 /*
  * Lends the first line that is for this sender ("": null), submitted by login
  * (NULL: by nobody who has one); NULL when there is none.
  */
-const struct sender *senders_find(const struct senders *, const char *sender,
-	    const char *login);
+const struct sender_relay *sender_relay_find(const struct sender_relays *,
+	    const char *sender, const char *login);
 /* 1 when a line says that this name at this host is for its senders alone. */
-int	senders_own(const struct senders *, const char *host,
+int	sender_relay_owns(const struct sender_relays *, const char *host,
 	    const char *user);
-void	senders_fini(struct senders *);
+void	sender_relay_fini(struct sender_relays *);
 
 #endif

@@ -23,11 +23,12 @@
 
 #include "lib/io.h"
 #include "lib/ipc.h"
+#include "lib/text.h"
 #include "priv/records.h"
 #include "net/auth_command.h"
 
 #define OUTPUT_MAX	8192	/* octets; the first line counts */
-#define ARGS_MAX	(CONF_LINE_MAX / 2)
+#define ARGS_MAX	(TEXT_LINE_MAX / 2)
 #define ENV_MAX		6
 #define ENV_OCTETS_MAX	1100
 #define ASK_WAIT_S	(SECRET_WAIT_S + 5)
@@ -44,7 +45,7 @@ split(char *text, char **argv)
 	size_t n = 0;
 	char *word;
 
-	while (n < ARGS_MAX && (word = conf_next_word(&text)) != NULL)
+	while (n < ARGS_MAX && (word = text_word(&text)) != NULL)
 		argv[n++] = word;
 	argv[n] = NULL;
 }
@@ -144,7 +145,7 @@ await(pid_t pid, int fd, struct buf *out, int *status)
 static pid_t
 start(const char *command, int *fd)
 {
-	char text[CONF_LINE_MAX + 1];
+	char text[TEXT_LINE_MAX + 1];
 	int pair[2];
 	pid_t pid;
 

@@ -5,6 +5,7 @@
 #define SECRET_H
 
 #include "conf.h"
+#include "conf/auth.h"
 
 #define SECRET_WAIT_S	30	/* for a command */
 

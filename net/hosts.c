@@ -14,12 +14,14 @@
 #define WEIGHT_UNIT	100	/* a weight of 1 beside one of 0 */
 
 int
-hosts_init(struct hosts *h, const struct conf *conf, const char *domain,
+hosts_init(struct hosts *h, const struct conf *conf,
+    const struct relays *relays, const char *domain,
     const struct hosts_lookup *lookup)
 {
 	memset(h, 0, sizeof(*h));
 	result_init(&h->reason);
 	h->conf = conf;
+	h->relays = relays;
 	h->lookup = lookup;
 	return text_copy(h->domain, sizeof(h->domain), domain);
 }
@@ -97,7 +99,7 @@ add_found(struct hosts *h, struct list *l, const struct relay *relay,
     int is_tls_first, const struct dns_host *found, size_t n)
 {
 	uint16_t port = relay != NULL && relay->port != 0 ? relay->port :
-	    h->conf->relays.port;
+	    h->relays->port;
 	struct place *p;
 	size_t i;
 
@@ -219,7 +221,7 @@ find_names(struct hosts *h, struct list *l, const struct relay *relay)
 
 	if (relay != NULL && relay->kind == RELAY_HOST) {
 		p = add_place(l, relay->host,
-		    relay->port != 0 ? relay->port : h->conf->relays.port);
+		    relay->port != 0 ? relay->port : h->relays->port);
 		l->rank++;
 		if (p != NULL) {
 			p->relay = relay;
@@ -267,7 +269,7 @@ take_over(struct hosts *h, struct place *p)
 static void
 find_places(struct hosts *h, int64_t now_ms)
 {
-	const struct conf *conf = h->conf;
+	const struct relays *relays = h->relays;
 	struct list l = { NULL, 0, 0 };
 	int is_lacking = 0;
 	size_t i;
@@ -281,11 +283,11 @@ find_places(struct hosts *h, int64_t now_ms)
 	}
 	if (h->domain[0] != '\0')
 		is_lacking = find_names(h, &l, NULL) == -1;
-	else if (conf->relays.n == 0)
+	else if (relays->n == 0)
 		result_set(&h->reason, STATUS_DEFERRED, "4.3.5",
 		    "no SMARTHOST is configured");
-	else for (i = 0; i < conf->relays.n; i++)
-		is_lacking |= find_names(h, &l, &conf->relays.list[i]) == -1;
+	else for (i = 0; i < relays->n; i++)
+		is_lacking |= find_names(h, &l, &relays->list[i]) == -1;
 	for (i = 0; i < l.n; i++)
 		take_over(h, &l.places[i]);
 	drop_places(h->places, h->nplaces);

@@ -55,7 +55,8 @@ struct place {			/* one name */
 struct hosts {
 	const struct hosts_lookup *lookup;
 	const struct conf *conf;
-	char		 domain[256];	/* "" for the relays of conf */
+	const struct relays *relays;
+	char		 domain[256];	/* "" for the relays */
 	struct place	*places;	/* owned, by rank */
 	size_t		 nplaces;
 	int64_t		 stale_ms;	/* when names are looked up again */
@@ -78,9 +79,9 @@ struct host {
 	size_t		 place;		/* in the order of the hosts */
 };
 
-/* domain "" means the relays of conf.  -1 when it is too long. */
-int	hosts_init(struct hosts *, const struct conf *, const char *domain,
-	    const struct hosts_lookup *);
+/* domain "" means the relays.  -1 when it is too long. */
+int	hosts_init(struct hosts *, const struct conf *, const struct relays *,
+	    const char *domain, const struct hosts_lookup *);
 void	hosts_fini(struct hosts *);
 /*
  * The best host that is not known to be dead, of those from that place on (0:

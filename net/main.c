@@ -130,19 +130,19 @@ give_up(const struct log *log, int status, const char *what, const char *reason)
 static int
 keep_for_senders(const struct conf *conf, struct auths *auths)
 {
-	struct senders senders;
+	struct sender_relays senders;
 	struct report quiet;
 	struct auth *a;
 	size_t i;
 
 	files_quiet(&quiet);	/* the runner has warned */
-	if (files_senders(conf, &senders, &quiet) == -1)
+	if (files_sender_relays(conf, &senders, &quiet) == -1)
 		return -1;
 	for (i = 0; i < auths->n; i++) {
 		a = &auths->list[i];
-		a->is_kept = senders_own(&senders, a->host, a->user);
+		a->is_kept = sender_relay_owns(&senders, a->host, a->user);
 	}
-	senders_fini(&senders);
+	sender_relay_fini(&senders);
 	return 0;
 }
 

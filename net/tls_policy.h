@@ -6,6 +6,7 @@
 #define POLICY_H
 
 #include "conf.h"
+#include "conf/auth.h"
 #include "net/hosts.h"
 
 #define POLICY_NAMES_MAX	3

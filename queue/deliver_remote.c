@@ -194,7 +194,7 @@ fail_hop(struct desk *d, struct hop *h, const char *reason)
  * The line of SENDER_RELAY for a message; NULL and perhaps why it can not be
  * known.  Its login is that of who submitted it, whatever sender they gave.
  */
-static const struct sender *
+static const struct sender_relay *
 sender_of(struct desk *d, const struct message *m, const char **reason)
 {
 	const struct passwd *pw = NULL;
@@ -216,7 +216,7 @@ sender_of(struct desk *d, const struct message *m, const char **reason)
 			return NULL;
 		}
 	}
-	return senders_find(&d->senders, m->sender, pw == NULL ? NULL :
+	return sender_relay_find(&d->senders, m->sender, pw == NULL ? NULL :
 	    pw->pw_name);
 }
 
@@ -224,7 +224,7 @@ static void
 way_of(struct desk *d, const struct message *m, struct way *way)
 {
 	const struct conf *conf = &d->conf;
-	const struct sender *s;
+	const struct sender_relay *s;
 
 	memset(way, 0, sizeof(*way));
 	way->name = way->user = "";
@@ -239,7 +239,7 @@ way_of(struct desk *d, const struct message *m, struct way *way)
 		way->kind = DESTINATION_DOMAIN;
 		way->name = NULL;
 	} else if (way->trouble == NULL && conf->relays.n == 1 &&
-	    strcmp(conf->relays.list[0].host, CONF_NO_RELAY) == 0)
+	    strcmp(conf->relays.list[0].host, RELAY_NONE) == 0)
 		way->trouble = "SMARTHOST in dma.conf is missing or can not "
 		    "be read";
 }

@@ -215,7 +215,7 @@ struct desk {
 	struct log	 log;
 	struct aliases	 aliases;
 	int		 has_aliases;	/* 0: could not be read */
-	struct senders	 senders;
+	struct sender_relays	 senders;
 	int		 has_senders;	/* 0: could not be read */
 	struct stat	 conf_stat, aliases_stat, senders_stat;
 	int		 has_tried_aliases, has_tried_senders;

@@ -110,7 +110,8 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 {
 	char local[ADDRESS_MAX + 1];
 
-	if (!env->conf->names.has_nullclient_aliases || m->rcpts[i].is_final ||
+	if (env->conf->names.nullclient != NULLCLIENT_ALIASES ||
+	    m->rcpts[i].is_final ||
 	    !names_is_own(env->conf, m->rcpts[i].address, local,
 	    sizeof(local)) ||
 	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
@@ -134,7 +135,7 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 
 	*alias = NULL;
 	user[0] = '\0';
-	if (env->conf->names.is_nullclient) {
+	if (env->conf->names.nullclient != NULLCLIENT_OFF) {
 		step = next_of_nullclient(env, m, i, alias, res);
 		if (step != STEP_REMOTE)
 			return step;

@@ -176,7 +176,7 @@ reload_senders(struct desk *d)
 {
 	struct report report = { warn, d };
 	const char *path = d->conf.where.sender_relay;
-	struct senders senders;
+	struct sender_relays senders;
 
 	if (!files_changed(path == NULL ? "" : path, &d->senders_stat) &&
 	    d->has_tried_senders)
@@ -184,9 +184,9 @@ reload_senders(struct desk *d)
 	if (!d->has_tried_senders)
 		d->has_senders = 0;
 	d->has_tried_senders = 1;
-	if (files_senders(&d->conf, &senders, &report) == -1)
+	if (files_sender_relays(&d->conf, &senders, &report) == -1)
 		return;
-	senders_fini(&d->senders);
+	sender_relay_fini(&d->senders);
 	d->senders = senders;
 	d->has_senders = 1;
 	hops_renew(d);

@@ -74,14 +74,14 @@ newaliases(const struct conf *conf)
 {
 	struct report report = { newaliases_report, NULL };
 	struct aliases aliases;
-	struct senders senders;
+	struct sender_relays senders;
 	unsigned bad = 0;
 	size_t i, good = 0, targets = 0;
 	int ret;
 
 	/* The runner tells the log; here somebody looks. */
-	if (files_senders(conf, &senders, &report) == 0)
-		senders_fini(&senders);
+	if (files_sender_relays(conf, &senders, &report) == 0)
+		sender_relay_fini(&senders);
 	ret = files_aliases_count(conf, &aliases, &report, &bad);
 	if (ret == -1)
 		return EX_NOINPUT;

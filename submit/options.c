@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "conf.h"
+#include "conf/values.h"
 #include "lib/dsn.h"
 #include "submit/options.h"
 
@@ -75,7 +75,7 @@ set_flush(struct parse *p, const char *v)
 	if (v[0] == '\0' || strcmp(v, "f") == 0 || p->o->is_wake)
 		return 0;
 	if (v[0] >= '0' && v[0] <= '9' &&
-	    conf_time(v, &p->o->interval_s) == 0 && p->o->interval_s > 0)
+	    value_time(v, &p->o->interval_s) == 0 && p->o->interval_s > 0)
 		return 0;
 	return refuse(p, "-q", "takes nothing or a time such as 30m");
 }

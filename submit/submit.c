@@ -110,7 +110,7 @@ qualify(const struct submission *s, const char *address, char *full,
 	const struct conf *conf = s->conf;
 	int n;
 
-	if (!conf->names.is_nullclient || conf->names.has_nullclient_aliases ||
+	if (conf->names.nullclient != NULLCLIENT_ON ||
 	    addr_domain(address) != NULL)
 		return address;
 	n = snprintf(full, size, "%s@%s", address, conf->names.mailname);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf.h"
+#include "conf/auth.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -22,7 +23,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct report report = { ignore, NULL };
-	struct auths auths = { NULL, 0 };
+	struct auths auths = { NULL, 0, 0 };
 	struct conf conf;
 	char *text;
 
@@ -35,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    conf_finish(&conf, text, text) == -1 ||
 	    conf.names.mailname == NULL || conf.names.mailname[0] == '/')
 		abort();
-	if (conf.names.is_nullclient && conf.relays.n == 0)
+	if (conf.names.nullclient != NULLCLIENT_OFF && conf.relays.n == 0)
 		abort();
 	if (auth_parse(&auths, text, size, "auth.conf", &report) == -1)
 		abort();

@@ -23,7 +23,7 @@ say(void *arg, const char *file, unsigned line, const char *text)
 }
 
 static void
-check(const struct sender *s)
+check(const struct sender_relay *s)
 {
 	if (s->pattern[0] == '\0' || s->relays == NULL ||
 	    !text_is_clean(s->pattern, strlen(s->pattern)))
@@ -42,8 +42,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int told = 0, ret;
 	const struct report report = { say, &told };
-	struct senders all = { NULL, 0, 0, 0 };
-	const struct sender *s;
+	struct sender_relays all = { NULL, 0, 0, 0 };
+	const struct sender_relay *s;
 	char *login, *rest, *text;
 	size_t i;
 
@@ -58,23 +58,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rest = login + strcspn(login, "\n");
 	if (*rest != '\0')
 		*rest++ = '\0';
-	ret = senders_parse(&all, rest, size - (size_t)(rest - text), "s",
+	ret = sender_relay_parse(&all, rest, size - (size_t)(rest - text), "s",
 	    &report);
 	/* Each bad line is told, and only such. */
 	if (ret != -1 && ret != told)
 		abort();
 	for (i = 0; i < all.n; i++)
 		check(&all.list[i]);
-	s = senders_find(&all, text, login);
+	s = sender_relay_find(&all, text, login);
 	if (s != NULL && text[0] == '\0' && strcmp(s->pattern, "*") != 0)
 		abort();
 	if (s != NULL && s->login != NULL && strcmp(s->login, login) != 0)
 		abort();
 	for (i = 0; i < all.n && i < 16; i++)
 		if (all.list[i].user != NULL)
-			(void)senders_own(&all, "mail.example.org",
+			(void)sender_relay_owns(&all, "mail.example.org",
 			    all.list[i].user);
-	senders_fini(&all);
+	sender_relay_fini(&all);
 	free(text);
 	return 0;
 }

@@ -249,11 +249,12 @@ test_senders(void **state)
 		{ "", -1, 0, 1 },
 		{ NULL, -1, 0, 1 },
 	};
-	struct senders senders;
+	struct sender_relays senders;
 	struct world *w = *state;
 	size_t i;
 
-	assert_int_equal(files_senders(&w->conf, &senders, &w->report), 0);
+	assert_int_equal(files_sender_relays(&w->conf, &senders,
+	    &w->report), 0);
 	assert_int_equal(senders.n, 0);
 	for (i = 0; i < N(cases); i++) {
 		free(w->conf.where.sender_relay);
@@ -261,11 +262,11 @@ test_senders(void **state)
 		if (cases[i].text == NULL)
 			(void)unlink(w->conf.where.sender_relay);
 		buf_reset(&w->said);
-		assert_int_equal(files_senders(&w->conf, &senders,
+		assert_int_equal(files_sender_relays(&w->conf, &senders,
 		    &w->report), cases[i].ret);
 		assert_int_equal(senders.n, cases[i].n);
 		assert_int_equal(w->said.len > 0, cases[i].says);
-		senders_fini(&senders);
+		sender_relay_fini(&senders);
 	}
 }
 

@@ -260,8 +260,8 @@ test_plays(void **state)
 	assert_int_equal(DEAD_S, 60);
 	relays(&conf, two);
 	for (i = 0; i < N(cases); i++) {
-		assert_int_equal(hosts_init(&h, &conf, cases[i].domain == NULL ?
-		    "" : cases[i].domain, &fake), 0);
+		assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+		    cases[i].domain == NULL ? "" : cases[i].domain, &fake), 0);
 		play(&h, cases[i].play);
 		hosts_fini(&h);
 	}
@@ -279,11 +279,11 @@ test_relay_unknown(void **state)
 	(void)state;
 	relays(&conf, two);
 	two[0].host = two[1].host = x;
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	expect_none(&h, 1000, "R4.4.4");
 	hosts_fini(&h);
 	conf.relays.n = 0;
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	expect_none(&h, 1000, "R4.3.5");
 	hosts_fini(&h);
 }
@@ -300,7 +300,7 @@ test_ports_and_clear(void **state)
 	(void)state;
 	relays(&conf, two);
 	result_init(&res);
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 25);
 	assert_int_equal(host.is_clear, 0);
@@ -362,14 +362,15 @@ test_looked_up(void **state)
 	for (i = 0; i < N(relay_cases); i++) {
 		relay_by(&conf, two, relay_cases[i].kind,
 		    relay_cases[i].domain);
-		assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+		assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+		    "", &fake), 0);
 		play(&h, relay_cases[i].play);
 		hosts_fini(&h);
 	}
 	/* In the order of SMARTHOST, whatever the kind. */
 	relay_by(&conf, two, RELAY_MX, "nxdomain");
 	conf.relays.n = 2;
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	play(&h, "b1 b2 R4.4.1");
 	hosts_fini(&h);
 }
@@ -386,7 +387,7 @@ test_ports_of_services(void **state)
 	(void)state;
 	result_init(&res);
 	relay_by(&conf, two, RELAY_SRV, "a|b");
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 465);
 	assert_int_equal(host.is_tls_first, 1);
@@ -401,7 +402,7 @@ test_ports_of_services(void **state)
 	relay_by(&conf, two, RELAY_MX, "a");
 	script.is_secure = 1;
 	two[0].port = 2525;
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.port, 2525);
 	assert_int_equal(host.is_secure, 1);
@@ -453,7 +454,8 @@ test_shares(void **state)
 		script.seed = 17;
 		memcpy(script.weights, shares[i].weights,
 		    sizeof(script.weights));
-		assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+		assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+		    "", &fake), 0);
 		count_choices(&h, counts);
 		for (j = 0; j < 4; j++)
 			assert_in_range(counts[j], shares[i].low[j],
@@ -481,7 +483,7 @@ test_mix(void **state)
 	script.weights[0] = 1;
 	script.weights[1] = 3;
 	script.weights[2] = 6;
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	for (i = 0; i < 1000; i++) {
 		seen = 0;
 		hosts_mix(&h);
@@ -514,7 +516,7 @@ test_share_of_the_dead(void **state)
 
 	(void)state;
 	relay_by(&conf, two, RELAY_MX, "a=b=c,d");
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	play(&h, "a1 a2");
 	script.seed = 17;
 	count_choices(&h, counts);
@@ -551,7 +553,8 @@ test_names_change(void **state)
 
 	(void)state;
 	relays(&conf, two);
-	assert_int_equal(hosts_init(&h, &conf, "example.org", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+	    "example.org", &fake), 0);
 	for (i = 0; i < N(steps); i++) {
 		script.mx = steps[i].mx;
 		now_ms = play_from(&h, steps[i].play, now_ms);
@@ -574,7 +577,8 @@ test_late_end(void **state)
 	result_init(&res);
 	relays(&conf, two);
 	script.mx = "a,b";
-	assert_int_equal(hosts_init(&h, &conf, "example.org", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+	    "example.org", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &old, &res), 0);
 	addr = *old.addr;
 	old.addr = &addr;
@@ -625,7 +629,8 @@ test_tlsa(void **state)
 		conf.tls.policy = tlsa_cases[i].tls;
 		script.is_secure = tlsa_cases[i].is_secure;
 		script.tlsa = "aen";
-		assert_int_equal(hosts_init(&h, &conf, tlsa_cases[i].domain,
+		assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+		    tlsa_cases[i].domain,
 		    &fake), 0);
 		play(&h, tlsa_cases[i].play);
 		assert_int_equal(script.ntlsas, tlsa_cases[i].asked);
@@ -642,7 +647,7 @@ test_tlsa(void **state)
 	relays(&conf, two);
 	conf.tls.is_dane = 1;
 	script.tlsa = "a";
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_non_null(host.tlsas);
 	hosts_fini(&h);
@@ -662,7 +667,7 @@ test_from(void **state)
 	(void)state;
 	relays(&conf, two);
 	result_init(&res);
-	assert_int_equal(hosts_init(&h, &conf, "", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), 0);
 	assert_int_equal(host.place, 0);
 	assert_int_equal(hosts_left(&h, 1, 1000), 1);
@@ -682,7 +687,8 @@ test_from(void **state)
 	hosts_fini(&h);
 	/* Of equals the rest in order, so that each has its turn. */
 	relays(&conf, two);
-	assert_int_equal(hosts_init(&h, &conf, "a=b=c,d", &fake), 0);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays,
+	    "a=b=c,d", &fake), 0);
 	script.seed = 17;
 	assert_int_equal(hosts_next(&h, 1, 1000, &host, &res), 0);
 	assert_string_equal(host.name, "b");

@@ -5,13 +5,13 @@
 #include "tests/unit/t.h"
 
 static int
-parse(struct senders *all, const char *text, struct t_reports *h)
+parse(struct sender_relays *all, const char *text, struct t_reports *h)
 {
 	const struct report report = { t_report, h };
 
 	memset(all, 0, sizeof(*all));
 	t_reports_init(h, "senders");
-	return senders_parse(all, text, strlen(text), "senders", &report);
+	return sender_relay_parse(all, text, strlen(text), "senders", &report);
 }
 
 static const struct {
@@ -63,7 +63,7 @@ same(const char *got, const char *want)
 static void
 test_lines(void **state)
 {
-	struct senders all;
+	struct sender_relays all;
 	struct t_reports h;
 	size_t i;
 
@@ -85,7 +85,7 @@ test_lines(void **state)
 				same(all.list[0].relays,
 				    line_cases[i].relays);
 		}
-		senders_fini(&all);
+		sender_relay_fini(&all);
 	}
 }
 
@@ -94,7 +94,7 @@ static void
 test_long_line(void **state)
 {
 	char text[6000];
-	struct senders all;
+	struct sender_relays all;
 	struct t_reports h;
 
 	(void)state;
@@ -104,9 +104,9 @@ test_long_line(void **state)
 	assert_int_equal(parse(&all, text, &h), 1);
 	assert_int_equal(h.line, 1);
 	assert_int_equal(all.n, 2);
-	assert_non_null(senders_find(&all, "a@b", NULL)->trouble);
-	assert_null(senders_find(&all, "c@d", NULL)->trouble);
-	senders_fini(&all);
+	assert_non_null(sender_relay_find(&all, "a@b", NULL)->trouble);
+	assert_null(sender_relay_find(&all, "c@d", NULL)->trouble);
+	sender_relay_fini(&all);
 }
 
 static const char table[] =
@@ -144,8 +144,8 @@ static const struct {
 static void
 test_find(void **state)
 {
-	const struct sender *s;
-	struct senders all;
+	const struct sender_relay *s;
+	struct sender_relays all;
 	struct t_reports h;
 	size_t i;
 
@@ -155,50 +155,50 @@ test_find(void **state)
 	for (i = 0; i < N(find_cases); i++) {
 		print_message("%s %s\n", find_cases[i].sender,
 		    find_cases[i].login == NULL ? "-" : find_cases[i].login);
-		s = senders_find(&all, find_cases[i].sender,
+		s = sender_relay_find(&all, find_cases[i].sender,
 		    find_cases[i].login);
 		assert_int_equal(s == NULL ? 0 : s - all.list + 1,
 		    find_cases[i].line);
 	}
-	senders_fini(&all);
+	sender_relay_fini(&all);
 }
 
 static void
 test_star(void **state)
 {
-	struct senders all;
+	struct sender_relays all;
 	struct t_reports h;
 
 	(void)state;
 	assert_int_equal(parse(&all, "* m login ann\n* n\n", &h), 0);
-	assert_string_equal(senders_find(&all, "a@b", "ann")->relays, "m");
-	assert_string_equal(senders_find(&all, "a@b", "bob")->relays, "n");
+	assert_string_equal(sender_relay_find(&all, "a@b", "ann")->relays, "m");
+	assert_string_equal(sender_relay_find(&all, "a@b", "bob")->relays, "n");
 	/* a report has no login, though root's number stands in it */
-	assert_string_equal(senders_find(&all, "", "ann")->relays, "n");
-	senders_fini(&all);
+	assert_string_equal(sender_relay_find(&all, "", "ann")->relays, "n");
+	sender_relay_fini(&all);
 	assert_int_equal(parse(&all, "@a m", &h), 0);
 	assert_false(all.has_logins);
-	senders_fini(&all);
+	sender_relay_fini(&all);
 }
 
 static void
 test_own(void **state)
 {
-	struct senders all;
+	struct sender_relays all;
 	struct t_reports h;
 
 	(void)state;
 	assert_int_equal(parse(&all, "a@b m1 M2:587 user u\nc@d m3\n"
 	    "e@f m4:0 user v\ng@h mx:m.org user w\n", &h), 1);
-	assert_true(senders_own(&all, "m1", "u"));
-	assert_true(senders_own(&all, "m2", "u"));
-	assert_false(senders_own(&all, "m3", "u"));
-	assert_false(senders_own(&all, "m1", "U"));
-	assert_false(senders_own(&all, "m1", "x"));
+	assert_true(sender_relay_owns(&all, "m1", "u"));
+	assert_true(sender_relay_owns(&all, "m2", "u"));
+	assert_false(sender_relay_owns(&all, "m3", "u"));
+	assert_false(sender_relay_owns(&all, "m1", "U"));
+	assert_false(sender_relay_owns(&all, "m1", "x"));
 	/* where it can not be known the name is theirs everywhere */
-	assert_true(senders_own(&all, "m9", "v"));
-	assert_true(senders_own(&all, "m9", "w"));
-	senders_fini(&all);
+	assert_true(sender_relay_owns(&all, "m9", "v"));
+	assert_true(sender_relay_owns(&all, "m9", "w"));
+	sender_relay_fini(&all);
 }
 
 int

@@ -1,0 +1,145 @@
+/*
+ * relays.c - lists of relays, as SMARTHOST and SENDER_RELAY have them.
+ * Runs as: anyone.  Uses: nothing; text in, structures out.
+ * Promise: a list of which nothing can be read is not an empty one: mail that
+ * was meant for a relay does not go straight to its recipients' hosts.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/relays.h"
+#include "conf/values.h"
+#include "lib/array.h"
+#include "lib/text.h"
+
+#define RELAYS_MAX	32
+
+void
+relays_fini(struct relays *all)
+{
+	while (all->n > 0)
+		free(all->list[--all->n].host);
+	free(all->list);
+	all->list = NULL;
+	all->cap = 0;
+}
+
+static int
+add(struct relays *all, enum relay_kind kind, const char *host, unsigned port)
+{
+	struct relay *r;
+
+	if (array_grow(&all->list, &all->cap, all->n, sizeof(*r)) == -1)
+		return -1;
+	r = &all->list[all->n];
+	r->host = NULL;
+	if (value_copy_host(&r->host, host) == -1)
+		return -1;
+	r->port = (uint16_t)port;
+	r->is_literal = value_is_literal(host);
+	r->kind = kind;
+	all->n++;
+	return 0;
+}
+
+int
+relays_set_none(struct relays *all)
+{
+	relays_fini(all);
+	return add(all, RELAY_HOST, RELAY_NONE, 0);
+}
+
+int
+relays_split(char *word, char **host, unsigned *port)
+{
+	char *colon;
+
+	*host = word;
+	*port = 0;
+	if (*word == '[') {
+		*host = word + 1;
+		if ((colon = strchr(word, ']')) == NULL)
+			return -1;
+		*colon++ = '\0';
+		if (strncasecmp(*host, "IPv6:", 5) == 0)
+			*host += 5;
+		if (!value_is_literal(*host) ||
+		    (*colon != '\0' && *colon != ':'))
+			return -1;
+		if (*colon == '\0')
+			return 0;
+		return value_number(colon + 1, 1, 65535, port);
+	}
+	if (value_is_literal(word))
+		return 0;
+	if ((colon = strchr(word, ':')) != NULL) {
+		*colon = '\0';
+		if (value_number(colon + 1, 1, 65535, port) == -1)
+			return -1;
+	}
+	return value_is_host(word) ? 0 : -1;
+}
+
+/*
+ * "mx:domain", "srv:domain"; steps over the prefix.  A host may be called mx,
+ * too: "mx:25" is that one and its port.
+ */
+static enum relay_kind
+take_kind(char **word)
+{
+	static const struct { const char *text; enum relay_kind kind; }
+	    names[] = { { "mx:", RELAY_MX }, { "srv:", RELAY_SRV } };
+	const char *rest;
+	size_t i, n;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		n = strlen(names[i].text);
+		if (strncasecmp(*word, names[i].text, n) != 0)
+			continue;
+		rest = *word + n;
+		if (rest[strspn(rest, "0123456789")] == '\0')
+			break;
+		*word += n;
+		return names[i].kind;
+	}
+	return RELAY_HOST;
+}
+
+/* NULL or what is wrong. */
+static const char *
+read_entry(struct relays *all, char *word)
+{
+	enum relay_kind kind;
+	unsigned port;
+	char *host;
+
+	kind = take_kind(&word);
+	if (relays_split(word, &host, &port) == -1 ||
+	    (kind != RELAY_HOST && value_is_literal(host)) ||
+	    (kind == RELAY_SRV && port != 0))
+		return "wants host, host:port, [v6]:port, mx:domain or "
+		    "srv:domain";
+	if (all->n == RELAYS_MAX)
+		return "too many hosts";
+	return add(all, kind, host, port) == -1 ? value_no_memory : NULL;
+}
+
+const char *
+relays_parse(struct relays *all, char *text)
+{
+	const char *bad, *reason = NULL;
+	char *word;
+
+	relays_fini(all);
+	while ((word = text_word(&text)) != NULL) {
+		bad = read_entry(all, word);
+		if (bad == value_no_memory)
+			return bad;
+		if (bad != NULL)
+			reason = bad;
+	}
+	if (all->n == 0 && relays_set_none(all) == -1)
+		return value_no_memory;
+	return reason;
+}
