@@ -14,7 +14,6 @@
 
 #include "lib/array.h"
 #include "submit/mailq.h"
-#include "queue/route.h"
 
 struct ids {
 	char	(*list)[QUEUE_ID_MAX + 1];

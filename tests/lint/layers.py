@@ -26,9 +26,7 @@ OPENING = ("Runs as:", "Uses:", "Promise:")
 # (aliases_*: aliases), includes its own headers and those of lower layers.
 LAYERS = (
     ("dma",),
-    ("submit",),
-    ("queue", "net"),
-    ("local",),
+    ("submit", "queue", "local", "net"),
     ("priv",),
     ("spool", "crypto"),
     ("conf",),

@@ -51,7 +51,7 @@ CASES = [
     ("conf.c", "#include \"spool.h\"\n", "conf may not use spool"),
     ("conf.c", "#include \"lib/addr.h\"\n", ""),
     ("conf/auth.c", "#include \"../conf.h\"\n", ""),
-    ("local.c", "#include \"queue/route.h\"\n", "local may not use queue"),
+    ("queue/runner.c", "#include \"local.h\"\n", "queue may not use local"),
     ("priv/helper.c", "#include \"local/mbox.h\"\n",
      "priv may not use local"),
     ("local.c", "#include \"local/mbox.h\"\n", ""),
