@@ -56,16 +56,21 @@ check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 	const struct report report = { count_report, bad };
 	struct targets flat;
 	struct result res;
+	struct buf text;
 
 	if (!include_any(&alias->targets))
 		return;
 	result_init(&res);
+	buf_init(&text, 0);
 	if (include_flatten(&alias->targets, &flat, &source, &report,
-	    &res) == 0)
+	    &res) == 0) {
 		targets_fini(&flat);
-	else
+	} else {
+		result_put_full(&text, &res);
 		count_report(bad, conf->where.aliases, alias->line,
-		    res.reason == NULL ? "out of memory" : res.reason);
+		    buf_str(&text));
+	}
+	buf_fini(&text);
 	result_fini(&res);
 }
 

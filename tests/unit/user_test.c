@@ -1,0 +1,238 @@
+/*
+ * user_test.c - names of users, and becoming one for good.
+ * As root all of it; else what needs no other identity.
+ */
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "priv/user.h"
+#include "tests/unit/t.h"
+
+#define USER	"daemon"
+#define SPOOL	65534
+
+static void
+test_names(void **state)
+{
+	static const struct {
+		const char *name;
+		int ok;
+	} cases[] = {
+		{ "bob", 1 }, { "Bob", 1 }, { "b", 1 }, { "bob.smith", 1 },
+		{ "bob-2", 1 }, { "2bob", 1 }, { "_dma", 1 },
+		{ "j\xc3\xb6rg", 1 },
+		{ "abcdefghijklmnopqrstuvwxyz012345", 1 },
+		{ "abcdefghijklmnopqrstuvwxyz0123456", 0 },
+		{ "", 0 }, { "-bob", 0 }, { ".bob", 0 }, { "..", 0 },
+		{ "a/b", 0 }, { "/", 0 }, { "0", 0 }, { "1000", 0 },
+		{ "bob\n", 0 }, { "bo\tb", 0 }, { "bo\x7f", 0 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		if (user_name_ok(cases[i].name) != cases[i].ok)
+			fail_msg("%s", cases[i].name);
+}
+
+static void
+test_lookup(void **state)
+{
+	struct user u;
+
+	(void)state;
+	assert_int_equal(user_lookup("root", &u), 0);
+	assert_int_equal(u.uid, 0);
+	assert_string_equal(u.name, "root");
+	assert_true(u.home[0] == '/' && u.shell[0] == '/');
+	/* Mail for ROOT is for root. */
+	assert_int_equal(user_lookup("ROOT", &u), 0);
+	assert_string_equal(u.name, "root");
+	assert_int_equal(user_lookup("no-such-user", &u), 1);
+	/* No name at all: the database is not even asked. */
+	assert_int_equal(user_lookup("0", &u), 1);
+	assert_int_equal(user_lookup("../root", &u), 1);
+	assert_string_equal(u.name, "");
+}
+
+static void
+test_the_spool_user_owns_the_spool(void **state)
+{
+	struct spool_user u;
+	char dir[64];
+
+	(void)state;
+	t_dir(dir, sizeof(dir));
+	assert_non_null(user_find_spool(t_path(dir, "none"), &u));
+	t_put(t_path(dir, "file"), T("x"), 0600);
+	assert_non_null(user_find_spool(t_path(dir, "file"), &u));
+	if (geteuid() == 0) {
+		/* Never root. */
+		assert_non_null(user_find_spool(dir, &u));
+		assert_int_equal(chown(dir, SPOOL, 0), 0);
+		assert_non_null(user_find_spool(dir, &u));
+		assert_int_equal(chown(dir, SPOOL, SPOOL), 0);
+	}
+	assert_null(user_find_spool(dir, &u));
+	assert_int_equal(u.uid, geteuid() == 0 ? SPOOL : geteuid());
+	t_dir_remove(dir);
+}
+
+/* Runs in a child, since there is no way back; 0 when check() gives 0. */
+static int
+in_child(int (*check)(const char *), const char *arg)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		_exit(check(arg));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* All ids, no group but these, no way back, no core and no tracing. */
+static int
+is_only(uid_t uid, gid_t gid, int groups)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	if (getresuid(&r, &e, &s) == -1 || getresgid(&rg, &eg, &sg) == -1)
+		return 0;
+	return r == uid && e == uid && s == uid && rg == gid && eg == gid &&
+	    sg == gid && (groups == -1 || getgroups(0, NULL) == groups) &&
+	    setuid(0) == -1 && seteuid(0) == -1 && setgid(0) == -1 &&
+	    prctl(PR_GET_DUMPABLE) == 0;
+}
+
+static int
+becomes_user(const char *mail_dir)
+{
+	struct user u;
+	struct stat st;
+
+	if (user_lookup(USER, &u) != 0 || user_become(&u, mail_dir) == -1)
+		return 1;
+	if (mail_dir == NULL || stat(mail_dir, &st) == -1)
+		return !is_only(u.uid, u.gid, -1);
+	return !is_only(u.uid, (st.st_mode & S_IWGRP) && st.st_gid != 0 ?
+	    st.st_gid : u.gid, -1);
+}
+
+static void
+test_becoming_a_user(void **state)
+{
+	char dir[64];
+
+	(void)state;
+	if (geteuid() != 0 || getpwnam(USER) == NULL)
+		skip();
+	assert_int_equal(in_child(becomes_user, NULL), 0);
+	assert_int_equal(in_child(becomes_user, "/nonexistent"), 0);
+	t_dir(dir, sizeof(dir));
+	/* Writable by a group: with that group; but never root's. */
+	assert_int_equal(chown(dir, 0, 8), 0);
+	assert_int_equal(chmod(dir, 0775), 0);
+	assert_int_equal(in_child(becomes_user, dir), 0);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(in_child(becomes_user, dir), 0);
+	assert_int_equal(chown(dir, 0, 0), 0);
+	assert_int_equal(chmod(dir, 0775), 0);
+	assert_int_equal(in_child(becomes_user, dir), 0);
+	t_dir_remove(dir);
+}
+
+static int
+becomes_spool(const char *arg)
+{
+	static const struct spool_user spool = { SPOOL, SPOOL };
+	static const gid_t groups[] = { 8, 12 };
+
+	(void)arg;
+	return setgroups(2, groups) == -1 || user_become_spool(&spool) == -1 ||
+	    !is_only(SPOOL, SPOOL, 0);
+}
+
+static int
+becomes_member(const char *arg)
+{
+	static const struct spool_user spool = { SPOOL, SPOOL };
+
+	(void)arg;
+	return user_become_spool_member(&spool) == -1 ||
+	    !is_only(SPOOL, SPOOL, -1);
+}
+
+/* A spool that is root's is not one: then there is no spool user. */
+static int
+refuses_root(const char *arg)
+{
+	static const struct spool_user bad[] = { { 0, 0 }, { 0, SPOOL },
+	    { SPOOL, 0 } };
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < N(bad); i++)
+		if (user_become_spool(&bad[i]) != -1 ||
+		    user_become_spool_member(&bad[i]) != -1)
+			return 1;
+	return 0;
+}
+
+static int
+becomes_root(const char *arg)
+{
+	static const gid_t groups[] = { 8, 12 };
+
+	(void)arg;
+	return setgroups(2, groups) == -1 || setegid(8) == -1 ||
+	    user_become_root() == -1 || getegid() != 0 ||
+	    getgroups(0, NULL) != 0;
+}
+
+static int
+stays_who_it_is(const char *arg)
+{
+	struct user u;
+
+	(void)arg;
+	return user_lookup("root", &u) != 0 || user_become(&u, NULL) != -1 ||
+	    user_become_root() != -1;
+}
+
+static void
+test_becoming_the_spool_user_and_root(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(refuses_root, NULL), 0);
+	if (geteuid() != 0) {
+		assert_int_equal(in_child(stays_who_it_is, NULL), 0);
+		return;
+	}
+	assert_int_equal(in_child(becomes_spool, NULL), 0);
+	assert_int_equal(in_child(becomes_member, NULL), 0);
+	assert_int_equal(in_child(becomes_root, NULL), 0);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_the_spool_user_owns_the_spool),
+		cmocka_unit_test(test_becoming_a_user),
+		cmocka_unit_test(test_becoming_the_spool_user_and_root),
+	};
+
+	return cmocka_run_group_tests_name("user", tests, NULL, NULL);
+}
