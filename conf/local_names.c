@@ -10,16 +10,16 @@
 #include "lib/addr.h"
 
 static int
-is_own_domain(const struct conf *conf, const char *domain)
+is_own_domain(const struct conf_names *names, const char *domain)
 {
 	size_t i;
 
 	if (strcasecmp(domain, "localhost") == 0 ||
 	    strcasecmp(domain, "localhost.localdomain") == 0 ||
-	    strcasecmp(domain, conf->names.mailname) == 0)
+	    strcasecmp(domain, names->mailname) == 0)
 		return 1;
-	for (i = 0; i < conf->names.ndomains; i++)
-		if (strcasecmp(domain, conf->names.domains[i]) == 0)
+	for (i = 0; i < names->ndomains; i++)
+		if (strcasecmp(domain, names->domains[i]) == 0)
 			return 1;
 	return 0;
 }
@@ -44,7 +44,7 @@ unquote(const char *s, size_t n, char *dst, size_t size)
 }
 
 int
-names_is_own(const struct conf *conf, const char *address, char *local,
+names_is_own(const struct conf_names *names, const char *address, char *local,
     size_t size)
 {
 	const char *domain;
@@ -52,7 +52,7 @@ names_is_own(const struct conf *conf, const char *address, char *local,
 
 	local[0] = '\0';
 	domain = addr_domain(address);
-	if (domain != NULL && !is_own_domain(conf, domain))
+	if (domain != NULL && !is_own_domain(names, domain))
 		return 0;
 	n = domain == NULL ? strlen(address) : (size_t)(domain - address) - 1;
 	if (unquote(address, n, local, size) == -1)
@@ -61,59 +61,59 @@ names_is_own(const struct conf *conf, const char *address, char *local,
 }
 
 int
-names_is_local(const struct conf *conf, const char *address, char *local,
+names_is_local(const struct conf_names *names, const char *address, char *local,
     size_t size)
 {
 	local[0] = '\0';
-	return conf->names.nullclient == NULLCLIENT_OFF &&
-	    names_is_own(conf, address, local, size);
+	return names->nullclient == NULLCLIENT_OFF &&
+	    names_is_own(names, address, local, size);
 }
 
 int
-names_any_local(const struct conf *conf, const struct message *m)
+names_any_local(const struct conf_names *names, const struct message *m)
 {
 	char local[ADDRESS_MAX + 1];
 	uint32_t i;
 
 	for (i = 0; i < m->nrcpts; i++)
-		if (names_is_local(conf, m->rcpts[i].address, local,
+		if (names_is_local(names, m->rcpts[i].address, local,
 		    sizeof(local)))
 			return 1;
 	return 0;
 }
 
 int
-names_same(const struct conf *conf, const char *a, const char *b)
+names_same(const struct conf_names *names, const char *a, const char *b)
 {
 	char one[ADDRESS_MAX + 1], two[ADDRESS_MAX + 1];
 
 	if (strcmp(a, b) == 0)
 		return 1;
-	if (conf->names.nullclient == NULLCLIENT_ON)
+	if (names->nullclient == NULLCLIENT_ON)
 		return 0;
-	return names_is_own(conf, a, one, sizeof(one)) &&
-	    names_is_own(conf, b, two, sizeof(two)) && strcmp(one, two) == 0;
+	return names_is_own(names, a, one, sizeof(one)) &&
+	    names_is_own(names, b, two, sizeof(two)) && strcmp(one, two) == 0;
 }
 
 uint64_t
-names_digest(const struct conf *conf, const char *address)
+names_digest(const struct conf_names *names, const char *address)
 {
 	char local[ADDRESS_MAX + 1];
 
-	if (names_is_own(conf, address, local, sizeof(local)))
+	if (names_is_own(names, address, local, sizeof(local)))
 		address = local;
 	return text_digest(address, strlen(address));
 }
 
 static void
-strip_extension(const struct conf *conf, const char *local, char *base,
+strip_extension(const struct conf_names *names, const char *local, char *base,
     size_t size)
 {
 	char *p;
 
-	if (text_copy(base, size, local) == -1 || conf->names.delimiter == '\0')
+	if (text_copy(base, size, local) == -1 || names->delimiter == '\0')
 		return;
-	p = strchr(base, conf->names.delimiter);
+	p = strchr(base, names->delimiter);
 	if (p != NULL && p != base)
 		*p = '\0';
 }
@@ -127,21 +127,22 @@ is_duty(const char *local)
 }
 
 void
-names_user(const struct conf *conf, const char *local, char *user, size_t size)
+names_user(const struct conf_names *names, const char *local, char *user,
+    size_t size)
 {
-	strip_extension(conf, local, user, size);
+	strip_extension(names, local, user, size);
 	if (is_duty(local) || is_duty(user))
 		text_copy(user, size, "root");
 }
 
 const struct alias *
-names_alias(const struct conf *conf, const struct aliases *aliases,
+names_alias(const struct conf_names *names, const struct aliases *aliases,
     const char *local)
 {
 	char base[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
 	const struct alias *alias;
 
-	strip_extension(conf, local, base, sizeof(base));
+	strip_extension(names, local, base, sizeof(base));
 	/* "*" is the catch-all, not the alias of a user called so. */
 	if (strcmp(base, "*") == 0)
 		return NULL;
@@ -150,15 +151,15 @@ names_alias(const struct conf *conf, const struct aliases *aliases,
 		alias = aliases_find(aliases, base);
 	if (alias != NULL)
 		return alias;
-	names_user(conf, local, user, sizeof(user));
+	names_user(names, local, user, sizeof(user));
 	return strcmp(user, base) == 0 ? NULL : aliases_find(aliases, user);
 }
 
 void
-names_put_qualified(struct buf *b, const struct conf *conf,
+names_put_qualified(struct buf *b, const struct conf_names *names,
     const char *address)
 {
 	buf_puts(b, address);
 	if (addr_domain(address) == NULL)
-		buf_printf(b, "@%s", conf->names.mailname);
+		buf_printf(b, "@%s", names->mailname);
 }

@@ -359,7 +359,7 @@ put_addresses(struct buf *b, const struct telling *t, uint32_t i)
 	put_typed(b, "Original-Recipient", buf_str(&typed));
 	buf_reset(&typed);
 	buf_puts(&typed, "rfc822;");
-	names_put_qualified(&typed, t->conf, message_address(t->m, i));
+	names_put_qualified(&typed, &t->conf->names, message_address(t->m, i));
 	put_typed(b, "Final-Recipient", buf_str(&typed));
 	buf_fini(&typed);
 }
@@ -498,7 +498,7 @@ put_header(struct buf *b, const struct telling *t, const char *to,
 	    DMA_VERSION, t->id, date);
 	buf_printf(b, "Date: %s\n"
 	    "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: ", date, host);
-	names_put_qualified(b, t->conf, to);
+	names_put_qualified(b, &t->conf->names, to);
 	buf_printf(b, "\nSubject: %s\n"
 	    "Message-ID: <%s@%s>\n"
 	    "Auto-Submitted: auto-replied\n"

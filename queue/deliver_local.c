@@ -98,7 +98,7 @@ copy_qualified(const struct desk *d, char *dst, size_t size,
 	int ret;
 
 	buf_init(&b, ADDRESS_MAX);
-	names_put_qualified(&b, &d->conf, address);
+	names_put_qualified(&b, &d->conf.names, address);
 	ret = text_copy(dst, size, buf_failed(&b) ? address : buf_str(&b));
 	buf_fini(&b);
 	return ret;

@@ -435,7 +435,7 @@ put_rcpt(struct desk *d, const struct message *m, uint32_t i)
 
 	buf_init(&address, ADDRESS_MAX);
 	buf_init(&orcpt, ORCPT_MAX);
-	names_put_qualified(&address, &d->conf, m->rcpts[i].address);
+	names_put_qualified(&address, &d->conf.names, m->rcpts[i].address);
 	route_put_orcpt(&orcpt, &d->conf, m, i);
 	ipc_put_str(&d->ipc, buf_str(&address));
 	ipc_put_u32(&d->ipc, m->sender[0] == '\0' ? NOTIFY_NEVER :

@@ -180,7 +180,7 @@ log_new(struct desk *d, const struct message *m)
 
 	/* With DEFER each runner sees the held ones again; see submit.c. */
 	if (d->conf.retry.is_defer && (time(NULL) - m->arrived > NEW_S ||
-	    !names_any_local(&d->conf, m)))
+	    !names_any_local(&d->conf.names, m)))
 		return;
 	for (i = 0; i < m->nrcpts; i++)
 		if (m->rcpts[i].attempts > 0 || m->rcpts[i].parent != i ||

@@ -26,7 +26,7 @@ route_put_orcpt(struct buf *b, const struct conf *conf,
 		return;
 	}
 	buf_puts(b, "rfc822;");
-	names_put_qualified(b, conf, r->address);
+	names_put_qualified(b, &conf->names, r->address);
 }
 
 int
@@ -95,7 +95,7 @@ was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
 	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
 		p = m->rcpts[i].parent;
 		if (m->rcpts[i].origin == by &&
-		    names_is_own(conf, m->rcpts[p].address, other,
+		    names_is_own(&conf->names, m->rcpts[p].address, other,
 		    sizeof(other)) && strcasecmp(local, other) == 0)
 			return 1;
 		i = p;
@@ -112,13 +112,13 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 
 	if (env->conf->names.nullclient != NULLCLIENT_ALIASES ||
 	    m->rcpts[i].is_final ||
-	    !names_is_own(env->conf, m->rcpts[i].address, local,
+	    !names_is_own(&env->conf->names, m->rcpts[i].address, local,
 	    sizeof(local)) ||
 	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
 		return STEP_REMOTE;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
-	*alias = names_alias(env->conf, env->aliases, local);
+	*alias = names_alias(&env->conf->names, env->aliases, local);
 	if (*alias == NULL)
 		return STEP_REMOTE;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
@@ -140,14 +140,15 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		if (step != STEP_REMOTE)
 			return step;
 	}
-	if (!names_is_local(env->conf, r->address, local, sizeof(local))) {
+	if (!names_is_local(&env->conf->names, r->address, local,
+	    sizeof(local))) {
 		if (!env->conf->limits.is_noremote)
 			return STEP_REMOTE;
 		result_set(res, STATUS_FAILED, "5.4.4",
 		    "this host sends no mail to other hosts (NOREMOTE)");
 		return STEP_SETTLED;
 	}
-	names_user(env->conf, local, user, ADDRESS_MAX + 1);
+	names_user(&env->conf->names, local, user, ADDRESS_MAX + 1);
 	if (r->is_final)
 		return STEP_MAILBOX;
 	if (was_expanded(env->conf, m, i, local, ORIGIN_FORWARD))
@@ -156,7 +157,7 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		return STEP_USER;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
-	*alias = names_alias(env->conf, env->aliases, local);
+	*alias = names_alias(&env->conf->names, env->aliases, local);
 	if (*alias == NULL)
 		return STEP_USER;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
@@ -172,7 +173,7 @@ same_target(const struct conf *conf, const struct recipient *r,
 		    strcmp(r->owner, owner) == 0 &&
 		    strcmp(r->address, address) == 0;
 	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE &&
-	    names_same(conf, r->address, address);
+	    names_same(&conf->names, r->address, address);
 }
 
 static int
@@ -209,7 +210,7 @@ target_key(const struct conf *conf, enum route_kind kind, const char *address,
 	uint64_t key;
 
 	if (kind != ROUTE_PIPE && kind != ROUTE_FILE)
-		return names_digest(conf, address);
+		return names_digest(&conf->names, address);
 	key = text_digest(address, strlen(address));
 	return owner == NULL ? key : key ^ text_digest(owner, strlen(owner));
 }
@@ -303,8 +304,9 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	}
 	final = t->kind == TARGET_MAILBOX;
 	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
-	    names_is_local(conf, buf_str(&address), local, sizeof(local))) {
-		names_user(conf, local, user, sizeof(user));
+	    names_is_local(&conf->names, buf_str(&address), local,
+	    sizeof(local))) {
+		names_user(&conf->names, local, user, sizeof(user));
 		final = strcasecmp(user, owner) == 0;
 	}
 	listed = is_listed(conf, m, i, kind, buf_str(&address), owner);

@@ -130,12 +130,12 @@ add_recipient(struct submission *s, const char *given)
 	if (s->m.nrcpts * 2 >= s->nslots && rehash(s) == -1)
 		return fail(s, EX_TEMPFAIL, "out of memory", "");
 	/* "bob" and "bob@localhost" are one recipient. */
-	digest = names_digest(s->conf, address);
+	digest = names_digest(&s->conf->names, address);
 	k = (uint32_t)digest & (s->nslots - 1);
 	for (; s->slots[k] != 0; k = (k + 1) & (s->nslots - 1)) {
 		r = &s->m.rcpts[s->slots[k] - 1];
-		if (r->digest == digest && names_same(s->conf, r->address,
-		    address))
+		if (r->digest == digest && names_same(&s->conf->names,
+		    r->address, address))
 			return 0;
 	}
 	if (s->conf->limits.max_recipients != 0 &&
@@ -500,16 +500,16 @@ is_unknown(const struct submission *s)
 	struct user user;
 	int known;
 
-	if (!names_is_local(s->conf, s->m.rcpts[0].address, local,
+	if (!names_is_local(&s->conf->names, s->m.rcpts[0].address, local,
 	    sizeof(local)))
 		return 0;
-	names_user(s->conf, local, name, sizeof(name));
+	names_user(&s->conf->names, local, name, sizeof(name));
 	if (user_lookup(name, &user) != 1)
 		return 0;
 	files_quiet(&quiet);
 	if (files_aliases(s->conf, &aliases, &quiet) == -1)
 		return 0;
-	known = names_alias(s->conf, &aliases, local) != NULL ||
+	known = names_alias(&s->conf->names, &aliases, local) != NULL ||
 	    aliases_find(&aliases, "*") != NULL;
 	aliases_fini(&aliases);
 	return !known;
@@ -527,7 +527,8 @@ check_recipients(struct submission *s)
 	if (s->m.nrcpts == 1 && is_unknown(s))
 		return fail(s, EX_NOUSER, s->m.rcpts[0].address,
 		    "no such user here");
-	if (s->conf->limits.is_noremote && !names_any_local(s->conf, &s->m))
+	if (s->conf->limits.is_noremote && !names_any_local(&s->conf->names,
+	    &s->m))
 		return fail(s, EX_UNAVAILABLE, s->m.rcpts[0].address,
 		    "this host sends no mail to other hosts (NOREMOTE)");
 	return 0;
@@ -606,7 +607,7 @@ run(struct submission *s, const struct spool *sp, int monitor)
 static int
 is_held(struct submission *s)
 {
-	if (!s->conf->retry.is_defer || names_any_local(s->conf, &s->m))
+	if (!s->conf->retry.is_defer || names_any_local(&s->conf->names, &s->m))
 		return 0;
 	text_copy(s->m.id, sizeof(s->m.id), s->draft.id);
 	s->m.length = s->draft.length;

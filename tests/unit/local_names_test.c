@@ -60,13 +60,13 @@ test_own_names_in_every_spelling_are_local(void **state)
 	(void)state;
 	make_conf(&conf, usual);
 	for (i = 0; i < N(cases); i++) {
-		is = names_is_local(&conf, cases[i].address, local,
+		is = names_is_local(&conf.names, cases[i].address, local,
 		    sizeof(local));
 		assert_int_equal(is, cases[i].local != NULL);
 		if (is)
 			assert_string_equal(local, cases[i].local);
-		assert_int_equal(names_is_own(&conf, cases[i].address, local,
-		    sizeof(local)), is);
+		assert_int_equal(names_is_own(&conf.names, cases[i].address,
+		    local, sizeof(local)), is);
 	}
 	conf_fini(&conf);
 }
@@ -82,9 +82,9 @@ test_with_nullclient_own_names_are_not_local(void **state)
 	make_conf(&conf, nullclient);
 	message_init(&m);
 	assert_non_null(message_add(&m, "ann@localhost"));
-	assert_true(names_is_own(&conf, "ann", local, sizeof(local)));
-	assert_false(names_is_local(&conf, "ann", local, sizeof(local)));
-	assert_false(names_any_local(&conf, &m));
+	assert_true(names_is_own(&conf.names, "ann", local, sizeof(local)));
+	assert_false(names_is_local(&conf.names, "ann", local, sizeof(local)));
+	assert_false(names_any_local(&conf.names, &m));
 	message_fini(&m);
 	conf_fini(&conf);
 }
@@ -98,11 +98,11 @@ test_one_local_recipient_is_enough(void **state)
 	(void)state;
 	make_conf(&conf, usual);
 	message_init(&m);
-	assert_false(names_any_local(&conf, &m));
+	assert_false(names_any_local(&conf.names, &m));
 	assert_non_null(message_add(&m, "ann@example.org"));
-	assert_false(names_any_local(&conf, &m));
+	assert_false(names_any_local(&conf.names, &m));
 	assert_non_null(message_add(&m, "ann@one.example"));
-	assert_true(names_any_local(&conf, &m));
+	assert_true(names_any_local(&conf.names, &m));
 	message_fini(&m);
 	conf_fini(&conf);
 }
@@ -132,11 +132,11 @@ test_same_recipients_have_the_same_digest(void **state)
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
 		make_conf(&conf, cases[i].conf);
-		assert_int_equal(names_same(&conf, cases[i].a, cases[i].b),
-		    cases[i].is_same);
+		assert_int_equal(names_same(&conf.names, cases[i].a,
+		    cases[i].b), cases[i].is_same);
 		if (cases[i].is_same)
-			assert_true(names_digest(&conf, cases[i].a) ==
-			    names_digest(&conf, cases[i].b));
+			assert_true(names_digest(&conf.names, cases[i].a) ==
+			    names_digest(&conf.names, cases[i].b));
 		conf_fini(&conf);
 	}
 }
@@ -168,7 +168,7 @@ test_a_local_part_names_a_user(void **state)
 		snprintf(text, sizeof(text), "RECIPIENT_DELIMITER %s\n",
 		    cases[i].delimiter);
 		make_conf(&conf, text);
-		names_user(&conf, cases[i].local, user, sizeof(user));
+		names_user(&conf.names, cases[i].local, user, sizeof(user));
 		assert_string_equal(user, cases[i].user);
 		conf_fini(&conf);
 	}
@@ -196,7 +196,7 @@ test_the_nearest_alias_is_taken(void **state)
 	assert_int_equal(aliases_parse(&aliases, text, strlen(text), "aliases",
 	    &quiet), 0);
 	for (i = 0; i < N(cases); i++) {
-		alias = names_alias(&conf, &aliases, cases[i].local);
+		alias = names_alias(&conf.names, &aliases, cases[i].local);
 		assert_int_equal(alias != NULL, cases[i].target != NULL);
 		if (alias != NULL)
 			assert_string_equal(alias->targets.list[0].text,
@@ -222,7 +222,7 @@ test_a_bare_name_is_qualified(void **state)
 	make_conf(&conf, usual);
 	for (i = 0; i < N(cases); i++) {
 		buf_init(&b, 0);
-		names_put_qualified(&b, &conf, cases[i].address);
+		names_put_qualified(&b, &conf.names, cases[i].address);
 		assert_string_equal(buf_str(&b), cases[i].full);
 		buf_fini(&b);
 	}

@@ -649,7 +649,8 @@ test_wishes(void **state)
 		w.m.rcpts[0].notify = cases[i].notify;
 		result_init(&res);
 		assert_int_equal(route_expand(&w.conf, &w.m, 0,
-		    &names_alias(&w.conf, w.env.aliases, cases[i].rcpts)->targets,
+		    &names_alias(&w.conf.names, w.env.aliases,
+		    cases[i].rcpts)->targets,
 		    ORIGIN_ALIASES, cases[i].rcpts, &res), 0);
 		assert_true(w.m.nrcpts > 1);
 		assert_int_equal(route_is_list(&w.m, 1), cases[i].is_list);
