@@ -19,16 +19,17 @@ from world import MAIL, SPOOL_USER
 BINARY = "/usr/local/compromised/dma"
 SOCKET = "/tmp/compromised.sock"
 
-# records.h
+# priv/records.h
 SEAL, SEALED, RUN = 1, 2, 3
-FORWARD_ASK, FORWARD_LIST, FORWARD_SAY, FORWARD_AGAIN = range(16, 20)
-DELIVER_ASK, DELIVER_AT, DELIVER_GO, OUTPUT, SAY, END, MORE = range(32, 39)
+FORWARD_REQUEST, FORWARD_LIST, FORWARD_REPLY, FORWARD_AGAIN = range(16, 20)
+(DELIVER_REQUEST, DELIVER_CHECKPOINT, DELIVER_ACKNOWLEDGE, DELIVER_OUTPUT,
+ DELIVER_RESULT, DELIVER_EXIT, DELIVER_NEXT) = range(32, 39)
 NONE, TEXT, REFUSED, NOUSER, LATER = range(5)
-SENT, RETRY, FAILED = 1, 2, 3
+SENT, DEFERRED, FAILED = 1, 2, 3
 MAILBOX, FILE, PIPE = 1, 2, 3
 CALLER, ALIASES, FORWARD = 0, 1, 2
 MESSAGE = b"Subject: compromised\n\nhello\n"
-NO_MARK = (2 ** 64 - 1, 2 ** 64 - 1, 2 ** 64 - 1)
+NO_CHECKPOINT = (2 ** 64 - 1, 2 ** 64 - 1, 2 ** 64 - 1)
 
 FROM_RUNNER = 2                 # compromised.c
 PROTOCOL = 76                   # sysexits.h
@@ -108,13 +109,23 @@ def install():
     os.chmod(BINARY, 0o4755)
 
 
-class Said:
+def texts(fields):
+    """All that follow each other to the end."""
+    found = []
+    while fields:
+        n, = struct.unpack_from("=I", fields)
+        found.append(fields[4:4 + n].decode("latin-1"))
+        fields = fields[4 + n:]
+    return found
+
+
+class Result:
     """What one delivery came to."""
     def __init__(self):
-        self.at = None          # (dev, ino, length)
+        self.checkpoint = None  # (dev, ino, length)
         self.output = None      # of its command
-        self.fate = self.code = self.why = None
-        self.status = None      # of its process; None when none was told
+        self.status = self.code = self.reason = None
+        self.wait_status = None    # of its process; None: not reported
 
 
 class Compromised:
@@ -142,19 +153,19 @@ class Compromised:
         return kind, [socket.socket(fileno=fd) for fd in fds]
 
     def call(self):
-        """A call of a user; its compromised hall has the trunk."""
+        """A call of a user; its compromised front end has the monitor."""
         self.program = self.world.start([BINARY], user="alice")
-        kind, (self.trunk,) = self.take()
+        kind, (self.monitor,) = self.take()
         assert kind != FROM_RUNNER
         return self
 
     def run(self):
-        """A compromised runner, with both branches."""
+        """A compromised runner, with both helpers."""
         self.call()
-        put(self.trunk, SEAL, 0, u32(0))
-        assert get(self.trunk)[0] == SEALED
+        put(self.monitor, SEAL, 0, u32(0))
+        assert get(self.monitor)[0] == SEALED
         with open("/dev/null") as lock:
-            put(self.trunk, RUN, 0, u32(0) + text(""), [lock.fileno()])
+            put(self.monitor, RUN, 0, u32(0) + text(""), [lock.fileno()])
         kind, (self.forward, self.deliver) = self.take()
         assert kind == FROM_RUNNER
         return self
@@ -163,7 +174,7 @@ class Compromised:
         for sock in [self.listener] + self.holds + [
                 s for s in (self.forward, self.deliver) if s]:
             sock.close()
-        self.trunk.close()
+        self.monitor.close()
         self.program.wait(WAIT_S)
 
     # -- forward -------------------------------------------------------------
@@ -175,18 +186,18 @@ class Compromised:
         ours, theirs = channel()
         self.ident += 1
         with ours, theirs:
-            put(self.forward, FORWARD_ASK, self.ident,
+            put(self.forward, FORWARD_REQUEST, self.ident,
                 u32(origin) + text(name), [theirs.fileno()])
             theirs.close()
-            said = get(ours)
-            while said is not None and said[0] == FORWARD_LIST:
-                self.lists += said[2]
-                said = get(ours)
-        if said is None:
+            result = get(ours)
+            while result is not None and result[0] == FORWARD_LIST:
+                self.lists += result[2]
+                result = get(ours)
+        if result is None:
             return None
-        assert said[0] == FORWARD_SAY
-        verdict, n = struct.unpack_from("=II", said[2])
-        return verdict, said[2][8:8 + n]
+        assert result[0] == FORWARD_REPLY
+        verdict, n = struct.unpack_from("=II", result[2])
+        return verdict, result[2][8:8 + n]
 
     # -- deliver -------------------------------------------------------------
 
@@ -207,8 +218,8 @@ class Compromised:
                is_text=None, queue_id="0compromised", rcpt=0,
                sender="alice@host.test", recipient="bob@host.test",
                original="bob@host.test", arrived=1000000000, offset=0,
-               length=len(MESSAGE), mark=NO_MARK, is_more=False):
-        """The fields of DELIVER_ASK; is_text: what the entry says.
+               length=len(MESSAGE), checkpoint=NO_CHECKPOINT, is_more=False):
+        """The fields of DELIVER_REQUEST; is_text: what the entry says.
         is_more: those of DELIVER_MORE, which are its end."""
         head = b"".join((
             u32(kind), u32(origin), text(name), u32(entry),
@@ -216,13 +227,14 @@ class Compromised:
         return head * (not is_more) + b"".join((
             text(queue_id), u32(rcpt), text(sender), text(recipient),
             text(original), u64(arrived), u64(offset), u64(length),
-            *map(u64, mark)))
+            *map(u64, checkpoint)))
 
     def more(self, ours, fields, fds=None):
         """A further message over the channel; gives its id."""
         own = self.message_file() if fds is None else None
         self.ident += 1
-        put(ours, MORE, self.ident, fields, [own] if fds is None else fds)
+        put(ours, DELIVER_NEXT, self.ident, fields,
+            [own] if fds is None else fds)
         if own is not None:
             os.close(own)
         return self.ident
@@ -235,7 +247,7 @@ class Compromised:
         if theirs is None:
             ours, theirs = channel()
         self.ident += 1
-        put(self.deliver, DELIVER_ASK, self.ident, fields,
+        put(self.deliver, DELIVER_REQUEST, self.ident, fields,
             [message, theirs.fileno()])
         theirs.close()
         if own:
@@ -243,61 +255,60 @@ class Compromised:
         return self.ident, ours
 
     def end(self, ident):
-        """Wait status of that request's process; None: the branch ended."""
+        """Wait status of that request's process; None: the helper ended."""
         while ident not in self.ends:
-            said = get(self.deliver)
-            if said is None:
+            result = get(self.deliver)
+            if result is None:
                 return None
-            assert said[0] == END
-            self.ends[said[1]] = struct.unpack("=II", said[2])[0]
+            assert result[0] == DELIVER_EXIT
+            self.ends[result[1]] = struct.unpack("=II", result[2])[0]
         return self.ends[ident]
 
-    def hear(self, said, ours, go=True):
+    def receive(self, result, ours, go=True):
         """One record of a child; False after the last."""
         record = get(ours)
         if record is None:
             return False
         kind, ident, fields, fds = record
-        if kind == DELIVER_AT:
-            said.at = struct.unpack("=QQQ", fields[:24])
+        if kind == DELIVER_CHECKPOINT:
+            result.checkpoint = struct.unpack("=QQQ", fields[:24])
             if go:
-                put(ours, DELIVER_GO, ident)
+                put(ours, DELIVER_ACKNOWLEDGE, ident)
             return go
-        if kind == OUTPUT:
+        if kind == DELIVER_OUTPUT:
             with open(fds[0], "rb") as f:
-                said.output = f.read()
-        elif kind == SAY:
-            said.fate, n = struct.unpack_from("=II", fields)
-            said.code = fields[8:8 + n].decode()
-            n, = struct.unpack_from("=I", fields, 8 + n)
-            said.why = fields[len(fields) - n:].decode("latin-1")
+                result.output = f.read()
+        elif kind == DELIVER_RESULT:
+            result.status, _, n = struct.unpack_from("=III", fields)
+            result.code = fields[12:12 + n].decode()
+            result.reason = " ".join(texts(fields[12 + n:]))
             # One that delivers into an mbox would wait for more.
             ours.shutdown(socket.SHUT_WR)
         return True
 
     def listen(self, ident, ours, go=True):
         """All that the child says, and its end."""
-        said = Said()
-        while self.hear(said, ours, go):
+        result = Result()
+        while self.receive(result, ours, go):
             pass
         ours.close()
-        said.status = self.end(ident)
-        return said
+        result.wait_status = self.end(ident)
+        return result
 
     def listen_to_all(self, requests):
-        """The same for several, whoever speaks first; said of each."""
-        said = {ours: Said() for _, ours in requests}
-        left = list(said)
+        """The same for several, whoever speaks first; result of each."""
+        result = {ours: Result() for _, ours in requests}
+        left = list(result)
         while left:
             ready, _, _ = select.select(left, [], [], WAIT_S)
             assert ready, "nobody speaks"
             for ours in ready:
-                if not self.hear(said[ours], ours):
+                if not self.receive(result[ours], ours):
                     left.remove(ours)
         for ident, ours in requests:
             ours.close()
-            said[ours].status = self.end(ident)
-        return list(said.values())
+            result[ours].wait_status = self.end(ident)
+        return list(result.values())
 
     def put_mail(self, message=None, go=True, **which):
         """One whole delivery."""

@@ -16,10 +16,11 @@ import pytest
 
 import compromised as attack
 from compromised import (
-    ALIASES, CALLER, DELIVER_ASK, DELIVER_AT, DELIVER_GO, FAILED, FILE,
-    FORWARD, FORWARD_AGAIN, FORWARD_ASK, FORWARD_SAY, LATER, MESSAGE, NONE,
-    NOUSER, PIPE, PROTOCOL, RETRY, RUN, SAY, SEAL, SEALED, SENT, TEXT,
-    as_spool_user, channel, get, put, text, u32, u64)
+    ALIASES, CALLER, DEFERRED, DELIVER_ACKNOWLEDGE, DELIVER_CHECKPOINT,
+    DELIVER_REQUEST, DELIVER_RESULT, FAILED, FILE, FORWARD, FORWARD_AGAIN,
+    FORWARD_REPLY, FORWARD_REQUEST, LATER, MESSAGE, NONE, NOUSER, PIPE,
+    PROTOCOL, RUN, SEAL, SEALED, SENT, TEXT, as_spool_user, channel, get, put,
+    text, u32, u64)
 from world import MAIL, SENDMAIL
 
 USERS_FILES = ["/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?"]
@@ -83,31 +84,31 @@ def bob_has(host, *subjects):
 
 
 def test_it_can_deliver_mail(host, attacker):
-    said = attacker.put_mail()
+    result = attacker.put_mail()
     st = os.stat(BOX)
-    assert (said.fate, said.status) == (SENT, 0)
-    assert said.at == (st.st_dev, st.st_ino, len(OLD))
+    assert (result.status, result.wait_status) == (SENT, 0)
+    assert result.checkpoint == (st.st_dev, st.st_ino, len(OLD))
     bob_has(host, "compromised")
 
 
 def test_it_can_set_off_what_the_user_wrote(host, attacker):
     host.forward("bob", "|id -u; cat >/home/bob/got\n")
     host.may_change += ["/home/bob/.*"]
-    said = attacker.put_mail(kind=PIPE, origin=FORWARD,
+    result = attacker.put_mail(kind=PIPE, origin=FORWARD,
                             is_text="id -u; cat >/home/bob/got")
-    assert said.output == b"%d\n" % pwd.getpwnam("bob").pw_uid
+    assert result.output == b"%d\n" % pwd.getpwnam("bob").pw_uid
     assert b"Subject: compromised" in host.read_home("bob", "got")
 
 
 def test_a_request_twice_is_one_more_delivery(host, attacker):
-    """And a mark of the first makes one of both."""
+    """And a checkpoint of the first makes one of both."""
     fields = attacker.fields()
     for _ in range(2):
-        said = attacker.listen(*attacker.start(fields))
-        assert said.fate == SENT
+        result = attacker.listen(*attacker.start(fields))
+        assert result.status == SENT
     bob_has(host, "compromised", "compromised")
-    said = attacker.put_mail(mark=said.at)
-    assert said.fate == SENT and said.at is None
+    result = attacker.put_mail(checkpoint=result.checkpoint)
+    assert result.status == SENT and result.checkpoint is None
     bob_has(host, "compromised", "compromised")
 
 
@@ -116,24 +117,24 @@ def test_a_request_twice_is_one_more_delivery(host, attacker):
 NAMES = ("../alice", "/var/mail/alice", "bob/", ".bob", "-bob", "", "0",
          "1000", "b" * 33, "|id", "bob;id", "bob bob", "`id`", "nosuchuser",
          "bob@host.test", "\u00fcber", "*", "~bob", "..", "!bob", "$USER")
-# Refused as text already: these end the branch.
+# Refused as text already: these end the helper.
 BROKEN = (b"bob\0", b"bob\n", b"bo\x01b", b"bob\x7f", b"b" * 600)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_other_name(host, attacker, name):
     assert attacker.ask(name) == (NOUSER, b"")
-    said = attacker.put_mail(name=name)
-    assert (said.fate, said.code) == (FAILED, "5.1.1")
+    result = attacker.put_mail(name=name)
+    assert (result.status, result.code) == (FAILED, "5.1.1")
     bob_has(host)
 
 
 @pytest.mark.parametrize("name", BROKEN, ids=range(len(BROKEN)))
-def test_a_broken_name_ends_the_branch(host, attacker, name):
+def test_a_broken_name_ends_the_helper(host, attacker, name):
     assert attacker.ask(name) is None
     assert get(attacker.forward) is None
-    said = attacker.put_mail(name=name)
-    assert (said.fate, said.status) == (None, None)
+    result = attacker.put_mail(name=name)
+    assert (result.status, result.wait_status) == (None, None)
     warned(host, "delivery helper: malformed request")
     host.wait_until(lambda: len(host.log_lines("forward helper:")) == 1)
     bob_has(host)
@@ -141,7 +142,7 @@ def test_a_broken_name_ends_the_branch(host, attacker, name):
 
 def test_case_is_no_second_user(host, attacker):
     """Mail for BOB is mail for bob, in bob's own mailbox."""
-    assert attacker.put_mail(name="BOB").fate == SENT
+    assert attacker.put_mail(name="BOB").status == SENT
     bob_has(host, "compromised")
 
 
@@ -150,14 +151,14 @@ def is_open(sock):
     return not select.select([sock], [], [], 0)[0]
 
 
-def test_one_user_does_not_fill_the_forward_branch(host, attacker, mallory):
+def test_one_user_does_not_fill_the_forward_helper(host, attacker, mallory):
     """Their home keeps each child, and their name has many spellings."""
     host.may_change += USERS_FILES
     asked = []
     for i, name in enumerate(mallory):
         ours, theirs = channel()
         with theirs:
-            put(attacker.forward, FORWARD_ASK, i,
+            put(attacker.forward, FORWARD_REQUEST, i,
                 u32(FORWARD) + text(name), [theirs.fileno()])
         asked.append(ours)
     for ours in asked[8:]:
@@ -185,7 +186,7 @@ def test_a_child_that_no_signal_ends_is_the_users_last(host, attacker, fuse,
     ours, theirs = channel()
     with ours:
         with theirs:
-            put(attacker.forward, FORWARD_ASK, 0, u32(FORWARD) +
+            put(attacker.forward, FORWARD_REQUEST, 0, u32(FORWARD) +
                 text(mallory[0]), [theirs.fileno()])
         take_look_up(fuse)
         time.sleep(62)                  # FORWARD_LIMIT_S, and a moment
@@ -219,19 +220,20 @@ def test_only_what_is_written_there(host, attacker, origin, case):
         host.forward("bob", line + "\n")
     else:
         host.write_aliases("robot: %s\n" % (line or "carol"))
-    said = attacker.put_mail(**{"kind": PIPE, "origin": origin, "name":
+    result = attacker.put_mail(**{"kind": PIPE, "origin": origin, "name":
                                "bob" if origin == FORWARD else "robot",
                                **which})
-    assert (said.fate, said.output, said.at) == (RETRY, None, None)
-    assert "changed since it was read" in said.why
+    assert (result.status, result.output, result.checkpoint) == (
+        DEFERRED, None, None)
+    assert "changed since it was read" in result.reason
 
 
 @pytest.mark.parametrize("kind", (FILE, PIPE))
 def test_none_by_the_caller_alone(host, attacker, kind):
     """A list must be named: the request itself is broken."""
-    said = attacker.put_mail(kind=kind, origin=CALLER, name="bob",
+    result = attacker.put_mail(kind=kind, origin=CALLER, name="bob",
                             is_text="touch /tmp/pwned")
-    assert (said.fate, said.status) == (None, None)
+    assert (result.status, result.wait_status) == (None, None)
     warned(host, "delivery helper: malformed request")
 
 
@@ -264,9 +266,9 @@ SPOILED = {
 def test_not_from_a_list_that_others_could_write(host, attacker, how):
     trusted(host, SPOILED[how])
     try:
-        said = attacker.put_mail(kind=PIPE, origin=FORWARD,
+        result = attacker.put_mail(kind=PIPE, origin=FORWARD,
                                 is_text="touch /home/bob/pwned")
-        assert (said.fate, said.output) == (RETRY, None)
+        assert (result.status, result.output) == (DEFERRED, None)
     finally:
         host.add_user("bob")        # his home as it was
         if os.path.exists("/home/f"):
@@ -278,9 +280,9 @@ def test_changed_between_reading_and_running(host, attacker):
     host.may_change += ["/home/bob/.forward"]
     assert attacker.ask("bob") == (TEXT, b"|touch /home/bob/pwned\n")
     host.forward("bob", "|cat >/dev/null\n")
-    said = attacker.put_mail(kind=PIPE, origin=FORWARD,
+    result = attacker.put_mail(kind=PIPE, origin=FORWARD,
                             is_text="touch /home/bob/pwned")
-    assert (said.fate, said.output) == (RETRY, None)
+    assert (result.status, result.output) == (DEFERRED, None)
 
 
 def test_an_entry_of_the_other_list(host, attacker):
@@ -295,16 +297,16 @@ def test_an_entry_of_the_other_list(host, attacker):
                                (ALIASES, "nosuch", "touch /tmp/pwned2"),
                                (ALIASES, "", "touch /tmp/pwned2"),
                                (ALIASES, "../robot", "touch /tmp/pwned2")):
-        said = attacker.put_mail(kind=PIPE, origin=origin, name=name,
+        result = attacker.put_mail(kind=PIPE, origin=origin, name=name,
                                 is_text=line)
-        assert said.fate in (RETRY, FAILED) and said.output is None
+        assert result.status in (DEFERRED, FAILED) and result.output is None
 
 
 def test_an_alias_command_is_the_alias_users(host, attacker):
     host.write_aliases("robot: |id -u\n")
-    said = attacker.put_mail(kind=PIPE, origin=ALIASES, name="robot",
+    result = attacker.put_mail(kind=PIPE, origin=ALIASES, name="robot",
                             is_text="id -u")
-    assert said.output == b"%d\n" % pwd.getpwnam("carol").pw_uid
+    assert result.output == b"%d\n" % pwd.getpwnam("carol").pw_uid
 
 
 def test_the_lists_of_an_alias(host, attacker):
@@ -344,10 +346,10 @@ def test_nothing_runs_as_root_or_the_spool_user(host, attacker, user, kind):
     home = "/root" if user != "_dma" else "/var/spool/dma"
     host.write_home(user, ".forward", ("|" if kind == PIPE else "") + line)
     try:
-        said = attacker.put_mail(kind=kind, origin=FORWARD, name=user,
+        result = attacker.put_mail(kind=kind, origin=FORWARD, name=user,
                                 is_text=line)
-        assert (said.fate, said.code) == (FAILED, "5.7.1")
-        assert said.output is None
+        assert (result.status, result.code) == (FAILED, "5.7.1")
+        assert result.output is None
         warned(host, "user=" + user, "refused: commands and files")
     finally:
         os.unlink(home + "/.forward")
@@ -359,9 +361,9 @@ def test_nothing_runs_as_root_or_the_spool_user(host, attacker, user, kind):
 def test_no_command_of_the_aliases_as_root(host, attacker):
     host.write_conf({"ALIAS_USER": "root"})
     host.write_aliases("robot: |touch /tmp/pwned\n")
-    said = attacker.put_mail(kind=PIPE, origin=ALIASES, name="robot",
+    result = attacker.put_mail(kind=PIPE, origin=ALIASES, name="robot",
                             is_text="touch /tmp/pwned")
-    assert (said.fate, said.output) == (FAILED, None)
+    assert (result.status, result.output) == (FAILED, None)
     warned(host, "user=root", "refused: commands and files")
 
 
@@ -369,10 +371,10 @@ def test_no_command_of_those_without_a_shell(host, attacker):
     host.add_user("shut", shell="/usr/sbin/nologin")
     host.write_home("shut", ".forward", "|touch /tmp/pwned\n")
     try:
-        said = attacker.put_mail(kind=PIPE, origin=FORWARD, name="shut",
+        result = attacker.put_mail(kind=PIPE, origin=FORWARD, name="shut",
                                 is_text="touch /tmp/pwned")
-        assert (said.fate, said.output) == (FAILED, None)
-        assert "login shell" in said.why
+        assert (result.status, result.output) == (FAILED, None)
+        assert "login shell" in result.reason
     finally:
         host.remove_user("shut")
         host.may_change += USERS_FILES
@@ -380,7 +382,7 @@ def test_no_command_of_those_without_a_shell(host, attacker):
 
 def test_roots_mailbox_is_a_mailbox(host, attacker):
     """With root's identity, and in root's mailbox only."""
-    assert attacker.put_mail(name="root").fate == SENT
+    assert attacker.put_mail(name="root").status == SENT
     assert os.stat(MAIL + "/root").st_uid == 0
     assert [x["Subject"] for x in host.mailbox("root")] == ["compromised"]
 
@@ -388,23 +390,23 @@ def test_roots_mailbox_is_a_mailbox(host, attacker):
 @pytest.mark.parametrize("where", ("/etc/passwd", "/home/bob/.ssh"))
 def test_roots_mailbox_leads_nowhere(host, attacker, where):
     os.symlink(where, MAIL + "/root")
-    said = attacker.put_mail(name="root")
-    assert (said.fate, said.at) == (RETRY, None)
-    assert "symbolic link" in said.why
+    result = attacker.put_mail(name="root")
+    assert (result.status, result.checkpoint) == (DEFERRED, None)
+    assert "symbolic link" in result.reason
 
 
 # ---- records ----
 
 
-def record(kind=DELIVER_ASK, ident=7, fields=None, fds=2, tail=b"", cut=0):
+def record(kind=DELIVER_REQUEST, ident=7, fields=None, fds=2, tail=b"", cut=0):
     return kind, ident, fields, fds, tail, cut
 
 
 RECORDS = {
     "of no kind": record(kind=99),
-    "of the other branch": record(kind=FORWARD_ASK),
-    "an answer": record(kind=SAY),
-    "one of the trunk": record(kind=RUN),
+    "of the other helper": record(kind=FORWARD_REQUEST),
+    "an answer": record(kind=DELIVER_RESULT),
+    "one of the monitor": record(kind=RUN),
     "an empty one": record(fields=b""),
     "cut short": record(cut=1),
     "cut in a text": record(cut=90),
@@ -422,7 +424,7 @@ SHAPES = {
     "unknown origin": dict(origin=3),
     "offset below zero": dict(offset=-1),
     "length below zero": dict(length=-1),
-    "mark below none": dict(mark=(1, 1, -2)),
+    "checkpoint below none": dict(checkpoint=(1, 1, -2)),
     "control in the sender": dict(sender="a\nb"),
     "long sender": dict(sender="a" * 513),
     "NUL in the recipient": dict(recipient="bob\0@host.test"),
@@ -447,14 +449,14 @@ def send_raw(attacker, kind, ident, fields, fds, tail, cut):
 
 
 @pytest.mark.parametrize("what", RECORDS)
-def test_a_bad_record_ends_the_branch(host, attacker, what):
+def test_a_bad_record_ends_the_helper(host, attacker, what):
     send_raw(attacker, *RECORDS[what])
     warned(host, "delivery helper:", "helper ends")
     bob_has(host)
 
 
 @pytest.mark.parametrize("what", SHAPES)
-def test_a_bad_field_ends_the_branch(host, attacker, what):
+def test_a_bad_field_ends_the_helper(host, attacker, what):
     send_raw(attacker, *record(fields=attacker.fields(**SHAPES[what])))
     warned(host, "delivery helper: malformed request", "helper ends")
     bob_has(host)
@@ -462,10 +464,11 @@ def test_a_bad_field_ends_the_branch(host, attacker, what):
 
 @pytest.mark.parametrize("what", ("kind", "origin", "more", "length",
                                   "fds"))
-def test_a_bad_question_ends_the_forward_branch(host, attacker, what):
+def test_a_bad_question_ends_the_forward_helper(host, attacker, what):
     ours, theirs = channel()
     with ours, theirs:
-        put(attacker.forward, DELIVER_ASK if what == "kind" else FORWARD_ASK,
+        put(attacker.forward,
+            DELIVER_REQUEST if what == "kind" else FORWARD_REQUEST,
             1, u32(3 if what == "origin" else FORWARD) + text("bob") +
             {"more": b"x", "length": b"x" * 1200}.get(what, b""),
             [theirs.fileno()] * (what != "fds"))
@@ -478,11 +481,12 @@ def test_a_bad_question_ends_the_forward_branch(host, attacker, what):
 def test_a_record_out_of_turn_writes_nothing(host, attacker):
     """Anything but the GO of what was announced, once it is locked."""
     for n, (kind, other, more) in enumerate((
-            (SAY, 0, b""), (DELIVER_AT, 0, u64(0) * 3),
-            (DELIVER_GO, 0, b"more"), (DELIVER_GO, 1, b""), (0, 0, b""),
-            (DELIVER_ASK, 0, attacker.fields()), (FORWARD_AGAIN, 0, b""))):
+            (DELIVER_RESULT, 0, b""), (DELIVER_CHECKPOINT, 0, u64(0) * 3),
+            (DELIVER_ACKNOWLEDGE, 0, b"more"), (DELIVER_ACKNOWLEDGE, 1, b""),
+            (0, 0, b""),
+            (DELIVER_REQUEST, 0, attacker.fields()), (FORWARD_AGAIN, 0, b""))):
         ident, ours = attacker.start(attacker.fields())
-        assert get(ours)[0] == DELIVER_AT
+        assert get(ours)[0] == DELIVER_CHECKPOINT
         put(ours, kind, ident + other, more)
         assert get(ours) is None
         assert os.WEXITSTATUS(attacker.end(ident)) == PROTOCOL
@@ -514,13 +518,13 @@ def odd_messages():
 
 
 def test_odd_messages(host):
-    """Each is the end of the branch, or of that delivery."""
+    """Each is the end of the helper, or of that delivery."""
     for what, fd in odd_messages():
         c = attack.Compromised(host).run()
-        said = c.put_mail(message=fd)
+        result = c.put_mail(message=fd)
         os.close(fd)
         c.free()
-        assert said.fate in (None, RETRY), what
+        assert result.status in (None, DEFERRED), what
         with open(BOX, "rb") as f:
             assert f.read() == OLD, what
         host.wait_until(lambda: not host.processes())
@@ -531,9 +535,9 @@ def test_a_message_that_can_not_be_read(host, attacker):
         fd = os.open("/tmp/odd.write", os.O_WRONLY | os.O_CREAT, 0o600)
         os.write(fd, b"x" * 100)
     os.unlink("/tmp/odd.write")
-    said = attacker.put_mail(message=fd)
+    result = attacker.put_mail(message=fd)
     os.close(fd)
-    assert said.fate == RETRY
+    assert result.status == DEFERRED
     bob_has(host)
 
 
@@ -544,9 +548,9 @@ def test_a_message_that_can_not_be_read(host, attacker):
     dict(offset=2 ** 63 - 1, length=2 ** 63 - 1)),
     ids=lambda p: "-".join("%s%x" % x for x in p.items()))
 def test_lies_about_the_message(host, attacker, place):
-    said = attacker.put_mail(**place)
-    assert (said.fate, said.at) == (RETRY, None)
-    assert "shorter" in said.why
+    result = attacker.put_mail(**place)
+    assert (result.status, result.checkpoint) == (DEFERRED, None)
+    assert "shorter" in result.reason
     bob_has(host)
 
 
@@ -558,12 +562,12 @@ def test_a_message_that_shrinks_under_way(host, attacker):
     os.write(fd, b"Subject: x\n\n" + b"line\n" * 400000)
     ident, ours = attacker.start(attacker.fields(
         length=os.fstat(fd).st_size), message=fd)
-    assert get(ours)[0] == DELIVER_AT
+    assert get(ours)[0] == DELIVER_CHECKPOINT
     os.ftruncate(fd, 100000)
-    put(ours, DELIVER_GO, ident)
-    said = attacker.listen(ident, ours)
+    put(ours, DELIVER_ACKNOWLEDGE, ident)
+    result = attacker.listen(ident, ours)
     os.close(fd)
-    assert said.fate == RETRY
+    assert result.status == DEFERRED
     with open(BOX, "rb") as f:
         assert f.read() == OLD
 
@@ -586,17 +590,17 @@ def heard(sock):
         return b""
 
 
-@pytest.mark.parametrize("branch", ("deliver", "forward"))
-def test_odd_channels_end_the_branch(host, branch):
+@pytest.mark.parametrize("helper", ("deliver", "forward"))
+def test_odd_channels_end_the_helper(host, helper):
     for what, theirs, other in odd_channels():
         c = attack.Compromised(host).run()
-        if branch == "deliver":
+        if helper == "deliver":
             c.start(c.fields(), theirs=theirs)
         else:
-            put(c.forward, FORWARD_ASK, 1, u32(FORWARD) + text("bob"),
+            put(c.forward, FORWARD_REQUEST, 1, u32(FORWARD) + text("bob"),
                 [theirs.fileno()])
             theirs.close()
-        assert get(getattr(c, branch)) is None, what
+        assert get(getattr(c, helper)) is None, what
         assert other is None or heard(other) == b""
         c.free()
         host.wait_until(lambda: not host.processes())
@@ -604,65 +608,67 @@ def test_odd_channels_end_the_branch(host, branch):
     bob_has(host)
 
 
-@pytest.mark.parametrize("branch", ("deliver", "forward"))
-def test_a_channel_of_somebody_else(host, attacker, branch):
+@pytest.mark.parametrize("helper", ("deliver", "forward"))
+def test_a_channel_of_somebody_else(host, attacker, helper):
     """No child speaks, with its user's identity, to a peer of another's: who
     is at the other end could take it for an order of that user."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if branch == "deliver":
+    if helper == "deliver":
         attacker.start(attacker.fields(), theirs=theirs)
     else:
-        put(attacker.forward, FORWARD_ASK, 1, u32(FORWARD) + text("bob"),
+        put(attacker.forward, FORWARD_REQUEST, 1, u32(FORWARD) + text("bob"),
             [theirs.fileno()])
         theirs.close()
-    assert get(getattr(attacker, branch)) is None
+    assert get(getattr(attacker, helper)) is None
     assert heard(ours) == b""
     ours.close()
     warned(host, "malformed request")
 
 
-def test_the_branchs_own_socket_as_channel(host, attacker):
+def test_the_helpers_own_socket_as_channel(host, attacker):
     attacker.start(attacker.fields(), theirs=attacker.deliver.dup())
     assert get(attacker.deliver) is None
     warned(host, "delivery helper:", "helper ends")
     bob_has(host)
 
 
-# ---- marks ----
+# ---- checkpoints ----
 
 
-def box_mark(length, path=BOX):
+def box_checkpoint(length, path=BOX):
     st = os.stat(path)
     return st.st_dev, st.st_ino, length
 
 
 @pytest.mark.parametrize("back", (1, 2, 5, 30, len(OLD)))
-def test_a_false_mark_cuts_nothing_of_others(host, attacker, back):
-    said = attacker.put_mail(mark=box_mark(len(OLD) - back))
-    assert said.fate == SENT and said.at[2] == len(OLD)
+def test_a_false_checkpoint_cuts_nothing_of_others(host, attacker, back):
+    result = attacker.put_mail(checkpoint=box_checkpoint(len(OLD) - back))
+    assert result.status == SENT and result.checkpoint[2] == len(OLD)
     bob_has(host, "compromised")
 
 
-@pytest.mark.parametrize("mark", (
-    lambda: box_mark(2 ** 63 - 1), lambda: box_mark(len(OLD) + 1),
-    lambda: box_mark(0, "/etc/passwd"), lambda: box_mark(0, MAIL),
+@pytest.mark.parametrize("checkpoint", (
+    lambda: box_checkpoint(2 ** 63 - 1), lambda: box_checkpoint(len(OLD) + 1),
+    lambda: box_checkpoint(0, "/etc/passwd"), lambda: box_checkpoint(0, MAIL),
     lambda: (0, 0, 0)), ids=range(5))
-def test_a_mark_of_another_place(host, attacker, mark):
-    said = attacker.put_mail(mark=mark())
-    assert said.fate == SENT and said.at[2] == len(OLD)
+def test_a_checkpoint_of_another_place(host, attacker, checkpoint):
+    result = attacker.put_mail(checkpoint=checkpoint())
+    assert result.status == SENT and result.checkpoint[2] == len(OLD)
     bob_has(host, "compromised")
 
 
-def test_a_false_mark_cuts_what_it_can_supply_itself(host, attacker):
+def test_a_false_checkpoint_cuts_what_it_can_supply_itself(host, attacker):
     """What docs/privileges.md says is possible, and no more: the beginning
     of a message that is at the end of the box, by who knows it."""
     first = attacker.put_mail()
     os.truncate(BOX, os.path.getsize(BOX) - 9)
-    said = attacker.put_mail(mark=first.at, go=False)
-    assert said.at == first.at          # it was cut off, and no GO came
+    result = attacker.put_mail(checkpoint=first.checkpoint, go=False)
+    # It was cut off, and no ACKNOWLEDGE came.
+    assert result.checkpoint == first.checkpoint
     with open(BOX, "rb") as f:
         assert f.read() == OLD
-    assert attacker.put_mail(sender="other@host.test", mark=first.at).fate == SENT
+    assert attacker.put_mail(sender="other@host.test",
+                             checkpoint=first.checkpoint).status == SENT
     bob_has(host, "compromised")
 
 
@@ -677,8 +683,8 @@ def test_a_further_message_goes_to_the_same_user(host, attacker):
     answered = []
     while len(answered) < 2:
         kind, which, _, _ = get(ours)
-        if kind == DELIVER_AT:
-            put(ours, DELIVER_GO, which)
+        if kind == DELIVER_CHECKPOINT:
+            put(ours, DELIVER_ACKNOWLEDGE, which)
         else:
             answered.append(which)
     assert answered == [ident, ident + 1]
@@ -697,7 +703,7 @@ def test_a_further_message_of_another_shape(host, attacker, what):
               "cut": fields[:-1], "longer": fields + text("carol"),
               }.get(what, fields)
     ident, ours = attacker.start(attacker.fields())
-    assert get(ours)[0] == DELIVER_AT
+    assert get(ours)[0] == DELIVER_CHECKPOINT
     opened = attacker.message_file()
     attacker.more(ours, fields, [opened] * {"no descriptor": 0,
                                            "two descriptors": 2}.get(what, 1))
@@ -708,24 +714,24 @@ def test_a_further_message_of_another_shape(host, attacker, what):
     warned(host, "delivery helper: user=bob message out of turn")
     bob_has(host)
     assert host.mailbox("carol") == []
-    # The branch does not fall with a process that is the user's.
-    assert attacker.put_mail().fate == SENT
+    # The helper does not fall with a process that is the user's.
+    assert attacker.put_mail().status == SENT
 
 
 def test_further_messages_with_odd_descriptors(host, attacker):
     """Each is "later", alone; the first is in."""
     for what, fd in odd_messages():
         ident, ours = attacker.start(attacker.fields())
-        assert get(ours)[0] == DELIVER_AT
+        assert get(ours)[0] == DELIVER_CHECKPOINT
         second = attacker.more(ours, attacker.fields(is_more=True), [fd])
         os.close(fd)
-        put(ours, DELIVER_GO, ident)
-        fates = {}
-        while len(fates) < 2:
+        put(ours, DELIVER_ACKNOWLEDGE, ident)
+        statuses = {}
+        while len(statuses) < 2:
             _, which, more, _ = get(ours)
-            fates[which] = struct.unpack_from("=I", more)[0]
+            statuses[which] = struct.unpack_from("=I", more)[0]
         ours.close()
-        assert fates == {ident: SENT, second: RETRY}, what
+        assert statuses == {ident: SENT, second: DEFERRED}, what
         assert attacker.end(ident) == 0
 
 
@@ -733,12 +739,12 @@ def test_further_messages_with_odd_descriptors(host, attacker):
 def test_a_question_again_of_another_shape(host, attacker, kind):
     ours, theirs = channel()
     with ours, theirs:
-        put(attacker.forward, FORWARD_ASK, 1, u32(FORWARD) + text("bob"),
+        put(attacker.forward, FORWARD_REQUEST, 1, u32(FORWARD) + text("bob"),
             [theirs.fileno()])
-        assert get(ours)[0] == FORWARD_SAY
+        assert get(ours)[0] == FORWARD_REPLY
         put(ours, FORWARD_AGAIN, 1)
-        assert get(ours)[0] == FORWARD_SAY
-        put(ours, FORWARD_ASK if kind == "another" else FORWARD_AGAIN, 1,
+        assert get(ours)[0] == FORWARD_REPLY
+        put(ours, FORWARD_REQUEST if kind == "another" else FORWARD_AGAIN, 1,
             text("root") if kind == "longer" else b"",
             [ours.fileno()] if kind == "descriptor" else [])
         theirs.close()
@@ -765,17 +771,17 @@ def test_no_more_for_a_file_or_command(host, attacker, kind):
 
 
 def test_many_requests_at_once(host, attacker):
-    """More than the branch has children for: the rest waits its turn."""
+    """More than the helper has children for: the rest waits its turn."""
     n = 60
     under_way = [attacker.start(attacker.fields(
         queue_id="0n%d" % i, name=("bob", "carol")[i % 2]))
         for i in range(n)]
     host.wait_until(lambda: len(host.processes()) > 15, 10)
     time.sleep(0.2)
-    # program, hall, runner, two branches, and the children of one
+    # program, front end, runner, two helpers, and the children of one
     assert len(host.processes()) <= 5 + 20
-    for said in attacker.listen_to_all(under_way):
-        assert (said.fate, said.status) == (SENT, 0)
+    for result in attacker.listen_to_all(under_way):
+        assert (result.status, result.wait_status) == (SENT, 0)
     assert len(host.mailbox("bob")) == n // 2 + 1
     assert len(host.mailbox("carol")) == n // 2
 
@@ -783,7 +789,7 @@ def test_many_requests_at_once(host, attacker):
 def test_a_child_that_waits_for_its_go(host, attacker):
     """It holds the lock; when we leave it lets go, and writes nothing."""
     ident, ours = attacker.start(attacker.fields())
-    assert get(ours)[0] == DELIVER_AT
+    assert get(ours)[0] == DELIVER_CHECKPOINT
     assert os.path.exists(BOX + ".lock")
     host.send("bob", input=b"Subject: patient\n\nhello\n")
     time.sleep(0.3)
@@ -802,54 +808,54 @@ def test_a_command_has_none_of_it(host, attacker):
               "kill -9 $PPID")
     host.forward("bob", "|%s\n" % script)
     host.may_change += ["/home/bob/.forward"]
-    said = attacker.put_mail(kind=PIPE, origin=FORWARD, is_text=script)
-    words = said.output.split()
-    assert words[:5] == [b"0", b"0", b"1", b"2", b"3"], said.output
-    assert attacker.put_mail().fate == SENT      # the branch is there
+    result = attacker.put_mail(kind=PIPE, origin=FORWARD, is_text=script)
+    words = result.output.split()
+    assert words[:5] == [b"0", b"0", b"1", b"2", b"3"], result.output
+    assert attacker.put_mail().status == SENT      # the helper is there
 
 
-def test_the_end_of_the_runner_ends_the_branches(host, attacker):
+def test_the_end_of_the_runner_ends_the_helpers(host, attacker):
     attacker.forward.close()
     attacker.deliver.close()
     attacker.forward = attacker.deliver = None
     for hold in attacker.holds:
         hold.close()
-    attacker.trunk.close()
+    attacker.monitor.close()
     host.wait_until(lambda: not host.processes(), 10)
 
 
-# ---- the trunk ----
+# ---- the monitor ----
 
 
 @pytest.fixture
-def hall(host):
+def front_end(host):
     c = attack.Compromised(host).call()
     yield c
     c.free()
 
 
-def test_no_runner_before_the_seal(host, hall):
+def test_no_runner_before_the_seal(host, front_end):
     with open("/dev/null") as lock:
-        put(hall.trunk, RUN, 0, u32(0) + text(""), [lock.fileno()])
-    assert get(hall.trunk) is None
-    assert len(hall.holds) == 1
+        put(front_end.monitor, RUN, 0, u32(0) + text(""), [lock.fileno()])
+    assert get(front_end.monitor) is None
+    assert len(front_end.holds) == 1
 
 
-def test_a_second_seal_is_no_harm(host, hall):
+def test_a_second_seal_is_no_harm(host, front_end):
     for may_end in (0, 1):
-        put(hall.trunk, SEAL, 0, u32(may_end))
-        assert get(hall.trunk)[0] == SEALED
-    uids = host.status_of(hall.program.pid, "Uid")
+        put(front_end.monitor, SEAL, 0, u32(may_end))
+        assert get(front_end.monitor)[0] == SEALED
+    uids = host.status_of(front_end.program.pid, "Uid")
     assert uids == ["0"] * 4
 
 
-TRUNK = {
+TO_MONITOR = {
     "a seal with more": (SEAL, u32(0) + b"x", 0),
     "a seal without its field": (SEAL, b"", 0),
     "a seal with a descriptor": (SEAL, u32(0), 1),
     "an answer": (SEALED, b"", 0),
-    "a question to a branch": (FORWARD_ASK, text("bob"), 1),
-    "a delivery": (DELIVER_ASK, b"", 2),
+    "a question to a helper": (FORWARD_REQUEST, text("bob"), 1),
+    "a delivery": (DELIVER_REQUEST, b"", 2),
     "none": (0, b"", 0),
     "a long one": (SEAL, b"x" * 500, 0),
     "a run without a lock": (RUN, u32(0) + text(""), 0),
@@ -857,30 +863,30 @@ TRUNK = {
 }
 
 
-@pytest.mark.parametrize("what", TRUNK)
-def test_a_bad_record_to_the_trunk(host, hall, what):
-    kind, fields, nfds = TRUNK[what]
+@pytest.mark.parametrize("what", TO_MONITOR)
+def test_a_bad_record_to_the_monitor(host, front_end, what):
+    kind, fields, nfds = TO_MONITOR[what]
     if kind == RUN:
-        put(hall.trunk, SEAL, 0, u32(0))
-        assert get(hall.trunk)[0] == SEALED
+        put(front_end.monitor, SEAL, 0, u32(0))
+        assert get(front_end.monitor)[0] == SEALED
     with open("/dev/null") as f:
-        put(hall.trunk, kind, 0, fields, [f.fileno()] * nfds)
-    assert get(hall.trunk) is None
+        put(front_end.monitor, kind, 0, fields, [f.fileno()] * nfds)
+    assert get(front_end.monitor) is None
     assert [host.status_of(p, "Uid")[0] for p in host.processes()].count(
-        str(pwd.getpwnam("_dma").pw_uid)) == 1      # the hall, no runner
+        str(pwd.getpwnam("_dma").pw_uid)) == 1      # the front end, no runner
 
 
 @pytest.mark.parametrize("fields", (
     u32(0), u32(0) + text("a\n"), u32(0) + text("0" * 25),
     u32(0) + text("") + b"x"), ids=range(4))
-def test_a_bad_run_runs_nothing(host, hall, fields):
-    put(hall.trunk, SEAL, 0, u32(0))
-    assert get(hall.trunk)[0] == SEALED
+def test_a_bad_run_runs_nothing(host, front_end, fields):
+    put(front_end.monitor, SEAL, 0, u32(0))
+    assert get(front_end.monitor)[0] == SEALED
     with open("/dev/null") as f:
-        put(hall.trunk, RUN, 0, fields, [f.fileno()])
+        put(front_end.monitor, RUN, 0, fields, [f.fileno()])
         # It goes on, without one.
-        put(hall.trunk, SEAL, 0, u32(0))
-    assert get(hall.trunk)[0] == SEALED
+        put(front_end.monitor, SEAL, 0, u32(0))
+    assert get(front_end.monitor)[0] == SEALED
     assert len(host.processes()) == 2
 
 
@@ -891,10 +897,10 @@ def test_the_caller_ends_an_unsealed_call_only(host):
     c.free()
     host.wait_until(lambda: not host.processes())
     c = attack.Compromised(host).call()
-    put(c.trunk, SEAL, 0, u32(0))
-    assert get(c.trunk)[0] == SEALED
+    put(c.monitor, SEAL, 0, u32(0))
+    assert get(c.monitor)[0] == SEALED
     done = host.run(["kill", "-9", str(c.program.pid)], user="alice")
     assert done.returncode != 0
-    assert stat.S_ISSOCK(os.fstat(c.trunk.fileno()).st_mode)
+    assert stat.S_ISSOCK(os.fstat(c.monitor.fileno()).st_mode)
     c.free()
     assert c.program.returncode == 0
