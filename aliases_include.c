@@ -62,7 +62,7 @@ include_public(const struct stat *st, const char *path, struct result *res)
 	if ((st->st_mode & S_IROTH) != 0)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, "4.3.5",
-	    "list %s: not readable by everybody: chmod o+r it", path);
+	    "list %s: must be readable by everybody: chmod o+r it", path);
 }
 
 static int
@@ -72,7 +72,7 @@ add(struct flatten *f, const struct target *t, int is_loose)
 
 	if (f->out->n == TARGETS_MAX)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.5",
-		    "lists hold more than %d targets", TARGETS_MAX);
+		    "the lists contain more than %d targets", TARGETS_MAX);
 	if (array_grow(&f->out->list, &f->cap, f->out->n,
 	    sizeof(*f->out->list)) == -1)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.0",
@@ -101,7 +101,7 @@ walk_list(struct flatten *f, const char *path, unsigned depth, int was_loose)
 
 	if (depth > DEPTH_MAX || ++f->nlists > LISTS_MAX)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.5",
-		    "list %s: lists lead to too many lists", path);
+		    "list %s: too many nested lists", path);
 	buf_init(&text, LIST_MAX);
 	if (f->source->read(f->source->arg, path, &text, &is_loose,
 	    f->res) == 0) {

@@ -104,7 +104,7 @@ static void	drop_row(struct words *);
 }
 
 %token		ALIASES_FILE FORWARD_FILE LIST_FILE
-%token		BAD	"unusable text"
+%token		BAD	"invalid text"
 %token		COLON	"colon"
 %token		COMMA	"comma"
 %token		EOL	"end of line"
@@ -303,9 +303,9 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 	if (buf_failed(text))
 		return broken(w);
 	if (text->len == 0)
-		return refuse(w, word, "nothing where a target should be");
+		return refuse(w, word, "a target is missing");
 	if (text->len > TARGET_MAX)
-		return refuse(w, word, "target too long");
+		return refuse(w, word, "target is too long");
 	if (!text_is_clean(text->data, text->len))
 		return refuse(w, word, "control character in a target");
 	if ((kind == TARGET_ADDRESS || kind == TARGET_MAILBOX) &&
@@ -332,7 +332,7 @@ static int
 add_path(struct words *w, const struct word *word, struct buf *text)
 {
 	if (text->len == 1 || (text->len == 2 && text->data[0] == '~'))
-		return refuse(w, word, "no name of a file or Maildir");
+		return refuse(w, word, "not the path of a file or Maildir");
 	return add_target(w, word, TARGET_FILE, text);
 }
 
@@ -384,7 +384,7 @@ sort_target(struct words *w, const struct word *word, struct buf *text)
 	case ':':
 		if (strncasecmp(text->data, INCLUDE, strlen(INCLUDE)) == 0)
 			return add_include(w, word, text);
-		return refuse(w, word, "bad target");
+		return refuse(w, word, "invalid target");
 	default:
 		if (strchr(buf_str(text), '/') != NULL &&
 		    strchr(text->data, '@') == NULL)
@@ -515,7 +515,7 @@ add_phrase(struct words *w, const struct word *first, const struct word *last)
 		ret = broken(w);
 	else if (strchr("/\\!~:", text.data[0]) != NULL ||
 	    strpbrk(text.data, "<(") == NULL)
-		ret = refuse(w, first, "no comma between targets");
+		ret = refuse(w, first, "targets must be separated by commas");
 	else
 		ret = add_target(w, &all, TARGET_ADDRESS, &text);
 	buf_fini(&text);
@@ -554,12 +554,12 @@ add_name(struct words *w, const struct word *word, int is_quoted)
 	if (text.len == 0 || text.len > ADDRESS_MAX ||
 	    !text_is_clean(text.data, text.len)) {
 		buf_fini(&text);
-		return refuse(w, word, "unusable name");
+		return refuse(w, word, "invalid name");
 	}
 	/* It would never be asked for. */
 	if (!is_quoted && strchr(text.data, '@') != NULL) {
 		buf_fini(&text);
-		return refuse(w, word, "a name has no @ and no domain");
+		return refuse(w, word, "a name must not contain @ or a domain");
 	}
 	free(w->name);
 	w->name = strdup(text.data);
@@ -646,7 +646,7 @@ keep_line(struct words *w, unsigned line)
 	struct alias *a;
 
 	if (w->targets.n == 0) {
-		complain(w, line, "a name without targets");
+		complain(w, line, "name without targets");
 		return -1;
 	}
 	if (w->aliases->n == ALIASES_MAX) {
@@ -709,7 +709,7 @@ sort_aliases(struct words *w)
 			as->list[++n] = as->list[i];
 			continue;
 		}
-		snprintf(text, sizeof(text), "duplicate name, line %u holds",
+		snprintf(text, sizeof(text), "duplicate name: line %u is used",
 		    as->list[n].line);
 		if (!as->list[i].is_bad)
 			complain(w, as->list[i].line, text);
@@ -744,7 +744,7 @@ run(struct words *w, const char *text, size_t len)
 	int ret = -1;
 
 	if (len > ALIASES_TEXT_MAX) {
-		complain(w, 0, "file too large");
+		complain(w, 0, "file is too large");
 		errno = EFBIG;
 		return -1;
 	}

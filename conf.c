@@ -95,8 +95,8 @@ mailbox_maildir(struct conf *c, char *value)
 		return copy(&c->local.where, "~/Maildir/");
 	if ((*value != '/' && (value[0] != '~' || value[1] != '/' ||
 	    value[2] == '\0')) || strlen(value) > VALUE_PATH_MAX)
-		return "maildir wants a path that begins with ~/ or /; mail "
-		    "is deferred";
+		return "maildir needs a path that begins with ~/ or /; mail is "
+		    "deferred";
 	return copy(&c->local.where, value);
 }
 
@@ -104,7 +104,7 @@ static const char *
 mailbox_command(struct conf *c, char *value)
 {
 	if (*value != '/' || strlen(value) > TARGET_MAX)
-		return "command wants a path and its arguments; mail is "
+		return "command needs a path and optional arguments; mail is "
 		    "deferred";
 	return copy(&c->local.where, value);
 }
@@ -118,10 +118,10 @@ mailbox_lmtp(struct conf *c, char *value)
 
 	if (*value != '/' && (*value == '\0' ||
 	    relays_split(value, &host, &port) == -1 || port == 0))
-		return "lmtp: wants the path of a socket, host:port or "
+		return "lmtp: needs the path of a socket, host:port or "
 		    "[v6]:port; mail is deferred";
 	if (strlen(host) > VALUE_PATH_MAX)
-		return "path too long";
+		return "path is too long";
 	c->local.port = (uint16_t)port;
 	return copy(&c->local.where, host);
 }
@@ -138,7 +138,7 @@ static const char *
 log_file(struct conf *c, char *path)
 {
 	if (*path != '/' || strlen(path) > VALUE_PATH_MAX)
-		return "wants syslog, stderr or file PATH";
+		return "must be syslog, stderr or file PATH";
 	return copy(&c->log.path, path);
 }
 
@@ -150,11 +150,11 @@ log_file(struct conf *c, char *path)
 
 static const struct choice yes_or_no[] = { YES, NO, END };
 static const struct choices flag = {
-	yes_or_no, AS_BEFORE, "takes no value, or yes or no"
+	yes_or_no, AS_BEFORE, "must be yes, no or empty"
 };
 /* Whoever wrote it wanted more safety, whatever the word was. */
 static const struct choices dane = {
-	yes_or_no, 1, "takes no value, or on or off; is on"
+	yes_or_no, 1, "must be on, off or empty; on is assumed"
 };
 
 /* SECURE is what INSECURE is not. */
@@ -164,14 +164,14 @@ static const struct choice no_or_yes[] = {
 	{ "false", 1, NULL }, END
 };
 static const struct choices inverted = {
-	no_or_yes, AS_BEFORE, "takes no value, or yes or no"
+	no_or_yes, AS_BEFORE, "must be yes, no or empty"
 };
 
 static const struct choice nullclient_words[] = {
 	YES, NO, { "aliases", NULLCLIENT_ALIASES, NULL }, END
 };
 static const struct choices nullclient = {
-	nullclient_words, AS_BEFORE, "takes no value, or yes, no or aliases"
+	nullclient_words, AS_BEFORE, "must be yes, no, aliases or empty"
 };
 
 static const struct choice tls_words[] = {
@@ -183,7 +183,7 @@ static const struct choice tls_words[] = {
 };
 static const struct choices tls = {
 	tls_words, TLS_VERIFY,
-	"wants off, opportunistic, required or verify; verify is used"
+	"must be off, opportunistic, required or verify; verify is assumed"
 };
 
 static const struct choice mailbox_words[] = {
@@ -195,7 +195,7 @@ static const struct choice mailbox_words[] = {
 };
 static const struct choices mailbox = {
 	mailbox_words, MAILBOX_UNREADABLE,
-	"wants mbox, maildir, command or lmtp:; mail is deferred"
+	"must be mbox, maildir, command or lmtp:; mail is deferred"
 };
 
 static const struct choice log_words[] = {
@@ -205,7 +205,7 @@ static const struct choice log_words[] = {
 	END
 };
 static const struct choices log_where = {
-	log_words, AS_BEFORE, "wants syslog, stderr or file PATH"
+	log_words, AS_BEFORE, "must be syslog, stderr or file PATH"
 };
 
 static const struct choice level_words[] = {
@@ -216,7 +216,7 @@ static const struct choice level_words[] = {
 	END
 };
 static const struct choices log_level = {
-	level_words, AS_BEFORE, "wants error, warning, info or debug"
+	level_words, AS_BEFORE, "must be error, warning, info or debug"
 };
 
 /* The choice that a value begins with, which is left behind; or NULL. */
@@ -266,9 +266,9 @@ static const char *
 set_path(struct conf *c, const struct key *k, char *value)
 {
 	if (*value != '/')
-		return "wants a path that begins with /";
+		return "must be a path that begins with /";
 	if (strlen(value) > VALUE_PATH_MAX)
-		return "path too long";
+		return "path is too long";
 	return copy(member(c, k), value);
 }
 
@@ -276,7 +276,7 @@ static const char *
 set_login(struct conf *c, const struct key *k, char *value)
 {
 	if (!value_is_login(value))
-		return "wants the name of a user or group";
+		return "must be the name of a user or group";
 	return copy(member(c, k), value);
 }
 
@@ -284,7 +284,7 @@ static const char *
 set_number(struct conf *c, const struct key *k, char *value)
 {
 	if (value_number(value, k->low, k->high, member(c, k)) == -1)
-		return "wants a number within its limits";
+		return "must be a number within the limits";
 	return NULL;
 }
 
@@ -294,7 +294,7 @@ set_time(struct conf *c, const struct key *k, char *value)
 	unsigned *seconds = member(c, k), s;
 
 	if (value_time(value, &s) == -1 || s < k->low || s > k->high)
-		return "wants a time such as 30s, 5m, 3h, 5d";
+		return "must be a time such as 30s, 5m, 3h or 5d";
 	*seconds = s;
 	return NULL;
 }
@@ -303,7 +303,7 @@ static const char *
 set_size(struct conf *c, const struct key *k, char *value)
 {
 	if (value_size(value, member(c, k)) == -1)
-		return "wants a size such as 500K, 10M, 1G";
+		return "must be a size such as 500K, 10M or 1G";
 	return NULL;
 }
 
@@ -354,13 +354,13 @@ set_auth_mechs(struct conf *c, const struct key *k, char *value)
 
 	(void)k;
 	if (*value == '\0')
-		return "wants names of mechanisms";
+		return "must be a list of mechanisms";
 	buf_init(&b, 0);
 	while ((word = text_word(&value)) != NULL) {
 		if (is_mechanism(word))
 			buf_printf(&b, "%s%s", b.len > 0 ? " " : "", word);
 		else
-			reason = "a name of a mechanism is not known";
+			reason = "unknown mechanism";
 	}
 	if (buf_failed(&b) ||
 	    value_copy(&c->smtp.auth_mechs, buf_str(&b)) == -1)
@@ -376,7 +376,7 @@ set_pins(struct conf *c, const struct key *k, char *value)
 	char *word;
 
 	(void)k;
-	reason = *value == '\0' ? "wants a SHA-256 fingerprint" : NULL;
+	reason = *value == '\0' ? "must be a SHA-256 fingerprint" : NULL;
 	while ((word = text_word(&value)) != NULL) {
 		if (c->tls.npins == PINS_MAX)
 			return "too many fingerprints";
@@ -386,7 +386,8 @@ set_pins(struct conf *c, const struct key *k, char *value)
 		if (value_sha256(word, c->tls.pins[c->tls.npins]) == -1) {
 			/* Matches nothing. */
 			memset(c->tls.pins[c->tls.npins], 0, VALUE_SHA256);
-			reason = "wants a SHA-256 fingerprint, 64 hex digits";
+			reason = "must be a SHA-256 fingerprint of 64 "
+			    "hexadecimal digits";
 		}
 		c->tls.npins++;
 	}
@@ -396,7 +397,7 @@ set_pins(struct conf *c, const struct key *k, char *value)
 static const char *
 set_masquerade(struct conf *c, const struct key *k, char *value)
 {
-	static const char wants[] = "wants user@host, host or user@";
+	static const char wants[] = "must be user@host, host or user@";
 	char *at, *host = value, *user = NULL;
 
 	(void)k;
@@ -427,7 +428,7 @@ set_mailname(struct conf *c, const struct key *k, char *value)
 	if (*value == '/')
 		return set_path(c, k, value);
 	if (!value_is_host(value))
-		return "wants a host name or the path of a file";
+		return "must be a host name or the path of a file";
 	return copy_host(&c->names.mailname, value);
 }
 
@@ -444,7 +445,7 @@ add_domain(struct conf_names *names, const char *domain)
 	char **at;
 
 	if (!value_is_host(domain) || names->ndomains == DOMAINS_MAX)
-		return "wants domain names";
+		return "must be a list of domain names";
 	if (array_grow(&names->domains, &names->cdomains, names->ndomains,
 	    sizeof(*names->domains)) == -1)
 		return value_no_memory;
@@ -483,7 +484,7 @@ set_delimiter(struct conf *c, const struct key *k, char *value)
 		return NULL;
 	}
 	if (value[1] != '\0' || strchr("+-_=.~!%^*", *value) == NULL)
-		return "wants none or one of + - _ = . ~ ! % ^ *";
+		return "must be none or one of + - _ = . ~ ! % ^ *";
 	c->names.delimiter = *value;
 	return NULL;
 }
@@ -501,9 +502,10 @@ set_retry(struct conf *c, const struct key *k, char *value)
 	v[2] = c->retry.lifetime_s;
 	for (n = 0; (word = text_word(&value)) != NULL; n++)
 		if (n == 3 || value_time(word, &v[n]) == -1)
-			return "wants first max lifetime, such as 5m 3h 5d";
+			return "must be first, max and lifetime, such as "
+			    "5m 3h 5d";
 	if (n == 0 || v[0] == 0 || v[1] < v[0] || v[2] < v[0])
-		return "wants first max lifetime, such as 5m 3h 5d";
+		return "must be first, max and lifetime, such as 5m 3h 5d";
 	c->retry.first_s = v[0];
 	c->retry.max_s = v[1];
 	c->retry.lifetime_s = v[2];
@@ -663,7 +665,7 @@ set_line(struct conf *c, unsigned *legacy, char *line)
 	if ((k = take_key(line, &value)) == NULL)
 		return NULL;
 	if (k->name == NULL)
-		return "unknown key";
+		return "unknown keyword";
 	return k->legacy != 0 ? set_legacy(legacy, k->legacy, value) :
 	    k->set(c, k, value);
 }

@@ -73,14 +73,15 @@ static const struct {
 	int		 reason;
 	const char	*text;
 } tls_words[] = {
-	{ SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS here; "
-	    "check PORT, SECURETRANSFER and STARTTLS" },
-	{ SSL_R_UNSUPPORTED_PROTOCOL, "the server has no TLS 1.2 or newer" },
+	{ SSL_R_WRONG_VERSION_NUMBER, "the server does not use TLS on this "
+	    "port; check PORT, SECURETRANSFER and STARTTLS" },
+	{ SSL_R_UNSUPPORTED_PROTOCOL, "the server does not support TLS 1.2 or "
+	    "newer" },
 	{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION,
-	    "the server has no TLS 1.2 or newer" },
+	    "the server does not support TLS 1.2 or newer" },
 	{ SSL_R_UNEXPECTED_EOF_WHILE_READING, "connection closed" },
 	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
-	    "the server demands a client certificate; set CERTFILE" },
+	    "the server requires a client certificate; set CERTFILE" },
 };
 
 /* What helps against an error of certificate verification. */
@@ -226,14 +227,14 @@ put_names(struct buf *b, X509 *cert, const char *wanted)
 		if (name->type != GEN_DNS)
 			continue;
 		text = name->d.dNSName;
-		buf_puts(b, n++ == 0 ? "; it is for " : ", ");
+		buf_puts(b, n++ == 0 ? "; it is valid for " : ", ");
 		buf_put_clean(b, (const char *)ASN1_STRING_get0_data(text),
 		    (size_t)ASN1_STRING_length(text), NAME_QUOTED_MAX);
 	}
 	GENERAL_NAMES_free(list);
 	if (n == 0)
-		buf_puts(b, "; it has no name of a host");
-	buf_printf(b, "; wanted is %s", wanted);
+		buf_puts(b, "; it contains no host name");
+	buf_printf(b, "; expected %s", wanted);
 }
 
 /* Why the chain or the name is not good, and what the reader can do. */
@@ -291,7 +292,7 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	if (t->npins > 0) {
 		X509_STORE_CTX_set_error(store,
 		    X509_V_ERR_APPLICATION_VERIFICATION);
-		buf_puts(&reason, "not one of FINGERPRINT (its SHA-256 is ");
+		buf_puts(&reason, "not listed in FINGERPRINT (its SHA-256 is ");
 		put_fingerprint(&reason, leaf);
 		buf_putc(&reason, ')');
 	} else {
@@ -415,7 +416,7 @@ load_client(SSL_CTX *ctx, const struct conf *conf, struct result *res)
 		    "key in %s: %s", keyfile, error_words());
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
-		    "key in %s is not that of CERTFILE %s", keyfile,
+		    "the key in %s does not match CERTFILE %s", keyfile,
 		    conf->tls.certfile);
 	return 0;
 }
@@ -705,7 +706,7 @@ tls_handshake(struct tls *t, struct result *res)
 	/* A peer that showed no certificate at all was never verified. */
 	if (!is_acceptable(t)) {
 		result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
-		    "certificate of %s: none was shown", t->host);
+		    "certificate of %s: the server sent none", t->host);
 		return broken(t, res, 0);
 	}
 	t->is_open = 1;

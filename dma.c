@@ -91,7 +91,7 @@ front_end(const struct caller *caller, int monitor, int argc, char **argv)
 		status = errno == EACCES || errno == EPERM ? EX_CONFIG :
 		    EX_TEMPFAIL;
 		fprintf(stderr, "dma: %s/dma.conf: %s: the user _dma must be "
-		    "able to read it (mode 644)\n", DMA_CONFDIR,
+		    "able to read this file: chmod 644 it\n", DMA_CONFDIR,
 		    strerror(errno));
 		options_fini(&o);
 		return status;

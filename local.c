@@ -188,7 +188,7 @@ deliver_nowhere(const struct delivery *d, struct result *res)
 {
 	(void)d;
 	result_set(res, STATUS_DEFERRED, "4.3.5",
-	    "MAILBOX in dma.conf cannot be understood");
+	    "MAILBOX in dma.conf is invalid");
 	return 0;
 }
 
@@ -220,7 +220,7 @@ check_shell(const struct delivery *d, struct result *res)
 		    SHELLS_FILE, d->user->name);
 	default:
 		return result_set(res, STATUS_DEFERRED, "4.3.0", SHELLS_FILE
-		    " cannot be read now: %s", strerror(errno));
+		    " cannot be read: %s", strerror(errno));
 	}
 }
 
@@ -279,7 +279,7 @@ check_identity(const struct method *m, const struct delivery *d,
 	    geteuid() != 0)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "delivery (%s) has the wrong identity", m->name);
+	    "delivery (%s) runs as the wrong user", m->name);
 }
 
 static int
@@ -299,7 +299,7 @@ deliver(const struct delivery *d, struct result *res)
 
 	if (m == NULL) {
 		result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "no local delivery of this kind");
+		    "unknown kind of local delivery");
 		return 0;
 	}
 	if (delivery_check(d, res) == -1 || check_name(d, res) == -1 ||

@@ -388,7 +388,7 @@ static void
 conn_free(struct conn *c)
 {
 	if (c->smtp != NULL) {
-		smtp_lost(c->smtp, "given up");
+		smtp_lost(c->smtp, "delivery was abandoned");
 		fetch_settled(c);
 		smtp_free(c->smtp);
 	}
@@ -427,7 +427,7 @@ reap(struct net *net)
 		if (c->cause != SMTP_CAUSE_NONE)
 			log_say(net->log, c->nsettled > 0 ?
 			    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-			    "relay=%s connection ended: %s", c->where,
+			    "relay=%s connection lost: %s", c->where,
 			    c->reason.reason == NULL ? "" : c->reason.reason);
 		judge_end(net, c);
 		conn_free(c);
@@ -704,7 +704,7 @@ static const char *
 words(void)
 {
 	if (errno == EPROTO)
-		return "the TLS stream broke off";
+		return "the TLS connection was truncated";
 	return errno == ETIMEDOUT ? "timed out" : strerror(errno);
 }
 
@@ -721,7 +721,7 @@ take_input(struct conn *c)
 		if (n == -1 && would_block())
 			return;
 		if (n == 0)
-			smtp_lost(c->smtp, "the host closed the connection");
+			smtp_lost(c->smtp, "the server closed the connection");
 		else if (n == -1)
 			smtp_lost(c->smtp, words());
 		else
@@ -970,7 +970,8 @@ content_failed(struct conn *c, int error)
 	struct result res;
 
 	result_init(&res);
-	result_set(&res, STATUS_DEFERRED, "4.3.0", "reading the message: %s",
+	result_set(&res, STATUS_DEFERRED, "4.3.0", "cannot read the message: "
+	    "%s",
 	    strerror(error));
 	smtp_text_fail(c->smtp, &res);
 	result_fini(&res);
@@ -986,11 +987,11 @@ send_body(struct conn *c)
 		content_begin(&c->body, job);
 		if (job->fit.is_encoded)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
-			    "encoded for this host",
+			    "message was encoded for this server",
 			    job->queue_id, c->where);
 		if ((job->flags & MESSAGE_HAS_NUL) != 0)
 			log_say(c->net->log, LOG_LEVEL_INFO, "id=%s relay=%s "
-			    "NUL is not sent", job->queue_id, c->where);
+			    "NUL bytes were removed", job->queue_id, c->where);
 	}
 	ret = content_next(&c->body, smtp_text(c->smtp));
 	if (ret == -1) {
@@ -1476,7 +1477,7 @@ net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
 	ret = loop(&net);
 	if (ret == EX_PROTOCOL)
 		log_say(log, LOG_LEVEL_WARNING,
-		    "the runner sent a record that was not understood");
+		    "the runner sent an invalid request");
 	while ((c = net.conns) != NULL) {
 		net.conns = c->next;
 		conn_free(c);

@@ -58,7 +58,7 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 	sp->dir = sp->queue = -1;
 	if (strlen(path) > PATH_LEN_MAX)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
-		    "spool directory %s: name longer than %d", path,
+		    "spool directory %s: path is longer than %d bytes", path,
 		    PATH_LEN_MAX);
 	sp->path = strdup(path);
 	sp->dir = open_dir(AT_FDCWD, path, 0);
@@ -162,7 +162,7 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 	else if (!id_ok(id) || text_copy(d->id, sizeof(d->id), id) == -1) {
 		d->fd = -1;
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "bad queue id");
+		    "invalid queue id");
 	}
 	d->fd = draft_open(d);
 	if (d->fd == -1)
@@ -987,20 +987,20 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 	int bad;
 
 	if (size < PREAMBLE_SIZE)
-		return corrupt(res, "it is cut in the preamble");
+		return corrupt(res, "truncated preamble");
 	if (io_pread_all(m->fd, text, PREAMBLE_SIZE, 0) == -1) {
 		spool_trouble(res, "read");
 		return SPOOL_LATER;
 	}
 	text[PREAMBLE_SIZE] = '\0';
 	if (read_preamble(m, text) == -1)
-		return corrupt(res, "the preamble is not understood");
+		return corrupt(res, "invalid preamble");
 	if (m->offset + m->length >= size)
-		return corrupt(res, "it is cut in the message");
+		return corrupt(res, "truncated message");
 	if (size - m->offset - m->length > JOURNAL_MAX) {
 		result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "the journal has more than %d MiB: "
-		    "it waits", JOURNAL_MAX / 1024 / 1024);
+		    "the journal is longer than %d MiB: mail is deferred",
+		    JOURNAL_MAX / 1024 / 1024);
 		return SPOOL_LATER;
 	}
 	n = (size_t)(size - m->offset - m->length);
@@ -1016,7 +1016,7 @@ read_back(struct message *m, int for_write, off_t size, struct result *res)
 	bad = fold_journal(m, &b, &used);
 	buf_fini(&b);
 	if (bad == -1)
-		return corrupt(res, "the journal is not understood");
+		return corrupt(res, "invalid journal");
 	if (for_write && used < n && ftruncate(m->fd, m->offset + m->length +
 	    (off_t)used) == -1) {
 		spool_trouble(res, "cut");
@@ -1051,7 +1051,7 @@ spool_load(const struct spool *sp, const char *id, int for_write,
 		return SPOOL_LATER;
 	}
 	if (!S_ISREG(st.st_mode))
-		return corrupt(res, "it is not a file");
+		return corrupt(res, "not a regular file");
 	return read_back(m, for_write, st.st_size, res);
 }
 

@@ -76,7 +76,7 @@ add_auth(struct auths *auths, const struct auth_line *l)
 static const char *
 split_bars(char *line, struct auth_line *l)
 {
-	static const char usage[] = "wants user|host:password";
+	static const char usage[] = "must be user|host:password";
 	char *end, *host;
 
 	l->user = line;
@@ -157,8 +157,8 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 		if (strcmp(word, words[i].word) == 0)
 			break;
 	if (i == sizeof(words) / sizeof(words[0]))
-		return "wants words such as "
-		    "\"host HOST user USER password-file PATH\"";
+		return "unknown keyword: use \"host HOST user USER "
+		    "password-file PATH\" or similar";
 	member = (char **)(void *)((char *)l + words[i].at);
 	if (*member != NULL ||
 	    (words[i].is_secret && (l->password != NULL || l->file != NULL ||
@@ -197,20 +197,20 @@ split_words(char *line, struct auth_line *l)
 		reason = take_pair(l, word, &line);
 	if (check_host(l) == -1) {
 		l->host = NULL;
-		return reason == NULL ? "wants host HOST" : reason;
+		return reason == NULL ? "host HOST is missing" : reason;
 	}
 	if (reason != NULL)
 		return reason;
 	if (l->password == NULL && l->file == NULL && l->command == NULL &&
 	    !l->is_external)
-		return "wants a password, a token or external";
+		return "a password, a token or external is missing";
 	if (l->user == NULL && !l->is_external)
-		return "wants user USER";
+		return "user USER is missing";
 	if (l->file != NULL && *l->file != '/')
-		return "wants a path that begins with a slash";
+		return "path must begin with a slash";
 	if (l->command != NULL && !is_command(l->command))
-		return "wants a command that begins with a slash, of words "
-		    "that mean nothing to a shell: none reads it";
+		return "command must begin with a slash and cannot contain "
+		    "quotes or other shell syntax: use a script";
 	return NULL;
 }
 
@@ -274,11 +274,11 @@ auth_find(const struct auths *auths, const char *host, const char *user,
     int is_relay)
 {
 	static const struct auth no_line = {
-		.trouble = "has no line for this host with the user of "
+		.trouble = "has no entry for this host and the user of "
 		    "SENDER_RELAY" };
 	static const struct auth all_kept = {
-		.trouble = "its lines for this host are for senders of "
-		    "SENDER_RELAY alone" };
+		.trouble = "its entries for this host are reserved for senders "
+		    "of SENDER_RELAY" };
 	const struct auth *a;
 	int is_kept = 0;
 	size_t i;
@@ -310,7 +310,7 @@ auth_take_secret(struct auth *a, const char *text, size_t len)
 
 	text_init(&t, text, len);
 	if (text_next(&t) == 0 || (t.trouble == NULL && t.line[0] == '\0')) {
-		ret = auth_set_trouble(a, "its first line is empty");
+		ret = auth_set_trouble(a, "the first line is empty");
 	} else if (t.trouble != NULL) {
 		ret = auth_set_trouble(a, t.trouble);
 	} else {

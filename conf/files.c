@@ -143,13 +143,13 @@ static const char *
 distrust(const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
-		return "is not a plain file";
+		return "is not a regular file";
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return "belongs neither to root nor to the user of dma";
+		return "is not owned by root or _dma";
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return "others than its owner can write to it";
+		return "is writable by others than its owner: chmod go-w it";
 	if ((st->st_mode & S_IROTH) != 0)
-		return "everybody can read it";
+		return "is readable by everybody: chmod o-r it";
 	return NULL;
 }
 
@@ -220,7 +220,8 @@ files_auth(const struct conf *conf, struct auths *auths,
 	if (ret == 0 && stat(conf->where.auth, &st) == 0 &&
 	    (st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0)
 		report->say(report->arg, conf->where.auth, 0,
-		    "has passwords, but others can read or write it");
+		    "contains passwords and must not be readable or writable "
+		    "by others: chmod 640 it");
 	for (i = 0; ret != -1 && i < auths->n; i++)
 		if (auths->list[i].file != NULL)
 			ret = fetch_secret(&auths->list[i], report);
@@ -340,7 +341,7 @@ files_log(const struct conf *conf, struct log *log, const char *tag)
 	}
 	log_open(log);
 	if (conf->log.where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
-		log_say(log, LOG_LEVEL_WARNING, "can not write the log file "
+		log_say(log, LOG_LEVEL_WARNING, "cannot write to the log file "
 		    "%s: %s", conf->log.path == NULL ? "" : conf->log.path,
 		    strerror(errno));
 }

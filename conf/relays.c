@@ -118,7 +118,7 @@ read_entry(struct relays *all, char *word)
 	if (relays_split(word, &host, &port) == -1 ||
 	    (kind != RELAY_HOST && value_is_literal(host)) ||
 	    (kind == RELAY_SRV && port != 0))
-		return "wants host, host:port, [v6]:port, mx:domain or "
+		return "must be host, host:port, [v6]:port, mx:domain or "
 		    "srv:domain";
 	if (all->n == RELAYS_MAX)
 		return "too many hosts";

@@ -98,11 +98,11 @@ check(const struct sender_relay *s)
 	if (s->relays == NULL)
 		return value_no_memory;
 	if (s->relays[0] == '\0')
-		return "wants a relay after the sender; mail is deferred";
+		return "no relay after the sender; mail is deferred";
 	if (s->user != NULL && strlen(s->user) > SENDER_USER_MAX)
 		return "the name after user is too long; mail is deferred";
 	if (s->login != NULL && !is_bare_login(s->login))
-		return "wants a user name after login; mail is deferred";
+		return "no user name after login; mail is deferred";
 	return check_relays(s->relays);
 }
 
@@ -121,8 +121,8 @@ read_rest(struct sender_relay *s, char *rest)
 		else if (strcmp(word, "login") == 0)
 			reason = take_value(&s->login, &rest);
 		else if (s->user != NULL || s->login != NULL)
-			reason = "wants user or login after the relays; mail "
-			    "is deferred";
+			reason = "only user or login may follow the relays; "
+			    "mail is deferred";
 		else
 			reason = take_relay(&relays, word);
 	}
@@ -159,7 +159,7 @@ read_line(struct sender_relays *all, char *line, const char **reason)
 	if (pattern == NULL)
 		return 0;
 	if (!is_pattern(pattern)) {
-		*reason = "wants user@host, @host, a login or * first";
+		*reason = "must begin with user@host, @host, a login or *";
 		return 0;
 	}
 	s = grow(all);

@@ -80,11 +80,11 @@ mime_verdict(const struct mime_plan *plan, unsigned lacks, int *is_needless)
 		    (p->facts & MIME_HAS_8BIT) == 0)
 			continue;
 		if (p->kind == MIME_SEALED)
-			return "8-bit text in a part that is signed, "
-			    "encrypted or not understood";
+			return "8-bit text in a part that is signed, encrypted "
+			    "or of unknown structure";
 		if (p->coding == MIME_BASE64 && p->kind != MIME_MULTIPART &&
 		    p->kind != MIME_MESSAGE)
-			return "8-bit text in a part that says it is base64";
+			return "8-bit text in a part declared as base64";
 	}
 	return NULL;
 }
@@ -362,7 +362,7 @@ put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 		put_masked(p, n, &field);
 		put_lines(m, buf_str(&field), field.len, out);
 	} else {
-		m->trouble = "8-bit text where it can not be encoded";
+		m->trouble = "8-bit text that cannot be encoded";
 		n = strcspn(p, ": \t");
 		if (n >= sizeof(m->trouble_at))
 			n = sizeof(m->trouble_at) - 1;

@@ -570,14 +570,14 @@ scram_check(struct sasl *s, const char *challenge, size_t len)
 
 	n = take_attribute(&challenge, &len, 'e', &value);
 	if (n != -1)
-		return stop(s, "the login failed: ", value, (size_t)n);
+		return stop(s, "authentication failed: ", value, (size_t)n);
 	n = take_attribute(&challenge, &len, 'v', &value);
 	buf_init(&got, SASL_DIGEST_MAX);
 	s->is_proven = n > 0 && base64_get(&got, value, (size_t)n) == 0 &&
 	    got.len == size && memcmp(got.data, s->signature, size) == 0;
 	buf_fini(&got);
 	if (!s->is_proven)
-		return stop(s, "the host could not prove that it knows the "
+		return stop(s, "the server did not prove that it knows the "
 		    "password", "", 0);
 	s->said++;
 	return SASL_ANSWER;

@@ -387,7 +387,7 @@ expect(struct smtp *s, enum stage stage, struct smtp_mail *m, uint32_t rcpt)
 		return;
 	}
 	if (s->n == 0 && (s->line.len > 0 || s->reply.lines > 0)) {
-		out_of_step(s, "the host sent a reply to no command");
+		out_of_step(s, "the server sent an unexpected reply");
 		return;
 	}
 	e = &s->expects[(s->first + s->n) % EXPECT_MAX];
@@ -445,7 +445,7 @@ advance(struct smtp *s)
 	}
 	if (!s->has_tls && want->must_tls) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
-		    "TLS is required, the host does not offer STARTTLS");
+		    "TLS is required, but the server does not offer STARTTLS");
 		return;
 	}
 	if (!want->must_login || s->is_logged_in) {
@@ -454,14 +454,13 @@ advance(struct smtp *s)
 	}
 	if (!s->has_tls && !want->may_login_clear) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
-		    "there are credentials for this host, but no TLS to "
-		    "protect them");
+		    "credentials for this server are not sent without TLS");
 		return;
 	}
 	if (s->caps.mechs.len == 0) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
-		    "there are credentials for this host, but it offers no "
-		    "AUTH");
+		    "there are credentials for this server, but it does not "
+		    "offer AUTH");
 		return;
 	}
 	s->want = SMTP_WANT_LOGIN;
@@ -670,7 +669,7 @@ static void
 early_reply(struct smtp *s, struct smtp_mail *m)
 {
 	if (s->reply.code / 100 < 4) {
-		out_of_step(s, "the host replied before the end of data");
+		out_of_step(s, "the server replied before the end of data");
 		return;
 	}
 	judge(s, &m->res);
@@ -695,7 +694,7 @@ reply_done(struct smtp *s)
 		return;
 	}
 	if (s->n == 0) {
-		out_of_step(s, "the host sent a reply to no command");
+		out_of_step(s, "the server sent an unexpected reply");
 		return;
 	}
 	e = s->expects[s->first];
@@ -704,7 +703,8 @@ reply_done(struct smtp *s)
 		return;
 	}
 	if (e.end > s->sent) {
-		out_of_step(s, "the host replied before the command was sent");
+		out_of_step(s, "the server replied before the command was "
+		    "sent");
 		return;
 	}
 	s->first = (s->first + 1) % EXPECT_MAX;
@@ -756,7 +756,7 @@ line_done(struct smtp *s)
 	if (code == -1 || code != r->code || ++r->lines > SMTP_LINES_MAX ||
 	    r->octets > SMTP_REPLY_MAX || memchr(p, '\0', len) != NULL) {
 		r->code = 0;
-		out_of_step(s, "the host sent a malformed reply");
+		out_of_step(s, "the server sent a malformed reply");
 		return;
 	}
 	is_last = len == 3 || p[3] == ' ';
@@ -788,13 +788,14 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 		if (s->want == SMTP_WANT_TLS) {
 			/* Put there by someone who can not do TLS. */
 			fail(s, SMTP_CAUSE_HOST, "4.7.0",
-			    "the host sent octets between STARTTLS and TLS");
+			    "the server sent data between STARTTLS and TLS");
 			return;
 		}
 		lf = memchr(data, '\n', len);
 		n = lf == NULL ? len : (size_t)(lf - data);
 		if (s->line.len + n > SMTP_LINE_MAX) {
-			out_of_step(s, "the host sent too long a line");
+			out_of_step(s, "the server sent a line that is too "
+			    "long");
 			return;
 		}
 		buf_add(&s->line, data, n);
@@ -812,7 +813,8 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 	if (s->n > 0 && s->line.len > 0 &&
 	    s->expects[s->first].end > s->sent &&
 	    s->expects[s->first].stage != STAGE_DOT)
-		out_of_step(s, "the host replied before the command was sent");
+		out_of_step(s, "the server replied before the command was "
+		    "sent");
 }
 
 /* 4. The set-up of a session. */
@@ -884,7 +886,7 @@ auth_said(struct smtp *s, const struct expect *e)
 
 	(void)e;
 	if (code / 100 == 2 && !s->is_cancelled && s->is_proof_due) {
-		smtp_distrust(s, "the host took the login without a proof "
+		smtp_distrust(s, "the server accepted the login without proof "
 		    "that it knows the password");
 		return;
 	}
@@ -903,7 +905,7 @@ auth_said(struct smtp *s, const struct expect *e)
 		return;
 	}
 	if (code / 100 < 4) {
-		out_of_step(s, "the host sent a strange reply to AUTH");
+		out_of_step(s, "the server sent an invalid reply to AUTH");
 		return;
 	}
 	/* Without a password on it, this says only that another way is due. */
@@ -944,7 +946,7 @@ smtp_login(struct smtp *s, const char *mechanism, const char *initial)
 	s->is_external = strcasecmp(mechanism, "EXTERNAL") == 0;
 	if (!text_is_clean(mechanism, strlen(mechanism)) ||
 	    (initial != NULL && !text_is_clean(initial, strlen(initial)))) {
-		fail(s, SMTP_CAUSE_HOST, "4.7.0", "no such login");
+		fail(s, SMTP_CAUSE_HOST, "4.7.0", "mechanism not available");
 		return;
 	}
 	n = initial == NULL ? 0 : strlen(initial);
@@ -974,7 +976,7 @@ smtp_no_login(struct smtp *s)
 		end(s, SMTP_CAUSE_HOST, &s->refusal);
 	else
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
-		    "the host offers no AUTH mechanism that may be used here");
+		    "the server offers no AUTH mechanism that may be used");
 }
 
 void
@@ -1075,14 +1077,15 @@ check_mail(struct smtp *s, struct smtp_mail *m, int *utf8)
 	*utf8 = is_8bit(m->sender);
 	if (!address_ok(m->sender))
 		result_set(&m->res, STATUS_FAILED, "5.1.7",
-		    "the sender's address can not be used in SMTP");
+		    "the sender's address cannot be used in SMTP");
 	else if (*utf8 && !s->caps.utf8)
 		result_set(&m->res, STATUS_FAILED, "5.6.7",
-		    "the sender's address needs SMTPUTF8, which the host does "
-		    "not offer");
+		    "the sender's address requires SMTPUTF8, which the server "
+		    "does not offer");
 	else if (s->caps.size_max != 0 && m->size_bytes > s->caps.size_max)
 		result_set(&m->res, STATUS_FAILED, "5.3.4",
-		    "the message has %llu octets, the host takes %llu",
+		    "the message has %llu bytes, but the server accepts only "
+		    "%llu",
 		    (unsigned long long)m->size_bytes,
 		    (unsigned long long)s->caps.size_max);
 	/* An 8-bit header is only sent to who may take it (RFC 6531 3.2). */
@@ -1093,11 +1096,11 @@ check_mail(struct smtp *s, struct smtp_mail *m, int *utf8)
 			continue;
 		if (r->address[0] == '\0' || !address_ok(r->address))
 			result_set(&r->res, STATUS_FAILED, "5.1.3",
-			    "the address can not be used in SMTP");
+			    "the address cannot be used in SMTP");
 		else if (is_8bit(r->address) && !s->caps.utf8)
 			result_set(&r->res, STATUS_FAILED, "5.6.7",
-			    "the address needs SMTPUTF8, which the host does "
-			    "not offer");
+			    "the address requires SMTPUTF8, which the server "
+			    "does not offer");
 		else
 			*utf8 |= is_8bit(r->address);
 	}
@@ -1289,7 +1292,7 @@ mail_said(struct smtp *s, const struct expect *e)
 	if (class == 2 || s->reply.code == 421)
 		return;
 	if (class == 3) {
-		out_of_step(s, "the host sent a strange reply to MAIL");
+		out_of_step(s, "the server sent an invalid reply to MAIL");
 		return;
 	}
 	judge(s, &e->mail->res);
@@ -1318,7 +1321,7 @@ rcpt_said(struct smtp *s, const struct expect *e)
 	if (e->mail->is_refused || s->reply.code == 421)
 		return;
 	if (class == 3) {
-		out_of_step(s, "the host sent a strange reply to RCPT");
+		out_of_step(s, "the server sent an invalid reply to RCPT");
 		return;
 	}
 	if (class == 2) {
@@ -1339,7 +1342,7 @@ data_said(struct smtp *s, const struct expect *e)
 	if (s->reply.code == 421)
 		return;
 	if (class == 2) {
-		out_of_step(s, "the host sent a strange reply to DATA");
+		out_of_step(s, "the server sent an invalid reply to DATA");
 		return;
 	}
 	if (class == 3 && m->accepted > 0 && !m->is_refused)
@@ -1410,7 +1413,7 @@ static void
 text_said(struct smtp *s, const struct expect *e)
 {
 	static const char strange[] =
-	    "the host sent a strange reply to the end of data";
+	    "the server sent an invalid reply to the end of data";
 	struct smtp_mail *m = e->mail;
 	int class = s->reply.code / 100;
 
@@ -1534,7 +1537,7 @@ smtp_lost(struct smtp *s, const char *reason)
 	const char *what;
 
 	what = s->n > 0 ? stages[s->expects[s->first].stage].name :
-	    s->data != NULL ? "the text to be taken" : "more mail";
+	    s->data != NULL ? "the message to be accepted" : "more mail";
 	buf_init(&text, 0);
 	buf_printf(&text, "%s, while waiting for %s", reason, what);
 	fail(s, SMTP_CAUSE_LOST, "4.4.2", buf_str(&text));

@@ -135,7 +135,7 @@ copy_message(const struct delivery *d, int *fd, struct result *res)
 	if (*fd != -1 && fill_copy(*fd, d) == 0)
 		return 0;
 	result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "message can not be copied for the command: %s", strerror(errno));
+	    "cannot copy the message for the command: %s", strerror(errno));
 	io_close(fd);
 	return -1;
 }
@@ -341,7 +341,7 @@ start(const char *text, char **env)
 		exec_shell(text, env);
 	saved = errno;
 	/* The sender reads this: whose command it is stays untold. */
-	dprintf(STDERR_FILENO, "it can not be run: %s\n", strerror(saved));
+	dprintf(STDERR_FILENO, "cannot run the command: %s\n", strerror(saved));
 	return saved == ENOENT ? 127 : 126;
 }
 
@@ -366,7 +366,7 @@ command_run(const struct delivery *d, const char *text, struct result *res)
 	if (fill_holes() == -1 || fill_env(&e, d) == -1 ||
 	    pipe2(output, O_CLOEXEC) == -1)
 		result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "command can not be started: %s", strerror(errno));
+		    "cannot start the command: %s", strerror(errno));
 	else if (copy_message(d, &in, res) == 0)
 		status = hand_over(d, output[0]) == -1 ? 1 :
 		    run(d, text, in, output[1], e.list);

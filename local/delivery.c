@@ -38,7 +38,7 @@ delivery_check(const struct delivery *d, struct result *res)
 	if (d->offset < 0 || d->length < 0 || d->offset > st.st_size ||
 	    d->length > st.st_size - d->offset)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "message file is shorter than the message");
+		    "message file is truncated");
 	return 0;
 }
 

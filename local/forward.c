@@ -86,8 +86,8 @@ open_forward(struct forward *f)
 		if (f->fd != -1)
 			return FORWARD_TEXT;
 		if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)
-			return refused(f, "is a link that leads nowhere: "
-			    "mend or remove it");
+			return refused(f, "is a dangling symbolic link: "
+			    "correct or remove it");
 	}
 	if (errno == ENXIO || errno == ENODEV)
 		return refused(f, "is not a regular file: replace it");
@@ -102,17 +102,16 @@ check_forward(struct forward *f)
 	if (fstat(f->home, &home) == -1 || fstat(f->fd, &st) == -1)
 		return postponed(f, "/" FORWARD_NAME);
 	if ((home.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return refused(f, "is in a directory that others can write: "
-		    "chmod go-w that directory");
+		return refused(f, "is in a directory that is writable by "
+		    "others: chmod go-w the directory");
 	if (!S_ISREG(st.st_mode))
 		return refused(f, "is not a regular file: replace it");
 	if (st.st_uid != f->user->uid && st.st_uid != 0)
-		return refused(f, "belongs to somebody else: make it your "
-		    "own or root's");
+		return refused(f, "is not owned by you or root: chown it");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return refused(f, "can be written by others: chmod go-w it");
+		return refused(f, "is writable by others: chmod go-w it");
 	if (st.st_size > FORWARD_MAX)
-		return refused(f, "is longer than 65536 octets: shorten it");
+		return refused(f, "is longer than 65536 bytes: shorten it");
 	return FORWARD_TEXT;
 }
 
@@ -130,7 +129,7 @@ read_checked(struct forward *f)
 	if (io_read_file(f->fd, f->text, FORWARD_MAX) == 0)
 		return FORWARD_TEXT;
 	if (errno == EFBIG)
-		return refused(f, "is longer than 65536 octets: shorten it");
+		return refused(f, "is longer than 65536 bytes: shorten it");
 	return postponed(f, "/" FORWARD_NAME);
 }
 
@@ -177,14 +176,15 @@ take_own(struct reader *r, const char *path, const struct buf *text,
     int is_loose, struct result *res)
 {
 	if (is_loose) {
-		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s can be "
-		    "written by others: make it your own, chmod go-w it",
+		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s is "
+		    "owned or writable by others: chown it, chmod go-w it",
 		    path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (text->len + strlen(path) > r->left) {
 		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s: a "
-		    ".forward and its lists may have 65536 bytes in all",
+		    ".forward and its lists may have at most 65536 bytes in "
+		    "all",
 		    path);
 		return fail_list(r, FORWARD_REFUSED);
 	}
@@ -227,10 +227,11 @@ take_public(struct reader *r, const char *path, const struct buf *text,
 		return -1;
 	if (text->len + strlen(path) > r->left)
 		return result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: the "
-		    "lists of an alias may have 1048576 octets in all", path);
+		    "lists of an alias may have at most 1048576 bytes in all",
+		    path);
 	if (r->channel != -1 && send_list(r, path, text) == -1)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "list %s: nobody takes it", path);
+		    "list %s: runner is gone", path);
 	return 0;
 }
 
@@ -375,8 +376,8 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 		return changed(res);
 	if (t->is_loose)
 		return result_set(res, STATUS_DEFERRED, "4.3.5", "it is in a "
-		    "list that others can write: no file or command of it is "
-		    "used");
+		    "list that is writable by others: files and commands of "
+		    "such a list are not used");
 	buf_puts(out, t->text);
 	if (buf_failed(out))
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
@@ -438,15 +439,15 @@ read_aliases(int fd, struct buf *text, struct result *res)
 
 	if (fd == -1 || fstat(fd, &st) == -1)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "alias file cannot be read now");
+		    "aliases file cannot be read");
 	if (!S_ISREG(st.st_mode) || st.st_size > ALIASES_FILE_MAX)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
-		    "alias file is not a regular file of reasonable size");
+		    "aliases file is not a regular file, or is too large");
 	room = buf_space(text, (size_t)st.st_size);
 	if (room == NULL || io_pread_all(fd, room, (size_t)st.st_size,
 	    0) == -1)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "alias file cannot be read now: %s", strerror(errno));
+		    "aliases file cannot be read: %s", strerror(errno));
 	buf_grown(text, (size_t)st.st_size);
 	return 0;
 }
@@ -465,7 +466,7 @@ read_alias(int fd, const char *name, struct aliases *as,
 	if (ret == 0 && aliases_parse(as, text.data, text.len, "aliases",
 	    &quiet) == -1)
 		ret = result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "alias file cannot be parsed now");
+		    "aliases file cannot be parsed");
 	buf_fini(&text);
 	if (ret == -1)
 		return -1;
@@ -484,12 +485,13 @@ trust_aliases(const struct delivery *d, struct result *res)
 
 	if (d->aliases == -1 || fstat(d->aliases, &st) == -1)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "alias file cannot be read now");
+		    "aliases file cannot be read");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
 	    (st.st_uid == 0 || st.st_uid == d->user->uid))
 		return 0;
-	return result_set(res, STATUS_DEFERRED, "4.3.5", "alias file can be "
-	    "written by others than root: no file or command of it is used");
+	return result_set(res, STATUS_DEFERRED, "4.3.5", "aliases file is "
+	    "writable by others than root: files and commands in it are not "
+	    "used: chmod go-w it");
 }
 
 static int
@@ -513,7 +515,7 @@ forward_find_entry(const struct delivery *d, struct buf *out,
 {
 	if (d->user->uid == 0)
 		return result_set(res, STATUS_FAILED, "5.7.1",
-		    "%s are refused for root: use a user of its own",
+		    "%s are refused for root: use another user",
 		    d->kind == ROUTE_PIPE ? "commands" : "files");
 	switch (d->origin) {
 	case ORIGIN_FORWARD:
@@ -522,7 +524,7 @@ forward_find_entry(const struct delivery *d, struct buf *out,
 		return entry_of_aliases(d, out, res);
 	default:
 		return result_set(res, STATUS_FAILED, "5.7.1",
-		    "files and commands only from aliases or .forward");
+		    "files and commands must be named in aliases or .forward");
 	}
 }
 

@@ -96,7 +96,7 @@ open_unix(struct lmtp *l)
 	sun.sun_family = AF_UNIX;
 	if (text_copy(sun.sun_path, sizeof(sun.sun_path),
 	    l->d->conf->local.where) == -1)
-		return retry(l, "path of the socket is too long");
+		return retry(l, "socket path is too long");
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 || finish_connect(l, (struct sockaddr *)&sun,
 	    sizeof(sun)) == -1)
@@ -144,7 +144,7 @@ put(struct lmtp *l, const char *p, size_t len)
 			end = reply_deadline(l);
 		} else if (errno == EAGAIN) {
 			if (io_wait(l->fd, POLLOUT, end) != 1)
-				return retry(l, "no room for more in time");
+				return retry(l, "timed out while sending");
 		} else if (errno != EINTR) {
 			return retry(l, strerror(errno));
 		}
@@ -163,7 +163,7 @@ fill(struct lmtp *l, int64_t end)
 	if (l->in.len > REPLY_MAX)
 		return retry(l, "reply is too long");
 	if (io_wait(l->fd, POLLIN, end) != 1)
-		return retry(l, "no reply in time");
+		return retry(l, "timed out while waiting for a reply");
 	n = io_read(l->fd, chunk, sizeof(chunk));
 	if (n == 0)
 		return retry(l, "connection closed");
@@ -194,7 +194,7 @@ take_line(struct lmtp *l, size_t len)
 		len--;
 	code = line_code(line, len);
 	if (code == -1 || (l->code != 0 && code != l->code))
-		return retry(l, "reply is not LMTP");
+		return retry(l, "invalid LMTP reply");
 	l->code = code;
 	more = len > 3 && line[3] == '-';
 	if (len > 4) {
@@ -342,7 +342,7 @@ send_text(struct lmtp *l)
 	    sizeof(chunk))) != 0) {
 		/* Without the final dot the server takes nothing. */
 		if (n == -1)
-			ret = retry(l, "message can not be read");
+			ret = retry(l, "cannot read the message");
 		mail_wire(&wire, chunk, n == -1 ? 0 : (size_t)n, &out);
 		if (ret == 0 && !buf_failed(&out))
 			ret = put(l, out.data, out.len);

@@ -73,7 +73,7 @@ make_name(struct maildir *m)
 	n = strlen(d->queue_id);
 	if (n == 0 || strspn(d->queue_id, "0123456789abcdefghijklmnopqrstuvw"
 	    "xyz") != n)
-		return retry(m, "no queue id to make a name of");
+		return retry(m, "queue id is missing");
 	if (host == NULL || *host == '\0')
 		host = "localhost";
 	n = (size_t)snprintf(m->name, sizeof(m->name), "%lld.%s_%lu.",
@@ -94,17 +94,17 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	int fd;
 
 	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
-		return retry_errno(m, "can not be made");
+		return retry_errno(m, "cannot create");
 	fd = openat(at, name, OPEN_DIRECTORY | flags);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		retry_errno(m, name);
 	} else if (st.st_uid != m->d->user->uid) {
-		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s belongs "
-		    "to uid %lu, not to %s: chown it", m->path, name,
+		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s is owned "
+		    "by uid %lu, not by %s: chown it", m->path, name,
 		    (unsigned long)st.st_uid, m->d->user->name);
 	} else if ((st.st_mode & S_IWOTH) != 0) {
-		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s can be "
-		    "written by others: chmod o-w it", m->path, name);
+		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s is "
+		    "writable by others: chmod o-w it", m->path, name);
 	} else {
 		return fd;
 	}
@@ -235,7 +235,7 @@ remove_stale(struct maildir *m)
 	m->fd = openat(m->tmp, m->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 	    O_CLOEXEC);
 	if (m->fd != -1 && lock_tmp(m) == -1)
-		ret = retry(m, "another attempt is at work there");
+		ret = retry(m, "another delivery is in progress");
 	else if (m->fd == -1 || is_named(m))
 		unlinkat(m->tmp, m->name, 0);
 	io_close(&m->fd);
@@ -258,7 +258,7 @@ make_tmp(struct maildir *m)
 		if (remove_stale(m) == -1)
 			return -1;
 	}
-	return retry(m, "no file can be made in tmp");
+	return retry(m, "cannot create a file in tmp");
 }
 
 static int
@@ -285,7 +285,7 @@ fill_tmp(struct maildir *m)
 	}
 	if (n == -1)
 		return result_set(m->res, STATUS_DEFERRED, "4.3.0",
-		    "message can not be read from the queue: %s",
+		    "cannot read the message from the queue: %s",
 		    strerror(errno));
 	return fsync(m->fd) == -1 ? retry_errno(m, "sync") : 0;
 }

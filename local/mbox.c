@@ -206,7 +206,7 @@ static int
 wait_lock(struct mbox *m)
 {
 	if (io_clock_ms() >= m->deadline_ms)
-		return retry(m, "4.2.0", "mailbox locked");
+		return retry(m, "4.2.0", "mailbox is locked");
 	poll(NULL, 0, m->poll_ms);
 	m->poll_ms = m->poll_ms * 2 < POLL_MAX_MS ? m->poll_ms * 2 :
 	    POLL_MAX_MS;
@@ -483,10 +483,9 @@ check_file(struct mbox *m, const struct stat *st)
 		return retry(m, "4.2.0", "is not a regular file");
 	if (st->st_uid != m->d->user->uid)
 		return result_set(m->res, STATUS_DEFERRED, "4.2.0",
-		    "%s: does not belong to %s: "
-		    "chown it", m->path, m->d->user->name);
+		    "%s: not owned by %s: chown it", m->path, m->d->user->name);
 	if (st->st_nlink > 1)
-		return retry(m, "4.2.0", "has more than one name (hard link)");
+		return retry(m, "4.2.0", "has more than one hard link");
 	if ((st->st_mode & (S_ISUID | S_ISGID)) != 0)
 		return retry(m, "4.2.0", "has a set-id bit: chmod ug-s it");
 	return 0;
@@ -502,8 +501,8 @@ open_file(struct mbox *m)
 			return retry(m, "4.2.0", "is a symbolic link");
 		if (errno == ENXIO || errno == EISDIR)
 			return retry(m, "4.2.0", "is not a regular file");
-		return retry_errno(m, m->is_new ? "cannot be made" :
-		    "cannot be opened");
+		return retry_errno(m, m->is_new ? "cannot create" :
+		    "cannot open");
 	}
 	open_to_group(m);
 	if (fstat(m->fd, &st) == -1)
@@ -818,7 +817,7 @@ find_place(struct mbox *m, struct letter *l)
 		l->is_found = 1;
 		return -1;
 	case FOUND_ERROR:
-		return retry_errno(m, "comparing with an interrupted attempt");
+		return retry_errno(m, "cannot examine an interrupted delivery");
 	case FOUND_TORN:
 		l->start = l->d.checkpoint.length;
 		if (ftruncate(m->fd, l->start) == -1)
@@ -846,7 +845,7 @@ take_place(struct mbox *m, struct letter *l, int is_alone)
 	}
 	if (text_next(&l->text) == -1)
 		return result_set(m->res, STATUS_DEFERRED, "4.3.0",
-		    "message can not be read from the queue: %s",
+		    "cannot read the message from the queue: %s",
 		    strerror(errno));
 	return 0;
 }
@@ -924,7 +923,7 @@ write_text(struct mbox *m, struct text *t)
 	}
 	if (more == -1)
 		return result_set(m->res, STATUS_DEFERRED, "4.3.0",
-		    "message can not be read from the queue: %s",
+		    "cannot read the message from the queue: %s",
 		    strerror(errno));
 	return 0;
 }
@@ -962,7 +961,7 @@ move(struct mbox *m, struct letter *l)
 {
 	m->is_over = 1;
 	if (m->is_single || ++l->moves == MOVES) {
-		retry(m, "4.2.0", "others write to it and take no lock");
+		retry(m, "4.2.0", "is being changed without a lock");
 		over(l);
 		skip_done(m);
 	}
@@ -1098,7 +1097,7 @@ init(struct mbox *m, const struct delivery *d, int dir, const char *name,
 	n = snprintf(m->lock_name, sizeof(m->lock_name), "%s" LOCK_SUFFIX,
 	    name);
 	if (n < 0 || (size_t)n >= sizeof(m->lock_name))
-		return retry(m, "4.2.0", "name too long");
+		return retry(m, "4.2.0", "name is too long");
 	if (add_letter(m, d) == NULL)
 		return retry(m, "4.3.0", "out of memory");
 	return 0;

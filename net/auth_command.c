@@ -172,15 +172,16 @@ judge(int ended, int status, char *reason, size_t size)
 		snprintf(reason, size, "took longer than %d seconds",
 		    SECRET_WAIT_S);
 	else if (ended == 1)
-		snprintf(reason, size, "printed more than %d octets",
+		snprintf(reason, size, "printed more than %d bytes",
 		    OUTPUT_MAX);
 	else if (WIFSIGNALED(status))
-		snprintf(reason, size, "died by signal %d", WTERMSIG(status));
+		snprintf(reason, size, "was terminated by signal %d",
+		    WTERMSIG(status));
 	else if (WEXITSTATUS(status) == 127)
 		snprintf(reason, size,
-		    "is not there, or ended with status 127");
+		    "does not exist, or exited with status 127");
 	else if (WEXITSTATUS(status) != 0)
-		snprintf(reason, size, "ended with status %d",
+		snprintf(reason, size, "exited with status %d",
 		    WEXITSTATUS(status));
 	else
 		return NULL;
@@ -191,7 +192,7 @@ static void
 answer(int sock, struct ipc *m, const struct auth *a)
 {
 	char reason[WHY_OCTETS_MAX];
-	const char *bad = "can not be started";
+	const char *bad = "cannot be started";
 	struct buf out;
 	int ended, fd = -1, status = 0;
 	pid_t pid;
@@ -303,7 +304,7 @@ set_trouble(struct auth *a, const char *reason, size_t len)
 static int
 take_answer(struct ipc *m, struct auth *a)
 {
-	static const char broken[] = "the answer is broken";
+	static const char broken[] = "the reply is invalid";
 	const char *text;
 	uint32_t is_good;
 	size_t len;
@@ -324,7 +325,7 @@ take_answer(struct ipc *m, struct auth *a)
 int
 auth_command_fetch(int sock, struct auths *auths, const struct auth *entry)
 {
-	static const char gone[] = "the process that runs it is gone";
+	static const char gone[] = "the helper that runs it has exited";
 	struct auth *a = &auths->list[entry - auths->list];
 	struct ipc m;
 	int ret;

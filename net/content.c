@@ -195,8 +195,8 @@ judge_scan(struct body *b, struct result *reason)
 	trouble = mime_verdict(fit->plan, fit->lacks, &is_needless);
 	if (trouble != NULL)
 		return result_set(reason, STATUS_FAILED, "5.6.3",
-		    "the host does not offer 8BITMIME, and there "
-		    "is %s", trouble);
+		    "the server does not offer 8BITMIME, and there is %s",
+		    trouble);
 	fit->is_encoded = !is_needless;
 	return start_measure(b);
 }
@@ -206,8 +206,8 @@ judge_measure(struct body *b, struct result *reason)
 {
 	if (b->is_encoded && b->mime.trouble != NULL)
 		return result_set(reason, STATUS_FAILED, "5.6.7",
-		    "the field %s has %s, and needs a host that offers "
-		    "SMTPUTF8",
+		    "the field %s contains %s and requires a server that "
+		    "offers SMTPUTF8",
 		    b->mime.trouble_at, b->mime.trouble);
 	announce(b->job, b->job->fit.size_bytes);
 	return 1;
@@ -228,13 +228,13 @@ look(struct body *b, struct result *reason)
 	buf_fini(&out);
 	if (ret == -1)
 		return result_set(reason, STATUS_DEFERRED, "4.3.0",
-		    "reading the message: %s", strerror(errno));
+		    "cannot read the message: %s", strerror(errno));
 	/* Whatever the parts look like: this is sure. */
 	if (fit->has_8bit && (fit->offers & SMTP_OFFERS_8BITMIME) == 0 &&
 	    b->mime.trouble == NULL)
 		return result_set(reason, STATUS_FAILED, "5.6.3",
-		    "the host does not offer 8BITMIME, and the message can not "
-		    "be encoded");
+		    "the server does not offer 8BITMIME, and the message "
+		    "cannot be encoded");
 	if (ret == 1)
 		return 0;
 	return fit->stage == FIT_SCAN ? judge_scan(b, reason) :

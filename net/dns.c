@@ -534,7 +534,7 @@ find_mx(const char *name, struct answer *a, struct dns_host *hosts,
 		break;
 	default:
 		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "MX of %s: no name server could tell", name);
+		    "MX of %s: name servers gave no answer", name);
 	}
 	if (*n == 0) {		/* then the domain is its own exchanger */
 		memset(&hosts[0], 0, sizeof(hosts[0]));
@@ -555,14 +555,15 @@ dns_mx(const char *domain, struct dns_host *hosts, size_t max, size_t *n,
 
 	*n = 0;
 	if (max == 0)
-		return result_set(res, STATUS_DEFERRED, CODE_LATER, "no room");
+		return result_set(res, STATUS_DEFERRED, CODE_LATER, "too many "
+		    "hosts");
 	if (domain[0] == '[' && read_literal(domain, &hosts[0]) == 0) {
 		*n = 1;
 		return 0;
 	}
 	if (copy_name(name, sizeof(name), domain) == -1 || !is_name(name))
 		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
-		    "%s is not the name of a domain", domain);
+		    "%s is not a domain name", domain);
 	answer_init(&a);
 	ret = find_mx(name, &a, hosts, max, n, res);
 	free(a.data);
@@ -579,7 +580,7 @@ find_srv(const char *name, struct answer *a, struct dns_host *hosts,
 	known = ask(name, TYPE_SRV, a);
 	if (known == KNOWN_LATER)
 		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "%s: no name server could tell", name);
+		    "%s: name servers gave no answer", name);
 	if (known == KNOWN_YES)
 		found = dns_read_srv(a->data, a->len, hosts, max, &is_null);
 	if (found == -1)
@@ -587,7 +588,7 @@ find_srv(const char *name, struct answer *a, struct dns_host *hosts,
 		    "%s: the answer is malformed", name);
 	if (found == 0)
 		return result_set(res, STATUS_FAILED, CODE_NO_ROUTE,
-		    is_null ? "%s: there is no such service" :
+		    is_null ? "%s: service is not available" :
 		    "%s has no SRV records", name);
 	*n = (size_t)found;
 	set_secure(hosts, *n, a->is_secure);
@@ -607,7 +608,7 @@ dns_srv(const char *domain, int is_tls, struct dns_host *hosts, size_t max,
 	    is_tls ? "_submissions" : "_submission", domain);
 	if (len < 0 || (size_t)len >= sizeof(name) || !is_name(domain))
 		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
-		    "%s is not the name of a domain", domain);
+		    "%s is not a domain name", domain);
 	answer_init(&a);
 	ret = find_srv(name, &a, hosts, max, n, res);
 	free(a.data);
@@ -672,7 +673,7 @@ find_tlsa(const char *base, uint16_t port, struct answer *a, struct tlsas *t,
 	if (n < 0 || (size_t)n >= sizeof(name))
 		return 0;
 	if (ask(name, TYPE_TLSA, a) == KNOWN_LATER)
-		return no_trust(res, base, "no name server could tell");
+		return no_trust(res, base, "name servers gave no answer");
 	if (a->known != KNOWN_YES || !a->is_secure)
 		return 0;
 	free(t->data);
@@ -698,7 +699,7 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 	if (ask(host, TYPE_A, a) == KNOWN_NO_DATA && a->is_secure)
 		ask(host, TYPE_AAAA, a);
 	if (a->known == KNOWN_LATER)
-		return no_trust(res, host, "no name server could tell");
+		return no_trust(res, host, "name servers gave no answer");
 	memcpy(alias, host, strlen(host) + 1);
 	if (a->known == KNOWN_YES &&
 	    dns_read_alias(a->data, a->len, alias) == -1)
@@ -713,7 +714,7 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 	}
 	/* The alias may be signed while what it leads to is not. */
 	if (ask(host, TYPE_CNAME, a) == KNOWN_LATER)
-		return no_trust(res, host, "no name server could tell");
+		return no_trust(res, host, "name servers gave no answer");
 	return a->known == KNOWN_YES && a->is_secure;
 }
 
@@ -842,7 +843,7 @@ dns_addrs(const char *host, uint16_t port, struct dns_addr *addrs, size_t max,
 	if (copy_name(name, sizeof(name), host) == -1 ||
 	    (!is_name(name) && !is_literal(name)))
 		return result_set(res, STATUS_FAILED, CODE_NO_ROUTE,
-		    "%s is not the name of a host", host);
+		    "%s is not a host name", host);
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
@@ -858,7 +859,7 @@ dns_addrs(const char *host, uint16_t port, struct dns_addr *addrs, size_t max,
 	freeaddrinfo(list);
 	if (*n == 0)
 		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "address of %s: none that is known here", name);
+		    "%s: no usable address", name);
 	return 0;
 }
 

@@ -142,7 +142,7 @@ static int
 is_self(const struct hosts *h, struct result *res)
 {
 	return result_set(res, STATUS_FAILED, "5.4.6",
-	    "mail for %s would come back to this host", h->domain);
+	    "mail for %s loops back to this host", h->domain);
 }
 
 static int

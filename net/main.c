@@ -89,16 +89,16 @@ static int
 prepare(void)
 {
 	if (fcntl(SOCK, F_GETFD) == -1 || !is_record_socket(SOCK))
-		return refuse(EX_USAGE, "dma-remote: is started by dma, "
-		    "with a socket as descriptor 0\n");
+		return refuse(EX_USAGE, "dma-remote: not meant to be run by "
+		    "hand; it is started by dma\n");
 	if (fill_descriptors() == -1)
 		return EX_OSERR;
 	if (has_root())
 		return refuse(EX_NOPERM,
-		    "dma-remote: does not run as root\n");
+		    "dma-remote: refusing to run as root\n");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return refuse(EX_OSERR,
-		    "dma-remote: can not forbid core dumps\n");
+		    "dma-remote: cannot disable core dumps\n");
 	if (close_range(STDERR_FILENO + 1, ~0U, 0) == -1 && errno != ENOSYS)
 		return EX_OSERR;
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || chdir("/") == -1)
@@ -163,15 +163,15 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 	/* Without its credentials a host must not be spoken to. */
 	if (files_auth(conf, auths, report) == -1) {
 		return give_up(log, EX_CONFIG, conf->where.auth,
-		    "can not be read: chown root:_dma, chmod 640 it");
+		    "cannot be read: chown root:_dma, chmod 640 it");
 	}
 	if (keep_for_senders(conf, auths) == -1) {
 		return give_up(log, EX_CONFIG, "SENDER_RELAY",
-		    "can not be read");
+		    "cannot be read");
 	}
 	if (auth_command_open(auths, &secrets) == -1) {
-		return give_up(log, EX_OSERR, "commands of auth.conf can not "
-		    "be run:", strerror(errno));
+		return give_up(log, EX_OSERR, "commands of auth.conf cannot be "
+		    "run:", strerror(errno));
 	}
 	if (sandbox_remote(conf) == -1) {
 		return give_up(log, EX_OSERR, "sandbox", strerror(errno));
@@ -198,7 +198,7 @@ main(void)
 	files_quiet(&quiet);
 	if (files_conf(&conf, &quiet) == -1)
 		return give_up(&log, EX_CONFIG, "dma.conf",
-		    "can not be read");
+		    "cannot be read");
 	ret = serve(&conf, &auths, &log, &report);
 	auth_fini(&auths);
 	conf_fini(&conf);

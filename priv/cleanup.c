@@ -318,9 +318,9 @@ cleanup_caller(struct caller *c)
 	umask(077);
 	clean_signals();
 	if (geteuid() != 0)
-		return cleanup_refuse(EX_NOPERM, "not set-uid root", "run make "
-		    "perms as root; a container or service with no_new_privs "
-		    "cannot use set-uid programs");
+		return cleanup_refuse(EX_NOPERM, "not installed set-uid root, "
+		    "or started with no_new_privs", "run "
+		    "\"make perms\" as root");
 	if (clean_limits() == -1 || clean_descriptors(c) == -1 ||
 	    chdir("/") == -1 || clean_environment(c) == -1)
 		return EX_OSERR;

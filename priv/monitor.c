@@ -82,8 +82,8 @@ start_runner(const struct monitor *mon, struct helpers *have)
 		goto fail;
 	_exit(mon->modes->runner(have));
 fail:
-	log_say(&mon->log, LOG_LEVEL_ERROR, "runner does not start: %s; the "
-	    "queue waits for the next", strerror(errno));
+	log_say(&mon->log, LOG_LEVEL_ERROR, "cannot start the runner: %s; "
+	    "queued mail is deferred until the next start", strerror(errno));
 	_exit(EX_OSERR);
 }
 
@@ -115,8 +115,8 @@ take_run(const struct monitor *mon, struct ipc *m, pid_t *runner)
 		if (*runner == 0)
 			start_runner(mon, &have);
 		if (*runner == -1)
-			log_say(&mon->log, LOG_LEVEL_ERROR, "runner does not "
-			    "start yet: %s", strerror(errno));
+			log_say(&mon->log, LOG_LEVEL_ERROR, "cannot start the "
+			    "runner: %s", strerror(errno));
 	}
 	io_close(&have.lock);
 	io_close(&have.done);

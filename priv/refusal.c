@@ -21,10 +21,10 @@ static const struct refusal_words {
 	[REFUSAL_NO_USER] = { FORWARD_NOUSER, "",
 	    STATUS_FAILED, "5.1.1", "no such user" },
 	[REFUSAL_NO_ALIAS_USER] = { FORWARD_LATER,
-	    "ALIAS_USER in dma.conf is no user", STATUS_DEFERRED, "4.3.5",
-	    "ALIAS_USER in dma.conf is no user" },
+	    "ALIAS_USER in dma.conf: no such user", STATUS_DEFERRED, "4.3.5",
+	    "ALIAS_USER in dma.conf: no such user" },
 	[REFUSAL_NOT_HERE] = { FORWARD_LATER,
-	    "lists are not read as root: ALIAS_USER in dma.conf",
+	    "lists are not read as root: change ALIAS_USER in dma.conf",
 	    STATUS_FAILED, "5.7.1",
 	    "commands and files are refused for this user" },
 };
@@ -40,7 +40,8 @@ refusal_report(const struct delivery *d, enum refusal refusal,
 
 	if (refusal == REFUSAL_NOT_HERE && d->kind != ROUTE_UNKNOWN)
 		log_say(log, LOG_LEVEL_WARNING, "deliver: id=%s user=%s "
-		    "refused: commands and files are not for this user",
+		    "refused: commands and files are not available to this "
+		    "user",
 		    d->queue_id, d->user->name);
 	ipc_init(&m);
 	if (d->kind == ROUTE_UNKNOWN) {

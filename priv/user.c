@@ -66,8 +66,8 @@ user_find_spool(const char *spooldir, struct spool_user *u)
 	if (lstat(spooldir, &st) == -1)
 		return strerror(errno);
 	if (!S_ISDIR(st.st_mode) || st.st_uid == 0 || st.st_gid == 0)
-		return "must be a directory of the user _dma (see dma(8), "
-		    "FILES)";
+		return "must be a directory owned by the user _dma (see "
+		    "dma(8), FILES)";
 	u->uid = st.st_uid;
 	u->gid = st.st_gid;
 	return NULL;

@@ -37,25 +37,27 @@ static const struct {
 	const char	*intro;
 } actions[] = {
 	[ACTION_FAILED] = { "failed", '5',
-	    "Your message could not be delivered to the following addresses "
-	    "and will not be tried again." },
+	    "Your message could not be delivered to the following addresses. "
+	    "No further attempts will be made." },
 	[ACTION_DELAYED] = { "delayed", '4',
-	    "Your message could not be delivered yet to the following "
-	    "addresses. It is tried again; you need not send it once more." },
+	    "Your message could not yet be delivered to the following "
+	    "addresses. Delivery will be retried; you do not need to resend "
+	    "the message." },
 	[ACTION_DELIVERED] = { "delivered", '2',
 	    "Your message was delivered to the following addresses." },
 	[ACTION_RELAYED] = { "relayed", '2',
-	    "Your message was passed on to the mail host of the following "
-	    "addresses. That host does not report deliveries, so you will "
-	    "hear no more of it unless it fails." },
+	    "Your message was relayed to the mail server of the following "
+	    "addresses. This server does not report successful deliveries, so "
+	    "you will receive another report only if delivery fails." },
 	[ACTION_EXPANDED] = { "expanded", '2',
-	    "Your message was sent on to the members of the following lists. "
-	    "You will hear no more of it unless it fails." },
+	    "Your message was sent to the members of the following lists. You "
+	    "will receive another report only if delivery fails." },
 };
 
 #define ORPHAN_INTRO	\
-	"A message without a sender, most likely a report, could not be " \
-	"delivered to the following addresses and will not be tried again."
+	"A message without a sender address, most likely a report, could " \
+	"not be delivered to the following addresses. No further attempts " \
+	"will be made."
 
 #define NACTIONS	(sizeof(actions) / sizeof(actions[0]))
 
@@ -68,45 +70,47 @@ static const struct {
 	const char	*text;
 	const char	*by_relay;	/* where a relay takes all; or NULL */
 } advices[] = {
-	{ "5.1.2", "There is no such mail domain. Check the part behind the "
-	    "@ for typing errors.", NULL },
-	{ "5.1.7", "That host does not take mail from your address. Ask the "
-	    "administrator of this host.", NULL },
-	{ "5.1.8", "That host does not take mail from your address. Ask the "
-	    "administrator of this host.", NULL },
-	{ "5.1.10", "That domain takes no mail at all. Check the part behind "
-	    "the @ for typing errors.", NULL },
+	{ "5.1.2", "The domain does not exist. Check the part of the address "
+	    "after the @ for typing errors.", NULL },
+	{ "5.1.7", "The server does not accept mail from your address. Please "
+	    "contact your administrator.", NULL },
+	{ "5.1.8", "The server does not accept mail from your address. Please "
+	    "contact your administrator.", NULL },
+	{ "5.1.10", "The domain accepts no mail. Check the part of the address "
+	    "after the @ for typing errors.", NULL },
 	{ "5.1.", "Check the address for typing errors.", NULL },
-	{ "5.2.2", "The mailbox is full; its owner has to make room.", NULL },
-	{ "5.2.3", "The message is too large for that mailbox.", NULL },
-	{ "5.3.4", "The message is too large for that host.", NULL },
-	{ "5.4.4", "There is no way to that address. Check the part behind "
-	    "the @ for typing errors.", NULL },
-	{ "5.4.6", "Aliases or .forward files lead in a circle; the "
-	    "administrator has to break it.", NULL },
-	{ "5.6.7", "The address has letters that the way to it does not "
-	    "allow. Ask for another address.", NULL },
-	{ "5.7.", "The message was refused by a rule; the reply above says "
-	    "which.", NULL },
-	{ "4.2.2", "The mailbox was full all the time. Send the message "
-	    "again once its owner has made room.", NULL },
-	{ "4.4.3", "The names of the mail hosts could not be looked up. "
-	    "Check the part behind the @ for typing errors, and send the "
-	    "message again later.", "The name of the relay could not be "
-	    "looked up. Tell the administrator of this host, and send the "
-	    "message again once it works." },
-	{ "4.4.", "The mail host of that address could not be reached, or "
-	    "did not answer to the end. It may be down for long, or gone. "
-	    "Check the part behind the @ for typing errors, ask the owner of "
-	    "the address by other means, and send the message again later.",
-	    "The relay that takes all mail of this host could not be reached, "
-	    "or did not answer to the end. Tell the administrator of this "
-	    "host, and send the message again once it works." },
-	{ "4.7.", "The connection could not be secured, or the login failed. "
-	    "Tell the administrator of this host, and send the message again "
-	    "once it works.", NULL },
-	{ "4.", "It was tried until its time ran out. Send it again once the "
-	    "trouble above is gone.", NULL },
+	{ "5.2.2", "The mailbox is full. Please contact the recipient by other "
+	    "means.", NULL },
+	{ "5.2.3", "The message is too large for the mailbox.", NULL },
+	{ "5.3.4", "The message is too large for the server.", NULL },
+	{ "5.4.4", "There is no route to that domain. Check the part of the "
+	    "address after the @ for typing errors.", NULL },
+	{ "5.4.6", "A mail loop was found in the aliases or .forward files. "
+	    "Please contact the administrator.", NULL },
+	{ "5.6.7", "The address contains characters that the receiving server "
+	    "does not support. Ask the recipient for another address.", NULL },
+	{ "5.7.", "The message was rejected by a policy; see the reply above.",
+	    NULL },
+	{ "4.2.2", "The mailbox stayed full. Ask the recipient to free some "
+	    "space, and then send the message again.", NULL },
+	{ "4.4.3", "The mail servers of the domain could not be looked up. "
+	    "Check the part of the address after the @ for typing errors, and "
+	    "send the message again later.",
+	    "The outgoing mail server could not be looked up. Please contact "
+	    "your administrator, and send the message again when the problem "
+	    "is solved." },
+	{ "4.4.", "The mail server of that address could not be reached, or "
+	    "the connection was lost. The server may be out of service. Check "
+	    "the part of the address after the @ for typing errors, contact "
+	    "the recipient by other means, or send the message again later.",
+	    "The outgoing mail server could not be reached, or the connection "
+	    "was lost. Please contact your administrator, and send the message "
+	    "again when the problem is solved." },
+	{ "4.7.", "A secure connection could not be established, or "
+	    "authentication failed. Please contact your administrator, and "
+	    "send the message again when the problem is solved.", NULL },
+	{ "4.", "Delivery was attempted until the message expired. Send the "
+	    "message again when the problem above is solved.", NULL },
 };
 
 /* ---- who is told of what ---- */
@@ -206,7 +210,7 @@ advice(const struct conf *conf, const char *code)
 		return conf->relays.n > 0 && advices[i].by_relay != NULL ?
 		    advices[i].by_relay : advices[i].text;
 	}
-	return "The reply above says why.";
+	return "See the reply above for the reason.";
 }
 
 static int
@@ -221,7 +225,7 @@ add_reason(struct buf *b, const struct recipient *r)
 	if (has_reason(&r->last))
 		result_put_reason(b, &r->last);
 	else
-		buf_puts(b, "no reason was given");
+		buf_puts(b, "no reason is known");
 }
 
 static void
@@ -247,9 +251,9 @@ put_reason(struct buf *b, const struct telling *t, uint32_t i)
 	buf_init(&reason, 0);
 	/* What may be tried again was, and then given up. */
 	if (action == ACTION_FAILED && r->last.code[0] == '4')
-		buf_printf(&reason, "given up after %u %s; %s", r->attempts,
-		    r->attempts == 1 ? "try" : "tries", has_reason(&r->last) ?
-		    "the last said: " : "");
+		buf_printf(&reason, "expired after %u %s; %s", r->attempts,
+		    r->attempts == 1 ? "attempt" : "attempts",
+		    has_reason(&r->last) ? "last reply: " : "");
 	add_reason(&reason, r);
 	put_words(b, buf_str(&reason), INDENT, INDENT);
 	if (action == ACTION_FAILED)
@@ -290,7 +294,8 @@ put_text(struct buf *b, const struct telling *t)
 	uint32_t i;
 
 	mail_date(date, sizeof(date), t->m->arrived);
-	buf_printf(b, "This is the mail system at %s, about %s of\n%s.\n",
+	buf_printf(b, "This is the mail system at %s. This report is about %s "
+	    "of\n%s.\n",
 	    t->conf->names.mailname, is_orphan(t->m) ?
 	    "a message without a sender" : "your message", date);
 	for (action = ACTION_FAILED; action < NACTIONS; action++) {
@@ -301,8 +306,9 @@ put_text(struct buf *b, const struct telling *t)
 		    actions[action].intro, "", "");
 		if (action == ACTION_DELAYED) {
 			mail_date(date, sizeof(date), give_up_at(t));
-			buf_printf(b, "You will be told if it has to be given "
-			    "up, which is after\n%s.\n", date);
+			buf_printf(b, "If delivery does not succeed, the "
+			    "message will be returned to you after\n%s.\n",
+			    date);
 		}
 		for (i = 0; i < t->m->nrcpts; i++)
 			if (action_of(t, i) == action)
@@ -327,7 +333,7 @@ static void
 put_diagnostic(struct buf *b, const struct result *res)
 {
 	const char *reason = has_reason(res) ? res->reason :
-	    "no reason was given";
+	    "no reason is known";
 
 	if (res->source != SOURCE_SERVER) {
 		put_field(b, "Diagnostic-Code", "X-dma", reason);
@@ -479,10 +485,10 @@ static const char *
 subject(const struct telling *t)
 {
 	if (t->is_warning)
-		return "Mail is delayed";
+		return "Mail delivery is delayed";
 	if (count(t, ACTION_FAILED) == 0)
-		return "Mail was delivered or passed on";
-	return is_orphan(t->m) ? "Undeliverable bounce" :
+		return "Mail was delivered or relayed";
+	return is_orphan(t->m) ? "Undeliverable report" :
 	    "Mail could not be delivered";
 }
 

@@ -77,7 +77,8 @@ batch_ask(struct desk *d, int *sock, int *channel)
 	}
 	if (is_passing(error))
 		return -1;
-	log_say(&d->log, LOG_LEVEL_ERROR, "a local branch is gone: %s",
+	log_say(&d->log, LOG_LEVEL_ERROR, "a local delivery helper has exited: "
+	    "%s",
 	    strerror(error));
 	io_close(sock);
 	d->is_crippled = 1;
@@ -299,7 +300,7 @@ give_or_defer(struct desk *d, struct batch *b, struct work *w, uint32_t i)
 {
 	if (give(d, b, w, i) == -1)
 		decide_as(w, i, STATUS_DEFERRED, "4.3.0",
-		    "the deliver branch can not be asked");
+		    "the local delivery helper cannot be reached");
 }
 
 static void
@@ -374,7 +375,7 @@ channel_at(struct desk *d, struct batch *b)
 static void
 out_of_turn(struct desk *d, struct batch *b)
 {
-	log_say(&d->log, LOG_LEVEL_WARNING, "user=%s answer out of turn",
+	log_say(&d->log, LOG_LEVEL_WARNING, "user=%s unexpected reply",
 	    b->name);
 	io_close(&b->channel);
 }
@@ -524,11 +525,11 @@ command_result(struct batch *b, int status, int late)
 		buf_drop(&text, text.len - OUTPUT_SHOWN);
 	if (late)
 		result_quote(&b->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
-		    "command took too long and was ended%s%s",
+		    "command timed out and was killed%s%s",
 		    text.len > 0 ? ": " : "", buf_str(&text));
 	else if (WIFSIGNALED(status))
 		result_quote(&b->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
-		    "command died by signal %d%s%s", WTERMSIG(status),
+		    "command was terminated by signal %d%s%s", WTERMSIG(status),
 		    text.len > 0 ? ": " : "", buf_str(&text));
 	else
 		status_result(b, WEXITSTATUS(status), buf_str(&text));
@@ -543,8 +544,8 @@ single_result(struct batch *b, const struct parcel *p, int status, int late)
 		command_result(b, status, late);
 	else if (!b->is_said || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		result_set(&b->res, STATUS_DEFERRED, "4.3.0", "%s",
-		    late ? "delivery took too long and was ended" :
-		    "the delivery process ended early");
+		    late ? "delivery timed out and was killed" :
+		    "the delivery process exited unexpectedly");
 	else if (b->res.status != STATUS_SENT)
 		withdraw(p);
 }
@@ -616,7 +617,8 @@ batch_ends(struct desk *d)
 				conclude(d, &d->batches[i], status, late != 0);
 		return;
 	}
-	log_say(&d->log, LOG_LEVEL_ERROR, "the deliver branch is gone");
+	log_say(&d->log, LOG_LEVEL_ERROR, "the local delivery helper has "
+	    "exited");
 	io_close(&d->branches->deliver);
 	d->is_crippled = 1;
 	for (i = 0; i < REQUESTS_MAX; i++)

@@ -130,8 +130,8 @@ open_hop(struct desk *d, struct hop *h)
 	h->reason[0] = '\0';
 	h->sock = request_remote();
 	if (h->sock == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "can not start dma-remote: "
-		    "%s", strerror(errno));
+		log_say(&d->log, LOG_LEVEL_ERROR, "cannot start dma-remote: %s",
+		    strerror(errno));
 		return -1;
 	}
 	ipc_begin(&d->ipc, IPC_REMOTE_DESTINATION, 0);
@@ -203,7 +203,7 @@ sender_of(struct desk *d, const struct message *m, const char **reason)
 	if (d->conf.where.sender_relay == NULL)
 		return NULL;
 	if (!d->has_senders) {
-		*reason = "SENDER_RELAY can not be read, so no relay is known";
+		*reason = "the file of SENDER_RELAY cannot be read";
 		return NULL;
 	}
 	if (d->senders.has_logins) {
@@ -211,8 +211,8 @@ sender_of(struct desk *d, const struct message *m, const char **reason)
 		pw = getpwuid(m->submitter);
 		if (pw == NULL && errno != 0 && errno != ENOENT &&
 		    errno != ESRCH) {
-			*reason = "the submitter can not be looked up now, so "
-			    "no relay is known";
+			*reason = "the submitter cannot be looked up to select "
+			    "a relay";
 			return NULL;
 		}
 	}
@@ -233,15 +233,14 @@ way_of(struct desk *d, const struct message *m, struct way *way)
 		way->kind = DESTINATION_SENDER;
 		way->name = s->relays;
 		way->user = s->user == NULL ? "" : s->user;
-		way->trouble = s->trouble == NULL ? NULL : "the line of "
-		    "SENDER_RELAY for this sender is not understood";
+		way->trouble = s->trouble == NULL ? NULL : "the SENDER_RELAY "
+		    "entry of this sender is invalid";
 	} else if (conf->relays.n == 0) {
 		way->kind = DESTINATION_DOMAIN;
 		way->name = NULL;
 	} else if (way->trouble == NULL && conf->relays.n == 1 &&
 	    strcmp(conf->relays.list[0].host, RELAY_NONE) == 0)
-		way->trouble = "SMARTHOST in dma.conf is missing or can not "
-		    "be read";
+		way->trouble = "SMARTHOST in dma.conf is missing or invalid";
 }
 
 /* NULL: the recipient has none that can be looked up. */
@@ -477,8 +476,7 @@ send_jobs(struct desk *d, struct hop *h)
 		if (!j->is_told) {
 			ret = send_head(d, h, j);
 			if (ret == 2) {
-				fail_job(d, h, j, "the queue file can not "
-				    "be opened");
+				fail_job(d, h, j, "cannot open the queue file");
 				continue;
 			}
 			if (ret != 1)
@@ -520,7 +518,7 @@ hops_send(struct desk *d)
 			continue;
 		read_last_words(d, h);
 		fail_hop(d, h, h->reason[0] != '\0' ? h->reason :
-		    "the remote branch is not there");
+		    "dma-remote cannot be reached");
 	}
 }
 
@@ -645,10 +643,10 @@ read_one(struct desk *d, struct hop *h)
 		return 1;
 	if (n != 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
-		    "broken record (kind %" PRIu32 "): ended", h->name,
+		    "invalid message (type %" PRIu32 "): process ends", h->name,
 		    d->ipc.kind);
 	fail_hop(d, h, h->reason[0] != '\0' ? h->reason :
-	    "the remote branch ended before it had an answer");
+	    "dma-remote exited before delivery was complete");
 	return 0;
 }
 

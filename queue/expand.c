@@ -143,10 +143,10 @@ load_failed(struct desk *d, struct item *item, enum spool_got got,
 		if (spool_put_aside(&d->spool, item->id, "corrupt") == 0)
 			return -1;
 		got = SPOOL_LATER;
-		reason = "it can not be moved";
+		reason = "cannot be moved to corrupt/";
 	}
 	if (got == SPOOL_LATER) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s: tried again later",
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s: will be retried",
 		    item->id, reason);
 		item->state = ITEM_WAITING;
 		item->due = time(NULL) + (time_t)d->conf.retry.first_s;
@@ -351,7 +351,7 @@ send_ask(struct desk *d, struct ask *a)
 	if (!a->is_again)
 		ret = ask_branch(d, a);
 	if (ret == -1) {
-		fail_ask(a, "the forward branch can not be asked");
+		fail_ask(a, "the .forward helper cannot be reached");
 		end_ask(a);
 		return;
 	}
@@ -417,8 +417,9 @@ expand(struct desk *d, struct work *w, uint32_t i,
 	if (origin == ORIGIN_FORWARD && names_command(targets) &&
 	    !may_run(d, owner)) {
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "names a command or a file, which root and users without "
-		    "a login shell can not have: mail goes to the mailbox",
+		    "contains a command or a file, which is not available to "
+		    "root and users without a login shell: delivering to the "
+		    "mailbox",
 		    w->m.id, owner);
 		to_mailbox(w, i, owner);
 		return;
@@ -649,7 +650,7 @@ got_forward(struct desk *d, const struct ask *a, const struct place *p,
 	bad = forward_parse(&targets, text, len, name, &report);
 	if (bad != 0)
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "is not understood: mail goes to the mailbox",
+		    "contains errors: delivering to the mailbox",
 		    p->work->m.id, a->name);
 	if (bad != 0 || targets.n == 0)
 		to_mailbox(p->work, p->rcpt, a->name);
@@ -678,8 +679,8 @@ got_no_user(struct desk *d, const struct place *p)
 		expand_alias(d, w, i, any);
 	else if (w->m.rcpts[i].origin == ORIGIN_ALIASES &&
 	    w->m.rcpts[i].depth > 1) {
-		route_lost(&w->m, i, "the aliases lead in a circle, or to a "
-		    "user that does not exist", &res);
+		route_lost(&w->m, i, "the aliases form a loop or lead to an "
+		    "unknown user", &res);
 		decide(w, i, &res, NULL);
 	} else
 		decide_as(w, i, STATUS_FAILED, "5.1.1", "no such user here");
@@ -754,7 +755,7 @@ take_verdict(struct desk *d, const struct ask *a, const struct place *p,
 		break;
 	case FORWARD_REFUSED:
 		log_say(&d->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "refused: %.*s: mail goes to the mailbox", p->work->m.id,
+		    "refused: %.*s: delivering to the mailbox", p->work->m.id,
 		    a->name, (int)(len > REASON_MAX ? REASON_MAX : len), text);
 		to_mailbox(p->work, p->rcpt, a->name);
 		break;
@@ -791,7 +792,7 @@ answer(struct desk *d, struct ask *a, uint32_t verdict, const char *text,
 void
 handout_forward(struct desk *d, struct ask *a)
 {
-	const char *text = "no answer";
+	const char *text = "no reply from the helper";
 	uint32_t verdict = FORWARD_LATER;
 	size_t len = strlen(text);
 	int n;
@@ -820,7 +821,7 @@ handout_forward(struct desk *d, struct ask *a)
 		if (verdict == FORWARD_TEXT ? d->ipc.bad :
 		    ipc_done(&d->ipc) == -1) {
 			verdict = FORWARD_LATER;
-			text = "broken answer";
+			text = "invalid reply from the helper";
 			len = strlen(text);
 		}
 	}
@@ -900,8 +901,8 @@ ask_late(struct desk *d, struct ask *a)
 	if (ask_left_ms(d, a) > 0)
 		return;
 	fail_ask(a, a->origin == ORIGIN_ALIASES ?
-	    "the lists of the alias can not be read in time" :
-	    "the .forward can not be read in time");
+	    "timed out while reading the lists of the alias" :
+	    "timed out while reading the .forward");
 	end_ask(a);
 }
 

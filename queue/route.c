@@ -342,7 +342,7 @@ no_target(const struct conf *conf, struct message *m, uint32_t i,
 
 	if (origin != ORIGIN_FORWARD)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
-		    "the alias %s names no address that can be used", owner);
+		    "the alias %s contains no usable address", owner);
 	self.text = strdup(owner);
 	ret = self.text == NULL ? -1 : add_target(conf, m, i, &self, 0,
 	    origin, owner);
@@ -425,11 +425,11 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 	int got;
 
 	if (m->rcpts[i].depth >= DEPTH_MAX)
-		return route_lost(m, i, "aliases or .forward lead too far",
-		    res);
+		return route_lost(m, i,
+		    "too many levels of aliases or .forward", res);
 	if (targets->n > TARGETS_MAX || m->nrcpts + targets->n > EXPANDED_MAX)
 		return result_set(res, STATUS_FAILED, "5.4.6",
-		    "aliases or .forward of %s name too many addresses",
+		    "too many addresses in aliases or .forward of %s",
 		    owner);
 	for (k = 0; k < targets->n; k++) {
 		got = add_target(conf, m, i, &targets->list[k], (uint32_t)k,

@@ -230,8 +230,8 @@ reload(struct desk *d)
 		return;
 	}
 	if (bad > 0)
-		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %u bad lines: run "
-		    "newaliases", d->conf.where.aliases, bad);
+		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %u lines with errors: "
+		    "run newaliases for details", d->conf.where.aliases, bad);
 	aliases_fini(&d->aliases);
 	d->aliases = aliases;
 	d->has_aliases = 1;
@@ -612,8 +612,9 @@ open_ears(struct desk *d)
 	d->wake = spool_wake_open(&d->spool);
 	d->wake_ino = spool_wake_ino(&d->spool);
 	if (d->wake == -1)
-		log_say(&d->log, LOG_LEVEL_WARNING, "no wake-ups: %s; the "
-		    "queue is read once a minute", strerror(errno));
+		log_say(&d->log, LOG_LEVEL_WARNING, "cannot create the wake "
+		    "socket: %s; scanning the queue once a minute",
+		    strerror(errno));
 }
 
 /* Nothing left that time or an answer could bring. */
@@ -734,7 +735,8 @@ open_desk(struct desk *d)
 	files_quiet(&quiet);
 	files_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
 	if (files_conf(&d->conf, &quiet) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "dma.conf: %s: mail waits",
+		log_say(&d->log, LOG_LEVEL_ERROR, "dma.conf: %s: mail is "
+		    "deferred",
 		    strerror(errno));
 		return EX_CONFIG;
 	}
@@ -751,7 +753,7 @@ open_desk(struct desk *d)
 	/* A branch that is full must not stop what does not need it. */
 	if (io_nonblock(d->branches->forward) == -1 ||
 	    io_nonblock(d->branches->deliver) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "branches: %s",
+		log_say(&d->log, LOG_LEVEL_ERROR, "helpers: %s",
 		    strerror(errno));
 		return EX_OSERR;
 	}

@@ -52,7 +52,7 @@ watchers_of(const struct desk *d, const struct work *w)
 void
 watcher_mend(struct waiter *wt)
 {
-	static const char cut[] = "=== lines are left out here\n";
+	static const char cut[] = "=== some lines are omitted here\n";
 
 	if (wt->is_cut)
 		(void)io_write_all(wt->fd, cut, sizeof(cut) - 1);
@@ -349,7 +349,8 @@ write_notes(struct desk *d, struct work *w, int is_durable)
 	}
 	result_init(&res);
 	if (spool_append(&w->m, &w->notes, is_durable, &res) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s; tried again soon",
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s; will be retried "
+		    "soon",
 		    w->m.id, res.reason == NULL ? "journal" : res.reason);
 		result_fini(&res);
 		w->again_ms = io_clock_ms() + AGAIN_MS;
@@ -454,13 +455,13 @@ static int
 bury(struct desk *d, struct work *w)
 {
 	if (spool_put_aside(&d->spool, w->m.id, "dead") == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s can not be moved to "
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s cannot be moved to "
 		    "dead/", w->m.id);
 		return stay(w);
 	}
-	log_say(&d->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and nobody "
-	    "can be told: kept in %s/dead/%s", w->m.id, d->conf.where.spool,
-	    w->m.id);
+	log_say(&d->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and the "
+	    "failure cannot be reported: kept in %s/dead/%s", w->m.id,
+	    d->conf.where.spool, w->m.id);
 	w->item->state = ITEM_GONE;
 	return 0;
 }
@@ -534,7 +535,8 @@ warn(struct desk *d, struct work *w)
 		log_say(&d->log, LOG_LEVEL_INFO, "id=%s notice=%s to=<%s>",
 		    w->m.id, w->m.warn_id, w->m.sender);
 	else
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s notice of delay: %s",
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s delay notification: "
+		    "%s",
 		    w->m.id, res.reason == NULL ? "failed" : res.reason);
 	result_fini(&res);
 	if (got != BOUNCED)
@@ -589,7 +591,7 @@ status_finish(struct desk *d, struct work *w)
 	if (w->needs_sync && write_notes(d, w, 1) == -1)
 		return -1;
 	if (spool_remove(&d->spool, w->m.id) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s can not be removed",
+		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s cannot be removed",
 		    w->m.id);
 		return stay(w);
 	}

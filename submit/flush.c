@@ -142,8 +142,7 @@ flush(const struct spool *sp, int monitor, const char *id,
 			return EX_TEMPFAIL;
 		}
 	}
-	fprintf(stderr, "dma: the runner ended before all was tried; see the "
-	    "log\n");
+	fprintf(stderr, "dma: queue run was interrupted; see the log\n");
 	return EX_TEMPFAIL;
 }
 

@@ -98,7 +98,7 @@ newaliases(const struct conf *conf)
 	printf("%s: %zu aliases, %zu targets", conf->where.aliases, good,
 	    targets);
 	if (bad > 0)
-		printf(", %u bad lines", bad);
+		printf(", %u lines with errors", bad);
 	printf("\n");
 	aliases_fini(&aliases);
 	return bad > 0 ? EX_DATAERR : 0;

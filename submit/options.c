@@ -61,8 +61,8 @@ set_mode(struct parse *p, const char *v)
 	}
 	buf_puts(p->reason, "-b");
 	buf_put_clean(p->reason, v, strlen(v), MODE_SHOWN_MAX);
-	buf_puts(p->reason, ": this program does not run as a daemon, a server "
-	    "or a test of addresses");
+	buf_puts(p->reason, ": not supported (no SMTP server or address "
+	    "verification mode)");
 	return EX_USAGE;
 }
 
@@ -77,7 +77,7 @@ set_flush(struct parse *p, const char *v)
 	if (v[0] >= '0' && v[0] <= '9' &&
 	    value_time(v, &p->o->interval_s) == 0 && p->o->interval_s > 0)
 		return 0;
-	return refuse(p, "-q", "takes nothing or a time such as 30m");
+	return refuse(p, "-q", "takes no value or a time such as 30m");
 }
 
 static int
@@ -117,8 +117,8 @@ static int
 set_notify(struct parse *p, const char *v)
 {
 	if (dsn_notify(v, &p->o->notify) == -1)
-		return refuse_value(p, "-N", v, "takes never, or some of "
-		    "success,failure,delay");
+		return refuse_value(p, "-N", v, "takes never or a list of "
+		    "success, failure and delay");
 	return 0;
 }
 
@@ -197,7 +197,7 @@ set_old(struct parse *p, const char *v)
 		p->o->dot_is_text = 1;
 	if (strcmp(v, "dq") == 0)
 		p->o->is_queue_only = 1;
-	return v[0] == '\0' ? refuse(p, "-o", "takes an option") : 0;
+	return v[0] == '\0' ? refuse(p, "-o", "requires an option") : 0;
 }
 
 /* -O name=value. */
@@ -287,7 +287,7 @@ cluster(struct parse *p, const char *letters, const char *next, int *used)
 		value = letters + 1;
 		if (*value == '\0' && opt->takes == TAKES_VALUE) {
 			if (next == NULL)
-				return refuse(p, name, "needs a value");
+				return refuse(p, name, "requires a value");
 			value = next;
 			*used = 1;
 		}

@@ -141,7 +141,7 @@ add_recipient(struct submission *s, const char *given)
 	if (s->conf->limits.max_recipients != 0 &&
 	    s->m.nrcpts >= s->conf->limits.max_recipients)
 		return fail(s, EX_DATAERR, "too many recipients",
-		    "MAX_RECIPIENTS in dma.conf");
+		    "see MAX_RECIPIENTS in dma.conf");
 	r = message_add(&s->m, address);
 	if (r == NULL)
 		return fail(s, EX_TEMPFAIL, "out of memory", "");
@@ -305,8 +305,8 @@ sender_from(struct submission *s, const char *text, const char *what)
 	buf_init(&one, ADDRESS_MAX);
 	if (addr_one(text, &one) == -1 || buf_failed(&one)) {
 		buf_fini(&one);
-		return fail(s, EX_DATAERR, what, "not an address (it wants "
-		    "user or user@host)");
+		return fail(s, EX_DATAERR, what, "not an address (must be user "
+		    "or user@host)");
 	}
 	host = s->conf->names.masquerade_host != NULL ?
 	    s->conf->names.masquerade_host : s->conf->names.mailname;
@@ -354,7 +354,7 @@ put_text(struct submission *s, const char *p, size_t n)
 	if (s->conf->limits.max_size_bytes != 0 &&
 	    (uint64_t)s->draft.length + n > s->conf->limits.max_size_bytes)
 		return fail(s, EX_DATAERR, "message is too large",
-		    "MAX_SIZE in dma.conf");
+		    "see MAX_SIZE in dma.conf");
 	result_init(&res);
 	if (draft_write(&s->draft, p, n, &res) == -1)
 		return fail_result(s, &res);
@@ -400,8 +400,8 @@ end_header(struct submission *s, size_t len)
 	buf_init(&out, 2 * MAIL_HEADER_MAX);
 	ret = mail_repair(buf_str(&s->text), len, &env, &out, &s->m.hops);
 	if (ret == -1)
-		fail(s, EX_DATAERR, "header can not be repaired",
-		    "it is too large");
+		fail(s, EX_DATAERR, "cannot complete the header",
+		    "the header is too large");
 	s->facts.in_header = 1;
 	if (ret == 0)
 		ret = put_text(s, buf_str(&out), out.len);
@@ -468,7 +468,7 @@ take_text(struct submission *s)
 		    INT64_MAX) == 1)
 			continue;
 		if (n == -1)
-			return fail(s, EX_NOINPUT, "reading the message",
+			return fail(s, EX_NOINPUT, "cannot read the message",
 			    strerror(errno));
 		if (n > 0)
 			mail_input(&s->input, chunk, (size_t)n, &s->text);
@@ -519,11 +519,12 @@ static int
 check_recipients(struct submission *s)
 {
 	if (s->m.nrcpts == 0 && s->nbad > 0)
-		return fail(s, EX_DATAERR, "no recipient is left", "");
+		return fail(s, EX_DATAERR, "no valid recipients", "");
 	if (s->m.nrcpts == 0)
 		return fail(s, EX_USAGE, "no recipients",
-		    s->o->take_recipients ? "neither To, Cc or Bcc nor the "
-		    "command line names one" : "name them, or use -t");
+		    s->o->take_recipients ? "there are none in To, Cc and Bcc "
+		    "or on the command line" : "give them as arguments, or use "
+		    "-t");
 	if (s->m.nrcpts == 1 && is_unknown(s))
 		return fail(s, EX_NOUSER, s->m.rcpts[0].address,
 		    "no such user here");
@@ -639,7 +640,7 @@ submit_message(const struct caller *caller, const struct options *o,
 	buf_init(&s.notes, CHUNK);
 	if (!caller->has_stdin)
 		fail(&s, EX_NOINPUT, "standard input is closed",
-		    "the message is read from there");
+		    "the message must be given on standard input");
 	else
 		run(&s, sp, monitor);
 	if (s.status == 0) {

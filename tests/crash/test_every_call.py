@@ -222,6 +222,6 @@ def test_reports_come_once(world, everybody):
         world.flush()
         world.wait_until(lambda: world.queue() == [ident])
         world.wait_until(lambda: reports(world, n) == [
-            "Mail is delayed", "Mail was delivered or passed on"], 15,
+            "Mail delivery is delayed", "Mail was delivered or relayed"], 15,
             "two reports about %d" % n)
         world.stop()

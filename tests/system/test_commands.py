@@ -147,7 +147,7 @@ def test_command_that_stops_itself_is_ended(world):
     world.write_conf({"COMMAND_TIMEOUT": "1s"})
     world.forward("bob", "|echo $$ > /home/bob/pid; kill -STOP $$\n")
     world.send("bob")
-    world.wait_tried("took too long", limit=20)
+    world.wait_tried("timed out and was killed", limit=20)
     assert not os.path.exists("/proc/%d" % int(world.read_home("bob", "pid")))
 
 

@@ -113,7 +113,7 @@ def test_login_file_that_can_not_be_read_is_named(world, peer):
     os.chmod(ETC + "/auth.conf", 0o600)
     world.send("ann@far.test")
     world.wait_tried("ann@far.test")
-    assert "auth.conf can not be read" in world.mailq()
+    assert "auth.conf cannot be read" in world.mailq()
     assert not p.connections
     world.write_auth("")
 
@@ -132,7 +132,7 @@ def test_command_of_root_leaves_the_mail_in_the_mailbox(world):
     try:
         world.send("root")
         world.wait_mail("root")
-        assert world.log_lines("root", "can not have")
+        assert world.log_lines("root", "is not available to root")
     finally:
         os.unlink("/root/.forward")
 

@@ -35,7 +35,7 @@ def test_notice_comes_in_time_and_once(world, peer):
     assert len(p.connections) == 1
     assert message["Return-Path"] == "<>"
     report = Report(message)
-    assert report.subject == "Mail is delayed"
+    assert report.subject == "Mail delivery is delayed"
     assert report.actions() == {"ann@far.test": "delayed"}
     arrived, told = map(parsedate_to_datetime, (
         report.message["Arrival-Date"], message["Date"]))
@@ -46,7 +46,7 @@ def test_notice_comes_in_time_and_once(world, peer):
     assert ann["Remote-MTA"] == "dns; smart.test"
     assert "Will-Retry-Until" in ann
     assert report.message["Original-Envelope-Id"] == "QQ1"
-    assert "holiday" in report.text and "need not send it" in report.text
+    assert "holiday" in report.text and "do not need to resend" in report.text
     assert "fine@far.test" not in report.text
     assert b"hello" not in report.raw
     assert world.log_lines("notice=", "to=<alice@host.test>")
@@ -160,11 +160,10 @@ def test_giving_up_says_what_to_do(world):
     report = Report(world.wait_mail("alice")[0])
     assert report.actions() == {"ann@far.test": "failed"}
     words = " ".join(report.text.split())
-    assert "given up after 1 try; the last said:" in words
+    assert "expired after 1 attempt; last reply:" in words
     assert "Connection refused" in words
-    assert "The relay that takes all mail of this host could not be " \
-        "reached" in words
-    assert "Tell the administrator" in words
+    assert "The outgoing mail server could not be reached" in words
+    assert "contact your administrator" in words
     assert "unknown" not in words
     ann = report.recipients["ann@far.test"]
     assert ann["Status"] == "4.4.1"

@@ -48,7 +48,7 @@ def test_newaliases_looks_at_lists(world):
     put_list(world, "bob\nx y\n")
     status, text = check()
     assert status == 65
-    assert b"%s:2: " % LIST.encode() in text and b"1 bad lines" in text
+    assert b"%s:2: " % LIST.encode() in text and b"1 lines with errors" in text
     put_list(world, "bob\n", 0o600)
     assert check()[0] == 0              # for the alias user to judge
     os.unlink(LIST)
@@ -83,7 +83,7 @@ def test_list_that_includes_itself_lets_mail_wait(world):
     world.write_aliases("team: :include:%s\n" % LIST)
     put_list(world, "bob\n:include:%s\n" % LIST)
     world.send("team")
-    world.wait_tried("too many lists")
+    world.wait_tried("too many nested lists")
     assert world.mailbox("bob") == []
 
 
@@ -105,7 +105,7 @@ def test_command_of_a_list_that_others_write_is_not_run(world, mode, user):
     put_list(world, "alice\n|id -un > /home/carol/out\n", mode, user)
     world.send("team")
     world.wait_mail("alice")
-    world.wait_tried("others can write")
+    world.wait_tried("writable by others")
     assert world.read_home("carol", "out") == b""
 
 
@@ -168,7 +168,7 @@ def test_lists_of_the_aliases_are_read_as_the_alias_user(world):
     world.wait_mail("bob")
 
 
-@pytest.mark.parametrize("user,why", (("root", "as root"), ("none", "no user")))
+@pytest.mark.parametrize("user,why", (("root", "as root"), ("none", "no such user")))
 def test_no_list_is_read_without_an_alias_user(world, user, why):
     world.leaves("queue")
     world.write_conf({"ALIAS_USER": user})
@@ -191,7 +191,7 @@ def test_long_lists_and_the_catch_all(world):
     put_list(world, ":include:/etc/other\n" * 5)
     world.leaves("queue")
     world.send("whoever")
-    world.wait_tried("1048576 octets in all")
+    world.wait_tried("1048576 bytes in all")
     os.unlink("/etc/other")
 
 

@@ -290,7 +290,7 @@ def test_password_from_a_file(world, peer, certs):
 
 
 @pytest.mark.parametrize("mode, words", (
-    (0o644, "everybody can read"), (0o660, "can write"),
+    (0o644, "readable by everybody"), (0o660, "is writable"),
     (0o600, "Permission denied")))
 def test_file_that_is_not_kept_well_defers(world, peer, certs, mode, words):
     p = peer(login(auth=("PLAIN",), certificate=certs["smart"]))
@@ -309,7 +309,7 @@ def test_line_that_can_not_be_read_closes_the_way(world, peer, certs):
     configure(world, certs, p, auth=False)
     world.write_auth("host smart.test user %s pasword %s\n" % (
         USER, PASSWORD))
-    deferred(world, p, "wants words")
+    deferred(world, p, "unknown keyword")
     assert p.connections == []
     assert world.log_lines("auth.conf:1")
 
@@ -320,7 +320,7 @@ def test_passwords_for_everybody_are_reported(world, peer, certs):
     os.chmod("/etc/dma/auth.conf", 0o644)
     world.send("ann@far.test")
     world.wait_quiet()
-    assert world.log_lines("auth.conf", "others can read")
+    assert world.log_lines("auth.conf", "writable by others")
 
 
 # -- certificates of ours ------------------------------------------------------

@@ -142,12 +142,12 @@ def test_path_of_a_mailbox_is_not_for_the_sender(world):
     os.chown(BOX, pwd.getpwnam("carol").pw_uid, -1)
     world.send("bob")
     world.wait_tried("bob")
-    assert "/var/mail/bob: does not belong to bob" in world.mailq()
+    assert "/var/mail/bob: not owned by bob" in world.mailq()
     shown = world.mailq("alice")
-    assert "does not belong to bob" in shown and "/var" not in shown
+    assert "not owned by bob" in shown and "/var" not in shown
     world.wait_quiet()
     message = world.mailbox("alice")[-1]
-    assert b"does not belong" in message.text
+    assert b"not owned" in message.text
     assert b"/var/mail" not in message.text
 
 

@@ -84,7 +84,7 @@ def test_mailbox_that_can_not_be_understood_lets_mail_wait(world):
     world.leaves("queue")
     world.write_conf({"MAILBOX": "mailbox"})
     world.send("bob")
-    world.wait_tried("MAILBOX in dma.conf can not be understood")
+    world.wait_tried("MAILBOX in dma.conf is invalid")
     assert world.mailbox("bob") == []
     world.write_conf({})
     world.flush()
@@ -133,7 +133,7 @@ def test_roots_forward_names_no_maildir(world):
     world._fresh("/root/.forward", "~/Maildir/\n", 0o644)
     try:
         world.send("root")
-        world.wait_until(lambda: world.log_lines("root", "can not have"))
+        world.wait_until(lambda: world.log_lines("root", "is not available to root"))
         world.wait_quiet()
         assert not os.path.exists("/root/Maildir")
     finally:

@@ -77,4 +77,4 @@ def test_agent_over_its_time_is_ended(world):
     world.write_conf({"MAILBOX": "command /bin/sleep 63",
                       "COMMAND_TIMEOUT": "1s"})
     world.send("bob")
-    world.wait_tried("took too long")
+    world.wait_tried("timed out and was killed")

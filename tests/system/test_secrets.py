@@ -129,8 +129,8 @@ def test_token_that_ran_out_is_fetched_anew(world, peer, certs, command):
 
 
 BAD = {
-    "ended with status 3": "#!/bin/sh\necho %s\nexit 3\n" % TOKEN,
-    "died by signal 9": "#!/bin/sh\necho %s\nkill -9 $$\n" % TOKEN,
+    "exited with status 3": "#!/bin/sh\necho %s\nexit 3\n" % TOKEN,
+    "was terminated by signal 9": "#!/bin/sh\necho %s\nkill -9 $$\n" % TOKEN,
     "printed more than": "#!/bin/sh\nyes %s\n" % TOKEN,
     "first line is empty": "#!/bin/sh\necho\necho %s\n" % TOKEN,
     "control characters": "#!/bin/sh\nprintf 'a\\001%s\\n'\n" % TOKEN,

@@ -153,7 +153,7 @@ def test_lines_of_others_are_not_for_the_default(world, three, certs):
     world.send("-f", "carol@host.test", "far@far.test", user="carol")
     world.wait_tried("far@far.test")
     assert main.connections == []
-    world.wait_listed("for senders of SENDER_RELAY alone")
+    world.wait_listed("reserved for senders of SENDER_RELAY")
     world.send("-f", "ann@corp.test", "far@far.test")
     world.wait_until(lambda: ann.taken)
 
@@ -164,7 +164,7 @@ def test_no_such_user_in_auth_conf_waits(world, three, certs):
     world.leaves("queue")
     world.send("-f", "ann@corp.test", "far@far.test")
     world.wait_tried("far@far.test")
-    world.wait_listed("no line for this host with the user")
+    world.wait_listed("no entry for this host and the user")
     assert main.connections == ann.connections == []
 
 
@@ -192,7 +192,7 @@ def test_bad_line_harms_its_sender_alone(world, three):
     world.send("-f", "x@work.test", "far@far.test")
     world.send("-f", "x@host.test", "far@far.test")
     world.wait_until(lambda: work.taken and main.taken)
-    world.wait_until(lambda: len(world.log_lines("not understood"))
+    world.wait_until(lambda: len(world.log_lines("entry of this sender is invalid"))
                      == len(BAD))
     assert where(main) == ["x@host.test"] and ann.connections == []
     done = world.run(["newaliases"])
@@ -214,7 +214,7 @@ def test_file_that_can_not_be_read_closes_every_way(world, three, certs, how):
     world.send("far@far.test", "bob", user="alice")
     world.wait_mail("bob")
     world.wait_tried("far@far.test")
-    world.wait_listed("SENDER_RELAY can not be read")
+    world.wait_listed("SENDER_RELAY cannot be read")
     assert main.connections == ann.connections == []
     # and it is found again without anybody's help but a flush
     lines(world, "ann@corp.test smart.test:%d user ann\n" % ann.port)
@@ -283,6 +283,6 @@ def test_relays_of_a_sender_by_look_up(world, exchangers, certs):
         world.wait_until(lambda: one.taken)
     world.send("-f", "x@host.test", "other@far.test")
     world.wait_tried("other@far.test")
-    world.wait_listed("for senders of SENDER_RELAY alone")
+    world.wait_listed("reserved for senders of SENDER_RELAY")
     assert where(one) == ["x@work.test"]
     assert one.logins == [("PLAIN", "work", True)]

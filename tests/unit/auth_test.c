@@ -259,9 +259,9 @@ test_secret(void **state)
 		{ "sesame\nopen\n", "sesame", NULL },
 		{ "se same \r\n", "se same ", NULL },
 		{ "\xef\xbb\xbfsesame\n", "sesame", NULL },
-		{ "", NULL, "its first line is empty" },
-		{ "\nsesame\n", NULL, "its first line is empty" },
-		{ "\xef\xbb\xbf", NULL, "its first line is empty" },
+		{ "", NULL, "the first line is empty" },
+		{ "\nsesame\n", NULL, "the first line is empty" },
+		{ "\xef\xbb\xbf", NULL, "the first line is empty" },
 		{ "ses\001ame\n", NULL, "control character in the line" },
 	};
 	struct auth a;

@@ -170,14 +170,14 @@ test_report(void **state)
 		    "\tboundary=\"=_" BOUNCE_ID "\"\n",
 		"\nMessage-ID: <" BOUNCE_ID "@host.example.org>\n", "\nDate: ",
 		/* for people */
-		"\nThis is the mail system at host.example.org, about your "
-		    "message of\n",
+		"\nThis is the mail system at host.example.org. This report "
+		    "is about your message of\n",
 		"\n\nYour message could not be delivered to the following "
-		    "addresses and will\nnot be tried again.\n\n<bob@",
+		    "addresses. No\nfurther attempts will be made.\n\n<bob@",
 		"\n<bob@example.org>:\n    550 5.1.1 no such user \\033[2J--=_"
 		    BOUNCE_ID "--\n    Check the address",
-		"\n<list>:\n    given up after 9 tries; the last said: "
-		    "connect: timed out\n    The mail host of that address "
+		"\n<list>:\n    expired after 9 attempts; last reply: "
+		    "connect: timed out\n    The mail server of that address "
 		    "could not be reached,",
 		/* for programs */
 		"Content-Type: message/delivery-status\n\n"
@@ -286,7 +286,7 @@ test_null_sender(void **state)
 	assert_string_equal(w->report.sender, "");
 	assert_string_equal(w->report.rcpts[0].address, "postmaster");
 	assert_true(has(w, "\nTo: postmaster@host.example.org\n"));
-	assert_true(has(w, "\nA message without a sender, most likely a "));
+	assert_true(has(w, "\nA message without a sender address, most "));
 	assert_int_equal(w->report.rcpts[0].notify, 0);
 	assert_int_equal(w->report.flags, MESSAGE_DOUBLE_BOUNCE);
 	/* And when that one fails too, it ends. */
@@ -416,14 +416,14 @@ static void
 test_successes(void **state)
 {
 	static const char *const parts[] = {
-		"\nSubject: Mail was delivered or passed on\n",
+		"\nSubject: Mail was delivered or relayed\n",
 		"\n\nYour message was delivered to the following addresses.\n"
 		    "\n<bob@example.org>\n",
 		"Original-Recipient: rfc822;bob@example.org\n"
 		    "Final-Recipient: rfc822;bob@example.org\n"
 		    "Action: delivered\nStatus: 2.1.5\nLast-Attempt-Date: ",
-		"\n\nYour message was passed on to the mail host of the "
-		    "following addresses.\nThat host",
+		"\n\nYour message was relayed to the mail server of the "
+		    "following addresses.\nThis server",
 		"\n<carl@example.org>:\n    mx[192.0.2.1] said: 250 2.1.5 "
 		    "ok\n",
 		"Action: relayed\nStatus: 2.1.5\nRemote-MTA: dns; mx\n"
@@ -515,11 +515,11 @@ static void
 test_warning(void **state)
 {
 	static const char *const parts[] = {
-		"\nSubject: Mail is delayed\n", "\nTo: ann@example.org\n",
-		"\n\nYour message could not be delivered yet to the "
-		    "following addresses. It\nis tried again;",
-		"\nYou will be told if it has to be given up, which is "
-		    "after\n", "\n<bob@example.org>:\n    connect: refused\n",
+		"\nSubject: Mail delivery is delayed\n", "\nTo: ann@example.org\n",
+		"\n\nYour message could not yet be delivered to the "
+		    "following addresses.\nDelivery will be retried;",
+		"\nIf delivery does not succeed, the message will be "
+		    "returned to you after\n", "\n<bob@example.org>:\n    connect: refused\n",
 		"Final-Recipient: rfc822;bob@example.org\nAction: delayed\n"
 		    "Status: 4.4.1\nDiagnostic-Code: X-dma; connect: refused\n"
 		    "Will-Retry-Until: Sun, 19 Nov 2023 ", NULL
@@ -576,16 +576,16 @@ test_advice(void **state)
 {
 	static const struct { const char *code; size_t relays;
 	    const char *text; } cases[] = {
-		{ "4.4.1", 0, "The mail host of that address could not" },
-		{ "4.4.1", 1, "The relay that takes all mail of this host" },
-		{ "4.4.3", 0, "The names of the mail hosts could not" },
-		{ "4.7.5", 1, "The connection could not be secured" },
-		{ "4.2.1", 1, "It was tried until its time ran out." },
+		{ "4.4.1", 0, "The mail server of that address could not" },
+		{ "4.4.1", 1, "The outgoing mail server could not be reached" },
+		{ "4.4.3", 0, "The mail servers of the domain could not" },
+		{ "4.7.5", 1, "A secure connection could not be" },
+		{ "4.2.1", 1, "Delivery was attempted until the message" },
 		{ "5.1.1", 1, "Check the address for typing errors." },
-		{ "5.1.10", 0, "That domain takes no mail at all." },
-		{ "5.1.2", 0, "There is no such mail domain." },
-		{ "5.3.45", 0, "The reply above says why." },
-		{ "", 0, "The reply above says why." },
+		{ "5.1.10", 0, "The domain accepts no mail." },
+		{ "5.1.2", 0, "The domain does not exist." },
+		{ "5.3.45", 0, "See the reply above for the reason." },
+		{ "", 0, "See the reply above for the reason." },
 	};
 	struct world *w = *state;
 	size_t i;
@@ -598,7 +598,7 @@ test_advice(void **state)
 		commit_and_load(w);
 		if (!has(w, cases[i].text))
 			fail_msg("%s: %s", cases[i].code, w->text.data);
-		assert_true(has(w, "no reason was given"));
+		assert_true(has(w, "no reason is known"));
 		assert_false(has(w, "unknown"));
 		w->conf.relays.n = 0;
 		forget(w);

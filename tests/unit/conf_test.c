@@ -423,15 +423,15 @@ test_report(void **state)
 		const char *lines, *text;
 	} cases[] = {
 		{ T("PORT 26\n\nBOGUS 1\nDEFER\n"), "3;",
-		    "BOGUS: unknown key" },
-		{ T("PORT 26\n \tTLS secret\nDEFER"), "2;", "TLS: wants off, "
-		    "opportunistic, required or verify; verify is used" },
+		    "BOGUS: unknown keyword" },
+		{ T("PORT 26\n \tTLS secret\nDEFER"), "2;", "TLS: must be off, "
+		    "opportunistic, required or verify; verify is assumed" },
 		{ T("PORT 26\nALIASES /a\0b\nDEFER\n"), "2;",
 		    "ALIASES: control character in the line" },
-		{ T("PORT 26\nX\nY\nDEFER"), "2;3;", "Y: unknown key" },
+		{ T("PORT 26\nX\nY\nDEFER"), "2;3;", "Y: unknown keyword" },
 		{ T("PORT 26\nDEFER\nX23456789012345678901234567890123456789"
 		    "01234567890\n"), "3;",
-		    "X234567890123456789012345678901234567890: unknown key" },
+		    "X234567890123456789012345678901234567890: unknown keyword" },
 	};
 	struct t_reports r;
 	struct conf c;

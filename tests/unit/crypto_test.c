@@ -336,7 +336,7 @@ test_verify(void **state)
 		{ SRV_GOOD, "MX.Example.ORG.", 1, TLS_DONE, " verified" },
 		{ SRV_GOOD, "mail.example.org", 0, TLS_DONE, " verified" },
 		{ SRV_GOOD, "example.org", 1, TLS_BROKEN, "certificate of "
-		    "example.org: hostname mismatch; it is for "
+		    "example.org: hostname mismatch; it is valid for "
 		    "mail.example.org, mx.example.org" },
 		{ SRV_GOOD, "example.org", 0, TLS_DONE, " not verified: "
 		    "certificate of example.org: hostname mismatch" },
@@ -357,15 +357,15 @@ test_verify(void **state)
 		{ SRV_ADDRESS, "2001:0DB8:0::0:1", 1, TLS_DONE, " verified" },
 		{ SRV_ADDRESS, "192.0.2.2", 1, TLS_BROKEN, "address mismatch" },
 		{ SRV_ADDRESS, "mail.example.org", 1, TLS_BROKEN,
-		    "it has no name of a host" },
+		    "it contains no host name" },
 		{ SRV_CN_ONLY, "mail.example.org", 1, TLS_BROKEN,
-		    "it has no name of a host" },
+		    "it contains no host name" },
 		{ SRV_WILDCARD, "mail.example.org", 1, TLS_DONE, " verified" },
 		{ SRV_WILDCARD, "a.b.example.org", 1, TLS_BROKEN, "mismatch" },
 		{ SRV_WILDCARD, "example.org", 1, TLS_BROKEN, "mismatch" },
 		{ SRV_WILDCARD, "mail.example.com", 1, TLS_BROKEN, "mismatch" },
 		{ SRV_NASTY, "mail.example.org", 1, TLS_BROKEN,
-		    "it is for a b\\" },
+		    "it is valid for a b\\" },
 	};
 	struct world *w = *state;
 	struct tls_setup *setup;
@@ -482,7 +482,7 @@ test_pins(void **state)
 			    " pinned"));
 		else
 			assert_non_null(strstr(p.res.reason, "mail.example.org: "
-			    "not one of FINGERPRINT (its SHA-256 is "));
+			    "not listed in FINGERPRINT (its SHA-256 is "));
 		hang_up(&p);
 		SSL_CTX_free(server);
 		tls_setup_free(setup);
@@ -737,11 +737,11 @@ static void
 test_no_tls(void **state)
 {
 	static const struct { const char *says, *words, *code; } cases[] = {
-		{ "220 mail.example.org ESMTP\r\n", "does not speak TLS here",
+		{ "220 mail.example.org ESMTP\r\n", "does not use TLS on this port",
 		    "4.7.5" },
 		{ "", "TLS with mail.example.org: connection closed",
 		    "4.7.5" },
-		{ "\x15\x03\x03\x00\x02\x02\x46", "has no TLS 1.2 or newer",
+		{ "\x15\x03\x03\x00\x02\x02\x46", "does not support TLS 1.2 or newer",
 		    "4.7.5" },
 		{ "\x15\x03\x03\x00\x02\x02\x28", "handshake failure",
 		    "4.7.5" },
@@ -809,7 +809,7 @@ test_old_habits(void **state)
 	SSL_CTX_set_max_proto_version(server, TLS1_1_VERSION);
 	dial(&p, server, setup, "mail.example.org", 0, NULL, 0);
 	assert_int_equal(p.end, TLS_BROKEN);
-	assert_non_null(strstr(p.res.reason, "no TLS 1.2"));
+	assert_non_null(strstr(p.res.reason, "not support TLS 1.2"));
 	hang_up(&p);
 
 	SSL_CTX_set_max_proto_version(server, TLS1_2_VERSION);
@@ -1224,7 +1224,7 @@ test_names(void **state)
 		{ { "a.example.net", "mx.example.org" }, TLS_DONE,
 		    "verified" },
 		{ { "a.example.net", "example.org" }, TLS_BROKEN,
-		    "it is for mail.example.org, mx.example.org; wanted is "
+		    "it is valid for mail.example.org, mx.example.org; expected "
 		    "a.example.net,example.org" },
 		{ { "a..b\n" }, TLS_WANT_READ, NULL },
 		{ { NULL }, TLS_WANT_READ, NULL },
@@ -1317,7 +1317,7 @@ static const struct {
 	{ SRV_STRANGER, 1, 2, 1, 0, 0, "mail.example.org", TLS_DONE,
 	    "verified by DANE" },
 	{ SRV_STRANGER, 1, 2, 0, 0, 0, "other.example.net", TLS_BROKEN,
-	    "wanted is other.example.net" },
+	    "expected other.example.net" },
 	{ SRV_GOOD, 1, 2, 0, 0, 0, "mail.example.org", TLS_BROKEN,
 	    "certificate of mail.example.org" },
 	/* One that can not be read is as good as none (RFC 7672 2.2). */

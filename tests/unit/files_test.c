@@ -282,9 +282,9 @@ test_secrets(void **state)
 		{ "sesame\nopen\n", 0600, "sesame", NULL },
 		{ "sesame", 0400, "sesame", NULL },
 		{ "se same \r\n", 0640, "se same ", NULL },
-		{ "sesame\n", 0644, NULL, "everybody can read it" },
-		{ "sesame\n", 0660, NULL, "can write" },
-		{ "sesame\n", 0602, NULL, "can write" },
+		{ "sesame\n", 0644, NULL, "is readable by everybody" },
+		{ "sesame\n", 0660, NULL, "is writable" },
+		{ "sesame\n", 0602, NULL, "is writable" },
 		{ "", 0600, NULL, "empty" },
 		{ "\nsesame\n", 0600, NULL, "empty" },
 		{ "ses\001ame\n", 0600, NULL, "control" },
@@ -334,12 +334,12 @@ test_secrets(void **state)
 	path = make_file(w, "secret", NULL);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
-	assert_string_equal(auths.list[0].trouble, "is not a plain file");
+	assert_string_equal(auths.list[0].trouble, "is not a regular file");
 	auth_fini(&auths);
 	assert_int_equal(chmod(w->conf.where.auth, 0644), 0);
 	buf_reset(&w->said);
 	assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
-	assert_non_null(strstr(buf_str(&w->said), "others can read"));
+	assert_non_null(strstr(buf_str(&w->said), "readable or writable by others"));
 	auth_fini(&auths);
 	(void)unlink(path);
 	free(path);

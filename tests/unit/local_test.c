@@ -406,9 +406,9 @@ static const struct {
 	{ make_setgid,		"4.2.0", "set-id" },
 	{ make_unreadable,	"4.2.0", "Permission denied" },
 	{ make_nowhere,		"4.2.0", "No such file" },
-	{ make_readonly,	"4.2.0", "cannot be made" },
-	{ make_short,		"4.3.0", "shorter" },
-	{ make_negative,	"4.3.0", "shorter" },
+	{ make_readonly,	"4.2.0", "cannot create" },
+	{ make_short,		"4.3.0", "truncated" },
+	{ make_negative,	"4.3.0", "truncated" },
 	{ make_control,		"4.3.0", "control character" },
 };
 
@@ -825,10 +825,10 @@ static const struct {
 	{ fwd_others,		FORWARD_REFUSED, "chmod go-w" },
 	{ fwd_loose_home,	FORWARD_REFUSED, "directory" },
 	{ fwd_loose_home_none,	FORWARD_NONE,	"" },
-	{ fwd_foreign,		FORWARD_REFUSED, "somebody else" },
+	{ fwd_foreign,		FORWARD_REFUSED, "not owned by you" },
 	{ fwd_link,		FORWARD_TEXT,	"ann@example.org\n" },
 	{ fwd_loose_link,	FORWARD_REFUSED, "chmod go-w" },
-	{ fwd_dangling,		FORWARD_REFUSED, "leads nowhere" },
+	{ fwd_dangling,		FORWARD_REFUSED, "dangling" },
 	{ fwd_fifo,		FORWARD_REFUSED, "not a regular file" },
 	{ fwd_device,		FORWARD_REFUSED, "not a regular file" },
 	{ fwd_directory,	FORWARD_REFUSED, "not a regular file" },
@@ -1018,7 +1018,7 @@ test_root_refused(void **state)
 		/* And not with another identity than the user's. */
 		assert_int_equal(deliver(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 		assert_int_equal(w->status, STATUS_DEFERRED);
-		assert_non_null(strstr(w->reason, "wrong identity"));
+		assert_non_null(strstr(w->reason, "wrong user"));
 	}
 	result_fini(&res);
 }
@@ -1074,8 +1074,8 @@ static const struct {
 	{ "cat >/dev/null; echo $USER; exit 75", 75, "bob\n" },
 	{ "/bin/true", 0, "" },
 	{ "/nonexistent/program x", 127,
-	    "it can not be run: No such file or directory\n" },
-	{ "/etc/passwd", 126, "it can not be run: Permission denied\n" },
+	    "cannot run the command: No such file or directory\n" },
+	{ "/etc/passwd", 126, "cannot run the command: Permission denied\n" },
 	{ "/bin/pwd", 0, "%s\n" },
 	{ "umask", 0, "0077\n" },
 	{ "/usr/bin/env", 0, "PATH=/usr/local/bin:/usr/bin:/bin\nHOME=%s\n"

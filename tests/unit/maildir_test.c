@@ -293,7 +293,7 @@ test_busy(void **state)
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
-	assert_non_null(strstr(w->res.reason, "at work"));
+	assert_non_null(strstr(w->res.reason, "in progress"));
 	assert_text(w, "box/tmp/" NAME, "From");
 	close(fd);
 	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
@@ -352,9 +352,9 @@ static const struct {
 } unfit[] = {
 	{ make_plain, "directory" },
 	{ make_loose, "chmod" },
-	{ make_loose_new, "new can be written by others" },
+	{ make_loose_new, "new is writable by others" },
 	{ make_locked, "tmp: Permission" },
-	{ make_foreign, "belongs to" },
+	{ make_foreign, "is owned by" },
 	{ make_cut, "queue" },
 	{ make_bad_id, "queue id" },
 	{ make_no_id, "queue id" },

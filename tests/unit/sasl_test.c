@@ -512,8 +512,8 @@ test_scram_proof(void **state)
 		{ "v", NULL },
 		{ "", NULL },
 		{ "x=1," PROOF1, NULL },
-		{ "e=invalid-proof", "the login failed: invalid-proof" },
-		{ "e=\r\n\033", "the login failed: \\033" },
+		{ "e=invalid-proof", "authentication failed: invalid-proof" },
+		{ "e=\r\n\033", "authentication failed: \\033" },
 	};
 	struct sasl s = { .env = NULL };
 	struct buf b;
@@ -526,7 +526,7 @@ test_scram_proof(void **state)
 		assert_int_equal(say(&s, cases[i].b64, NULL), SASL_STOP);
 		assert_false(sasl_is_proven(&s));
 		assert_string_equal(sasl_why(&s), cases[i].reason == NULL ?
-		    "the host could not prove that it knows the password" :
+		    "the server did not prove that it knows the password" :
 		    cases[i].reason);
 	}
 	/* Not even base64: no other mechanism is for this host. */

@@ -375,7 +375,7 @@ static const struct {
 	    SMTP_WANT_NOTHING, SMTP_CAUSE_NONE, "open, open, open", NULL },
 	{ "STARTTLS not offered, needed", TLS_MUST, HELLO, SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "",
-	    "TLS is required, the host does not offer STARTTLS" },
+	    "TLS is required, but the server does not offer STARTTLS" },
 	{ "STARTTLS refused", TLS_MAY, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 STARTTLS\n>STARTTLS\n<554 no\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_TLS, "", "554 no" },
@@ -433,8 +433,8 @@ static const struct {
 	{ "not proven, but taken", LOGIN | HAS_TLS | PROOF, "<220 hi\n"
 	    ">EHLO me\n<250-x\n<250 AUTH PLAIN\n>AUTH PLAIN c2VjcmV0\n"
 	    "<334 YQ==\n>YW5zd2Vy\n<235 ok\n", SMTP_WANT_CLOSE,
-	    SMTP_CAUSE_LOGIN, "", "the host took the login without a proof "
-	    "that it knows the password" },
+	    SMTP_CAUSE_LOGIN, "", "the server accepted the login without "
+	    "proof that it knows the password" },
 	{ "proven wrongly", LOGIN | HAS_TLS | PROOF, "<220 hi\n>EHLO me\n"
 	    "<250-x\n<250 AUTH PLAIN LOGIN\n>AUTH PLAIN c2VjcmV0\n"
 	    "<334 YQ==\n>YW5zd2Vy\n<334 bad\n", SMTP_WANT_CLOSE,
@@ -450,12 +450,11 @@ static const struct {
 	    "<535 5.7.8 no\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOGIN, "",
 	    "535 5.7.8 no" },
 	{ "login not offered", LOGIN | HAS_TLS, HELLO, SMTP_WANT_CLOSE,
-	    SMTP_CAUSE_HOST, "", "there are credentials for this host, but "
-	    "it offers no AUTH" },
+	    SMTP_CAUSE_HOST, "", "there are credentials for this server, "
+	    "but it does not offer AUTH" },
 	{ "no login in the clear", LOGIN | TLS_MAY, "<220 hi\n>EHLO me\n"
 	    "<250-x\n<250 AUTH PLAIN\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
-	    "", "there are credentials for this host, but no TLS to protect "
-	    "them" },
+	    "", "credentials for this server are not sent without TLS" },
 	{ "login in the clear where allowed", LOGIN | LOGIN_CLEAR,
 	    "<220 hi\n>EHLO me\n<250-x\n<250 AUTH PLAIN\n"
 	    ">AUTH PLAIN c2VjcmV0\n", SMTP_WANT_NOTHING, SMTP_CAUSE_NONE, "",
@@ -583,7 +582,7 @@ static const struct {
 
 	/* Replies that are none. */
 	{ "first digit 1", 0, "<120 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
-	    "", "the host sent a malformed reply" },
+	    "", "the server sent a malformed reply" },
 	{ "first digit 6", 0, "<620 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", NULL },
 	{ "two digits", 0, "<22 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "",
@@ -625,7 +624,7 @@ static const struct {
 	{ "SIZE exceeded", BIG, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 SIZE 999\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
 	    ALL("failed 5.3.4"),
-	    "the message has 1000 octets, the host takes 999" },
+	    "the message has 1000 bytes, but the server accepts only 999" },
 	{ "SIZE beyond numbers", BIG, "<220 hi\n>EHLO me\n<250-x\n"
 	    "<250 SIZE 99999999999999999999999999\n"
 	    ">MAIL FROM:<me@y> SIZE=1000\n", SMTP_WANT_NOTHING,
@@ -738,18 +737,18 @@ test_out_of_step(void **state)
 
 	(void)state;
 	ENDS(TLS_MUST, tls, "220 go\r\n250 injected\r\n", SMTP_CAUSE_HOST,
-	    "the host sent octets between STARTTLS and TLS");
+	    "the server sent data between STARTTLS and TLS");
 	ENDS(TLS_MAY, tls, "220 go\r\n2", SMTP_CAUSE_TLS,
-	    "the host sent octets between STARTTLS and TLS");
+	    "the server sent data between STARTTLS and TLS");
 	ENDS(0, "", "220 hi\r\n250 x\r\n", SMTP_CAUSE_HOST,
-	    "the host replied before the command was sent");
+	    "the server replied before the command was sent");
 	ENDS(0, "", "220 hi\r\n25", SMTP_CAUSE_HOST,
-	    "the host replied before the command was sent");
+	    "the server replied before the command was sent");
 	ENDS(0, "", "220 h\0i\r\n", SMTP_CAUSE_HOST,
-	    "the host sent a malformed reply");
+	    "the server sent a malformed reply");
 	ENDS(0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n",
 	    "354 go\r\n250 taken\r\n", SMTP_CAUSE_LOST,
-	    "the host replied before the end of data");
+	    "the server replied before the end of data");
 }
 
 /* While the text is on its way: a refusal counts, a success does not. */

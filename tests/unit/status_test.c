@@ -136,7 +136,7 @@ test_marked_soon(void **state)
 		r->attempts = 9;
 		r->checkpoint.length = cases[i].checkpoint;
 		w->w.attempts[0].stage = STAGE_BUSY;
-		decide_as(&w->w, 0, STATUS_DEFERRED, "4.3.0", "ended early");
+		decide_as(&w->w, 0, STATUS_DEFERRED, "4.3.0", "exited unexpectedly");
 		status_record(&w->d);
 		wait = r->due - time(NULL);
 		assert_true(wait >= cases[i].least && wait <= cases[i].most);
