@@ -1,11 +1,11 @@
 # dma - a mail agent for hosts. GNU and BSD make; there is no configure step.
 #
-#   make                 builds dma and dma-remote
-#   make install         as root; with DESTDIR nothing needs root
-#   make try             shows the main job in a private world (as root)
-#   make check           all tests (as root); installs what they need
-#   make bench           measures it beside packaged peers (as root)
-#   make deps            installs what the build needs, on Debian
+#   make                 build dma and dma-remote
+#   make install         install as root; with DESTDIR, root is not needed
+#   make try             show deliveries on a private copy of the host (root)
+#   make check           run all tests (root); installs what they need
+#   make bench           compare with other mail agents (root)
+#   make deps            install what the build needs, on Debian (root)
 
 PREFIX =	/usr
 SYSCONFDIR =	/etc
@@ -41,12 +41,12 @@ DEFS =		-D_GNU_SOURCE -I. -DDMA_SPOOLDIR='"$(SPOOLDIR)"' \
 		-DDMA_MAILSPOOL='"$(MAILSPOOL)"'
 COMPILE =	$(CC) -std=c11 $(DEFS) $(WARNINGS) $(WERROR) $(HARDEN) \
 		$(CFLAGS) $(SANITIZE)
-# bison's and flex's own text is not ours to warn about.
+# No warnings about code that bison and flex generate.
 COMPILE_MADE =	$(CC) -std=c11 $(DEFS) $(HARDEN) $(CFLAGS) $(SANITIZE)
 LINK =		$(CC) $(LDHARDEN) $(CFLAGS) $(SANITIZE)
 
-# One folder, one archive.  The order is that of the layers: an archive uses
-# what comes after it.
+# One archive for each folder, in the order of the layers: an archive uses only
+# those after it.
 LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 		lib/header.o lib/header_downgrade.o lib/io.o lib/ipc.o lib/log.o \
 		lib/mail.o lib/mime_downgrade.o lib/result.o lib/sasl.o \
@@ -116,16 +116,16 @@ aliases_scan.o: aliases_scan.c aliases_parse.h
 
 # ---- installation ----
 
-install: all mind-others install-files
+install: all check-conflict install-files
 	@if [ -z "$(DESTDIR)" ]; then $(MAKE) user perms; fi
 
-# Another mail agent's sendmail is not replaced unless that is wanted.
+# Does not replace the sendmail of another mail agent unless FORCE is set.
 FORCE =
-mind-others:
+check-conflict:
 	@if [ -z "$(DESTDIR)$(FORCE)" ] && [ -e $(SBINDIR)/sendmail ] && \
 	    [ "`readlink $(SBINDIR)/sendmail`" != dma ]; then \
 		echo "$(SBINDIR)/sendmail belongs to another mail agent:" \
-		    "remove that first, or say make install FORCE=1" >&2; \
+		    "remove it first, or run make install FORCE=1" >&2; \
 		exit 1; \
 	fi
 
@@ -161,14 +161,14 @@ install-files: all
 		    || exit 1; \
 	done
 
-# The system user; where useradd is missing (BSD: pw) it is made by hand.
+# The system user.  Without useradd (BSD: pw), create it by hand.
 user:
 	getent passwd $(DMAUSER) >/dev/null || \
 	    useradd --system --user-group --home-dir $(SPOOLDIR) \
 	    --no-create-home --shell /usr/sbin/nologin $(DMAUSER)
 
-# Owners and modes on a live system; packages do the same when they unpack.
-# Root touches nothing below the spool: what is there is the spool user's.
+# Owners and modes on a live system; packages set the same.  Root changes nothing
+# below the spool, which belongs to the spool user.
 perms:
 	chown root:root $(SBINDIR)/dma $(LIBEXECDIR)/dma-remote
 	chmod 0755 $(LIBEXECDIR)/dma-remote
@@ -206,7 +206,7 @@ clean: clean-tests
 	    aliases_parse.h aliases_scan.c
 	rm -rf build
 
-.PHONY: all install mind-others install-files user perms uninstall deps \
+.PHONY: all install check-conflict install-files user perms uninstall deps \
 	try clean
 
 include tests/Makefile
