@@ -5,7 +5,9 @@ cd "$(dirname "$0")/../.." || exit 1
 out=build/unit
 rm -rf $out && mkdir -p $out || exit 1
 names=${*:-$(cd tests/unit && ls -- *_test.c | sed 's/_test\.c$//')}
-printf '%s\n' $names | CMOCKA_MESSAGE_OUTPUT=TAP xargs -n 1 -P 2 sh -c '
+printf '%s\n' $names | \
+    CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=allocator_may_return_null=1 \
+    xargs -n 1 -P 2 sh -c '
 	"tests/unit/$1_test" >"$0/$1" 2>&1 || echo "# status $?" >>"$0/$1"
 	' $out
 cd $out || exit 1
