@@ -40,7 +40,7 @@ def fuse():
     options = b"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other" % fd
     if libc.mount(b"dead", b"/mnt/dead", b"fuse", 0, options) == -1:
         os.close(fd)
-        pytest.skip("FUSE can not be mounted here")
+        pytest.skip("FUSE cannot be mounted here")
     yield fd
     libc.umount2(b"/mnt/dead", 2)       # MNT_DETACH
     os.close(fd)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # fetch.sh - the peers, unpacked from their packages: fetch.sh CACHE
-# Several MTAs can not be installed together, and none shall be installed here:
+# Several MTAs cannot be installed together, and none shall be installed here:
 # each is unpacked into CACHE/NAME, to be laid over the root by world.sh -l.
 # Runs as: root, with network; once: a CACHE that has them all is kept.
 set -eu

@@ -1,4 +1,4 @@
-"""Every call that can fail does, one after the other, in the branches that
+"""Every call that can fail does, one after the other, in the helpers that
 are root and in what they start for a user: the message comes once and whole,
 as the right user, or waits; it is never lost, cut, or sent back.
 
@@ -54,7 +54,7 @@ def text_at(call):
 
 
 class Spoiler:
-    """The watcher: the n-th call of that name in the local branches fails;
+    """The watcher: the n-th call of that name in the local helpers fails;
     those in also fail from then on."""
 
     def __init__(self, name="", at=0, which=0, also=()):
@@ -64,11 +64,11 @@ class Spoiler:
         self.victim = None      # who could not become somebody
 
     def is_local(self, run, pid):
-        """The forward and the deliver branch, and their children."""
-        stem = run.children.get(run.pid, [])[1:2]
-        branches = run.children.get(stem[0], [])[:2] if stem else []
-        return pid in branches or any(
-            pid in run.children.get(b, []) for b in branches)
+        """The forward and the deliver helper, and their children."""
+        monitor = run.children.get(run.pid, [])[1:2]
+        helpers = run.children.get(monitor[0], [])[:2] if monitor else []
+        return pid in helpers or any(
+            pid in run.children.get(b, []) for b in helpers)
 
     def before(self, run, call):
         if not self.is_local(run, call.pid):
@@ -174,7 +174,7 @@ def flush_all(world):
         world.flush()
         if not world.queue():
             break
-        time.sleep(i * 0.05)    # one without a branch is about to leave
+        time.sleep(i * 0.05)    # one without a helper is about to leave
     world.wait_quiet()
     assert world.spool_litter() == []
     assert world.mailbox("alice") == [], "it came back"
@@ -236,7 +236,7 @@ def test_who_can_not_become_the_user_does_nothing(world, place):
     assert points
     messages = itertools.count(1)
     for point in points if ALL else points[::3]:
-        # A branch may have been asked in another order this time.
+        # A helper may have been asked in another order this time.
         for _ in range(4):
             spoiler = Spoiler(*point)
 

@@ -70,7 +70,7 @@ bad(void *arg, const char *field, const char *text, size_t len)
 	HOLDS(strlen(field) >= 2 && memchr(text, '\r', len) == NULL);
 }
 
-/* All lines up to the first that can not be in a header. */
+/* All lines up to the first that cannot be in a header. */
 static size_t
 header_len(const char *p, size_t n)
 {

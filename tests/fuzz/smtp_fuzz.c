@@ -83,7 +83,7 @@ play_init(struct play *p, uint8_t flags)
 	}
 }
 
-/* Bit 7: of many blocks, and one of the mails can not be read. */
+/* Bit 7: of many blocks, and one of the mails cannot be read. */
 static void
 body(struct play *p)
 {

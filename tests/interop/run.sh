@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${DMA_INTEROP_DIR:-/var/cache/dma-tests}
 mkdir -p "$cache"
 if [ "$(stat -f -c %T "$cache")" = overlayfs ] && [ -z "${DMA_INTEROP_IN:-}" ]; then
-	# Overlays can not be written there: a file system for this run.
+	# Overlays cannot be written there: a file system for this run.
 	DMA_INTEROP_IN=1 exec unshare -m --propagation private /bin/sh -c \
 	    "mount -t tmpfs none '$cache' && exec '$0' \"\$@\"" sh "$@"
 fi

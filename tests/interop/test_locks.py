@@ -2,7 +2,6 @@
 message ends in one place, whole, and no lock is left."""
 import os
 import pty
-import pwd
 import select
 import signal
 import subprocess

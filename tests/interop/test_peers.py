@@ -257,12 +257,12 @@ def test_refusals_in_a_row_at_postfix(site):
         site.send("-odq", name + "@far.test",
                   input=b"Subject: %s\n\n.dot\n" % name.encode())
     site.flush(60)
-    for word, fate in (("ann", "sent"), ("no", "failed"),
+    for word, status in (("ann", "sent"), ("no", "failed"),
                        ("later", "deferred")):
         for name in names:
             if name.startswith(word):
                 site.wait_until(lambda: site.log_lines(
-                    "to=<%s@far.test>" % name, "status=" + fate), 30, name)
+                    "to=<%s@far.test>" % name, "status=" + status), 30, name)
     site.wait_until(lambda: site.relay.has(4), 30, "4 messages")
     assert sorted(x["Subject"] for x in site.relay.box()) == [
         "ann0", "ann2", "ann4", "ann6"]

@@ -26,10 +26,10 @@ CONFDIR = os.environ.get("DMA_CONFDIR", "")
 pytestmark = pytest.mark.skipif(not (REMOTE and CONFDIR),
                                 reason="DMA_REMOTE and DMA_CONFDIR are not set")
 
-HOP, JOB, RCPT, FATE, SETTLE = range(48, 53)
+DESTINATION, MESSAGE, RECIPIENTS, STATUS, RECORD = range(48, 53)
 SERVER = 1                      # enum source in lib/result.h
 SMARTHOST, DOMAIN, SENDER = 0, 1, 2
-SENT, RETRY, FAILED = 1, 2, 3
+SENT, DEFERRED, FAILED = 1, 2, 3
 BODY_8BIT = 1
 CAPS = ["PIPELINING", "8BITMIME", "SIZE 50000000", "ENHANCEDSTATUSCODES"]
 CHUNKING = CAPS + ["CHUNKING"]
@@ -253,7 +253,7 @@ class Runner:
         self.sock, theirs = socket.socketpair(socket.AF_UNIX,
                                               socket.SOCK_SEQPACKET)
         self.err = tempfile.TemporaryFile()
-        # A process that nobody may look into can not look for leaks either.
+        # A process that nobody may look into cannot look for leaks either.
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
         self.proc = subprocess.Popen([REMOTE], stdin=theirs, stderr=self.err,
                                      stdout=subprocess.DEVNULL, env=env,
@@ -261,10 +261,10 @@ class Runner:
                                      group=user and "nogroup",
                                      extra_groups=[] if user else None)
         theirs.close()
-        self.fates, self.settles, self.hosts = {}, [], {}
+        self.statuses, self.recorded, self.hosts = {}, [], {}
         self.left, self.passed_on = {}, {}
         if hop:
-            self.send(HOP, 0, put(*hop))
+            self.send(DESTINATION, 0, put(*hop))
 
     def send(self, kind, ident, data, fds=()):
         anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
@@ -280,7 +280,7 @@ class Runner:
             f.write(junk + text)
             f.flush()
             length = len(text) if length is None else length
-            self.send(JOB, ident, put("id%d" % ident, sender, flags,
+            self.send(MESSAGE, ident, put("id%d" % ident, sender, flags,
                                       (len(junk),), (length,),
                                       (text.count(b"\n"),), len(rcpts), ret,
                                       envid, int(watched)),
@@ -290,7 +290,7 @@ class Runner:
         for i, r in enumerate(rcpts):
             data += put(i, r, *(wishes[i] if wishes else (0, "")))
             if len(data) > 60000 or i == len(rcpts) - 1:
-                self.send(RCPT, ident, data)
+                self.send(RECIPIENTS, ident, data)
                 data = b""
 
     def read(self, timeout=20):
@@ -304,28 +304,28 @@ class Runner:
         kind, ident = struct.unpack_from("=II", data)
         assert len(data) <= 64 * 1024 + 8
         f = Fields(data[8:])
-        if kind == SETTLE:
+        if kind == RECORD:
             self.left[ident] = f.u32()
-            self.settles.append((ident, self.left[ident]))
+            self.recorded.append((ident, self.left[ident]))
             return
-        assert kind == FATE
+        assert kind == STATUS
         while f.more():
-            index, fate, source = f.u32(), f.u32(), f.u32()
+            index, status, source = f.u32(), f.u32(), f.u32()
             code, why, detail = f.text(), f.text(), f.text()
             host = f.text()
             assert (source == SERVER) == bool(re.match(r"[2-5]\d\d( |$)",
                                                        why)), (source, why)
             self.passed_on[ident, index] = f.u32()
-            assert (ident, index) not in self.fates
-            self.fates[ident, index] = (fate, code, why)
+            assert (ident, index) not in self.statuses
+            self.statuses[ident, index] = (status, code, why)
             self.hosts[ident, index] = host
 
-    def settle(self, timeout=20):
-        """Waits until all is settled; the fates by (job, index)."""
+    def collect(self, timeout=20):
+        """Waits until all is settled; the statuses by (job, index)."""
         end = time.time() + timeout
         while any(self.left.values()):
             self.read(max(0.01, end - time.time()))
-        return self.fates
+        return self.statuses
 
     def log(self):
         self.err.seek(0)
@@ -352,16 +352,16 @@ def smarthost(*servers, more=""):
 
 
 def run(server, rcpts="to@example.net", conf=None, auth="", text=TEXT, **kw):
-    """One message; the fates in order, and the log."""
+    """One message; the statuses in order, and the log."""
     r = Runner(conf or smarthost(server), auth)
     r.job(1, text, rcpts, **kw)
-    fates = r.settle()
+    statuses = r.collect()
     log = r.finish()
-    return [fates[k] for k in sorted(fates)], log
+    return [statuses[k] for k in sorted(statuses)], log
 
 
-def fate_codes(fates):
-    return [(f[0], f[1]) for f in fates]
+def status_codes(statuses):
+    return [(f[0], f[1]) for f in statuses]
 
 
 @pytest.fixture(scope="session")
@@ -385,8 +385,8 @@ def tls(tmp_path_factory):
 
 def test_plain():
     s = Server()
-    fates, log = run(s)
-    assert fates == [(SENT, "2.0.0", "250 2.0.0 queued 1")]
+    statuses, log = run(s)
+    assert statuses == [(SENT, "2.0.0", "250 2.0.0 queued 1")]
     assert s.messages == [WIRE]
     c = s.sessions[0].commands
     assert c == ["EHLO sender.example.org",
@@ -397,8 +397,8 @@ def test_plain():
 
 def test_empty_and_null_sender():
     s = Server()
-    fates, _ = run(s, text=b"", sender="")
-    assert fates[0][0] == SENT
+    statuses, _ = run(s, text=b"", sender="")
+    assert statuses[0][0] == SENT
     assert s.messages == [b""]
     assert s.sessions[0].commands[1] == "MAIL FROM:<>"
 
@@ -407,8 +407,8 @@ def test_big_message_keeps_every_octet():
     s = Server()
     text = b"Subject: big\n\n" + b"".join(
         b"%s line %d\n" % (b"." * (i % 3), i) for i in range(200000))
-    fates, _ = run(s, text=text)
-    assert fates[0][0] == SENT
+    statuses, _ = run(s, text=text)
+    assert statuses[0][0] == SENT
     assert s.messages[0] == text.replace(b"\n", b"\r\n")
 
 
@@ -419,12 +419,12 @@ def test_sorting(caps):
                 "RCPT TO:<c@x>": "550-5.1.1 no such\r\n550 5.1.1 user here",
                 "RCPT TO:<d@x>": "530 5.7.0 log in first"}.get(line)
     s = Server(script, caps=caps)
-    fates, _ = run(s, ["a@x", "b@x", "c@x", "d@x", "e@x"])
-    assert fates == [
+    statuses, _ = run(s, ["a@x", "b@x", "c@x", "d@x", "e@x"])
+    assert statuses == [
         (SENT, "2.0.0", "250 2.0.0 queued 1"),
-        (RETRY, "4.2.1", "450 4.2.1 later"),
+        (DEFERRED, "4.2.1", "450 4.2.1 later"),
         (FAILED, "5.1.1", "550 5.1.1 no such user here"),
-        (RETRY, "4.7.0", "530 5.7.0 log in first"),
+        (DEFERRED, "4.7.0", "530 5.7.0 log in first"),
         (SENT, "2.0.0", "250 2.0.0 queued 1")]
     assert len(s.messages) == 1 and len(s.sessions) == 1
 
@@ -437,51 +437,51 @@ def test_text_waits_for_its_own_354():
     r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
     for i in range(10):
         r.job(i, smuggled, "to@x")
-    r.settle()
+    r.collect()
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert s.messages == [smuggled.replace(b"\n", b"\r\n")] * 10
     s = Server(lambda session, line: {"RCPT TO:<to@x>": "550 5.1.1 no",
                "DATA": "503 5.5.1 no recipients"}.get(line), caps=CHUNKING)
-    fates, _ = run(s, "to@x", text=smuggled)
-    assert fate_codes(fates) == [(FAILED, "5.1.1")]
+    statuses, _ = run(s, "to@x", text=smuggled)
+    assert status_codes(statuses) == [(FAILED, "5.1.1")]
     assert s.sessions[0].commands[1:] == [
         "MAIL FROM:<from@sender.example.org> SIZE=38", "RCPT TO:<to@x>",
         "DATA", "RSET", "QUIT"]
 
 
 STAGES = [
-    # what, reply, fate, enhanced code
-    ("MAIL", "451 4.3.0 later", RETRY, "4.3.0"),
+    # what, reply, status, enhanced code
+    ("MAIL", "451 4.3.0 later", DEFERRED, "4.3.0"),
     ("MAIL", "550 5.7.1 go away", FAILED, "5.7.1"),
-    ("MAIL", "530 authenticate", RETRY, "4.0.0"),
-    ("MAIL", False, RETRY, "4.4.2"),
-    ("MAIL", "999 what", RETRY, "4.5.0"),
-    ("RCPT", False, RETRY, "4.4.2"),
-    ("RCPT", "421 4.3.2 bye", RETRY, "4.3.2"),
-    ("DATA", "451 no", RETRY, "4.0.0"),
+    ("MAIL", "530 authenticate", DEFERRED, "4.0.0"),
+    ("MAIL", False, DEFERRED, "4.4.2"),
+    ("MAIL", "999 what", DEFERRED, "4.5.0"),
+    ("RCPT", False, DEFERRED, "4.4.2"),
+    ("RCPT", "421 4.3.2 bye", DEFERRED, "4.3.2"),
+    ("DATA", "451 no", DEFERRED, "4.0.0"),
     ("DATA", "554 5.6.0 no", FAILED, "5.6.0"),
-    ("DATA", "250 eh", RETRY, "4.5.0"),
-    ("DATA", False, RETRY, "4.4.2"),
-    (".", "451 4.7.1 greylisted", RETRY, "4.7.1"),
+    ("DATA", "250 eh", DEFERRED, "4.5.0"),
+    ("DATA", False, DEFERRED, "4.4.2"),
+    (".", "451 4.7.1 greylisted", DEFERRED, "4.7.1"),
     (".", "554 5.7.1 spam", FAILED, "5.7.1"),
-    (".", "535 5.7.8 login", RETRY, "4.7.8"),
-    (".", "421 4.3.2 bye", RETRY, "4.3.2"),
-    (".", False, RETRY, "4.4.2"),
-    (".", "2x0 eh", RETRY, "4.5.0"),
-    ("EHLO", "421 busy", RETRY, "4.0.0"),
-    ("EHLO", "550 5.7.1 no", RETRY, "4.7.1"),
-    ("EHLO", False, RETRY, "4.4.2"),
+    (".", "535 5.7.8 login", DEFERRED, "4.7.8"),
+    (".", "421 4.3.2 bye", DEFERRED, "4.3.2"),
+    (".", False, DEFERRED, "4.4.2"),
+    (".", "2x0 eh", DEFERRED, "4.5.0"),
+    ("EHLO", "421 busy", DEFERRED, "4.0.0"),
+    ("EHLO", "550 5.7.1 no", DEFERRED, "4.7.1"),
+    ("EHLO", False, DEFERRED, "4.4.2"),
 ]
 
 
-@pytest.mark.parametrize("verb,reply,fate,code", STAGES)
+@pytest.mark.parametrize("verb,reply,status,code", STAGES)
 @pytest.mark.parametrize("caps", [CAPS, CAPS[1:]])
-def test_stage(verb, reply, fate, code, caps):
+def test_stage(verb, reply, status, code, caps):
     s = Server(lambda session, line: reply if line.startswith(verb) else None,
                caps=caps)
-    fates, _ = run(s, ["a@x", "b@x"])
-    assert fate_codes(fates) == [(fate, code)] * 2
+    statuses, _ = run(s, ["a@x", "b@x"])
+    assert status_codes(statuses) == [(status, code)] * 2
     assert not any(s.messages)      # an empty one is the lone dot
 
 
@@ -489,18 +489,18 @@ def test_stage(verb, reply, fate, code, caps):
                                     "220 hi\r\n220 again"])
 def test_banner(banner):
     bad, good = Server(banner=banner), Server()
-    fates, _ = run(None, conf=smarthost(bad))
-    assert fates[0][0] == RETRY
-    fates, _ = run(None, conf=smarthost(bad, good))
-    assert fates[0][0] == SENT and len(good.messages) == 1
+    statuses, _ = run(None, conf=smarthost(bad))
+    assert statuses[0][0] == DEFERRED
+    statuses, _ = run(None, conf=smarthost(bad, good))
+    assert statuses[0][0] == SENT and len(good.messages) == 1
 
 
 def test_nobody_listens():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
-        fates, _ = run(None, conf="SMARTHOST 127.0.0.1:%d\n"
+        statuses, _ = run(None, conf="SMARTHOST 127.0.0.1:%d\n"
                        % s.getsockname()[1])
-    assert fates[0][:2] == (RETRY, "4.4.1") and "refused" in fates[0][2]
+    assert statuses[0][:2] == (DEFERRED, "4.4.1") and "refused" in statuses[0][2]
 
 
 def test_helo():
@@ -508,8 +508,8 @@ def test_helo():
                else None)
     assert run(s)[0][0][0] == SENT
     assert "HELO sender.example.org" in s.sessions[0].commands
-    fates, _ = run(s, conf=smarthost(s, more="TLS required\n"))
-    assert fates[0][0] == RETRY
+    statuses, _ = run(s, conf=smarthost(s, more="TLS required\n"))
+    assert statuses[0][0] == DEFERRED
 
 
 def test_all_refused_lone_dot():
@@ -518,9 +518,9 @@ def test_all_refused_lone_dot():
     r = Runner(smarthost(s))
     for i in range(3):
         r.job(i, TEXT, ["a@x", "b@x"])
-        r.settle()
+        r.collect()
     r.finish()
-    assert fate_codes(r.fates.values()) == [(FAILED, "5.1.1")] * 6
+    assert status_codes(r.statuses.values()) == [(FAILED, "5.1.1")] * 6
     assert set(s.messages) == {b""} and len(s.sessions) == 1
 
 
@@ -534,24 +534,24 @@ def test_too_many():
                 return "452 4.5.3 too many recipients"
         return None
     s = Server(script)
-    fates, _ = run(s, ["r%d@x" % i for i in range(25)])
-    assert {f[0] for f in fates} == {SENT}
+    statuses, _ = run(s, ["r%d@x" % i for i in range(25)])
+    assert {f[0] for f in statuses} == {SENT}
     assert len(s.messages) == 3 and len(s.sessions) == 1
 
 
 def test_limits():
     s = Server(caps=CAPS + ["LIMITS MAILMAX=100 RCPTMAX=7"])
-    fates, _ = run(s, ["r%d@x" % i for i in range(15)])
-    assert {f[0] for f in fates} == {SENT}
+    statuses, _ = run(s, ["r%d@x" % i for i in range(15)])
+    assert {f[0] for f in statuses} == {SENT}
     assert len(s.messages) == 3 and len(s.sessions) == 1
     s = Server(caps=CAPS + ["LIMITS RCPTDOMAINMAX=1"])
-    fates, _ = run(s, ["r%d@d%d" % (i, i % 3) for i in range(15)])
-    assert {f[0] for f in fates} == {SENT}
+    statuses, _ = run(s, ["r%d@d%d" % (i, i % 3) for i in range(15)])
+    assert {f[0] for f in statuses} == {SENT}
     assert len(s.messages) == 3 and len(s.sessions) == 1
     s = Server(caps=CAPS + ["LIMITS MAILMAX=2 RCPTMAX=3"])
     start = time.time()
-    fates, _ = run(s, ["r%d@x" % i for i in range(15)])
-    assert {f[0] for f in fates} == {SENT}
+    statuses, _ = run(s, ["r%d@x" % i for i in range(15)])
+    assert {f[0] for f in statuses} == {SENT}
     assert len(s.messages) == 5 and len(s.sessions) == 3
     assert time.time() - start < 2      # QUIT is not waited for
 
@@ -562,9 +562,9 @@ def test_thousand(caps):
     buffer in between."""
     s = Server(lambda session, line: "250 2.1.5 " + "x" * 480
                if line.startswith("RCPT") else None, caps=caps)
-    fates, _ = run(s, ["recipient-number-%d@example.net" % i
+    statuses, _ = run(s, ["recipient-number-%d@example.net" % i
                        for i in range(1000)])
-    assert [f[0] for f in fates] == [SENT] * 1000
+    assert [f[0] for f in statuses] == [SENT] * 1000
     assert len(s.messages) == 1 and len(s.sessions) == 1
     if "PIPELINING" in caps:
         assert s.sessions[0].flights < 30
@@ -574,20 +574,20 @@ def test_thousand_refusals():
     s = Server(lambda session, line: "\r\n".join(
         ["550-5.1.1 " + "y" * 200] * 10 + ["550 5.1.1 end"])
         if line.startswith("RCPT") else None)
-    fates, _ = run(s, ["recipient-number-%d@example.net" % i
+    statuses, _ = run(s, ["recipient-number-%d@example.net" % i
                        for i in range(1000)])
-    assert [f[0] for f in fates] == [FAILED] * 1000
+    assert [f[0] for f in statuses] == [FAILED] * 1000
 
 
 def test_size_and_8bit():
     s = Server(caps=["PIPELINING", "SIZE 100"])
-    fates, _ = run(s, text=b"x\n" * 100)
-    assert fate_codes(fates) == [(FAILED, "5.3.4")]
-    fates, _ = run(s, ["j\u00f6rg@x", "joe@x"])
-    assert fate_codes(fates) == [(FAILED, "5.6.7"), (SENT, "2.0.0")]
+    statuses, _ = run(s, text=b"x\n" * 100)
+    assert status_codes(statuses) == [(FAILED, "5.3.4")]
+    statuses, _ = run(s, ["j\u00f6rg@x", "joe@x"])
+    assert status_codes(statuses) == [(FAILED, "5.6.7"), (SENT, "2.0.0")]
     s = Server(caps=["PIPELINING", "8BITMIME", "SMTPUTF8"])
-    fates, _ = run(s, ["j\u00f6rg@x"], flags=BODY_8BIT)
-    assert fates[0][0] == SENT
+    statuses, _ = run(s, ["j\u00f6rg@x"], flags=BODY_8BIT)
+    assert statuses[0][0] == SENT
     assert s.sessions[0].commands[1].endswith("> BODY=8BITMIME SMTPUTF8")
 
 
@@ -597,7 +597,7 @@ def test_reports(offered):
     r = Runner(smarthost(s))
     r.job(1, TEXT, ["a@x", "b@x", "c@x"], ret=1, envid="a b",
           wishes=((2, "rfc822;list@y"), (1, "rfc822;list@y"), (0, "")))
-    r.settle()
+    r.collect()
     r.finish()
     says = [c for c in s.sessions[0].commands
             if c.startswith(("MAIL", "RCPT"))]
@@ -625,9 +625,9 @@ def test_encoded():
     r = Runner(smarthost(s))
     for i in range(20):
         r.job(i, WIDE if i % 2 else TEXT, "to@x", flags=BODY_8BIT * (i % 2))
-    r.settle()
+    r.collect()
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert s.messages.count(WIRE) == 10
     assert sum(m != WIRE and same_as_wide(m) for m in s.messages) == 10
     mails = {c.partition(" SIZE=")[2] for x in s.sessions
@@ -640,9 +640,9 @@ def test_encoded_for_one_host_only():
     first = Server(lambda session, line: "450 4.2.0 later"
                    if line.startswith("RCPT") else None, caps=["SIZE 100000"])
     second = Server()
-    fates, _ = run(None, conf=smarthost(first, second), text=WIDE,
+    statuses, _ = run(None, conf=smarthost(first, second), text=WIDE,
                    flags=BODY_8BIT)
-    assert fates[0][0] == SENT
+    assert statuses[0][0] == SENT
     assert second.messages == [WIDE.replace(b"\n", b"\r\n")]
     assert second.sessions[0].commands[1].endswith(
         " SIZE=%d BODY=8BITMIME" % len(second.messages[0]))
@@ -659,8 +659,8 @@ def test_host_hangs_up_during_the_look():
         return None
     text = WIDE + ("\u00fc" * 30 + "\n").encode() * 100000
     s = Server(script, caps=["PIPELINING"])
-    fates, _ = run(s, text=text, flags=BODY_8BIT)
-    assert fates[0][0] == SENT and len(s.sessions) == 2
+    statuses, _ = run(s, text=text, flags=BODY_8BIT)
+    assert statuses[0][0] == SENT and len(s.sessions) == 2
     assert same_as_wide(s.messages[0], text)
 
 
@@ -672,9 +672,9 @@ def test_not_to_be_encoded(text, code):
     r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
     r.job(0, text, ["a@x", "b@x"], flags=3)
     r.job(1, TEXT, "c@x")
-    r.settle()
+    r.collect()
     r.finish()
-    assert fate_codes(r.fates.values()) == [(FAILED, code)] * 2 + [
+    assert status_codes(r.statuses.values()) == [(FAILED, code)] * 2 + [
         (SENT, "2.0.0")]
     assert s.messages == [WIRE]
 
@@ -682,15 +682,15 @@ def test_not_to_be_encoded(text, code):
 @pytest.mark.parametrize("flags", [BODY_8BIT, 8, 16])
 def test_short_file_is_seen_by_the_look(flags):
     s = Server(caps=["PIPELINING"])
-    fates, _ = run(s, text=WIDE, length=len(WIDE) + 1, flags=flags)
-    assert fate_codes(fates) == [(RETRY, "4.3.0")]
+    statuses, _ = run(s, text=WIDE, length=len(WIDE) + 1, flags=flags)
+    assert status_codes(statuses) == [(DEFERRED, "4.3.0")]
     assert not s.messages
 
 
 def test_addresses_stay_arguments():
     s = Server()
-    fates, _ = run(s, ["a@x> SIZE=1", "b <c@x>", "\"a b\"@x", "", "ok@x"])
-    assert fate_codes(fates) == [(FAILED, "5.1.3")] * 2 + [
+    statuses, _ = run(s, ["a@x> SIZE=1", "b <c@x>", "\"a b\"@x", "", "ok@x"])
+    assert status_codes(statuses) == [(FAILED, "5.1.3")] * 2 + [
         (SENT, "2.0.0"), (FAILED, "5.1.3"), (SENT, "2.0.0")]
 
 
@@ -698,9 +698,9 @@ def test_addresses_stay_arguments():
 def test_short_file(n):
     """A file that ends too soon: deferred, and the server gets no dot."""
     s = Server()
-    fates, _ = run(s, text=b"x" * 70 + b"\n" + b"y\n" * (n // 2),
+    statuses, _ = run(s, text=b"x" * 70 + b"\n" + b"y\n" * (n // 2),
                    length=n + 200)
-    assert fate_codes(fates) == [(RETRY, "4.3.0")]
+    assert status_codes(statuses) == [(DEFERRED, "4.3.0")]
     assert not s.messages
 
 
@@ -714,15 +714,15 @@ def test_early_refusal():
             return False
         return None
     s = Server(script)
-    fates, _ = run(s, text=b"line\n" * 2000000)
-    assert fate_codes(fates) == [(FAILED, "5.3.4")]
+    statuses, _ = run(s, text=b"line\n" * 2000000)
+    assert status_codes(statuses) == [(FAILED, "5.3.4")]
 
 
 def test_timeout():
     s = Server(lambda session, line: time.sleep(3) if line.startswith("MAIL")
                else None)
-    fates, _ = run(s, conf=smarthost(s, more="TIMEOUT 1s\n"))
-    assert fates[0][:2] == (RETRY, "4.4.2") and "timed out" in fates[0][2]
+    statuses, _ = run(s, conf=smarthost(s, more="TIMEOUT 1s\n"))
+    assert statuses[0][:2] == (DEFERRED, "4.4.2") and "timed out" in statuses[0][2]
 
 
 # --- many messages ------------------------------------------------------
@@ -730,9 +730,9 @@ def test_timeout():
 def many(r, n, most=64, **kw):
     for i in range(n):
         r.job(i, b"Subject: %d\n\nbody\n" % i, "to%d@example.net" % i, **kw)
-        while i + 1 - sum(1 for _, left in r.settles if not left) >= most:
+        while i + 1 - sum(1 for _, left in r.recorded if not left) >= most:
             r.read()
-    return r.settle()
+    return r.collect()
 
 
 def test_one_connection_in_a_row():
@@ -740,7 +740,7 @@ def test_one_connection_in_a_row():
     r = Runner(smarthost(s))
     for i in range(20):
         r.job(i, TEXT, "to@x")
-        r.settle()
+        r.collect()
     r.finish()
     assert len(s.sessions) == 1 and len(s.messages) == 20
     assert "RSET" not in s.sessions[0].commands
@@ -753,7 +753,7 @@ def test_pipelined_behind_the_dot():
     r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
     many(r, 60)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(s.sessions) == 1 and len(s.messages) == 60
     assert s.sessions[0].flights < 60 + 10
     assert len(set(s.messages)) == 60
@@ -772,8 +772,8 @@ def test_cut_every_ten():
     r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
     many(r, 95, most=95)
     r.finish()
-    fates = [f[0] for f in r.fates.values()]
-    assert set(fates) == {SENT, RETRY} and fates.count(RETRY) == 9
+    statuses = [f[0] for f in r.statuses.values()]
+    assert set(statuses) == {SENT, DEFERRED} and statuses.count(DEFERRED) == 9
     assert len(s.messages) == 86 == len(set(s.messages))
 
 
@@ -782,7 +782,7 @@ def test_concurrency():
     r = Runner(smarthost(s, more="CONCURRENCY 5\n"))
     many(r, 400)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert 2 <= len(s.sessions) <= 5
     assert len(s.messages) == 400 == len(set(s.messages))
 
@@ -792,7 +792,7 @@ def test_fewer_connections_than_wanted():
     r = Runner(smarthost(s))
     many(r, 300)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(s.messages) == 300
 
 
@@ -818,7 +818,7 @@ def test_concurrency_of_last_mails(limits, reply):
     r = Runner(smarthost(s, more="CONCURRENCY 3\n"))
     many(r, 30)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(s.messages) == 30 == len(set(s.messages))
     assert at_once[1] <= 3
 
@@ -834,7 +834,7 @@ def test_421_after_some():
     r = Runner(smarthost(s, more="CONCURRENCY 2\n"))
     many(r, 60)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(s.messages) == 60 == len(set(s.messages))
 
 
@@ -847,8 +847,8 @@ def test_poison():
     r.job(100, TEXT, "poison@x")
     many(r, 20)
     r.finish()
-    assert r.fates.pop((100, 0))[0] == RETRY
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert r.statuses.pop((100, 0))[0] == DEFERRED
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(s.messages) == 20
 
 
@@ -857,15 +857,15 @@ def test_dead_relay_is_remembered():
     r = Runner(smarthost(bad, good))
     for i in range(10):
         r.job(i, TEXT, "to@x")
-        r.settle()
+        r.collect()
     r.finish()
     assert len(bad.sessions) == 1 and len(good.messages) == 10
     bad = Server(banner="554 no")
     r = Runner(smarthost(bad))
     for i in range(10):
         r.job(i, TEXT, "to@x")
-        r.settle()
-    assert {f[0] for f in r.fates.values()} == {RETRY}
+        r.collect()
+    assert {f[0] for f in r.statuses.values()} == {DEFERRED}
     assert r.hosts[9, 0] == "127.0.0.1"
     r.finish()
     assert len(bad.sessions) == 1
@@ -884,20 +884,20 @@ def test_next_host(verb, reply, more):
     first = Server(lambda session, line: reply if line.startswith(verb)
                    else None)
     second = Server()
-    fates, _ = run(None, ["a@x", "b@x"],
+    statuses, _ = run(None, ["a@x", "b@x"],
                    conf=smarthost(first, second, more=more))
-    assert fate_codes(fates) == [(SENT, "2.0.0")] * 2
+    assert status_codes(statuses) == [(SENT, "2.0.0")] * 2
     assert len(second.messages) == 1 and not any(first.messages)
     # What the last one says counts, and what one says, not that none is left.
     second = Server(lambda session, line: "452 4.3.1 second"
                     if line.startswith("RCPT") else None)
-    fates, _ = run(None, ["a@x", "b@x"],
+    statuses, _ = run(None, ["a@x", "b@x"],
                    conf=smarthost(first, second, more=more))
-    assert fate_codes(fates) == [(RETRY, "4.3.1")] * 2
+    assert status_codes(statuses) == [(DEFERRED, "4.3.1")] * 2
     second = Server(banner="554 5.3.2 no")
-    fates, _ = run(None, ["a@x", "b@x"],
+    statuses, _ = run(None, ["a@x", "b@x"],
                    conf=smarthost(first, second, more=more))
-    assert {f[0] for f in fates} == {RETRY} and "first" in fates[0][2]
+    assert {f[0] for f in statuses} == {DEFERRED} and "first" in statuses[0][2]
     assert len(second.sessions) == 1
 
 
@@ -910,9 +910,9 @@ def test_next_host_each():
     first = Server(script)
     second = Server(lambda session, line: "550 5.7.1 second"
                     if line == "RCPT TO:<d@x>" else None)
-    fates, _ = run(None, ["a@x", "b@x", "c@x", "d@x"],
+    statuses, _ = run(None, ["a@x", "b@x", "c@x", "d@x"],
                    conf=smarthost(first, second))
-    assert fates == [(SENT, "2.0.0", "250 2.0.0 queued 1"),
+    assert statuses == [(SENT, "2.0.0", "250 2.0.0 queued 1"),
                      (SENT, "2.0.0", "250 2.0.0 queued 1"),
                      (FAILED, "5.1.1", "550 5.1.1 first"),
                      (FAILED, "5.7.1", "550 5.7.1 second")]
@@ -927,7 +927,7 @@ def test_next_host_many():
     r = Runner(smarthost(first, second, more="CONCURRENCY 4\n"))
     many(r, 200)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len([m for m in first.messages if m]) == 180
     assert len(second.messages) == 20
     assert len(first.sessions) + len(second.sessions) <= 8
@@ -941,9 +941,9 @@ def test_next_host_limits(caps, most):
                    if line.startswith("RCPT") and "@x" in line else None,
                    caps=caps + ["LIMITS RCPTMAX=%d" % most])
     second = Server(caps=caps)
-    fates, _ = run(None, ["a@x", "b@x", "c@y", "d@x", "e@y"],
+    statuses, _ = run(None, ["a@x", "b@x", "c@y", "d@x", "e@y"],
                    conf=smarthost(first, second))
-    assert fate_codes(fates) == [(SENT, "2.0.0")] * 5
+    assert status_codes(statuses) == [(SENT, "2.0.0")] * 5
     for server, rcpts in (first, 5), (second, 3):
         assert sum("RCPT" in c for s in server.sessions
                    for c in s.commands) == rcpts
@@ -993,15 +993,15 @@ def trouble_at(stage, name):
 def expected(stage, name, has_next):
     if stage in BEFORE:
         if stage == "AUTH" and name == "535":
-            return RETRY
-        return SENT if has_next else RETRY
+            return DEFERRED
+        return SENT if has_next else DEFERRED
     if name == "5xx":
         return FAILED
     if name == "twice" and stage == ".":
         return SENT                 # and the connection is of no more use
     if stage == "." and name not in CLEAN:
-        return RETRY                # it may have been taken
-    return SENT if has_next else RETRY
+        return DEFERRED                # it may have been taken
+    return SENT if has_next else DEFERRED
 
 
 class Trouble:
@@ -1027,13 +1027,13 @@ class Trouble:
     def check(self):
         what = "%s at %s, %s" % (self.name, self.stage,
                                  "two hosts" if self.has_next else "one host")
-        fates = self.runner.settle()
-        fate = expected(self.stage, self.name, self.has_next)
-        assert [f[0] for f in fates.values()] == [fate] * 2, (what, fates)
-        if fate != SENT:
+        statuses = self.runner.collect()
+        status = expected(self.stage, self.name, self.has_next)
+        assert [f[0] for f in statuses.values()] == [status] * 2, (what, statuses)
+        if status != SENT:
             assert not self.good.messages, what
-        if self.name in CLEAN and fate != SENT:
-            assert "trouble" in fates[1, 0][2], (what, fates)
+        if self.name in CLEAN and status != SENT:
+            assert "trouble" in statuses[1, 0][2], (what, statuses)
         took = [m for m in self.bad.messages + self.good.messages if m]
         assert len(took) <= 1, what     # nothing twice
         assert len(self.bad.sessions) <= 4, what
@@ -1076,8 +1076,8 @@ def test_ten_hosts():
     servers = [Server(lambda session, line: "451 no"
                       if line.startswith("MAIL") else None)
                for i in range(13)]
-    fates, _ = run(None, conf=smarthost(*servers))
-    assert fates[0][0] == RETRY
+    statuses, _ = run(None, conf=smarthost(*servers))
+    assert statuses[0][0] == DEFERRED
     assert sum(1 for s in servers if s.sessions) == 10
 
 
@@ -1088,22 +1088,22 @@ def test_421_from_one_host():
     r = Runner(smarthost(first, second))
     many(r, 20)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(first.sessions) <= 20 and len(second.messages) == 20
 
 
 def test_slow_runner():
-    """A full socket to the runner loses no fate."""
+    """A full socket to the runner loses no status."""
     s = Server(lambda session, line: "550 5.1.1 " + "z" * 400
                if line.startswith("RCPT") else None)
     r = Runner(smarthost(s))
     for i in range(8):
         r.job(i, TEXT, ["r%d@x" % n for n in range(1000)])
     time.sleep(3)
-    r.settle()
+    r.collect()
     r.finish()
-    assert len(r.fates) == 8000
-    assert {f[0] for f in r.fates.values()} == {FAILED}
+    assert len(r.statuses) == 8000
+    assert {f[0] for f in r.statuses.values()} == {FAILED}
 
 
 def test_half_closed_runner():
@@ -1112,9 +1112,9 @@ def test_half_closed_runner():
     for i in range(10):
         r.job(i, TEXT, "to@x")
     r.sock.shutdown(socket.SHUT_WR)
-    r.settle()
+    r.collect()
     r.finish()
-    assert len(s.messages) == 10 and {x[0] for x in r.fates.values()} == {SENT}
+    assert len(s.messages) == 10 and {x[0] for x in r.statuses.values()} == {SENT}
 
 
 def test_runner_gone():
@@ -1131,30 +1131,30 @@ def head(sender="s", ret=0, envid=""):
     return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid, 0)
 
 
-HEAD = (HOP, 0, put(0, "", ""), False)
+HEAD = (DESTINATION, 0, put(0, "", ""), False)
 
 
 @pytest.mark.parametrize("records", [
-    [(JOB, 1, head(), True)],   # no hop
-    [(HOP, 0, put(7, "", ""), False)],
-    [(HOP, 0, put(DOMAIN, "", ""), False)],
-    [(HOP, 0, put(DOMAIN, "x", "user"), False)],
-    [(HOP, 0, put(SENDER, "", "user"), False)],
-    [(HOP, 0, put(SENDER, "a:b", "user"), False)],
+    [(MESSAGE, 1, head(), True)],   # no hop
+    [(DESTINATION, 0, put(7, "", ""), False)],
+    [(DESTINATION, 0, put(DOMAIN, "", ""), False)],
+    [(DESTINATION, 0, put(DOMAIN, "x", "user"), False)],
+    [(DESTINATION, 0, put(SENDER, "", "user"), False)],
+    [(DESTINATION, 0, put(SENDER, "a:b", "user"), False)],
     [HEAD, HEAD],
-    [HEAD, (RCPT, 1, put(0, "a@x", 0, ""), False)],
-    [HEAD, (JOB, 1, head(), False)],  # no file
-    [HEAD, (JOB, 1, head("s\r\nX"), True)],
-    [HEAD, (JOB, 1, head(ret=3), True)],
-    [HEAD, (JOB, 1, head(envid="a\nb"), True)],
-    [HEAD, (JOB, 1, head(envid="x" * 101), True)],
-    [HEAD, (JOB, 1, head(), True), (RCPT, 1, put(0, "a@x", 16, ""), False)],
-    [HEAD, (JOB, 1, head(), True), (RCPT, 1, put(0, "a@x", 3, ""), False)],
-    [HEAD, (JOB, 1, head(), True),
-     (RCPT, 1, put(0, "a@x", 0, "rfc822"), False)],
-    [HEAD, (JOB, 1, head(), True),
-     (RCPT, 1, put(0, "a@x", 0, "rfc822;" + "x" * 520), False)],
-    [HEAD, (FATE, 1, b"", False)],
+    [HEAD, (RECIPIENTS, 1, put(0, "a@x", 0, ""), False)],
+    [HEAD, (MESSAGE, 1, head(), False)],  # no file
+    [HEAD, (MESSAGE, 1, head("s\r\nX"), True)],
+    [HEAD, (MESSAGE, 1, head(ret=3), True)],
+    [HEAD, (MESSAGE, 1, head(envid="a\nb"), True)],
+    [HEAD, (MESSAGE, 1, head(envid="x" * 101), True)],
+    [HEAD, (MESSAGE, 1, head(), True), (RECIPIENTS, 1, put(0, "a@x", 16, ""), False)],
+    [HEAD, (MESSAGE, 1, head(), True), (RECIPIENTS, 1, put(0, "a@x", 3, ""), False)],
+    [HEAD, (MESSAGE, 1, head(), True),
+     (RECIPIENTS, 1, put(0, "a@x", 0, "rfc822"), False)],
+    [HEAD, (MESSAGE, 1, head(), True),
+     (RECIPIENTS, 1, put(0, "a@x", 0, "rfc822;" + "x" * 520), False)],
+    [HEAD, (STATUS, 1, b"", False)],
     [HEAD, (99, 1, b"", False)],
 ])
 def test_records_out_of_turn(records):
@@ -1181,7 +1181,7 @@ def test_domain_literal():
     s = Server()
     r = Runner("PORT %d\n" % s.port, hop=(DOMAIN, "[127.0.0.1]", ""))
     r.job(1, TEXT, "to@[127.0.0.1]")
-    assert r.settle()[1, 0][0] == SENT
+    assert r.collect()[1, 0][0] == SENT
     r.finish()
     assert len(s.messages) == 1
 
@@ -1193,8 +1193,8 @@ AUTH = "joe|127.0.0.1:secret-word\n"
 
 def test_opportunistic(tls):
     s = Server(tls=tls)
-    fates, log = run(s)
-    assert fates[0][0] == SENT and s.sessions[0].is_tls
+    statuses, log = run(s)
+    assert statuses[0][0] == SENT and s.sessions[0].is_tls
     assert 'tls="TLSv1.3' in log
     assert [c.split()[0] for c in s.sessions[0].commands[:3]] == [
         "EHLO", "STARTTLS", "EHLO"]
@@ -1203,34 +1203,34 @@ def test_opportunistic(tls):
 def test_opportunistic_falls_back(tls):
     s = Server(lambda session, line: "454 4.7.0 not now"
                if line == "STARTTLS" else None, tls=tls)
-    fates, _ = run(s)
-    assert fates[0][0] == SENT and not s.sessions[-1].is_tls
+    statuses, _ = run(s)
+    assert statuses[0][0] == SENT and not s.sessions[-1].is_tls
     assert len(s.sessions) == 2
 
     def script(session, line):
         return "220 go\r\n250 injected" if line == "STARTTLS" else None
-    for conf, fate in (("", SENT), ("TLS required\n", RETRY)):
+    for conf, status in (("", SENT), ("TLS required\n", DEFERRED)):
         s = Server(script, tls=tls)
-        fates, _ = run(s, conf=smarthost(s, more=conf))
-        assert fates[0][0] == fate
+        statuses, _ = run(s, conf=smarthost(s, more=conf))
+        assert statuses[0][0] == status
 
 
 @pytest.mark.parametrize("policy", ["required", "verify"])
 def test_required(tls, policy):
     conf = "TLS %s\nCAFILE %s\n" % (policy, tls.cert)
     s = Server()
-    fates, _ = run(s, conf=smarthost(s, more=conf))
-    assert fate_codes(fates) == [(RETRY, "4.7.4")]
+    statuses, _ = run(s, conf=smarthost(s, more=conf))
+    assert status_codes(statuses) == [(DEFERRED, "4.7.4")]
     assert [c.split()[0] for c in s.sessions[0].commands] == ["EHLO"]
     s = Server(tls=tls)
-    fates, log = run(s, conf=smarthost(s, more=conf))
-    assert fates[0][0] == SENT
+    statuses, log = run(s, conf=smarthost(s, more=conf))
+    assert statuses[0][0] == SENT
 
 
 def test_verify_refuses(tls):
     s = Server(tls=tls)
-    fates, _ = run(s, conf=smarthost(s, more="TLS verify\n"))
-    assert fates[0][0] == RETRY and not s.messages
+    statuses, _ = run(s, conf=smarthost(s, more="TLS verify\n"))
+    assert statuses[0][0] == DEFERRED and not s.messages
     assert not any(c.startswith("MAIL") for x in s.sessions for c in x.commands)
 
 
@@ -1242,8 +1242,8 @@ def test_capabilities_are_forgotten(tls):
                                ["250-SIZE 10", "250 STARTTLS"])
         return "250 x" if line.startswith("EHLO") else None
     s = Server(script, tls=tls)
-    fates, _ = run(s)
-    assert fates[0][0] == SENT
+    statuses, _ = run(s)
+    assert statuses[0][0] == SENT
     assert s.sessions[0].commands[3:] == [
         "MAIL FROM:<from@sender.example.org>", "RCPT TO:<to@example.net>",
         "DATA", "QUIT"]
@@ -1262,8 +1262,8 @@ def test_truncated_tls(tls, said, is_clean):
             session.conn.unwrap()
         return False
     s = Server(script, tls=tls)
-    fates, _ = run(s)
-    assert fate_codes(fates) == [(RETRY, "4.4.2")]
+    statuses, _ = run(s)
+    assert status_codes(statuses) == [(DEFERRED, "4.4.2")]
 
 
 def test_resumption(tls):
@@ -1271,7 +1271,7 @@ def test_resumption(tls):
     r = Runner(smarthost(s, more="CONCURRENCY 4\n"))
     many(r, 60)
     r.finish()
-    assert {f[0] for f in r.fates.values()} == {SENT}
+    assert {f[0] for f in r.statuses.values()} == {SENT}
     assert len(s.sessions) > 1
     assert any(x.is_resumed for x in s.sessions)
 
@@ -1280,26 +1280,26 @@ def test_pins(tls):
     out = subprocess.run(["openssl", "x509", "-in", tls.cert, "-outform",
                           "DER"], check=True, capture_output=True).stdout
     right, wrong = hashlib.sha256(out).hexdigest(), "ab" * 32
-    for pins, fate in ((right, SENT), ("%s %s" % (wrong, right), SENT),
-                       (wrong, RETRY), ("%s %s" % (wrong, wrong), RETRY)):
+    for pins, status in ((right, SENT), ("%s %s" % (wrong, right), SENT),
+                       (wrong, DEFERRED), ("%s %s" % (wrong, wrong), DEFERRED)):
         s = Server(tls=tls)
-        fates, log = run(s, conf=smarthost(s, more="FINGERPRINT %s\n" % pins))
-        assert fates[0][0] == fate, log
+        statuses, log = run(s, conf=smarthost(s, more="FINGERPRINT %s\n" % pins))
+        assert statuses[0][0] == status, log
         assert not any(c.startswith("MAIL") for x in s.sessions
-                       for c in x.commands) or fate == SENT
+                       for c in x.commands) or status == SENT
 
 
 def test_implicit(tls):
     s = Server(tls=tls, implicit=True)
-    fates, _ = run(s, conf=smarthost(s, more="SECURETRANSFER\nTLS required\n"))
-    assert fates[0][0] == SENT
+    statuses, _ = run(s, conf=smarthost(s, more="SECURETRANSFER\nTLS required\n"))
+    assert statuses[0][0] == SENT
 
 
 def test_login(tls):
     s = Server(tls=tls, login="tls")
-    fates, log = run(s, conf=smarthost(s, more="CAFILE %s\n" % tls.cert),
+    statuses, log = run(s, conf=smarthost(s, more="CAFILE %s\n" % tls.cert),
                      auth=AUTH)
-    assert fates[0][0] == SENT
+    assert statuses[0][0] == SENT
     c = s.sessions[0].commands
     assert c[3].startswith("AUTH CRAM-MD5")     # refused with 504
     assert c[4] == "AUTH PLAIN AGpvZQBzZWNyZXQtd29yZA=="
@@ -1309,19 +1309,19 @@ def test_login(tls):
 def test_no_login_in_the_clear(tls):
     for kw in ({"login": "any"}, {}):
         s = Server(**kw)
-        fates, _ = run(s, conf=smarthost(s, more="TLS opportunistic\n"),
+        statuses, _ = run(s, conf=smarthost(s, more="TLS opportunistic\n"),
                        auth=AUTH)
-        assert fates[0][0] == RETRY
+        assert statuses[0][0] == DEFERRED
         assert [c.split()[0] for c in s.sessions[0].commands] == ["EHLO"]
     s = Server(lambda session, line: "454 no" if line == "STARTTLS" else None,
                tls=tls, login="any")
-    fates, _ = run(s, conf=smarthost(s, more="TLS opportunistic\nINSECURE\n"),
+    statuses, _ = run(s, conf=smarthost(s, more="TLS opportunistic\nINSECURE\n"),
                    auth=AUTH)
-    assert fates[0][0] == RETRY
+    assert statuses[0][0] == DEFERRED
     assert not any(c.startswith("AUTH") for x in s.sessions for c in x.commands)
     s = Server(login="any")
-    fates, _ = run(s, conf=smarthost(s, more="INSECURE\n"), auth=AUTH)
-    assert fates[0][0] == SENT
+    statuses, _ = run(s, conf=smarthost(s, more="INSECURE\n"), auth=AUTH)
+    assert statuses[0][0] == SENT
 
 
 def test_password_refused():
@@ -1334,10 +1334,10 @@ def test_password_refused():
     r = Runner(smarthost(s, other, more="INSECURE\n"), AUTH)
     many(r, 20)
     log = r.finish()
-    assert fate_codes(r.fates.values()) == [(RETRY, "4.7.8")] * 20
+    assert status_codes(r.statuses.values()) == [(DEFERRED, "4.7.8")] * 20
     assert len(s.sessions) == 1 and not other.sessions
     assert "login refused" in log
-    told = log + "".join(f[2] for f in r.fates.values())
+    told = log + "".join(f[2] for f in r.statuses.values())
     assert "535" in told and "secret" not in told and "c2VjcmV0" not in told
 
 
@@ -1350,7 +1350,7 @@ def test_login_trouble(reply, next_host):
             return "501 cancelled"
         return reply if line.startswith("AUTH") else None
     bad = Server(script, login="any")
-    fates, _ = run(bad, conf=smarthost(bad, more="INSECURE\n"), auth=AUTH)
-    assert fates[0][0] == RETRY
+    statuses, _ = run(bad, conf=smarthost(bad, more="INSECURE\n"), auth=AUTH)
+    assert statuses[0][0] == DEFERRED
     assert not any(c.startswith("MAIL") for x in bad.sessions
                    for c in x.commands)

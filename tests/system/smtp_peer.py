@@ -359,7 +359,7 @@ class Connection:
             return
         except ValueError:
             self.logins.append((mech, None, False))
-            self._say("501 5.5.2 can not read that")
+            self._say("501 5.5.2 cannot read that")
             return
         if self.script.auth_reply is not None:
             self.logins.append((mech, user, False))

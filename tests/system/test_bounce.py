@@ -1,4 +1,4 @@
-"""What can not be delivered comes back; what can not come back is kept."""
+"""What cannot be delivered comes back; what cannot come back is kept."""
 import email
 import os
 

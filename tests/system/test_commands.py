@@ -158,16 +158,16 @@ def test_command_that_closes_all_is_waited_for(world):
     assert os.path.exists("/home/bob/end")
 
 
-@pytest.mark.parametrize("text,fate", (
+@pytest.mark.parametrize("text,status", (
     ("|setsid sleep 67 & exit 0", "sent"),
     ("|setsid sleep 67 & sleep 68", "deferred"),
 ))
-def test_child_in_a_session_of_its_own_does_not_keep_us(world, text, fate):
+def test_child_in_a_session_of_its_own_does_not_keep_us(world, text, status):
     world.leaves("queue")
     world.write_conf({"COMMAND_TIMEOUT": "1s"})
     world.forward("bob", text + "\n")
     world.send("bob")
-    world.wait_until(lambda: world.log_lines("status=" + fate), 50)
+    world.wait_until(lambda: world.log_lines("status=" + status), 50)
     world.run(["pkill", "-u", "bob"])
 
 

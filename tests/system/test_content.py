@@ -119,7 +119,7 @@ def test_second_opinion(world, is_7bit):
 
     controller = Controller(Handler(), hostname="127.0.0.1", port=0,
                             decode_data=is_7bit, enable_SMTPUTF8=not is_7bit)
-    # It can not say which port it got: so it is one that is free now.
+    # It cannot say which port it got: so it is one that is free now.
     controller.port = free_port()
     controller.start()
     try:

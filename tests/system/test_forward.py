@@ -321,25 +321,25 @@ def test_file_changed_between_reading_and_running_runs_nothing_else(world):
         b"first", b"second"]
 
 
-FATES = {
+STATUSES = {
     "exit 0": "sent", "exit 75": "deferred", "kill -9 $$": "deferred",
     "exit 126": "deferred", "exit 127": "deferred",
     "exit 1": "failed", "exit 67": "failed", "exit 100": "failed",
 }
 
 
-@pytest.mark.parametrize("command", FATES)
+@pytest.mark.parametrize("command", STATUSES)
 def test_exit_status_of_the_command_decides(world, command):
-    fate = FATES[command]
+    status = STATUSES[command]
     world.forward("bob", "|echo said this; %s\n" % command)
-    if fate == "deferred":
+    if status == "deferred":
         world.leaves("queue")
     world.send("bob")
-    if fate == "failed":
+    if status == "failed":
         bounce, = world.wait_mail("alice")
         assert b"said this" in bounce.text
         assert bounce["Return-Path"] == "<>"
-    elif fate == "deferred":
+    elif status == "deferred":
         world.wait_tried("bob")
         assert len(world.queue()) == 1
         assert "To\t: " in world.mailq()

@@ -147,7 +147,7 @@ def test_missing_list_of_a_forward_lets_mail_wait(world):
 
 
 def test_list_is_read_as_the_user(world):
-    """What bob can not read bob's .forward can not be made of."""
+    """What bob cannot read bob's .forward cannot be made of."""
     world.leaves("queue")
     world.write_home("carol", "secret", "alice\n", 0o600)
     world.forward("bob", ":include:/home/carol/secret\n")

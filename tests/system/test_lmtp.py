@@ -149,7 +149,7 @@ def test_socket_for_a_group_of_the_spool_user(world, store):
                        stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("where,reply,fate,dsn", (
+@pytest.mark.parametrize("where,reply,status,dsn", (
     ("greeting", "421 busy", "deferred", "4.0.0"),
     ("greeting", "554 go away", "deferred", "4.0.0"),
     ("LHLO", "500 what", "deferred", "4.0.0"),
@@ -165,11 +165,11 @@ def test_socket_for_a_group_of_the_spool_user(world, store):
     ("dot", None, "deferred", "4.4.1"),
     ("LHLO", None, "deferred", "4.4.1"),
 ))
-def test_replies(world, store, where, reply, fate, dsn):
+def test_replies(world, store, where, reply, status, dsn):
     world.leaves("queue")
     store(**{where: [reply]})
     world.send("-f", "<>", "bob")
-    world.wait_until(lambda: world.log_lines("to=<bob>", "status=" + fate,
+    world.wait_until(lambda: world.log_lines("to=<bob>", "status=" + status,
                                              "dsn=" + dsn))
 
 

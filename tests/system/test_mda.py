@@ -63,13 +63,13 @@ def test_those_without_commands_have_an_mbox(agent, user):
     assert agent.log_lines("not run for " + user)
 
 
-@pytest.mark.parametrize("status,fate", ((75, "deferred"), (77, "failed")))
-def test_exit_status_decides(world, status, fate):
+@pytest.mark.parametrize("status,outcome", ((75, "deferred"), (77, "failed")))
+def test_exit_status_decides(world, status, outcome):
     world.leaves("queue")
     world.write_conf({"MAILBOX": "command /bin/sh -c 'echo why; exit %d'"
                       % status})
     world.send("-f", "<>", "bob")
-    world.wait_until(lambda: world.log_lines("to=<bob>", fate, "why"))
+    world.wait_until(lambda: world.log_lines("to=<bob>", outcome, "why"))
 
 
 def test_agent_over_its_time_is_ended(world):

@@ -69,7 +69,7 @@ def test_input_that_does_not_block_is_waited_for(world):
 def test_bad_address_in_a_list_loses_no_mail(world):
     world.write_aliases("half: bad@, bob\nnone: foo@-bad\n")
     assert world.run(["newaliases"]).returncode == 65
-    world.send("half", "bob")           # who half is can not be told now
+    world.send("half", "bob")           # who half is cannot be told now
     world.wait_mail("bob")
     world.wait_tried("half")
     world.forward("carol", "me@\n")
@@ -132,7 +132,7 @@ def sockets_of(pid):
     os.close(pidfd)
 
 
-def test_full_forward_branch_does_not_stop_the_runner(world, peer):
+def test_full_forward_helper_does_not_stop_the_runner(world, peer):
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
     world.smarthost(p)
     world.leaves("queue")
@@ -141,18 +141,18 @@ def test_full_forward_branch_does_not_stop_the_runner(world, peer):
     runner, = {int(world.status_of(pid, "PPid")[0])
                for pid in world.processes()
                if world.status_of(pid, "Uid")[0] == "0"}
-    branch = min(pid for pid in world.processes()
+    helper = min(pid for pid in world.processes()
                  if world.status_of(pid, "PPid")[0] == str(runner))
     for sock in sockets_of(runner):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-    os.kill(branch, signal.SIGSTOP)
+    os.kill(helper, signal.SIGSTOP)
     try:
         world.send(*("nobody%d" % i for i in range(30)), "bob")
         world.send("ann@far.test")
         world.wait_until(lambda: [t.accepted for t in p.taken] == [
             ["ann@far.test"]])
     finally:
-        os.kill(branch, signal.SIGCONT)
+        os.kill(helper, signal.SIGCONT)
     world.wait_mail("bob")
     world.wait_mail("alice")            # what became of the others
     assert not world.log_lines("cannot be reached")

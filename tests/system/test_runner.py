@@ -39,7 +39,7 @@ def test_one_runner_for_many_submissions(world, peer):
     assert [q.wait(60) for q in running] == [0] * 30
     world.wait_until(lambda: p.connections)
     assert len(lock_holders(world)) == 1
-    # runner, forward branch, deliver branch, dma-remote
+    # runner, forward helper, deliver helper, dma-remote
     world.wait_until(lambda: len(world.processes()) <= 4)
     assert len(world.queue()) == 30
 

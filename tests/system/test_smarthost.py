@@ -1,4 +1,4 @@
-"""Through one smarthost: few connections, each recipient its own fate."""
+"""Through one smarthost: few connections, each recipient its own status."""
 import quopri
 import subprocess
 
@@ -176,8 +176,8 @@ def test_messages_in_a_row_have_their_own_results(world, peer):
         assert said in text
     assert "come back later" in world.mailq()
     for i in range(12):
-        fate = {3: "failed", 5: "deferred", 7: "failed"}.get(i, "sent")
-        assert world.log_lines("to=<u%d@far.test>" % i, "status=" + fate)
+        status = {3: "failed", 5: "deferred", 7: "failed"}.get(i, "sent")
+        assert world.log_lines("to=<u%d@far.test>" % i, "status=" + status)
 
 
 def test_next_smarthost_for_who_is_put_off(world, peer):
@@ -218,13 +218,13 @@ REPLIES = {
 
 @pytest.mark.parametrize("case", REPLIES)
 def test_each_reply_has_its_fate(world, peer, case):
-    words, fate = REPLIES[case]
+    words, status = REPLIES[case]
     p = peer(Script(**words))
     world.smarthost(p)
-    if fate == "deferred":
+    if status == "deferred":
         world.leaves("queue")
     world.send("ann@far.test")
-    if fate == "failed":
+    if status == "failed":
         bounce, = world.wait_mail("alice")
         assert b"ann@far.test" in bounce.text
         said = list(words.values())[0].partition(" ")[2].encode()
@@ -236,7 +236,7 @@ def test_each_reply_has_its_fate(world, peer, case):
         words_said = list(words.values())[0].split(" ")[-1]
         assert words_said in world.mailq()
     line, = world.log_lines("to=<ann@far.test>")
-    assert "status=" + fate in line
+    assert "status=" + status in line
 
 
 def test_helo_where_ehlo_is_unknown(world, peer):

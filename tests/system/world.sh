@@ -118,7 +118,7 @@ base=${DMA_WORLD_DIR:-/var/tmp}
 room=$(mktemp -d "$base/dma-world.XXXXXX")
 shield=0
 trap 'test $shield = 0 || umount -l "$room"; rm -rf --one-file-system "$room"' EXIT
-# An overlay can not be written to another overlay (a container's root).
+# An overlay cannot be written to another overlay (a container's root).
 if [ "$(stat -f -c %T "$room")" = overlayfs ]; then
 	mount -t tmpfs -o mode=700 none "$room"
 	shield=1

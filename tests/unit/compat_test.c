@@ -1,5 +1,5 @@
 /*
- * compat_test.c - many files synced side by side, and some that can not be.
+ * compat_test.c - many files synced side by side, and some that cannot be.
  */
 #include <errno.h>
 #include <fcntl.h>

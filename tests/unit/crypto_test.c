@@ -1320,7 +1320,7 @@ static const struct {
 	    "expected other.example.net" },
 	{ SRV_GOOD, 1, 2, 0, 0, 0, "mail.example.org", TLS_BROKEN,
 	    "certificate of mail.example.org" },
-	/* One that can not be read is as good as none (RFC 7672 2.2). */
+	/* One that cannot be read is as good as none (RFC 7672 2.2). */
 	{ SRV_SELF, 0, 3, 0, 0, FLAW_JUNK, "mail.example.org", TLS_DONE,
 	    "not verified" },
 };

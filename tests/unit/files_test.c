@@ -171,7 +171,7 @@ test_mailname_file(void **state)
 	free(name_path);
 }
 
-/* One that can not be read is told, and defaults do not stand for it. */
+/* One that cannot be read is told, and defaults do not stand for it. */
 static void
 test_conf_not_readable(void **state)
 {

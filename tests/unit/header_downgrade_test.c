@@ -8,7 +8,7 @@
 #define Q(s)	"=?utf-8?Q?" s "?="
 
 static const struct {
-	const char *in, *out;		/* out NULL: it can not be */
+	const char *in, *out;		/* out NULL: it cannot be */
 } cases[] = {
 	/* text */
 	{ "Subject: a b\n", "Subject: a b\n" },

@@ -1289,7 +1289,7 @@ test_lists(void **state)
 	ask_lists(w, "one");
 	assert_int_equal(w->verdict, FORWARD_TEXT);
 	assert_int_equal(w->text.len, sizeof(pad) + strlen(a) + 2);
-	/* what can not be told now */
+	/* what cannot be told now */
 	ask_lists(w, "lost");
 	assert_int_equal(w->verdict, FORWARD_LATER);
 	assert_non_null(strstr(w->reason, "No such file"));

@@ -763,7 +763,7 @@ test_aliases_not_readable(void **state)
 	end(&w);
 }
 
-/* Whom a bad line names can not be told, and nobody else is harmed by it. */
+/* Whom a bad line names cannot be told, and nobody else is harmed by it. */
 static void
 test_bad_alias(void **state)
 {

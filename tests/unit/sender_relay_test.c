@@ -195,7 +195,7 @@ test_own(void **state)
 	assert_false(sender_relay_owns(&all, "m3", "u"));
 	assert_false(sender_relay_owns(&all, "m1", "U"));
 	assert_false(sender_relay_owns(&all, "m1", "x"));
-	/* where it can not be known the name is theirs everywhere */
+	/* where it cannot be known the name is theirs everywhere */
 	assert_true(sender_relay_owns(&all, "m9", "v"));
 	assert_true(sender_relay_owns(&all, "m9", "w"));
 	sender_relay_fini(&all);

@@ -3,7 +3,7 @@
  *
  * A script has one line per event: "<" the server says, ">" the client must
  * have said, "!" something happens: eof, late, tls (the handshake is done),
- * quit, unread (the body can not be read), release.  Every script is run with lines
+ * quit, unread (the body cannot be read), release.  Every script is run with lines
  * whole, and again octet by octet in both directions.
  */
 #include "lib/smtp.h"

@@ -111,7 +111,7 @@ load(struct world *w, const char *id, int for_write, struct message *m)
 	enum spool_got got;
 
 	got = spool_load(&w->sp, id, for_write, m, &w->res);
-	/* A message that can not be had comes with a reason. */
+	/* A message that cannot be had comes with a reason. */
 	if (got == SPOOL_LATER || got == SPOOL_CORRUPT)
 		assert_non_null(w->res.reason);
 	return got;
@@ -1568,7 +1568,7 @@ test_wake(void **state)
 	ipc_fini(&in);
 }
 
-/* A journal that can not be written is as it was before. */
+/* A journal that cannot be written is as it was before. */
 static void
 test_append_fails(void **state)
 {
