@@ -80,6 +80,7 @@ size_t	aliases_command_length(const char *text, size_t len);
 #include "lib/addr.h"
 #include "lib/array.h"
 #include "lib/buf.h"
+#include "lib/text.h"
 
 #define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* octets of a file */
 #define ALIASES_MAX		500000	/* names in a file */
@@ -738,7 +739,7 @@ copy_text(const char *text, size_t len)
 static int
 run(struct words *w, const char *text, size_t len)
 {
-	static const char mark[] = "\xef\xbb\xbf";
+	size_t bom = text_bom(text, len);
 	void *scanner;
 	char *copy;
 	int ret = -1;
@@ -748,17 +749,12 @@ run(struct words *w, const char *text, size_t len)
 		errno = EFBIG;
 		return -1;
 	}
-	/* What some editors write before UTF-8. */
-	if (len >= 3 && memcmp(text, mark, 3) == 0) {
-		text += 3;
-		len -= 3;
-	}
-	copy = copy_text(text, len);
+	copy = copy_text(text + bom, len - bom);
 	if (copy == NULL)
 		return -1;
 	w->row = w->next_row = copy;
 	if (aliases_yylex_init_extra(w, &scanner) == 0) {
-		if (aliases_scan_text(copy, len + 4, scanner) == 0)
+		if (aliases_scan_text(copy, len - bom + 4, scanner) == 0)
 			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;
 		aliases_yylex_destroy(scanner);
 	}

@@ -28,7 +28,7 @@ send_mode(const struct caller *caller, const struct options *o,
 	struct log log;
 	int status;
 
-	files_log(conf, &log, o->tag == NULL ? "dma" : o->tag);
+	files_log(&conf->log, &log, o->tag == NULL ? "dma" : o->tag);
 	status = submit_message(caller, o, conf, sp, &log, monitor, &done);
 	files_log_close(&log);
 	if (status != 0 || o->is_queue_only || done.is_held)
@@ -68,7 +68,7 @@ with_spool(const struct caller *caller, const struct options *o,
 static int
 front_end(const struct caller *caller, int monitor, int argc, char **argv)
 {
-	struct report report;
+	struct report report = report_quiet;
 	struct options o;
 	struct conf conf;
 	struct buf reason;
@@ -84,7 +84,6 @@ front_end(const struct caller *caller, int monitor, int argc, char **argv)
 		return status;
 	}
 	/* Callers take any word on stderr for a failure; the log has it. */
-	files_quiet(&report);
 	if (o.mode == MODE_ALIASES)
 		report.say = newaliases_report;
 	if (files_conf(&conf, &report) == -1) {

@@ -327,7 +327,6 @@ int
 local_answer(const struct delivery *d, const struct buf *conf_text)
 {
 	struct delivery own = *d;
-	struct report quiet;
 	struct conf conf;
 	int status;
 
@@ -336,8 +335,7 @@ local_answer(const struct delivery *d, const struct buf *conf_text)
 		    forward_answer(d->user, d->channel) :
 		    forward_answer_lists(d->user, d->name, d->aliases,
 		    d->channel);
-	files_quiet(&quiet);
-	if (files_conf_text(&conf, conf_text, &quiet) == -1)
+	if (files_conf_text(&conf, conf_text, &report_quiet) == -1)
 		return 1;
 	own.conf = &conf;
 	status = local_deliver(&own);

@@ -1,8 +1,9 @@
 /*
  * message.c - a queued message and its recipients, in memory.
- * Runs as: anyone.  Uses: nothing.
+ * Runs as: anyone.  Uses: the log.
  * Promise: a message that was freed can be freed again.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,4 +93,12 @@ const char *
 message_original(const struct message *m, uint32_t i)
 {
 	return message_first(m, i)->address;
+}
+
+void
+message_log_queued(const struct message *m, const struct log *log)
+{
+	log_say(log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
+	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
+	    m->submitter, m->sender, m->length, m->nrcpts);
 }

@@ -11,6 +11,7 @@
 
 #include "lib/addr.h"
 #include "lib/dsn.h"
+#include "lib/log.h"
 #include "lib/mail.h"
 #include "lib/result.h"
 
@@ -132,5 +133,7 @@ const char *message_address(const struct message *, uint32_t i);
 int	recipient_wants(const struct recipient *, unsigned what);
 /* 1 when there is something to report that no report tells yet. */
 int	recipient_is_owed(const struct recipient *);
+/* The one line that says what came in, and from whom. */
+void	message_log_queued(const struct message *, const struct log *);
 
 #endif

@@ -8,12 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/io.h"
 #include "conf/files.h"
+#include "lib/io.h"
+#include "lib/text.h"
 
 #define CONF_FILE	DMA_CONFDIR "/dma.conf"
 #define CONF_LIMIT	(1024 * 1024)
@@ -196,8 +196,7 @@ fetch_secret(struct auth *a, const struct report *report)
 }
 
 int
-files_auth(const struct conf *conf, struct auths *auths,
-    const struct report *report)
+files_auth(const char *path, struct auths *auths, const struct report *report)
 {
 	struct stat st;
 	struct buf b;
@@ -205,21 +204,21 @@ files_auth(const struct conf *conf, struct auths *auths,
 	int ret;
 
 	memset(auths, 0, sizeof(*auths));
-	if (conf->where.auth == NULL)
+	if (path == NULL)
 		return 0;
 	buf_init(&b, 0);
-	ret = read_text(conf->where.auth, &b, CONF_LIMIT);
+	ret = read_text(path, &b, CONF_LIMIT);
 	if (ret == -1)
-		tell(report, conf->where.auth);
-	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, conf->where.auth,
+		tell(report, path);
+	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, path,
 	    report) == -1)
 		ret = -1;
 	if (b.data != NULL)
 		explicit_bzero(b.data, b.cap);
 	buf_fini(&b);
-	if (ret == 0 && stat(conf->where.auth, &st) == 0 &&
+	if (ret == 0 && stat(path, &st) == 0 &&
 	    (st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0)
-		report->say(report->arg, conf->where.auth, 0,
+		report->say(report->arg, path, 0,
 		    "contains passwords and must not be readable or writable "
 		    "by others: chmod 640 it");
 	for (i = 0; ret != -1 && i < auths->n; i++)
@@ -229,27 +228,26 @@ files_auth(const struct conf *conf, struct auths *auths,
 }
 
 int
-files_sender_relays(const struct conf *conf, struct sender_relays *senders,
+files_sender_relays(const char *path, struct sender_relays *senders,
     const struct report *report)
 {
 	struct buf b;
 	int ret;
 
 	memset(senders, 0, sizeof(*senders));
-	if (conf->where.sender_relay == NULL)
+	if (path == NULL)
 		return 0;
 	buf_init(&b, 0);
-	ret = read_text(conf->where.sender_relay, &b, CONF_LIMIT);
+	ret = read_text(path, &b, CONF_LIMIT);
 	if (ret == 0 && b.len == 0) {
 		/* Somebody is just writing it anew. */
 		errno = ENODATA;
 		ret = -1;
 	}
 	if (ret != 0)
-		tell(report, conf->where.sender_relay[0] == '\0' ?
-		    "SENDER_RELAY" : conf->where.sender_relay);
-	else if (sender_relay_parse(senders, buf_str(&b), b.len,
-	    conf->where.sender_relay, report) == -1) {
+		tell(report, path[0] == '\0' ? "SENDER_RELAY" : path);
+	else if (sender_relay_parse(senders, buf_str(&b), b.len, path,
+	    report) == -1) {
 		sender_relay_fini(senders);
 		errno = ENOMEM;
 		ret = -1;
@@ -259,16 +257,7 @@ files_sender_relays(const struct conf *conf, struct sender_relays *senders,
 }
 
 int
-files_aliases(const struct conf *conf, struct aliases *aliases,
-    const struct report *report)
-{
-	unsigned bad;
-
-	return files_aliases_count(conf, aliases, report, &bad);
-}
-
-int
-files_aliases_count(const struct conf *conf, struct aliases *aliases,
+files_aliases(const char *path, struct aliases *aliases,
     const struct report *report, unsigned *bad)
 {
 	struct buf b;
@@ -277,12 +266,11 @@ files_aliases_count(const struct conf *conf, struct aliases *aliases,
 	*bad = 0;
 	memset(aliases, 0, sizeof(*aliases));
 	buf_init(&b, 0);
-	ret = read_text(conf->where.aliases, &b, ALIASES_LIMIT);
+	ret = read_text(path, &b, ALIASES_LIMIT);
 	if (ret == -1)
-		tell(report, conf->where.aliases);
+		tell(report, path);
 	if (ret == 0) {
-		n = aliases_parse(aliases, buf_str(&b), b.len,
-		    conf->where.aliases, report);
+		n = aliases_parse(aliases, buf_str(&b), b.len, path, report);
 		if (n == -1)
 			errno = ENOMEM;
 		ret = n == -1 ? -1 : 0;
@@ -290,22 +278,6 @@ files_aliases_count(const struct conf *conf, struct aliases *aliases,
 	}
 	buf_fini(&b);
 	return ret;
-}
-
-static void
-say_nothing(void *arg, const char *file, unsigned line, const char *text)
-{
-	(void)arg;
-	(void)file;
-	(void)line;
-	(void)text;
-}
-
-void
-files_quiet(struct report *report)
-{
-	report->say = say_nothing;
-	report->arg = NULL;
 }
 
 static int
@@ -328,21 +300,20 @@ open_log(const char *path)
 }
 
 void
-files_log(const struct conf *conf, struct log *log, const char *tag)
+files_log(const struct conf_log *conf, struct log *log, const char *tag)
 {
 	log_init(log, tag);
-	log->level = conf->log.level;
-	log->where = conf->log.where;
+	log->level = conf->level;
+	log->where = conf->where;
 	if (log->where == LOG_TO_FD) {
-		log->fd = conf->log.path == NULL ? -1 :
-		    open_log(conf->log.path);
+		log->fd = conf->path == NULL ? -1 : open_log(conf->path);
 		if (log->fd == -1)
 			log->where = LOG_TO_SYSLOG;
 	}
 	log_open(log);
-	if (conf->log.where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
+	if (conf->where == LOG_TO_FD && log->where == LOG_TO_SYSLOG)
 		log_say(log, LOG_LEVEL_WARNING, "cannot write to the log file "
-		    "%s: %s", conf->log.path == NULL ? "" : conf->log.path,
+		    "%s: %s", conf->path == NULL ? "" : conf->path,
 		    strerror(errno));
 }
 
@@ -353,10 +324,32 @@ files_log_close(struct log *log)
 	log->where = LOG_TO_SYSLOG;
 }
 
-void
-files_log_queued(const struct log *log, const struct message *m)
+static void
+hold(void *held, const char *file, unsigned line, const char *text)
 {
-	log_say(log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
-	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
-	    m->submitter, m->sender, m->length, m->nrcpts);
+	if (line > 0)
+		buf_printf(held, "%s:%u: %s\n", file, line, text);
+	else
+		buf_printf(held, "%s: %s\n", file, text);
+}
+
+int
+files_conf_log(struct conf *conf, struct log *log, const char *tag)
+{
+	struct buf held;
+	const struct report report = { hold, &held };
+	struct text_lines t;
+	int error, ret;
+
+	buf_init(&held, CONF_LIMIT);
+	ret = files_conf(conf, &report);
+	error = errno;
+	if (ret == 0)
+		files_log(&conf->log, log, tag);
+	text_init(&t, buf_str(&held), held.len);
+	while (text_next(&t))
+		log_say(log, LOG_LEVEL_WARNING, "%s", t.line);
+	buf_fini(&held);
+	errno = error;
+	return ret;
 }

@@ -13,7 +13,7 @@
 
 /*
  * Reads dma.conf, the MAILNAME file and the host's name.  A missing file is
- * no error: the defaults hold.  -1 with errno when it can not be read or
+ * no error: the defaults hold.  -1 with errno when it cannot be read or
  * memory ran out.
  */
 int	files_conf(struct conf *, const struct report *);
@@ -22,7 +22,7 @@ int	files_conf_text(struct conf *, const struct buf *text,
 	    const struct report *);
 /*
  * The keys of dma.conf that root acts by, and the text of the file for
- * who reads all of it as somebody else; -1 as above.
+ * those who read all of it as somebody else; -1 as above.
  */
 int	files_root(struct conf *, struct buf *text);
 /*
@@ -33,37 +33,30 @@ int	files_root(struct conf *, struct buf *text);
 int	files_changed(const char *path, struct stat *last);
 /*
  * Reads auth.conf and the files that it names; a missing auth.conf is no error.
- * -1 with a word in the report.  A password that can not be read is the
- * trouble of its entry alone.
+ * -1 with a word in the report.  A password that cannot be read is the trouble
+ * of its entry alone.
  */
-int	files_auth(const struct conf *, struct auths *, const struct report *);
+int	files_auth(const char *path, struct auths *, const struct report *);
 /*
- * Reads the file of SENDER_RELAY, if there is that key.  -1 with a word in the
- * report when it can not be read: then nobody's relay is known.
+ * Reads the file of SENDER_RELAY; NULL: none.  -1 with a word in the report
+ * when it cannot be read: then nobody's relay is known.
  */
-int	files_sender_relays(const struct conf *, struct sender_relays *,
+int	files_sender_relays(const char *path, struct sender_relays *,
 	    const struct report *);
 /*
- * Reads the aliases.  0, 1 when there is no such file, -1 with errno when it
- * can not be read now (then nobody may be called unknown).
+ * Reads the aliases and counts the bad lines.  0, 1 when there is no such file,
+ * -1 with errno when it cannot be read now (then nobody may be called unknown).
  */
-int	files_aliases(const struct conf *, struct aliases *,
-	    const struct report *);
-
-/* The same, counting the bad lines. */
-int	files_aliases_count(const struct conf *, struct aliases *,
+int	files_aliases(const char *path, struct aliases *,
 	    const struct report *, unsigned *bad);
 
-/* A report that says nothing: for readers that only want the values. */
-void	files_quiet(struct report *);
 /*
  * Points a log to where conf says.  A log file must exist or be one that
  * this process can create; root never creates it.  Else: syslog.
  */
-void	files_log(const struct conf *, struct log *, const char *tag);
+void	files_log(const struct conf_log *, struct log *, const char *tag);
 void	files_log_close(struct log *);
-
-/* The one line that says what came in, and from whom. */
-void	files_log_queued(const struct log *, const struct message *);
+/* files_conf(), files_log(), and what is wrong with the first in the second. */
+int	files_conf_log(struct conf *, struct log *, const char *tag);
 
 #endif

@@ -14,6 +14,17 @@
 
 #define LOG_LINE_MAX	8192	/* octets of one line */
 
+static void
+say_nothing(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+const struct report report_quiet = { say_nothing, NULL };
+
 static const int priorities[] = {
 	[LOG_LEVEL_ERROR] = LOG_ERR,
 	[LOG_LEVEL_WARNING] = LOG_WARNING,
@@ -82,4 +93,13 @@ log_say(const struct log *log, enum log_level level, const char *fmt, ...)
 	}
 	buf_fini(&raw);
 	buf_fini(&line);
+}
+
+void
+log_report(void *log, const char *file, unsigned line, const char *text)
+{
+	if (line > 0)
+		log_say(log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
+	else
+		log_say(log, LOG_LEVEL_WARNING, "%s: %s", file, text);
 }

@@ -15,6 +15,9 @@ struct report {
 	void	*arg;
 };
 
+/* One that says nothing: for readers that only want the values. */
+extern const struct report report_quiet;
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
     LOG_LEVEL_DEBUG };
 enum log_where { LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_FD };
@@ -32,5 +35,8 @@ void	log_open(struct log *);
 /* The text is cleaned as a whole: no control can reach the log. */
 void	log_say(const struct log *, enum log_level, const char *, ...)
 	    PRINTF_LIKE(3, 4);
+/* For struct report, with a struct log as its argument: warnings. */
+void	log_report(void *log, const char *file, unsigned line,
+	    const char *text);
 
 #endif

@@ -29,16 +29,6 @@
 
 #define SOCK	STDIN_FILENO
 
-/* The runner has warned about dma.conf; auth.conf is read here alone. */
-static void
-tell(void *arg, const char *file, unsigned line, const char *text)
-{
-	if (line == 0)
-		log_say(arg, LOG_LEVEL_WARNING, "%s: %s", file, text);
-	else
-		log_say(arg, LOG_LEVEL_WARNING, "%s:%u: %s", file, line, text);
-}
-
 /* A word to whoever called by hand; there may be nobody to read it. */
 static int
 refuse(int status, const char *reason)
@@ -131,12 +121,12 @@ static int
 keep_for_senders(const struct conf *conf, struct auths *auths)
 {
 	struct sender_relays senders;
-	struct report quiet;
 	struct auth *a;
 	size_t i;
 
-	files_quiet(&quiet);	/* the runner has warned */
-	if (files_sender_relays(conf, &senders, &quiet) == -1)
+	/* The runner has warned. */
+	if (files_sender_relays(conf->where.sender_relay, &senders,
+	    &report_quiet) == -1)
 		return -1;
 	for (i = 0; i < auths->n; i++) {
 		a = &auths->list[i];
@@ -147,21 +137,14 @@ keep_for_senders(const struct conf *conf, struct auths *auths)
 }
 
 static int
-serve(const struct conf *conf, struct auths *auths, struct log *log,
-    const struct report *report)
+serve(const struct conf *conf, struct auths *auths, struct log *log)
 {
+	const struct report report = { log_report, log };
 	int secrets;
 
-	log->where = conf->log.where;
-	log->level = conf->log.level;
-	if (log->where == LOG_TO_FD && conf->log.path != NULL)
-		log->fd = open(conf->log.path, O_WRONLY | O_APPEND | O_CREAT |
-		    O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-	if (log->where == LOG_TO_FD && log->fd == -1)
-		log->where = LOG_TO_SYSLOG;
-	log_open(log);
+	files_log(&conf->log, log, "dma");
 	/* Without its credentials a host must not be spoken to. */
-	if (files_auth(conf, auths, report) == -1) {
+	if (files_auth(conf->where.auth, auths, &report) == -1) {
 		return give_up(log, EX_CONFIG, conf->where.auth,
 		    "cannot be read: chown root:_dma, chmod 640 it");
 	}
@@ -182,7 +165,6 @@ serve(const struct conf *conf, struct auths *auths, struct log *log,
 int
 main(void)
 {
-	struct report quiet, report;
 	struct auths auths;
 	struct conf conf;
 	struct log log;
@@ -192,14 +174,11 @@ main(void)
 	if (ret != EX_OK)
 		return ret;
 	log_init(&log, "dma");
-	report.say = tell;
-	report.arg = &log;
 	memset(&auths, 0, sizeof(auths));
-	files_quiet(&quiet);
-	if (files_conf(&conf, &quiet) == -1)
+	if (files_conf(&conf, &report_quiet) == -1)
 		return give_up(&log, EX_CONFIG, "dma.conf",
 		    "cannot be read");
-	ret = serve(&conf, &auths, &log, &report);
+	ret = serve(&conf, &auths, &log);
 	auth_fini(&auths);
 	conf_fini(&conf);
 	io_close(&log.fd);

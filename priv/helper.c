@@ -188,7 +188,7 @@ reload_conf(struct helper *h)
 	h->has_conf = 1;
 	h->conf = fresh;
 	h->conf_text = text;
-	files_log(&h->conf, &h->log, "dma");
+	files_log(&h->conf.log, &h->log, "dma");
 }
 
 static int

@@ -186,7 +186,7 @@ log_new(struct desk *d, const struct message *m)
 		if (m->rcpts[i].attempts > 0 || m->rcpts[i].parent != i ||
 		    m->rcpts[i].state != RCPT_OPEN)
 			return;
-	files_log_queued(&d->log, m);
+	message_log_queued(m, &d->log);
 }
 
 /* Oldest first: in this order they go into a mailbox. */

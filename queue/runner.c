@@ -155,18 +155,6 @@ scan(struct desk *d)
 
 /* ---- root's files ---- */
 
-static void
-warn(void *arg, const char *file, unsigned line, const char *text)
-{
-	struct desk *d = arg;
-
-	if (line > 0)
-		log_say(&d->log, LOG_LEVEL_WARNING, "%s:%u: %s", file, line,
-		    text);
-	else
-		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %s", file, text);
-}
-
 /*
  * What can not be read keeps what is known, but for another file: nobody's
  * relay is known then, and mail waits.
@@ -174,7 +162,7 @@ warn(void *arg, const char *file, unsigned line, const char *text)
 static void
 reload_senders(struct desk *d)
 {
-	struct report report = { warn, d };
+	const struct report report = { log_report, &d->log };
 	const char *path = d->conf.where.sender_relay;
 	struct sender_relays senders;
 
@@ -184,7 +172,7 @@ reload_senders(struct desk *d)
 	if (!d->has_tried_senders)
 		d->has_senders = 0;
 	d->has_tried_senders = 1;
-	if (files_sender_relays(&d->conf, &senders, &report) == -1)
+	if (files_sender_relays(path, &senders, &report) == -1)
 		return;
 	sender_relay_fini(&d->senders);
 	d->senders = senders;
@@ -199,7 +187,7 @@ reload_senders(struct desk *d)
 static void
 reload(struct desk *d)
 {
-	struct report quiet, report = { warn, d };
+	const struct report report = { log_report, &d->log };
 	struct aliases aliases;
 	struct conf conf;
 	unsigned bad;
@@ -210,7 +198,7 @@ reload(struct desk *d)
 			conf_fini(&d->conf);
 			d->conf = conf;
 			files_log_close(&d->log);
-			files_log(&d->conf, &d->log, "dma");
+			files_log(&d->conf.log, &d->log, "dma");
 			hops_renew(d);
 		} else {
 			conf_fini(&conf);
@@ -224,9 +212,10 @@ reload(struct desk *d)
 	d->has_tried_aliases = 1;
 	/* What was known is better than nothing known.  A line for each bad
 	 * line would be told by every runner; newaliases tells them. */
-	files_quiet(&quiet);
-	if (files_aliases_count(&d->conf, &aliases, &quiet, &bad) == -1) {
-		warn(d, d->conf.where.aliases, 0, strerror(errno));
+	if (files_aliases(d->conf.where.aliases, &aliases, &report_quiet,
+	    &bad) == -1) {
+		log_report(&d->log, d->conf.where.aliases, 0,
+		    strerror(errno));
 		return;
 	}
 	if (bad > 0)
@@ -721,8 +710,6 @@ run(struct desk *d)
 static int
 open_desk(struct desk *d)
 {
-	struct report quiet, report = { warn, d };
-	struct conf again;
 	struct result res;
 	int i;
 
@@ -731,18 +718,13 @@ open_desk(struct desk *d)
 		d->waiters[i].fd = -1;
 	log_init(&d->log, "dma");
 	ipc_init(&d->ipc);
-	/* Twice: what is wrong with it goes to the log that it names. */
-	files_quiet(&quiet);
 	files_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
-	if (files_conf(&d->conf, &quiet) == -1) {
+	if (files_conf_log(&d->conf, &d->log, "dma") == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "dma.conf: %s: mail is "
 		    "deferred",
 		    strerror(errno));
 		return EX_CONFIG;
 	}
-	files_log(&d->conf, &d->log, "dma");
-	if (files_conf(&again, &report) == 0)
-		conf_fini(&again);
 	result_init(&res);
 	if (spool_open(&d->spool, d->conf.where.spool, &res) == -1) {
 		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.reason == NULL ?

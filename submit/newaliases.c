@@ -85,9 +85,10 @@ newaliases(const struct conf *conf)
 	int ret;
 
 	/* The runner tells the log; here somebody looks. */
-	if (files_sender_relays(conf, &senders, &report) == 0)
+	if (files_sender_relays(conf->where.sender_relay, &senders,
+	    &report) == 0)
 		sender_relay_fini(&senders);
-	ret = files_aliases_count(conf, &aliases, &report, &bad);
+	ret = files_aliases(conf->where.aliases, &aliases, &report, &bad);
 	if (ret == -1)
 		return EX_NOINPUT;
 	for (i = 0; i < aliases.n; i++) {

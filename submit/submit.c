@@ -496,8 +496,8 @@ is_unknown(const struct submission *s)
 {
 	char local[ADDRESS_MAX + 1], name[ADDRESS_MAX + 1];
 	struct aliases aliases;
-	struct report quiet;
 	struct user user;
+	unsigned bad;
 	int known;
 
 	if (!names_is_local(&s->conf->names, s->m.rcpts[0].address, local,
@@ -506,8 +506,8 @@ is_unknown(const struct submission *s)
 	names_user(&s->conf->names, local, name, sizeof(name));
 	if (user_lookup(name, &user) != 1)
 		return 0;
-	files_quiet(&quiet);
-	if (files_aliases(s->conf, &aliases, &quiet) == -1)
+	if (files_aliases(s->conf->where.aliases, &aliases, &report_quiet,
+	    &bad) == -1)
 		return 0;
 	known = names_alias(&s->conf->names, &aliases, local) != NULL ||
 	    aliases_find(&aliases, "*") != NULL;
@@ -612,7 +612,7 @@ is_held(struct submission *s)
 		return 0;
 	text_copy(s->m.id, sizeof(s->m.id), s->draft.id);
 	s->m.length = s->draft.length;
-	files_log_queued(s->log, &s->m);
+	message_log_queued(&s->m, s->log);
 	return !s->o->is_foreground;
 }
 

@@ -13,6 +13,8 @@
 #include "conf/files.h"
 #include "tests/unit/t.h"
 
+#define BOM		"\xef\xbb\xbf"
+
 struct world {
 	char		 top[64];
 	struct buf	 said;
@@ -216,8 +218,8 @@ test_auth(void **state)
 		w->conf.where.auth = make_file(w, "auth.conf", cases[i].text);
 		(void)chmod(w->conf.where.auth, 0640);
 		buf_reset(&w->said);
-		assert_int_equal(files_auth(&w->conf, &auths, &w->report),
-		    cases[i].ret);
+		assert_int_equal(files_auth(w->conf.where.auth, &auths,
+		    &w->report), cases[i].ret);
 		assert_int_equal(auths.n, cases[i].n);
 		assert_int_equal(w->said.len > 0, cases[i].says);
 		assert_null(strstr(buf_str(&w->said), "secret"));
@@ -228,7 +230,8 @@ test_auth(void **state)
 	}
 	free(w->conf.where.auth);
 	w->conf.where.auth = strdup(w->top);
-	assert_int_equal(files_auth(&w->conf, &auths, &w->report), -1);
+	assert_int_equal(files_auth(w->conf.where.auth, &auths, &w->report),
+	    -1);
 	assert_true(w->said.len > 0);
 	auth_fini(&auths);
 }
@@ -253,8 +256,8 @@ test_senders(void **state)
 	struct world *w = *state;
 	size_t i;
 
-	assert_int_equal(files_sender_relays(&w->conf, &senders,
-	    &w->report), 0);
+	assert_int_equal(files_sender_relays(w->conf.where.sender_relay,
+	    &senders, &w->report), 0);
 	assert_int_equal(senders.n, 0);
 	for (i = 0; i < N(cases); i++) {
 		free(w->conf.where.sender_relay);
@@ -262,8 +265,8 @@ test_senders(void **state)
 		if (cases[i].text == NULL)
 			(void)unlink(w->conf.where.sender_relay);
 		buf_reset(&w->said);
-		assert_int_equal(files_sender_relays(&w->conf, &senders,
-		    &w->report), cases[i].ret);
+		assert_int_equal(files_sender_relays(w->conf.where.sender_relay,
+		    &senders, &w->report), cases[i].ret);
 		assert_int_equal(senders.n, cases[i].n);
 		assert_int_equal(w->said.len > 0, cases[i].says);
 		sender_relay_fini(&senders);
@@ -310,7 +313,8 @@ test_secrets(void **state)
 		w->conf.where.auth = make_file(w, "auth.conf", buf_str(&conf));
 		(void)chmod(w->conf.where.auth, 0640);
 		buf_reset(&w->said);
-		assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
+		assert_int_equal(files_auth(w->conf.where.auth, &auths,
+		    &w->report), 0);
 		assert_int_equal(auths.n, 2);
 		assert_string_equal(auths.list[1].password, "fine");
 		if (cases[i].trouble != NULL) {
@@ -333,13 +337,14 @@ test_secrets(void **state)
 	/* Not a plain file: nobody waits for who might write to it. */
 	path = make_file(w, "secret", NULL);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
+	assert_int_equal(files_auth(w->conf.where.auth, &auths, &w->report), 0);
 	assert_string_equal(auths.list[0].trouble, "is not a regular file");
 	auth_fini(&auths);
 	assert_int_equal(chmod(w->conf.where.auth, 0644), 0);
 	buf_reset(&w->said);
-	assert_int_equal(files_auth(&w->conf, &auths, &w->report), 0);
-	assert_non_null(strstr(buf_str(&w->said), "readable or writable by others"));
+	assert_int_equal(files_auth(w->conf.where.auth, &auths, &w->report), 0);
+	assert_non_null(strstr(buf_str(&w->said),
+	    "readable or writable by others"));
 	auth_fini(&auths);
 	(void)unlink(path);
 	free(path);
@@ -365,7 +370,7 @@ test_aliases(void **state)
 		free(w->conf.where.aliases);
 		w->conf.where.aliases = make_file(w, "aliases", cases[i].text);
 		buf_reset(&w->said);
-		assert_int_equal(files_aliases_count(&w->conf, &aliases,
+		assert_int_equal(files_aliases(w->conf.where.aliases, &aliases,
 		    &w->report, &bad), cases[i].ret);
 		assert_int_equal(bad, cases[i].bad);
 		assert_int_equal(aliases.n, cases[i].n);
@@ -375,15 +380,78 @@ test_aliases(void **state)
 	/* Not readable now: nobody may be called unknown. */
 	free(w->conf.where.aliases);
 	w->conf.where.aliases = strdup(w->top);
-	assert_int_equal(files_aliases(&w->conf, &aliases, &w->report), -1);
+	assert_int_equal(files_aliases(w->conf.where.aliases, &aliases,
+	    &w->report, &bad), -1);
 	assert_true(errno != 0 && w->said.len > 0);
 	aliases_fini(&aliases);
 	/* A fifo is not waited for. */
 	free(w->conf.where.aliases);
 	w->conf.where.aliases = make_file(w, "fifo", NULL);
 	assert_int_equal(mkfifo(w->conf.where.aliases, 0644), 0);
-	assert_int_equal(files_aliases(&w->conf, &aliases, &w->report), -1);
+	assert_int_equal(files_aliases(w->conf.where.aliases, &aliases,
+	    &w->report, &bad), -1);
 	aliases_fini(&aliases);
+}
+
+/* Each kind of file as some editors write it: mark, CR LF, no last LF. */
+static void
+test_marks_and_line_ends(void **state)
+{
+	struct world *w = *state;
+	struct sender_relays senders;
+	struct aliases aliases;
+	struct auths auths;
+	struct conf conf;
+	struct buf text;
+	unsigned bad;
+	char *name, *path, *secret;
+
+	buf_init(&text, 0);
+	name = make_file(w, "mailname", BOM "mail.example.org.\r\n");
+	secret = make_file(w, "secret", BOM "sesame\r\n");
+	assert_int_equal(chmod(secret, 0600), 0);
+
+	buf_printf(&text, BOM "MAILNAME %s\r\nPORT 26", name);
+	path = make_file(w, "dma.conf", buf_str(&text));
+	conf_file = path;
+	assert_int_equal(files_conf(&conf, &w->report), 0);
+	assert_string_equal(conf.names.mailname, "mail.example.org");
+	assert_int_equal(conf.relays.port, 26);
+	conf_fini(&conf);
+	free(path);
+
+	buf_reset(&text);
+	buf_printf(&text, BOM "host a user u password-file %s\r\nv|b:x",
+	    secret);
+	path = make_file(w, "auth.conf", buf_str(&text));
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(files_auth(path, &auths, &w->report), 0);
+	assert_int_equal(auths.n, 2);
+	assert_string_equal(auths.list[0].password, "sesame");
+	assert_string_equal(auths.list[1].password, "x");
+	auth_fini(&auths);
+	free(path);
+
+	path = make_file(w, "senders", BOM "@a.org m\r\n@b.org n");
+	assert_int_equal(files_sender_relays(path, &senders, &w->report), 0);
+	assert_int_equal(senders.n, 2);
+	assert_string_equal(senders.list[0].pattern, "@a.org");
+	assert_string_equal(senders.list[1].relays, "n");
+	sender_relay_fini(&senders);
+	free(path);
+
+	path = make_file(w, "aliases", BOM "root: ann\r\nbob: ann,\r\n eve");
+	assert_int_equal(files_aliases(path, &aliases, &w->report, &bad), 0);
+	assert_int_equal(bad, 0);
+	assert_int_equal(aliases_find(&aliases, "root")->targets.n, 1);
+	assert_int_equal(aliases_find(&aliases, "bob")->targets.n, 2);
+	aliases_fini(&aliases);
+	free(path);
+
+	assert_string_equal(buf_str(&w->said), "");
+	buf_fini(&text);
+	free(name);
+	free(secret);
 }
 
 static void
@@ -391,12 +459,12 @@ test_quiet(void **state)
 {
 	struct world *w = *state;
 	struct aliases aliases;
-	struct report quiet;
+	unsigned bad;
 
-	files_quiet(&quiet);
 	free(w->conf.where.aliases);
 	w->conf.where.aliases = make_file(w, "aliases", ": bad\nbob: ann\n");
-	assert_int_equal(files_aliases(&w->conf, &aliases, &quiet), 0);
+	assert_int_equal(files_aliases(w->conf.where.aliases, &aliases,
+	    &report_quiet, &bad), 0);
 	assert_int_equal(aliases.n, 1);
 	aliases_fini(&aliases);
 }
@@ -409,7 +477,7 @@ log_as_user(struct conf *conf)
 	int is_file;
 
 	t_become_nobody();
-	files_log(conf, &log, "dma");
+	files_log(&conf->log, &log, "dma");
 	is_file = log.where == LOG_TO_FD;
 	if (is_file)
 		log_say(&log, LOG_LEVEL_ERROR, "one line");
@@ -446,7 +514,7 @@ test_log_file(void **state)
 	assert_int_equal(chmod(w->top, 0777), 0);
 	if (geteuid() == 0) {
 		/* Root makes none, or the others could not write it. */
-		files_log(&w->conf, &log, "dma");
+		files_log(&w->conf.log, &log, "dma");
 		assert_int_equal(log.where, LOG_TO_SYSLOG);
 		assert_int_equal(stat(w->conf.log.path, &st), -1);
 	}
@@ -483,6 +551,7 @@ main(void)
 		CASE(test_secrets),
 		CASE(test_senders),
 		CASE(test_aliases),
+		CASE(test_marks_and_line_ends),
 		CASE(test_quiet),
 		CASE(test_log_file),
 	};
