@@ -114,9 +114,9 @@ class Agent:
         self.helpers = []       # Popen objects that are no system's
         self.samplers = []
         self.calling = set()    # the pid of the callers' program
-        self.room = tempfile.mkdtemp()
-        os.chmod(self.room, 0o755)
-        self.ca = os.path.join(self.room, "ca.pem")
+        self.folder = tempfile.mkdtemp()
+        os.chmod(self.folder, 0o755)
+        self.ca = os.path.join(self.folder, "ca.pem")
         for user in ["alice"] + ["u%d" % i for i in range(USERS)]:
             subprocess.run(["useradd", "-U", "-m", "-s", "/bin/sh", user],
                            check=True, **systems.QUIET)
@@ -134,13 +134,13 @@ class Agent:
     def certificates(self):
         """A CA, and a certificate of smart.test signed by it."""
         def openssl(*args):
-            subprocess.run(("openssl",) + args, cwd=self.room, check=True,
+            subprocess.run(("openssl",) + args, cwd=self.folder, check=True,
                            **systems.QUIET)
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                  "-nodes", "-days", "2")
         openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem",
                 "-subj", "/CN=Bench CA")
-        with open(os.path.join(self.room, "ext"), "w") as f:
+        with open(os.path.join(self.folder, "ext"), "w") as f:
             f.write("subjectAltName=DNS:smart.test,IP:127.0.0.1")
         openssl("req", "-new", *[x for x in curve if x not in ("-days", "2")],
                 "-keyout", "smart.key", "-out", "smart.csr",
@@ -285,7 +285,7 @@ class Agent:
         self.prepare("submit")
         names = [systems.REMOTE] if recipients == 1 else [
             "r%d@smart.test" % i for i in range(recipients)]
-        log = os.path.join(self.room, "trace")
+        log = os.path.join(self.folder, "trace")
         said = self.callers(
             self.system.command(names), 1, 1,
             trace=["strace", "-f", "-qq", "-y", "-s", "0", "-o", log])
@@ -390,7 +390,7 @@ class Agent:
             raise Trouble("not queued: %s" % said.get("why"))
         self.end_all(1)
         self.system.configure("local")
-        log = os.path.join(self.room, "trace")
+        log = os.path.join(self.folder, "trace")
         subprocess.run(
             ["strace", "-f", "-qq", "-y", "-s", "0", "-o", log, "-e",
              "trace=execve," + ",".join(SYNCS), "/usr/sbin/sendmail", "-q"],
@@ -402,11 +402,11 @@ class Agent:
 
     def relay(self, rtt_ms, most=0):
         """Starts the sink and the distance before it; gives the sink."""
-        log = os.path.join(self.room, "taken")
+        log = os.path.join(self.folder, "taken")
         sink = self.helper(
             tool("sink"), *(["-m", str(most)] if most else []), "2526",
-            os.path.join(self.room, "smart.crt"),
-            os.path.join(self.room, "smart.key"), str(rtt_ms), log,
+            os.path.join(self.folder, "smart.crt"),
+            os.path.join(self.folder, "smart.key"), str(rtt_ms), log,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         sink.stdout.readline()
         self.helper(tool("proxy"), str(systems.PORT), "2526", str(rtt_ms))

@@ -93,7 +93,7 @@ SHARES = {("nullmailer", "P3"): ("recipients", 10),
           ("exim", "P5"): ("messages", 10)}
 
 
-class Room:
+class Session:
     """A system in its world."""
     def __init__(self, name, cache):
         argv = [os.path.join(TREE, "tests", "system", "world.sh")]
@@ -163,30 +163,30 @@ def scaled(cell, scale):
     return cell._replace(order=order)
 
 
-def one(room, cell, turn):
+def one(session, cell, turn):
     """One measurement; None where there is none to take."""
-    key, part = SHARES.get((room.name, cell.scenario), ("messages", 1))
+    key, part = SHARES.get((session.name, cell.scenario), ("messages", 1))
     if part == 1:
-        return room.ask(cell.order)
+        return session.ask(cell.order)
     if turn:
         return None
     order = dict(cell.order)
     order[key] = max(2, order[key] // part)
     factor = cell.order[key] / order[key]
-    answer = room.ask(order)
+    answer = session.ask(order)
     if "seconds" in answer:
         answer["seconds"] *= factor
         answer["part"] = 1 / factor
     return answer
 
 
-def measure(cell, rooms, rounds, results):
-    names = [x for x in cell.systems if x in rooms]
+def measure(cell, sessions, rounds, results):
+    names = [x for x in cell.systems if x in sessions]
     for turn in range(min(rounds, cell.rounds) if rounds else cell.rounds):
         # Who comes first changes from round to round.
         at = turn % len(names) if names else 0
         for name in names[at:] + names[:at]:
-            answer = one(rooms[name], cell, turn)
+            answer = one(sessions[name], cell, turn)
             if answer is None:
                 continue
             if "error" in answer:
@@ -337,19 +337,19 @@ def main():
     needed = {s for c in todo for s in c.systems} - set(args.without)
     began = time.monotonic()
     results = Results()
-    rooms = {}
+    sessions = {}
     try:
         for name in NAMES:
             if name in needed:
-                rooms[name] = Room(name, args.cache)
-        for room in rooms.values():
-            room.answer()
+                sessions[name] = Session(name, args.cache)
+        for session in sessions.values():
+            session.answer()
         for cell in todo:
-            measure(cell, rooms, args.rounds, results)
+            measure(cell, sessions, args.rounds, results)
             table(cell, results)
     finally:
-        for room in rooms.values():
-            room.close()
+        for session in sessions.values():
+            session.close()
         results.save(args.output)
     if any(key[3] == "part" for key in results.values):
         print("\n* measured with a part of the work, and multiplied")

@@ -22,21 +22,21 @@ die()
 # The inner half: the first process of the new namespaces.
 inside()
 {
-	room=$1 root=$1/root
+	scratch=$1 root=$1/root
 	shift
 	mount -t overlay overlay -o \
-	    "lowerdir=/,upperdir=$room/upper,workdir=$room/work" "$root"
+	    "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work" "$root"
 	# What the program writes to stands on a real file system.
-	mount --bind "$room/spool" "$root/var/spool"
-	mount --bind "$room/mail" "$root/var/mail"
-	mount --bind "$room/home" "$root/home"
-	mount --bind "$room/tmp" "$root/tmp"
+	mount --bind "$scratch/spool" "$root/var/spool"
+	mount --bind "$scratch/mail" "$root/var/mail"
+	mount --bind "$scratch/home" "$root/home"
+	mount --bind "$scratch/tmp" "$root/tmp"
 	mount -t tmpfs -o mode=755 none "$root/run"
 	mount -t proc proc "$root/proc"
 	private_dev "$root/dev"
 	mkdir -p "$root$tree" "$root/.outside"
 	mount -t overlay overlay -o \
-	    "lowerdir=$tree,upperdir=$room/tree,workdir=$room/treework" \
+	    "lowerdir=$tree,upperdir=$scratch/tree,workdir=$scratch/treework" \
 	    "$root$tree"
 	test "$net" = "" || ip link set lo up
 	cd "$root"
@@ -98,9 +98,9 @@ private_names()
 }
 
 if [ "${1:-}" = --inside ]; then
-	room=$2 layer=$3 net=$4
+	scratch=$2 layer=$3 net=$4
 	shift 4
-	inside "$room" "$@"
+	inside "$scratch" "$@"
 fi
 
 while getopts l:n opt; do
@@ -115,21 +115,21 @@ shift $((OPTIND - 1))
 [ "$(id -u)" = 0 ] || die "must be root (try: sudo $0 ...)"
 
 base=${DMA_WORLD_DIR:-/var/tmp}
-room=$(mktemp -d "$base/dma-world.XXXXXX")
+scratch=$(mktemp -d "$base/dma-world.XXXXXX")
 shield=0
-trap 'test $shield = 0 || umount -l "$room"; rm -rf --one-file-system "$room"' EXIT
+trap 'test $shield = 0 || umount -l "$scratch"; rm -rf --one-file-system "$scratch"' EXIT
 # An overlay cannot be written to another overlay (a container's root).
-if [ "$(stat -f -c %T "$room")" = overlayfs ]; then
-	mount -t tmpfs -o mode=700 none "$room"
+if [ "$(stat -f -c %T "$scratch")" = overlayfs ]; then
+	mount -t tmpfs -o mode=700 none "$scratch"
 	shield=1
 fi
-mkdir -m 755 "$room"/{root,upper,work,spool,mail,home,tree,treework}
-mkdir -m 1777 "$room/tmp"
+mkdir -m 755 "$scratch"/{root,upper,work,spool,mail,home,tree,treework}
+mkdir -m 1777 "$scratch/tmp"
 # Overlays refuse two lower layers of which one holds the other.
-test -z "$layer" || cp -a "$layer/." "$room/upper/"
-chown 0:8 "$room/mail"
-chmod 2775 "$room/mail"
+test -z "$layer" || cp -a "$layer/." "$scratch/upper/"
+chown 0:8 "$scratch/mail"
+chmod 2775 "$scratch/mail"
 status=0
 unshare -m -u -i -p -f $net --kill-child --propagation private \
-    "$0" --inside "$room" "$layer" "$net" "$@" || status=$?
+    "$0" --inside "$scratch" "$layer" "$net" "$@" || status=$?
 exit $status
