@@ -8,7 +8,7 @@ cc="${CC:-cc} -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow
     -Wstrict-prototypes -Wmissing-prototypes -Wvla"
 made()
 {
-	[ "$out/$1" -nt "$here/$1.c" ]
+	[ "$out/$1" -nt "$here/$1.c" ] && [ "$out/$1" -nt "$here/common.h" ]
 }
 for name in callers limit_mailbox proxy sink limit_smtp; do
 	made $name || [ ! -e "$here/$name.c" ] ||

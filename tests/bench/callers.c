@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common.h"
+
 extern char **environ;
 
 struct call {
@@ -29,15 +31,6 @@ struct call {
 
 static int bytes = 4096;
 static int modulus = 1;
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 /* The number has a fixed place, so that all messages are of one length. */
 static int

@@ -12,18 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common.h"
+
 static const char *folder;
 static char *text;
 static int share, bytes;
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 static void *
 writer(void *arg)

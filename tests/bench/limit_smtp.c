@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common.h"
+
 #define BYTES	4096
 
 struct client {
@@ -32,15 +34,6 @@ struct client {
 
 static SSL_CTX *context;
 static int port, nconnections, nmessages, nrecipients;
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 __attribute__((format(printf, 2, 3)))
 static void

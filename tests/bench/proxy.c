@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common.h"
+
 #define PIECE	65536
 
 /* Bytes on their way, or the end of them (length 0). */
@@ -58,7 +60,7 @@ static int poller, target, is_stopping;
 static uint64_t half_ns;
 
 static uint64_t
-now(void)
+now_ns(void)
 {
 	struct timespec t;
 
@@ -103,7 +105,7 @@ accept_all(int listener)
 		set_up(&l->client, l, &l->server, fd);
 		set_up(&l->server, l, &l->client, -1);
 		l->client.is_client = 1;
-		l->due_ns = now() + 3 * half_ns;
+		l->due_ns = now_ns() + 3 * half_ns;
 		l->next = links;
 		links = l;
 	}
@@ -146,7 +148,7 @@ take(struct side *s)
 	if ((p = malloc(sizeof(*p) + n)) == NULL)
 		err(1, "malloc");
 	p->next = NULL;
-	p->due_ns = now() + half_ns;
+	p->due_ns = now_ns() + half_ns;
 	p->length = n;
 	p->sent = 0;
 	memcpy(p->bytes, bytes, n);
@@ -210,7 +212,7 @@ static uint64_t
 go_round(void)
 {
 	struct link **at = &links, *l;
-	uint64_t time_ns = now(), next = UINT64_MAX, t;
+	uint64_t time_ns = now_ns(), next = UINT64_MAX, t;
 
 	while ((l = *at) != NULL) {
 		if (l->due_ns != 0 && l->due_ns <= time_ns)
@@ -233,22 +235,6 @@ go_round(void)
 	return next;
 }
 
-static int
-listen_at(int port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	int on = 1, fd;
-
-	in.sin_port = htons(port);
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd == -1 || bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1 ||
-	    listen(fd, 4096) == -1)
-		err(1, "listen");
-	return fd;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -267,7 +253,7 @@ main(int argc, char **argv)
 		err(1, "epoll_create1");
 	timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	watch(&timer, EPOLL_CTL_ADD, EPOLLIN);
-	listener.fd = listen_at(atoi(argv[1]));
+	listener.fd = listen_at(atoi(argv[1]), SOCK_NONBLOCK);
 	watch(&listener, EPOLL_CTL_ADD, EPOLLIN);
 	while (!is_stopping) {
 		n = epoll_wait(poller, events, 256, -1);

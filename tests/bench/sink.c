@@ -32,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common.h"
+
 #define LINE		2048
 #define BLOCK		65536
 #define PLAIN		"AGJlbmNoAHNlY3JldA=="	/* \0bench\0secret */
@@ -61,15 +63,6 @@ static SSL_CTX *context;
 static double trip;
 static int log_fd;
 static long most = 1000000;
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 /* 0, or -1 when the client is gone. */
 static int
@@ -394,22 +387,6 @@ accept_all(void *arg)
 	return NULL;
 }
 
-static int
-listen_at(int port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	int on = 1, fd;
-
-	in.sin_port = htons(port);
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (fd == -1 || bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1 ||
-	    listen(fd, 4096) == -1)
-		err(1, "listen");
-	return fd;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -443,7 +420,7 @@ main(int argc, char **argv)
 	/* Without a name of its own a session is not taken up again. */
 	SSL_CTX_set_session_id_context(context, (const void *)"sink", 4);
 	SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY);
-	listener = listen_at(atoi(argv[1]));
+	listener = listen_at(atoi(argv[1]), 0);
 	if (pthread_create(&id, NULL, accept_all, &listener) != 0)
 		errx(1, "pthread_create");
 	printf("ready\n");
