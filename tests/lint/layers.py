@@ -41,11 +41,14 @@ PROGRAMS = {"smtpd": ("lib", "compat")}
 
 # Calls, the modules or folders that may make them, and what they are.
 INTERFACES = (
-    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups", ("priv/",),
+    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups", ("priv/user",),
      "identities"),
-    (r"v?fork|clone|socketpair", ("priv/", "net/auth_command"), "processes"),
+    (r"v?fork|clone|socketpair",
+     ("priv/helper", "priv/monitor", "priv/request", "net/auth_command"),
+     "processes"),
     (r"exec(?:l|le|lp|v|ve|vp|vpe|veat)|fexecve|posix_spawnp?",
-     ("priv/", "local/command", "net/auth_command"), "starting programs"),
+     ("priv/request", "local/command", "net/auth_command"),
+     "starting programs"),
     (r"socket|connect|bind|getaddrinfo|res_\w+",
      ("net", "net/conn", "net/dns", "spool", "local/lmtp"),
      "the network, the wake socket, and LMTP"),
@@ -57,7 +60,7 @@ INTERFACES = (
      ("spool", "local/mbox", "local/mbox_lock", "local/maildir"),
      "names of files"),
     (r"_?exit|_Exit|quick_exit|abort|v?errx?",
-     ("dma", "net/main", "priv/", "local/command", "net/auth_command",
+     ("priv/helper", "priv/monitor", "priv/request", "net/auth_command",
       "smtpd/"), "the end of a process"),
     (r"strcpy|strcat|v?sprintf|gets|system|popen|mktemp|tmpnam|tempnam"
      r"|alloca|strtok", (), "banned"),
