@@ -53,6 +53,7 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 		lib/saslprep.o lib/smtp.o lib/text.o
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
+SPOOL =		spool.o spool/journal.o spool/preamble.o
 CONF =		conf.o conf/auth.o conf/files.o conf/local_names.o \
 		conf/relays.o conf/sender_relay.o conf/values.o
 PRIV =		priv/cleanup.o priv/delivery_request.o priv/helper.o \
@@ -66,7 +67,7 @@ QUEUE =		queue/bounce.o queue/deliver_local.o queue/deliver_remote.o \
 		queue/expand.o queue/route.o queue/runner.o queue/status.o
 SUBMIT =	submit/flush.o submit/mailq.o submit/newaliases.o \
 		submit/options.o submit/submit.o
-OBJECTS =	dma.o net/main.o spool.o crypto.o $(SUBMIT) $(QUEUE) $(LOCAL) \
+OBJECTS =	dma.o net/main.o crypto.o $(SPOOL) $(SUBMIT) $(QUEUE) $(LOCAL) \
 		$(NET) $(PRIV) $(CONF) $(ALIASES) $(BASE) $(LIB)
 
 ARCHIVES =	submit/submit.a queue/queue.a local/local.a net/net.a crypto.a \
@@ -89,7 +90,7 @@ local/local.a: $(LOCAL)
 net/net.a: $(NET)
 crypto.a: crypto.o
 priv/priv.a: $(PRIV)
-spool.a: spool.o
+spool.a: $(SPOOL)
 conf/conf.a: $(CONF)
 aliases.a: $(ALIASES)
 base.a: $(BASE)

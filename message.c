@@ -35,6 +35,15 @@ message_fini(struct message *m)
 	message_init(m);
 }
 
+int
+message_id_ok(const char *id)
+{
+	size_t n;
+
+	n = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz");
+	return n > 0 && n <= QUEUE_ID_MAX && id[n] == '\0';
+}
+
 struct recipient *
 message_add(struct message *m, const char *address)
 {

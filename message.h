@@ -115,6 +115,8 @@ struct message {
 
 void	message_init(struct message *);
 void	message_fini(struct message *);
+/* 1 when a text is a queue id. */
+int	message_id_ok(const char *);
 /* Adds a recipient (texts are copied) and lends it; NULL without memory. */
 struct recipient *message_add(struct message *, const char *address);
 /* The recipient that the submitter named, of which recipient i came.  Lent. */

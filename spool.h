@@ -1,6 +1,6 @@
 /*
- * spool.h - the queue directory: one file per message, its own journal.
- * The format is told in docs/spool.md; only spool.c knows it.
+ * spool.h - the queue directory: one file per message, with its journal.
+ * The format: docs/spool.md.  Only spool.c and spool/ know it.
  */
 #ifndef SPOOL_H
 #define SPOOL_H
@@ -54,26 +54,6 @@ enum spool_got { SPOOL_GOT, SPOOL_GONE, SPOOL_LATER, SPOOL_CORRUPT };
  */
 enum spool_got spool_load(const struct spool *, const char *id, int for_write,
 	    struct message *m, struct result *);
-/* One journal line each, for spool_append. */
-void	note_rcpt(struct buf *, const struct message *, uint32_t i);
-void	note_expanded(struct buf *, const struct message *, uint32_t i);
-void	note_sent(struct buf *, const struct message *, uint32_t i);
-void	note_failed(struct buf *, const struct message *, uint32_t i);
-/* is_same: code and words are those that the journal has of it already. */
-void	note_deferred(struct buf *, const struct message *, uint32_t i,
-	    int is_same);
-void	note_append(struct buf *, const struct message *, uint32_t i);
-void	note_withdrawn(struct buf *, uint32_t i);	/* nothing was left */
-void	note_bounce(struct buf *, const char *bounce_id);
-void	note_reported(struct buf *, uint32_t i);
-void	note_warning(struct buf *, const char *notice_id);	/* of delay */
-void	note_warned(struct buf *);	/* that notice is committed */
-/*
- * All that became of the message, for when notes of it are lost: the journal
- * with this behind it folds to what is in memory, whatever it has of it.
- */
-void	note_all(struct buf *, const struct message *);
-
 /*
  * Appends notes to the message's journal in one write; is_durable: with one
  * fdatasync.  -1 with the reason; the journal is as before then.

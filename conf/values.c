@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "conf/values.h"
+#include "lib/text.h"
 #include "message.h"
 
 #define YEAR_S	(365 * 86400U)
@@ -88,11 +89,9 @@ digits(const char *s, uint64_t *value)
 int
 value_number(const char *s, unsigned low, unsigned high, unsigned *value)
 {
-	const char *end;
 	uint64_t v;
 
-	end = digits(s, &v);
-	if (end == NULL || *end != '\0' || v < low || v > high)
+	if (text_number(s, high, &v) == -1 || v < low)
 		return -1;
 	*value = (unsigned)v;
 	return 0;

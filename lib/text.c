@@ -4,6 +4,8 @@
  * Promise: no line is silently cut or changed; a bad one is reported as such
  * and the next one is read as if it had not been there.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/text.h"
@@ -106,4 +108,16 @@ text_word(char **rest)
 	if (**rest != '\0')
 		*(*rest)++ = '\0';
 	return word;
+}
+
+int
+text_number(const char *s, uint64_t max, uint64_t *v)
+{
+	char *end;
+
+	if (*s < '0' || *s > '9')
+		return -1;
+	errno = 0;
+	*v = strtoull(s, &end, 10);
+	return errno != 0 || *end != '\0' || *v > max ? -1 : 0;
 }

@@ -5,6 +5,7 @@
 #define LIB_TEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define TEXT_LINE_MAX	4096	/* bytes of a line, without its end */
 
@@ -34,5 +35,7 @@ void	 text_fini(struct text_lines *);
 char	*text_trim(char *line);
 /* Cuts the next word off a text: blank-separated, or NULL. */
 char	*text_word(char **rest);
+/* Digits and nothing else, at most max; 0 or -1. */
+int	 text_number(const char *, uint64_t max, uint64_t *);
 
 #endif

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "queue/queue.h"
+#include "spool/journal.h"
 #include "conf/local_names.h"
 #include "lib/array.h"
 #include "lib/io.h"
@@ -364,7 +365,7 @@ channel_at(struct desk *d, struct batch *b)
 	}
 	r = &p->work->m.rcpts[p->rcpt];
 	r->checkpoint = mark;
-	note_append(&p->work->notes, &p->work->m, p->rcpt);
+	journal_append(&p->work->notes, &p->work->m, p->rcpt);
 	p->work->needs_sync = 1;
 	p->must_go = 1;
 	if (!p->is_placed)
@@ -389,7 +390,7 @@ withdraw(const struct parcel *p)
 	if (!p->is_placed || r->checkpoint.length == -1)
 		return;
 	r->checkpoint.length = -1;
-	note_withdrawn(&p->work->notes, p->rcpt);
+	journal_withdrawn(&p->work->notes, p->rcpt);
 }
 
 static void

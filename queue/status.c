@@ -15,6 +15,7 @@
 
 #include "queue/bounce.h"
 #include "queue/queue.h"
+#include "spool/journal.h"
 #include "lib/io.h"
 #include "queue/route.h"
 
@@ -246,7 +247,7 @@ record_sent(struct work *w, uint32_t i, enum action action)
 
 	r->state = RCPT_SENT;
 	r->action = success(&w->m, i, action);
-	note_sent(&w->notes, &w->m, i);
+	journal_sent(&w->notes, &w->m, i);
 	/* A mailbox append is found again by its mark; a report is not. */
 	if (r->checkpoint.length == -1 || r->action != ACTION_NONE)
 		w->needs_sync = 1;
@@ -260,7 +261,7 @@ record_failed(struct work *w, uint32_t i)
 	r->state = RCPT_FAILED;
 	if (recipient_wants(r, NOTIFY_FAILURE))
 		r->action = ACTION_FAILED;
-	note_failed(&w->notes, &w->m, i);
+	journal_failed(&w->notes, &w->m, i);
 	w->needs_sync = 1;
 }
 
@@ -275,7 +276,7 @@ record_deferred(struct desk *d, struct work *w, uint32_t i, time_t now,
 		/* Its mark tells only until others get at the file. */
 		if (r->checkpoint.length != -1 && r->due > now + MARK_AGAIN_S)
 			r->due = now + MARK_AGAIN_S;
-		note_deferred(&w->notes, &w->m, i, is_same);
+		journal_deferred(&w->notes, &w->m, i, is_same);
 		return;
 	}
 	/* Code and words stay those of the last reply. */
@@ -317,7 +318,7 @@ decide_expanded(struct work *w, uint32_t i, uint32_t before)
 	uint32_t k;
 
 	for (k = before; k < w->m.nrcpts; k++)
-		note_rcpt(&w->notes, &w->m, k);
+		journal_recipient(&w->notes, &w->m, k);
 	r->state = RCPT_EXPANDED;
 	if (route_is_list(&w->m, before))
 		r->action = success(&w->m, i, ACTION_EXPANDED);
@@ -326,7 +327,7 @@ decide_expanded(struct work *w, uint32_t i, uint32_t before)
 		    "recipients", w->m.nrcpts - before);
 		w->needs_sync = 1;
 	}
-	note_expanded(&w->notes, &w->m, i);
+	journal_expanded(&w->notes, &w->m, i);
 	w->attempts[i].stage = STAGE_DONE;
 	w->open--;
 }
@@ -345,7 +346,7 @@ write_notes(struct desk *d, struct work *w, int is_durable)
 	 */
 	if (buf_failed(&w->notes)) {
 		buf_reset(&w->notes);
-		note_all(&w->notes, &w->m);
+		journal_all(&w->notes, &w->m);
 	}
 	result_init(&res);
 	if (spool_append(&w->m, &w->notes, is_durable, &res) == -1) {
@@ -477,7 +478,7 @@ status_report(struct desk *d, struct work *w)
 
 	if (w->m.bounce_id[0] == '\0') {
 		spool_new_id(w->m.bounce_id);
-		note_bounce(&w->notes, w->m.bounce_id);
+		journal_bounce(&w->notes, w->m.bounce_id);
 		w->needs_sync = 1;
 	}
 	if (write_notes(d, w, 1) == -1)
@@ -502,7 +503,7 @@ status_report(struct desk *d, struct work *w)
 	for (i = 0; i < w->m.nrcpts; i++)
 		if (recipient_is_owed(&w->m.rcpts[i])) {
 			w->m.rcpts[i].is_reported = 1;
-			note_reported(&w->notes, i);
+			journal_reported(&w->notes, i);
 		}
 	/* If this write fails, a later one must be as durable. */
 	w->needs_sync = 1;
@@ -524,7 +525,7 @@ warn(struct desk *d, struct work *w)
 
 	if (w->m.warn_id[0] == '\0') {
 		spool_new_id(w->m.warn_id);
-		note_warning(&w->notes, w->m.warn_id);
+		journal_warning(&w->notes, w->m.warn_id);
 		w->needs_sync = 1;
 	}
 	if (write_notes(d, w, 1) == -1)
@@ -542,7 +543,7 @@ warn(struct desk *d, struct work *w)
 	if (got != BOUNCED)
 		return -1;
 	w->m.is_warned = 1;
-	note_warned(&w->notes);
+	journal_warned(&w->notes);
 	w->needs_sync = 1;
 	d->must_scan = 1;
 	return write_notes(d, w, 1);

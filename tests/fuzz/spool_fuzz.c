@@ -12,6 +12,7 @@
 #include "lib/dsn.h"
 #include "lib/io.h"
 #include "spool.h"
+#include "spool/journal.h"
 
 #define PREAMBLE	1024	/* docs/spool.md */
 
@@ -86,22 +87,22 @@ put_notes(struct buf *b, const struct message *m)
 	uint32_t i;
 
 	if (m->bounce_id[0] != '\0')
-		note_bounce(b, m->bounce_id);
+		journal_bounce(b, m->bounce_id);
 	if (m->warn_id[0] != '\0')
-		note_warning(b, m->warn_id);
+		journal_warning(b, m->warn_id);
 	if (m->is_warned)
-		note_warned(b);
+		journal_warned(b);
 	for (i = 0; i < m->nrcpts; i++) {
 		if (m->rcpts[i].checkpoint.length >= 0)
-			note_append(b, m, i);
+			journal_append(b, m, i);
 		if (m->rcpts[i].state == RCPT_EXPANDED)
-			note_expanded(b, m, i);
+			journal_expanded(b, m, i);
 		else if (m->rcpts[i].state == RCPT_SENT)
-			note_sent(b, m, i);
+			journal_sent(b, m, i);
 		else if (m->rcpts[i].state == RCPT_FAILED)
-			note_failed(b, m, i);
+			journal_failed(b, m, i);
 		else
-			note_deferred(b, m, i, 0);
+			journal_deferred(b, m, i, 0);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "lib/io.h"
 #include "priv/records.h"
 #include "spool.h"
+#include "spool/journal.h"
 #include "tests/unit/t_queue.h"
 
 #define PREAMBLE	1024	/* docs/spool.md */
@@ -539,26 +540,26 @@ test_notes_refused(void **state)
 	for (i = 0; i < N(notes); i++)
 		buf_init(&notes[i], 0);
 	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code), code_lf);
-	note_failed(&notes[0], &m, 0);
+	journal_failed(&notes[0], &m, 0);
 	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code),
 	    code_tab);
-	note_deferred(&notes[1], &m, 0, 0);
+	journal_deferred(&notes[1], &m, 0, 0);
 	free(m.rcpts[0].owner);
 	m.rcpts[0].owner = strdup("bob\nS\t1");
 	m.rcpts[0].checkpoint.length = 0;
-	note_append(&notes[2], &m, 0);
-	note_bounce(&notes[3], "x\nS\t1");
-	note_bounce(&notes[4], "");
+	journal_append(&notes[2], &m, 0);
+	journal_bounce(&notes[3], "x\nS\t1");
+	journal_bounce(&notes[4], "");
 	memset(address, 'x', sizeof(address));
 	address[sizeof(address) - 1] = '\0';
 	memset(owner, 'x', sizeof(owner));
 	owner[sizeof(owner) - 1] = '\0';
 	add(&m, address, ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
-	note_rcpt(&notes[5], &m, m.nrcpts - 1);
+	journal_recipient(&notes[5], &m, m.nrcpts - 1);
 	add(&m, "x", ROUTE_UNKNOWN, ORIGIN_CALLER, owner);
-	note_rcpt(&notes[6], &m, m.nrcpts - 1);
+	journal_recipient(&notes[6], &m, m.nrcpts - 1);
 	add(&m, "x", ROUTE_UNKNOWN, ORIGIN_CALLER, "o")->notify = 16;
-	note_rcpt(&notes[7], &m, m.nrcpts - 1);
+	journal_recipient(&notes[7], &m, m.nrcpts - 1);
 	for (i = 0; i < N(notes); i++) {
 		assert_int_equal(spool_append(&m, &notes[i], 1, &w->res), -1);
 		buf_fini(&notes[i]);
@@ -588,22 +589,22 @@ test_states(void **state)
 
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	note_expanded(&w->notes, &m, 0);
+	journal_expanded(&w->notes, &m, 0);
 	set_last(&m.rcpts[1], STATUS_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
 	m.rcpts[1].last.source = SOURCE_SERVER;
 	result_from_server(&m.rcpts[1].last, "mx[192.0.2.1]");
-	note_failed(&w->notes, &m, 1);
-	note_sent(&w->notes, &m, 2);
+	journal_failed(&w->notes, &m, 1);
+	journal_sent(&w->notes, &m, 2);
 	set_last(&m.rcpts[3], STATUS_DEFERRED, "4.2.2", "quota");
 	result_detail(&m.rcpts[3].last, "/m/bob:\t%s", "full");
 	m.rcpts[3].due = 1800000000;
-	note_deferred(&w->notes, &m, 3, 0);
+	journal_deferred(&w->notes, &m, 3, 0);
 	m.rcpts[4].checkpoint.dev = UINT64_MAX;
 	m.rcpts[4].checkpoint.ino = 2;
 	m.rcpts[4].checkpoint.length = INT64_MAX;
-	note_append(&w->notes, &m, 4);
+	journal_append(&w->notes, &m, 4);
 	set_last(&m.rcpts[5], STATUS_DEFERRED, "", "");
-	note_deferred(&w->notes, &m, 5, 0);
+	journal_deferred(&w->notes, &m, 5, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 
@@ -634,8 +635,8 @@ test_states(void **state)
 	assert_string_equal(m.rcpts[5].last.code, "");
 	assert_string_equal(m.rcpts[5].last.reason, "");
 	buf_reset(&w->notes);
-	note_withdrawn(&w->notes, 4);
-	note_deferred(&w->notes, &m, 3, 0);
+	journal_withdrawn(&w->notes, 4);
+	journal_deferred(&w->notes, &m, 3, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 0, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
@@ -721,7 +722,7 @@ test_all_again(void **state)
 		/* Twice: the second time all of it is in the file. */
 		for (k = 0; k < 2; k++) {
 			buf_reset(&w->notes);
-			note_all(&w->notes, &m);
+			journal_all(&w->notes, &m);
 			assert_int_equal(spool_append(&m, &w->notes, 1,
 			    &w->res), 0);
 			assert_int_equal(load(w, "a", 0, &got), SPOOL_GOT);
@@ -818,13 +819,13 @@ test_same_words(void **state)
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		buf_reset(&w->notes);
 		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.1", "something else");
-		note_deferred(&w->notes, &m, 1, 0);
+		journal_deferred(&w->notes, &m, 1, 0);
 		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.0", whys[i]);
-		note_deferred(&w->notes, &m, 1, 0);
+		journal_deferred(&w->notes, &m, 1, 0);
 		once = w->notes.len;
 		m.rcpts[1].attempts = 7;
 		m.rcpts[1].due = 99;
-		note_deferred(&w->notes, &m, 1, 1);
+		journal_deferred(&w->notes, &m, 1, 1);
 		assert_string_equal(w->notes.data + once, "D\t1\t7\t99\n");
 		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 		message_fini(&m);
@@ -862,14 +863,14 @@ test_long_journal(void **state)
 	for (i = 0; i < N(cases); i++) {
 		m.journal = cases[i].mib * 1024 * 1024;
 		buf_init(&one, 0);
-		note_deferred(&one, &m, 1, 0);
+		journal_deferred(&one, &m, 1, 0);
 		if (cases[i].deferred == 0)
 			assert_int_equal(one.len, 0);
 		else
 			assert_true(one.len > cases[i].deferred &&
 			    one.len < cases[i].deferred + 32);
 		buf_reset(&one);
-		note_failed(&one, &m, 1);
+		journal_failed(&one, &m, 1);
 		assert_true(one.len > cases[i].failed &&
 		    one.len < cases[i].failed + 32);
 		buf_fini(&one);
@@ -910,7 +911,7 @@ test_append_keeps_the_way(void **state)
 	m.rcpts[0].checkpoint.ino = 2;
 	m.rcpts[0].checkpoint.length = 3;
 	m.rcpts[0].owner = strdup("bob");
-	note_append(&w->notes, &m, 0);
+	journal_append(&w->notes, &m, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
@@ -936,11 +937,11 @@ test_successes(void **state)
 		m.rcpts[i].action = actions[i];
 		result_set(&m.rcpts[i].last, STATUS_SENT, "2.0.0", "h said: 250");
 		if (actions[i] == ACTION_EXPANDED)
-			note_expanded(&w->notes, &m, i);
+			journal_expanded(&w->notes, &m, i);
 		else
-			note_sent(&w->notes, &m, i);
+			journal_sent(&w->notes, &m, i);
 	}
-	note_sent(&w->notes, &m, 3);
+	journal_sent(&w->notes, &m, 3);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
@@ -957,7 +958,7 @@ test_successes(void **state)
 	assert_false(recipient_is_owed(&m.rcpts[3]));
 	buf_reset(&w->notes);
 	for (i = 0; i < N(actions); i++)
-		note_reported(&w->notes, i);
+		journal_reported(&w->notes, i);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
@@ -996,7 +997,7 @@ test_wishes(void **state)
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		result_set(&m.rcpts[0].last, STATUS_FAILED, "5.1.1", "no");
 		buf_reset(&w->notes);
-		note_failed(&w->notes, &m, 0);
+		journal_failed(&w->notes, &m, 0);
 		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 		message_fini(&m);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
@@ -1064,7 +1065,7 @@ test_notice_plan(void **state)
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	assert_string_equal(m.warn_id, "");
-	note_warning(&w->notes, "w1");
+	journal_warning(&w->notes, "w1");
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
@@ -1072,13 +1073,13 @@ test_notice_plan(void **state)
 	assert_false(m.is_warned);
 	assert_int_equal(m.owed, 0);
 	buf_reset(&w->notes);
-	note_warned(&w->notes);
+	journal_warned(&w->notes);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	assert_true(m.is_warned);
 	buf_reset(&w->notes);
-	note_warning(&w->notes, "../w");
+	journal_warning(&w->notes, "../w");
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
 	message_fini(&m);
 }
@@ -1120,7 +1121,7 @@ test_torn_record(void **state)
 			buf_fini(&after);
 			assert_int_equal(load(w, "t", 1, &m), SPOOL_GOT);
 			buf_reset(&w->notes);
-			note_sent(&w->notes, &m, 1);
+			journal_sent(&w->notes, &m, 1);
 			assert_int_equal(spool_append(&m, &w->notes, 0,
 			    &w->res), 0);
 			message_fini(&m);
@@ -1579,7 +1580,7 @@ test_append_fails(void **state)
 	commit_filled(w);
 	slurp(w, ID, &before);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);	/* read only */
-	note_sent(&w->notes, &m, 0);
+	journal_sent(&w->notes, &m, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	message_fini(&m);

@@ -1,0 +1,552 @@
+/*
+ * journal.c - what became of a message, as lines at the end of its file.
+ * Runs as: the spool user.  Uses: nothing; structures in, text out, and back.
+ * Promise: what is noted is folded to the same message again; a line that is
+ * not understood makes the journal damaged, not the message lost.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dsn.h"
+#include "lib/text.h"
+#include "spool/journal.h"
+
+#define JOURNAL_LONG	(JOURNAL_MAX / 2)	/* then reasons are cut */
+#define JOURNAL_FULL	(JOURNAL_MAX / 4 * 3)	/* then they are left out */
+#define REASON_CUT	128	/* bytes of what is cut */
+#define FIELDS_MAX	12
+
+/* ---- written ---- */
+
+/* A control in a value would make another record of the rest. */
+static void
+put_value(struct buf *b, const char *s, size_t max)
+{
+	size_t n = strlen(s);
+
+	if (n > max || !text_is_clean(s, n))
+		b->failed = 1;
+	buf_add(b, s, n);
+}
+
+void
+journal_recipient(struct buf *b, const struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	buf_printf(b, "R\t%u\t%u\t%u\t%d\t%d\t%d\t%u\t%016" PRIx64 "\t", i,
+	    r->parent, r->depth, (int)r->kind, (int)r->origin, r->is_final,
+	    r->entry, r->digest);
+	put_value(b, r->address, TARGET_MAX);
+	buf_putc(b, '\t');
+	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
+	buf_putc(b, '\n');
+	if (r->notify == 0 && r->orcpt == NULL)
+		return;
+	if (!dsn_notify_ok(r->notify) ||
+	    (r->orcpt != NULL && !dsn_orcpt_ok(r->orcpt)))
+		b->failed = 1;
+	buf_printf(b, "N\t%u\t%u\t%s\n", i, r->notify,
+	    r->orcpt == NULL ? "" : r->orcpt);
+}
+
+/* Bytes of a reason: so few that the journal can still be read at the end. */
+static size_t
+reason_room(const struct buf *b, const struct message *m)
+{
+	int64_t size = m->journal + (int64_t)b->len;
+
+	if (size > JOURNAL_FULL)
+		return 0;
+	return size > JOURNAL_LONG ? REASON_CUT : REASON_MAX;
+}
+
+static void
+put_result(struct buf *b, const struct message *m, const struct result *res)
+{
+	size_t room = reason_room(b, m);
+
+	put_value(b, res->code, sizeof(res->code) - 1);
+	buf_putc(b, '\t');
+	if (res->reason != NULL)
+		buf_put_clean(b, res->reason, strlen(res->reason), room);
+	buf_printf(b, "\t%d\t", (int)res->source);
+	if (res->detail != NULL)
+		buf_put_clean(b, res->detail, strlen(res->detail), room);
+	buf_putc(b, '\t');
+	if (res->server != NULL)
+		buf_put_clean(b, res->server, strlen(res->server), room);
+	buf_putc(b, '\n');
+}
+
+/* A report that is owed takes its words from the same line. */
+static void
+note_success(struct buf *b, const struct message *m, uint32_t i, char letter)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	if (r->action < ACTION_DELIVERED) {
+		buf_printf(b, "%c\t%u\n", letter, i);
+		return;
+	}
+	buf_printf(b, "Y\t%u\t%d\t", i, (int)r->action);
+	put_result(b, m, &r->last);
+}
+
+void
+journal_expanded(struct buf *b, const struct message *m, uint32_t i)
+{
+	note_success(b, m, i, 'X');
+}
+
+void
+journal_sent(struct buf *b, const struct message *m, uint32_t i)
+{
+	note_success(b, m, i, 'S');
+}
+
+void
+journal_failed(struct buf *b, const struct message *m, uint32_t i)
+{
+	buf_printf(b, "F\t%u\t%u\t", i, m->rcpts[i].attempts);
+	put_result(b, m, &m->rcpts[i].last);
+}
+
+/*
+ * The one record that comes again and again.  What is left of a full journal
+ * is for what must not be lost: without a D it is tried again all the same.
+ */
+void
+journal_deferred(struct buf *b, const struct message *m, uint32_t i,
+    int is_same)
+{
+	if (reason_room(b, m) == 0)
+		return;
+	buf_printf(b, "D\t%u\t%u\t%" PRId64, i, m->rcpts[i].attempts,
+	    (int64_t)m->rcpts[i].due);
+	if (is_same) {
+		buf_putc(b, '\n');
+		return;
+	}
+	buf_putc(b, '\t');
+	put_result(b, m, &m->rcpts[i].last);
+}
+
+void
+journal_append(struct buf *b, const struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	buf_printf(b, "A\t%u\t%" PRIu64 "\t%" PRIu64 "\t%" PRId64 "\t", i,
+	    r->checkpoint.dev, r->checkpoint.ino, r->checkpoint.length);
+	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
+	buf_putc(b, '\n');
+}
+
+void
+journal_withdrawn(struct buf *b, uint32_t i)
+{
+	buf_printf(b, "W\t%u\n", i);
+}
+
+static void
+note_plan(struct buf *b, char letter, const char *id)
+{
+	if (!message_id_ok(id))
+		b->failed = 1;
+	buf_printf(b, "%c\t%s\n", letter, id);
+}
+
+void
+journal_bounce(struct buf *b, const char *bounce_id)
+{
+	note_plan(b, 'B', bounce_id);
+}
+
+void
+journal_reported(struct buf *b, uint32_t i)
+{
+	buf_printf(b, "P\t%u\n", i);
+}
+
+void
+journal_warning(struct buf *b, const char *notice_id)
+{
+	note_plan(b, 'H', notice_id);
+}
+
+void
+journal_warned(struct buf *b)
+{
+	buf_puts(b, "G\n");
+}
+
+/* Who is tried by this runner, or may have got or lost a mark. */
+static void
+note_open(struct buf *b, const struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	if (r->checkpoint.length != -1)
+		journal_append(b, m, i);
+	else if (r->kind != ROUTE_REMOTE)
+		journal_withdrawn(b, i);
+	if (r->tried != 0)
+		journal_deferred(b, m, i, 0);
+}
+
+static void
+note_state(struct buf *b, const struct message *m, uint32_t i)
+{
+	switch (m->rcpts[i].state) {
+	case RCPT_EXPANDED:
+		journal_expanded(b, m, i);
+		break;
+	case RCPT_SENT:
+		journal_sent(b, m, i);
+		break;
+	case RCPT_FAILED:
+		journal_failed(b, m, i);
+		break;
+	default:
+		note_open(b, m, i);
+		break;
+	}
+}
+
+void
+journal_all(struct buf *b, const struct message *m)
+{
+	uint32_t i;
+
+	for (i = m->nnoted; i < m->nrcpts; i++)
+		journal_recipient(b, m, i);
+	/* First who is reported: their last P ends the report in the file. */
+	for (i = 0; i < m->nrcpts; i++)
+		if (m->rcpts[i].is_reported) {
+			note_state(b, m, i);
+			journal_reported(b, i);
+		}
+	for (i = 0; i < m->nrcpts; i++)
+		if (!m->rcpts[i].is_reported)
+			note_state(b, m, i);
+	if (m->bounce_id[0] != '\0')
+		journal_bounce(b, m->bounce_id);
+	if (m->warn_id[0] != '\0')
+		journal_warning(b, m->warn_id);
+	if (m->is_warned)
+		journal_warned(b);
+}
+
+/* ---- read back ---- */
+
+struct fields {
+	char	*v[FIELDS_MAX];
+	int	 n;
+};
+
+static struct recipient *
+field_rcpt(struct message *m, const struct fields *f)
+{
+	uint64_t i;
+
+	if (f->n < 2 || text_number(f->v[1], RECIPIENTS_MAX, &i) == -1 ||
+	    i >= m->nrcpts)
+		return NULL;
+	return &m->rcpts[i];
+}
+
+static int
+fold_rcpt(struct message *m, const struct fields *f)
+{
+	uint64_t index, parent, depth, kind, origin, final, entry;
+	struct recipient *r;
+
+	if (f->n != 11 || text_number(f->v[1], RECIPIENTS_MAX, &index) == -1 ||
+	    text_number(f->v[2], RECIPIENTS_MAX, &parent) == -1 ||
+	    text_number(f->v[3], 1000, &depth) == -1 ||
+	    text_number(f->v[4], ROUTE_REMOTE, &kind) == -1 ||
+	    text_number(f->v[5], ORIGIN_FORWARD, &origin) == -1 ||
+	    text_number(f->v[6], 1, &final) == -1 ||
+	    text_number(f->v[7], UINT32_MAX, &entry) == -1 ||
+	    index != m->nrcpts || parent > index)
+		return -1;
+	if (strlen(f->v[8]) != 16 ||
+	    strspn(f->v[8], "0123456789abcdef") != 16 ||
+	    strlen(f->v[9]) > TARGET_MAX || strlen(f->v[10]) > ADDRESS_MAX)
+		return -1;
+	r = message_add(m, f->v[9]);
+	if (r == NULL)
+		return -1;
+	r->digest = strtoull(f->v[8], NULL, 16);
+	r->parent = (uint32_t)parent;
+	if (parent != index)
+		m->rcpts[parent].nchildren++;
+	r->depth = (unsigned)depth;
+	r->kind = (enum route_kind)kind;
+	r->origin = (enum origin)origin;
+	r->is_final = (int)final;
+	r->entry = (uint32_t)entry;
+	if (f->v[10][0] != '\0') {
+		r->owner = strdup(f->v[10]);
+		if (r->owner == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* Right behind the recipient that it is about, so that it holds for all. */
+static int
+fold_notify(struct message *m, const struct fields *f)
+{
+	struct recipient *r;
+	uint64_t notify;
+
+	r = field_rcpt(m, f);
+	if (r == NULL || f->n != 4 || r != &m->rcpts[m->nrcpts - 1] ||
+	    r->notify != 0 || r->orcpt != NULL || r->state != RCPT_OPEN ||
+	    r->attempts > 0 ||
+	    text_number(f->v[2], UINT32_MAX, &notify) == -1 ||
+	    !dsn_notify_ok(notify))
+		return -1;
+	r->notify = (unsigned)notify;
+	if (f->v[3][0] == '\0')
+		return 0;
+	if (!dsn_orcpt_ok(f->v[3]))
+		return -1;
+	r->orcpt = strdup(f->v[3]);
+	return r->orcpt == NULL ? -1 : 0;
+}
+
+/* Version 0.1 wrote only code and reason, with whatever path was in it. */
+static void
+fold_old_reply(struct recipient *r, enum status status, const struct fields *f,
+    int at)
+{
+	if (r->kind == ROUTE_REMOTE) {
+		result_set(&r->last, status, f->v[at], "%s", f->v[at + 1]);
+		return;
+	}
+	result_set(&r->last, status, f->v[at], "%s", "");
+	result_detail(&r->last, "%s", f->v[at + 1]);
+}
+
+/* From field at on: code, reason, source, detail, server. */
+static int
+fold_reply(struct recipient *r, enum status status, const struct fields *f,
+    int at)
+{
+	uint64_t source;
+
+	if (f->n < at + 2 || strlen(f->v[at]) >= sizeof(r->last.code))
+		return -1;
+	if (f->n == at + 2) {
+		fold_old_reply(r, status, f, at);
+		return 0;
+	}
+	if (f->n != at + 5 ||
+	    text_number(f->v[at + 2], SOURCE__MAX - 1, &source) == -1)
+		return -1;
+	result_quote(&r->last, (enum source)source, status, f->v[at], "%s",
+	    f->v[at + 1]);
+	if (f->v[at + 3][0] != '\0')
+		result_detail(&r->last, "%s", f->v[at + 3]);
+	if (f->v[at + 4][0] != '\0')
+		result_from_server(&r->last, f->v[at + 4]);
+	return 0;
+}
+
+/* A success that the sender asked to hear of. */
+static int
+fold_success(struct message *m, const struct fields *f)
+{
+	struct recipient *r;
+	uint64_t action;
+
+	r = field_rcpt(m, f);
+	if (r == NULL || f->n < 5 ||
+	    text_number(f->v[2], ACTION_EXPANDED, &action) == -1 ||
+	    action < ACTION_DELIVERED ||
+	    fold_reply(r, STATUS_SENT, f, 3) == -1)
+		return -1;
+	if (r->action == ACTION_NONE)
+		m->owed++;
+	r->action = (enum action)action;
+	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
+	return 0;
+}
+
+static int
+fold_state(struct message *m, const struct fields *f)
+{
+	struct recipient *r;
+
+	r = field_rcpt(m, f);
+	if (r == NULL || f->n != 2)
+		return -1;
+	switch (f->v[0][0]) {
+	case 'X':
+		r->state = RCPT_EXPANDED;
+		break;
+	case 'S':
+		r->state = RCPT_SENT;
+		break;
+	case 'W':
+		r->checkpoint.length = -1;
+		break;
+	default:
+		if (!recipient_is_owed(r))
+			break;
+		r->is_reported = 1;
+		/* That report is done; what is owed next plans another. */
+		if (m->owed > 0 && --m->owed == 0)
+			m->bounce_id[0] = '\0';
+		break;
+	}
+	return 0;
+}
+
+static int
+fold_result(struct message *m, const struct fields *f)
+{
+	uint64_t attempts, due = 0;
+	struct recipient *r;
+	int deferred, same;
+
+	deferred = f->v[0][0] == 'D';
+	same = deferred && f->n == 4;
+	r = field_rcpt(m, f);
+	if (r == NULL || (f->n < 5 + deferred && !same) ||
+	    text_number(f->v[2], UINT32_MAX, &attempts) == -1 ||
+	    (deferred && text_number(f->v[3], INT64_MAX, &due) == -1) ||
+	    (!same && fold_reply(r, deferred ? STATUS_DEFERRED :
+	    STATUS_FAILED, f, 3 + deferred) == -1))
+		return -1;
+	r->attempts = (unsigned)attempts;
+	r->due = (time_t)due;
+	r->state = deferred ? RCPT_OPEN : RCPT_FAILED;
+	if (!deferred && r->action == ACTION_NONE &&
+	    recipient_wants(r, NOTIFY_FAILURE)) {
+		r->action = ACTION_FAILED;
+		m->owed++;
+	}
+	if (same)
+		r->last.status = STATUS_DEFERRED;
+	return 0;
+}
+
+static int
+fold_append(struct message *m, const struct fields *f)
+{
+	struct recipient *r;
+	uint64_t len;
+
+	r = field_rcpt(m, f);
+	if (r == NULL || f->n != 6 || strlen(f->v[5]) > ADDRESS_MAX ||
+	    text_number(f->v[2], UINT64_MAX, &r->checkpoint.dev) == -1 ||
+	    text_number(f->v[3], UINT64_MAX, &r->checkpoint.ino) == -1 ||
+	    text_number(f->v[4], INT64_MAX, &len) == -1)
+		return -1;
+	r->checkpoint.length = (int64_t)len;
+	/* Looked at before others get at the file, whatever a D said. */
+	r->due = 0;
+	if (r->kind != ROUTE_UNKNOWN)
+		return 0;
+	/* It was on its way into this user's mailbox: there it goes on. */
+	r->kind = ROUTE_MAILBOX;
+	free(r->owner);
+	r->owner = strdup(f->v[5]);
+	return r->owner == NULL ? -1 : 0;
+}
+
+/* A message that is about to be committed; id has QUEUE_ID_MAX + 1 octets. */
+static int
+fold_plan(char *id, const struct fields *f)
+{
+	if (f->n != 2 || !message_id_ok(f->v[1]))
+		return -1;
+	return text_copy(id, QUEUE_ID_MAX + 1, f->v[1]);
+}
+
+static int
+fold_bounce(struct message *m, const struct fields *f)
+{
+	return fold_plan(m->bounce_id, f);
+}
+
+static int
+fold_warning(struct message *m, const struct fields *f)
+{
+	return fold_plan(m->warn_id, f);
+}
+
+static int
+fold_warned(struct message *m, const struct fields *f)
+{
+	m->is_warned = 1;
+	return f->n == 1 ? 0 : -1;
+}
+
+static int
+fold_line(struct message *m, char *line)
+{
+	static const struct {
+		char letter;
+		int (*fold)(struct message *, const struct fields *);
+	} records[] = {
+		{ 'R', fold_rcpt }, { 'N', fold_notify },
+		{ 'Y', fold_success }, { 'X', fold_state },
+		{ 'S', fold_state }, { 'W', fold_state },
+		{ 'P', fold_state }, { 'F', fold_result },
+		{ 'D', fold_result }, { 'A', fold_append },
+		{ 'B', fold_bounce }, { 'H', fold_warning },
+		{ 'G', fold_warned },
+	};
+	struct fields f;
+	char *p = line;
+	size_t i;
+
+	f.n = 0;
+	while (p != NULL && f.n < FIELDS_MAX)
+		f.v[f.n++] = strsep(&p, "\t");
+	if (p != NULL || strlen(f.v[0]) != 1)
+		return -1;
+	for (i = 0; i < sizeof(records) / sizeof(records[0]); i++)
+		if (f.v[0][0] == records[i].letter)
+			return records[i].fold(m, &f);
+	return -1;
+}
+
+/* TABs part the fields; no other control is written. */
+static int
+line_ok(const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (p[i] != '\t' && !text_is_clean(p + i, 1))
+			return 0;
+	return 1;
+}
+
+int
+journal_fold(struct message *m, struct buf *b, size_t *used)
+{
+	char *p, *nl, *end;
+
+	if (b->len == 0)
+		return -1;
+	p = b->data;
+	end = b->data + b->len;
+	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		*nl = '\0';
+		if (!line_ok(p, (size_t)(nl - p)))
+			return -1;
+		if (fold_line(m, p) == -1)
+			return -1;
+		p = nl + 1;
+	}
+	*used = (size_t)(p - b->data);
+	return m->nrcpts > 0 ? 0 : -1;
+}

@@ -1,0 +1,117 @@
+/*
+ * preamble.c - the envelope at the start of a queue file.
+ * Runs as: the spool user.  Uses: nothing; structures in, text out, and back.
+ * Promise: a value that would be read back as another one is not written.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/dsn.h"
+#include "lib/text.h"
+#include "spool/preamble.h"
+
+static const char *const ret_names[] = {
+	[RET_UNSAID] = NULL, [RET_FULL] = "full", [RET_HDRS] = "hdrs",
+};
+
+int
+preamble_put(struct buf *b, const struct message *m, int64_t length)
+{
+	buf_printf(b,
+	    "dma-queue 1\narrived %" PRId64 "\nsubmitter %" PRIu32 "\n"
+	    "offset %d\nlength %" PRId64 "\nlines %" PRId64 "\nflags %u\n"
+	    "hops %u\nsender <%s>\n", (int64_t)m->arrived, m->submitter,
+	    PREAMBLE_SIZE, length, m->lines, m->flags, m->hops, m->sender);
+	if (m->ret != RET_UNSAID)
+		buf_printf(b, "ret %s\n", ret_names[m->ret]);
+	if (m->envid[0] != '\0')
+		buf_printf(b, "envid <%s>\n", m->envid);
+	if (!buf_failed(b) && text_is_clean(m->sender, strlen(m->sender)) &&
+	    (m->envid[0] == '\0' || dsn_envid_ok(m->envid)))
+		return 0;
+	errno = EINVAL;
+	return -1;
+}
+
+/* "name value\n" at *p; lends the value, NUL-terminated, and moves on. */
+static const char *
+take_line(char **p, const char *name)
+{
+	char *line = *p, *nl;
+	size_t n = strlen(name);
+
+	nl = strchr(line, '\n');
+	if (nl == NULL || strncmp(line, name, n) != 0 || line[n] != ' ')
+		return NULL;
+	*nl = '\0';
+	*p = nl + 1;
+	return line + n + 1;
+}
+
+static int
+take_number(char **p, const char *name, uint64_t max, uint64_t *v)
+{
+	const char *s;
+
+	s = take_line(p, name);
+	return s == NULL ? -1 : text_number(s, max, v);
+}
+
+/* What RFC 3461 lets a sender ask for; files without these lines do not. */
+static int
+read_wishes(struct message *m, char **p)
+{
+	const char *s;
+	size_t n;
+
+	s = take_line(p, "ret");
+	if (s != NULL && dsn_ret(s, &m->ret) == -1)
+		return -1;
+	s = take_line(p, "envid");
+	if (s == NULL)
+		return 0;
+	n = strlen(s);
+	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ENVID_MAX)
+		return -1;
+	memcpy(m->envid, s + 1, n - 2);
+	m->envid[n - 2] = '\0';
+	return dsn_envid_ok(m->envid) ? 0 : -1;
+}
+
+int
+preamble_get(struct message *m, char *text)
+{
+	uint64_t arrived, uid, offset, length, lines, flags, hops;
+	const char *s;
+	char *p = text;
+	size_t n;
+
+	s = take_line(&p, "dma-queue");
+	if (s == NULL || strcmp(s, "1") != 0 ||
+	    take_number(&p, "arrived", INT64_MAX / 2, &arrived) == -1 ||
+	    take_number(&p, "submitter", UINT32_MAX, &uid) == -1 ||
+	    take_number(&p, "offset", PREAMBLE_SIZE, &offset) == -1 ||
+	    take_number(&p, "length", INT64_MAX / 2, &length) == -1 ||
+	    take_number(&p, "lines", INT64_MAX / 2, &lines) == -1 ||
+	    take_number(&p, "flags", 0xff, &flags) == -1 ||
+	    take_number(&p, "hops", UINT32_MAX, &hops) == -1)
+		return -1;
+	s = take_line(&p, "sender");
+	n = s == NULL ? 0 : strlen(s);
+	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ADDRESS_MAX ||
+	    !text_is_clean(s, n) || offset != PREAMBLE_SIZE)
+		return -1;
+	if (read_wishes(m, &p) == -1 || strcmp(p + strspn(p, " "), "\n") != 0)
+		return -1;
+	memcpy(m->sender, s + 1, n - 2);
+	m->sender[n - 2] = '\0';
+	m->arrived = (time_t)arrived;
+	m->submitter = (uint32_t)uid;
+	m->offset = (int64_t)offset;
+	m->length = (int64_t)length;
+	m->lines = (int64_t)lines;
+	m->flags = (unsigned)flags;
+	m->hops = (unsigned)hops;
+	return 0;
+}
