@@ -550,7 +550,7 @@ def test_a_message_that_can_not_be_read(host, attacker):
 def test_lies_about_the_message(host, attacker, place):
     result = attacker.put_mail(**place)
     assert (result.status, result.checkpoint) == (DEFERRED, None)
-    assert "shorter" in result.reason
+    assert "truncated" in result.reason
     bob_has(host)
 
 
