@@ -1,9 +1,9 @@
 /*
  * smtp.h - the client's side of an SMTP conversation (RFC 5321).
- * Pure: octets in, octets and wants out; no socket, no clock.
+ * Pure: bytes in, bytes and wants out; no socket, no clock.
  *
- * The driver hands over what was received, sends what is there to be sent,
- * and does what is wanted until there is nothing that it can do.  Commands that
+ * The driver hands over what was received, sends what there is to send, and
+ * does what is wanted until there is nothing that it can do.  Commands that
  * await their reply stand in a queue, so what may be sent before an earlier
  * reply is there (PIPELINING) is only a question of when it is put there.
  */
@@ -14,17 +14,14 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
-#include "lib/dsn.h"
-#include "lib/mail.h"
 #include "lib/result.h"
+#include "lib/smtp_mail.h"
+#include "lib/smtp_reply.h"
 
-#define SMTP_LINE_MAX	8192		/* octets of a reply line */
-#define SMTP_REPLY_MAX	65536		/* octets of a reply */
-#define SMTP_LINES_MAX	1000		/* lines of a reply */
-#define SMTP_OUT_HIGH	65536		/* unsent octets: no more is made */
+#define SMTP_OUT_HIGH	65536		/* unsent bytes: no more is made */
 
 enum smtp_want {
-	SMTP_WANT_NOTHING,		/* a reply, or room to send */
+	SMTP_WANT_NOTHING,	/* a reply, or room to send */
 	SMTP_WANT_TLS,		/* all is sent: handshake, smtp_tls_up() */
 	SMTP_WANT_LOGIN,	/* smtp_login() or smtp_no_login(); when it
 				 * comes again the last mechanism is out */
@@ -34,7 +31,7 @@ enum smtp_want {
 	SMTP_WANT_CLOSE		/* it is over: smtp_cause(), smtp_trouble() */
 };
 
-/* Whose fault the end was. */
+/* Why it ended. */
 enum smtp_cause {
 	SMTP_CAUSE_NONE,	/* QUIT */
 	SMTP_CAUSE_HOST,	/* before MAIL: the next host may do better */
@@ -43,20 +40,6 @@ enum smtp_cause {
 	SMTP_CAUSE_LOGIN,	/* the password was refused: ask no more */
 	SMTP_CAUSE_LOST		/* cut, too late or out of step, later on */
 };
-
-/* How a transaction ended. */
-enum smtp_mail_end {
-	/* By replies; undecided recipients go into another one at once. */
-	SMTP_MAIL_ANSWERED,
-	/* It had no text, and the connection did not end in it. */
-	SMTP_MAIL_UNSENT,
-	/* The connection ended in it, before the end of its text. */
-	SMTP_MAIL_LOST,
-	/* The same, but deferred recipients may have been sent. */
-	SMTP_MAIL_IN_DOUBT
-};
-
-struct smtp_mail;
 
 struct smtp_setup {
 	const char	*helo;		/* lent: our name */
@@ -68,43 +51,12 @@ struct smtp_setup {
 	int		 may_login_clear; /* a login without TLS is fine */
 	unsigned	 mail_max;	/* transactions in all; 0: no limit */
 	/*
-	 * Is told every line that is said, without its end, secrets masked and
-	 * texts left out; NULL: nobody.  mail: whose line it is, or NULL.
+	 * Is given every line of the dialogue, without its end, secrets masked
+	 * and texts left out; or NULL.  mail: whose line it is, or NULL.
 	 */
 	void		(*watch)(void *arg, const struct smtp_mail *mail,
 			    int is_ours, const char *line, size_t len);
 	void		*watch_arg;
-};
-
-struct smtp_rcpt {
-	const char	*address;	/* lent */
-	uint32_t	 index;		/* the driver's */
-	unsigned	 notify;	/* NOTIFY_* */
-	const char	*orcpt;		/* lent: "type;address"; or NULL */
-	struct result	 res;		/* owned; STATUS_NONE: not decided */
-	int		 is_passed_on;	/* the host reports what comes of it */
-	struct result	 before;	/* the driver's: another host's */
-	int		 is_accepted, is_first;	/* private */
-};
-
-/* One transaction: the driver's storage, left alone until it is settled. */
-struct smtp_mail {
-	const char	*sender;	/* lent; "" is <> */
-	unsigned	 flags;		/* MESSAGE_*, as it is sent */
-	uint64_t	 size_bytes;	/* on the wire, for SIZE= */
-	enum ret	 ret;
-	const char	*envid;		/* lent; or NULL */
-	struct smtp_rcpt *rcpts;	/* lent */
-	uint32_t	 nrcpts;
-	void		*arg;		/* the driver's */
-	enum smtp_mail_end end;		/* once it is finished */
-	/* The rest is private. */
-	struct result	 res;		/* of the whole */
-	uint32_t	 asked, accepted, awaited;
-	uint32_t	 recent;	/* whose domain was asked for last */
-	int		 is_cut, is_guilty, is_doubtful;
-	int		 is_refused, is_void;
-	struct smtp_mail *next;
 };
 
 struct smtp;
@@ -113,7 +65,7 @@ struct smtp;
 struct smtp *smtp_new(const struct smtp_setup *);
 void	smtp_free(struct smtp *);	/* wipes what was secret */
 
-/* Octets came.  Input after the end of the conversation is ignored. */
+/* Bytes came.  Input after the end of the conversation is ignored. */
 void	smtp_input(struct smtp *, const char *, size_t);
 /* The connection ended, or its deadline passed: why, in words. */
 void	smtp_lost(struct smtp *, const char *reason);
@@ -145,24 +97,22 @@ const char *smtp_challenge(const struct smtp *);
 void	smtp_answer(struct smtp *, const char *base64);
 void	smtp_cancel(struct smtp *);
 
-/* What text the host takes. */
-#define SMTP_OFFERS_8BITMIME	0x01
-#define SMTP_OFFERS_SMTPUTF8	0x02
+/* What text the host takes: SMTP_OFFERS_8BITMIME, SMTP_OFFERS_SMTPUTF8. */
 unsigned smtp_offers(const struct smtp *);
 /* Recipients that the host takes in one transaction; 0: not said. */
 uint32_t smtp_rcpt_max(const struct smtp *);
-/* Begins a transaction.  It may be settled before anything was sent. */
+/* Begins a transaction.  It may be finished before anything was sent. */
 void	smtp_mail(struct smtp *, struct smtp_mail *);
 /* The transaction whose text is wanted, or NULL. */
 struct smtp_mail *smtp_text_mail(const struct smtp *);
 /* Lends the buf that text is added to: CRLF, last line ended. */
 struct buf *smtp_text(struct smtp *);
 void	smtp_text_end(struct smtp *);
-/* The text can not be had: nothing of it may count as a message. */
+/* The text cannot be had: nothing of it may count as a message. */
 void	smtp_text_fail(struct smtp *, const struct result *);
-/* Gives back a transaction that is over, or NULL. */
+/* Gives back a transaction that is finished, or NULL. */
 struct smtp_mail *smtp_finished(struct smtp *);
-/* 1 while a transaction is not settled, or its settling was not fetched. */
+/* 1 while a transaction is not finished, or was not fetched. */
 int	smtp_is_busy(const struct smtp *);
 /*
  * The first transaction waits for long: those after it, which have sent no

@@ -3,8 +3,8 @@
  *
  * A script has one line per event: "<" the server says, ">" the client must
  * have said, "!" something happens: eof, late, tls (the handshake is done),
- * quit, unread (the body cannot be read), release.  Every script is run with lines
- * whole, and again octet by octet in both directions.
+ * quit, unread (the body cannot be read), release.  Every script is run with
+ * lines whole, and again byte by byte in both directions.
  */
 #include "lib/smtp.h"
 #include "lib/result.h"
