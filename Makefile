@@ -64,8 +64,11 @@ LOCAL =		local.o local/command.o local/delivery.o local/forward.o \
 		local/lmtp.o local/maildir.o local/mbox.o
 NET =		net.o net/auth_command.o net/content.o net/dns.o net/hosts.o \
 		net/requests.o net/tls_policy.o
-QUEUE =		queue/bounce.o queue/deliver_local.o queue/deliver_remote.o \
-		queue/expand.o queue/route.o queue/runner.o queue/status.o
+QUEUE =		queue/active.o queue/bounce.o queue/decide.o \
+		queue/deliver_local.o queue/deliver_remote.o queue/expand.o \
+		queue/helper_socket.o queue/limits.o queue/local_child.o \
+		queue/lookup.o queue/reload.o queue/route.o queue/runner.o \
+		queue/status.o queue/watch.o
 SUBMIT =	submit/flush.o submit/mailq.o submit/newaliases.o \
 		submit/options.o submit/submit.o
 OBJECTS =	dma.o net/main.o crypto.o $(SPOOL) $(SUBMIT) $(QUEUE) $(LOCAL) \

@@ -1,15 +1,14 @@
 /*
  * deliver_local.c - local deliveries, of one user's messages several at a time.
- * Runs as: the spool user.  Uses: the deliver branch and its children.
+ * Runs as: the spool user.  Uses: the delivery helper and its children.
  * Promise: where a message is about to appear is in its journal first; what
- * a child says is believed for what it was given, and no other; a child that
- * ends without a word has delivered nothing that its mark does not tell.
+ * a child sends is believed for what it was given, and no other; a child that
+ * ends without a word has delivered nothing that its checkpoint does not tell.
  *
- * One child serves one user.  For an mbox it is told further messages as long
- * as some are at hand (IPC_DELIVER_NEXT), and stays a moment for the next
- * ones; for everything else it has one.
+ * One child serves one user.  For an mbox it is given further messages as long
+ * as there are some (IPC_DELIVER_NEXT), and stays a moment for the next ones;
+ * for everything else it has one.
  */
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -20,70 +19,166 @@
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-#include "queue/queue.h"
-#include "spool/journal.h"
 #include "conf/local_names.h"
 #include "lib/array.h"
 #include "lib/io.h"
-#include "queue/route.h"
+#include "priv/delivery_request.h"
+#include "priv/records.h"
+#include "queue/deliver_local.h"
+#include "queue/limits.h"
+#include "spool/journal.h"
 
-#define PUT_BACK_S	30	/* until a busy mailbox is asked for again */
+#define OUTPUT_MAX	4096	/* bytes of a command's output: the last */
+#define OUTPUT_SHOWN	(REASON_MAX - 64)	/* bytes of it in a reason */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
-#define OUTPUT_SHOWN	(REASON_MAX - 64)	/* of it in a reason */
-#define RECORDS_MAX	512	/* of one channel at a time */
-#define TOLD_MAX	32	/* messages that a child has no place for yet */
-#define PARCELS_MAX	256	/* messages that a child has */
-#define BATCH_LIFE_MS	20000	/* then another child goes on */
+#define RECORDS_MAX	512	/* of one channel in a turn */
+#define GIVEN_MAX	32	/* messages of a child without a checkpoint */
+#define REQUESTS_MAX	256	/* messages of a child */
+#define LIFE_MS		20000	/* of a child that takes messages */
 
-/* ---- what the branches are sent ---- */
+/* ---- children ---- */
 
-uint32_t
-batch_new_id(struct desk *d)
+static void
+start(struct local_child *c, const char *name, uint32_t id, int is_single)
 {
-	if (++d->last_id == 0)
-		++d->last_id;
-	return d->last_id;
+	memset(c, 0, sizeof(*c));
+	c->state = is_single ? CHILD_ASKED : CHILD_OPEN;
+	c->id = id;
+	c->channel = c->output = -1;
+	text_copy(c->name, sizeof(c->name), name);
+	buf_init(&c->text, 0);
+	result_init(&c->res);
+	c->born_ms = io_clock_ms();
 }
 
-/* Short of memory or of room, or too many descriptors on their way. */
-static int
-is_passing(int error)
+static void
+end(struct local_child *c)
 {
-	return error == EAGAIN || error == ENOBUFS || error == ENOMEM ||
-	    error == ETOOMANYREFS;
+	io_close(&c->channel);
+	io_close(&c->output);
+	buf_fini(&c->text);
+	result_fini(&c->res);
+	free(c->requests);
+	memset(c, 0, sizeof(*c));
+	c->channel = c->output = -1;
 }
 
-int
-batch_ask(struct desk *d, int *sock, int *channel)
+/* Nothing more is read from it. */
+static void
+cut(struct local_child *c)
 {
-	int error, ok, pair[2];
+	io_close(&c->channel);
+	c->state = child_event(c->state, CHILD_BROKEN);
+}
 
-	if (*sock == -1 || d->ipc.bad || request_channel(pair) == -1)
-		return -1;
-	ipc_put_fd(&d->ipc, pair[1]);
-	ok = io_nonblock(pair[0]) == 0 && ipc_send(*sock, &d->ipc) == 0;
-	error = errno;
-	ipc_begin(&d->ipc, 0, 0);
-	close(pair[1]);
-	if (ok) {
-		*channel = pair[0];
-		return 0;
+void
+local_init(struct local_helper *h, const struct queue *q,
+    struct active *active, int fd)
+{
+	int i;
+
+	memset(h, 0, sizeof(*h));
+	h->q = q;
+	h->active = active;
+	h->socket.fd = fd;
+	for (i = 0; i < CHILDREN_MAX; i++)
+		h->children[i].channel = h->children[i].output = -1;
+}
+
+static struct local_child *
+find_child(struct local_helper *h, const char *name)
+{
+	int i;
+
+	for (i = 0; i < CHILDREN_MAX; i++)
+		if (h->children[i].state != CHILD_FREE &&
+		    strcasecmp(h->children[i].name, name) == 0)
+			return &h->children[i];
+	return NULL;
+}
+
+/* A free one.  Where there is none, an idle one is let go: NULL. */
+static struct local_child *
+free_child(struct local_helper *h)
+{
+	struct local_child *c, *idle = NULL;
+	int i, is_leaving = 0;
+
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		c = &h->children[i];
+		if (c->state == CHILD_FREE)
+			return c;
+		if (c->n == 0 && c->channel == -1)
+			is_leaving = 1;
+		else if (c->n == 0)
+			idle = c;
 	}
-	close(pair[0]);
-	if (error == EAGAIN) {
-		d->is_full = 1;
-		return 1;
-	}
-	if (is_passing(error))
-		return -1;
-	log_say(&d->log, LOG_LEVEL_ERROR, "a local delivery helper has exited: "
-	    "%s",
-	    strerror(error));
-	io_close(sock);
-	d->is_crippled = 1;
-	return -1;
+	if (idle != NULL && !is_leaving)
+		cut(idle);
+	return NULL;
+}
+
+/* ---- requests ---- */
+
+static uint32_t
+new_id(struct local_helper *h)
+{
+	if (++h->last_id == 0)
+		++h->last_id;
+	return h->last_id;
+}
+
+static struct local_request *
+add_request(struct local_child *c, uint32_t id, struct active_message *a,
+    uint32_t i)
+{
+	struct local_request *r;
+
+	if (array_grow(&c->requests, &c->cap, c->n, sizeof(*r)) == -1)
+		return NULL;
+	r = &c->requests[c->n++];
+	r->id = id;
+	r->state = LOCAL_GIVEN;
+	r->rcpt.a = a;
+	r->rcpt.i = i;
+	return r;
+}
+
+static void
+drop_request(struct local_child *c, struct local_request *r)
+{
+	size_t k = (size_t)(r - c->requests);
+
+	c->n--;
+	memmove(r, r + 1, (c->n - k) * sizeof(*r));
+}
+
+static struct local_request *
+find_request(struct local_child *c, uint32_t id)
+{
+	size_t k;
+
+	for (k = 0; k < c->n; k++)
+		if (c->requests[k].id == id)
+			return &c->requests[k];
+	return NULL;
+}
+
+static size_t
+count_given(const struct local_child *c)
+{
+	size_t k, n = 0;
+
+	for (k = 0; k < c->n; k++)
+		n += c->requests[k].state == LOCAL_GIVEN;
+	return n;
+}
+
+static struct recipient *
+recipient_of(const struct local_request *r)
+{
+	return &r->rcpt.a->m.rcpts[r->rcpt.i];
 }
 
 static enum route_kind
@@ -93,14 +188,23 @@ kind_of(const struct recipient *r)
 }
 
 static int
-copy_qualified(const struct desk *d, char *dst, size_t size,
+is_for_mbox(const struct local_helper *h, const struct recipient *r)
+{
+	return kind_of(r) == ROUTE_MAILBOX &&
+	    h->q->conf.local.mailbox == MAILBOX_MBOX;
+}
+
+/* ---- to the children ---- */
+
+static int
+copy_qualified(const struct conf_names *names, char *dst, size_t size,
     const char *address)
 {
 	struct buf b;
 	int ret;
 
 	buf_init(&b, ADDRESS_MAX);
-	names_put_qualified(&b, &d->conf.names, address);
+	names_put_qualified(&b, names, address);
 	ret = text_copy(dst, size, buf_failed(&b) ? address : buf_str(&b));
 	buf_fini(&b);
 	return ret;
@@ -108,372 +212,296 @@ copy_qualified(const struct desk *d, char *dst, size_t size,
 
 /* What is asked for; -1 when a text is too long. */
 static int
-describe(const struct desk *d, const struct batch *b, const struct parcel *p,
-    int file, struct delivery *q)
+describe(const struct conf_names *names, const struct local_child *c,
+    const struct local_request *r, int file, struct delivery *d)
 {
-	const struct message *m = &p->work->m;
-	const struct recipient *r = &m->rcpts[p->rcpt];
+	const struct message *m = &r->rcpt.a->m;
+	const struct recipient *rcpt = recipient_of(r);
 
-	memset(q, 0, sizeof(*q));
-	q->id = p->id;
-	q->kind = kind_of(r);
-	q->origin = r->origin;
-	q->entry.index = r->entry;
-	q->entry.digest = r->digest;
-	q->rcpt = p->rcpt;
-	q->arrived = m->arrived;
-	q->offset = m->offset;
-	q->length = m->length;
-	q->checkpoint = r->checkpoint;
-	q->message = file;
-	return text_copy(q->name, sizeof(q->name), b->name) == -1 ||
-	    text_copy(q->queue_id, sizeof(q->queue_id), m->id) == -1 ||
-	    text_copy(q->sender, sizeof(q->sender), m->sender) == -1 ||
-	    copy_qualified(d, q->recipient, sizeof(q->recipient),
-	    message_address(m, p->rcpt)) == -1 ||
-	    copy_qualified(d, q->original, sizeof(q->original),
-	    message_original(m, p->rcpt)) == -1 ? -1 : 0;
+	memset(d, 0, sizeof(*d));
+	d->id = r->id;
+	d->kind = kind_of(rcpt);
+	d->origin = rcpt->origin;
+	d->entry.index = rcpt->entry;
+	d->entry.digest = rcpt->digest;
+	d->rcpt = r->rcpt.i;
+	d->arrived = m->arrived;
+	d->offset = m->offset;
+	d->length = m->length;
+	d->checkpoint = rcpt->checkpoint;
+	d->message = file;
+	return text_copy(d->name, sizeof(d->name), c->name) == -1 ||
+	    text_copy(d->queue_id, sizeof(d->queue_id), m->id) == -1 ||
+	    text_copy(d->sender, sizeof(d->sender), m->sender) == -1 ||
+	    copy_qualified(names, d->recipient, sizeof(d->recipient),
+	    message_address(m, r->rcpt.i)) == -1 ||
+	    copy_qualified(names, d->original, sizeof(d->original),
+	    message_original(m, r->rcpt.i)) == -1 ? -1 : 0;
 }
 
+/* 0, 1 when the child does not take it now, -1 when it cannot be sent. */
 static int
-send_first(struct desk *d, struct batch *b, const struct parcel *p, int file)
+send_first(struct local_helper *h, struct local_child *c,
+    const struct delivery *d)
 {
-	struct delivery q;
+	struct ipc m;
+	int ret;
 
-	if (describe(d, b, p, file, &q) == -1)
-		return -1;
-	delivery_request_put(&d->ipc, &q);
-	return batch_ask(d, &d->branches->deliver, &b->channel);
-}
-
-/* 1 when it does not take it now. */
-static int
-send_more(struct desk *d, struct batch *b, const struct parcel *p, int file)
-{
-	struct delivery q;
-	int error, ret;
-
-	if (describe(d, b, p, file, &q) == -1)
-		return -1;
-	delivery_next_put(&d->ipc, &q);
-	ret = ipc_send(b->channel, &d->ipc) == -1;
-	error = errno;
-	ipc_begin(&d->ipc, 0, 0);
-	/* A child that leaves just now: what it said last is still to be read,
-	 * and its end is on its way to us. */
-	if (ret == 1 && !is_passing(error))
-		b->is_leaving = 1;
+	ipc_init(&m);
+	delivery_request_put(&m, d);
+	ret = helper_ask(&h->socket, &m, &c->channel, &h->q->log);
+	ipc_fini(&m);
 	return ret;
 }
 
-/* ---- batches ---- */
-
-static struct batch *
-find_batch(struct desk *d, const char *name)
+static int
+send_next(struct local_child *c, const struct delivery *d)
 {
-	int i;
+	struct ipc m;
+	int ret;
 
-	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->batches[i].id != 0 &&
-		    strcasecmp(d->batches[i].name, name) == 0)
-			return &d->batches[i];
-	return NULL;
-}
-
-/* A free one; where there is none, one that only waits makes place soon. */
-static struct batch *
-free_batch(struct desk *d)
-{
-	struct batch *b, *idle = NULL;
-	int i, is_leaving = 0;
-
-	for (i = 0; i < REQUESTS_MAX; i++) {
-		b = &d->batches[i];
-		if (b->id == 0)
-			return b;
-		if (b->n == 0 && b->channel == -1)
-			is_leaving = 1;
-		else if (b->n == 0)
-			idle = b;
-	}
-	if (idle != NULL && !is_leaving)
-		io_close(&idle->channel);
-	return NULL;
-}
-
-static void
-end_batch(struct batch *b)
-{
-	io_close(&b->channel);
-	io_close(&b->output);
-	buf_fini(&b->text);
-	result_fini(&b->res);
-	free(b->parcels);
-	b->parcels = NULL;
-	b->id = 0;
-}
-
-static struct parcel *
-add_parcel(struct batch *b, uint32_t id, struct work *w, uint32_t i)
-{
-	struct parcel *p;
-
-	if (array_grow(&b->parcels, &b->cap, b->n, sizeof(*p)) == -1)
-		return NULL;
-	p = &b->parcels[b->n++];
-	memset(p, 0, sizeof(*p));
-	p->id = id;
-	p->work = w;
-	p->rcpt = i;
-	b->told++;
-	return p;
-}
-
-static void
-drop_parcel(struct batch *b, struct parcel *p)
-{
-	size_t k = (size_t)(p - b->parcels);
-
-	if (!p->is_placed)
-		b->told--;
-	b->n--;
-	memmove(p, p + 1, (b->n - k) * sizeof(*p));
-}
-
-static struct parcel *
-find_parcel(struct batch *b, uint32_t id)
-{
-	size_t k;
-
-	for (k = 0; k < b->n; k++)
-		if (b->parcels[k].id == id)
-			return &b->parcels[k];
-	return NULL;
+	ipc_init(&m);
+	delivery_next_put(&m, d);
+	ret = ipc_send(c->channel, &m) == -1;
+	/* A child that is just leaving: what it sent last is still to be
+	 * read, and its exit is on the way to us. */
+	if (ret == 1 && !helper_is_passing(errno))
+		c->state = child_event(c->state, CHILD_REFUSES);
+	ipc_fini(&m);
+	return ret;
 }
 
 static int
-takes_more(const struct desk *d, const struct batch *b,
-    const struct recipient *r)
+send_request(struct local_helper *h, struct local_child *c,
+    const struct local_request *r)
 {
-	/* Bob and bob may be two users, and a further message names nobody. */
-	return b->is_open && !b->is_leaving && b->channel != -1 &&
-	    strcmp(b->name, r->owner) == 0 && b->told < TOLD_MAX &&
-	    b->n < PARCELS_MAX && kind_of(r) == ROUTE_MAILBOX &&
-	    d->conf.local.mailbox == MAILBOX_MBOX &&
-	    io_clock_ms() - b->born_ms < BATCH_LIFE_MS;
-}
-
-/* Not tried, and so not counted: back to the queue for a while. */
-void
-put_back(struct work *w, uint32_t i)
-{
-	w->attempts[i].stage = STAGE_NONE;
-	w->open--;
-	w->m.rcpts[i].due = time(NULL) + PUT_BACK_S;
-}
-
-/* 0, 1 when it has to wait, -1 when it can not be given. */
-static int
-give(struct desk *d, struct batch *b, struct work *w, uint32_t i)
-{
-	struct parcel *p;
+	struct delivery d;
 	int file, ret = -1;
 
-	/* Theirs can not write, whatever becomes of the process. */
-	file = openat(d->spool.queue, w->m.id, O_RDONLY | O_CLOEXEC |
-	    O_NOFOLLOW);
-	p = add_parcel(b, b->n == 0 && b->channel == -1 ? b->id :
-	    batch_new_id(d), w, i);
-	if (file != -1 && p != NULL)
-		ret = b->channel == -1 ? send_first(d, b, p, file) :
-		    send_more(d, b, p, file);
-	if (ret != 0 && p != NULL)
-		drop_parcel(b, p);
+	/* Opened read-only: the receiver must not be able to write. */
+	file = openat(h->q->spool.queue, r->rcpt.a->m.id, O_RDONLY |
+	    O_CLOEXEC | O_NOFOLLOW);
+	if (file != -1 && describe(&h->q->conf.names, c, r, file, &d) == 0)
+		ret = c->channel == -1 ? send_first(h, c, &d) :
+		    send_next(c, &d);
 	io_close(&file);
-	b->moved_ms = io_clock_ms();
+	return ret;
+}
+
+/* 0, 1 when it has to wait, -1 when it cannot be given. */
+static int
+give(struct local_helper *h, struct local_child *c, struct active_message *a,
+    uint32_t i)
+{
+	struct local_request *r;
+	int ret = -1;
+
+	r = add_request(c, c->channel == -1 ? c->id : new_id(h), a, i);
+	if (r != NULL)
+		ret = send_request(h, c, r);
+	if (ret != 0 && r != NULL)
+		drop_request(c, r);
+	c->moved_ms = io_clock_ms();
 	if (ret == 0)
-		w->attempts[i].stage = STAGE_BUSY;
+		a->attempts[i].stage = STAGE_BUSY;
 	return ret;
 }
 
 static void
-give_or_defer(struct desk *d, struct batch *b, struct work *w, uint32_t i)
+give_or_defer(struct local_helper *h, struct local_child *c,
+    struct active_message *a, uint32_t i)
 {
-	if (give(d, b, w, i) == -1)
-		decide_as(w, i, STATUS_DEFERRED, "4.3.0",
+	if (give(h, c, a, i) == -1)
+		decide_as(a, i, STATUS_DEFERRED, "4.3.0",
 		    "the local delivery helper cannot be reached");
 }
 
-static void
-begin(struct desk *d, const char *name, struct work *w, uint32_t i)
+static int
+takes_more(const struct local_helper *h, const struct local_child *c,
+    const struct recipient *r)
 {
-	struct batch *b;
-
-	b = free_batch(d);
-	if (b == NULL)
-		return;
-	memset(b, 0, sizeof(*b));
-	b->channel = b->output = -1;
-	buf_init(&b->text, 0);
-	result_init(&b->res);
-	b->id = batch_new_id(d);
-	b->born_ms = io_clock_ms();
-	b->is_open = kind_of(&w->m.rcpts[i]) == ROUTE_MAILBOX &&
-	    d->conf.local.mailbox == MAILBOX_MBOX;
-	if (text_copy(b->name, sizeof(b->name), name) == -1)
-		decide_as(w, i, STATUS_DEFERRED, "4.3.0",
-		    "name is too long");
-	else
-		give_or_defer(d, b, w, i);
-	if (b->n == 0)
-		end_batch(b);
+	/* Bob and bob may be two users, and a further message names nobody. */
+	return child_takes(c->state) && c->channel != -1 &&
+	    strcmp(c->name, r->owner) == 0 && is_for_mbox(h, r) &&
+	    c->n < REQUESTS_MAX && count_given(c) < GIVEN_MAX &&
+	    io_clock_ms() - c->born_ms < LIFE_MS;
 }
 
 void
-batch_give(struct desk *d, struct work *w, uint32_t i)
+local_give(struct local_helper *h, struct active_message *a, uint32_t i)
 {
-	struct batch *b;
-	const struct recipient *r = &w->m.rcpts[i];
+	const struct recipient *r = &a->m.rcpts[i];
+	struct local_child *c = find_child(h, r->owner);
 
-	b = find_batch(d, r->owner);
-	if (b == NULL)
-		begin(d, r->owner, w, i);
-	else if (takes_more(d, b, r))
-		give_or_defer(d, b, w, i);
-	else if (d->nworks > WORKS_MAX / 2 &&
-	    io_clock_ms() - b->moved_ms > SLOW_MS)
-		/* One slow user must not fill the desk for all others. */
-		put_back(w, i);
-}
-
-/* ---- what the children say ---- */
-
-static void
-channel_at(struct desk *d, struct batch *b)
-{
-	struct parcel *p = find_parcel(b, d->ipc.id);
-	struct recipient *r;
-	struct checkpoint mark;
-
-	mark.dev = ipc_get_u64(&d->ipc);
-	mark.ino = ipc_get_u64(&d->ipc);
-	mark.length = (int64_t)ipc_get_u64(&d->ipc);
-	if (p == NULL || p->must_go || ipc_done(&d->ipc) == -1 ||
-	    mark.length < 0) {
-		io_close(&b->channel);
+	if (c != NULL && takes_more(h, c, r)) {
+		give_or_defer(h, c, a, i);
 		return;
 	}
-	r = &p->work->m.rcpts[p->rcpt];
-	r->checkpoint = mark;
-	journal_append(&p->work->notes, &p->work->m, p->rcpt);
-	p->work->needs_sync = 1;
-	p->must_go = 1;
-	if (!p->is_placed)
-		b->told--;
-	p->is_placed = 1;
-}
-
-static void
-out_of_turn(struct desk *d, struct batch *b)
-{
-	log_say(&d->log, LOG_LEVEL_WARNING, "user=%s unexpected reply",
-	    b->name);
-	io_close(&b->channel);
-}
-
-/* It cut back what it had begun, or had not begun yet. */
-static void
-withdraw(const struct parcel *p)
-{
-	struct recipient *r = &p->work->m.rcpts[p->rcpt];
-
-	if (!p->is_placed || r->checkpoint.length == -1)
-		return;
-	r->checkpoint.length = -1;
-	journal_withdrawn(&p->work->notes, p->rcpt);
-}
-
-static void
-decide_parcel(struct batch *b, struct parcel *p, const struct result *res)
-{
-	decide(p->work, p->rcpt, res, b->name);
-	drop_parcel(b, p);
-}
-
-static void
-channel_say(struct desk *d, struct batch *b)
-{
-	struct parcel *p = find_parcel(b, d->ipc.id);
-
-	if (p == NULL || b->is_said || result_get(&d->ipc, &b->res) == -1 ||
-	    ipc_done(&d->ipc) == -1) {
-		out_of_turn(d, b);
+	if (c != NULL) {
+		if (limits_must_yield(h->active->nmessages,
+		    io_clock_ms() - c->moved_ms))
+			decide_postponed(a, i);
 		return;
 	}
-	b->has_said = 1;
-	/* What no other shares is believed when its process has ended well. */
-	b->is_said = !b->is_open;
-	if (b->is_open) {
-		if (b->res.status != STATUS_SENT)
-			withdraw(p);
-		decide_parcel(b, p, &b->res);
+	if (strlen(r->owner) > ADDRESS_MAX) {
+		decide_as(a, i, STATUS_DEFERRED, "4.3.0",
+		    "the user name is too long");
+		return;
 	}
+	c = free_child(h);
+	if (c == NULL)
+		return;
+	start(c, r->owner, new_id(h), !is_for_mbox(h, r));
+	give_or_defer(h, c, a, i);
+	if (c->n == 0)
+		end(c);
+}
+
+/* ---- from the children ---- */
+
+/* What it had begun is cut back, or it had not begun. */
+static void
+withdraw(const struct local_request *r)
+{
+	struct recipient *rcpt = recipient_of(r);
+
+	if (r->state == LOCAL_GIVEN || rcpt->checkpoint.length == -1)
+		return;
+	rcpt->checkpoint.length = -1;
+	journal_withdrawn(&r->rcpt.a->notes, r->rcpt.i);
 }
 
 static void
-take_record(struct desk *d, struct batch *b)
+conclude(struct local_child *c, struct local_request *r)
 {
-	b->moved_ms = io_clock_ms();
-	if (d->ipc.kind == IPC_DELIVER_CHECKPOINT && !b->is_said)
-		channel_at(d, b);
-	else if (d->ipc.kind == IPC_DELIVER_RESULT)
-		channel_say(d, b);
-	else if (d->ipc.kind == IPC_DELIVER_OUTPUT && !b->has_execed &&
-	    !b->has_said && d->ipc.nfds == 1) {
-		/* Also when the branch has a MAILBOX that is not known here. */
-		b->is_open = 0;
-		b->has_execed = 1;
-		b->output = ipc_take_fd(&d->ipc, 0);
-		if (io_nonblock(b->output) == -1)
-			io_close(&b->output);
-	} else
-		out_of_turn(d, b);
+	decide(r->rcpt.a, r->rcpt.i, &c->res, c->name);
+	drop_request(c, r);
+}
+
+/* -1: out of turn. */
+static int
+take_checkpoint(struct local_child *c, struct ipc *m)
+{
+	struct local_request *r = find_request(c, m->id);
+	struct checkpoint at;
+
+	at.dev = ipc_get_u64(m);
+	at.ino = ipc_get_u64(m);
+	at.length = (int64_t)ipc_get_u64(m);
+	if (r == NULL || r->state == LOCAL_CHECKPOINT || ipc_done(m) == -1 ||
+	    at.length < 0)
+		return -1;
+	recipient_of(r)->checkpoint = at;
+	journal_append(&r->rcpt.a->notes, &r->rcpt.a->m, r->rcpt.i);
+	r->rcpt.a->needs_sync = 1;
+	r->state = LOCAL_CHECKPOINT;
+	return 0;
+}
+
+static int
+take_result(struct local_child *c, struct ipc *m)
+{
+	struct local_request *r = find_request(c, m->id);
+
+	if (r == NULL || result_get(m, &c->res) == -1 || ipc_done(m) == -1)
+		return -1;
+	/* The result of a single one holds when its process has ended well. */
+	if (child_is_single(c->state))
+		return 0;
+	if (c->res.status != STATUS_SENT)
+		withdraw(r);
+	conclude(c, r);
+	return 0;
+}
+
+static int
+take_output(struct local_child *c, struct ipc *m)
+{
+	if (m->nfds != 1)
+		return -1;
+	c->output = ipc_take_fd(m, 0);
+	if (io_nonblock(c->output) == -1)
+		io_close(&c->output);
+	return 0;
+}
+
+/* 0, or -1: out of turn. */
+static int
+take_record(struct local_child *c, struct ipc *m)
+{
+	static const struct {
+		uint32_t	 kind;
+		enum child_event event;
+		int		(*take)(struct local_child *, struct ipc *);
+	} records[] = {
+		{ IPC_DELIVER_CHECKPOINT, CHILD_CHECKPOINT, take_checkpoint },
+		{ IPC_DELIVER_RESULT, CHILD_RESULT, take_result },
+		{ IPC_DELIVER_OUTPUT, CHILD_OUTPUT, take_output },
+	};
+	enum child_state next;
+	size_t k;
+
+	for (k = 0; k < sizeof(records) / sizeof(records[0]); k++) {
+		if (records[k].kind != m->kind)
+			continue;
+		next = child_event(c->state, records[k].event);
+		if (next == CHILD__MAX || records[k].take(c, m) == -1)
+			return -1;
+		c->state = next;
+		return 0;
+	}
+	return -1;
+}
+
+static void
+read_record(struct local_helper *h, struct local_child *c, struct ipc *m)
+{
+	c->moved_ms = io_clock_ms();
+	if (take_record(c, m) == 0)
+		return;
+	log_say(&h->q->log, LOG_LEVEL_WARNING, "user=%s unexpected reply",
+	    c->name);
+	cut(c);
 }
 
 void
-batch_channel(struct desk *d, struct batch *b)
+local_read_channel(struct local_helper *h, struct local_child *c)
 {
-	int k, n;
+	struct ipc m;
+	int k, n = 1;
 
-	for (k = 0; k < RECORDS_MAX && b->channel != -1; k++) {
-		n = ipc_recv(b->channel, &d->ipc, IPC_CHANNEL_LIMIT);
+	ipc_init(&m);
+	for (k = 0; k < RECORDS_MAX && c->channel != -1; k++) {
+		n = ipc_recv(c->channel, &m, IPC_CHANNEL_LIMIT);
 		if (n == -1 && errno == EAGAIN)
-			return;
-		b->is_heard_out = n == 0;
-		if (n != 1)
-			io_close(&b->channel);
-		else
-			take_record(d, b);
+			break;
+		if (n == 1) {
+			read_record(h, c, &m);
+			continue;
+		}
+		if (n == 0)
+			c->state = child_event(c->state, CHILD_EOF);
+		cut(c);
 	}
+	ipc_fini(&m);
 }
 
 void
-batch_output(struct desk *d, struct batch *b)
+local_read_output(struct local_child *c)
 {
 	char chunk[OUTPUT_MAX];
 	ssize_t n;
 
-	(void)d;
-	n = io_read(b->output, chunk, sizeof(chunk));
+	n = io_read(c->output, chunk, sizeof(chunk));
 	if (n == -1 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
-		io_close(&b->output);
+		io_close(&c->output);
 		return;
 	}
-	buf_add(&b->text, chunk, (size_t)n);
-	if (b->text.len > OUTPUT_MAX)
-		buf_drop(&b->text, b->text.len - OUTPUT_MAX);
+	buf_add(&c->text, chunk, (size_t)n);
+	if (c->text.len > OUTPUT_MAX)
+		buf_drop(&c->text, c->text.len - OUTPUT_MAX);
 }
 
 /* ---- the end of a child ---- */
@@ -497,183 +525,206 @@ sysexit_code(int status)
 	}
 }
 
+/* code: the exit status of a command. */
 static void
-status_result(struct batch *b, int code, const char *text)
+set_exit_result(struct result *res, int code, const char *text)
 {
-	const char *mark = text[0] == '\0' ? "" : ": ";
+	const char *colon = text[0] == '\0' ? "" : ": ";
 	enum status status = STATUS_FAILED;
 
 	if (code == EX_TEMPFAIL || code == 126 || code == 127)
 		status = STATUS_DEFERRED;
 	if (code == 0)
-		result_quote(&b->res, SOURCE_COMMAND, STATUS_SENT, "2.0.0",
-		    "delivered to command%s%s", mark, text);
+		result_quote(res, SOURCE_COMMAND, STATUS_SENT, "2.0.0",
+		    "delivered to command%s%s", colon, text);
 	else
-		result_quote(&b->res, SOURCE_COMMAND, status,
+		result_quote(res, SOURCE_COMMAND, status,
 		    status == STATUS_DEFERRED ? "4.3.0" : sysexit_code(code),
-		    "command exited with status %d%s%s", code, mark, text);
+		    "command exited with status %d%s%s", code, colon, text);
 }
 
+/* How a process ended. */
+struct child_exit {
+	int	 status;	/* as wait(2) has it */
+	int	 is_late;	/* it took too long and was killed */
+};
+
 static void
-command_result(struct batch *b, int status, int late)
+set_command_result(struct local_child *c, const struct child_exit *x)
 {
 	struct buf text;
+	const char *colon;
 
 	/* Cleaned here: a NUL in it must not hide the rest.  The end counts. */
 	buf_init(&text, 0);
-	buf_put_clean(&text, b->text.data, b->text.len, 4 * OUTPUT_MAX + 4);
+	buf_put_clean(&text, c->text.data, c->text.len, 4 * OUTPUT_MAX + 4);
 	if (text.len > OUTPUT_SHOWN)
 		buf_drop(&text, text.len - OUTPUT_SHOWN);
-	if (late)
-		result_quote(&b->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
-		    "command timed out and was killed%s%s",
-		    text.len > 0 ? ": " : "", buf_str(&text));
-	else if (WIFSIGNALED(status))
-		result_quote(&b->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
-		    "command was terminated by signal %d%s%s", WTERMSIG(status),
-		    text.len > 0 ? ": " : "", buf_str(&text));
+	colon = text.len > 0 ? ": " : "";
+	if (x->is_late)
+		result_quote(&c->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
+		    "command timed out and was killed%s%s", colon,
+		    buf_str(&text));
+	else if (WIFSIGNALED(x->status))
+		result_quote(&c->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
+		    "command was terminated by signal %d%s%s",
+		    WTERMSIG(x->status), colon, buf_str(&text));
 	else
-		status_result(b, WEXITSTATUS(status), buf_str(&text));
+		set_exit_result(&c->res, WEXITSTATUS(x->status),
+		    buf_str(&text));
 	buf_fini(&text);
 }
 
-/* Its result when its process had nothing else to do. */
-static void
-single_result(struct batch *b, const struct parcel *p, int status, int late)
-{
-	if (b->has_execed && !b->is_said)
-		command_result(b, status, late);
-	else if (!b->is_said || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		result_set(&b->res, STATUS_DEFERRED, "4.3.0", "%s",
-		    late ? "delivery timed out and was killed" :
-		    "the delivery process exited unexpectedly");
-	else if (b->res.status != STATUS_SENT)
-		withdraw(p);
-}
-
 /*
- * What it was given and told nothing of.  When it left by itself, and all that
- * it said was read, it did not begin it.  Else that is looked at once before
- * others get at the file: only at the end of it a torn message is known as
- * such.
+ * Nobody knows what became of it.  That is looked at once before others get at
+ * the file: only at the end of it a torn message is known as such.
  */
-static void
-left_over(struct batch *b, struct parcel *p, int status,
-    int late)
+static int
+is_tried_again(struct local_request *r, int is_single,
+    const struct child_exit *x)
 {
-	struct work *w = p->work;
-	int left_well;
+	struct attempt *t = &r->rcpt.a->attempts[r->rcpt.i];
 
-	left_well = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-	    b->has_said && b->is_heard_out;
-	if (left_well)
-		withdraw(p);
-	else if (w->was_lost || late) {
-		single_result(b, p, status, late);
-		decide_parcel(b, p, &b->res);
-		return;
-	} else
-		w->was_lost = 1;
-	w->attempts[p->rcpt].stage = STAGE_DELIVER;
-	drop_parcel(b, p);
+	if (is_single || t->was_lost || x->is_late)
+		return 0;
+	t->was_lost = 1;
+	return 1;
 }
 
-/* The process is reaped: what it said last is in the socket by now. */
+/* What becomes of a request that it leaves. */
 static void
-conclude(struct desk *d, struct batch *b, int status, int late)
+leave_request(struct local_child *c, struct local_request *r, int is_single,
+    const struct child_exit *x)
 {
-	int n;
+	int has_failed = !WIFEXITED(x->status) || WEXITSTATUS(x->status) != 0;
+	enum child_outcome outcome = child_outcome(c->state, is_single,
+	    has_failed);
 
-	batch_channel(d, b);
-	io_close(&b->channel);
-	/* A background child may write for ever: what is there now counts. */
-	for (n = 0; n < DRAIN_MAX && b->output != -1 &&
-	    io_wait(b->output, POLLIN, 0) == 1; n++)
-		batch_output(d, b);
-	if (!b->is_open && b->n > 0) {
-		single_result(b, b->parcels, status, late);
-		decide_parcel(b, b->parcels, &b->res);
+	if (outcome == OUTCOME_AGAIN || (outcome == OUTCOME_RESULT &&
+	    c->res.status != STATUS_SENT))
+		withdraw(r);
+	if (outcome == OUTCOME_AGAIN || (outcome == OUTCOME_LOST &&
+	    is_tried_again(r, is_single, x))) {
+		r->rcpt.a->attempts[r->rcpt.i].stage = STAGE_LOCAL;
+		drop_request(c, r);
+		return;
 	}
-	while (b->n > 0)
-		left_over(b, b->parcels, status, late);
-	end_batch(b);
+	if (outcome == OUTCOME_COMMAND)
+		set_command_result(c, x);
+	else if (outcome == OUTCOME_LOST)
+		result_set(&c->res, STATUS_DEFERRED, "4.3.0", "%s", x->is_late ?
+		    "delivery timed out and was killed" :
+		    "the delivery process exited unexpectedly");
+	conclude(c, r);
+}
+
+/* The process is reaped: what it sent last is in the socket by now. */
+static void
+child_ended(struct local_helper *h, struct local_child *c,
+    const struct child_exit *x)
+{
+	int n, is_single;
+
+	local_read_channel(h, c);
+	cut(c);
+	/* A background child may write for ever: what is there now counts. */
+	for (n = 0; n < DRAIN_MAX && c->output != -1 &&
+	    io_wait(c->output, POLLIN, 0) == 1; n++)
+		local_read_output(c);
+	is_single = child_is_single(c->state);
+	for (; c->n > 0; is_single = 0)
+		leave_request(c, c->requests, is_single, x);
+	end(c);
+}
+
+static void
+helper_ended(struct local_helper *h)
+{
+	static const struct child_exit killed = { SIGKILL, 0 };
+	int i;
+
+	log_say(&h->q->log, LOG_LEVEL_ERROR, "the local delivery helper has "
+	    "exited");
+	helper_gone(&h->socket);
+	for (i = 0; i < CHILDREN_MAX; i++)
+		if (h->children[i].state != CHILD_FREE)
+			child_ended(h, &h->children[i], &killed);
 }
 
 void
-batch_ends(struct desk *d)
+local_read_exits(struct local_helper *h)
 {
-	uint32_t id, late;
-	int i, n, status;
+	struct child_exit x;
+	struct ipc m;
+	int i, n;
 
-	n = ipc_recv(d->branches->deliver, &d->ipc, IPC_DELIVER_LIMIT);
-	if (n == -1 && errno == EAGAIN)
-		return;
-	id = d->ipc.id;
-	status = (int)ipc_get_u32(&d->ipc);
-	late = ipc_get_u32(&d->ipc);
-	if (n == 1 && d->ipc.kind == IPC_DELIVER_EXIT &&
-	    ipc_done(&d->ipc) == 0) {
-		for (i = 0; i < REQUESTS_MAX; i++)
-			if (d->batches[i].id == id && id != 0)
-				conclude(d, &d->batches[i], status, late != 0);
+	ipc_init(&m);
+	n = ipc_recv(h->socket.fd, &m, IPC_DELIVER_LIMIT);
+	if (n == -1 && errno == EAGAIN) {
+		ipc_fini(&m);
 		return;
 	}
-	log_say(&d->log, LOG_LEVEL_ERROR, "the local delivery helper has "
-	    "exited");
-	io_close(&d->branches->deliver);
-	d->is_crippled = 1;
-	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->batches[i].id != 0)
-			conclude(d, &d->batches[i], SIGKILL, 0);
+	x.status = (int)ipc_get_u32(&m);
+	x.is_late = ipc_get_u32(&m) != 0;
+	if (n != 1 || m.kind != IPC_DELIVER_EXIT || ipc_done(&m) == -1)
+		helper_ended(h);
+	else
+		for (i = 0; i < CHILDREN_MAX; i++)
+			if (h->children[i].state != CHILD_FREE &&
+			    h->children[i].id == m.id)
+				child_ended(h, &h->children[i], &x);
+	ipc_fini(&m);
 }
 
-/* ---- the answers to the children ---- */
+/* ---- once a turn ---- */
 
-/* Only when its checkpoint is durable; else it gives up. */
+/* A child whose checkpoint is not durable gives up. */
 static void
-send_go(struct desk *d, struct batch *b)
+acknowledge(struct local_child *c)
 {
-	struct parcel *p;
+	struct local_request *r;
+	struct ipc m;
 	size_t k;
 
-	for (k = 0; k < b->n && b->channel != -1; k++) {
-		p = &b->parcels[k];
-		if (!p->must_go)
+	ipc_init(&m);
+	for (k = 0; k < c->n && c->channel != -1; k++) {
+		r = &c->requests[k];
+		if (r->state != LOCAL_CHECKPOINT)
 			continue;
-		p->must_go = 0;
-		ipc_begin(&d->ipc, IPC_DELIVER_ACKNOWLEDGE, p->id);
-		if (p->work->again_ms != 0 || p->work->needs_sync ||
-		    ipc_send(b->channel, &d->ipc) == -1)
-			io_close(&b->channel);
+		r->state = LOCAL_ACKNOWLEDGED;
+		ipc_begin(&m, IPC_DELIVER_ACKNOWLEDGE, r->id);
+		if (r->rcpt.a->needs_sync || ipc_send(c->channel, &m) == -1)
+			cut(c);
 	}
+	ipc_fini(&m);
 }
 
 void
-batch_go(struct desk *d)
+local_acknowledge(struct local_helper *h)
 {
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++)
-		if (d->batches[i].id != 0)
-			send_go(d, &d->batches[i]);
+	for (i = 0; i < CHILDREN_MAX; i++)
+		if (h->children[i].state != CHILD_FREE)
+			acknowledge(&h->children[i]);
 }
 
 int64_t
-batch_linger(struct desk *d)
+local_linger(struct local_helper *h)
 {
 	int64_t least = -1, left, now = io_clock_ms();
-	struct batch *b;
+	struct local_child *c;
 	int i;
 
-	for (i = 0; i < REQUESTS_MAX; i++) {
-		b = &d->batches[i];
-		if (b->id == 0 || b->n > 0 || b->channel == -1 || !b->is_open)
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		c = &h->children[i];
+		if (c->n > 0 || c->channel == -1 || !child_takes(c->state))
 			continue;
-		left = b->moved_ms + LINGER_MS - now;
-		if (now - b->born_ms >= BATCH_LIFE_MS)
+		left = c->moved_ms + LINGER_MS - now;
+		if (now - c->born_ms >= LIFE_MS)
 			left = 0;
 		if (left <= 0)
-			io_close(&b->channel);
+			cut(c);
 		else if (least == -1 || left < least)
 			least = left;
 	}

@@ -1,8 +1,8 @@
 /*
- * deliver_remote.c - the runner's side of the remote branches.
+ * deliver_remote.c - remote deliveries: destinations and their dma-remote.
  * Runs as: the spool user.  Uses: the sockets of the dma-remote processes.
- * Promise: whatever a remote process says or fails to say, each recipient
- * that it had is settled once.
+ * Promise: whatever a dma-remote sends or fails to send, each recipient that
+ * it had is decided once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,202 +11,207 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
-#include "queue/queue.h"
 #include "conf/local_names.h"
 #include "lib/addr.h"
 #include "lib/io.h"
+#include "priv/request.h"
+#include "queue/deliver_remote.h"
+#include "queue/helper_socket.h"
+#include "queue/limits.h"
 #include "queue/route.h"
 
-#define RECORD_ROOM	(IPC_REMOTE_LIMIT - 2048)	/* octets to fill */
-#define HOP_WAITING_MAX	(2 * HOP_JOBS_MAX)	/* beyond: parked */
-#define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
+#define REQUESTS_SENT	64	/* messages that one process has */
+#define IDLE_MS		1000	/* an idle process stays */
+#define RECORD_LIMIT	(IPC_REMOTE_LIMIT - 2048)	/* bytes to fill */
 #define RECORDS_MAX	64	/* of one process in a turn */
-#define SAID_MAX	2048	/* octets of a line of the dialogue */
-#define HOP_WAITING_FEW	16	/* the same when the desk is half full */
+#define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
+#define DIALOGUE_MAX	2048	/* bytes of a line of the dialogue */
 
-/* ---- hops ---- */
-
-/* One next hop must not fill the desk for all others. */
-static unsigned
-hop_share(const struct desk *d)
+void
+destinations_init(struct destinations *ds, const struct queue *q,
+    struct active *active, struct watchers *watchers)
 {
-	return d->nworks > WORKS_MAX / 2 ? HOP_WAITING_FEW : HOP_WAITING_MAX;
+	memset(ds, 0, sizeof(*ds));
+	ds->q = q;
+	ds->active = active;
+	ds->watchers = watchers;
 }
 
-/* Where what a message has for other hosts goes. */
-struct way {
-	enum destination_kind	 kind;
+/* ---- destinations ---- */
+
+/* Where a message goes that is for other hosts. */
+struct next_hop {
+	enum destination_kind kind;
 	const char	*name;		/* lent; NULL: the recipient's domain */
 	const char	*user;		/* lent: of auth.conf, or "" */
 	const char	*trouble;	/* lent: why there is none now */
 };
 
 static int
-is_hop(const struct hop *h, const struct way *way, const char *name)
+is_for(const struct destination *d, const struct next_hop *hop,
+    const char *name)
 {
-	return h->kind == way->kind && strcasecmp(h->name, name) == 0 &&
-	    strcmp(h->user, way->user) == 0;
+	return d->kind == hop->kind && strcasecmp(d->name, name) == 0 &&
+	    strcmp(d->user, hop->user) == 0;
 }
 
-static struct hop *
-find_hop(struct desk *d, const struct way *way, const char *name)
+static struct destination *
+find(struct destinations *ds, const struct next_hop *hop, const char *name)
 {
-	struct hop *h;
+	struct destination *d;
 
-	for (h = d->hops; h != NULL; h = h->next)
-		if (is_hop(h, way, name))
-			return h;
-	h = calloc(1, sizeof(*h));
-	if (h == NULL || text_copy(h->name, sizeof(h->name), name) == -1 ||
-	    text_copy(h->user, sizeof(h->user), way->user) == -1) {
-		free(h);
+	for (d = ds->list; d != NULL; d = d->next)
+		if (is_for(d, hop, name))
+			return d;
+	d = calloc(1, sizeof(*d));
+	if (d == NULL || text_copy(d->name, sizeof(d->name), name) == -1 ||
+	    text_copy(d->user, sizeof(d->user), hop->user) == -1) {
+		free(d);
 		return NULL;
 	}
-	h->kind = way->kind;
-	h->sock = -1;
-	h->tail = &h->jobs;
-	h->idle_ms = io_clock_ms();
-	h->next = d->hops;
-	d->hops = h;
-	return h;
+	d->kind = hop->kind;
+	d->sock = -1;
+	d->tail = &d->requests;
+	d->idle_ms = io_clock_ms();
+	d->next = ds->list;
+	ds->list = d;
+	return d;
 }
 
-static unsigned
-count_processes(const struct desk *d)
+static void
+free_destination(struct destinations *ds, struct destination *d)
 {
-	const struct hop *h;
+	struct destination **p;
+
+	io_close(&d->sock);
+	for (p = &ds->list; *p != d; p = &(*p)->next)
+		;
+	*p = d->next;
+	free(d);
+}
+
+/* Room for another process: one that is idle makes it.  0 or -1. */
+static int
+make_room(struct destinations *ds)
+{
+	struct destination *d, *idle = NULL;
 	unsigned n = 0;
 
-	for (h = d->hops; h != NULL; h = h->next)
-		n += h->sock != -1;
-	return n;
-}
-
-/* The parked messages of a hop that goes are due. */
-static void
-unpark(struct desk *d, struct hop *h)
-{
-	size_t i;
-
-	if (h->parked == 0)
-		return;
-	for (i = 0; i < d->nitems; i++)
-		if (d->items[i]->hop == h)
-			d->items[i]->hop = NULL;
-	h->parked = 0;
-	d->must_look = 1;
-}
-
-static void
-free_hop(struct desk *d, struct hop *h)
-{
-	struct hop **p;
-
-	unpark(d, h);
-	io_close(&h->sock);
-	for (p = &d->hops; *p != h; p = &(*p)->next)
-		;
-	*p = h->next;
-	free(h);
-}
-
-static int
-open_hop(struct desk *d, struct hop *h)
-{
-	struct hop *other;
-
-	if (count_processes(d) >= HOPS_MAX) {
-		/* One that only lingers makes place. */
-		for (other = d->hops; other != NULL; other = other->next)
-			if (other->sock != -1 && other->njobs == 0)
-				break;
-		if (other == NULL)
-			return 1;
-		io_close(&other->sock);
+	for (d = ds->list; d != NULL; d = d->next) {
+		if (d->sock == -1)
+			continue;
+		n++;
+		if (d->requests == NULL)
+			idle = d;
 	}
-	h->had_trouble = 0;
-	h->reason[0] = '\0';
-	h->sock = request_remote();
-	if (h->sock == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "cannot start dma-remote: %s",
-		    strerror(errno));
+	if (n < PROCESSES_MAX)
+		return 0;
+	if (idle == NULL)
+		return -1;
+	io_close(&idle->sock);
+	return 0;
+}
+
+/* 0, 1 when it has to wait for a process, -1 when there is none. */
+static int
+open_destination(struct destinations *ds, struct destination *d)
+{
+	struct ipc m;
+	int ret;
+
+	if (make_room(ds) == -1)
+		return 1;
+	d->is_stale = 0;
+	d->reason[0] = '\0';
+	d->sock = request_remote();
+	if (d->sock == -1) {
+		log_say(&ds->q->log, LOG_LEVEL_ERROR, "cannot start "
+		    "dma-remote: %s", strerror(errno));
 		return -1;
 	}
-	ipc_begin(&d->ipc, IPC_REMOTE_DESTINATION, 0);
-	ipc_put_u32(&d->ipc, h->kind);
-	ipc_put_str(&d->ipc, h->name);
-	ipc_put_str(&d->ipc, h->user);
-	return ipc_send(h->sock, &d->ipc);
+	ipc_init(&m);
+	ipc_begin(&m, IPC_REMOTE_DESTINATION, 0);
+	ipc_put_u32(&m, d->kind);
+	ipc_put_str(&m, d->name);
+	ipc_put_str(&m, d->user);
+	ret = ipc_send(d->sock, &m);
+	ipc_fini(&m);
+	return ret;
 }
 
-/* ---- jobs ---- */
+/* ---- requests ---- */
 
 static void
-remove_job(struct desk *d, struct hop *h, struct job *j)
+remove_request(struct destinations *ds, struct destination *d,
+    struct remote_request *r)
 {
-	struct job **p;
+	struct remote_request **p;
 
-	for (p = &h->jobs; *p != j; p = &(*p)->next)
+	for (p = &d->requests; *p != r; p = &(*p)->next)
 		;
-	*p = j->next;
-	if (h->tail == &j->next)
-		h->tail = p;
-	h->njobs--;
-	if (h->njobs == 0)
-		h->idle_ms = io_clock_ms();
-	if (h->njobs == 0 && h->had_trouble)
-		io_close(&h->sock);
-	if (h->parked > 0 && hop_has_room(d, h))
-		d->must_look = 1;
-	j->work->jobs--;
-	free(j->rcpts);
-	free(j);
+	*p = r->next;
+	if (d->tail == &r->next)
+		d->tail = p;
+	if (d->requests == NULL) {
+		d->idle_ms = io_clock_ms();
+		if (d->is_stale)
+			io_close(&d->sock);
+	}
+	active_release(ds->active, &d->share);
+	r->a->requests--;
+	free(r->rcpts);
+	free(r);
 }
 
 static void
-fail_job(struct desk *d, struct hop *h, struct job *j, const char *reason)
+fail_request(struct destinations *ds, struct destination *d,
+    struct remote_request *r, const char *reason)
 {
 	uint32_t k;
 
-	for (k = 0; k < j->n; k++)
-		if (j->work->attempts[j->rcpts[k]].stage == STAGE_BUSY)
-			decide_as(j->work, j->rcpts[k], STATUS_DEFERRED,
-			    "4.3.0", reason);
-	remove_job(d, h, j);
+	for (k = 0; k < r->n; k++)
+		if (r->a->attempts[r->rcpts[k]].stage == STAGE_BUSY)
+			decide_as(r->a, r->rcpts[k], STATUS_DEFERRED, "4.3.0",
+			    reason);
+	remove_request(ds, d, r);
 }
 
+/* reason: unless dma-remote gave one. */
 static void
-fail_hop(struct desk *d, struct hop *h, const char *reason)
+fail(struct destinations *ds, struct destination *d, const char *reason)
 {
-	io_close(&h->sock);
-	if (h->jobs != NULL)
-		log_say(&d->log, LOG_LEVEL_WARNING, "relay=%s %s",
-		    h->kind == DESTINATION_SMARTHOST ? "smarthost" : h->name,
+	if (d->reason[0] != '\0')
+		reason = d->reason;
+	io_close(&d->sock);
+	if (d->requests != NULL)
+		log_say(&ds->q->log, LOG_LEVEL_WARNING, "relay=%s %s",
+		    d->kind == DESTINATION_SMARTHOST ? "smarthost" : d->name,
 		    reason);
-	while (h->jobs != NULL)
-		fail_job(d, h, h->jobs, reason);
-	unpark(d, h);
+	while (d->requests != NULL)
+		fail_request(ds, d, d->requests, reason);
+	active_forget(ds->active, &d->share);
 }
+
+/* ---- where a message goes ---- */
 
 /*
- * The line of SENDER_RELAY for a message; NULL and perhaps why it can not be
- * known.  Its login is that of who submitted it, whatever sender they gave.
+ * The line of SENDER_RELAY for a message; NULL, and perhaps why it is not
+ * known.  The login is that of the submitter, whatever sender they gave.
  */
 static const struct sender_relay *
-sender_of(struct desk *d, const struct message *m, const char **reason)
+sender_of(const struct queue *q, const struct message *m, const char **reason)
 {
 	const struct passwd *pw = NULL;
 
 	*reason = NULL;
-	if (d->conf.where.sender_relay == NULL)
+	if (q->conf.where.sender_relay == NULL)
 		return NULL;
-	if (!d->has_senders) {
+	if (!q->has_senders) {
 		*reason = "the file of SENDER_RELAY cannot be read";
 		return NULL;
 	}
-	if (d->senders.has_logins) {
+	if (q->senders.has_logins) {
 		errno = 0;
 		pw = getpwuid(m->submitter);
 		if (pw == NULL && errno != 0 && errno != ENOENT &&
@@ -216,476 +221,512 @@ sender_of(struct desk *d, const struct message *m, const char **reason)
 			return NULL;
 		}
 	}
-	return sender_relay_find(&d->senders, m->sender, pw == NULL ? NULL :
+	return sender_relay_find(&q->senders, m->sender, pw == NULL ? NULL :
 	    pw->pw_name);
 }
 
 static void
-way_of(struct desk *d, const struct message *m, struct way *way)
+next_hop_of(const struct queue *q, const struct message *m,
+    struct next_hop *hop)
 {
-	const struct conf *conf = &d->conf;
+	const struct relays *relays = &q->conf.relays;
 	const struct sender_relay *s;
 
-	memset(way, 0, sizeof(*way));
-	way->name = way->user = "";
-	s = sender_of(d, m, &way->trouble);
+	memset(hop, 0, sizeof(*hop));
+	hop->name = hop->user = "";
+	s = sender_of(q, m, &hop->trouble);
 	if (s != NULL) {
-		way->kind = DESTINATION_SENDER;
-		way->name = s->relays;
-		way->user = s->user == NULL ? "" : s->user;
-		way->trouble = s->trouble == NULL ? NULL : "the SENDER_RELAY "
+		hop->kind = DESTINATION_SENDER;
+		hop->name = s->relays;
+		hop->user = s->user == NULL ? "" : s->user;
+		hop->trouble = s->trouble == NULL ? NULL : "the SENDER_RELAY "
 		    "entry of this sender is invalid";
-	} else if (conf->relays.n == 0) {
-		way->kind = DESTINATION_DOMAIN;
-		way->name = NULL;
-	} else if (way->trouble == NULL && conf->relays.n == 1 &&
-	    strcmp(conf->relays.list[0].host, RELAY_NONE) == 0)
-		way->trouble = "SMARTHOST in dma.conf is missing or invalid";
+	} else if (relays->n == 0) {
+		hop->kind = DESTINATION_DOMAIN;
+		hop->name = NULL;
+	} else if (hop->trouble == NULL && relays->n == 1 &&
+	    strcmp(relays->list[0].host, RELAY_NONE) == 0)
+		hop->trouble = "SMARTHOST in dma.conf is missing or invalid";
 }
 
 /* NULL: the recipient has none that can be looked up. */
 static const char *
-name_of(const struct way *way, const char *address)
+name_of(const struct next_hop *hop, const char *address)
 {
 	const char *domain;
 
-	if (way->name != NULL)
-		return way->name;
+	if (hop->name != NULL)
+		return hop->name;
 	domain = addr_domain(address);
 	return domain != NULL && strlen(domain) > DOMAIN_MAX ? NULL : domain;
 }
 
 static int
-in_hop(const struct hop *h, const struct way *way, const char *address)
+goes_to(const struct destination *d, const struct next_hop *hop,
+    const char *address)
 {
-	const char *name = name_of(way, address);
+	const char *name = name_of(hop, address);
 
-	return name != NULL && is_hop(h, way, name);
+	return name != NULL && is_for(d, hop, name);
 }
 
-static struct hop *
-hop_of(struct desk *d, const struct way *way, const char *address)
-{
-	const char *name = name_of(way, address);
-
-	return name == NULL ? NULL : find_hop(d, way, name);
-}
-
-/*
- * A hop with more than it can take for now does not fill the desk: the
- * message goes back to the queue, for this time.
- */
-static void
-park(struct desk *d, struct work *w, struct hop *h)
-{
-	uint32_t i;
-
-	for (i = 0; i < w->nattempts; i++)
-		if (w->attempts[i].stage == STAGE_REMOTE) {
-			w->attempts[i].stage = STAGE_NONE;
-			w->open--;
-		}
-	w->item->hop = h;
-	h->parked++;
-	(void)d;
-}
-
-static void
-add_job(struct desk *d, struct work *w, const struct way *way, struct hop *h)
-{
-	struct job *j;
-	uint32_t i;
-
-	j = calloc(1, sizeof(*j));
-	if (j != NULL)
-		j->rcpts = calloc(w->nattempts, sizeof(*j->rcpts));
-	if (j == NULL || j->rcpts == NULL) {
-		free(j);
-		j = NULL;
-	}
-	for (i = 0; i < w->nattempts; i++) {
-		if (w->attempts[i].stage != STAGE_REMOTE ||
-		    !in_hop(h, way, w->m.rcpts[i].address))
-			continue;
-		w->attempts[i].stage = STAGE_BUSY;
-		if (j != NULL)
-			j->rcpts[j->n++] = i;
-		else
-			decide_as(w, i, STATUS_DEFERRED, "4.3.0",
-			    "out of memory");
-	}
-	if (j == NULL)
-		return;
-	j->left = j->n;
-	j->work = w;
-	w->jobs++;
-	if (++d->last_id == 0)
-		++d->last_id;
-	j->id = d->last_id;
-	*h->tail = j;
-	h->tail = &j->next;
-	h->njobs++;
-}
+/* ---- giving ---- */
 
 /* With what put_rcpt() adds it would be no address any more. */
 static int
-is_too_long(const struct desk *d, const char *address)
+is_too_long(const struct conf *conf, const char *address)
 {
 	size_t n = strlen(address);
 
 	if (addr_domain(address) == NULL)
-		n += 1 + strlen(d->conf.names.mailname);
+		n += 1 + strlen(conf->names.mailname);
 	return n > ADDRESS_MAX;
 }
 
-/* Many hosts must not fill the desk while they wait for a process each. */
-static int
-is_crowded(const struct desk *d)
+/* NULL without memory. */
+static struct remote_request *
+add_request(struct destinations *ds, struct destination *d,
+    struct active_message *a)
 {
-	const struct hop *h;
+	struct remote_request *r;
+
+	r = calloc(1, sizeof(*r));
+	if (r != NULL)
+		r->rcpts = calloc(a->nattempts, sizeof(*r->rcpts));
+	if (r == NULL || r->rcpts == NULL) {
+		free(r);
+		return NULL;
+	}
+	r->a = a;
+	a->requests++;
+	if (++ds->last_id == 0)
+		++ds->last_id;
+	r->id = ds->last_id;
+	*d->tail = r;
+	d->tail = &r->next;
+	d->share.active++;
+	return r;
+}
+
+/* All of the message that goes to this destination. */
+static void
+give(struct destinations *ds, struct destination *d,
+    const struct next_hop *hop, struct active_message *a)
+{
+	struct remote_request *r = add_request(ds, d, a);
+	uint32_t i;
+
+	for (i = 0; i < a->nattempts; i++) {
+		if (a->attempts[i].stage != STAGE_REMOTE ||
+		    !goes_to(d, hop, a->m.rcpts[i].address))
+			continue;
+		a->attempts[i].stage = STAGE_BUSY;
+		if (r != NULL)
+			r->rcpts[r->n++] = i;
+		else
+			decide_as(a, i, STATUS_DEFERRED, "4.3.0",
+			    "out of memory");
+	}
+	if (r != NULL)
+		r->left = r->n;
+}
+
+/* How many destinations have something to do. */
+static unsigned
+count_busy(const struct destinations *ds)
+{
+	const struct destination *d;
 	unsigned n = 0;
 
-	for (h = d->hops; h != NULL; h = h->next)
-		n += h->njobs > 0;
-	return n >= HOPS_MAX && d->nworks > WORKS_MAX / 2;
+	for (d = ds->list; d != NULL; d = d->next)
+		n += d->requests != NULL;
+	return n;
+}
+
+/* A message that was postponed for this share has its place in it. */
+static int
+has_room(const struct destinations *ds, const struct destination *d,
+    const struct active_message *a)
+{
+	return a->share == &d->share ||
+	    limits_has_room(&d->share, ds->active->nmessages);
+}
+
+static void
+postpone_rest(struct active_message *a, struct destination *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->nattempts; i++)
+		if (a->attempts[i].stage == STAGE_REMOTE)
+			decide_not_now(a, i);
+	active_postpone(a, &d->share);
+}
+
+/* 0, or -1 when all that is left of the message is postponed. */
+static int
+give_one(struct destinations *ds, struct active_message *a, uint32_t i,
+    const struct next_hop *hop)
+{
+	const char *address = a->m.rcpts[i].address;
+	const char *name = name_of(hop, address);
+	struct destination *d;
+
+	d = hop->trouble != NULL || name == NULL ? NULL : find(ds, hop, name);
+	if (d == NULL)
+		decide_as(a, i, STATUS_DEFERRED, "4.3.5", hop->trouble != NULL ?
+		    hop->trouble : "there is no SMARTHOST for this address");
+	else if (is_too_long(&ds->q->conf, address))
+		decide_as(a, i, STATUS_FAILED, "5.1.3",
+		    "the address is too long");
+	else if (d->requests == NULL && !limits_may_queue(
+	    ds->active->nmessages, count_busy(ds), PROCESSES_MAX))
+		decide_postponed(a, i);
+	else if (has_room(ds, d, a))
+		give(ds, d, hop, a);
+	else {
+		postpone_rest(a, d);
+		return -1;
+	}
+	return 0;
 }
 
 void
-hops_give(struct desk *d, struct work *w)
+destinations_give(struct destinations *ds, struct active_message *a)
 {
-	struct hop *h = NULL;
-	struct way way;
+	struct next_hop hop;
 	uint32_t i;
 
-	way_of(d, &w->m, &way);
-	for (i = 0; i < w->nattempts; i++) {
-		if (w->attempts[i].stage != STAGE_REMOTE)
-			continue;
-		if (way.trouble == NULL)
-			h = hop_of(d, &way, w->m.rcpts[i].address);
-		if (way.trouble != NULL)
-			decide_as(w, i, STATUS_DEFERRED, "4.3.5",
-			    way.trouble);
-		else if (h == NULL)
-			decide_as(w, i, STATUS_DEFERRED, "4.3.5",
-			    "there is no SMARTHOST for this address");
-		else if (is_too_long(d, w->m.rcpts[i].address))
-			decide_as(w, i, STATUS_FAILED, "5.1.3",
-			    "the address is too long");
-		else if (h->njobs == 0 && is_crowded(d))
-			put_back(w, i);
-		else if (h->njobs >= (w->was_parked ? HOP_WAITING_MAX :
-		    hop_share(d))) {
-			park(d, w, h);
+	next_hop_of(ds->q, &a->m, &hop);
+	for (i = 0; i < a->nattempts; i++)
+		if (a->attempts[i].stage == STAGE_REMOTE &&
+		    give_one(ds, a, i, &hop) == -1)
 			return;
-		} else
-			add_job(d, w, &way, h);
-	}
 }
 
-/* ---- to the remote process ---- */
+/* ---- to dma-remote ---- */
 
 /* 1 sent, 0 the socket is full for now, -1 it is gone. */
 static int
-send_record(struct hop *h, struct ipc *m)
+send_record(struct destination *d, struct ipc *m)
 {
-	if (ipc_send(h->sock, m) == 0)
+	if (ipc_send(d->sock, m) == 0)
 		return 1;
-	/* The last two: too many descriptors are on their way. */
-	return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ||
-	    errno == ETOOMANYREFS ? 0 : -1;
+	return helper_is_passing(errno) ? 0 : -1;
 }
 
-/* As send_record(); 2: this message can not be read, others can. */
+/* As send_record(); 2: this message cannot be read, others can. */
 static int
-send_head(struct desk *d, struct hop *h, struct job *j)
+send_message(struct destinations *ds, struct destination *d,
+    struct remote_request *r)
 {
-	const struct message *m = &j->work->m;
+	const struct message *m = &r->a->m;
+	struct ipc out;
 	int file, ret;
 
-	file = openat(d->spool.queue, m->id, O_RDONLY | O_CLOEXEC |
+	/* Opened read-only: the receiver must not be able to write. */
+	file = openat(ds->q->spool.queue, m->id, O_RDONLY | O_CLOEXEC |
 	    O_NOFOLLOW);
 	if (file == -1)
 		return 2;
-	ipc_begin(&d->ipc, IPC_REMOTE_MESSAGE, j->id);
-	ipc_put_str(&d->ipc, m->id);
-	ipc_put_str(&d->ipc, m->sender);
-	ipc_put_u32(&d->ipc, m->flags);
-	ipc_put_u64(&d->ipc, (uint64_t)m->offset);
-	ipc_put_u64(&d->ipc, (uint64_t)m->length);
-	ipc_put_u64(&d->ipc, (uint64_t)m->lines);
-	ipc_put_u32(&d->ipc, j->n);
-	ipc_put_u32(&d->ipc, m->ret);
-	ipc_put_str(&d->ipc, m->envid);
-	j->is_watched = watchers_of(d, j->work) != 0;
-	ipc_put_u32(&d->ipc, j->is_watched != 0);
-	ipc_put_fd(&d->ipc, file);
-	ret = send_record(h, &d->ipc);
-	ipc_begin(&d->ipc, 0, 0);
-	close(file);
+	r->is_watched = watchers_of(ds->watchers, m) != 0;
+	ipc_init(&out);
+	ipc_begin(&out, IPC_REMOTE_MESSAGE, r->id);
+	ipc_put_str(&out, m->id);
+	ipc_put_str(&out, m->sender);
+	ipc_put_u32(&out, m->flags);
+	ipc_put_u64(&out, (uint64_t)m->offset);
+	ipc_put_u64(&out, (uint64_t)m->length);
+	ipc_put_u64(&out, (uint64_t)m->lines);
+	ipc_put_u32(&out, r->n);
+	ipc_put_u32(&out, m->ret);
+	ipc_put_str(&out, m->envid);
+	ipc_put_u32(&out, r->is_watched != 0);
+	ipc_put_fd(&out, file);
+	ret = send_record(d, &out);
+	ipc_fini(&out);
+	io_close(&file);
 	return ret;
 }
 
-/* What comes of a report is told to nobody (RFC 3461 6.1). */
+/* What becomes of a report is reported to nobody (RFC 3461 6.1). */
 static void
-put_rcpt(struct desk *d, const struct message *m, uint32_t i)
+put_rcpt(struct ipc *out, const struct conf *conf, const struct message *m,
+    uint32_t i)
 {
 	struct buf address, orcpt;
 
 	buf_init(&address, ADDRESS_MAX);
 	buf_init(&orcpt, ORCPT_MAX);
-	names_put_qualified(&address, &d->conf.names, m->rcpts[i].address);
-	route_put_orcpt(&orcpt, &d->conf, m, i);
-	ipc_put_str(&d->ipc, buf_str(&address));
-	ipc_put_u32(&d->ipc, m->sender[0] == '\0' ? NOTIFY_NEVER :
+	names_put_qualified(&address, &conf->names, m->rcpts[i].address);
+	route_put_orcpt(&orcpt, conf, m, i);
+	ipc_put_str(out, buf_str(&address));
+	ipc_put_u32(out, m->sender[0] == '\0' ? NOTIFY_NEVER :
 	    m->rcpts[i].notify);
-	ipc_put_str(&d->ipc, buf_failed(&orcpt) ? "" : buf_str(&orcpt));
+	ipc_put_str(out, buf_failed(&orcpt) ? "" : buf_str(&orcpt));
 	buf_fini(&address);
 	buf_fini(&orcpt);
 }
 
 static int
-send_rcpts(struct desk *d, struct hop *h, struct job *j)
+send_rcpts(struct destinations *ds, struct destination *d,
+    struct remote_request *r)
 {
+	struct ipc out;
 	uint32_t k;
-	int ret;
+	int ret = 1;
 
-	while (j->sent < j->n) {
-		ipc_begin(&d->ipc, IPC_REMOTE_RECIPIENTS, j->id);
-		for (k = j->sent; k < j->n && d->ipc.len < RECORD_ROOM; k++) {
-			ipc_put_u32(&d->ipc, k);
-			put_rcpt(d, &j->work->m, j->rcpts[k]);
+	ipc_init(&out);
+	while (ret == 1 && r->sent < r->n) {
+		ipc_begin(&out, IPC_REMOTE_RECIPIENTS, r->id);
+		for (k = r->sent; k < r->n && out.len < RECORD_LIMIT; k++) {
+			ipc_put_u32(&out, k);
+			put_rcpt(&out, &ds->q->conf, &r->a->m, r->rcpts[k]);
 		}
-		ret = send_record(h, &d->ipc);
-		if (ret != 1)
-			return ret;
-		j->sent = k;
+		ret = send_record(d, &out);
+		if (ret == 1)
+			r->sent = k;
 	}
-	return 1;
+	ipc_fini(&out);
+	return ret;
+}
+
+/* As send_message(). */
+static int
+send_request(struct destinations *ds, struct destination *d,
+    struct remote_request *r)
+{
+	int ret = 1;
+
+	if (!r->is_sent)
+		ret = send_message(ds, d, r);
+	if (ret != 1)
+		return ret;
+	r->is_sent = 1;
+	return send_rcpts(ds, d, r);
 }
 
 static int
-send_jobs(struct desk *d, struct hop *h)
+send_requests(struct destinations *ds, struct destination *d)
 {
-	struct job *j, *next;
+	struct remote_request *r, *next;
 	unsigned n = 0;
 	int ret;
 
-	for (j = h->jobs; j != NULL && n < HOP_JOBS_MAX; j = next, n++) {
-		next = j->next;
-		if (!j->is_told) {
-			ret = send_head(d, h, j);
-			if (ret == 2) {
-				fail_job(d, h, j, "cannot open the queue file");
-				continue;
-			}
-			if (ret != 1)
-				return ret;
-			j->is_told = 1;
-		}
-		ret = send_rcpts(d, h, j);
-		if (ret != 1)
+	for (r = d->requests; r != NULL && n < REQUESTS_SENT; r = next, n++) {
+		next = r->next;
+		ret = send_request(ds, d, r);
+		if (ret == 2)
+			fail_request(ds, d, r, "cannot open the queue file");
+		else if (ret != 1)
 			return ret;
 	}
 	return 1;
 }
 
-/* It ended before it took anything: its last words say why. */
+/* It ended before it took anything: its last message says why. */
 static void
-read_last_words(struct desk *d, struct hop *h)
+read_reason(struct destination *d)
 {
-	if (h->sock == -1 || ipc_recv(h->sock, &d->ipc,
-	    IPC_REMOTE_LIMIT) != 1 || d->ipc.kind != IPC_REMOTE_TROUBLE)
+	struct ipc m;
+
+	if (d->sock == -1)
 		return;
-	ipc_get_text(&d->ipc, h->reason, sizeof(h->reason));
+	ipc_init(&m);
+	if (ipc_recv(d->sock, &m, IPC_REMOTE_LIMIT) == 1 &&
+	    m.kind == IPC_REMOTE_TROUBLE)
+		ipc_get_text(&m, d->reason, sizeof(d->reason));
+	ipc_fini(&m);
 }
 
 void
-hops_send(struct desk *d)
+destinations_send(struct destinations *ds)
 {
-	struct hop *h, *next;
+	struct destination *d;
 	int ret;
 
-	for (h = d->hops; h != NULL; h = next) {
-		next = h->next;
-		h->claimed = 0;
-		if (h->njobs == 0)
+	for (d = ds->list; d != NULL; d = d->next) {
+		if (d->requests == NULL)
 			continue;
-		ret = h->sock == -1 ? open_hop(d, h) : 0;
+		ret = d->sock == -1 ? open_destination(ds, d) : 0;
 		if (ret == 0)
-			ret = send_jobs(d, h);
+			ret = send_requests(ds, d);
 		if (ret != -1)
 			continue;
-		read_last_words(d, h);
-		fail_hop(d, h, h->reason[0] != '\0' ? h->reason :
-		    "dma-remote cannot be reached");
+		read_reason(d);
+		fail(ds, d, "dma-remote cannot be reached");
 	}
 }
 
 int
-hop_has_output(const struct hop *h)
+destination_has_output(const struct destination *d)
 {
-	const struct job *j;
+	const struct remote_request *r;
 	unsigned n = 0;
 
-	if (h->sock == -1)
+	if (d->sock == -1)
 		return 0;
-	for (j = h->jobs; j != NULL && n < HOP_JOBS_MAX; j = j->next, n++)
-		if (j->sent < j->n)
+	for (r = d->requests; r != NULL && n < REQUESTS_SENT; r = r->next, n++)
+		if (r->sent < r->n)
 			return 1;
 	return 0;
 }
 
-/* Below what hops_give() takes, so that nobody is fetched in vain. */
-int
-hop_has_room(const struct desk *d, const struct hop *h)
+/* ---- from dma-remote ---- */
+
+static struct remote_request *
+find_request(struct destination *d, uint32_t id)
 {
-	return h->njobs + h->claimed < hop_share(d) / 2;
-}
+	struct remote_request *r;
 
-/* ---- from the remote process ---- */
-
-static struct job *
-find_job(struct hop *h, uint32_t id)
-{
-	struct job *j;
-
-	for (j = h->jobs; j != NULL; j = j->next)
-		if (j->id == id && j->is_told)
-			return j;
+	for (r = d->requests; r != NULL; r = r->next)
+		if (r->id == id && r->is_sent)
+			return r;
 	return NULL;
 }
 
+/* The status of one recipient; -1 when it is not for us to believe. */
 static int
-take_fates(struct desk *d, struct hop *h, struct job *j)
+take_status(struct destination *d, struct remote_request *r, struct ipc *m,
+    struct result *res)
 {
-	uint32_t index, passed_on, rcpt;
-	struct result res;
+	uint32_t index, passed_on;
 	char host[300];
 
-	result_init(&res);
-	while (ipc_more(&d->ipc)) {
-		index = ipc_get_u32(&d->ipc);
-		if (result_get(&d->ipc, &res) == -1)
-			break;
-		ipc_get_text(&d->ipc, host, sizeof(host));
-		passed_on = ipc_get_u32(&d->ipc);
-		if (d->ipc.bad || index >= j->n || passed_on > 1)
-			break;
-		rcpt = j->rcpts[index];
-		if (j->work->attempts[rcpt].stage != STAGE_BUSY)
-			break;		/* told twice */
-		if (res.status == STATUS_DEFERRED)
-			h->had_trouble = 1;
-		if (res.source == SOURCE_SERVER)
-			result_from_server(&res, host);
-		decide_remote(j->work, rcpt, &res, host, passed_on != 0);
-		j->left--;
-	}
-	result_fini(&res);
-	return ipc_done(&d->ipc);
+	index = ipc_get_u32(m);
+	if (result_get(m, res) == -1)
+		return -1;
+	ipc_get_text(m, host, sizeof(host));
+	passed_on = ipc_get_u32(m);
+	if (m->bad || index >= r->n || passed_on > 1 ||
+	    r->a->attempts[r->rcpts[index]].stage != STAGE_BUSY)
+		return -1;
+	if (res->status == STATUS_DEFERRED)
+		d->is_stale = 1;
+	if (res->source == SOURCE_SERVER)
+		result_from_server(res, host);
+	decide_remote(r->a, r->rcpts[index], res, host, passed_on != 0);
+	r->left--;
+	return 0;
 }
 
 static int
-take_end(struct desk *d, struct hop *h, struct job *j)
+take_statuses(struct destination *d, struct remote_request *r, struct ipc *m)
+{
+	struct result res;
+	int ret = 0;
+
+	result_init(&res);
+	while (ret == 0 && ipc_more(m))
+		ret = take_status(d, r, m, &res);
+	result_fini(&res);
+	return ret == -1 ? -1 : ipc_done(m);
+}
+
+/* A transaction is over: with the last one the request is. */
+static int
+take_end(struct destinations *ds, struct destination *d,
+    struct remote_request *r, struct ipc *m)
 {
 	uint32_t left;
 
-	left = ipc_get_u32(&d->ipc);
-	if (ipc_done(&d->ipc) == -1 || left != j->left)
+	left = ipc_get_u32(m);
+	if (ipc_done(m) == -1 || left != r->left)
 		return -1;
 	if (left == 0)
-		remove_job(d, h, j);
+		remove_request(ds, d, r);
 	return 0;
 }
 
-/* A line of the session is for all who watch something of this hop. */
+/* A line of the session is for all who watch something that goes there. */
 static int
-take_said(struct desk *d, struct hop *h)
+take_dialogue(struct destinations *ds, struct destination *d, struct ipc *m)
 {
-	char line[SAID_MAX + 1];
-	uint32_t id = d->ipc.id;
+	char line[DIALOGUE_MAX + 1];
+	struct remote_request *r;
 	unsigned set = 0;
-	struct job *j;
 
-	ipc_get_text(&d->ipc, line, sizeof(line));
-	if (ipc_done(&d->ipc) == -1)
+	ipc_get_text(m, line, sizeof(line));
+	if (ipc_done(m) == -1)
 		return -1;
-	for (j = h->jobs; j != NULL; j = j->next)
-		if (j->is_watched && (id == 0 || j->id == id))
-			set |= watchers_of(d, j->work);
-	watchers_tell(d, set, line);
+	for (r = d->requests; r != NULL; r = r->next)
+		if (r->is_watched && (m->id == 0 || r->id == m->id))
+			set |= watchers_of(ds->watchers, &r->a->m);
+	watchers_show(ds->watchers, set, line);
 	return 0;
 }
 
-/* 0 when nothing more is there to be read. */
 static int
-read_one(struct desk *d, struct hop *h)
+take_record(struct destinations *ds, struct destination *d, struct ipc *m)
 {
-	struct job *j;
-	int n, ok = 0;
+	struct remote_request *r = find_request(d, m->id);
 
-	n = ipc_recv(h->sock, &d->ipc, IPC_REMOTE_LIMIT);
-	if (n == -1 && errno == EAGAIN)
+	switch (m->kind) {
+	case IPC_REMOTE_TROUBLE:
+		ipc_get_text(m, d->reason, sizeof(d->reason));
 		return 0;
-	if (n == 1 && d->ipc.kind == IPC_REMOTE_TROUBLE) {
-		ipc_get_text(&d->ipc, h->reason, sizeof(h->reason));
-		return 1;
+	case IPC_REMOTE_DIALOGUE:
+		return take_dialogue(ds, d, m);
+	case IPC_REMOTE_STATUS:
+		return r == NULL ? -1 : take_statuses(d, r, m);
+	case IPC_REMOTE_RECORD:
+		return r == NULL ? -1 : take_end(ds, d, r, m);
+	default:
+		return -1;
 	}
-	j = n == 1 ? find_job(h, d->ipc.id) : NULL;
-	if (j != NULL && d->ipc.kind == IPC_REMOTE_STATUS)
-		ok = take_fates(d, h, j) == 0;
-	else if (j != NULL && d->ipc.kind == IPC_REMOTE_RECORD)
-		ok = take_end(d, h, j) == 0;
-	else if (n == 1 && d->ipc.kind == IPC_REMOTE_DIALOGUE)
-		ok = take_said(d, h) == 0;
-	if (ok)
-		return 1;
-	if (n != 0)
-		log_say(&d->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
-		    "invalid message (type %" PRIu32 "): process ends", h->name,
-		    d->ipc.kind);
-	fail_hop(d, h, h->reason[0] != '\0' ? h->reason :
-	    "dma-remote exited before delivery was complete");
-	return 0;
 }
 
 /* Statuses that come together are recorded together. */
 void
-hops_read(struct desk *d, struct hop *h)
+destination_read(struct destinations *ds, struct destination *d)
 {
-	int n;
+	struct ipc m;
+	int is_broken, k, n = 1, ret = 0;
 
-	for (n = 0; n < RECORDS_MAX && read_one(d, h); n++)
-		;
+	ipc_init(&m);
+	for (k = 0; k < RECORDS_MAX && n == 1 && ret == 0 && d->sock != -1;
+	    k++) {
+		n = ipc_recv(d->sock, &m, IPC_REMOTE_LIMIT);
+		if (n == 1)
+			ret = take_record(ds, d, &m);
+	}
+	is_broken = ret == -1 || (n == -1 && errno != EAGAIN);
+	if (is_broken)
+		log_say(&ds->q->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
+		    "invalid message (type %" PRIu32 "): process ends",
+		    d->name, m.kind);
+	if (is_broken || n == 0)
+		fail(ds, d, "dma-remote exited before delivery was complete");
+	ipc_fini(&m);
 }
 
-void
-hops_renew(struct desk *d)
-{
-	struct hop *h;
+/* ---- idle ones ---- */
 
-	for (h = d->hops; h != NULL; h = h->next) {
-		h->had_trouble = 1;
-		if (h->njobs == 0)
-			io_close(&h->sock);
+void
+destinations_renew(struct destinations *ds)
+{
+	struct destination *d;
+
+	for (d = ds->list; d != NULL; d = d->next) {
+		d->is_stale = 1;
+		if (d->requests == NULL)
+			io_close(&d->sock);
 	}
 }
 
 int64_t
-hops_linger(struct desk *d)
+destinations_linger(struct destinations *ds)
 {
-	int64_t least = -1, left, now;
-	struct hop *h, *next;
+	int64_t least = -1, left, now = io_clock_ms();
+	struct destination *d, *next;
 
-	now = io_clock_ms();
-	for (h = d->hops; h != NULL; h = next) {
-		next = h->next;
-		if (h->njobs > 0 || h->parked > 0)
+	for (d = ds->list; d != NULL; d = next) {
+		next = d->next;
+		if (d->share.active > 0 || d->share.postponed > 0)
 			continue;
-		left = h->sock == -1 ? 0 : h->idle_ms + HOP_LINGER_MS - now;
+		left = d->sock == -1 ? 0 : d->idle_ms + IDLE_MS - now;
 		if (left <= 0)
-			free_hop(d, h);
+			free_destination(ds, d);
 		else if (least == -1 || left < least)
 			least = left;
 	}

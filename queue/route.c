@@ -11,7 +11,6 @@
 #include "conf/local_names.h"
 #include "lib/addr.h"
 #include "queue/route.h"
-#include "spool.h"
 
 #define EXPANDED_MAX	100000	/* recipients of one message */
 
@@ -47,7 +46,7 @@ no_aliases(const struct conf *conf, struct result *res)
 	result_set(res, STATUS_DEFERRED, "4.3.5",
 	    "the aliases cannot be read now");
 	result_detail(res, "%s: not readable", conf->where.aliases);
-	return STEP_SETTLED;
+	return STEP_DECIDED;
 }
 
 void
@@ -122,7 +121,7 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 	if (*alias == NULL)
 		return STEP_REMOTE;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
-	    STEP_SETTLED;
+	    STEP_DECIDED;
 }
 
 enum route_step
@@ -146,7 +145,7 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 			return STEP_REMOTE;
 		result_set(res, STATUS_FAILED, "5.4.4",
 		    "this host sends no mail to other hosts (NOREMOTE)");
-		return STEP_SETTLED;
+		return STEP_DECIDED;
 	}
 	names_user(&env->conf->names, local, user, ADDRESS_MAX + 1);
 	if (r->is_final)
@@ -161,7 +160,7 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 	if (*alias == NULL)
 		return STEP_USER;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
-	    STEP_SETTLED;
+	    STEP_DECIDED;
 }
 
 static int
@@ -284,8 +283,7 @@ is_listed(const struct conf *conf, struct message *m, uint32_t i,
 /* 0 added or there already, 1 it is no address, -1 no memory. */
 static int
 add_target(const struct conf *conf, struct message *m, uint32_t i,
-    const struct target *t, uint32_t entry, enum origin origin,
-    const char *owner)
+    const struct target *t, uint32_t entry, const struct expansion *to)
 {
 	enum route_kind kind = ROUTE_UNKNOWN;
 	struct recipient *r;
@@ -303,13 +301,13 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 		return 1;
 	}
 	final = t->kind == TARGET_MAILBOX;
-	if (origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
+	if (to->origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
 	    names_is_local(&conf->names, buf_str(&address), local,
 	    sizeof(local))) {
 		names_user(&conf->names, local, user, sizeof(user));
-		final = strcasecmp(user, owner) == 0;
+		final = strcasecmp(user, to->owner) == 0;
 	}
-	listed = is_listed(conf, m, i, kind, buf_str(&address), owner);
+	listed = is_listed(conf, m, i, kind, buf_str(&address), to->owner);
 	if (listed != 0) {
 		buf_fini(&address);
 		return listed == 1 ? 0 : -1;
@@ -317,7 +315,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	r = buf_failed(&address) ? NULL : message_add(m, buf_str(&address));
 	if (r != NULL) {
 		r->kind = kind;
-		r->origin = origin;
+		r->origin = to->origin;
 		r->is_final = final;
 		r->parent = i;
 		m->rcpts[i].nchildren++;
@@ -325,7 +323,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 		r->entry = entry;
 		r->digest = t->digest;
 		r->notify = m->rcpts[i].notify;
-		r->owner = strdup(owner);
+		r->owner = strdup(to->owner);
 		ret = r->owner == NULL ? -1 : 0;
 	}
 	buf_fini(&address);
@@ -335,17 +333,16 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 /* A list with nothing in it that can be used: nobody may be lost by it. */
 static int
 no_target(const struct conf *conf, struct message *m, uint32_t i,
-    enum origin origin, const char *owner, struct result *res)
+    const struct expansion *to, struct result *res)
 {
 	struct target self = { TARGET_MAILBOX, NULL, 0, 0 };
 	int ret;
 
-	if (origin != ORIGIN_FORWARD)
+	if (to->origin != ORIGIN_FORWARD)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
-		    "the alias %s contains no usable address", owner);
-	self.text = strdup(owner);
-	ret = self.text == NULL ? -1 : add_target(conf, m, i, &self, 0,
-	    origin, owner);
+		    "the alias %s contains no usable address", to->owner);
+	self.text = strdup(to->owner);
+	ret = self.text == NULL ? -1 : add_target(conf, m, i, &self, 0, to);
 	free(self.text);
 	return ret != -1 ? 0 : result_set(res, STATUS_DEFERRED, "4.3.0",
 	    "out of memory");
@@ -417,9 +414,9 @@ unwish_success(struct recipient *r)
 
 int
 route_expand(const struct conf *conf, struct message *m, uint32_t i,
-    const struct targets *targets, enum origin origin, const char *owner,
-    struct result *res)
+    const struct expansion *to, struct result *res)
 {
+	const struct targets *targets = to->targets;
 	uint32_t before = m->nrcpts;
 	size_t bad = 0, good = 0, k;
 	int got;
@@ -430,10 +427,10 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 	if (targets->n > TARGETS_MAX || m->nrcpts + targets->n > EXPANDED_MAX)
 		return result_set(res, STATUS_FAILED, "5.4.6",
 		    "too many addresses in aliases or .forward of %s",
-		    owner);
+		    to->owner);
 	for (k = 0; k < targets->n; k++) {
 		got = add_target(conf, m, i, &targets->list[k], (uint32_t)k,
-		    origin, owner);
+		    to);
 		if (got == -1) {
 			/* Half an expansion would lose the other half. */
 			route_cut(m, before);
@@ -444,7 +441,7 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 		good += got == 0;
 	}
 	if (good == 0 && bad > 0)
-		return no_target(conf, m, i, origin, owner, res);
+		return no_target(conf, m, i, to, res);
 	if (route_is_list(m, before))
 		for (; before < m->nrcpts; before++)
 			unwish_success(&m->rcpts[before]);

@@ -13,7 +13,7 @@
 
 struct route_env {
 	const struct conf	*conf;
-	const struct aliases	*aliases;	/* NULL: can't be read now */
+	const struct aliases	*aliases;	/* NULL: cannot be read now */
 };
 
 enum route_step {
@@ -21,10 +21,17 @@ enum route_step {
 	STEP_ALIAS,		/* *alias tells its targets */
 	STEP_USER,		/* user: ask for the .forward, then mailbox */
 	STEP_MAILBOX,		/* user: straight into the mailbox */
-	STEP_SETTLED		/* the result says: RETRY or FAILED */
+	STEP_DECIDED		/* the result says: deferred or failed */
 };
 
-/* 0, or -1 with RETRY: its line is bad, so that nobody can tell who it is. */
+/* What a name stands for: the targets of whose list. */
+struct expansion {
+	const struct targets	*targets;
+	enum origin		 origin;
+	const char		*owner;		/* user or alias */
+};
+
+/* 0, or -1 deferred: its line is bad, so that nobody can tell who it is. */
 int	route_usable(const struct conf *, const struct alias *,
 	    struct result *);
 /* What is next for recipient i. user has ADDRESS_MAX + 1 octets. */
@@ -35,11 +42,10 @@ enum route_step route_next(const struct route_env *, const struct message *,
 /*
  * Adds what recipient i expands into to the message.  Who is already there is
  * not added again; the user's own name means the mailbox.  Returns 0, or -1
- * with a result: too deep or too many FAILED 5.4.6, no memory RETRY.
+ * with a result: failed 5.4.6 (too deep, too many), or deferred (no memory).
  */
 int	route_expand(const struct conf *, struct message *, uint32_t i,
-	    const struct targets *, enum origin, const char *owner,
-	    struct result *);
+	    const struct expansion *, struct result *);
 
 /*
  * Where the list that names command or file i changed since: adds whoever has

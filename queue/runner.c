@@ -1,507 +1,269 @@
 /*
- * runner.c - the one runner: wake, claim, hand out, settle, back off, leave.
- * Runs as: the spool user, sandboxed.  Uses: the queue, its branches.
+ * runner.c - the queue runner: the loop.
+ * Runs as: the spool user, sandboxed.  Uses: the queue, the wake socket.
  * Promise: exactly one by the lock; whatever is committed is tried without
- * anybody asking again; it is gone when nothing is queued.
+ * anybody asking again; it ends when nothing is queued.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-#include "queue/queue.h"
-#include "lib/array.h"
 #include "lib/io.h"
-#include "queue/runner.h"
+#include "priv/records.h"
 #include "priv/sandbox.h"
-#include "conf/files.h"
+#include "queue/deliver_local.h"
+#include "queue/deliver_remote.h"
+#include "queue/expand.h"
+#include "queue/reload.h"
+#include "queue/runner.h"
+#include "queue/status.h"
 
 #define SLEEP_MAX_MS	60000	/* so that a stepped clock is noticed */
-#define TROUBLE_MS	1000	/* until a scan that failed is repeated */
-#define LOAD_AGAIN_S	60	/* until an unreadable message is */
-#define STAY_MS		50	/* with nothing to do: the next may come soon */
+#define STAY_MS		50	/* with nothing to do: more may come soon */
+#define FULL_MS		100	/* until a helper that reads nothing is tried */
 #define WAKES_FEW	8	/* more at once: some may have been lost */
-#define POLLS_MAX	(3 + ASKS_MAX + 2 * REQUESTS_MAX + HOPS_MAX + 8)
+#define POLLS_MAX	(3 + LOOKUPS_MAX + 2 * CHILDREN_MAX + PROCESSES_MAX \
+			    + WATCHERS_MAX + 8)
 
-/* ---- the list of messages ---- */
-
-static size_t
-find_place(const struct desk *d, const char *id)
-{
-	size_t high = d->nitems, low = 0, mid;
-
-	while (low < high) {
-		mid = low + (high - low) / 2;
-		if (strcmp(d->items[mid]->id, id) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static void
-list_one(void *arg, const char *id)
-{
-	struct desk *d = arg;
-	struct item *item;
-	size_t at;
-
-	at = find_place(d, id);
-	if (at < d->nitems && strcmp(d->items[at]->id, id) == 0) {
-		d->items[at]->is_listed = 1;
-		return;
-	}
-	item = calloc(1, sizeof(*item));
-	if (item == NULL || array_grow(&d->items, &d->citems, d->nitems,
-	    sizeof(*d->items)) == -1) {
-		free(item);
-		d->must_scan = d->has_trouble = 1;
-		return;
-	}
-	text_copy(item->id, sizeof(item->id), id);
-	item->is_listed = 1;
-	item->seen = d->tick;
-	memmove(&d->items[at + 1], &d->items[at],
-	    (d->nitems - at) * sizeof(*d->items));
-	d->items[at] = item;
-	d->nitems++;
-	d->must_look = 1;
-	if (at <= d->cursor)
-		d->cursor = 0;
-}
-
-/* One octet says that all was tried; an end without it, that we died. */
-static void
-tell_waiter(int *fd)
-{
-	if (*fd != -1)
-		(void)io_write_all(*fd, "", 1);
-	io_close(fd);
-}
-
-static void
-tried(struct desk *d, struct item *item)
-{
-	struct waiter *wt;
-	int i;
-
-	d->tick++;
-	for (i = 0; i < WAITERS_MAX; i++) {
-		wt = &d->waiters[i];
-		if (wt->fd == -1 || item->seen >= wt->tick ||
-		    item->tried >= wt->tick ||
-		    (wt->id[0] != '\0' && strcmp(wt->id, item->id) != 0))
-			continue;
-		if (--wt->left > 0)
-			continue;
-		watcher_mend(wt);
-		tell_waiter(&wt->fd);
-	}
-	item->tried = d->tick;
-	item->is_forced = 0;
-}
-
-/* Takes off what is done, and what somebody else removed. */
-static void
-sweep_items(struct desk *d)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < d->nitems; i++) {
-		if (d->items[i]->state != ITEM_GONE) {
-			d->items[n++] = d->items[i];
-			continue;
-		}
-		free(d->items[i]);
-	}
-	d->nitems = n;
-	d->ngone = 0;
-	d->cursor = 0;
-}
-
-static void
-scan(struct desk *d)
-{
-	size_t i;
-
-	d->must_scan = d->has_trouble = 0;
-	for (i = 0; i < d->nitems; i++)
-		d->items[i]->is_listed = 0;
-	if (spool_list(&d->spool, list_one, d) == -1) {
-		d->must_scan = d->has_trouble = 1;
-		log_say(&d->log, LOG_LEVEL_ERROR, "queue: %s",
-		    strerror(errno));
-		return;
-	}
-	if (!d->must_scan)
-		d->scanned_ms = io_clock_ms();
-	for (i = 0; i < d->nitems; i++)
-		if (!d->items[i]->is_listed &&
-		    d->items[i]->state != ITEM_ACTIVE) {
-			if (d->items[i]->state == ITEM_GONE)
-				continue;
-			tried(d, d->items[i]);
-			if (d->items[i]->hop != NULL)
-				d->items[i]->hop->parked--;
-			d->items[i]->hop = NULL;
-			handout_unpark(d, d->items[i], NULL);
-			d->items[i]->state = ITEM_GONE;
-			d->ngone++;
-		}
-}
-
-/* ---- root's files ---- */
-
-/*
- * What can not be read keeps what is known, but for another file: nobody's
- * relay is known then, and mail waits.
- */
-static void
-reload_senders(struct desk *d)
-{
-	const struct report report = { log_report, &d->log };
-	const char *path = d->conf.where.sender_relay;
-	struct sender_relays senders;
-
-	if (!files_changed(path == NULL ? "" : path, &d->senders_stat) &&
-	    d->has_tried_senders)
-		return;
-	if (!d->has_tried_senders)
-		d->has_senders = 0;
-	d->has_tried_senders = 1;
-	if (files_sender_relays(path, &senders, &report) == -1)
-		return;
-	sender_relay_fini(&d->senders);
-	d->senders = senders;
-	d->has_senders = 1;
-	hops_renew(d);
-}
-
-/*
- * Read again when they changed.  The spool stays what it was: the lock that
- * makes this the only runner lies there.
- */
-static void
-reload(struct desk *d)
-{
-	const struct report report = { log_report, &d->log };
-	struct aliases aliases;
-	struct conf conf;
-	unsigned bad;
-
-	if (files_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat) &&
-	    files_conf(&conf, &report) == 0) {
-		if (strcmp(conf.where.spool, d->spool.path) == 0) {
-			conf_fini(&d->conf);
-			d->conf = conf;
-			files_log_close(&d->log);
-			files_log(&d->conf.log, &d->log, "dma");
-			hops_renew(d);
-		} else {
-			conf_fini(&conf);
-		}
-		d->has_tried_aliases = d->has_tried_senders = 0;
-	}
-	reload_senders(d);
-	if (!files_changed(d->conf.where.aliases, &d->aliases_stat) &&
-	    d->has_tried_aliases)
-		return;
-	d->has_tried_aliases = 1;
-	/* What was known is better than nothing known.  A line for each bad
-	 * line would be told by every runner; newaliases tells them. */
-	if (files_aliases(d->conf.where.aliases, &aliases, &report_quiet,
-	    &bad) == -1) {
-		log_report(&d->log, d->conf.where.aliases, 0,
-		    strerror(errno));
-		return;
-	}
-	if (bad > 0)
-		log_say(&d->log, LOG_LEVEL_WARNING, "%s: %u lines with errors: "
-		    "run newaliases for details", d->conf.where.aliases, bad);
-	aliases_fini(&d->aliases);
-	d->aliases = aliases;
-	d->has_aliases = 1;
-}
+struct runner {
+	struct queue	 q;
+	struct reloader	 reloader;
+	struct active	 active;
+	struct lookups	 lookups;
+	struct expander	 expander;
+	struct local_helper local;
+	struct destinations destinations;
+	struct watchers	 watchers;
+	struct recorder	 recorder;
+	int		 lock;		/* owned: the spool's */
+	int		 wake;		/* owned: datagram socket; or -1 */
+	uint64_t	 wake_ino;	/* of its name */
+	int64_t		 idle_ms;	/* since; 0: there is something to do */
+};
 
 /* ---- waking ---- */
 
 static void
-start_flush(struct desk *d, const char *id, int fd, unsigned flags,
-    uint32_t uid)
+listen_for_wakes(struct runner *r)
 {
-	struct waiter *wt = NULL;
-	struct item *item;
-	size_t i, left = 0;
-	int k;
+	io_close(&r->wake);
+	r->wake = spool_wake_open(&r->q.spool);
+	r->wake_ino = spool_wake_ino(&r->q.spool);
+	if (r->wake == -1)
+		log_say(&r->q.log, LOG_LEVEL_WARNING, "cannot create the wake "
+		    "socket: %s; scanning the queue once a minute",
+		    strerror(errno));
+}
 
-	scan(d);
-	hops_renew(d);
-	d->tick++;
-	for (i = 0; i < d->nitems; i++) {
-		item = d->items[i];
-		if (item->state == ITEM_GONE ||
-		    (id[0] != '\0' && strcmp(item->id, id) != 0))
-			continue;
-		item->is_forced = 1;
-		d->must_look = 1;
-		left++;
+/* w: who waits; of it fd, id and uid are set.  flags: RUN_*. */
+static void
+flush(struct runner *r, struct watcher *w, unsigned flags)
+{
+	destinations_renew(&r->destinations);
+	w->left = active_flush(&r->active, w->id);
+	w->run = r->active.run;
+	w->state = flags & RUN_WATCH ? WATCHER_WATCHING : WATCHER_WAITING;
+	watchers_add(&r->watchers, w);
+}
+
+static void
+take_wake(struct runner *r, struct ipc *m)
+{
+	struct watcher w;
+	uint32_t flags = 0;
+
+	memset(&w, 0, sizeof(w));
+	ipc_get_text(m, w.id, sizeof(w.id));
+	w.fd = ipc_take_fd(m, 0);
+	if (m->kind == IPC_FLUSH) {
+		flags = ipc_get_u32(m);
+		w.uid = ipc_get_u32(m);
 	}
-	for (k = 0; k < WAITERS_MAX && wt == NULL; k++)
-		if (d->waiters[k].fd == -1)
-			wt = &d->waiters[k];
-	if (fd == -1 || left == 0 || wt == NULL) {
-		/* Nothing to wait for, or too many wait: it returns now. */
-		tell_waiter(&fd);
+	if (ipc_done(m) == -1 || m->kind != IPC_FLUSH)
+		io_close(&w.fd);
+	if (ipc_done(m) == -1)
 		return;
-	}
-	wt->fd = fd;
-	text_copy(wt->id, sizeof(wt->id), id);
-	wt->tick = d->tick;
-	wt->left = left;
-	wt->is_watching = (flags & RUN_WATCH) != 0;
-	wt->is_cut = 0;
-	wt->uid = uid;
-}
-
-/* The new one alone; the queue may be long. */
-static void
-got_wake(struct desk *d, const char *id)
-{
-	if (id[0] == '\0')
-		d->must_scan = 1;
+	if (m->kind == IPC_FLUSH)
+		flush(r, &w, flags);
+	/* The new one alone; the queue may be long. */
+	else if (w.id[0] != '\0')
+		active_add(&r->active, w.id);
 	else
-		list_one(d, id);
+		active_scan_soon(&r->active);
 }
 
 static void
-read_wake(struct desk *d)
+read_wakes(struct runner *r)
 {
-	char id[QUEUE_ID_MAX + 1];
-	uint32_t flags = 0, uid = 0;
-	int fd, n;
+	struct ipc m;
+	int n;
 
-	for (n = 0; ipc_recv(d->wake, &d->ipc, IPC_WAKE_LIMIT) == 1; n++) {
-		ipc_get_text(&d->ipc, id, sizeof(id));
-		fd = ipc_take_fd(&d->ipc, 0);
-		if (d->ipc.kind == IPC_FLUSH) {
-			flags = ipc_get_u32(&d->ipc);
-			uid = ipc_get_u32(&d->ipc);
-		}
-		if (ipc_done(&d->ipc) == -1)
-			io_close(&fd);
-		else if (d->ipc.kind == IPC_FLUSH)
-			start_flush(d, id, fd, flags, uid);
-		else
-			got_wake(d, id);
-	}
+	ipc_init(&m);
+	for (n = 0; ipc_recv(r->wake, &m, IPC_WAKE_LIMIT) == 1; n++)
+		take_wake(r, &m);
 	/* Senders do not wait: what the socket had no room for is lost. */
 	if (n >= WAKES_FEW)
-		d->must_scan = 1;
+		active_scan_soon(&r->active);
+	ipc_fini(&m);
 }
 
-/* ---- what is due ---- */
-
-/* DEFER: what is left of it goes to other hosts, and they wait for -q. */
-static int
-is_held(const struct desk *d, const struct item *item)
-{
-	return item->is_held && d->conf.retry.is_defer;
-}
-
-static int
-is_ready(const struct desk *d, const struct item *item, time_t now)
-{
-	if (item->lane != 0)
-		return item->state == ITEM_PARKED &&
-		    d->lanes[item->lane - 1].in_hand < LANE_SHARE;
-	if (item->state == ITEM_PARKED)
-		return item->hop == NULL || hop_has_room(d, item->hop);
-	if (item->state != ITEM_WAITING)
-		return 0;
-	return item->is_forced || (!is_held(d, item) &&
-	    is_due(&d->conf, item->due, now));
-}
+/* ---- the active messages ---- */
 
 static void
-load_failed(struct desk *d, struct item *item, time_t now)
+give_local(struct runner *r, struct active_message *a, uint32_t i)
 {
-	tried(d, item);
-	if (item->state == ITEM_GONE) {
-		d->ngone++;
-		return;
+	const char *owner = a->m.rcpts[i].owner;
+
+	if (owner == NULL)
+		decide_as(a, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+	else if (active_admit(&r->active, a, i,
+	    active_user(&r->active, owner)) == 0)
+		local_give(&r->local, a, i);
+}
+
+/* Routes and gives away what can be given now. */
+static void
+dispatch(struct runner *r, struct active_message *a)
+{
+	uint32_t i, remote = 0, unknown = 0;
+	enum stage stage;
+
+	/* Expansion appends, so that one pass routes what it adds, too. */
+	for (i = 0; i < a->nattempts; i++) {
+		if (a->attempts[i].stage == STAGE_ROUTE)
+			expand_route(&r->expander, a, i);
+		if (a->attempts[i].stage == STAGE_LOCAL)
+			give_local(r, a, i);
+		stage = a->attempts[i].stage;
+		unknown += stage == STAGE_ROUTE || stage == STAGE_LOOKUP;
+		remote += stage == STAGE_REMOTE;
 	}
-	item->state = ITEM_WAITING;
-	if (item->due <= now)
-		item->due = now + LOAD_AGAIN_S;
+	/* All recipients for one destination go in one transaction: so only
+	 * when all are known. */
+	if (remote > 0 && unknown == 0)
+		destinations_give(&r->destinations, a);
 }
 
-/*
- * Takes due messages in hand, oldest first, while there is room.  A whole
- * round that ends with room left needs no other before look_at.
- */
 static void
-take_due(struct desk *d)
+dispatch_all(struct runner *r)
 {
-	struct item *item;
-	time_t now = time(NULL), least = 0;
-	int was_parked;
-	size_t i;
+	int64_t now = io_clock_ms();
+	struct active_message *a;
 
-	if (!d->must_look && (d->look_at == 0 ||
-	    !is_due(&d->conf, d->look_at, now)))
-		return;
-	for (i = 0; i < d->nitems && d->nworks < WORKS_MAX; i++) {
-		if (d->cursor >= d->nitems)
-			d->cursor = 0;
-		item = d->items[d->cursor++];
-		if (!is_ready(d, item, now)) {
-			if (item->state == ITEM_WAITING && !is_held(d, item) &&
-			    (least == 0 || item->due < least))
-				least = item->due;
+	helper_retry(&r->lookups.socket);
+	helper_retry(&r->local.socket);
+	for (a = r->active.messages; a != NULL; a = a->next) {
+		if (a->again_ms > now || a->entry->state == ENTRY_GONE)
 			continue;
-		}
-		was_parked = item->state == ITEM_PARKED;
-		if (item->hop != NULL) {
-			item->hop->parked--;
-			item->hop->claimed++;
-			item->hop = NULL;
-		}
-		if (handout_load(d, item) == -1) {
-			handout_unpark(d, item, NULL);
-			load_failed(d, item, now);
-			if (item->state == ITEM_WAITING && !is_held(d, item) &&
-			    (least == 0 || item->due < least))
-				least = item->due;
-		} else {
-			handout_unpark(d, item, item->work);
-			item->work->was_parked = was_parked;
-		}
+		a->again_ms = 0;
+		/* A bounce that a kill cut off comes first: its plan names
+		 * these failures and must not take in others. */
+		if (a->m.owed > 0 && status_report(&r->recorder, a) == -1)
+			continue;
+		if (a->open > 0 && a->entry->state != ENTRY_GONE)
+			dispatch(r, a);
 	}
-	d->must_look = d->nworks >= WORKS_MAX;
-	d->look_at = least;
+	lookups_send(&r->lookups);
+	destinations_send(&r->destinations);
 }
 
-/* Milliseconds until something is due; -1: nothing before an event. */
-static int64_t
-next_due_ms(const struct desk *d)
-{
-	time_t now = time(NULL);
-
-	if (d->must_look)
-		return d->nworks < WORKS_MAX ? 0 : -1;
-	if (d->look_at == 0)
-		return -1;
-	return is_due(&d->conf, d->look_at, now) ? 0 :
-	    (int64_t)(d->look_at - now) * 1000;
-}
-
-/* ---- finishing ---- */
-
-/* 1 when the work is off the desk. */
+/* A destination may still have a request for it. */
 static int
-finish_one(struct desk *d, struct work *w)
+is_over(const struct active_message *a)
 {
-	struct item *item = w->item;
-
-	/* A hop still speaks of it: its job points here. */
-	if (w->jobs > 0 || (item->state != ITEM_GONE &&
-	    (w->open > 0 || w->again_ms != 0)))
+	if (a->requests > 0 || a->decided != 0)
 		return 0;
-	if (item->state != ITEM_GONE && status_finish(d, w) == -1)
-		return 0;
-	if (item->hop != NULL || item->lane != 0)
-		item->state = ITEM_PARKED;
-	else if (item->state == ITEM_GONE || !item->is_forced ||
-	    w->is_forced || !w->is_partial)
-		tried(d, item);
-	if (item->state == ITEM_GONE)
-		d->ngone++;
-	else
-		d->must_look = 1;
-	work_free(d, w);
-	return 1;
+	return a->entry->state == ENTRY_GONE ||
+	    (a->open == 0 && a->again_ms == 0);
 }
 
 static void
-finish_all(struct desk *d)
+finish_all(struct runner *r)
 {
-	struct work *next, *w;
+	struct active_message *a, *next;
 
-	for (w = d->works; w != NULL; w = next) {
-		next = w->next;
-		finish_one(d, w);
+	for (a = r->active.messages; a != NULL; a = next) {
+		next = a->next;
+		if (is_over(a) && (a->entry->state == ENTRY_GONE ||
+		    status_finish(&r->recorder, a) == 0))
+			active_end(&r->active, a);
 	}
-	/* Rarely, since it walks the whole list. */
-	if (d->ngone > 0 && (d->works == NULL || d->ngone > d->nitems / 4))
-		sweep_items(d);
+	active_sweep(&r->active);
 }
 
-/* ---- the loop ---- */
+static void
+loaded(void *arg, struct active_message *a)
+{
+	struct runner *r = arg;
+
+	status_warned(&r->recorder, a);
+}
+
+/* ---- events ---- */
 
 struct polls {
 	struct pollfd	 fds[POLLS_MAX];
 	void		*who[POLLS_MAX];
-	void		(*what[POLLS_MAX])(struct desk *, void *);
+	void		(*what[POLLS_MAX])(struct runner *, void *);
 	nfds_t		 n;
 };
 
 static void
-on_forward(struct desk *d, void *who)
+on_lookup(struct runner *r, void *who)
 {
-	struct ask *a = who;
+	struct lookup *l = who;
 
-	if (a->state != ASK_FREE && a->channel != -1)
-		handout_forward(d, a);
+	if (l->channel != -1)
+		lookup_read(&r->lookups, l);
 }
 
 static void
-on_channel(struct desk *d, void *who)
+on_channel(struct runner *r, void *who)
 {
-	struct batch *b = who;
+	struct local_child *c = who;
 
-	if (b->id != 0 && b->channel != -1)
-		batch_channel(d, b);
+	if (c->channel != -1)
+		local_read_channel(&r->local, c);
 }
 
 static void
-on_output(struct desk *d, void *who)
+on_output(struct runner *r, void *who)
 {
-	struct batch *b = who;
+	struct local_child *c = who;
 
-	if (b->id != 0 && b->output != -1)
-		batch_output(d, b);
+	(void)r;
+	if (c->output != -1)
+		local_read_output(c);
 }
 
 static void
-on_hop(struct desk *d, void *who)
+on_destination(struct runner *r, void *who)
 {
-	struct hop *h = who;
+	struct destination *d = who;
 
-	if (h->sock != -1)
-		hops_read(d, h);
+	if (d->sock != -1)
+		destination_read(&r->destinations, d);
 }
 
 static void
-on_wake(struct desk *d, void *who)
+on_wake(struct runner *r, void *who)
 {
 	(void)who;
-	read_wake(d);
+	read_wakes(r);
 }
 
 static void
-on_end(struct desk *d, void *who)
+on_exit_of_child(struct runner *r, void *who)
 {
 	(void)who;
-	if (d->branches->deliver != -1)
-		batch_ends(d);
+	if (r->local.socket.fd != -1)
+		local_read_exits(&r->local);
 }
 
 static void
 add_poll(struct polls *p, int fd, short events,
-    void (*what)(struct desk *, void *), void *who)
+    void (*what)(struct runner *, void *), void *who)
 {
 	if (fd == -1 || p->n == POLLS_MAX)
 		return;
@@ -514,123 +276,120 @@ add_poll(struct polls *p, int fd, short events,
 }
 
 static void
-collect(struct desk *d, struct polls *p)
+collect(struct runner *r, struct polls *p)
 {
-	struct hop *h;
+	struct destination *d;
+	struct local_child *c;
 	int i;
 
 	p->n = 0;
-	add_poll(p, d->wake, POLLIN, on_wake, NULL);
-	/* Channels before the ends: an answer is read before its end. */
-	for (i = 0; i < ASKS_MAX; i++)
-		if (d->asks[i].state != ASK_FREE)
-			add_poll(p, d->asks[i].channel, POLLIN, on_forward,
-			    &d->asks[i]);
-	for (i = 0; i < REQUESTS_MAX; i++) {
-		if (d->batches[i].id == 0)
-			continue;
-		add_poll(p, d->batches[i].channel, POLLIN, on_channel,
-		    &d->batches[i]);
-		add_poll(p, d->batches[i].output, POLLIN, on_output,
-		    &d->batches[i]);
+	add_poll(p, r->wake, POLLIN, on_wake, NULL);
+	/* Channels before exits: an answer is read before its end. */
+	for (i = 0; i < LOOKUPS_MAX; i++)
+		add_poll(p, r->lookups.list[i].channel, POLLIN, on_lookup,
+		    &r->lookups.list[i]);
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		c = &r->local.children[i];
+		add_poll(p, c->channel, POLLIN, on_channel, c);
+		add_poll(p, c->output, POLLIN, on_output, c);
 	}
-	add_poll(p, d->branches->deliver, POLLIN, on_end, NULL);
-	for (h = d->hops; h != NULL; h = h->next)
-		add_poll(p, h->sock, hop_has_output(h) ? POLLIN | POLLOUT :
-		    POLLIN, on_hop, h);
+	add_poll(p, r->local.socket.fd, POLLIN, on_exit_of_child, NULL);
+	for (d = r->destinations.list; d != NULL; d = d->next)
+		add_poll(p, d->sock, destination_has_output(d) ?
+		    POLLIN | POLLOUT : POLLIN, on_destination, d);
+	/* Only to wake up: the next turn goes on with what is writable. */
+	for (i = 0; i < WATCHERS_MAX; i++)
+		if (r->watchers.list[i].state == WATCHER_ENDING)
+			add_poll(p, r->watchers.list[i].fd, POLLOUT, NULL,
+			    NULL);
 }
 
-static int
-sleep_ms(struct desk *d)
+/* ms: how long it may sleep already; wait: -1 for no bound. */
+static int64_t
+least(int64_t ms, int64_t wait)
 {
-	int64_t due, linger, ms = SLEEP_MAX_MS;
-	struct work *w;
-
-	linger = hops_linger(d);
-	if (linger != -1 && linger < ms)
-		ms = linger;
-	linger = batch_linger(d);
-	if (linger != -1 && linger < ms)
-		ms = linger;
-	linger = handout_late(d);
-	if (linger != -1 && linger < ms)
-		ms = linger;
-	if (d->is_full && FULL_MS < ms)
-		ms = FULL_MS;
-	if (d->idle_ms != 0)
-		ms = STAY_MS;
-	due = next_due_ms(d);
-	if (due != -1 && due < ms)
-		ms = due;
-	for (w = d->works; w != NULL; w = w->next)
-		if (w->again_ms != 0 && w->again_ms - io_clock_ms() < ms)
-			ms = w->again_ms - io_clock_ms();
-	return ms < 0 ? 0 : (int)ms;
+	return wait != -1 && wait < ms ? wait : ms;
 }
 
-/* At once, unless the last one failed: then not in a circle. */
-static int
-scan_wait_ms(const struct desk *d)
+static int64_t
+sleep_ms(struct runner *r)
 {
-	return d->has_trouble ? TROUBLE_MS : 0;
+	int64_t ms = SLEEP_MAX_MS;
+
+	ms = least(ms, destinations_linger(&r->destinations));
+	ms = least(ms, local_linger(&r->local));
+	ms = least(ms, lookups_late(&r->lookups));
+	ms = least(ms, active_due_ms(&r->active));
+	ms = least(ms, active_again_ms(&r->active));
+	ms = least(ms, active_scan_ms(&r->active));
+	if (r->lookups.socket.state == HELPER_FULL ||
+	    r->local.socket.state == HELPER_FULL)
+		ms = least(ms, FULL_MS);
+	return r->idle_ms != 0 ? least(ms, STAY_MS) : ms;
 }
 
 static void
-wait_and_read(struct desk *d)
+wait_and_read(struct runner *r)
 {
 	struct polls p;
+	int64_t ms;
 	nfds_t i;
-	int ms;
 
-	/* First what may close hops, then what looks at them. */
-	ms = sleep_ms(d);
-	if (d->must_scan && ms > scan_wait_ms(d))
-		ms = scan_wait_ms(d);
-	collect(d, &p);
-	if (poll(p.fds, p.n, ms) <= 0)
+	/* First what may close sockets, then what looks at them. */
+	ms = sleep_ms(r);
+	collect(r, &p);
+	if (poll(p.fds, p.n, (int)ms) <= 0)
 		return;
 	for (i = 0; i < p.n; i++)
-		if ((p.fds[i].revents & ~POLLOUT) != 0)
-			p.what[i](d, p.who[i]);
+		if ((p.fds[i].revents & ~POLLOUT) != 0 && p.what[i] != NULL)
+			p.what[i](r, p.who[i]);
 }
 
-static void
-open_ears(struct desk *d)
+/* ---- the end ---- */
+
+static int
+is_degraded(const struct runner *r)
 {
-	io_close(&d->wake);
-	d->wake = spool_wake_open(&d->spool);
-	d->wake_ino = spool_wake_ino(&d->spool);
-	if (d->wake == -1)
-		log_say(&d->log, LOG_LEVEL_WARNING, "cannot create the wake "
-		    "socket: %s; scanning the queue once a minute",
-		    strerror(errno));
+	return r->lookups.socket.state == HELPER_GONE ||
+	    r->local.socket.state == HELPER_GONE;
 }
 
 /* Nothing left that time or an answer could bring. */
 static int
-is_idle(const struct desk *d)
+is_idle(struct runner *r)
 {
-	if (d->works != NULL || d->hops != NULL || d->must_scan ||
-	    d->must_look)
+	if (watchers_end(&r->watchers) || r->destinations.list != NULL ||
+	    !active_is_idle(&r->active))
 		return 0;
-	return d->nitems == 0 || d->is_crippled ||
-	    (d->conf.retry.is_defer && d->look_at == 0);
+	return active_is_done(&r->active) || is_degraded(r);
 }
 
-struct look {
-	const struct desk *d;
+/* Nothing to do, and nothing came for a moment. */
+static int
+is_done(struct runner *r)
+{
+	int64_t now = io_clock_ms();
+
+	if (!is_idle(r)) {
+		r->idle_ms = 0;
+		return 0;
+	}
+	if (r->idle_ms == 0)
+		r->idle_ms = now;
+	return is_degraded(r) || now - r->idle_ms >= STAY_MS;
+}
+
+struct last_look {
+	const struct active *active;
 	int		 is_new;	/* there is one that is not listed */
 };
 
 static void
 look_at_one(void *arg, const char *id)
 {
-	struct look *look = arg;
-	const struct desk *d = look->d;
-	size_t at = find_place(d, id);
+	struct last_look *look = arg;
 
-	if (at == d->nitems || strcmp(d->items[at]->id, id) != 0)
-		look->is_new = 1;
+	look->is_new |= !active_is_listed(look->active, id);
 }
 
 /*
@@ -639,132 +398,137 @@ look_at_one(void *arg, const char *id)
  * Their number would not tell: one that is listed may have been removed.
  */
 static int
-is_needed(struct desk *d)
+is_needed(struct runner *r)
 {
-	struct look look = { d, 0 };
+	struct last_look look = { &r->active, 0 };
 
-	spool_unlock(&d->branches->lock);
-	if (d->is_crippled ||
-	    spool_list(&d->spool, look_at_one, &look) == -1 || !look.is_new)
+	spool_unlock(&r->lock);
+	if (is_degraded(r) ||
+	    spool_list(&r->q.spool, look_at_one, &look) == -1 || !look.is_new)
 		return 0;
-	d->branches->lock = spool_lock(&d->spool);
-	if (d->branches->lock == -1)
+	r->lock = spool_lock(&r->q.spool);
+	if (r->lock == -1)
 		return 0;
-	open_ears(d);
-	d->must_scan = 1;
+	listen_for_wakes(r);
+	active_scan_soon(&r->active);
 	return 1;
 }
 
+/* ---- the loop ---- */
+
 /*
- * Once a minute the queue is looked at in any case, and the way in for
- * wake-ups is made anew where somebody removed it.
+ * Once a minute the queue is scanned in any case, and the wake socket is made
+ * anew where somebody removed its name.
  */
 static void
-listen_again(struct desk *d)
+refresh(struct runner *r)
 {
-	if (io_clock_ms() - d->scanned_ms < SLEEP_MAX_MS)
+	if (!active_refresh(&r->active, SLEEP_MAX_MS))
 		return;
-	d->must_scan = d->must_look = 1;
-	if (!d->has_aliases)
-		d->has_tried_aliases = 0;
-	if (d->wake == -1 || spool_wake_ino(&d->spool) != d->wake_ino)
-		open_ears(d);
-}
-
-/* Nothing to do, and nothing came for a moment. */
-static int
-is_over(struct desk *d)
-{
-	int64_t now = io_clock_ms();
-
-	if (!is_idle(d)) {
-		d->idle_ms = 0;
-		return 0;
-	}
-	if (d->idle_ms == 0)
-		d->idle_ms = now;
-	return d->is_crippled || now - d->idle_ms >= STAY_MS;
+	reload_retry(&r->reloader);
+	if (r->wake == -1 || spool_wake_ino(&r->q.spool) != r->wake_ino)
+		listen_for_wakes(r);
 }
 
 static void
-run(struct desk *d)
+run(struct runner *r)
 {
 	for (;;) {
-		if (d->must_scan || next_due_ms(d) == 0)
-			reload(d);
-		listen_again(d);
-		if (d->must_scan)
-			scan(d);
-		take_due(d);
-		handout_all(d);
-		status_record(d);
-		batch_go(d);
-		finish_all(d);
-		hops_linger(d);
-		if (is_over(d) && !is_needed(d))
+		if ((active_scan_ms(&r->active) != -1 ||
+		    active_due_ms(&r->active) == 0) &&
+		    reload_changed(&r->reloader))
+			destinations_renew(&r->destinations);
+		refresh(r);
+		if (active_scan_ms(&r->active) != -1)
+			active_scan(&r->active);
+		active_load(&r->active, loaded, r);
+		dispatch_all(r);
+		status_record(&r->recorder);
+		local_acknowledge(&r->local);
+		finish_all(r);
+		destinations_linger(&r->destinations);
+		if (is_done(r) && !is_needed(r))
 			return;
-		wait_and_read(d);
+		wait_and_read(r);
 	}
 }
 
-static int
-open_desk(struct desk *d)
-{
-	struct result res;
-	int i;
+/* ---- the beginning ---- */
 
-	d->wake = -1;
-	for (i = 0; i < WAITERS_MAX; i++)
-		d->waiters[i].fd = -1;
-	log_init(&d->log, "dma");
-	ipc_init(&d->ipc);
-	files_changed(DMA_CONFDIR "/dma.conf", &d->conf_stat);
-	if (files_conf_log(&d->conf, &d->log, "dma") == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "dma.conf: %s: mail is "
-		    "deferred",
-		    strerror(errno));
+static void
+init_modules(struct runner *r, struct helpers *helpers)
+{
+	watchers_init(&r->watchers);
+	active_init(&r->active, &r->q, &r->watchers);
+	lookups_init(&r->lookups, &r->q, &r->active, helpers->forward);
+	local_init(&r->local, &r->q, &r->active, helpers->deliver);
+	destinations_init(&r->destinations, &r->q, &r->active, &r->watchers);
+	r->expander.q = &r->q;
+	r->expander.active = &r->active;
+	r->expander.lookups = &r->lookups;
+	r->lookups.answered = expand_answered;
+	r->lookups.arg = &r->expander;
+	r->recorder.q = &r->q;
+	r->recorder.active = &r->active;
+	r->recorder.watchers = &r->watchers;
+}
+
+/* Exit status; 0: go on. */
+static int
+open_runner(struct runner *r, struct helpers *helpers)
+{
+	struct queue *q = &r->q;
+	struct result res;
+	int ret;
+
+	r->wake = -1;
+	if (reload_first(&r->reloader, q) == -1)
 		return EX_CONFIG;
-	}
 	result_init(&res);
-	if (spool_open(&d->spool, d->conf.where.spool, &res) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "%s", res.reason == NULL ?
+	ret = spool_open(&q->spool, q->conf.where.spool, &res);
+	if (ret == -1)
+		log_say(&q->log, LOG_LEVEL_ERROR, "%s", res.reason == NULL ?
 		    "" : res.reason);
-		result_fini(&res);
+	result_fini(&res);
+	if (ret == -1)
 		return EX_CANTCREAT;
-	}
-	/* A branch that is full must not stop what does not need it. */
-	if (io_nonblock(d->branches->forward) == -1 ||
-	    io_nonblock(d->branches->deliver) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "helpers: %s",
+	/* A helper that is full must not stop what does not need it. */
+	if (io_nonblock(helpers->forward) == -1 ||
+	    io_nonblock(helpers->deliver) == -1) {
+		log_say(&q->log, LOG_LEVEL_ERROR, "helpers: %s",
 		    strerror(errno));
 		return EX_OSERR;
 	}
-	if (sandbox_runner(&d->conf) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "sandbox: %s",
+	if (sandbox_runner(&q->conf) == -1) {
+		log_say(&q->log, LOG_LEVEL_ERROR, "sandbox: %s",
 		    strerror(errno));
 		return EX_OSERR;
 	}
-	open_ears(d);
+	init_modules(r, helpers);
+	listen_for_wakes(r);
 	return 0;
 }
 
 int
-runner_main(struct helpers *branches)
+runner_main(struct helpers *helpers)
 {
-	static struct desk d;
+	static struct runner r;
+	struct watcher first;
 	int status;
 
-	d.branches = branches;
-	status = open_desk(&d);
+	r.lock = helpers->lock;
+	status = open_runner(&r, helpers);
 	if (status != 0)
 		return status;
-	spool_sweep(&d.spool);
-	d.must_scan = 1;
-	if (branches->flags & RUN_FLUSH) {
-		start_flush(&d, branches->id, branches->done, branches->flags,
-		    branches->caller);
-		branches->done = -1;
+	spool_sweep(&r.q.spool);
+	if (helpers->flags & RUN_FLUSH) {
+		memset(&first, 0, sizeof(first));
+		first.fd = helpers->done;
+		first.uid = helpers->caller;
+		text_copy(first.id, sizeof(first.id), helpers->id);
+		flush(&r, &first, helpers->flags);
+		helpers->done = -1;
 	}
-	run(&d);
+	run(&r);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * runner.h - the one runner: schedules, routes, hands out, settles.
+ * runner.h - the queue runner.
  */
 #ifndef RUNNER_H
 #define RUNNER_H

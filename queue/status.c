@@ -1,184 +1,36 @@
 /*
- * status.c - what became of each recipient, written down.
- * Runs as: the spool user.  Uses: the queue by spool.c, the log.
- * Promise: what succeeded is noted before anything else is done with it; a
- * message leaves the queue only when nobody is owed anything any more.
+ * status.c - what became of each recipient, recorded.
+ * Runs as: the spool user.  Uses: the queue through spool.c, the log.
+ * Promise: a success is durable before anything of it is forgotten; a message
+ * leaves the queue only when nothing is owed to anybody.
  */
-#include <sys/ioctl.h>
-
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "queue/bounce.h"
-#include "queue/queue.h"
-#include "spool/journal.h"
 #include "lib/io.h"
-#include "queue/route.h"
+#include "queue/bounce.h"
+#include "queue/status.h"
+#include "spool/journal.h"
 
-#define WATCH_LINE_MAX	1000	/* octets that who watches is shown */
 #define AGAIN_MS	15000	/* until a failed write is tried again */
-#define MARK_AGAIN_S	30	/* until who has a mark is looked at again */
+#define CHECKPOINT_AGAIN_S 30	/* until a recipient with a checkpoint is */
 #define WARN_AGAIN_S	60	/* the same for a notice of delay */
 
-int
-is_due(const struct conf *conf, time_t due, time_t now)
-{
-	return due <= now || due > now + 60 + 2 * (time_t)conf->retry.max_s;
-}
-
-/* ---- who watches ---- */
-
-unsigned
-watchers_of(const struct desk *d, const struct work *w)
-{
-	const struct waiter *wt;
-	unsigned set = 0;
-	int i;
-
-	for (i = 0; i < WAITERS_MAX; i++) {
-		wt = &d->waiters[i];
-		if (wt->fd != -1 && wt->is_watching &&
-		    (wt->uid == 0 || wt->uid == w->m.submitter) &&
-		    (wt->id[0] == '\0' || strcmp(wt->id, w->m.id) == 0))
-			set |= 1U << i;
-	}
-	return set;
-}
-
-/* The rest of the pipe has room for it. */
-void
-watcher_mend(struct waiter *wt)
-{
-	static const char cut[] = "=== some lines are omitted here\n";
-
-	if (wt->is_cut)
-		(void)io_write_all(wt->fd, cut, sizeof(cut) - 1);
-	wt->is_cut = 0;
-}
-
-static int
-pipe_size(int fd)
-{
-#ifdef F_GETPIPE_SZ
-	return fcntl(fd, F_GETPIPE_SZ);
-#else
-	(void)fd;
-	return 4 * PIPE_BUF;
-#endif
-}
-
-/*
- * Who does not read does not hold up the runner: what would fill more than a
- * part of the pipe is left out, so that the last octet has room, too.
- */
 static void
-tell_one(struct waiter *wt, const char *text, size_t len)
+show_status(struct recorder *s, const struct active_message *a, uint32_t i)
 {
-	int size = pipe_size(wt->fd), used = 0;
-
-	if (size < 0 || ioctl(wt->fd, FIONREAD, &used) == -1 || used < 0 ||
-	    (size_t)used + len > (size_t)size / 4) {
-		wt->is_cut = 1;
-		return;
-	}
-	watcher_mend(wt);
-	(void)io_write_all(wt->fd, text, len);
-}
-
-void
-watchers_tell(struct desk *d, unsigned set, const char *line)
-{
-	struct buf b;
-	int i;
-
-	if (set == 0)
-		return;
-	buf_init(&b, 0);
-	buf_put_clean(&b, line, strlen(line), WATCH_LINE_MAX);
-	buf_putc(&b, '\n');
-	for (i = 0; i < WAITERS_MAX && !buf_failed(&b); i++)
-		if (set & 1U << i)
-			tell_one(&d->waiters[i], buf_str(&b), b.len);
-	buf_fini(&b);
-}
-
-/* The end of it, for mail of this host, too. */
-static void
-show_fate(struct desk *d, const struct work *w, uint32_t i,
-    const struct result *res)
-{
-	unsigned set = watchers_of(d, w);
+	unsigned set = watchers_of(s->watchers, &a->m);
+	const struct recipient *r = &a->m.rcpts[i];
 	struct buf b;
 
 	if (set == 0)
 		return;
 	buf_init(&b, 0);
-	buf_printf(&b, "=== %s: %s: ", w->m.rcpts[i].address,
-	    status_name(res->status));
-	result_put_reason(&b, res);
-	watchers_tell(d, set, buf_str(&b));
+	buf_printf(&b, "=== %s: %s: ", r->address, status_name(r->last.status));
+	result_put_reason(&b, &r->last);
+	watchers_show(s->watchers, set, buf_str(&b));
 	buf_fini(&b);
 }
-
-/* ---- decisions ---- */
-
-/* action: what a success is called in a report. */
-static void
-store(struct work *w, uint32_t i, const struct result *res, const char *where,
-    enum action action)
-{
-	struct attempt *a = &w->attempts[i];
-	struct recipient *r = &w->m.rcpts[i];
-
-	if (a->stage == STAGE_DECIDED || a->stage == STAGE_DONE ||
-	    a->stage == STAGE_NONE)
-		return;
-	a->stage = STAGE_DECIDED;
-	a->action = action;
-	a->is_same = result_is_same(&r->last, res);
-	result_copy(&r->last, res);
-	free(a->where);
-	a->where = where == NULL ? NULL : strdup(where);
-	a->next = 0;
-	if (w->decided == 0)
-		w->decided = i + 1;
-	else
-		w->attempts[w->last_decided - 1].next = i + 1;
-	w->last_decided = i + 1;
-	w->open--;
-}
-
-void
-decide(struct work *w, uint32_t i, const struct result *res,
-    const char *where)
-{
-	store(w, i, res, where, ACTION_DELIVERED);
-}
-
-void
-decide_remote(struct work *w, uint32_t i, const struct result *res,
-    const char *host, int is_passed_on)
-{
-	store(w, i, res, host, is_passed_on ? ACTION_NONE : ACTION_RELAYED);
-}
-
-void
-decide_as(struct work *w, uint32_t i, enum status status, const char *code,
-    const char *reason)
-{
-	struct result res;
-
-	result_init(&res);
-	result_set(&res, status, code, "%s", reason);
-	decide(w, i, &res, NULL);
-	result_fini(&res);
-}
-
-/* ---- statuses ---- */
 
 static unsigned
 jitter(unsigned seconds, const char *id)
@@ -207,10 +59,11 @@ next_due(const struct conf *conf, const struct message *m,
 }
 
 static void
-log_recipient(struct desk *d, const struct message *m, uint32_t i,
-    const struct result *res, const char *where, time_t now)
+log_recipient(struct recorder *s, const struct message *m, uint32_t i,
+    const char *where, time_t now)
 {
 	const struct recipient *r = &m->rcpts[i];
+	const struct result *res = &r->last;
 	const char *original = message_original(m, i);
 	int failed = res->status == STATUS_FAILED;
 	struct buf orig, reply;
@@ -220,7 +73,7 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 	result_put_full(&reply, res);
 	if (original != r->address)
 		buf_printf(&orig, " orig=<%s>", original);
-	log_say(&d->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	log_say(&s->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 	    "id=%s from=<%s> to=<%s%s>%s relay=%s delay=%" PRId64 " dsn=%s "
 	    "status=%s%s reply=\"%s%s\"", m->id, m->sender,
 	    r->kind == ROUTE_PIPE ? "|" : "", r->address, buf_str(&orig),
@@ -232,169 +85,137 @@ log_recipient(struct desk *d, const struct message *m, uint32_t i,
 	buf_fini(&orig);
 }
 
-/* What the sender hears of a success, if it asked to. */
-static enum action
-success(const struct message *m, uint32_t i, enum action action)
-{
-	return m->sender[0] != '\0' && recipient_wants(&m->rcpts[i],
-	    NOTIFY_SUCCESS) ? action : ACTION_NONE;
-}
-
 static void
-record_sent(struct work *w, uint32_t i, enum action action)
+record_sent(struct active_message *a, uint32_t i, enum action action)
 {
-	struct recipient *r = &w->m.rcpts[i];
+	struct recipient *r = &a->m.rcpts[i];
 
 	r->state = RCPT_SENT;
-	r->action = success(&w->m, i, action);
-	journal_sent(&w->notes, &w->m, i);
-	/* A mailbox append is found again by its mark; a report is not. */
+	r->action = decide_action(&a->m, i, action);
+	journal_sent(&a->notes, &a->m, i);
+	/* An append is found again by its checkpoint; a report is not. */
 	if (r->checkpoint.length == -1 || r->action != ACTION_NONE)
-		w->needs_sync = 1;
+		a->needs_sync = 1;
 }
 
 static void
-record_failed(struct work *w, uint32_t i)
+record_failed(struct active_message *a, uint32_t i)
 {
-	struct recipient *r = &w->m.rcpts[i];
+	struct recipient *r = &a->m.rcpts[i];
 
 	r->state = RCPT_FAILED;
 	if (recipient_wants(r, NOTIFY_FAILURE))
 		r->action = ACTION_FAILED;
-	journal_failed(&w->notes, &w->m, i);
-	w->needs_sync = 1;
+	journal_failed(&a->notes, &a->m, i);
+	a->needs_sync = 1;
 }
 
 static void
-record_deferred(struct desk *d, struct work *w, uint32_t i, time_t now,
-    int is_same)
+record_deferred(struct recorder *s, struct active_message *a, uint32_t i,
+    time_t now, int is_same)
 {
-	struct recipient *r = &w->m.rcpts[i];
+	struct recipient *r = &a->m.rcpts[i];
 
-	if (now - w->m.arrived < (time_t)d->conf.retry.lifetime_s) {
-		r->due = next_due(&d->conf, &w->m, r, now);
-		/* Its mark tells only until others get at the file. */
-		if (r->checkpoint.length != -1 && r->due > now + MARK_AGAIN_S)
-			r->due = now + MARK_AGAIN_S;
-		journal_deferred(&w->notes, &w->m, i, is_same);
+	if (now - a->m.arrived < (time_t)s->q->conf.retry.lifetime_s) {
+		r->due = next_due(&s->q->conf, &a->m, r, now);
+		/* A checkpoint tells only until others get at the file. */
+		if (r->checkpoint.length != -1 &&
+		    r->due > now + CHECKPOINT_AGAIN_S)
+			r->due = now + CHECKPOINT_AGAIN_S;
+		journal_deferred(&a->notes, &a->m, i, is_same);
 		return;
 	}
 	/* Code and words stay those of the last reply. */
 	r->last.status = STATUS_FAILED;
-	record_failed(w, i);
+	record_failed(a, i);
 }
 
 static void
-record(struct desk *d, struct work *w, uint32_t i, time_t now)
+record(struct recorder *s, struct active_message *a, uint32_t i, time_t now)
 {
-	struct attempt *a = &w->attempts[i];
-	struct recipient *r = &w->m.rcpts[i];
+	struct attempt *t = &a->attempts[i];
+	struct recipient *r = &a->m.rcpts[i];
 
-	a->stage = STAGE_DONE;
+	t->stage = STAGE_DONE;
 	/* A flush by hand does not lengthen the wait. */
-	if (!w->is_forced || r->attempts == 0)
+	if (!a->is_forced || r->attempts == 0)
 		r->attempts++;
 	r->tried = now;
 	switch (r->last.status) {
 	case STATUS_SENT:
-		record_sent(w, i, a->action);
+		record_sent(a, i, t->action);
 		break;
 	case STATUS_FAILED:
-		record_failed(w, i);
+		record_failed(a, i);
 		break;
 	default:
-		record_deferred(d, w, i, now, a->is_same);
+		record_deferred(s, a, i, now, t->is_same);
 		break;
 	}
-	log_recipient(d, &w->m, i, &r->last, a->where == NULL ? "local" :
-	    a->where, now);
-	show_fate(d, w, i, &r->last);
+	log_recipient(s, &a->m, i, t->where == NULL ? "local" : t->where, now);
+	show_status(s, a, i);
 }
 
-void
-decide_expanded(struct work *w, uint32_t i, uint32_t before)
-{
-	struct recipient *r = &w->m.rcpts[i];
-	uint32_t k;
-
-	for (k = before; k < w->m.nrcpts; k++)
-		journal_recipient(&w->notes, &w->m, k);
-	r->state = RCPT_EXPANDED;
-	if (route_is_list(&w->m, before))
-		r->action = success(&w->m, i, ACTION_EXPANDED);
-	if (r->action != ACTION_NONE) {
-		result_set(&r->last, STATUS_SENT, "2.1.5", "sent on to %u "
-		    "recipients", w->m.nrcpts - before);
-		w->needs_sync = 1;
-	}
-	journal_expanded(&w->notes, &w->m, i);
-	w->attempts[i].stage = STAGE_DONE;
-	w->open--;
-}
-
-/* 0, or -1: they stay, to be written later. */
+/* 0, or -1: the notes stay, to be written later. */
 static int
-write_notes(struct desk *d, struct work *w, int is_durable)
+write_notes(struct recorder *s, struct active_message *a, int is_durable)
 {
 	struct result res;
 
-	if (w->notes.len == 0 && !buf_failed(&w->notes))
+	if (a->notes.len == 0 && !buf_failed(&a->notes))
 		return 0;
 	/*
-	 * What there was no memory for is lost, and all notes after it.  It
-	 * is known here still: noted anew, nothing is lost or done twice.
+	 * A note for which memory ran out is lost, and all after it.  Memory
+	 * has the state still: noted anew, nothing is lost or done twice.
 	 */
-	if (buf_failed(&w->notes)) {
-		buf_reset(&w->notes);
-		journal_all(&w->notes, &w->m);
+	if (buf_failed(&a->notes)) {
+		buf_reset(&a->notes);
+		journal_all(&a->notes, &a->m);
 	}
 	result_init(&res);
-	if (spool_append(&w->m, &w->notes, is_durable, &res) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s %s; will be retried "
-		    "soon",
-		    w->m.id, res.reason == NULL ? "journal" : res.reason);
+	if (spool_append(&a->m, &a->notes, is_durable, &res) == -1) {
+		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s %s; will be "
+		    "retried soon", a->m.id, res.reason == NULL ? "journal" :
+		    res.reason);
 		result_fini(&res);
-		w->again_ms = io_clock_ms() + AGAIN_MS;
+		a->again_ms = io_clock_ms() + AGAIN_MS;
 		return -1;
 	}
-	buf_reset(&w->notes);
+	buf_reset(&a->notes);
 	if (is_durable)
-		w->needs_sync = 0;
+		a->needs_sync = 0;
 	return 0;
 }
 
-/* How many there were. */
+/* Gives their number. */
 static unsigned
-record_decided(struct desk *d, struct work *w, time_t now)
+record_decided(struct recorder *s, struct active_message *a, time_t now)
 {
 	unsigned n = 0;
 	uint32_t i;
 
-	for (; w->decided != 0; n++) {
-		i = w->decided - 1;
-		w->decided = w->attempts[i].next;
-		record(d, w, i, now);
-	}
+	for (; decide_next(a, &i); n++)
+		record(s, a, i, now);
 	return n;
 }
 
 void
-status_record(struct desk *d)
+status_record(struct recorder *s)
 {
 	time_t now = time(NULL);
-	struct work *w;
+	struct active_message *a;
 	unsigned n;
 
-	for (w = d->works; w != NULL; w = w->next) {
-		n = record_decided(d, w, now);
-		/* What nobody else has is written when it is finished. */
-		if ((n > 0 || w->needs_sync) && w->again_ms == 0 &&
-		    (w->open > 0 || w->jobs > 0))
-			write_notes(d, w, w->needs_sync);
+	for (a = s->active->messages; a != NULL; a = a->next) {
+		n = record_decided(s, a, now);
+		/* An attempt that is over is written when it is finished. */
+		if ((n > 0 || a->needs_sync) && a->again_ms == 0 &&
+		    (a->open > 0 || a->requests > 0))
+			write_notes(s, a, a->needs_sync);
 	}
 }
 
-/* When the sender is to hear of the delay: once, by the stored time; or 0. */
+/* When the sender receives a notice of delay: once, by the stored time; 0. */
 static time_t
 warn_at(const struct conf *conf, const struct message *m)
 {
@@ -404,198 +225,188 @@ warn_at(const struct conf *conf, const struct message *m)
 	return m->arrived + (time_t)conf->retry.warn_after_s;
 }
 
-/* When it is wanted again; what DEFER holds is nobody's turn. */
+/* When the message is due again; what DEFER holds is never due. */
 static void
-reschedule(struct work *w, time_t warning)
+reschedule(struct active_message *a, time_t warning)
 {
+	struct entry *e = a->entry;
 	const struct recipient *r;
 	uint32_t i;
 
-	w->item->is_held = 1;
-	for (i = 0; i < w->nattempts; i++) {
-		r = &w->m.rcpts[i];
-		if (r->state != RCPT_OPEN || w->attempts[i].stage == STAGE_HELD)
+	e->state = ENTRY_HELD;
+	for (i = 0; i < a->nattempts; i++) {
+		r = &a->m.rcpts[i];
+		if (r->state != RCPT_OPEN || a->attempts[i].stage == STAGE_HELD)
 			continue;
-		if (w->item->is_held || r->due < w->item->due)
-			w->item->due = r->due;
-		w->item->is_held = 0;
+		if (e->state == ENTRY_HELD || r->due < e->due)
+			e->due = r->due;
+		e->state = ENTRY_WAITING;
 	}
-	if (warning != 0 && !w->item->is_held && warning < w->item->due)
-		w->item->due = warning;
+	if (warning != 0 && e->state == ENTRY_WAITING && warning < e->due)
+		e->due = warning;
 }
 
 static int
-stay(struct work *w)
+stay(struct active_message *a)
 {
-	w->again_ms = io_clock_ms() + AGAIN_MS;
+	a->again_ms = io_clock_ms() + AGAIN_MS;
 	return -1;
 }
 
-/* What is left: reports that are owed, and the earliest open recipient. */
+/* What is left: reports that are owed, and open recipients. */
 static void
-count(const struct message *m, uint32_t *owed, uint32_t *open, time_t *due)
+count(const struct message *m, uint32_t *owed, uint32_t *open)
 {
-	const struct recipient *r;
 	uint32_t i;
 
 	*owed = *open = 0;
-	*due = 0;
 	for (i = 0; i < m->nrcpts; i++) {
-		r = &m->rcpts[i];
-		*owed += (uint32_t)recipient_is_owed(r);
-		if (r->state != RCPT_OPEN)
-			continue;
-		if (*open == 0 || r->due < *due)
-			*due = r->due;
-		++*open;
+		*owed += (uint32_t)recipient_is_owed(&m->rcpts[i]);
+		*open += m->rcpts[i].state == RCPT_OPEN;
 	}
 }
 
 /* Nobody can be told: the message itself is kept. */
 static int
-bury(struct desk *d, struct work *w)
+bury(struct recorder *s, struct active_message *a)
 {
-	if (spool_put_aside(&d->spool, w->m.id, "dead") == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s cannot be moved to "
-		    "dead/", w->m.id);
-		return stay(w);
+	if (spool_put_aside(&s->q->spool, a->m.id, "dead") == -1) {
+		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s cannot be moved to "
+		    "dead/", a->m.id);
+		return stay(a);
 	}
-	log_say(&d->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and the "
-	    "failure cannot be reported: kept in %s/dead/%s", w->m.id,
-	    d->conf.where.spool, w->m.id);
-	w->item->state = ITEM_GONE;
+	log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and "
+	    "the failure cannot be reported: kept in %s/dead/%s", a->m.id,
+	    s->q->conf.where.spool, a->m.id);
+	a->entry->state = ENTRY_GONE;
 	return 0;
 }
 
 /* Plan (durable), commit, note as reported (durable): see docs/spool.md. */
 int
-status_report(struct desk *d, struct work *w)
+status_report(struct recorder *s, struct active_message *a)
 {
 	struct result res;
 	enum bounced got;
 	uint32_t i, open, owed;
-	time_t due;
 
-	if (w->m.bounce_id[0] == '\0') {
-		spool_new_id(w->m.bounce_id);
-		journal_bounce(&w->notes, w->m.bounce_id);
-		w->needs_sync = 1;
+	if (a->m.bounce_id[0] == '\0') {
+		spool_new_id(a->m.bounce_id);
+		journal_bounce(&a->notes, a->m.bounce_id);
+		a->needs_sync = 1;
 	}
-	if (write_notes(d, w, 1) == -1)
+	if (write_notes(s, a, 1) == -1)
 		return -1;
 	result_init(&res);
-	got = bounce_commit(&d->conf, &d->spool, &w->m, time(NULL), &res);
+	got = bounce_commit(&s->q->conf, &s->q->spool, &a->m, time(NULL), &res);
 	if (got == BOUNCE_LATER)
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s bounce: %s", w->m.id,
-		    res.reason == NULL ? "failed" : res.reason);
+		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s bounce: %s",
+		    a->m.id, res.reason == NULL ? "failed" : res.reason);
 	result_fini(&res);
 	if (got == BOUNCE_LATER)
-		return stay(w);
+		return stay(a);
 	if (got == BOUNCE_IMPOSSIBLE) {
-		count(&w->m, &owed, &open, &due);
-		w->m.owed = 0;
+		count(&a->m, &owed, &open);
+		a->m.owed = 0;
 		/* Others may still get it: it is kept when they are through. */
-		return open > 0 ? 0 : bury(d, w);
+		return open > 0 ? 0 : bury(s, a);
 	}
-	log_say(&d->log, LOG_LEVEL_INFO, "id=%s bounce=%s to=<%s>", w->m.id,
-	    w->m.bounce_id, w->m.sender[0] == '\0' ? "postmaster" :
-	    w->m.sender);
-	for (i = 0; i < w->m.nrcpts; i++)
-		if (recipient_is_owed(&w->m.rcpts[i])) {
-			w->m.rcpts[i].is_reported = 1;
-			journal_reported(&w->notes, i);
+	log_say(&s->q->log, LOG_LEVEL_INFO, "id=%s bounce=%s to=<%s>", a->m.id,
+	    a->m.bounce_id, a->m.sender[0] == '\0' ? "postmaster" :
+	    a->m.sender);
+	for (i = 0; i < a->m.nrcpts; i++)
+		if (recipient_is_owed(&a->m.rcpts[i])) {
+			a->m.rcpts[i].is_reported = 1;
+			journal_reported(&a->notes, i);
 		}
 	/* If this write fails, a later one must be as durable. */
-	w->needs_sync = 1;
-	w->m.bounce_id[0] = '\0';
-	w->m.owed = 0;
-	d->must_scan = 1;
-	return write_notes(d, w, 1);
+	a->needs_sync = 1;
+	a->m.bounce_id[0] = '\0';
+	a->m.owed = 0;
+	active_scan_soon(s->active);
+	return write_notes(s, a, 1);
 }
 
 /*
- * As status_report(), but nobody waits for it: mail is tried on in the
- * meantime.  0, or -1 when it has to be done again.
+ * As status_report(), but deliveries go on when it cannot be done now: -1.
  */
 static int
-warn(struct desk *d, struct work *w)
+warn(struct recorder *s, struct active_message *a)
 {
 	struct result res;
 	enum bounced got;
 
-	if (w->m.warn_id[0] == '\0') {
-		spool_new_id(w->m.warn_id);
-		journal_warning(&w->notes, w->m.warn_id);
-		w->needs_sync = 1;
+	if (a->m.warn_id[0] == '\0') {
+		spool_new_id(a->m.warn_id);
+		journal_warning(&a->notes, a->m.warn_id);
+		a->needs_sync = 1;
 	}
-	if (write_notes(d, w, 1) == -1)
+	if (write_notes(s, a, 1) == -1)
 		return -1;
 	result_init(&res);
-	got = bounce_warn(&d->conf, &d->spool, &w->m, time(NULL), &res);
+	got = bounce_warn(&s->q->conf, &s->q->spool, &a->m, time(NULL), &res);
 	if (got == BOUNCED)
-		log_say(&d->log, LOG_LEVEL_INFO, "id=%s notice=%s to=<%s>",
-		    w->m.id, w->m.warn_id, w->m.sender);
+		log_say(&s->q->log, LOG_LEVEL_INFO, "id=%s notice=%s to=<%s>",
+		    a->m.id, a->m.warn_id, a->m.sender);
 	else
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s delay notification: "
-		    "%s",
-		    w->m.id, res.reason == NULL ? "failed" : res.reason);
+		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s delay "
+		    "notification: %s", a->m.id, res.reason == NULL ? "failed" :
+		    res.reason);
 	result_fini(&res);
 	if (got != BOUNCED)
 		return -1;
-	w->m.is_warned = 1;
-	journal_warned(&w->notes);
-	w->needs_sync = 1;
-	d->must_scan = 1;
-	return write_notes(d, w, 1);
+	a->m.is_warned = 1;
+	journal_warned(&a->notes);
+	a->needs_sync = 1;
+	active_scan_soon(s->active);
+	return write_notes(s, a, 1);
 }
 
 void
-status_warned(struct desk *d, struct work *w)
+status_warned(struct recorder *s, struct active_message *a)
 {
-	if (w->m.warn_id[0] != '\0' && warn_at(&d->conf, &w->m) != 0)
-		(void)warn(d, w);
+	if (a->m.warn_id[0] != '\0' && warn_at(&s->q->conf, &a->m) != 0)
+		(void)warn(s, a);
 }
 
-/* Back to the queue: what is open waits for its time. */
+/* Back to the queue, until open recipients are due. */
 static int
-finish_open(struct desk *d, struct work *w)
+finish_open(struct recorder *s, struct active_message *a)
 {
 	time_t at, now = time(NULL);
 
-	at = warn_at(&d->conf, &w->m);
+	at = warn_at(&s->q->conf, &a->m);
 	if (at != 0 && at <= now)
-		at = warn(d, w) == 0 ? 0 : now + WARN_AGAIN_S;
-	if (write_notes(d, w, w->needs_sync) == -1)
+		at = warn(s, a) == 0 ? 0 : now + WARN_AGAIN_S;
+	if (write_notes(s, a, a->needs_sync) == -1)
 		return -1;
-	w->item->state = ITEM_WAITING;
-	reschedule(w, at);
+	reschedule(a, at);
 	return 0;
 }
 
 int
-status_finish(struct desk *d, struct work *w)
+status_finish(struct recorder *s, struct active_message *a)
 {
 	uint32_t open, owed;
-	time_t due;
 
-	count(&w->m, &owed, &open, &due);
-	if (owed > 0 && status_report(d, w) == -1)
+	count(&a->m, &owed, &open);
+	if (owed > 0 && status_report(s, a) == -1)
 		return -1;
-	if (w->item->state == ITEM_GONE)
+	if (a->entry->state == ENTRY_GONE)
 		return 0;
 	if (open > 0)
-		return finish_open(d, w);
+		return finish_open(s, a);
 	/*
-	 * All is done.  What went out by SMTP or into a pipe must be noted
-	 * even if the removal is undone by a power cut.
+	 * All is done.  Deliveries by SMTP or into a pipe must be recorded
+	 * even if a power cut undoes the removal.
 	 */
-	if (w->needs_sync && write_notes(d, w, 1) == -1)
+	if (a->needs_sync && write_notes(s, a, 1) == -1)
 		return -1;
-	if (spool_remove(&d->spool, w->m.id) == -1) {
-		log_say(&d->log, LOG_LEVEL_ERROR, "id=%s cannot be removed",
-		    w->m.id);
-		return stay(w);
+	if (spool_remove(&s->q->spool, a->m.id) == -1) {
+		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s cannot be removed",
+		    a->m.id);
+		return stay(a);
 	}
-	w->item->state = ITEM_GONE;
+	a->entry->state = ENTRY_GONE;
 	return 0;
 }

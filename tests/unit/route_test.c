@@ -70,8 +70,8 @@ expand(struct world *w, uint32_t i, const struct targets *targets,
 	struct result res;
 
 	result_init(&res);
-	if (route_expand(&w->conf, &w->m, i, targets, origin, owner,
-	    &res) == 0) {
+	if (route_expand(&w->conf, &w->m, i, &(const struct expansion){
+	    targets, origin, owner }, &res) == 0) {
 		w->m.rcpts[i].state = RCPT_EXPANDED;
 	} else {
 		assert_int_not_equal(res.status, STATUS_NONE);
@@ -414,8 +414,9 @@ test_unusable_targets(void **state)
 		list[0].text = cases[i].first;
 		list[1].text = cases[i].second;
 		result_init(&res);
-		assert_int_equal(route_expand(&w.conf, &w.m, 0, &targets,
-		    cases[i].origin, "bob", &res), cases[i].ret);
+		assert_int_equal(route_expand(&w.conf, &w.m, 0,
+		    &(const struct expansion){ &targets, cases[i].origin,
+		    "bob" }, &res), cases[i].ret);
 		if (cases[i].child == NULL) {
 			assert_int_equal(res.status, STATUS_DEFERRED);
 			assert_int_equal(w.m.nrcpts, 1);
@@ -564,14 +565,16 @@ test_number(void **state)
 		targets.list[i].text = text;
 	}
 	result_init(&res);
-	assert_int_equal(route_expand(&w.conf, &w.m, 0, &targets,
-	    ORIGIN_ALIASES, "bob", &res), -1);
+	assert_int_equal(route_expand(&w.conf, &w.m, 0,
+	    &(const struct expansion){ &targets, ORIGIN_ALIASES,
+	    "bob" }, &res), -1);
 	assert_int_equal(res.status, STATUS_FAILED);
 	assert_string_equal(res.code, "5.4.6");
 	assert_int_equal(w.m.nrcpts, 1);
 	targets.n = TARGETS_MAX;
-	assert_int_equal(route_expand(&w.conf, &w.m, 0, &targets,
-	    ORIGIN_ALIASES, "bob", &res), 0);
+	assert_int_equal(route_expand(&w.conf, &w.m, 0,
+	    &(const struct expansion){ &targets, ORIGIN_ALIASES,
+	    "bob" }, &res), 0);
 	assert_int_equal(w.m.nrcpts, 2);
 	result_fini(&res);
 	free(targets.list);
@@ -594,8 +597,9 @@ test_children(void **state)
 	assert_int_equal(forward_parse(&targets, forward, strlen(forward),
 	    ".forward", &quiet), 0);
 	result_init(&res);
-	assert_int_equal(route_expand(&w.conf, &w.m, 0, &targets,
-	    ORIGIN_FORWARD, "bob", &res), 0);
+	assert_int_equal(route_expand(&w.conf, &w.m, 0,
+	    &(const struct expansion){ &targets, ORIGIN_FORWARD,
+	    "bob" }, &res), 0);
 	assert_int_equal(w.m.nrcpts, 5);
 	for (i = 1; i < 5; i++) {
 		assert_int_equal(w.m.rcpts[i].entry, i - 1);
@@ -649,9 +653,9 @@ test_wishes(void **state)
 		w.m.rcpts[0].notify = cases[i].notify;
 		result_init(&res);
 		assert_int_equal(route_expand(&w.conf, &w.m, 0,
-		    &names_alias(&w.conf.names, w.env.aliases,
-		    cases[i].rcpts)->targets,
-		    ORIGIN_ALIASES, cases[i].rcpts, &res), 0);
+		    &(const struct expansion){ &names_alias(&w.conf.names,
+		    w.env.aliases, cases[i].rcpts)->targets, ORIGIN_ALIASES,
+		    cases[i].rcpts }, &res), 0);
 		assert_true(w.m.nrcpts > 1);
 		assert_int_equal(route_is_list(&w.m, 1), cases[i].is_list);
 		assert_int_equal(w.m.rcpts[0].notify, cases[i].notify);
@@ -755,7 +759,7 @@ test_aliases_not_readable(void **state)
 	assert_non_null(message_add(&w.m, "a@example.org"));
 	result_init(&res);
 	assert_int_equal(route_next(&w.env, &w.m, 0, user, &alias, &res),
-	    STEP_SETTLED);
+	    STEP_DECIDED);
 	assert_int_equal(res.status, STATUS_DEFERRED);
 	assert_int_equal(route_next(&w.env, &w.m, 1, user, &alias, &res),
 	    STEP_REMOTE);

@@ -1,0 +1,63 @@
+/*
+ * deliver_remote.h - remote deliveries: destinations and their dma-remote.
+ */
+#ifndef QUEUE_DELIVER_REMOTE_H
+#define QUEUE_DELIVER_REMOTE_H
+
+#include "priv/records.h"
+#include "queue/active.h"
+
+#define PROCESSES_MAX	24	/* of dma-remote */
+
+/* The recipients of one message for one destination. */
+struct remote_request {
+	struct remote_request *next;
+	uint32_t	 id;		/* of its IPC messages */
+	struct active_message *a;
+	uint32_t	*rcpts;		/* owned: indexes into the message */
+	uint32_t	 n, left;	/* left: not decided yet */
+	uint32_t	 sent;		/* recipients sent so far */
+	int		 is_sent;	/* IPC_REMOTE_MESSAGE is */
+	int		 is_watched;	/* somebody did, when it was sent */
+};
+
+/* A next hop: the relays of dma.conf, a domain, or the relays of a sender. */
+struct destination {
+	struct destination *next;
+	enum destination_kind kind;
+	char		 name[SENDER_RELAYS_MAX + 1];
+	char		 user[SENDER_USER_MAX + 1];	/* of auth.conf */
+	int		 sock;		/* owned: of dma-remote; -1: none */
+	struct remote_request *requests, **tail;	/* owned; sent ones
+							 * first */
+	struct share	 share;		/* active: its requests */
+	int		 is_stale;	/* dma-remote may remember dead hosts */
+	char		 reason[512];	/* it cannot work at all: it says why */
+	int64_t		 idle_ms;	/* without requests since */
+};
+
+struct destinations {
+	const struct queue *q;		/* lent */
+	struct active	*active;	/* lent */
+	struct watchers	*watchers;	/* lent */
+	struct destination *list;	/* owned */
+	uint32_t	 last_id;
+};
+
+void	destinations_init(struct destinations *, const struct queue *,
+	    struct active *, struct watchers *);
+/* Gives a message's remote recipients to their destinations, or postpones
+ * the message. */
+void	destinations_give(struct destinations *, struct active_message *);
+/* Starts dma-remote where it is needed, and sends what it has room for. */
+void	destinations_send(struct destinations *);
+/* Reads what a dma-remote sent; its end defers what it has. */
+void	destination_read(struct destinations *, struct destination *);
+/* 1 when there is something to send that the socket did not take. */
+int	destination_has_output(const struct destination *);
+/* What they know of hosts is stale: a flush, another dma.conf. */
+void	destinations_renew(struct destinations *);
+/* Ends idle ones; milliseconds until the next is due, or -1. */
+int64_t	destinations_linger(struct destinations *);
+
+#endif

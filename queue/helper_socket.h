@@ -1,0 +1,33 @@
+/*
+ * helper_socket.h - the socket of a local helper: asks it for a child.
+ */
+#ifndef QUEUE_HELPER_SOCKET_H
+#define QUEUE_HELPER_SOCKET_H
+
+#include "lib/ipc.h"
+#include "lib/log.h"
+
+enum helper_state {
+	HELPER_READY,
+	HELPER_FULL,		/* it has not read what it was sent before */
+	HELPER_GONE
+};
+
+struct helper_socket {
+	int		 fd;		/* owned; -1 when it is gone */
+	enum helper_state state;
+};
+
+/*
+ * Sends a request with the child's end of a new channel; ours (non-blocking)
+ * is in *channel.  1: no room, to be tried again.  -1: it cannot be asked.
+ */
+int	helper_ask(struct helper_socket *, struct ipc *, int *channel,
+	    const struct log *);
+/* Another turn: one that was full is tried again. */
+void	helper_retry(struct helper_socket *);
+void	helper_gone(struct helper_socket *);
+/* 1 for errors of sending that pass: no memory, no room. */
+int	helper_is_passing(int error);
+
+#endif

@@ -1,0 +1,353 @@
+/*
+ * lookup.c - lookups: the .forward of a user, the lists of an alias.
+ * Runs as: the spool user.  Uses: the forward helper and its children.
+ * Promise: a recipient whose lookup has no answer is deferred, not lost; an
+ * answer is believed for the recipients of that lookup, and no other.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aliases_include.h"
+#include "lib/array.h"
+#include "lib/io.h"
+#include "priv/delivery_request.h"
+#include "priv/records.h"
+#include "queue/limits.h"
+#include "queue/lookup.h"
+
+#define LIFE_MS		20000	/* of a child that answers */
+
+void
+lookups_init(struct lookups *ls, const struct queue *q, struct active *active,
+    int fd)
+{
+	int i;
+
+	memset(ls, 0, sizeof(*ls));
+	ls->q = q;
+	ls->active = active;
+	ls->socket.fd = fd;
+	for (i = 0; i < LOOKUPS_MAX; i++)
+		ls->list[i].channel = -1;
+}
+
+/* However the name is spelled, it may be the same user's. */
+static struct lookup *
+find(struct lookups *ls, enum origin origin, const char *name)
+{
+	struct lookup *l;
+	int i;
+
+	for (i = 0; i < LOOKUPS_MAX; i++) {
+		l = &ls->list[i];
+		if (l->state != LOOKUP_FREE && l->origin == origin &&
+		    strcasecmp(l->name, name) == 0)
+			return l;
+	}
+	return NULL;
+}
+
+static void
+end(struct lookup *l)
+{
+	io_close(&l->channel);
+	buf_fini(&l->lists);
+	free(l->pending);
+	memset(l, 0, sizeof(*l));
+	l->channel = -1;
+}
+
+/* A free one, or one whose child is idle; NULL while all are sent. */
+static struct lookup *
+begin(struct lookups *ls, enum origin origin, const char *name)
+{
+	struct lookup *l = NULL;
+	int i;
+
+	for (i = 0; i < LOOKUPS_MAX; i++) {
+		if (ls->list[i].state == LOOKUP_FREE)
+			break;
+		if (l == NULL && ls->list[i].state == LOOKUP_IDLE)
+			l = &ls->list[i];
+	}
+	if (i < LOOKUPS_MAX)
+		l = &ls->list[i];
+	if (l == NULL)
+		return NULL;
+	end(l);
+	if (text_copy(l->name, sizeof(l->name), name) == -1)
+		return NULL;
+	l->origin = origin;
+	l->moved_ms = io_clock_ms();
+	buf_init(&l->lists, 0);
+	return l;
+}
+
+static int
+add_pending(struct lookup *l, struct active_message *a, uint32_t i)
+{
+	if (array_grow(&l->pending, &l->cap, l->n, sizeof(*l->pending)) == -1)
+		return -1;
+	l->pending[l->n].a = a;
+	l->pending[l->n++].i = i;
+	a->attempts[i].stage = STAGE_LOOKUP;
+	return 0;
+}
+
+/* Another user in name, perhaps the same in truth: one after the other. */
+static int
+is_taken(const struct lookup *l, const char *name)
+{
+	return l->state == LOOKUP_SENT ||
+	    (l->state == LOOKUP_GATHERING && strcmp(l->name, name) != 0);
+}
+
+/*
+ * All recipients that are routed to a user in one turn share a lookup, which
+ * is sent at its end; later ones have the next.
+ */
+void
+lookups_ask(struct lookups *ls, struct active_message *a, uint32_t i,
+    enum origin origin, const char *name)
+{
+	struct lookup *l;
+
+	a->attempts[i].stage = STAGE_ROUTE;
+	l = find(ls, origin, name);
+	if (l != NULL && is_taken(l, name)) {
+		if (limits_must_yield(ls->active->nmessages,
+		    io_clock_ms() - l->moved_ms))
+			decide_postponed(a, i);
+		return;
+	}
+	if (l != NULL && strcmp(l->name, name) != 0) {
+		end(l);
+		l = NULL;
+	}
+	if (l == NULL)
+		l = begin(ls, origin, name);
+	if (l == NULL)
+		return;
+	l->state = LOOKUP_GATHERING;
+	if (add_pending(l, a, i) == -1)
+		decide_as(a, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+}
+
+/* The result of all that are pending. */
+static void
+fail(struct lookup *l, const char *reason)
+{
+	struct pending p;
+
+	while (l->n > 0) {
+		p = l->pending[--l->n];
+		decide_as(p.a, p.i, STATUS_DEFERRED, "4.3.0", reason);
+	}
+	end(l);
+}
+
+/* ---- to the forward helper ---- */
+
+/* Asks a new child: as helper_ask(). */
+static int
+ask_new(struct lookups *ls, struct lookup *l)
+{
+	struct ipc m;
+	int ret;
+
+	l->born_ms = io_clock_ms();
+	ipc_init(&m);
+	forward_request_put(&m, ++ls->last_id, l->origin, l->name);
+	ret = helper_ask(&ls->socket, &m, &l->channel, &ls->q->log);
+	ipc_fini(&m);
+	return ret;
+}
+
+/* Asks the child that answered last; 0 or -1. */
+static int
+ask_again(struct lookup *l)
+{
+	struct ipc m;
+	int ret;
+
+	if (io_clock_ms() - l->born_ms >= LIFE_MS)
+		io_close(&l->channel);
+	if (l->channel == -1)
+		return -1;
+	ipc_init(&m);
+	ipc_begin(&m, IPC_FORWARD_AGAIN, 0);
+	ret = ipc_send(l->channel, &m);
+	if (ret == -1)
+		io_close(&l->channel);
+	ipc_fini(&m);
+	return ret;
+}
+
+/* Without room it goes on gathering, and is late in its time. */
+static void
+send_lookup(struct lookups *ls, struct lookup *l)
+{
+	int ret = 0;
+
+	l->is_again = ask_again(l) == 0;
+	if (!l->is_again)
+		ret = ask_new(ls, l);
+	if (ret == -1) {
+		fail(l, "the .forward helper cannot be reached");
+		return;
+	}
+	l->state = ret == 0 ? LOOKUP_SENT : LOOKUP_GATHERING;
+	if (ret == 0)
+		l->moved_ms = io_clock_ms();
+}
+
+void
+lookups_send(struct lookups *ls)
+{
+	int i;
+
+	for (i = 0; i < LOOKUPS_MAX; i++)
+		if (ls->list[i].state == LOOKUP_GATHERING)
+			send_lookup(ls, &ls->list[i]);
+}
+
+/* ---- from its children ---- */
+
+/* 0 when a part of a list is kept. */
+static int
+keep_list(struct lookup *l, const struct ipc *m)
+{
+	if (l->origin != ORIGIN_ALIASES || l->lists.len + m->len >
+	    LISTS_OCTETS_MAX + IPC_CHANNEL_LIMIT)
+		return -1;
+	buf_add(&l->lists, m->data, m->len);
+	return buf_failed(&l->lists) ? -1 : 0;
+}
+
+static void
+set_answer(struct answer *a, uint32_t verdict, const char *text)
+{
+	a->verdict = verdict;
+	a->text = text;
+	a->len = strlen(text);
+	a->rest = NULL;
+}
+
+/* m: NULL when there is none, which is "later". */
+static void
+get_answer(struct answer *a, struct ipc *m)
+{
+	set_answer(a, FORWARD_LATER, "no reply from the helper");
+	if (m == NULL || m->kind != IPC_FORWARD_REPLY)
+		return;
+	a->verdict = ipc_get_u32(m);
+	a->text = ipc_get_bytes(m, &a->len);
+	a->rest = m;
+	if (a->verdict == FORWARD_TEXT ? m->bad : ipc_done(m) == -1)
+		set_answer(a, FORWARD_LATER, "invalid reply from the helper");
+}
+
+static void
+give_answer(struct lookups *ls, struct lookup *l, const struct answer *a)
+{
+	size_t k;
+
+	for (k = 0; k < l->n; k++)
+		ls->answered(ls->arg, l, &l->pending[k], a);
+	l->n = 0;
+	l->state = LOOKUP_IDLE;
+	l->moved_ms = io_clock_ms();
+}
+
+/* m: NULL when the child is gone, or broke the rules. */
+static void
+take(struct lookups *ls, struct lookup *l, struct ipc *m)
+{
+	struct answer a;
+
+	if (m != NULL && l->state == LOOKUP_SENT &&
+	    m->kind == IPC_FORWARD_LIST && keep_list(l, m) == 0)
+		return;
+	if (m == NULL || l->state != LOOKUP_SENT ||
+	    l->origin == ORIGIN_ALIASES)
+		io_close(&l->channel);
+	if (l->state != LOOKUP_SENT) {
+		if (l->state == LOOKUP_IDLE)
+			end(l);
+		return;
+	}
+	/* It had left before it read the question: that is no answer. */
+	if (m == NULL && l->is_again) {
+		send_lookup(ls, l);
+		return;
+	}
+	get_answer(&a, m);
+	give_answer(ls, l, &a);
+	if (l->channel == -1)
+		end(l);
+}
+
+void
+lookup_read(struct lookups *ls, struct lookup *l)
+{
+	struct ipc m;
+	int n;
+
+	ipc_init(&m);
+	n = ipc_recv(l->channel, &m, IPC_CHANNEL_LIMIT);
+	if (n != -1 || errno != EAGAIN)
+		take(ls, l, n == 1 ? &m : NULL);
+	ipc_fini(&m);
+}
+
+/* ---- late ones ---- */
+
+/* A child that hangs must not keep the active queue for itself. */
+static void
+make_room(struct lookups *ls, struct lookup *l)
+{
+	struct pending p;
+
+	while (limits_pending(ls->active->nmessages, l->n) < l->n) {
+		p = l->pending[--l->n];
+		decide_postponed(p.a, p.i);
+	}
+}
+
+static int64_t
+left_ms(const struct lookups *ls, const struct lookup *l)
+{
+	int64_t age_ms = io_clock_ms() - l->moved_ms;
+
+	if (l->state == LOOKUP_IDLE)
+		return age_ms < LINGER_MS ? LINGER_MS - age_ms : 0;
+	return limits_lookup_left_ms(ls->active->nmessages, l->n, age_ms);
+}
+
+int64_t
+lookups_late(struct lookups *ls)
+{
+	int64_t least = -1, left;
+	struct lookup *l;
+	int i;
+
+	for (i = 0; i < LOOKUPS_MAX; i++) {
+		l = &ls->list[i];
+		if (l->state == LOOKUP_FREE)
+			continue;
+		left = left_ms(ls, l);
+		if (left == 0) {
+			make_room(ls, l);
+			if (left_ms(ls, l) == 0)
+				fail(l, l->origin == ORIGIN_ALIASES ?
+				    "timed out while reading the lists of "
+				    "the alias" :
+				    "timed out while reading the .forward");
+		}
+		if (least == -1 || left < least)
+			least = left;
+	}
+	return least;
+}
