@@ -59,6 +59,7 @@ buf_space(struct buf *b, size_t n)
 	}
 	b->data = p;
 	b->cap = cap;
+	b->data[b->len] = '\0';
 	return b->data + b->len;
 }
 

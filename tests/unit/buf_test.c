@@ -95,6 +95,12 @@ test_text_is_always_ended(void **state)
 	assert_memory_equal(b.data + 2500, "a\0b", 4);
 	buf_fini(&b);
 	assert_string_equal(buf_str(&b), "");
+	/* Room that is not used, as for an empty file. */
+	memset(buf_space(&b, 5000), 'x', 5000);
+	buf_fini(&b);
+	assert_non_null(buf_space(&b, 1));
+	assert_string_equal(buf_str(&b), "");
+	buf_fini(&b);
 }
 
 static void
