@@ -61,7 +61,8 @@ PRIV =		priv/cleanup.o priv/delivery_request.o priv/helper.o \
 		priv/monitor.o priv/refusal.o priv/request.o priv/sandbox.o \
 		priv/user.o priv/user_shell.o
 LOCAL =		local.o local/command.o local/delivery.o local/forward.o \
-		local/lmtp.o local/maildir.o local/mbox.o
+		local/lmtp.o local/maildir.o local/mbox.o \
+		local/mbox_checkpoint.o local/mbox_lock.o local/mbox_text.o
 NET =		net.o net/auth_command.o net/content.o net/dns.o net/hosts.o \
 		net/requests.o net/tls_policy.o
 QUEUE =		queue/active.o queue/bounce.o queue/decide.o \

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -102,10 +103,44 @@ delivery_read(const struct delivery *d, int64_t done, void *chunk, size_t size)
 	return (long)size;
 }
 
-const char *
-delivery_code(int error)
+int
+delivery_defer(struct result *res, const char *path, const char *cause, ...)
 {
-	return error == ENOSPC || error == EDQUOT ? "4.2.2" : "4.2.0";
+	struct buf text;
+	va_list ap;
+
+	buf_init(&text, REASON_MAX);
+	va_start(ap, cause);
+	buf_vprintf(&text, cause, ap);
+	va_end(ap);
+	result_set(res, STATUS_DEFERRED, "4.2.0",
+	    "mailbox cannot be used now");
+	result_detail(res, "%s: %s", path, buf_str(&text));
+	buf_fini(&text);
+	return -1;
+}
+
+int
+delivery_defer_errno(struct result *res, const char *path, const char *tried)
+{
+	int error = errno;
+
+	if (error == ENOSPC || error == EDQUOT)
+		result_set(res, STATUS_DEFERRED, "4.2.2", "mailbox is full");
+	else
+		result_set(res, STATUS_DEFERRED, "4.2.0",
+		    "mailbox cannot be used now");
+	return result_detail(res, "%s: %s: %s", path, tried, strerror(error));
+}
+
+int
+delivery_defer_message(struct result *res)
+{
+	int error = errno;
+
+	result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "cannot read the message from the queue");
+	return result_detail(res, "%s", strerror(error));
 }
 
 int

@@ -31,8 +31,16 @@ int	delivery_report(const struct delivery *, const struct result *);
  */
 long	delivery_read(const struct delivery *, int64_t done, void *chunk,
 	    size_t size);
-/* 4.2.2 for a full disk or quota, else 4.2.0. */
-const char *delivery_code(int error);
+/*
+ * Both defer, since a mailbox or a file cannot be used now: path and cause are
+ * the detail.  The second adds errno to what was tried.  They return -1.
+ */
+int	delivery_defer(struct result *, const char *path, const char *cause,
+	    ...) PRINTF_LIKE(3, 4);
+int	delivery_defer_errno(struct result *, const char *path,
+	    const char *tried);
+/* Defers: the message cannot be read from the queue (errno).  Returns -1. */
+int	delivery_defer_message(struct result *);
 /* Opens a directory to name files in; -1 with errno. */
 int	delivery_open_directory(const char *path);
 /*

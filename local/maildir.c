@@ -47,17 +47,15 @@ struct maildir {
 };
 
 static int
-retry(struct maildir *m, const char *what)
+defer(struct maildir *m, const char *cause)
 {
-	return result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s", m->path,
-	    what);
+	return delivery_defer(m->res, m->path, "%s", cause);
 }
 
 static int
-retry_errno(struct maildir *m, const char *what)
+defer_errno(struct maildir *m, const char *tried)
 {
-	return result_set(m->res, STATUS_DEFERRED, delivery_code(errno),
-	    "%s: %s: %s", m->path, what, strerror(errno));
+	return delivery_defer_errno(m->res, m->path, tried);
 }
 
 /* ---- names ---- */
@@ -73,7 +71,7 @@ make_name(struct maildir *m)
 	n = strlen(d->queue_id);
 	if (n == 0 || strspn(d->queue_id, "0123456789abcdefghijklmnopqrstuvw"
 	    "xyz") != n)
-		return retry(m, "queue id is missing");
+		return defer(m, "queue id is missing");
 	if (host == NULL || *host == '\0')
 		host = "localhost";
 	n = (size_t)snprintf(m->name, sizeof(m->name), "%lld.%s_%lu.",
@@ -94,17 +92,17 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	int fd;
 
 	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
-		return retry_errno(m, "cannot create");
+		return defer_errno(m, "cannot create");
 	fd = openat(at, name, OPEN_DIRECTORY | flags);
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		retry_errno(m, name);
+		defer_errno(m, name);
 	} else if (st.st_uid != m->d->user->uid) {
-		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s is owned "
-		    "by uid %lu, not by %s: chown it", m->path, name,
+		delivery_defer(m->res, m->path, "%s is owned by uid %lu, not "
+		    "by %s: chown it", name,
 		    (unsigned long)st.st_uid, m->d->user->name);
 	} else if ((st.st_mode & S_IWOTH) != 0) {
-		result_set(m->res, STATUS_DEFERRED, "4.2.0", "%s: %s is "
-		    "writable by others: chmod o-w it", m->path, name);
+		delivery_defer(m->res, m->path, "%s is writable by others: "
+		    "chmod o-w it", name);
 	} else {
 		return fd;
 	}
@@ -124,10 +122,10 @@ open_cur(struct maildir *m, int dir, int top)
 	is_new = faccessat(top, "cur", F_OK, 0) == -1;
 	if (is_new && (delivery_sync_names(top) == -1 ||
 	    delivery_sync_names(dir) == -1))
-		return retry_errno(m, "sync");
+		return defer_errno(m, "sync");
 	m->cur = open_own(m, top, "cur", 0);
 	if (m->cur != -1 && is_new && delivery_sync_names(top) == -1)
-		return retry_errno(m, "sync");
+		return defer_errno(m, "sync");
 	return m->cur == -1 ? -1 : 0;
 }
 
@@ -235,7 +233,7 @@ remove_stale(struct maildir *m)
 	m->fd = openat(m->tmp, m->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 	    O_CLOEXEC);
 	if (m->fd != -1 && lock_tmp(m) == -1)
-		ret = retry(m, "another delivery is in progress");
+		ret = defer(m, "another delivery is in progress");
 	else if (m->fd == -1 || is_named(m))
 		unlinkat(m->tmp, m->name, 0);
 	io_close(&m->fd);
@@ -251,14 +249,14 @@ make_tmp(struct maildir *m)
 		m->fd = openat(m->tmp, m->name, O_RDWR | O_CREAT | O_EXCL |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (m->fd == -1 && errno != EEXIST)
-			return retry_errno(m, "tmp");
+			return defer_errno(m, "tmp");
 		if (m->fd != -1 && lock_tmp(m) == 0 && is_named(m))
 			return 0;
 		io_close(&m->fd);
 		if (remove_stale(m) == -1)
 			return -1;
 	}
-	return retry(m, "cannot create a file in tmp");
+	return defer(m, "cannot create a file in tmp");
 }
 
 static int
@@ -277,17 +275,15 @@ fill_tmp(struct maildir *m)
 	    head.len);
 	buf_fini(&head);
 	if (ret == -1)
-		return retry_errno(m, "write");
+		return defer_errno(m, "write");
 	while ((n = delivery_read(m->d, done, chunk, sizeof(chunk))) > 0) {
 		if (io_write_all(m->fd, chunk, (size_t)n) == -1)
-			return retry_errno(m, "write");
+			return defer_errno(m, "write");
 		done += n;
 	}
 	if (n == -1)
-		return result_set(m->res, STATUS_DEFERRED, "4.3.0",
-		    "cannot read the message from the queue: %s",
-		    strerror(errno));
-	return fsync(m->fd) == -1 ? retry_errno(m, "sync") : 0;
+		return delivery_defer_message(m->res);
+	return fsync(m->fd) == -1 ? defer_errno(m, "sync") : 0;
 }
 
 /* ---- the name in new ---- */
@@ -295,7 +291,8 @@ fill_tmp(struct maildir *m)
 static int
 settle(struct maildir *m, const char *how)
 {
-	return result_set(m->res, STATUS_SENT, "2.0.0", "%s %s", how, m->path);
+	result_set(m->res, STATUS_SENT, "2.0.0", "%s mailbox", how);
+	return result_detail(m->res, "%s", m->path);
 }
 
 /* A file system without hard links: nobody else has this name. */
@@ -337,7 +334,7 @@ appear(struct maildir *m)
 
 	ret = name_in_new(m);
 	if (ret == -1 && errno != EEXIST) {
-		retry_errno(m, "new");
+		defer_errno(m, "new");
 		return 0;
 	}
 	if (delivery_sync_names(m->new) == 0) {
@@ -345,7 +342,7 @@ appear(struct maildir *m)
 		return 0;
 	}
 	/* Not durable: taken back, unless a reader has it already. */
-	retry_errno(m, "sync");
+	defer_errno(m, "sync");
 	return unlinkat(m->new, m->name, 0);
 }
 
@@ -367,11 +364,11 @@ deliver(struct maildir *m)
 		return 0;
 	}
 	if (found == -1)
-		return -1;	/* can't tell: the mark stays */
+		return -1;	/* unknown: the checkpoint stays */
 	if (fill_tmp(m) == -1)
 		return 0;
 	if (fstat(m->fd, &st) == -1) {
-		retry_errno(m, "stat");
+		defer_errno(m, "stat");
 		return 0;
 	}
 	at.dev = (uint64_t)st.st_dev;

@@ -1,5 +1,5 @@
 /*
- * mbox.h - messages into one mbox file: locks, marks, append.
+ * mbox.h - appends messages to an mbox file.
  */
 #ifndef LOCAL_MBOX_H
 #define LOCAL_MBOX_H
@@ -11,20 +11,18 @@
 
 /*
  * Appends the message of d to dir/name, as the user that this process is;
- * path is its full name, for words.  Tells the runner where and
- * writes only when that is recorded.
- * Returns 0 when res holds the outcome, or -1 when the runner did not answer:
- * then nothing was written and nobody is left to be told.
+ * path is the full name.  Tells the runner where, and writes only when that is
+ * recorded.  0 when res is set; -1 when the runner did not answer: then
+ * nothing was written and nobody is left to report to.
  */
 int	mbox_append(const struct delivery *d, int dir, const char *name,
 	    const char *path, unsigned lock_wait_s, struct result *res);
 /*
- * The same for d and whatever the runner sends after it (IPC_DELIVER_NEXT),
- * many under one lock with one sync, until the runner closes the channel.  By
- * itself it tells what became of each, so res has an outcome only
- * when it could not begin.  What it was told and did not say was not put
- * in, if this is 0.  Else the exit status: 1 when nobody is left to be told,
- * EX_PROTOCOL for a record out of shape or turn.
+ * The same for d and for what the runner sends after it (IPC_DELIVER_NEXT),
+ * many under one lock with one sync, until the runner closes the channel.
+ * Reports each result itself; res is set only when it could not begin.
+ * Returns the exit status: 0 when nothing was written of what was not
+ * reported, 1 when the runner is gone, EX_PROTOCOL for a message out of turn.
  */
 int	mbox_serve(const struct delivery *d, int dir, const char *name,
 	    const char *path, unsigned lock_wait_s, struct result *res);

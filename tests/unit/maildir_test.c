@@ -11,122 +11,60 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/ipc.h"
 #include "local/maildir.h"
-#include "priv/records.h"
-#include "lib/result.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_delivery.h"
 
-#define BODY	"Subject: x\n\nFrom the start\n.\nend\n"
-#define WHOLE	"Return-Path: <ann@far>\nDelivered-To: bob@here\n" BODY
+#define WHOLE	T_HEAD T_BODY
 #define NAME	"100.3f2a_7.here_x"
 
-struct world {
-	char		 top[64];
-	int		 dir;
-	struct conf	 conf;
-	char		 host[16];
-	struct user	 user;
-	struct delivery	 d;
-	struct result	 res;
-	struct checkpoint	 at;		/* what the runner was told */
-	int		 nat;
-};
+static char host[] = "here/x";
 
 static int
 setup(void **state)
 {
-	struct world *w;
+	struct t_delivery *w;
 
-	w = calloc(1, sizeof(*w));
-	assert_non_null(w);
-	t_dir(w->top, sizeof(w->top));
-	w->dir = open(w->top, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_true(w->dir != -1);
-	text_copy(w->host, sizeof(w->host), "here/x");
-	w->conf.names.mailname = w->host;
-	w->d.conf = &w->conf;
-	w->user.uid = getuid();
-	w->d.user = &w->user;
-	w->d.arrived = 100;
+	t_delivery_setup(state);
+	w = *state;
+	w->conf.names.mailname = host;
 	w->d.rcpt = 7;
-	text_copy(w->d.queue_id, sizeof(w->d.queue_id), "3f2a");
-	text_copy(w->d.sender, sizeof(w->d.sender), "ann@far");
-	text_copy(w->d.recipient, sizeof(w->d.recipient), "bob@here");
-	w->d.checkpoint.length = -1;
-	w->d.message = openat(w->dir, "message", O_RDWR | O_CREAT | O_CLOEXEC,
-	    0600);
-	assert_int_equal(io_write_all(w->d.message, "junk" BODY, 4 +
-	    strlen(BODY)), 0);
+	t_delivery_message(w, "junk" T_BODY, 4 + strlen(T_BODY));
 	w->d.offset = 4;
-	w->d.length = strlen(BODY);
-	result_init(&w->res);
-	*state = w;
+	w->d.length -= 4;
 	return 0;
 }
 
+/* answer: what the runner says to the checkpoint, 0 when it is gone. */
 static int
-teardown(void **state)
+put(struct t_delivery *w, uint32_t answer)
 {
-	struct world *w = *state;
+	struct result res;
+	int ret;
 
-	close(w->dir);
-	close(w->d.message);
-	t_dir_remove(w->top);
-	result_fini(&w->res);
-	free(w);
-	return 0;
-}
-
-/* answer: what the runner says to the announcement, 0 when it is gone. */
-static int
-put(struct world *w, uint32_t answer)
-{
-	struct ipc m;
-	int s[2], ret;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-	    s), 0);
-	ipc_init(&m);
-	ipc_begin(&m, answer, 0);
+	t_delivery_open(w);
 	if (answer != 0)
-		assert_int_equal(ipc_send(s[1], &m), 0);
-	shutdown(s[1], SHUT_WR);
-	w->d.channel = s[0];
-	result_fini(&w->res);
-	result_init(&w->res);
-	ret = maildir_put(&w->d, w->dir, "box", "the box", 0, &w->res);
-	assert_int_equal(io_nonblock(s[1]), 0);
-	w->nat = 0;
-	while (ipc_recv(s[1], &m, IPC_CHANNEL_LIMIT) == 1) {
-		w->nat++;
-		assert_int_equal(m.kind, IPC_DELIVER_CHECKPOINT);
-		w->at.dev = ipc_get_u64(&m);
-		w->at.ino = ipc_get_u64(&m);
-		w->at.length = (int64_t)ipc_get_u64(&m);
-		assert_int_equal(ipc_done(&m), 0);
-	}
-	ipc_fini(&m);
-	close(s[0]);
-	close(s[1]);
+		t_delivery_send(w, answer);
+	shutdown(w->runner, SHUT_WR);
+	result_init(&res);
+	ret = maildir_put(&w->d, w->dir, "box", "the box", 0, &res);
+	t_delivery_take(w, &res);
+	result_fini(&res);
+	assert_int_equal(io_nonblock(w->runner), 0);
+	while (t_delivery_receive_one(w))
+		;
 	return ret;
 }
 
+/* The full name of something beside the Maildir. */
 static const char *
-in_top(struct world *w, const char *name)
+in_top(struct t_delivery *w, const char *name)
 {
-	static char path[2][256];
-	static int i;
-
-	i = !i;
-	snprintf(path[i], sizeof(path[i]), "%s/%s", w->top, name);
-	return path[i];
+	return t_path(w->mailspool, name);
 }
 
 static void
-make_file(struct world *w, const char *name, const char *text)
+make_file(struct t_delivery *w, const char *name, const char *text)
 {
 	int fd;
 
@@ -136,24 +74,9 @@ make_file(struct world *w, const char *name, const char *text)
 	close(fd);
 }
 
-static void
-assert_text(struct world *w, const char *name, const char *text)
-{
-	struct buf b;
-	int fd;
-
-	buf_init(&b, 0);
-	fd = open(in_top(w, name), O_RDONLY);
-	assert_true(fd != -1);
-	assert_int_equal(io_read_file(fd, &b, 1 << 20), 0);
-	assert_string_equal(buf_str(&b), text);
-	close(fd);
-	buf_fini(&b);
-}
-
 /* How many files are in a directory of the box. */
 static int
-count(struct world *w, const char *name)
+count(struct t_delivery *w, const char *name)
 {
 	struct dirent *entry;
 	DIR *dir;
@@ -168,7 +91,7 @@ count(struct world *w, const char *name)
 }
 
 static void
-make_box(struct world *w)
+make_box(struct t_delivery *w)
 {
 	assert_int_equal(mkdir(in_top(w, "box"), 0700), 0);
 	assert_int_equal(mkdir(in_top(w, "box/tmp"), 0700), 0);
@@ -177,18 +100,18 @@ make_box(struct world *w)
 }
 
 static void
-test_new_box(void **state)
+test_a_new_maildir_is_made_around_the_message(void **state)
 {
-	struct world *w = *state;
+	struct t_delivery *w = *state;
 	struct stat st;
 
 	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->res.status, STATUS_SENT);
-	assert_text(w, "box/new/" NAME, WHOLE);
+	t_assert_file(in_top(w, "box/new/" NAME), WHOLE);
 	assert_int_equal(stat(in_top(w, "box/new/" NAME), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(st.st_nlink, 1);
-	assert_int_equal(w->nat, 1);
+	assert_int_equal(w->ncheckpoints, 1);
 	assert_true(w->at.dev == st.st_dev && w->at.ino == st.st_ino);
 	assert_int_equal(w->at.length, 0);
 	assert_int_equal(count(w, "box/tmp"), 0);
@@ -203,7 +126,7 @@ test_new_box(void **state)
 /* What an attempt that was cut short has left, and a reader made of it. */
 static const struct {
 	const char	*tmp, *new, *cur;	/* names in box, or NULL */
-	int		 has_mark;
+	int		 has_checkpoint;
 	int		 is_there;	/* it was delivered */
 } lefts[] = {
 	{ NULL, NULL, NULL, 0, 0 },
@@ -223,7 +146,7 @@ static const struct {
 };
 
 static void
-leave(struct world *w, const char *where, const char *name, const char *text)
+leave(struct t_delivery *w, const char *where, const char *name, const char *text)
 {
 	char path[256];
 
@@ -234,9 +157,9 @@ leave(struct world *w, const char *where, const char *name, const char *text)
 }
 
 static void
-test_lefts(void **state)
+test_an_interrupted_attempt_is_completed_once(void **state)
 {
-	struct world *w;
+	struct t_delivery *w;
 	int before, n;
 	size_t i;
 	void *p;
@@ -250,28 +173,28 @@ test_lefts(void **state)
 		leave(w, "new", lefts[i].new, WHOLE);
 		leave(w, "cur", lefts[i].cur, WHOLE);
 		before = count(w, "box/new") + count(w, "box/cur");
-		w->d.checkpoint.length = lefts[i].has_mark ? 0 : -1;
+		w->d.checkpoint.length = lefts[i].has_checkpoint ? 0 : -1;
 		/* Twice: the second finds what the first has done. */
 		for (n = 0; n < 2; n++) {
 			assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 			assert_int_equal(w->res.status, STATUS_SENT);
-			assert_int_equal(w->nat, n == 0 && !lefts[i].is_there);
+			assert_int_equal(w->ncheckpoints, n == 0 && !lefts[i].is_there);
 			assert_int_equal(count(w, "box/tmp"), 0);
 			assert_int_equal(count(w, "box/new") +
 			    count(w, "box/cur"), before + !lefts[i].is_there);
 			if (!lefts[i].is_there)
-				assert_text(w, "box/new/" NAME, WHOLE);
+				t_assert_file(in_top(w, "box/new/" NAME), WHOLE);
 			w->d.checkpoint.length = 0;
 		}
-		teardown(&p);
+		t_delivery_teardown(&p);
 	}
 }
 
 /* The runner does not agree: nothing appears, nothing is left. */
 static void
-test_runner_gone(void **state)
+test_nothing_appears_without_an_acknowledgement(void **state)
 {
-	struct world *w = *state;
+	struct t_delivery *w = *state;
 
 	assert_int_equal(put(w, 0), -1);
 	assert_int_equal(w->res.status, STATUS_NONE);
@@ -282,9 +205,9 @@ test_runner_gone(void **state)
 
 /* An attempt of another process is still at work. */
 static void
-test_busy(void **state)
+test_another_attempt_at_work_defers(void **state)
 {
-	struct world *w = *state;
+	struct t_delivery *w = *state;
 	int fd;
 
 	make_box(w);
@@ -293,77 +216,77 @@ test_busy(void **state)
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
-	assert_non_null(strstr(w->res.reason, "in progress"));
-	assert_text(w, "box/tmp/" NAME, "From");
+	assert_non_null(strstr(w->said, "in progress"));
+	t_assert_file(in_top(w, "box/tmp/" NAME), "From");
 	close(fd);
 	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->res.status, STATUS_SENT);
-	assert_text(w, "box/new/" NAME, WHOLE);
+	t_assert_file(in_top(w, "box/new/" NAME), WHOLE);
 	assert_int_equal(count(w, "box/tmp"), 0);
 }
 
-static void make_plain(struct world *w)
+static void make_plain(struct t_delivery *w)
 {
 	make_file(w, "box", "From x\n\n");
 }
 
-static void make_loose(struct world *w)
+static void make_loose(struct t_delivery *w)
 {
 	make_box(w);
 	assert_int_equal(chmod(in_top(w, "box"), 0777), 0);
 }
 
-static void make_loose_new(struct world *w)
+static void make_loose_new(struct t_delivery *w)
 {
 	make_box(w);
 	assert_int_equal(chmod(in_top(w, "box/new"), 0703), 0);
 }
 
-static void make_locked(struct world *w)
+static void make_locked(struct t_delivery *w)
 {
 	make_box(w);
 	assert_int_equal(chmod(in_top(w, "box/tmp"), 0500), 0);
 }
 
-static void make_foreign(struct world *w)
+static void make_foreign(struct t_delivery *w)
 {
 	make_box(w);
 	w->user.uid++;
 }
 
-static void make_cut(struct world *w)
+static void make_cut(struct t_delivery *w)
 {
 	assert_int_equal(ftruncate(w->d.message, 10), 0);
 }
 
-static void make_bad_id(struct world *w)
+static void make_bad_id(struct t_delivery *w)
 {
 	text_copy(w->d.queue_id, sizeof(w->d.queue_id), "../x");
 }
 
-static void make_no_id(struct world *w)
+static void make_no_id(struct t_delivery *w)
 {
 	w->d.queue_id[0] = '\0';
 }
 
 static const struct {
-	void		(*make)(struct world *);
+	void		(*make)(struct t_delivery *);
 	const char	*reason;
 } unfit[] = {
 	{ make_plain, "directory" },
 	{ make_loose, "chmod" },
 	{ make_loose_new, "new is writable by others" },
 	{ make_locked, "tmp: Permission" },
-	{ make_foreign, "is owned by" },
-	{ make_cut, "queue" },
-	{ make_bad_id, "queue id" },
-	{ make_no_id, "queue id" },
+	{ make_foreign, "is owned by uid" },
+	{ make_cut, "the queue" },
+	{ make_bad_id, "queue id is missing" },
+	{ make_no_id, "queue id is missing" },
 };
 
 static void
-test_unfit(void **state)
+test_what_is_not_a_maildir_of_the_users_is_not_used(void **state)
 {
-	struct world *w;
+	struct t_delivery *w;
 	size_t i;
 	void *p;
 
@@ -374,25 +297,25 @@ test_unfit(void **state)
 		unfit[i].make(w);
 		assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 		assert_int_equal(w->res.status, STATUS_DEFERRED);
-		assert_non_null(strstr(w->res.reason, unfit[i].reason));
-		assert_int_equal(w->nat, 0);
+		assert_non_null(strstr(w->said, unfit[i].reason));
+		assert_int_equal(w->ncheckpoints, 0);
 		if (access(in_top(w, "box/new"), F_OK) == 0)
 			assert_int_equal(count(w, "box/new"), 0);
-		teardown(&p);
+		t_delivery_teardown(&p);
 	}
 }
 
 /* A link in the user's own home is theirs to make; elsewhere it is not. */
 static void
-test_links(void **state)
+test_a_link_counts_in_the_users_own_home_only(void **state)
 {
-	struct world *w = *state;
+	struct t_delivery *w = *state;
 
 	assert_int_equal(mkdir(in_top(w, "real"), 0700), 0);
 	assert_int_equal(symlink("real", in_top(w, "box")), 0);
 	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 	assert_int_equal(w->res.status, STATUS_SENT);
-	assert_text(w, "real/new/" NAME, WHOLE);
+	t_assert_file(in_top(w, "real/new/" NAME), WHOLE);
 	assert_int_equal(maildir_put(&w->d, w->dir, "box", "box", 1, &w->res),
 	    0);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
@@ -401,14 +324,16 @@ test_links(void **state)
 int
 main(void)
 {
-#define EACH(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define EACH(f)	cmocka_unit_test_setup_teardown(f, setup,	\
+    t_delivery_teardown)
 	const struct CMUnitTest tests[] = {
-		EACH(test_new_box),
-		cmocka_unit_test(test_lefts),
-		EACH(test_runner_gone),
-		EACH(test_busy),
-		cmocka_unit_test(test_unfit),
-		EACH(test_links),
+		EACH(test_a_new_maildir_is_made_around_the_message),
+		cmocka_unit_test(test_an_interrupted_attempt_is_completed_once),
+		EACH(test_nothing_appears_without_an_acknowledgement),
+		EACH(test_another_attempt_at_work_defers),
+		cmocka_unit_test(
+		    test_what_is_not_a_maildir_of_the_users_is_not_used),
+		EACH(test_a_link_counts_in_the_users_own_home_only),
 	};
 
 	t_become_nobody();

@@ -1,9 +1,7 @@
 /*
- * mbox_test.c - the locks of an mbox file, held by others and by ourselves;
- * batches of messages under one lock.
+ * mbox_test.c - messages into an mbox file, one or a batch under one lock.
  * Started as root it becomes nobody first.
  */
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,25 +18,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/ipc.h"
+#include "local/delivery.h"
 #include "local/mbox.h"
-#include "priv/records.h"
-#include "lib/result.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_delivery.h"
 
 #define WAIT_S		1
-#define WRITERS		8
-#define EACH_WRITES	10
-#define LETTERS		50	/* of a batch */
+#define MESSAGES	50	/* of a batch */
 #define BODY		"Subject: x\n\nbody\n"
 #define STRANGE		"From stranger Thu Jan  1 00:00:00 1970\n\nstrange\n\n"
 #define ENTRY		"From MAILER-DAEMON Thu Jan  1 00:00:00 1970\n"	\
 	"Return-Path: <>\nDelivered-To: bob\n" BODY "\n"
 
-/* Of this process and its children: syncs of directories. */
-static unsigned *dir_syncs;
+/* Of this process and its children: syncs of directories, and of files. */
+static unsigned *dir_syncs, *file_syncs;
 /* The longest wait until something can be written, which is cut short. */
 static int *out_wait_ms;
 
@@ -67,84 +60,14 @@ fsync(int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		__atomic_add_fetch(dir_syncs, 1, __ATOMIC_SEQ_CST);
+	if (fstat(fd, &st) == 0)
+		__atomic_add_fetch(S_ISDIR(st.st_mode) ? dir_syncs :
+		    file_syncs, 1, __ATOMIC_SEQ_CST);
 	return (int)syscall(SYS_fsync, fd);
 }
 
-struct world {
-	char		 top[64];
-	int		 dir;
-	struct user	 user;
-	struct delivery	 d;
-	struct result	 res;
-};
-
-static int
-setup(void **state)
-{
-	struct world *w;
-
-	w = calloc(1, sizeof(*w));
-	assert_non_null(w);
-	t_dir(w->top, sizeof(w->top));
-	w->dir = open(w->top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(w->dir != -1);
-	w->user.uid = getuid();
-	w->user.gid = getgid();
-	w->d.kind = ROUTE_MAILBOX;
-	w->d.user = &w->user;
-	text_copy(w->d.recipient, sizeof(w->d.recipient), "bob");
-	w->d.checkpoint.length = -1;
-	w->d.message = openat(w->dir, "message", O_RDWR | O_CREAT | O_CLOEXEC,
-	    0600);
-	assert_int_equal(io_write_all(w->d.message, BODY, strlen(BODY)), 0);
-	w->d.length = strlen(BODY);
-	result_init(&w->res);
-	*state = w;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct world *w = *state;
-
-	assert_int_equal(fchmod(w->dir, 0700), 0);
-	unlinkat(w->dir, "message", 0);
-	unlinkat(w->dir, "bob", 0);
-	unlinkat(w->dir, "bob.lock", 0);
-	close(w->dir);
-	close(w->d.message);
-	/* Fails when something else was left behind. */
-	assert_int_equal(rmdir(w->top), 0);
-	result_fini(&w->res);
-	free(w);
-	return 0;
-}
-
-/* With a runner that agrees at once. */
-static int
-append(struct world *w, unsigned wait_s)
-{
-	struct ipc m;
-	int s[2], ret;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-	    s), 0);
-	ipc_init(&m);
-	ipc_begin(&m, IPC_DELIVER_ACKNOWLEDGE, 0);
-	assert_int_equal(ipc_send(s[1], &m), 0);
-	ipc_fini(&m);
-	w->d.channel = s[0];
-	ret = mbox_append(&w->d, w->dir, "bob", "mail/bob", wait_s, &w->res);
-	close(s[0]);
-	close(s[1]);
-	return ret;
-}
-
 static off_t
-size_of(struct world *w, const char *name)
+size_of(struct t_delivery *w, const char *name)
 {
 	struct stat st;
 
@@ -153,248 +76,228 @@ size_of(struct world *w, const char *name)
 	return st.st_size;
 }
 
-static void
-make_lock(struct world *w, time_t age_s)
-{
-	struct timespec times[2];
-	int fd;
+/* ---- one message ---- */
 
-	fd = openat(w->dir, "bob.lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd != -1);
-	assert_int_equal(clock_gettime(CLOCK_REALTIME, &times[0]), 0);
-	times[0].tv_sec -= age_s;
-	times[1] = times[0];
-	assert_int_equal(futimens(fd, times), 0);
-	close(fd);
+static int
+append_and_report(struct t_delivery *w)
+{
+	struct result res;
+	int ret;
+
+	result_init(&res);
+	ret = mbox_append(&w->d, w->dir, "bob", "mail/bob", WAIT_S, &res);
+	if (ret == 0)
+		ret = delivery_report(&w->d, &res);
+	return ret == -1 ? 1 : 0;
+}
+
+/* In a process of its own; the runner agrees. */
+static void
+append(struct t_delivery *w)
+{
+	t_delivery_fork(w, append_and_report, -1);
+	assert_int_equal(w->wait_status, 0);
+	assert_int_equal(size_of(w, "bob.lock"), -1);
+}
+
+static const char *
+mailbox(struct t_delivery *w)
+{
+	return t_delivery_path(w, "mail/bob");
 }
 
 static void
-test_dotlock(void **state)
+test_a_message_is_appended_where_it_was_announced(void **state)
 {
-	static const struct { int age_s, is_held; } cases[] = {
-		{ 0, 1 }, { 590, 1 }, { -3600, 1 }, { 610, 0 }, { 99999, 0 },
-	};
-	struct world *w = *state;
-	off_t size = 0;
+	struct t_delivery *w = *state;
+	struct stat st;
+
+	append(w);
+	assert_int_equal(w->res.status, STATUS_SENT);
+	assert_string_equal(w->said, "appended to mailbox (mail/bob)");
+	t_assert_file(mailbox(w), T_ENTRY);
+	assert_int_equal(stat(mailbox(w), &st), 0);
+	assert_int_equal(w->ncheckpoints, 1);
+	assert_true(w->at.dev == st.st_dev && w->at.ino == st.st_ino);
+	assert_int_equal(w->at.length, 0);
+	append(w);
+	assert_int_equal(w->at.length, strlen(T_ENTRY));
+	t_assert_file(mailbox(w), T_ENTRY T_ENTRY);
+}
+
+static void
+test_a_line_that_somebody_left_open_is_ended(void **state)
+{
+	struct t_delivery *w = *state;
+
+	t_delivery_put(w, "mail/bob", "From x\nhalf a li");
+	append(w);
+	assert_int_equal(w->res.status, STATUS_SENT);
+	t_assert_file(mailbox(w), "From x\nhalf a li\n" T_ENTRY);
+}
+
+static void
+test_nothing_is_written_without_an_acknowledgement(void **state)
+{
+	static const uint32_t answers[] = { 0, IPC_DELIVER_CHECKPOINT,
+	    IPC_DELIVER_RESULT };
+	struct t_delivery *w = *state;
+	struct result res;
 	size_t i;
 
-	assert_int_equal(append(w, WAIT_S), 0);
-	size = size_of(w, "bob");
-	for (i = 0; i < N(cases); i++) {
-		make_lock(w, cases[i].age_s);
-		assert_int_equal(append(w, WAIT_S), 0);
-		if (cases[i].is_held) {
-			assert_int_equal(w->res.status, STATUS_DEFERRED);
-			assert_string_equal(w->res.code, "4.2.0");
-			assert_non_null(strstr(w->res.reason, "locked"));
-		} else {
-			assert_int_equal(w->res.status, STATUS_SENT);
-			size += (off_t)strlen(ENTRY);
+	result_init(&res);
+	t_delivery_put(w, "mail/bob", "before\n");
+	for (i = 0; i < N(answers); i++) {
+		t_delivery_open(w);
+		if (answers[i] != 0)
+			t_delivery_send(w, answers[i]);
+		shutdown(w->runner, SHUT_WR);
+		assert_int_equal(mbox_append(&w->d, w->dir, "bob", "mail/bob",
+		    WAIT_S, &res), -1);
+		assert_int_equal(res.status, STATUS_NONE);
+		t_assert_file(mailbox(w), "before\n");
+		assert_int_equal(size_of(w, "bob.lock"), -1);
+	}
+	result_fini(&res);
+}
+
+/* What is there, how the checkpoint is met, and what must be there then. */
+static const struct {
+	const char	*file;
+	int64_t		 length;	/* of the checkpoint */
+	const char	*after;
+	unsigned	 ncheckpoints;
+} recovered[] = {
+	{ "a\n" T_ENTRY "From y\n\n", 2, "a\n" T_ENTRY "From y\n\n", 0 },
+	{ "a\nFrom ann@ex", 2, "a\n" T_ENTRY, 1 },
+	{ "a\nFrom y\n\n", 2, "a\nFrom y\n\n" T_ENTRY, 1 },
+	{ "a\nFrom ann@exFrom y\n\n", 2,
+	    "a\nFrom ann@exFrom y\n\n" T_ENTRY, 1 },
+	{ "half a lineFrom", 11, "half a lineFrom\n" T_ENTRY, 1 },
+	{ "half a line\nFrom", 11, "half a line\n" T_ENTRY, 1 },
+	{ "", 2, T_ENTRY, 1 },
+};
+
+static void
+test_an_interrupted_append_is_completed_once(void **state)
+{
+	struct t_delivery *w = *state;
+	size_t i;
+	int n;
+
+	for (i = 0; i < N(recovered); i++) {
+		t_delivery_put(w, "mail/bob", recovered[i].file);
+		t_delivery_interrupted(w, recovered[i].length);
+		append(w);
+		assert_int_equal(w->res.status, STATUS_SENT);
+		t_assert_file(mailbox(w), recovered[i].after);
+		assert_int_equal(w->ncheckpoints, recovered[i].ncheckpoints);
+		/* Again and again it is found. */
+		for (n = 0; n < 2; n++) {
+			if (w->ncheckpoints > 0)
+				w->d.checkpoint = w->at;
+			append(w);
+			assert_string_equal(w->said,
+			    "found complete in mailbox (mail/bob)");
+			t_assert_file(mailbox(w), recovered[i].after);
 		}
-		assert_int_equal(size_of(w, "bob"), size);
-		assert_int_equal(size_of(w, "bob.lock"),
-		    cases[i].is_held ? 0 : -1);
 	}
 }
 
-/*
- * One of ours whose maker is gone, and whose text did not come to the disk;
- * while its maker lives, it is a lock.
- */
+/* Killed for good at some moment of the append, again and again. */
 static void
-test_empty_dotlock(void **state)
+test_a_kill_at_any_moment_neither_loses_nor_doubles(void **state)
 {
-	struct world *w = *state;
+	struct t_delivery *w = *state;
+	struct buf whole, now;
+	int i;
+
+	t_delivery_long_message(w, 6 * 1024 * 1024 + 17);
+	buf_init(&whole, 0);
+	buf_init(&now, 0);
+	t_delivery_put(w, "mail/bob", "before\n");
+	append(w);
+	t_get(mailbox(w), &whole);
+	assert_true(whole.len > 6 * 1024 * 1024 + 17);
+	for (i = 0; i < 20; i++) {
+		t_delivery_put(w, "mail/bob", "before\n");
+		w->d.checkpoint.length = -1;
+		t_delivery_fork(w, append_and_report, i * 500);
+		assert_int_equal(w->ncheckpoints, 1);
+		w->d.checkpoint = w->at;
+		append(w);
+		assert_int_equal(w->res.status, STATUS_SENT);
+		t_get(mailbox(w), &now);
+		assert_int_equal(now.len, whole.len);
+		assert_memory_equal(now.data, whole.data, whole.len);
+	}
+	buf_fini(&whole);
+	buf_fini(&now);
+}
+
+/* A limit in the middle of the write: cut back to what it was. */
+static void
+test_a_write_that_fails_is_taken_back(void **state)
+{
+	struct t_delivery *w = *state;
+	struct rlimit old, rl;
+
+	t_delivery_put(w, "mail/bob", "before\n");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	rl = old;
+	rl.rlim_cur = 100;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
+	append(w);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_string_equal(w->res.code, "4.2.0");
+	assert_string_equal(w->said, "mailbox cannot be used now (mail/bob: "
+	    "write: File too large)");
+	t_assert_file(mailbox(w), "before\n");
+}
+
+static void
+cut_message(struct t_delivery *w)
+{
+	assert_int_equal(ftruncate(w->d.message, w->d.length - 3), 0);
+}
+
+static void
+test_a_message_that_shrinks_meanwhile_is_taken_back(void **state)
+{
+	struct t_delivery *w = *state;
+
+	t_delivery_long_message(w, 3 * 1024 * 1024);
+	t_delivery_put(w, "mail/bob", "before\n");
+	w->before_ack = cut_message;
+	append(w);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_string_equal(w->res.code, "4.3.0");
+	t_assert_file(mailbox(w), "before\n");
+}
+
+static void
+put_stranger(struct t_delivery *w)
+{
 	int fd;
 
-	make_lock(w, 0);
-	assert_int_equal(fchmodat(w->dir, "bob.lock", 01600, 0), 0);
-	fd = openat(w->dir, "bob.lock", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
-	assert_int_equal(append(w, WAIT_S), 0);
+	fd = openat(w->dir, "bob", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(io_write_all(fd, STRANGE, strlen(STRANGE)), 0);
+	close(fd);
+}
+
+/* Somebody writes without a lock each time. */
+static void
+test_a_mailbox_that_never_rests_defers(void **state)
+{
+	struct t_delivery *w = *state;
+
+	w->before_ack = put_stranger;
+	append(w);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
-	close(fd);
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.status, STATUS_SENT);
-	assert_int_equal(size_of(w, "bob.lock"), -1);
-}
-
-/* A directory without leave to write: the mailbox is there, no dotlock. */
-static void
-test_no_dotlock(void **state)
-{
-	struct world *w = *state;
-
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(fchmod(w->dir, 0500), 0);
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.status, STATUS_SENT);
-	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
-	/* A fresh lock of somebody who may write there holds all the same. */
-	assert_int_equal(fchmod(w->dir, 0700), 0);
-	make_lock(w, 0);
-	assert_int_equal(fchmod(w->dir, 0500), 0);
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.status, STATUS_DEFERRED);
-	/* One that nobody can remove any more does not. */
-	assert_int_equal(fchmod(w->dir, 0700), 0);
-	make_lock(w, 700);
-	assert_int_equal(fchmod(w->dir, 0500), 0);
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.status, STATUS_SENT);
-	assert_int_equal(size_of(w, "bob"), 3 * strlen(ENTRY));
-}
-
-/* Another process that holds a lock on the file until it is killed. */
-static pid_t
-hold(struct world *w, int by_flock)
-{
-	struct flock fl;
-	char c = 0;
-	int p[2], fd;
-	pid_t pid;
-
-	assert_int_equal(pipe(p), 0);
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0) {
-		memset(&fl, 0, sizeof(fl));
-		fl.l_type = F_RDLCK;
-		fl.l_whence = SEEK_SET;
-		fd = openat(w->dir, "bob", O_RDWR);
-		if (by_flock ? flock(fd, LOCK_SH) == 0 :
-		    fcntl(fd, F_SETLK, &fl) == 0)
-			c = 1;
-		if (write(p[1], &c, 1) == 1)
-			pause();
-		_exit(1);
-	}
-	assert_int_equal(read(p[0], &c, 1), 1);
-	assert_int_equal(c, 1);
-	close(p[0]);
-	close(p[1]);
-	return pid;
-}
-
-static void
-test_held_file(void **state)
-{
-	struct world *w = *state;
-	int by_flock;
-	pid_t pid;
-
-	assert_int_equal(append(w, WAIT_S), 0);
-	for (by_flock = 0; by_flock < 2; by_flock++) {
-		pid = hold(w, by_flock);
-		assert_int_equal(append(w, WAIT_S), 0);
-		assert_int_equal(w->res.status, STATUS_DEFERRED);
-		assert_non_null(strstr(w->res.reason, "locked"));
-		assert_int_equal(size_of(w, "bob.lock"), -1);
-		kill(pid, SIGKILL);
-		assert_int_equal(waitpid(pid, NULL, 0), pid);
-		assert_int_equal(append(w, WAIT_S), 0);
-		assert_int_equal(w->res.status, STATUS_SENT);
-		assert_int_equal(size_of(w, "bob"), (by_flock + 2) *
-		    strlen(ENTRY));
-	}
-}
-
-/* Who has the second lock and waits for the first gets it from us. */
-static void
-test_other_order(void **state)
-{
-	struct world *w = *state;
-	int i, fd = -1, status;
-	pid_t pid, other;
-
-	assert_int_equal(append(w, WAIT_S), 0);
-	other = hold(w, 0);
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0) {
-		append(w, 20);
-		_exit(w->res.status == STATUS_SENT ? 0 : 1);
-	}
-	for (i = 0; i < 100000 && size_of(w, "bob.lock") == -1; i++)
-		usleep(100);
-	for (i = 0; i < 10000 && fd == -1; i++) {
-		fd = openat(w->dir, "bob.lock", O_WRONLY | O_CREAT | O_EXCL |
-		    O_CLOEXEC, 0600);
-		usleep(1000);
-	}
-	kill(other, SIGKILL);
-	assert_int_equal(waitpid(other, NULL, 0), other);
-	assert_true(fd != -1);
-	close(fd);
-	assert_int_equal(unlinkat(w->dir, "bob.lock", 0), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
-}
-
-/* While we wait for its lock, a reader puts another file in place. */
-static void
-test_replaced_file(void **state)
-{
-	struct world *w = *state;
-	int fd, status;
-	pid_t pid, other;
-
-	assert_int_equal(append(w, WAIT_S), 0);
-	other = hold(w, 0);
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0) {
-		append(w, 10);
-		_exit(w->res.status == STATUS_SENT ? 0 : 1);
-	}
-	usleep(300000);
-	fd = openat(w->dir, "new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd != -1);
-	close(fd);
-	assert_int_equal(renameat(w->dir, "new", w->dir, "bob"), 0);
-	kill(other, SIGKILL);
-	assert_int_equal(waitpid(other, NULL, 0), other);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(size_of(w, "bob"), strlen(ENTRY));
-}
-
-/* Many at once: all are in the file, one behind the other. */
-static void
-test_many_writers(void **state)
-{
-	struct world *w = *state;
-	pid_t pids[WRITERS];
-	struct buf all;
-	int i, k, fd, status;
-
-	for (i = 0; i < WRITERS; i++) {
-		pids[i] = fork();
-		assert_true(pids[i] != -1);
-		if (pids[i] != 0)
-			continue;
-		for (k = 0; k < EACH_WRITES; k++) {
-			append(w, 60);
-			if (w->res.status != STATUS_SENT)
-				_exit(1);
-		}
-		_exit(0);
-	}
-	for (i = 0; i < WRITERS; i++) {
-		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-		assert_int_equal(status, 0);
-	}
-	buf_init(&all, 0);
-	fd = openat(w->dir, "bob", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(io_read_file(fd, &all, 1024 * 1024), 0);
-	close(fd);
-	assert_int_equal(all.len, WRITERS * EACH_WRITES * strlen(ENTRY));
-	for (i = 0; i < WRITERS * EACH_WRITES; i++)
-		assert_memory_equal(all.data + (size_t)i * strlen(ENTRY),
-		    ENTRY, strlen(ENTRY));
-	buf_fini(&all);
-	assert_int_equal(size_of(w, "bob.lock"), -1);
+	assert_non_null(strstr(w->said, "changed without a lock"));
+	assert_int_equal(w->ncheckpoints, 3);
+	t_assert_file(mailbox(w), STRANGE STRANGE STRANGE);
 }
 
 /*
@@ -402,79 +305,75 @@ test_many_writers(void **state)
  * is found in it counts only with its name.
  */
 static void
-test_names_are_synced(void **state)
+test_the_name_is_synced_when_it_may_be_new(void **state)
 {
-	struct world *w = *state;
-	struct stat st;
-	int fd;
+	struct t_delivery *w = *state;
 
 	*dir_syncs = 0;
-	assert_int_equal(append(w, WAIT_S), 0);
+	append(w);
 	assert_int_equal(*dir_syncs, 1);
-	assert_int_equal(append(w, WAIT_S), 0);
+	append(w);
 	assert_int_equal(*dir_syncs, 1);
 	/* The second is found. */
-	assert_int_equal(fstatat(w->dir, "bob", &st, 0), 0);
-	w->d.checkpoint.dev = (uint64_t)st.st_dev;
-	w->d.checkpoint.ino = (uint64_t)st.st_ino;
-	w->d.checkpoint.length = (int64_t)strlen(ENTRY);
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_non_null(strstr(w->res.reason, "found complete"));
-	assert_int_equal(size_of(w, "bob"), 2 * strlen(ENTRY));
+	t_delivery_interrupted(w, (int64_t)strlen(T_ENTRY));
+	append(w);
+	assert_non_null(strstr(w->said, "found complete"));
 	assert_int_equal(*dir_syncs, 2);
-	/* Behind what another one left that was killed under its lock. */
+	/* After another one that was killed under its lock. */
 	w->d.checkpoint.length = -1;
-	fd = openat(w->dir, "bob.lock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_int_equal(io_write_all(fd, "1\ndma\n", 6), 0);
-	close(fd);
-	assert_int_equal(append(w, WAIT_S), 0);
-	assert_int_equal(w->res.status, STATUS_SENT);
+	t_delivery_put(w, "mail/bob.lock", "1\ndma\n");
+	append(w);
 	assert_int_equal(*dir_syncs, 3);
-	assert_int_equal(append(w, WAIT_S), 0);
+	append(w);
 	assert_int_equal(*dir_syncs, 3);
+	/* An earlier attempt was the first in the file. */
+	t_delivery_put(w, "mail/bob", "something else");
+	t_delivery_interrupted(w, 0);
+	append(w);
+	assert_int_equal(*dir_syncs, 4);
 }
 
 /* ---- batches: this process is the runner ---- */
 
 /* One message of a batch, and what its runner knows of it. */
-struct told {
+struct given {
 	char		*text;
 	int		 fd;
-	struct checkpoint	 at;		/* told last; length -1: never */
-	int		 nat;
+	struct checkpoint at;		/* the last; length -1: never */
+	unsigned	 ncheckpoints;
 	uint32_t	 status;
 };
 
 struct batch {
-	struct world	*w;
+	struct t_delivery *w;
 	pid_t		 pid;
 	int		 sock;
-	int		 keeps_go;	/* never answers */
+	int		 is_silent;	/* never answers */
 	int		 feeds;		/* before each answer comes another */
-	int		 is_ended;	/* what is still said was said before */
+	int		 is_reported_before;	/* all of them */
 	int		 disturbs;	/* before each, a write without lock */
-	int		 is_narrow;	/* few records can lie unread */
-	int		 nsaid;
-	struct told	 told[LETTERS];
+	int		 is_narrow;	/* few messages can lie unread */
+	int		 nreported;
+	struct given	 given[MESSAGES];
 	int		 n;
 };
 
 static void
-tell(struct batch *b, const char *text)
+give(struct batch *b, const char *text)
 {
-	struct told *t = &b->told[b->n++];
+	struct given *t = &b->given[b->n++];
 
 	t->text = strdup(text);
 	t->fd = openat(b->w->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	assert_true(t->fd != -1);
 	assert_int_equal(io_write_all(t->fd, text, strlen(text)), 0);
 	t->at.length = -1;
-	t->nat = 0;
+	t->ncheckpoints = 0;
 	t->status = STATUS_NONE;
 }
 
 static void
-put_letter(struct ipc *m, const struct told *t, uint32_t id,
+put_next(struct ipc *m, const struct given *t, uint32_t id,
     const char *sender, int64_t length)
 {
 	ipc_begin(m, IPC_DELIVER_NEXT, id);
@@ -492,19 +391,19 @@ put_letter(struct ipc *m, const struct told *t, uint32_t id,
 }
 
 static void
-send_more(struct batch *b, int i)
+send_next(struct batch *b, int i)
 {
-	struct told *t = &b->told[i];
+	struct given *t = &b->given[i];
 	struct ipc m;
 
 	ipc_init(&m);
-	put_letter(&m, t, (uint32_t)i, "", (int64_t)strlen(t->text));
+	put_next(&m, t, (uint32_t)i, "", (int64_t)strlen(t->text));
 	ipc_put_fd(&m, t->fd);
 	assert_int_equal(ipc_send(b->sock, &m), 0);
 	ipc_fini(&m);
 }
 
-/* The first is as if it had come by the branch; limit: octets of a file. */
+/* The first comes by the helper; limit: bytes of a file. */
 static void
 start(struct batch *b, unsigned wait_s, rlim_t limit)
 {
@@ -518,17 +417,22 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 		assert_int_equal(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF,
 		    &least, sizeof(least)), 0);
 	b->sock = s[1];
-	b->nsaid = 0;
+	b->nreported = 0;
+	for (i = 1; i < b->n; i++)
+		send_next(b, i);
 	b->pid = fork();
 	assert_true(b->pid != -1);
 	if (b->pid == 0) {
 		close(s[1]);
 		d->channel = s[0];
 		d->id = 0;
+		d->arrived = 0;
+		d->sender[0] = '\0';
+		text_copy(d->recipient, sizeof(d->recipient), "bob");
 		close(d->message);
-		d->message = b->told[0].fd;
-		d->length = (int64_t)strlen(b->told[0].text);
-		d->checkpoint = b->told[0].at;
+		d->message = b->given[0].fd;
+		d->length = (int64_t)strlen(b->given[0].text);
+		d->checkpoint = b->given[0].at;
 		alarm(30);
 		if (limit > 0)
 			setrlimit(RLIMIT_FSIZE, &rl);
@@ -536,23 +440,10 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 		    &b->w->res));
 	}
 	close(s[0]);
-	for (i = 1; i < b->n; i++)
-		send_more(b, i);
-}
-
-/* By a program that takes no lock. */
-static void
-put_stranger(struct world *w)
-{
-	int fd;
-
-	fd = openat(w->dir, "bob", O_WRONLY | O_APPEND | O_CLOEXEC);
-	assert_int_equal(io_write_all(fd, STRANGE, strlen(STRANGE)), 0);
-	close(fd);
 }
 
 static void
-send_go(struct batch *b, uint32_t id)
+acknowledge(struct batch *b, uint32_t id)
 {
 	struct ipc m;
 
@@ -562,20 +453,20 @@ send_go(struct batch *b, uint32_t id)
 	ipc_fini(&m);
 }
 
-/* One record of the child; 0 at its end. */
+/* One IPC message of the child; 0 at its end. */
 static int
-hear(struct batch *b)
+receive(struct batch *b)
 {
-	struct told *t;
+	struct given *t;
 	struct ipc m;
 	int ret;
 
 	ipc_init(&m);
 	ret = ipc_recv(b->sock, &m, IPC_CHANNEL_LIMIT) == 1;
 	assert_true(!ret || m.id < (uint32_t)b->n);
-	t = &b->told[m.id];
+	t = &b->given[m.id];
 	if (ret && m.kind == IPC_DELIVER_CHECKPOINT) {
-		t->nat++;
+		t->ncheckpoints++;
 		t->at.dev = ipc_get_u64(&m);
 		t->at.ino = ipc_get_u64(&m);
 		t->at.length = (int64_t)ipc_get_u64(&m);
@@ -583,16 +474,16 @@ hear(struct batch *b)
 		if (b->feeds)
 			t->at.length = -1;
 		if (b->feeds)
-			send_more(b, m.id == 1 ? 2 : 1);
+			send_next(b, m.id == 1 ? 2 : 1);
 		if (b->disturbs)
 			put_stranger(b->w);
-		if (!b->keeps_go)
-			send_go(b, m.id);
+		if (!b->is_silent)
+			acknowledge(b, m.id);
 	} else if (ret) {
 		assert_int_equal(m.kind, IPC_DELIVER_RESULT);
-		assert_true(t->status == STATUS_NONE || b->feeds || b->is_ended);
+		assert_true(t->status == STATUS_NONE || b->feeds || b->is_reported_before);
 		t->status = ipc_get_u32(&m);
-		b->nsaid++;
+		b->nreported++;
 	}
 	ipc_fini(&m);
 	return ret;
@@ -604,10 +495,10 @@ finish(struct batch *b)
 {
 	int status;
 
-	while (b->nsaid < b->n && hear(b))
+	while (b->nreported < b->n && receive(b))
 		;
 	shutdown(b->sock, SHUT_WR);
-	while (hear(b))
+	while (receive(b))
 		;
 	assert_int_equal(waitpid(b->pid, &status, 0), b->pid);
 	close(b->sock);
@@ -615,11 +506,11 @@ finish(struct batch *b)
 }
 
 static void
-forget(struct batch *b)
+drop(struct batch *b)
 {
 	while (b->n > 0) {
-		close(b->told[--b->n].fd);
-		free(b->told[b->n].text);
+		close(b->given[--b->n].fd);
+		free(b->given[b->n].text);
 	}
 }
 
@@ -635,8 +526,8 @@ assert_sent(struct batch *b)
 	buf_init(&all, 0);
 	buf_init(&want, 0);
 	for (i = 0; i < b->n; i++)
-		if (b->told[i].status == STATUS_SENT)
-			buf_printf(&want, "%s%s\n", head, b->told[i].text);
+		if (b->given[i].status == STATUS_SENT)
+			buf_printf(&want, "%s%s\n", head, b->given[i].text);
 	fd = openat(b->w->dir, "bob", O_RDONLY | O_CLOEXEC);
 	assert_true(fd != -1);
 	assert_int_equal(io_read_file(fd, &all, 64 * 1024 * 1024), 0);
@@ -649,7 +540,7 @@ assert_sent(struct batch *b)
 }
 
 static void
-tell_many(struct batch *b, int n, size_t octets)
+give_many(struct batch *b, int n, size_t octets)
 {
 	struct buf text;
 	int i;
@@ -660,133 +551,183 @@ tell_many(struct batch *b, int n, size_t octets)
 		buf_printf(&text, "Subject: %d\n\n", i);
 		while (text.len < octets)
 			buf_printf(&text, "line of %d\n", i);
-		tell(b, buf_str(&text));
+		give(b, buf_str(&text));
 	}
 	buf_fini(&text);
 }
 
-/* One behind the other; the places are told before the first is written. */
 static void
-test_batch(void **state)
+test_a_batch_is_announced_then_written_then_synced_once(void **state)
 {
-	struct batch b = { .w = *state };
+	struct batch b = { .w = *state, .is_silent = 1 };
 	int i;
 
-	tell_many(&b, LETTERS, 100);
+	*dir_syncs = *file_syncs = 0;
+	give_many(&b, MESSAGES, 100);
 	start(&b, WAIT_S, 0);
-	b.keeps_go = 1;
-	while (b.told[LETTERS - 1].nat == 0)
-		assert_true(hear(&b));
-	assert_int_equal(b.told[0].at.length, 0);
+	while (b.given[MESSAGES - 1].ncheckpoints == 0)
+		assert_true(receive(&b));
+	assert_int_equal(b.given[0].at.length, 0);
 	assert_int_equal(size_of(b.w, "bob"), 0);
-	assert_int_equal(b.nsaid, 0);
-	for (i = 0; i < LETTERS; i++)
-		send_go(&b, (uint32_t)i);
+	assert_int_equal(b.nreported, 0);
+	for (i = 0; i < MESSAGES; i++)
+		acknowledge(&b, (uint32_t)i);
 	assert_int_equal(finish(&b), 0);
-	assert_int_equal(b.nsaid, LETTERS);
-	for (i = 0; i < LETTERS; i++)
-		assert_int_equal(b.told[i].status, STATUS_SENT);
+	assert_int_equal(b.nreported, MESSAGES);
+	for (i = 0; i < MESSAGES; i++)
+		assert_int_equal(b.given[i].status, STATUS_SENT);
 	assert_sent(&b);
-	forget(&b);
+	assert_int_equal(*file_syncs, 1);
+	assert_int_equal(*dir_syncs, 1);
+	drop(&b);
+}
+
+/* Larger than a block, in the midst of small ones. */
+static void
+test_a_long_message_of_a_batch_is_written_whole(void **state)
+{
+	static const size_t bytes[] = { 100, 3000000, 100, 2000000, 700000,
+	    700000 };
+	struct batch b = { .w = *state };
+	size_t i;
+
+	*file_syncs = 0;
+	for (i = 0; i < N(bytes); i++)
+		give_many(&b, 1, bytes[i]);
+	start(&b, WAIT_S, 0);
+	assert_int_equal(finish(&b), 0);
+	for (i = 0; i < N(bytes); i++)
+		assert_int_equal(b.given[i].status, STATUS_SENT);
+	assert_sent(&b);
+	assert_int_equal(*file_syncs, 1);
+	drop(&b);
+}
+
+/* It shrinks when it was taken already. */
+static void
+test_a_message_that_cannot_be_read_fails_alone(void **state)
+{
+	struct batch b = { .w = *state, .is_silent = 1 };
+	int i;
+
+	give_many(&b, 4, 100);
+	b.n = 1;
+	start(&b, WAIT_S, 0);
+	b.n = 4;
+	while (b.given[0].ncheckpoints == 0)
+		assert_true(receive(&b));
+	for (i = 1; i < 4; i++)
+		send_next(&b, i);
+	usleep(50000);
+	assert_int_equal(ftruncate(b.given[2].fd, 5), 0);
+	b.is_silent = 0;
+	acknowledge(&b, 0);
+	assert_int_equal(finish(&b), 0);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(b.given[i].status, i == 2 ? STATUS_DEFERRED :
+		    STATUS_SENT);
+	assert_sent(&b);
+	drop(&b);
 }
 
 /* Told while the child already waits for more. */
 static void
-test_batch_later(void **state)
+test_a_batch_goes_on_with_later_messages(void **state)
 {
 	struct batch b = { .w = *state };
 	int i;
 
-	tell_many(&b, 1, 100);
+	give_many(&b, 1, 100);
 	start(&b, WAIT_S, 0);
 	for (i = 1; i < 4; i++) {
-		while (b.nsaid < i)
-			assert_true(hear(&b));
+		while (b.nreported < i)
+			assert_true(receive(&b));
 		assert_int_equal(size_of(b.w, "bob.lock"), -1);
-		tell(&b, BODY);
-		send_more(&b, i);
+		give(&b, BODY);
+		send_next(&b, i);
 	}
 	assert_int_equal(finish(&b), 0);
-	assert_int_equal(b.nsaid, 4);
+	assert_int_equal(b.nreported, 4);
 	assert_sent(&b);
-	forget(&b);
+	drop(&b);
 }
 
 /* A limit in the midst: those before are in, and so is what fits behind. */
 static void
-test_batch_write_fails(void **state)
+test_a_message_that_does_not_fit_fails_alone(void **state)
 {
 	static const size_t octets[] = { 1000, 2000, 90000, 3000, 80000 };
-	static const uint32_t fates[] = { STATUS_SENT, STATUS_SENT, STATUS_DEFERRED,
+	static const uint32_t statuses[] = { STATUS_SENT, STATUS_SENT, STATUS_DEFERRED,
 	    STATUS_SENT, STATUS_DEFERRED };
 	struct batch b = { .w = *state };
 	int i;
 
 	for (i = 0; i < 5; i++)
-		tell_many(&b, 1, octets[i]);
+		give_many(&b, 1, octets[i]);
 	start(&b, WAIT_S, 50000);
 	assert_int_equal(finish(&b), 0);
-	assert_int_equal(b.nsaid, 5);
+	assert_int_equal(b.nreported, 5);
 	for (i = 0; i < 5; i++)
-		assert_int_equal(b.told[i].status, fates[i]);
+		assert_int_equal(b.given[i].status, statuses[i]);
 	/* Where it had been announced there is no place for it any more. */
-	assert_true(b.told[3].nat > 1);
+	assert_true(b.given[3].ncheckpoints > 1);
 	assert_sent(&b);
-	forget(&b);
+	drop(&b);
 }
 
 /* Others write where a place was announced: theirs stays, ours goes behind. */
 static void
-test_batch_stranger(void **state)
+test_what_a_stranger_writes_meanwhile_stays(void **state)
 {
 	static const size_t octets[] = { 1000, 90000, 1000 };
-	static const uint32_t fates[] = { STATUS_SENT, STATUS_DEFERRED, STATUS_SENT };
-	struct batch b = { .w = *state, .keeps_go = 1 };
+	static const uint32_t statuses[] = { STATUS_SENT, STATUS_DEFERRED, STATUS_SENT };
+	struct batch b = { .w = *state, .is_silent = 1 };
 	char start_of[sizeof(STRANGE)];
 	int i, fd;
 
 	for (i = 0; i < 3; i++)
-		tell_many(&b, 1, octets[i]);
+		give_many(&b, 1, octets[i]);
 	start(&b, WAIT_S, 50000);
-	while (b.told[1].nat == 0)
-		assert_true(hear(&b));
+	while (b.given[1].ncheckpoints == 0)
+		assert_true(receive(&b));
 	put_stranger(b.w);
-	b.keeps_go = 0;
-	send_go(&b, 0);
-	send_go(&b, 1);
+	b.is_silent = 0;
+	acknowledge(&b, 0);
+	acknowledge(&b, 1);
 	assert_int_equal(finish(&b), 0);
 	for (i = 0; i < 3; i++)
-		assert_int_equal(b.told[i].status, fates[i]);
-	assert_int_equal(b.told[0].nat, 2);
-	assert_int_equal(b.told[0].at.length, strlen(STRANGE));
+		assert_int_equal(b.given[i].status, statuses[i]);
+	/* Once more for the stranger, and alone for the one that fails. */
+	assert_int_equal(b.given[0].ncheckpoints, 3);
+	assert_int_equal(b.given[0].at.length, strlen(STRANGE));
 	fd = openat(b.w->dir, "bob", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(io_pread_all(fd, start_of, strlen(STRANGE), 0), 0);
 	close(fd);
 	assert_memory_equal(start_of, STRANGE, strlen(STRANGE));
 	assert_int_equal(size_of(b.w, "bob"), strlen(STRANGE) + 2 *
-	    (strlen(b.told[0].text) + strlen(ENTRY) - strlen(BODY)));
-	forget(&b);
+	    (strlen(b.given[0].text) + strlen(ENTRY) - strlen(BODY)));
+	drop(&b);
 }
 
 /* Each time: not for ever, and nobody loses anything. */
 static void
-test_batch_strangers(void **state)
+test_a_mailbox_that_never_rests_defers_a_batch(void **state)
 {
 	struct batch b = { .w = *state, .disturbs = 1 };
 
-	tell_many(&b, 1, 100);
+	give_many(&b, 1, 100);
 	start(&b, WAIT_S, 0);
 	assert_int_equal(finish(&b), 0);
-	assert_int_equal(b.told[0].status, STATUS_DEFERRED);
-	assert_int_equal(b.told[0].nat, 3);
+	assert_int_equal(b.given[0].status, STATUS_DEFERRED);
+	assert_int_equal(b.given[0].ncheckpoints, 3);
 	assert_int_equal(size_of(b.w, "bob"), 3 * strlen(STRANGE));
 	assert_int_equal(size_of(b.w, "bob.lock"), -1);
-	forget(&b);
+	drop(&b);
 }
 
 /* Nobody has the lock for ever: the file is let go for others. */
 static void
-test_batch_shares(void **state)
+test_a_batch_lets_others_have_the_lock(void **state)
 {
 	struct batch b = { .w = *state };
 	struct timespec begun, now;
@@ -794,14 +735,14 @@ test_batch_shares(void **state)
 	pid_t other;
 	int fd, status;
 
-	tell_many(&b, 3, 100);
+	give_many(&b, 3, 100);
 	b.n = 1;
 	start(&b, WAIT_S, 0);
 	b.n = 3;
-	while (b.nsaid < 1)
-		assert_true(hear(&b));
+	while (b.nreported < 1)
+		assert_true(receive(&b));
 	b.feeds = 1;
-	send_more(&b, 1);
+	send_next(&b, 1);
 	other = fork();
 	assert_true(other != -1);
 	if (other == 0) {
@@ -812,23 +753,23 @@ test_batch_shares(void **state)
 	/* Without an end, as long as the other waits. */
 	clock_gettime(CLOCK_MONOTONIC, &begun);
 	do {
-		assert_true(hear(&b));
+		assert_true(receive(&b));
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		assert_true(now.tv_sec - begun.tv_sec < 30);
 	} while (waitpid(other, &status, WNOHANG) == 0);
 	assert_int_equal(status, 0);
 	b.feeds = 0;
-	b.is_ended = b.keeps_go = 1;
+	b.is_reported_before = b.is_silent = 1;
 	kill(b.pid, SIGKILL);
-	b.nsaid = b.n;
+	b.nreported = b.n;
 	finish(&b);
 	unlinkat(b.w->dir, "bob.lock", 0);
-	forget(&b);
+	drop(&b);
 }
 
 /* What a runner that was taken over might send: refused, and the end. */
 static void
-test_batch_hostile(void **state)
+test_what_a_compromised_runner_sends_is_refused(void **state)
 {
 	static const struct {
 		const char *sender;
@@ -850,93 +791,93 @@ test_batch_hostile(void **state)
 	int k, status;
 
 	for (i = 0; i < N(cases); i++) {
-		tell_many(&b, 1, 100);
-		tell(&b, BODY);
+		give_many(&b, 1, 100);
+		give(&b, BODY);
 		b.n = 1;
 		start(&b, WAIT_S, 0);
 		b.n = 2;
 		ipc_init(&m);
-		put_letter(&m, &b.told[1], 1, cases[i].sender,
+		put_next(&m, &b.given[1], 1, cases[i].sender,
 		    cases[i].length);
 		if (cases[i].extra)
 			ipc_put_str(&m, "root");
 		for (k = 0; k < cases[i].nfds; k++)
-			ipc_put_fd(&m, b.told[1].fd);
+			ipc_put_fd(&m, b.given[1].fd);
 		assert_int_equal(ipc_send(b.sock, &m), 0);
 		ipc_fini(&m);
 		status = finish(&b);
 		assert_int_equal(status, W_EXITCODE(cases[i].status > 0 ?
 		    EX_PROTOCOL : 0, 0));
-		assert_int_equal(b.told[1].status, cases[i].status > 0 ?
+		assert_int_equal(b.given[1].status, cases[i].status > 0 ?
 		    STATUS_NONE : cases[i].status == -1 ? STATUS_DEFERRED :
 		    STATUS_SENT);
 		assert_int_equal(size_of(b.w, "bob.lock"), -1);
-		forget(&b);
+		drop(&b);
 	}
 }
 
 /* An answer to what was not asked. */
 static void
-test_batch_wrong_go(void **state)
+test_an_acknowledgement_of_something_else_ends_it(void **state)
 {
 	struct batch b = { .w = *state };
 
-	tell_many(&b, 2, 100);
-	b.keeps_go = 1;
+	give_many(&b, 2, 100);
+	b.is_silent = 1;
 	start(&b, WAIT_S, 0);
-	while (b.told[1].nat == 0)
-		assert_true(hear(&b));
-	send_go(&b, 1);
+	while (b.given[1].ncheckpoints == 0)
+		assert_true(receive(&b));
+	acknowledge(&b, 1);
 	assert_int_equal(finish(&b), W_EXITCODE(EX_PROTOCOL, 0));
-	assert_int_equal(b.nsaid, 0);
+	assert_int_equal(b.nreported, 0);
 	assert_int_equal(size_of(b.w, "bob"), 0);
-	forget(&b);
+	drop(&b);
 }
 
 /* Killed at some moment, then told again with the marks: each is in once. */
 static void
-test_batch_kills(void **state)
+test_a_kill_of_a_batch_neither_loses_nor_doubles(void **state)
 {
 	struct batch b = { .w = *state };
 	int i, k;
 
-	tell_many(&b, 6, 700000);
+	give_many(&b, 6, 700000);
 	for (i = 0; i < 25; i++) {
 		unlinkat(b.w->dir, "bob", 0);
 		for (k = 0; k < b.n; k++) {
-			b.told[k].at.length = -1;
-			b.told[k].status = STATUS_NONE;
+			b.given[k].at.length = -1;
+			b.given[k].status = STATUS_NONE;
 		}
 		start(&b, 10, 0);
-		while (b.told[i % b.n].nat == 0)
-			assert_true(hear(&b));
+		while (b.given[i % b.n].ncheckpoints == 0)
+			assert_true(receive(&b));
 		usleep((useconds_t)i * 100);
 		kill(b.pid, SIGKILL);
 		finish(&b);
 		for (k = 0; k < b.n; k++)
-			b.told[k].status = STATUS_NONE;
+			b.given[k].status = STATUS_NONE;
 		start(&b, 10, 0);
 		assert_int_equal(finish(&b), 0);
 		for (k = 0; k < b.n; k++)
-			assert_int_equal(b.told[k].status, STATUS_SENT);
+			assert_int_equal(b.given[k].status, STATUS_SENT);
 		assert_sent(&b);
 	}
-	forget(&b);
+	drop(&b);
 }
 
 /* A runner that is gone while some are announced: nothing of them stays. */
 static void
-test_batch_runner_gone(void **state)
+test_nothing_of_a_batch_stays_without_a_runner(void **state)
 {
 	struct batch b = { .w = *state };
 	int status;
 
 	*dir_syncs = 0;
-	tell_many(&b, 3, 100);
-	b.keeps_go = 1;
+	give_many(&b, 3, 100);
+	b.is_silent = 1;
 	start(&b, WAIT_S, 0);
-	while (b.told[2].nat == 0)
-		assert_true(hear(&b));
+	while (b.given[2].ncheckpoints == 0)
+		assert_true(receive(&b));
 	close(b.sock);
 	assert_int_equal(waitpid(b.pid, &status, 0), b.pid);
 	assert_int_equal(status, W_EXITCODE(1, 0));
@@ -944,17 +885,17 @@ test_batch_runner_gone(void **state)
 	assert_int_equal(size_of(b.w, "bob.lock"), -1);
 	/* The next one finds the file there. */
 	assert_int_equal(*dir_syncs, 1);
-	forget(&b);
+	drop(&b);
 }
 
 /* One that reads nothing keeps the locks no longer than one that is silent. */
 static void
-test_batch_unread(void **state)
+test_a_runner_that_reads_nothing_does_not_keep_the_lock(void **state)
 {
 	struct batch b = { .w = *state, .is_narrow = 1 };
 	int status;
 
-	tell_many(&b, 20, 100);
+	give_many(&b, 20, 100);
 	start(&b, WAIT_S, 0);
 	assert_int_equal(waitpid(b.pid, &status, 0), b.pid);
 	assert_int_equal(status, W_EXITCODE(1, 0));
@@ -962,7 +903,7 @@ test_batch_unread(void **state)
 	assert_int_equal(size_of(b.w, "bob"), 0);
 	assert_int_equal(size_of(b.w, "bob.lock"), -1);
 	close(b.sock);
-	forget(&b);
+	drop(&b);
 }
 
 /* Memory that a process has in common with its children. */
@@ -981,31 +922,36 @@ share(size_t size)
 int
 main(void)
 {
-#define EACH(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define EACH(f)	cmocka_unit_test_setup_teardown(f, t_delivery_setup,	\
+    t_delivery_teardown)
 	const struct CMUnitTest tests[] = {
-		EACH(test_dotlock),
-		EACH(test_empty_dotlock),
-		EACH(test_no_dotlock),
-		EACH(test_held_file),
-		EACH(test_other_order),
-		EACH(test_replaced_file),
-		EACH(test_many_writers),
-		EACH(test_names_are_synced),
-		EACH(test_batch),
-		EACH(test_batch_later),
-		EACH(test_batch_write_fails),
-		EACH(test_batch_stranger),
-		EACH(test_batch_strangers),
-		EACH(test_batch_shares),
-		EACH(test_batch_hostile),
-		EACH(test_batch_wrong_go),
-		EACH(test_batch_kills),
-		EACH(test_batch_runner_gone),
-		EACH(test_batch_unread),
+		EACH(test_a_message_is_appended_where_it_was_announced),
+		EACH(test_a_line_that_somebody_left_open_is_ended),
+		EACH(test_nothing_is_written_without_an_acknowledgement),
+		EACH(test_an_interrupted_append_is_completed_once),
+		EACH(test_a_kill_at_any_moment_neither_loses_nor_doubles),
+		EACH(test_a_write_that_fails_is_taken_back),
+		EACH(test_a_message_that_shrinks_meanwhile_is_taken_back),
+		EACH(test_a_mailbox_that_never_rests_defers),
+		EACH(test_the_name_is_synced_when_it_may_be_new),
+		EACH(test_a_batch_is_announced_then_written_then_synced_once),
+		EACH(test_a_long_message_of_a_batch_is_written_whole),
+		EACH(test_a_message_that_cannot_be_read_fails_alone),
+		EACH(test_a_batch_goes_on_with_later_messages),
+		EACH(test_a_message_that_does_not_fit_fails_alone),
+		EACH(test_what_a_stranger_writes_meanwhile_stays),
+		EACH(test_a_mailbox_that_never_rests_defers_a_batch),
+		EACH(test_a_batch_lets_others_have_the_lock),
+		EACH(test_what_a_compromised_runner_sends_is_refused),
+		EACH(test_an_acknowledgement_of_something_else_ends_it),
+		EACH(test_a_kill_of_a_batch_neither_loses_nor_doubles),
+		EACH(test_nothing_of_a_batch_stays_without_a_runner),
+		EACH(test_a_runner_that_reads_nothing_does_not_keep_the_lock),
 	};
 
 	t_become_nobody();
 	dir_syncs = share(sizeof(*dir_syncs));
+	file_syncs = share(sizeof(*file_syncs));
 	out_wait_ms = share(sizeof(*out_wait_ms));
 	/* Sanitizers look at their own process. */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

@@ -1,0 +1,132 @@
+/*
+ * mbox_checkpoint.c - what an interrupted attempt left in an mbox file.
+ * Runs as: the user.  Uses: an open file.
+ * Promise: a text that is there whole is never appended again; what others
+ * wrote is never cut off.
+ *
+ * The runner recorded where the append began, before its first byte was
+ * written.  The text follows from the delivery, so it can be compared with
+ * what is there.  After a power cut any of its blocks, and all that follows,
+ * may read as zeros: that is torn, too.
+ */
+#include <sys/stat.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "local/mbox_checkpoint.h"
+#include "local/mbox_text.h"
+
+#define READ_BYTES	65536
+
+/* Zeros may be in place of any byte; of all of them when p is NULL. */
+static int
+has_gaps(const char *chunk, const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (chunk[i] != '\0' && (p == NULL || chunk[i] != p[i]))
+			return 0;
+	return 1;
+}
+
+static enum mbox_found
+compare_chunk(int fd, const char *p, size_t n, int64_t pos)
+{
+	char chunk[READ_BYTES];
+
+	if (io_pread_all(fd, chunk, n, pos) == -1)
+		return MBOX_FOUND_ERROR;
+	if (p != NULL && memcmp(chunk, p, n) == 0)
+		return MBOX_FOUND_WHOLE;
+	return has_gaps(chunk, p, n) ? MBOX_FOUND_TORN : MBOX_FOUND_OTHER;
+}
+
+/* Are these bytes in the file at pos?  NULL stands for zeros. */
+static enum mbox_found
+compare_at(int fd, const char *p, int64_t len, int64_t pos)
+{
+	enum mbox_found found = MBOX_FOUND_WHOLE, part;
+	int64_t done, n;
+
+	for (done = 0; done < len; done += n) {
+		n = len - done < READ_BYTES ? len - done : READ_BYTES;
+		part = compare_chunk(fd, p == NULL ? NULL : p + done,
+		    (size_t)n, pos + done);
+		if (part < found)
+			found = part;
+		if (found <= MBOX_FOUND_OTHER)
+			break;
+	}
+	return found;
+}
+
+/* Is the text in the file, from pos to its end at size? */
+static enum mbox_found
+compare_text(int fd, struct mbox_text *t, int64_t pos, int64_t size)
+{
+	enum mbox_found found = MBOX_FOUND_WHOLE, part;
+	struct buf block;
+	int64_t n;
+	int more;
+
+	buf_init(&block, 0);
+	do {
+		buf_reset(&block);
+		more = mbox_text_add(t, &block, READ_BYTES);
+		n = (int64_t)block.len < size - pos ? (int64_t)block.len :
+		    size - pos;
+		part = more == -1 ? MBOX_FOUND_ERROR :
+		    compare_at(fd, block.data, n, pos);
+		if (part < found)
+			found = part;
+		if (n < (int64_t)block.len && found > MBOX_FOUND_TORN)
+			found = MBOX_FOUND_TORN;
+		pos += n;
+	} while (more == 1 && found >= MBOX_FOUND_TORN && pos < size);
+	buf_fini(&block);
+	if (more == 1 && found == MBOX_FOUND_WHOLE)
+		found = MBOX_FOUND_TORN;
+	/* Zeros may follow what is torn; anything else is somebody's. */
+	if (found == MBOX_FOUND_TORN && pos < size)
+		found = compare_at(fd, NULL, size - pos, pos);
+	return found;
+}
+
+/*
+ * What is before the checkpoint decides on a newline in front, now as then.
+ * Only somebody else could have changed that; then the comparison fails.
+ */
+enum mbox_found
+mbox_checkpoint_find(int fd, const struct delivery *d)
+{
+	const struct checkpoint *at = &d->checkpoint;
+	struct mbox_text t;
+	struct stat st;
+	int newline;
+
+	if (fstat(fd, &st) == -1)
+		return MBOX_FOUND_ERROR;
+	if (at->length < 0 || at->length >= st.st_size ||
+	    at->dev != (uint64_t)st.st_dev || at->ino != (uint64_t)st.st_ino)
+		return MBOX_FOUND_OTHER;
+	newline = mbox_text_needs_newline(fd, at->length);
+	if (newline == -1)
+		return MBOX_FOUND_ERROR;
+	mbox_text_init(&t, d, newline);
+	return compare_text(fd, &t, at->length, st.st_size);
+}
+
+enum mbox_found
+mbox_checkpoint_recover(int fd, const struct delivery *d)
+{
+	enum mbox_found found = mbox_checkpoint_find(fd, d);
+
+	if (found != MBOX_FOUND_TORN)
+		return found;
+	return ftruncate(fd, d->checkpoint.length) == -1 ? MBOX_FOUND_ERROR :
+	    MBOX_FOUND_OTHER;
+}
