@@ -24,6 +24,15 @@ struct flatten {
 };
 
 int
+include_defer(struct result *res, const char *code, const char *path,
+    const char *cause)
+{
+	result_quote(res, SOURCE_USER_FILE, STATUS_DEFERRED, code,
+	    "a list that the address expands to cannot be used now");
+	return result_detail(res, "list %s: %s", path, cause);
+}
+
+int
 include_any(const struct targets *ts)
 {
 	size_t i;
@@ -42,15 +51,12 @@ include_read_file(const char *path, struct buf *text, struct stat *st,
 
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd == -1)
-		return result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: %s",
-		    path, strerror(errno));
+		return include_defer(res, "4.3.5", path, strerror(errno));
 	ret = fstat(fd, st);
 	if (ret == 0 && !S_ISREG(st->st_mode))
-		ret = result_set(res, STATUS_DEFERRED, "4.3.5",
-		    "list %s: not a regular file", path);
+		ret = include_defer(res, "4.3.5", path, "not a regular file");
 	else if (ret == -1 || io_read_file(fd, text, LIST_MAX) == -1)
-		ret = result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: %s",
-		    path, strerror(errno));
+		ret = include_defer(res, "4.3.5", path, strerror(errno));
 	close(fd);
 	return ret;
 }
@@ -61,8 +67,8 @@ include_public(const struct stat *st, const char *path, struct result *res)
 {
 	if ((st->st_mode & S_IROTH) != 0)
 		return 0;
-	return result_set(res, STATUS_DEFERRED, "4.3.5",
-	    "list %s: must be readable by everybody: chmod o+r it", path);
+	return include_defer(res, "4.3.5", path,
+	    "must be readable by everybody: chmod o+r it");
 }
 
 static int
@@ -100,15 +106,14 @@ walk_list(struct flatten *f, const char *path, unsigned depth, int was_loose)
 	int is_loose = 0, ret = -1;
 
 	if (depth > DEPTH_MAX || ++f->nlists > LISTS_MAX)
-		return result_set(f->res, STATUS_DEFERRED, "4.3.5",
-		    "list %s: too many nested lists", path);
+		return include_defer(f->res, "4.3.5", path,
+		    "too many nested lists");
 	buf_init(&text, LIST_MAX);
 	if (f->source->read(f->source->arg, path, &text, &is_loose,
 	    f->res) == 0) {
 		if (buf_failed(&text) || list_parse(&ts, buf_str(&text),
 		    text.len, path, f->report) == -1) {
-			result_set(f->res, STATUS_DEFERRED, "4.3.0",
-			    "list %s: out of memory", path);
+			include_defer(f->res, "4.3.0", path, "out of memory");
 		} else {
 			ret = walk(f, &ts, depth, is_loose || was_loose);
 			targets_fini(&ts);

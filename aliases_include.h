@@ -26,6 +26,10 @@ struct include_source {
 	void	*arg;
 };
 
+/* Defers, since a list cannot be used now: path and cause are the detail.
+ * Returns -1. */
+int	include_defer(struct result *, const char *code, const char *path,
+	    const char *cause);
 /* 1 when there is an :include: among them. */
 int	include_any(const struct targets *);
 /*

@@ -70,8 +70,7 @@ set_file(struct file *f, const struct delivery *d, const char *path,
 	f->name = strrchr(f->path, '/');
 	if (n >= sizeof(f->path) || f->path[0] != '/' || f->name == NULL ||
 	    f->name[1] == '\0')
-		return result_set(res, STATUS_DEFERRED, "4.2.0",
-		    "%s: not a file name", path);
+		return delivery_defer(res, path, "not a file name");
 	f->name++;
 	return 0;
 }
@@ -86,8 +85,7 @@ open_parent(struct file *f, struct result *res)
 	f->name[0] = '\0';
 	dir = delivery_open_directory(f->path);
 	if (dir == -1)
-		result_set(res, STATUS_DEFERRED, "4.2.0", "%s: %s", f->path,
-		    strerror(errno));
+		delivery_defer_errno(res, f->path, "cannot open");
 	f->name[0] = first;
 	return dir;
 }
@@ -171,8 +169,8 @@ deliver_mailbox_command(const struct delivery *d, struct result *res)
 		return 0;
 	ret = deliver_to_file(d, &f, res);
 	if (ret == 0 && res->status == STATUS_SENT)
-		result_set(res, STATUS_SENT, "2.0.0", "appended to the mbox: "
-		    "MAILBOX command is not run for %s", d->user->name);
+		result_detail(res, "%s: MAILBOX command is not run for %s",
+		    f.path, d->user->name);
 	return ret;
 }
 
@@ -201,7 +199,8 @@ deliver_entry_file(const struct delivery *d, const char *path,
 	struct file f;
 
 	if (strcmp(path, "/dev/null") == 0) {
-		result_set(res, STATUS_SENT, "2.0.0", "discarded to /dev/null");
+		result_set(res, STATUS_SENT, "2.0.0", "discarded");
+		result_detail(res, "%s", path);
 		return 0;
 	}
 	return set_file(&f, d, path, res) == -1 ? 0 :
@@ -215,12 +214,14 @@ check_shell(const struct delivery *d, struct result *res)
 	case 1:
 		return 0;
 	case 0:
-		return result_set(res, STATUS_FAILED, "5.7.1", "commands and "
-		    "files are refused for %s: the login shell is not in "
+		result_set(res, STATUS_FAILED, "5.7.1",
+		    "this user may not run commands or have files");
+		return result_detail(res, "%s: the login shell is not in "
 		    SHELLS_FILE, d->user->name);
 	default:
-		return result_set(res, STATUS_DEFERRED, "4.3.0", SHELLS_FILE
-		    " cannot be read: %s", strerror(errno));
+		result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "cannot tell whether this user may run commands");
+		return result_detail(res, SHELLS_FILE ": %s", strerror(errno));
 	}
 }
 

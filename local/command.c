@@ -43,6 +43,15 @@ struct env {
 	size_t		 n;
 };
 
+static void
+defer_errno(struct result *res, const char *reason)
+{
+	int error = errno;
+
+	result_set(res, STATUS_DEFERRED, "4.3.0", "%s", reason);
+	result_detail(res, "%s", strerror(error));
+}
+
 int
 command_is_plain(const char *text)
 {
@@ -134,8 +143,7 @@ copy_message(const struct delivery *d, int *fd, struct result *res)
 	*fd = open_copy(d->length);
 	if (*fd != -1 && fill_copy(*fd, d) == 0)
 		return 0;
-	result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "cannot copy the message for the command: %s", strerror(errno));
+	defer_errno(res, "cannot copy the message for the command");
 	io_close(fd);
 	return -1;
 }
@@ -365,8 +373,7 @@ command_run(const struct delivery *d, const char *text, struct result *res)
 	memset(&e, 0, sizeof(e));
 	if (fill_holes() == -1 || fill_env(&e, d) == -1 ||
 	    pipe2(output, O_CLOEXEC) == -1)
-		result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "cannot start the command: %s", strerror(errno));
+		defer_errno(res, "cannot start the command");
 	else if (copy_message(d, &in, res) == 0)
 		status = hand_over(d, output[0]) == -1 ? 1 :
 		    run(d, text, in, output[1], e.list);

@@ -176,16 +176,13 @@ take_own(struct reader *r, const char *path, const struct buf *text,
     int is_loose, struct result *res)
 {
 	if (is_loose) {
-		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s is "
-		    "owned or writable by others: chown it, chmod go-w it",
-		    path);
+		include_defer(res, CODE_CHANGED, path, "owned or writable by "
+		    "others: chown it, chmod go-w it");
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (text->len + strlen(path) > r->left) {
-		result_set(res, STATUS_DEFERRED, CODE_CHANGED, "list %s: a "
-		    ".forward and its lists may have at most 65536 bytes in "
-		    "all",
-		    path);
+		include_defer(res, CODE_CHANGED, path, "a .forward and its "
+		    "lists may have at most 65536 bytes in all");
 		return fail_list(r, FORWARD_REFUSED);
 	}
 	if (r->m != NULL) {
@@ -226,12 +223,10 @@ take_public(struct reader *r, const char *path, const struct buf *text,
 	if (include_public(st, path, res) == -1)
 		return -1;
 	if (text->len + strlen(path) > r->left)
-		return result_set(res, STATUS_DEFERRED, "4.3.5", "list %s: the "
-		    "lists of an alias may have at most 1048576 bytes in all",
-		    path);
+		return include_defer(res, "4.3.5", path, "the lists of an "
+		    "alias may have at most 1048576 bytes in all");
 	if (r->channel != -1 && send_list(r, path, text) == -1)
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "list %s: runner is gone", path);
+		return include_defer(res, "4.3.0", path, "runner is gone");
 	return 0;
 }
 
@@ -257,6 +252,16 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 	return 0;
 }
 
+/* For the log and root: so the detail, where there is one. */
+static void
+put_cause(struct buf *out, const struct result *res)
+{
+	if (res->detail != NULL)
+		buf_puts(out, res->detail);
+	else if (res->reason != NULL)
+		buf_puts(out, res->reason);
+}
+
 /* Adds the lists of a .forward to the message; or the reason is in text. */
 static enum forward_verdict
 put_lists(const struct user *user, struct ipc *m, struct buf *text)
@@ -279,8 +284,7 @@ put_lists(const struct user *user, struct ipc *m, struct buf *text)
 	targets_fini(&ts);
 	if (ret == -1) {
 		buf_reset(text);
-		buf_puts(text, res.reason == NULL ? "out of memory" :
-		    res.reason);
+		put_cause(text, &res);
 	}
 	result_fini(&res);
 	return ret == 0 ? FORWARD_TEXT : r.verdict;
@@ -356,8 +360,8 @@ forward_answer(const struct user *user, int channel)
 static int
 changed(struct result *res)
 {
-	return result_set(res, STATUS_DEFERRED, CODE_CHANGED,
-	    "entry changed since it was read");
+	return result_quote(res, SOURCE_USER_FILE, STATUS_DEFERRED,
+	    CODE_CHANGED, "entry changed since it was read");
 }
 
 /* Only that very entry will do. */
@@ -375,9 +379,9 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 	if (t->kind != kind || t->digest != d->entry.digest)
 		return changed(res);
 	if (t->is_loose)
-		return result_set(res, STATUS_DEFERRED, "4.3.5", "it is in a "
-		    "list that is writable by others: files and commands of "
-		    "such a list are not used");
+		return result_quote(res, SOURCE_USER_FILE, STATUS_DEFERRED,
+		    "4.3.5", "it is in a list that is writable by others: "
+		    "files and commands of such a list are not used");
 	buf_puts(out, t->text);
 	if (buf_failed(out))
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
@@ -417,8 +421,10 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 	buf_init(&text, 0);
 	verdict = read_forward(d->user, &text);
 	if (verdict == FORWARD_REFUSED || verdict == FORWARD_LATER) {
-		ret = result_set(res, STATUS_DEFERRED, CODE_CHANGED, "%s",
-		    buf_str(&text));
+		result_quote(res, SOURCE_USER_FILE, STATUS_DEFERRED,
+		    CODE_CHANGED, "the .forward of this user cannot be used "
+		    "now");
+		ret = result_detail(res, "%s", buf_str(&text));
 	} else if (verdict == FORWARD_TEXT && forward_parse(&ts, text.data,
 	    text.len, FORWARD_NAME, &quiet) != -1) {
 		ret = take_flat(d, &ts, out, res);
@@ -430,6 +436,26 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 	return ret;
 }
 
+static int
+defer_aliases_errno(struct result *res)
+{
+	int error = errno;
+
+	result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "aliases file cannot be read");
+	return result_detail(res, "%s", strerror(error));
+}
+
+static int
+stat_aliases(int fd, struct stat *st, struct result *res)
+{
+	if (fd != -1 && fstat(fd, st) == 0)
+		return 0;
+	if (fd == -1)
+		errno = ENOENT;
+	return defer_aliases_errno(res);
+}
+
 /* Other children may share the descriptor, so its offset is not moved. */
 static int
 read_aliases(int fd, struct buf *text, struct result *res)
@@ -437,17 +463,15 @@ read_aliases(int fd, struct buf *text, struct result *res)
 	struct stat st;
 	char *room;
 
-	if (fd == -1 || fstat(fd, &st) == -1)
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "aliases file cannot be read");
+	if (stat_aliases(fd, &st, res) == -1)
+		return -1;
 	if (!S_ISREG(st.st_mode) || st.st_size > ALIASES_FILE_MAX)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
 		    "aliases file is not a regular file, or is too large");
 	room = buf_space(text, (size_t)st.st_size);
 	if (room == NULL || io_pread_all(fd, room, (size_t)st.st_size,
 	    0) == -1)
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "aliases file cannot be read: %s", strerror(errno));
+		return defer_aliases_errno(res);
 	buf_grown(text, (size_t)st.st_size);
 	return 0;
 }
@@ -483,9 +507,8 @@ trust_aliases(const struct delivery *d, struct result *res)
 {
 	struct stat st;
 
-	if (d->aliases == -1 || fstat(d->aliases, &st) == -1)
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "aliases file cannot be read");
+	if (stat_aliases(d->aliases, &st, res) == -1)
+		return -1;
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
 	    (st.st_uid == 0 || st.st_uid == d->user->uid))
 		return 0;
@@ -541,6 +564,7 @@ forward_answer_lists(const struct user *user, const char *name, int aliases,
 	struct targets flat;
 	struct aliases as;
 	struct result res;
+	struct buf text;
 	struct ipc m;
 	int ret;
 
@@ -553,11 +577,12 @@ forward_answer_lists(const struct user *user, const char *name, int aliases,
 		aliases_fini(&as);
 	}
 	ipc_init(&m);
-	ipc_begin(&m, IPC_FORWARD_REPLY, 0);
-	ipc_put_u32(&m, ret == 0 ? FORWARD_TEXT : FORWARD_LATER);
-	ipc_put_str(&m, res.reason);
+	buf_init(&text, 0);
+	put_cause(&text, &res);
+	begin_reply(&m, ret == 0 ? FORWARD_TEXT : FORWARD_LATER, &text);
 	ret = ipc_send(channel, &m);
 	ipc_fini(&m);
+	buf_fini(&text);
 	result_fini(&res);
 	return ret == 0 ? 0 : 1;
 }

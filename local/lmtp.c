@@ -43,11 +43,23 @@ struct lmtp {
 	struct result	*res;
 };
 
+/* Trouble with the store or the connection. */
 static int
-retry(struct lmtp *l, const char *what)
+defer(struct lmtp *l, const char *cause)
 {
-	return result_set(l->res, STATUS_DEFERRED, "4.4.1", "lmtp:%s: %s",
-	    l->d->conf->local.where, what);
+	result_set(l->res, STATUS_DEFERRED, "4.4.1",
+	    "mail store cannot be reached now");
+	return result_detail(l->res, "lmtp:%s: %s", l->d->conf->local.where,
+	    cause);
+}
+
+/* The store's own reply. */
+static int
+quote(struct lmtp *l, enum status status, const char *code)
+{
+	result_quote(l->res, SOURCE_SERVER, status, code, "%d %s", l->code,
+	    buf_str(&l->reply));
+	return result_detail(l->res, "lmtp:%s", l->d->conf->local.where);
 }
 
 static int64_t
@@ -96,11 +108,11 @@ open_unix(struct lmtp *l)
 	sun.sun_family = AF_UNIX;
 	if (text_copy(sun.sun_path, sizeof(sun.sun_path),
 	    l->d->conf->local.where) == -1)
-		return retry(l, "socket path is too long");
+		return defer(l, "socket path is too long");
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 || finish_connect(l, (struct sockaddr *)&sun,
 	    sizeof(sun)) == -1)
-		return retry(l, strerror(errno));
+		return defer(l, strerror(errno));
 	return 0;
 }
 
@@ -116,7 +128,7 @@ open_tcp(struct lmtp *l)
 	snprintf(port, sizeof(port), "%u", (unsigned)l->d->conf->local.port);
 	error = getaddrinfo(l->d->conf->local.where, port, &hints, &list);
 	if (error != 0)
-		return retry(l, gai_strerror(error));
+		return defer(l, gai_strerror(error));
 	for (ai = list; ai != NULL; ai = ai->ai_next) {
 		l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC |
 		    SOCK_NONBLOCK, 0);
@@ -127,7 +139,7 @@ open_tcp(struct lmtp *l)
 		io_close(&l->fd);
 	}
 	freeaddrinfo(list);
-	return l->fd != -1 ? 0 : retry(l, strerror(error));
+	return l->fd != -1 ? 0 : defer(l, strerror(error));
 }
 
 static int
@@ -144,9 +156,9 @@ put(struct lmtp *l, const char *p, size_t len)
 			end = reply_deadline(l);
 		} else if (errno == EAGAIN) {
 			if (io_wait(l->fd, POLLOUT, end) != 1)
-				return retry(l, "timed out while sending");
+				return defer(l, "timed out while sending");
 		} else if (errno != EINTR) {
-			return retry(l, strerror(errno));
+			return defer(l, strerror(errno));
 		}
 	}
 	return 0;
@@ -161,17 +173,17 @@ fill(struct lmtp *l, int64_t end)
 	ssize_t n;
 
 	if (l->in.len > REPLY_MAX)
-		return retry(l, "reply is too long");
+		return defer(l, "reply is too long");
 	if (io_wait(l->fd, POLLIN, end) != 1)
-		return retry(l, "timed out while waiting for a reply");
+		return defer(l, "timed out while waiting for a reply");
 	n = io_read(l->fd, chunk, sizeof(chunk));
 	if (n == 0)
-		return retry(l, "connection closed");
+		return defer(l, "connection closed");
 	if (n == -1 && errno != EAGAIN)
-		return retry(l, strerror(errno));
+		return defer(l, strerror(errno));
 	if (n > 0)
 		buf_add(&l->in, chunk, (size_t)n);
-	return buf_failed(&l->in) ? retry(l, "out of memory") : 0;
+	return buf_failed(&l->in) ? defer(l, "out of memory") : 0;
 }
 
 static int
@@ -194,7 +206,7 @@ take_line(struct lmtp *l, size_t len)
 		len--;
 	code = line_code(line, len);
 	if (code == -1 || (l->code != 0 && code != l->code))
-		return retry(l, "invalid LMTP reply");
+		return defer(l, "invalid LMTP reply");
 	l->code = code;
 	more = len > 3 && line[3] == '-';
 	if (len > 4) {
@@ -224,7 +236,7 @@ get_reply(struct lmtp *l)
 				return -1;
 		len = (size_t)(nl - l->in.data) + 1;
 		total += len;
-		more = total > REPLY_MAX ? retry(l, "reply is too long") :
+		more = total > REPLY_MAX ? defer(l, "reply is too long") :
 		    take_line(l, len);
 		buf_drop(&l->in, len);
 	} while (more == 1);
@@ -270,9 +282,8 @@ ask(struct lmtp *l, const char *command, int digit, int may_fail)
 	enhanced_code(l, code, sizeof(code));
 	if (!may_fail || is_hosts_fault(l->code))
 		code[0] = '4';
-	return result_set(l->res, code[0] == '4' ? STATUS_DEFERRED :
-	    STATUS_FAILED, code, "lmtp:%s: %d %s",
-	    l->d->conf->local.where, l->code, buf_str(&l->reply));
+	return quote(l, code[0] == '4' ? STATUS_DEFERRED : STATUS_FAILED,
+	    code);
 }
 
 /* ---- the session ---- */
@@ -319,7 +330,7 @@ send_envelope(struct lmtp *l)
 	put_recipient(l->d, &b);
 	buf_puts(&b, ">\r\n");
 	if (ret == 0 && buf_failed(&b))
-		ret = retry(l, "out of memory");
+		ret = defer(l, "out of memory");
 	if (ret == 0)
 		ret = ask(l, buf_str(&b), 2, 1);
 	buf_fini(&b);
@@ -342,7 +353,7 @@ send_text(struct lmtp *l)
 	    sizeof(chunk))) != 0) {
 		/* Without the final dot the server takes nothing. */
 		if (n == -1)
-			ret = retry(l, "cannot read the message");
+			ret = defer(l, "cannot read the message");
 		mail_wire(&wire, chunk, n == -1 ? 0 : (size_t)n, &out);
 		if (ret == 0 && !buf_failed(&out))
 			ret = put(l, out.data, out.len);
@@ -352,7 +363,7 @@ send_text(struct lmtp *l)
 	mail_wire_end(&wire, &out);
 	buf_puts(&out, ".\r\n");
 	if (ret == 0 && buf_failed(&out))
-		ret = retry(l, "out of memory");
+		ret = defer(l, "out of memory");
 	if (ret == 0)
 		ret = put(l, out.data, out.len);
 	mail_wire_fini(&wire);
@@ -370,13 +381,12 @@ session(struct lmtp *l)
 		return -1;
 	/* The server's words are strange: no file is in reach any more. */
 	if (sandbox_lmtp() == -1)
-		return retry(l, "sandbox");
+		return defer(l, "sandbox");
 	if (send_envelope(l) == -1 || send_text(l) == -1 ||
 	    ask(l, "", 2, 1) == -1)
 		return -1;
 	enhanced_code(l, code, sizeof(code));
-	result_set(l->res, STATUS_SENT, code, "lmtp:%s: %d %s",
-	    l->d->conf->local.where, l->code, buf_str(&l->reply));
+	quote(l, STATUS_SENT, code);
 	(void)send(l->fd, "QUIT\r\n", 6, MSG_NOSIGNAL);
 	return 0;
 }

@@ -66,7 +66,8 @@ check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 	    &res) == 0) {
 		targets_fini(&flat);
 	} else {
-		result_put_full(&text, &res);
+		buf_puts(&text, res.detail != NULL ? res.detail :
+		    res.reason != NULL ? res.reason : "out of memory");
 		count_report(bad, conf->where.aliases, alias->line,
 		    buf_str(&text));
 	}

@@ -431,5 +431,5 @@ def test_paths_of_a_forward_are_not_for_the_sender(world):
     assert "hidden" not in world.mailq("alice")
     world.wait_quiet()
     messages = world.mailbox("alice")
-    assert b"No such file" in messages[-1].text
+    assert b"mailbox cannot be used now" in messages[-1].text
     assert all(b"hidden" not in x.text for x in messages)

@@ -144,10 +144,10 @@ def test_path_of_a_mailbox_is_not_for_the_sender(world):
     world.wait_tried("bob")
     assert "/var/mail/bob: not owned by bob" in world.mailq()
     shown = world.mailq("alice")
-    assert "not owned by bob" in shown and "/var" not in shown
+    assert "mailbox cannot be used now" in shown and "/var" not in shown
     world.wait_quiet()
     message = world.mailbox("alice")[-1]
-    assert b"not owned" in message.text
+    assert b"mailbox cannot be used now" in message.text
     assert b"/var/mail" not in message.text
 
 

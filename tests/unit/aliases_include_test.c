@@ -95,7 +95,8 @@ test_flatten(void **state)
 		assert_true(reads <= LISTS_MAX);
 		if (cases[i].reason != NULL) {
 			assert_int_equal(res.status, STATUS_DEFERRED);
-			assert_non_null(strstr(res.reason, cases[i].reason));
+			assert_non_null(strstr(res.detail != NULL ? res.detail :
+			    res.reason, cases[i].reason));
 		}
 		targets_fini(&flat);
 		targets_fini(&ts);
