@@ -21,7 +21,7 @@ part() {
 	if [ "$mode" = plan ]; then
 		printf '  %3d:%02d  %s\n' $((seconds / 60)) $((seconds % 60)) \
 		    "$name"
-		return
+		return 0
 	fi
 	log=$logs/${name//[^a-z0-9]/-}.log
 	"$@" >"$log" 2>&1 || ok=0
@@ -47,9 +47,11 @@ part() {
 		    $((SECONDS / 60)) $((SECONDS % 60)) "$name" \
 		    "$passed" "$failed" $((SECONDS - start))
 		if [ "$failed" -gt 0 ]; then
-			echo "$name, after $((SECONDS / 60)) min: $(grep -m 1 \
-			    -E '^(FAILED|ERROR|not ok)|error:|failed' "$log")" \
-			    >>"$work/failures"
+			echo "$name, after $((SECONDS / 60)) min: $({
+			    grep -E '^(FAILED|ERROR|not ok)' "$log" ||
+			    grep -E 'error|: failed' "$log" ||
+			    tail -1 "$log"
+			} | head -1)" >>"$work/failures"
 			tail -150 "$log"
 		fi
 	} 9>"$work/lock"
@@ -82,7 +84,7 @@ build() {
 }
 
 builds() {
-	part 20 "build with gcc" build gcc all tests/compromise/compromised
+	part 20 "build with gcc" build gcc all tests/compromise/compromised &&
 	part 30 "build with clang and sanitizers" build clang \
 	    LIBS=tests/sanitize.c all tests/compromise/compromised
 }
@@ -126,14 +128,15 @@ echo "About 15 minutes on two processors.  What has ended:"
 mode=run
 : >"$work/tally"
 : >"$work/failures"
-builds
-for lane in first second; do
-	($lane; touch "$work/ended.$lane") &
-done
-wait
-for lane in first second; do
-	[ -e "$work/ended.$lane" ] || echo "0 1" >>"$work/tally"
-done
+if builds; then
+	for lane in first second; do
+		($lane; touch "$work/ended.$lane") &
+	done
+	wait
+	for lane in first second; do
+		[ -e "$work/ended.$lane" ] || echo "0 1" >>"$work/tally"
+	done
+fi
 if [ -s "$work/failures" ]; then
 	printf '\nFailed, in this order (logs in build/check):\n'
 	cat "$work/failures"

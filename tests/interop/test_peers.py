@@ -33,9 +33,10 @@ def relay(certs):
 def site(world, relay, certs):
     """Our machine with that relay as its smarthost; carol has a command."""
     relay.empty()
-    world.write_conf({"SMARTHOST": "smart.test:%d" % relays.PORT,
-                      "CAFILE": certs["ca"], "SECURETRANSFER": "",
-                      "STARTTLS": ""})
+    world.configure = lambda **keys: world.write_conf({
+        "SMARTHOST": "smart.test:%d" % relays.PORT, "CAFILE": certs["ca"],
+        "SECURETRANSFER": "", "STARTTLS": "", **keys})
+    world.configure()
     world.write_auth("%s|smart.test:%s\n" % (relays.USER, relays.PASSWORD))
     path = world.write_home("carol", "see.py", SEE)
     world.forward("carol", "|/usr/bin/python3 %s\n" % path)
@@ -243,7 +244,9 @@ def test_difficult_messages_at_postfix(keeper, domain_key):
 
 
 def test_refusals_in_a_row_at_postfix(site):
-    """The messages before and after a refused one go through."""
+    """The messages before and after a refused one go through, by the same
+    connection."""
+    site.configure(CONCURRENCY="1")
     with open("/etc/postfix/recipients", "w") as f:
         f.write("/^no/ 550 5.1.1 no such person\n"
                 "/^later/ 450 4.2.1 come back later\n")
