@@ -30,7 +30,7 @@ message_fini(struct message *m)
 		result_fini(&m->rcpts[i].last);
 	}
 	free(m->rcpts);
-	free(m->slots);
+	free(m->index.slots);
 	io_close(&m->fd);
 	message_init(m);
 }
@@ -109,5 +109,5 @@ message_log_queued(const struct message *m, const struct log *log)
 {
 	log_say(log, LOG_LEVEL_INFO, "id=%s uid=%" PRIu32 " from=<%s> "
 	    "size=%" PRId64 " nrcpt=%" PRIu32 " status=queued", m->id,
-	    m->submitter, m->sender, m->length, m->nrcpts);
+	    m->submitter, m->sender, m->text.length, m->nrcpts);
 }

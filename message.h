@@ -89,6 +89,27 @@ struct recipient {
 	struct result	 last;		/* of the latest attempt */
 };
 
+/* The text of a message: where it is in the file, and what it is like. */
+struct message_text {
+	int64_t		 offset, length, lines;
+	unsigned	 flags;		/* MESSAGE_* */
+	unsigned	 hops;		/* Received and Delivered-To lines */
+};
+
+/* The reports of a message: of failures and successes, and of delay. */
+struct message_reports {
+	uint32_t	 owed;		/* in no report yet, on load */
+	char		 bounce_id[QUEUE_ID_MAX + 1];	/* under way */
+	char		 warn_id[QUEUE_ID_MAX + 1];	/* notice of delay */
+	int		 is_warned;	/* that notice is committed */
+};
+
+/* Finds the recipients that mean the same; see route.c. */
+struct message_index {
+	uint32_t	*slots;		/* owned: of the recipients */
+	uint32_t	 nslots, nindexed;
+};
+
 struct message {
 	char		 id[QUEUE_ID_MAX + 1];
 	int		 fd;		/* owned: the queue file; or -1 */
@@ -97,20 +118,14 @@ struct message {
 	char		 sender[ADDRESS_MAX + 1];	/* "" is <> */
 	enum ret	 ret;
 	char		 envid[ENVID_MAX + 1];	/* "": none */
-	unsigned	 flags;		/* MESSAGE_* */
-	unsigned	 hops;		/* Received and Delivered-To lines */
-	int64_t		 offset, length, lines;	/* of the text in the file */
-	int64_t		 journal;	/* octets of it in the file */
+	struct message_text text;
+	int64_t		 journal;	/* bytes of it in the file */
 	uint32_t	 nnoted;	/* recipients that are in it */
 	struct recipient *rcpts;	/* owned */
 	uint32_t	 nrcpts;
 	size_t		 crcpts;
-	uint32_t	*slots;		/* owned: index of rcpts; see route.c */
-	uint32_t	 nslots, nindexed;
-	uint32_t	 owed;		/* in no report yet, on load */
-	char		 bounce_id[QUEUE_ID_MAX + 1]; /* report under way */
-	char		 warn_id[QUEUE_ID_MAX + 1];	/* notice of delay */
-	int		 is_warned;	/* that notice is committed */
+	struct message_index index;
+	struct message_reports reports;
 };
 
 void	message_init(struct message *);

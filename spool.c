@@ -345,7 +345,7 @@ read_preamble(struct message *m, off_t size, struct result *res)
 	text[PREAMBLE_SIZE] = '\0';
 	if (preamble_get(m, text) == -1)
 		return corrupt(res, "invalid preamble");
-	if (m->offset + m->length >= size)
+	if (m->text.offset + m->text.length >= size)
 		return corrupt(res, "truncated message");
 	return SPOOL_GOT;
 }
@@ -354,7 +354,7 @@ read_preamble(struct message *m, off_t size, struct result *res)
 static enum spool_got
 read_journal(struct message *m, int for_write, off_t size, struct result *res)
 {
-	off_t start = m->offset + m->length;
+	off_t start = m->text.offset + m->text.length;
 	size_t n = (size_t)(size - start), used = 0;
 	enum spool_got got;
 	struct buf b;

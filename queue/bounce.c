@@ -429,7 +429,7 @@ put_status(struct buf *b, const struct telling *t)
 static int
 is_full(const struct telling *t)
 {
-	if (count(t, ACTION_FAILED) == 0 || t->m->length > BODY_KEPT)
+	if (count(t, ACTION_FAILED) == 0 || t->m->text.length > BODY_KEPT)
 		return 0;
 	/* Of a bounce the postmaster needs all: what it was about is inside. */
 	if (is_orphan(t->m) || t->m->ret == RET_FULL)
@@ -444,9 +444,9 @@ read_original(struct buf *b, const struct message *m, int full)
 	size_t n, most = full ? BODY_KEPT : HEADER_KEPT;
 	char *end;
 
-	n = m->length < (int64_t)most ? (size_t)m->length : most;
+	n = m->text.length < (int64_t)most ? (size_t)m->text.length : most;
 	if (buf_space(b, n) == NULL ||
-	    io_pread_all(m->fd, b->data + b->len, n, m->offset) == -1)
+	    io_pread_all(m->fd, b->data + b->len, n, m->text.offset) == -1)
 		return;
 	buf_grown(b, n);
 	if (full || n == 0)
@@ -567,18 +567,18 @@ set_facts(struct message *report, const struct buf *b, size_t header)
 	mail_count(&facts, b->data, header);
 	facts.in_header = 0;
 	mail_count(&facts, b->data + header, b->len - header);
-	report->lines = facts.lines;
-	report->flags = facts.has_8bit_body ? MESSAGE_8BIT_BODY : 0;
+	report->text.lines = facts.lines;
+	report->text.flags = facts.has_8bit_body ? MESSAGE_8BIT_BODY : 0;
 	if (facts.has_8bit_header)
-		report->flags |= MESSAGE_8BIT_HEADER;
+		report->text.flags |= MESSAGE_8BIT_HEADER;
 	if (facts.has_utf8_header)
-		report->flags |= MESSAGE_UTF8_HEADER;
+		report->text.flags |= MESSAGE_UTF8_HEADER;
 	if (facts.has_nul)
-		report->flags |= MESSAGE_HAS_NUL;
+		report->text.flags |= MESSAGE_HAS_NUL;
 	if (facts.has_cr)
-		report->flags |= MESSAGE_HAS_CR;
+		report->text.flags |= MESSAGE_HAS_CR;
 	if (facts.has_long_line)
-		report->flags |= MESSAGE_LONG_LINES;
+		report->text.flags |= MESSAGE_LONG_LINES;
 }
 
 static enum bounced
@@ -619,7 +619,7 @@ tell(const struct telling *t, const struct spool *sp, struct result *res)
 	} else {
 		set_facts(&report, &b, header);
 		if (is_orphan(t->m))
-			report.flags |= MESSAGE_DOUBLE_BOUNCE;
+			report.text.flags |= MESSAGE_DOUBLE_BOUNCE;
 		/* Good news, and news to come again, are no loss. */
 		if (count(t, ACTION_FAILED) == 0)
 			r->notify = NOTIFY_NEVER;
@@ -634,9 +634,9 @@ enum bounced
 bounce_commit(const struct conf *conf, const struct spool *sp,
     const struct message *m, time_t now, struct result *res)
 {
-	struct telling t = { conf, m, m->bounce_id, now, 0 };
+	struct telling t = { conf, m, m->reports.bounce_id, now, 0 };
 
-	if (m->flags & MESSAGE_DOUBLE_BOUNCE)
+	if (m->text.flags & MESSAGE_DOUBLE_BOUNCE)
 		return BOUNCE_IMPOSSIBLE;
 	return tell(&t, sp, res);
 }
@@ -645,7 +645,7 @@ enum bounced
 bounce_warn(const struct conf *conf, const struct spool *sp,
     const struct message *m, time_t now, struct result *res)
 {
-	struct telling t = { conf, m, m->warn_id, now, 1 };
+	struct telling t = { conf, m, m->reports.warn_id, now, 1 };
 
 	return tell(&t, sp, res);
 }

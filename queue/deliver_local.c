@@ -226,8 +226,8 @@ describe(const struct conf_names *names, const struct local_child *c,
 	d->entry.digest = rcpt->digest;
 	d->rcpt = r->rcpt.i;
 	d->arrived = m->arrived;
-	d->offset = m->offset;
-	d->length = m->length;
+	d->offset = m->text.offset;
+	d->length = m->text.length;
 	d->checkpoint = rcpt->checkpoint;
 	d->message = file;
 	return text_copy(d->name, sizeof(d->name), c->name) == -1 ||

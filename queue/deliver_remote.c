@@ -434,10 +434,10 @@ send_message(struct destinations *ds, struct destination *d,
 	ipc_begin(&out, IPC_REMOTE_MESSAGE, r->id);
 	ipc_put_str(&out, m->id);
 	ipc_put_str(&out, m->sender);
-	ipc_put_u32(&out, m->flags);
-	ipc_put_u64(&out, (uint64_t)m->offset);
-	ipc_put_u64(&out, (uint64_t)m->length);
-	ipc_put_u64(&out, (uint64_t)m->lines);
+	ipc_put_u32(&out, m->text.flags);
+	ipc_put_u64(&out, (uint64_t)m->text.offset);
+	ipc_put_u64(&out, (uint64_t)m->text.length);
+	ipc_put_u64(&out, (uint64_t)m->text.lines);
 	ipc_put_u32(&out, r->n);
 	ipc_put_u32(&out, m->ret);
 	ipc_put_str(&out, m->envid);

@@ -245,7 +245,7 @@ expand_route(struct expander *x, struct active_message *a, uint32_t i)
 	if (kind != ROUTE_UNKNOWN)
 		a->attempts[i].stage = kind == ROUTE_REMOTE ? STAGE_REMOTE :
 		    STAGE_LOCAL;
-	else if (a->m.hops > RECEIVED_MAX)
+	else if (a->m.text.hops > RECEIVED_MAX)
 		decide_as(a, i, STATUS_FAILED, "5.4.6",
 		    "mail loop: too many Received lines");
 	else

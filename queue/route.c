@@ -219,39 +219,39 @@ static void
 put_in_index(const struct conf *conf, struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
-	uint32_t k, mask = m->nslots - 1;
+	uint32_t k, mask = m->index.nslots - 1;
 
 	k = (uint32_t)target_key(conf, r->kind, r->address, r->owner) & mask;
-	while (m->slots[k] != 0 && !is_hollow(m, m->slots[k] - 1))
+	while (m->index.slots[k] != 0 && !is_hollow(m, m->index.slots[k] - 1))
 		k = (k + 1) & mask;
-	m->slots[k] = i + 1;
+	m->index.slots[k] = i + 1;
 }
 
 static void
 drop_index(struct message *m)
 {
-	free(m->slots);
-	m->slots = NULL;
-	m->nslots = m->nindexed = 0;
+	free(m->index.slots);
+	m->index.slots = NULL;
+	m->index.nslots = m->index.nindexed = 0;
 }
 
 /* Brings it up to date; -1 without memory. */
 static int
 fill_index(const struct conf *conf, struct message *m)
 {
-	uint32_t n = m->nslots == 0 ? 64 : m->nslots;
+	uint32_t n = m->index.nslots == 0 ? 64 : m->index.nslots;
 
 	while (n / 2 < m->nrcpts)
 		n *= 2;
-	if (n != m->nslots) {
+	if (n != m->index.nslots) {
 		drop_index(m);
-		m->slots = calloc(n, sizeof(*m->slots));
-		if (m->slots == NULL)
+		m->index.slots = calloc(n, sizeof(*m->index.slots));
+		if (m->index.slots == NULL)
 			return -1;
-		m->nslots = n;
+		m->index.nslots = n;
 	}
-	for (; m->nindexed < m->nrcpts; m->nindexed++)
-		put_in_index(conf, m, m->nindexed);
+	for (; m->index.nindexed < m->nrcpts; m->index.nindexed++)
+		put_in_index(conf, m, m->index.nindexed);
 	return 0;
 }
 
@@ -270,10 +270,10 @@ is_listed(const struct conf *conf, struct message *m, uint32_t i,
 		return -1;
 	k = (uint32_t)target_key(conf, kind, address, owner);
 	for (;; k++) {
-		k &= m->nslots - 1;
-		if (m->slots[k] == 0)
+		k &= m->index.nslots - 1;
+		if (m->index.slots[k] == 0)
 			return 0;
-		r = m->slots[k] - 1;
+		r = m->index.slots[k] - 1;
 		if (same_target(conf, &m->rcpts[r], kind, address, owner) &&
 		    !is_ancestor(m, i, r) && !is_hollow(m, r))
 			return 1;

@@ -159,7 +159,8 @@ dispatch_all(struct runner *r)
 		a->again_ms = 0;
 		/* A bounce that a kill cut off comes first: its plan names
 		 * these failures and must not take in others. */
-		if (a->m.owed > 0 && status_report(&r->recorder, a) == -1)
+		if (a->m.reports.owed > 0 && status_report(&r->recorder,
+		    a) == -1)
 			continue;
 		if (a->open > 0 && a->entry->state != ENTRY_GONE)
 			dispatch(r, a);

@@ -219,7 +219,7 @@ status_record(struct recorder *s)
 static time_t
 warn_at(const struct conf *conf, const struct message *m)
 {
-	if (conf->retry.warn_after_s == 0 || m->is_warned ||
+	if (conf->retry.warn_after_s == 0 || m->reports.is_warned ||
 	    !bounce_has_delay(m))
 		return 0;
 	return m->arrived + (time_t)conf->retry.warn_after_s;
@@ -290,9 +290,9 @@ status_report(struct recorder *s, struct active_message *a)
 	enum bounced got;
 	uint32_t i, open, owed;
 
-	if (a->m.bounce_id[0] == '\0') {
-		spool_new_id(a->m.bounce_id);
-		journal_bounce(&a->notes, a->m.bounce_id);
+	if (a->m.reports.bounce_id[0] == '\0') {
+		spool_new_id(a->m.reports.bounce_id);
+		journal_bounce(&a->notes, a->m.reports.bounce_id);
 		a->needs_sync = 1;
 	}
 	if (write_notes(s, a, 1) == -1)
@@ -307,12 +307,12 @@ status_report(struct recorder *s, struct active_message *a)
 		return stay(a);
 	if (got == BOUNCE_IMPOSSIBLE) {
 		count(&a->m, &owed, &open);
-		a->m.owed = 0;
+		a->m.reports.owed = 0;
 		/* Others may still get it: it is kept when they are through. */
 		return open > 0 ? 0 : bury(s, a);
 	}
 	log_say(&s->q->log, LOG_LEVEL_INFO, "id=%s bounce=%s to=<%s>", a->m.id,
-	    a->m.bounce_id, a->m.sender[0] == '\0' ? "postmaster" :
+	    a->m.reports.bounce_id, a->m.sender[0] == '\0' ? "postmaster" :
 	    a->m.sender);
 	for (i = 0; i < a->m.nrcpts; i++)
 		if (recipient_is_owed(&a->m.rcpts[i])) {
@@ -321,8 +321,8 @@ status_report(struct recorder *s, struct active_message *a)
 		}
 	/* If this write fails, a later one must be as durable. */
 	a->needs_sync = 1;
-	a->m.bounce_id[0] = '\0';
-	a->m.owed = 0;
+	a->m.reports.bounce_id[0] = '\0';
+	a->m.reports.owed = 0;
 	active_scan_soon(s->active);
 	return write_notes(s, a, 1);
 }
@@ -336,9 +336,9 @@ warn(struct recorder *s, struct active_message *a)
 	struct result res;
 	enum bounced got;
 
-	if (a->m.warn_id[0] == '\0') {
-		spool_new_id(a->m.warn_id);
-		journal_warning(&a->notes, a->m.warn_id);
+	if (a->m.reports.warn_id[0] == '\0') {
+		spool_new_id(a->m.reports.warn_id);
+		journal_warning(&a->notes, a->m.reports.warn_id);
 		a->needs_sync = 1;
 	}
 	if (write_notes(s, a, 1) == -1)
@@ -347,7 +347,7 @@ warn(struct recorder *s, struct active_message *a)
 	got = bounce_warn(&s->q->conf, &s->q->spool, &a->m, time(NULL), &res);
 	if (got == BOUNCED)
 		log_say(&s->q->log, LOG_LEVEL_INFO, "id=%s notice=%s to=<%s>",
-		    a->m.id, a->m.warn_id, a->m.sender);
+		    a->m.id, a->m.reports.warn_id, a->m.sender);
 	else
 		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s delay "
 		    "notification: %s", a->m.id, res.reason == NULL ? "failed" :
@@ -355,7 +355,7 @@ warn(struct recorder *s, struct active_message *a)
 	result_fini(&res);
 	if (got != BOUNCED)
 		return -1;
-	a->m.is_warned = 1;
+	a->m.reports.is_warned = 1;
 	journal_warned(&a->notes);
 	a->needs_sync = 1;
 	active_scan_soon(s->active);
@@ -365,7 +365,7 @@ warn(struct recorder *s, struct active_message *a)
 void
 status_warned(struct recorder *s, struct active_message *a)
 {
-	if (a->m.warn_id[0] != '\0' && warn_at(&s->q->conf, &a->m) != 0)
+	if (a->m.reports.warn_id[0] != '\0' && warn_at(&s->q->conf, &a->m) != 0)
 		(void)warn(s, a);
 }
 

@@ -231,11 +231,11 @@ journal_all(struct buf *b, const struct message *m)
 	for (i = 0; i < m->nrcpts; i++)
 		if (!m->rcpts[i].is_reported)
 			note_state(b, m, i);
-	if (m->bounce_id[0] != '\0')
-		journal_bounce(b, m->bounce_id);
-	if (m->warn_id[0] != '\0')
-		journal_warning(b, m->warn_id);
-	if (m->is_warned)
+	if (m->reports.bounce_id[0] != '\0')
+		journal_bounce(b, m->reports.bounce_id);
+	if (m->reports.warn_id[0] != '\0')
+		journal_warning(b, m->reports.warn_id);
+	if (m->reports.is_warned)
 		journal_warned(b);
 }
 
@@ -371,7 +371,7 @@ fold_success(struct message *m, const struct fields *f)
 	    fold_reply(r, STATUS_SENT, f, 3) == -1)
 		return -1;
 	if (r->action == ACTION_NONE)
-		m->owed++;
+		m->reports.owed++;
 	r->action = (enum action)action;
 	r->state = action == ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT;
 	return 0;
@@ -400,8 +400,8 @@ fold_state(struct message *m, const struct fields *f)
 			break;
 		r->is_reported = 1;
 		/* That report is done; what is owed next plans another. */
-		if (m->owed > 0 && --m->owed == 0)
-			m->bounce_id[0] = '\0';
+		if (m->reports.owed > 0 && --m->reports.owed == 0)
+			m->reports.bounce_id[0] = '\0';
 		break;
 	}
 	return 0;
@@ -429,7 +429,7 @@ fold_result(struct message *m, const struct fields *f)
 	if (!deferred && r->action == ACTION_NONE &&
 	    recipient_wants(r, NOTIFY_FAILURE)) {
 		r->action = ACTION_FAILED;
-		m->owed++;
+		m->reports.owed++;
 	}
 	if (same)
 		r->last.status = STATUS_DEFERRED;
@@ -472,19 +472,19 @@ fold_plan(char *id, const struct fields *f)
 static int
 fold_bounce(struct message *m, const struct fields *f)
 {
-	return fold_plan(m->bounce_id, f);
+	return fold_plan(m->reports.bounce_id, f);
 }
 
 static int
 fold_warning(struct message *m, const struct fields *f)
 {
-	return fold_plan(m->warn_id, f);
+	return fold_plan(m->reports.warn_id, f);
 }
 
 static int
 fold_warned(struct message *m, const struct fields *f)
 {
-	m->is_warned = 1;
+	m->reports.is_warned = 1;
 	return f->n == 1 ? 0 : -1;
 }
 

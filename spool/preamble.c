@@ -22,7 +22,8 @@ preamble_put(struct buf *b, const struct message *m, int64_t length)
 	    "dma-queue 1\narrived %" PRId64 "\nsubmitter %" PRIu32 "\n"
 	    "offset %d\nlength %" PRId64 "\nlines %" PRId64 "\nflags %u\n"
 	    "hops %u\nsender <%s>\n", (int64_t)m->arrived, m->submitter,
-	    PREAMBLE_SIZE, length, m->lines, m->flags, m->hops, m->sender);
+	    PREAMBLE_SIZE, length, m->text.lines, m->text.flags, m->text.hops,
+	    m->sender);
 	if (m->ret != RET_UNSAID)
 		buf_printf(b, "ret %s\n", ret_names[m->ret]);
 	if (m->envid[0] != '\0')
@@ -108,10 +109,10 @@ preamble_get(struct message *m, char *text)
 	m->sender[n - 2] = '\0';
 	m->arrived = (time_t)arrived;
 	m->submitter = (uint32_t)uid;
-	m->offset = (int64_t)offset;
-	m->length = (int64_t)length;
-	m->lines = (int64_t)lines;
-	m->flags = (unsigned)flags;
-	m->hops = (unsigned)hops;
+	m->text.offset = (int64_t)offset;
+	m->text.length = (int64_t)length;
+	m->text.lines = (int64_t)lines;
+	m->text.flags = (unsigned)flags;
+	m->text.hops = (unsigned)hops;
 	return 0;
 }

@@ -124,7 +124,7 @@ print_message(const struct message *m, time_t now, int all)
 
 	printf("ID\t: %s\n", m->id);
 	print_clean("From", m->sender[0] == '\0' ? "<>" : m->sender);
-	printf("Size\t: %" PRId64 "\n", m->length);
+	printf("Size\t: %" PRId64 "\n", m->text.length);
 	print_time("Date", m->arrived);
 	printf("Age\t: %" PRId64 " s\n", (int64_t)(now - m->arrived));
 	for (i = 0; i < m->nrcpts; i++)
@@ -160,7 +160,7 @@ mailq_print(const struct caller *c, const struct conf *conf,
 			if (shown++ > 0)
 				printf("--\n");
 			print_message(&m, time(NULL), all);
-			octets += m.length;
+			octets += m.text.length;
 		}
 		message_fini(&m);
 	}

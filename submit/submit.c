@@ -398,7 +398,7 @@ end_header(struct submission *s, size_t len)
 	env.bad = bad_header;
 	env.arg = s;
 	buf_init(&out, 2 * MAIL_HEADER_MAX);
-	ret = mail_repair(buf_str(&s->text), len, &env, &out, &s->m.hops);
+	ret = mail_repair(buf_str(&s->text), len, &env, &out, &s->m.text.hops);
 	if (ret == -1)
 		fail(s, EX_DATAERR, "cannot complete the header",
 		    "the header is too large");
@@ -540,21 +540,21 @@ check_recipients(struct submission *s)
 static void
 set_facts(struct submission *s)
 {
-	s->m.lines = s->facts.lines;
+	s->m.text.lines = s->facts.lines;
 	if (s->o->is_8bit)
-		s->m.flags |= MESSAGE_SAID_8BIT;
+		s->m.text.flags |= MESSAGE_SAID_8BIT;
 	if (s->facts.has_8bit_body)
-		s->m.flags |= MESSAGE_8BIT_BODY;
+		s->m.text.flags |= MESSAGE_8BIT_BODY;
 	if (s->facts.has_8bit_header)
-		s->m.flags |= MESSAGE_8BIT_HEADER;
+		s->m.text.flags |= MESSAGE_8BIT_HEADER;
 	if (s->facts.has_utf8_header)
-		s->m.flags |= MESSAGE_UTF8_HEADER;
+		s->m.text.flags |= MESSAGE_UTF8_HEADER;
 	if (s->facts.has_nul)
-		s->m.flags |= MESSAGE_HAS_NUL;
+		s->m.text.flags |= MESSAGE_HAS_NUL;
 	if (s->facts.has_long_line)
-		s->m.flags |= MESSAGE_LONG_LINES;
+		s->m.text.flags |= MESSAGE_LONG_LINES;
 	if (s->facts.has_cr)
-		s->m.flags |= MESSAGE_HAS_CR;
+		s->m.text.flags |= MESSAGE_HAS_CR;
 }
 
 /*
@@ -611,7 +611,7 @@ is_held(struct submission *s)
 	if (!s->conf->retry.is_defer || names_any_local(&s->conf->names, &s->m))
 		return 0;
 	text_copy(s->m.id, sizeof(s->m.id), s->draft.id);
-	s->m.length = s->draft.length;
+	s->m.text.length = s->draft.length;
 	message_log_queued(&s->m, s->log);
 	return !s->o->is_foreground;
 }

@@ -86,11 +86,11 @@ put_notes(struct buf *b, const struct message *m)
 {
 	uint32_t i;
 
-	if (m->bounce_id[0] != '\0')
-		journal_bounce(b, m->bounce_id);
-	if (m->warn_id[0] != '\0')
-		journal_warning(b, m->warn_id);
-	if (m->is_warned)
+	if (m->reports.bounce_id[0] != '\0')
+		journal_bounce(b, m->reports.bounce_id);
+	if (m->reports.warn_id[0] != '\0')
+		journal_warning(b, m->reports.warn_id);
+	if (m->reports.is_warned)
 		journal_warned(b);
 	for (i = 0; i < m->nrcpts; i++) {
 		if (m->rcpts[i].checkpoint.length >= 0)
@@ -128,9 +128,9 @@ write_again(const struct message *m)
 	message_fini(&got);
 	if (spool_load(&spool, "again", 0, &got, &res) != SPOOL_GOT ||
 	    got.nrcpts != m->nrcpts || strcmp(got.sender, m->sender) != 0 ||
-	    strcmp(got.bounce_id, m->bounce_id) != 0 ||
-	    strcmp(got.warn_id, m->warn_id) != 0 ||
-	    got.is_warned != m->is_warned ||
+	    strcmp(got.reports.bounce_id, m->reports.bounce_id) != 0 ||
+	    strcmp(got.reports.warn_id, m->reports.warn_id) != 0 ||
+	    got.reports.is_warned != m->reports.is_warned ||
 	    strcmp(got.envid, m->envid) != 0 || got.ret != m->ret)
 		abort();
 	for (i = 0; i < m->nrcpts; i++)
@@ -165,7 +165,8 @@ load(void)
 		/* Cut back to whole records it says the same. */
 		if (spool_load(&spool, "file", 1, &second, &res) != got ||
 		    second.nrcpts != first.nrcpts ||
-		    second.owed != first.owed || first.nrcpts == 0)
+		    second.reports.owed != first.reports.owed ||
+		    first.nrcpts == 0)
 			abort();
 		message_fini(&second);
 		for (i = 0; i < first.nrcpts; i++)

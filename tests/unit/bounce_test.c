@@ -87,7 +87,7 @@ queue_original(struct world *w, const char *sender, const char *text,
 
 	t_message(&m, sender, NOW, "bob@example.org", "carl@example.org",
 	    "dora@example.org", "list", NULL);
-	m.flags = flags;
+	m.text.flags = flags;
 	text_copy(m.envid, sizeof(m.envid), "QQ 1+1");
 	t_commit(&w->sp, ID, &m, text, len);
 	message_fini(&m);
@@ -99,7 +99,8 @@ queue_original(struct world *w, const char *sender, const char *text,
 	w->m.rcpts[2].is_reported = 1;
 	fail_with(&w->m.rcpts[3], "4.4.1", "connect: timed out");
 	w->m.rcpts[3].tried = NOW;
-	text_copy(w->m.bounce_id, sizeof(w->m.bounce_id), BOUNCE_ID);
+	text_copy(w->m.reports.bounce_id,
+	    sizeof(w->m.reports.bounce_id), BOUNCE_ID);
 }
 
 static void
@@ -116,11 +117,11 @@ load_report(struct world *w)
 
 	assert_int_equal(spool_load(&w->sp, BOUNCE_ID, 0, &w->report,
 	    &w->res), SPOOL_GOT);
-	p = buf_space(&w->text, (size_t)w->report.length);
+	p = buf_space(&w->text, (size_t)w->report.text.length);
 	assert_non_null(p);
 	assert_int_equal(io_pread_all(w->report.fd, p,
-	    (size_t)w->report.length, w->report.offset), 0);
-	buf_grown(&w->text, (size_t)w->report.length);
+	    (size_t)w->report.text.length, w->report.text.offset), 0);
+	buf_grown(&w->text, (size_t)w->report.text.length);
 }
 
 /* For the next case. */
@@ -204,7 +205,7 @@ test_report(void **state)
 	assert_int_equal(w->report.nrcpts, 1);
 	assert_string_equal(w->report.rcpts[0].address, "ann@example.org");
 	assert_int_equal(w->report.arrived, NOW);
-	assert_int_equal(w->report.flags, 0);
+	assert_int_equal(w->report.text.flags, 0);
 	for (i = 0; i < N(parts); i++)
 		if (!has(w, parts[i]))
 			fail_msg("not in the report: %s", parts[i]);
@@ -231,8 +232,8 @@ test_facts(void **state)
 	load_report(w);
 	for (i = 0; i < w->text.len; i++)
 		lines += w->text.data[i] == '\n';
-	assert_int_equal(w->report.lines, lines);
-	assert_int_equal(w->report.flags, MESSAGE_8BIT_BODY);
+	assert_int_equal(w->report.text.lines, lines);
+	assert_int_equal(w->report.text.flags, MESSAGE_8BIT_BODY);
 }
 
 static void
@@ -288,9 +289,10 @@ test_null_sender(void **state)
 	assert_true(has(w, "\nTo: postmaster@host.example.org\n"));
 	assert_true(has(w, "\nA message without a sender address, most "));
 	assert_int_equal(w->report.rcpts[0].notify, 0);
-	assert_int_equal(w->report.flags, MESSAGE_DOUBLE_BOUNCE);
+	assert_int_equal(w->report.text.flags, MESSAGE_DOUBLE_BOUNCE);
 	/* And when that one fails too, it ends. */
-	text_copy(w->report.bounce_id, sizeof(w->report.bounce_id), "bounce2");
+	text_copy(w->report.reports.bounce_id,
+	    sizeof(w->report.reports.bounce_id), "bounce2");
 	fail_with(&w->report.rcpts[0], "5.1.1", "no postmaster");
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->report, NOW,
 	    &w->res), BOUNCE_IMPOSSIBLE);
@@ -321,11 +323,12 @@ test_later(void **state)
 	char path[128];
 
 	queue_plain(w, "ann@example.org");
-	w->m.bounce_id[0] = '\0';	/* no plan in the journal */
+	w->m.reports.bounce_id[0] = '\0';	/* no plan in the journal */
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
 	    BOUNCE_LATER);
 	assert_non_null(w->res.reason);
-	text_copy(w->m.bounce_id, sizeof(w->m.bounce_id), BOUNCE_ID);
+	text_copy(w->m.reports.bounce_id,
+	    sizeof(w->m.reports.bounce_id), BOUNCE_ID);
 	snprintf(path, sizeof(path), "%s/queue", w->top);
 	assert_int_equal(unlinkat(w->sp.queue, ID, 0), 0);
 	assert_int_equal(rmdir(path), 0);
@@ -349,7 +352,7 @@ test_full_bounce(void **state)
 	assert_true(has(w, "Content-Type: message/rfc822\n\n" HEADER "\n"));
 	assert_non_null(memmem(w->text.data, w->text.len,
 	    "\na\0b\nlast\n\n--=_", 15));
-	assert_int_equal(w->report.flags, MESSAGE_HAS_NUL);
+	assert_int_equal(w->report.text.flags, MESSAGE_HAS_NUL);
 }
 
 /* However large the original is, the report is not. */
@@ -532,8 +535,9 @@ test_warning(void **state)
 	delay_with(&w->m.rcpts[1], NOTIFY_FAILURE, "connect: refused");
 	delay_with(&w->m.rcpts[3], NOTIFY_NEVER, "connect: refused");
 	assert_true(bounce_has_delay(&w->m));
-	text_copy(w->m.warn_id, sizeof(w->m.warn_id), BOUNCE_ID);
-	w->m.bounce_id[0] = '\0';
+	text_copy(w->m.reports.warn_id,
+	    sizeof(w->m.reports.warn_id), BOUNCE_ID);
+	w->m.reports.bounce_id[0] = '\0';
 	assert_int_equal(bounce_warn(&w->conf, &w->sp, &w->m, NOW, &w->res),
 	    BOUNCED);
 	load_report(w);
@@ -639,7 +643,7 @@ test_8bit(void **state)
 		assert_true(has(w, "\n<j\xc3\xbcrgen@example.org>:\n"));
 		assert_true(has(w, "Final-Recipient: utf-8;"
 		    "j\\x{FC}rgen@example.org\n"));
-		assert_int_equal(w->report.flags, MESSAGE_8BIT_BODY);
+		assert_int_equal(w->report.text.flags, MESSAGE_8BIT_BODY);
 		forget(w);
 	}
 }
@@ -665,7 +669,7 @@ test_line_lengths(void **state)
 	commit_and_load(w);
 	for (p = w->text.data; (nl = strchr(p, '\n')) != NULL; p = nl + 1)
 		assert_true(nl - p <= 998);
-	assert_int_equal(w->report.flags, 0);
+	assert_int_equal(w->report.text.flags, 0);
 	assert_true(has(w, "Remote-MTA: dns; mx\nDiagnostic-Code: smtp; 550"
 	    "\n\tww"));
 }

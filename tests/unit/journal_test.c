@@ -198,7 +198,7 @@ test_fold(void **state)
 		assert_string_equal(r->last.code, cases[i].code);
 		if (cases[i].reason != NULL)
 			assert_string_equal(r->last.reason, cases[i].reason);
-		assert_int_equal(m.owed, cases[i].owed);
+		assert_int_equal(m.reports.owed, cases[i].owed);
 		buf_fini(&b);
 		message_fini(&m);
 	}

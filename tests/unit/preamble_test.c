@@ -10,9 +10,9 @@ fill(struct message *m)
 	message_init(m);
 	m->arrived = 1700000000;
 	m->submitter = UINT32_MAX;
-	m->lines = 3;
-	m->flags = 9;
-	m->hops = 3;
+	m->text.lines = 3;
+	m->text.flags = 9;
+	m->text.hops = 3;
 	m->ret = RET_HDRS;
 	assert_int_equal(text_copy(m->sender, sizeof(m->sender),
 	    "ann@example.org"), 0);
@@ -48,11 +48,11 @@ test_what_is_put_is_read(void **state)
 	assert_int_equal(get(&n, &lines), 0);
 	assert_int_equal(n.arrived, m.arrived);
 	assert_int_equal(n.submitter, m.submitter);
-	assert_int_equal(n.offset, PREAMBLE_SIZE);
-	assert_int_equal(n.length, 17);
-	assert_int_equal(n.lines, m.lines);
-	assert_int_equal(n.flags, m.flags);
-	assert_int_equal(n.hops, m.hops);
+	assert_int_equal(n.text.offset, PREAMBLE_SIZE);
+	assert_int_equal(n.text.length, 17);
+	assert_int_equal(n.text.lines, m.text.lines);
+	assert_int_equal(n.text.flags, m.text.flags);
+	assert_int_equal(n.text.hops, m.text.hops);
 	assert_int_equal(n.ret, m.ret);
 	assert_string_equal(n.sender, m.sender);
 	assert_string_equal(n.envid, m.envid);
@@ -72,8 +72,8 @@ test_longest_values_fit(void **state)
 	memset(m.envid, 'x', ENVID_MAX);
 	m.envid[ENVID_MAX] = '\0';
 	m.arrived = INT64_MAX / 2;
-	m.lines = INT64_MAX / 2;
-	m.hops = UINT32_MAX;
+	m.text.lines = INT64_MAX / 2;
+	m.text.hops = UINT32_MAX;
 	buf_init(&lines, PREAMBLE_SIZE - 2);
 	assert_int_equal(preamble_put(&lines, &m, INT64_MAX / 2), 0);
 	assert_int_equal(get(&m, &lines), 0);

@@ -155,9 +155,9 @@ fill(struct message *m)
 	message_init(m);
 	m->arrived = 1700000000;
 	m->submitter = UINT32_MAX;
-	m->flags = MESSAGE_8BIT_BODY | MESSAGE_LONG_LINES;
-	m->hops = 3;
-	m->lines = 3;
+	m->text.flags = MESSAGE_8BIT_BODY | MESSAGE_LONG_LINES;
+	m->text.hops = 3;
+	m->text.lines = 3;
 	text_copy(m->sender, sizeof(m->sender), "ann@example.org");
 	m->ret = RET_HDRS;
 	text_copy(m->envid, sizeof(m->envid), "<id> 1+1=2");
@@ -235,20 +235,20 @@ test_round_trip(void **state)
 	assert_string_equal(got.sender, m.sender);
 	assert_int_equal(got.arrived, m.arrived);
 	assert_int_equal(got.submitter, m.submitter);
-	assert_int_equal(got.flags, m.flags);
-	assert_int_equal(got.hops, m.hops);
-	assert_int_equal(got.lines, m.lines);
+	assert_int_equal(got.text.flags, m.text.flags);
+	assert_int_equal(got.text.hops, m.text.hops);
+	assert_int_equal(got.text.lines, m.text.lines);
 	assert_int_equal(got.ret, m.ret);
 	assert_string_equal(got.envid, m.envid);
-	assert_int_equal(got.offset, PREAMBLE);
-	assert_int_equal(got.length, sizeof(TEXT) - 1);
+	assert_int_equal(got.text.offset, PREAMBLE);
+	assert_int_equal(got.text.length, sizeof(TEXT) - 1);
 	assert_int_equal(io_pread_all(got.fd, text, sizeof(TEXT) - 1,
-	    got.offset), 0);
+	    got.text.offset), 0);
 	assert_memory_equal(text, TEXT, sizeof(TEXT) - 1);
 	assert_int_equal(got.nrcpts, m.nrcpts);
 	for (i = 0; i < m.nrcpts; i++)
 		assert_same_rcpt(&got.rcpts[i], &m.rcpts[i]);
-	assert_string_equal(got.bounce_id, "");
+	assert_string_equal(got.reports.bounce_id, "");
 	message_fini(&got);
 	message_fini(&m);
 }
@@ -269,10 +269,10 @@ test_longest_values(void **state)
 	message_init(&m);
 	memcpy(m.sender, owner, sizeof(owner));
 	m.arrived = (time_t)1 << 40;
-	m.hops = UINT32_MAX;
-	m.flags = 0xff;
+	m.text.hops = UINT32_MAX;
+	m.text.flags = 0xff;
 	m.submitter = UINT32_MAX;
-	m.lines = INT64_MAX / 2;
+	m.text.lines = INT64_MAX / 2;
 	m.ret = RET_FULL;
 	memset(m.envid, 'e', ENVID_MAX);
 	memset(orcpt, 'x', ORCPT_MAX);
@@ -285,7 +285,7 @@ test_longest_values(void **state)
 	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
 	assert_string_equal(got.sender, owner);
 	assert_string_equal(got.envid, m.envid);
-	assert_int_equal(got.length, 0);
+	assert_int_equal(got.text.length, 0);
 	assert_same_rcpt(&got.rcpts[0], &m.rcpts[0]);
 	message_fini(&got);
 	message_fini(&m);
@@ -332,9 +332,10 @@ test_sizes(void **state)
 		assert_int_equal(draft_publish(&d, &w->res), 0);
 		draft_drop(&d);
 		assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
-		assert_int_equal(got.length, n);
+		assert_int_equal(got.text.length, n);
 		assert_int_equal(got.nrcpts, m.nrcpts);
-		assert_int_equal(io_pread_all(got.fd, back, n, got.offset), 0);
+		assert_int_equal(io_pread_all(got.fd, back, n, got.text.offset),
+		    0);
 		assert_memory_equal(back, text, n);
 		assert_string_equal(got.rcpts[got.nrcpts - 1].address,
 		    m.rcpts[m.nrcpts - 1].address);
@@ -657,9 +658,9 @@ assert_same_state(const struct message *a, const struct message *b)
 		assert_string_equal(a->rcpts[i].last.code,
 		    b->rcpts[i].last.code);
 	}
-	assert_string_equal(a->bounce_id, b->bounce_id);
-	assert_string_equal(a->warn_id, b->warn_id);
-	assert_int_equal(a->is_warned, b->is_warned);
+	assert_string_equal(a->reports.bounce_id, b->reports.bounce_id);
+	assert_string_equal(a->reports.warn_id, b->reports.warn_id);
+	assert_int_equal(a->reports.is_warned, b->reports.is_warned);
 }
 
 /*
@@ -688,9 +689,10 @@ happen(struct message *m, uint32_t told)
 	m->rcpts[4].checkpoint.length = 77;
 	r = add(m, "new", ROUTE_UNKNOWN, ORIGIN_FORWARD, "bob");
 	r->parent = 1;
-	text_copy(m->warn_id, sizeof(m->warn_id), "w1");
-	m->is_warned = 1;
-	text_copy(m->bounce_id, sizeof(m->bounce_id), told ? "b2" : "");
+	text_copy(m->reports.warn_id, sizeof(m->reports.warn_id), "w1");
+	m->reports.is_warned = 1;
+	text_copy(m->reports.bounce_id, sizeof(m->reports.bounce_id),
+	    told ? "b2" : "");
 }
 
 /* Notes that are lost are made anew from what is in memory. */
@@ -726,7 +728,7 @@ test_all_again(void **state)
 			assert_int_equal(spool_append(&m, &w->notes, 1,
 			    &w->res), 0);
 			assert_int_equal(load(w, "a", 0, &got), SPOOL_GOT);
-			assert_int_equal(got.owed, 2);
+			assert_int_equal(got.reports.owed, 2);
 			assert_same_state(&got, &m);
 			message_fini(&got);
 		}
@@ -844,7 +846,8 @@ test_same_words(void **state)
 static void
 test_long_journal(void **state)
 {
-	static const struct { int64_t mib; size_t deferred, failed; } cases[] = {
+	static const struct { int64_t mib; size_t deferred,
+	    failed; } cases[] = {
 		{ 0, REASON_MAX, REASON_MAX }, { 127, REASON_MAX, REASON_MAX },
 		{ 129, 128, 128 }, { 191, 128, 128 }, { 193, 0, 0 },
 	};
@@ -945,7 +948,7 @@ test_successes(void **state)
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	assert_int_equal(m.owed, N(actions));
+	assert_int_equal(m.reports.owed, N(actions));
 	for (i = 0; i < N(actions); i++) {
 		assert_int_equal(m.rcpts[i].state, actions[i] ==
 		    ACTION_EXPANDED ? RCPT_EXPANDED : RCPT_SENT);
@@ -962,7 +965,7 @@ test_successes(void **state)
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
-	assert_int_equal(m.owed, 0);
+	assert_int_equal(m.reports.owed, 0);
 	message_fini(&m);
 }
 
@@ -989,7 +992,8 @@ test_wishes(void **state)
 		r->notify = cases[i].notify;
 		assert_int_equal(recipient_wants(r, NOTIFY_FAILURE),
 		    cases[i].failure);
-		assert_int_equal(recipient_wants(r, NOTIFY_DELAY), cases[i].delay);
+		assert_int_equal(recipient_wants(r, NOTIFY_DELAY),
+		    cases[i].delay);
 		assert_int_equal(recipient_wants(r, NOTIFY_SUCCESS),
 		    cases[i].success);
 		t_commit(&w->sp, ID, &m, TEXT, sizeof(TEXT) - 1);
@@ -1002,8 +1006,9 @@ test_wishes(void **state)
 		message_fini(&m);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		assert_int_equal(m.rcpts[0].state, RCPT_FAILED);
-		assert_int_equal(m.owed, cases[i].failure);
-		assert_int_equal(recipient_is_owed(&m.rcpts[0]), cases[i].failure);
+		assert_int_equal(m.reports.owed, cases[i].failure);
+		assert_int_equal(recipient_is_owed(&m.rcpts[0]),
+		    cases[i].failure);
 		message_fini(&m);
 		assert_int_equal(spool_remove(&w->sp, ID), 0);
 	}
@@ -1048,8 +1053,8 @@ test_bounce_plan(void **state)
 		buf_puts(&w->notes, cases[i].notes);
 		plant(w, "b", w->notes.data, w->notes.len);
 		assert_int_equal(load(w, "b", 0, &m), SPOOL_GOT);
-		assert_string_equal(m.bounce_id, cases[i].plan);
-		assert_int_equal(m.owed, cases[i].owed);
+		assert_string_equal(m.reports.bounce_id, cases[i].plan);
+		assert_int_equal(m.reports.owed, cases[i].owed);
 		message_fini(&m);
 	}
 	buf_fini(&b);
@@ -1064,20 +1069,20 @@ test_notice_plan(void **state)
 
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	assert_string_equal(m.warn_id, "");
+	assert_string_equal(m.reports.warn_id, "");
 	journal_warning(&w->notes, "w1");
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	assert_string_equal(m.warn_id, "w1");
-	assert_false(m.is_warned);
-	assert_int_equal(m.owed, 0);
+	assert_string_equal(m.reports.warn_id, "w1");
+	assert_false(m.reports.is_warned);
+	assert_int_equal(m.reports.owed, 0);
 	buf_reset(&w->notes);
 	journal_warned(&w->notes);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	assert_true(m.is_warned);
+	assert_true(m.reports.is_warned);
 	buf_reset(&w->notes);
 	journal_warning(&w->notes, "../w");
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
@@ -1113,8 +1118,8 @@ test_torn_record(void **state)
 			assert_int_equal(m.nrcpts, 6);
 			assert_int_equal(m.rcpts[0].state, RCPT_OPEN);
 			assert_int_equal(m.rcpts[5].notify, 0);
-			assert_string_equal(m.warn_id, "");
-			assert_false(m.is_warned);
+			assert_string_equal(m.reports.warn_id, "");
+			assert_false(m.reports.is_warned);
 			message_fini(&m);
 			slurp(w, "t", &after);	/* a reader cuts nothing */
 			assert_int_equal(after.len, n);

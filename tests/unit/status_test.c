@@ -118,8 +118,8 @@ test_report_is_synced(void **state)
 	assert_int_equal(syncs, 3);
 	read_again(w);
 	assert_true(w->a->m.rcpts[0].is_reported);
-	assert_string_equal(w->a->m.bounce_id, "");
-	assert_int_equal(w->a->m.owed, 0);
+	assert_string_equal(w->a->m.reports.bounce_id, "");
+	assert_int_equal(w->a->m.reports.owed, 0);
 }
 
 /* The same for a notice of delay. */
@@ -134,11 +134,11 @@ test_notice_is_synced(void **state)
 	status_record(&w->r);
 	bad_sync = 2;
 	status_finish(&w->r, w->a);
-	assert_true(w->a->m.is_warned);
+	assert_true(w->a->m.reports.is_warned);
 	status_finish(&w->r, w->a);
 	assert_int_equal(syncs, 3);
 	read_again(w);
-	assert_true(w->a->m.is_warned);
+	assert_true(w->a->m.reports.is_warned);
 }
 
 /* Memory ran out for a note: what became of it is written all the same. */
