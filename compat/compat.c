@@ -1,18 +1,14 @@
 /*
  * compat.c - what some systems lack.
  * Runs as: anyone.  Uses: the descriptors it is given.
- * Promise: a file whose sync failed is never reported as synced.
+ * Promise: no loop up to a limit that the caller chooses.
  */
 #include <sys/socket.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
-
-#include <linux/aio_abi.h>
 #endif
 
 #include <dirent.h>
-#include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,72 +70,4 @@ compat_peer_is(int fd, uid_t uid)
 
 	return getpeereid(fd, &euid, &egid) == 0 && euid == uid;
 #endif
-}
-
-#if defined(__linux__)
-/* Waits for all that was begun; what is not known to be synced is EIO. */
-static void
-take_syncs(struct compat_syncs *s, int *errors, long begun)
-{
-	struct io_event events[COMPAT_SYNCS];
-	long done = 0, i, n;
-
-	while (done < begun) {
-		n = syscall(SYS_io_getevents, s->context, begun - done,
-		    begun - done, events, NULL);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		for (i = 0; i < n; i++)
-			errors[events[i].data] = (int)-events[i].res;
-		done += n;
-	}
-	s->is_missing = done < begun;
-}
-
-/* How many of the first were begun and are over. */
-static size_t
-sync_together(struct compat_syncs *s, const int *fds, int *errors, size_t n)
-{
-	struct iocb blocks[COMPAT_SYNCS], *list[COMPAT_SYNCS];
-	long begun;
-	size_t i;
-
-	if (s->context == 0 && !s->is_missing)
-		s->is_missing = syscall(SYS_io_setup, COMPAT_SYNCS,
-		    &s->context) == -1;
-	if (s->is_missing)
-		return 0;
-	memset(blocks, 0, sizeof(blocks));
-	for (i = 0; i < n; i++) {
-		blocks[i].aio_lio_opcode = IOCB_CMD_FDSYNC;
-		blocks[i].aio_fildes = (uint32_t)fds[i];
-		blocks[i].aio_data = i;
-		list[i] = &blocks[i];
-		errors[i] = EIO;
-	}
-	begun = syscall(SYS_io_submit, s->context, (long)n, list);
-	if (begun <= 0) {
-		s->is_missing = 1;
-		return 0;
-	}
-	take_syncs(s, errors, begun);
-	return (size_t)begun;
-}
-#endif
-
-void
-compat_sync_all(struct compat_syncs *s, const int *fds, int *errors, size_t n)
-{
-	size_t i = 0;
-
-#if defined(__linux__)
-	if (n > 1)
-		i = sync_together(s, fds, errors, n);
-#else
-	(void)s;
-#endif
-	for (; i < n; i++)
-		errors[i] = fdatasync(fds[i]) == -1 ? errno : 0;
 }

@@ -156,7 +156,12 @@ record(struct recorder *s, struct active_message *a, uint32_t i, time_t now)
 	show_status(s, a, i);
 }
 
-/* 0, or -1: the notes stay, to be written later. */
+/*
+ * 0, or -1: the notes stay, to be written later.
+ * Each journal is synced by itself: to sync those of a turn side by side
+ * (kernel AIO) did not move P2 (64 callers, 1 mailbox: 671 messages a second
+ * like this, 585 that way; 10 mailboxes: 459 and 490; noise 25 %).
+ */
 static int
 write_notes(struct recorder *s, struct active_message *a, int is_durable)
 {

@@ -27,8 +27,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE = 150                  # seconds for what is slow
-SYNCS = ("fsync", "fdatasync", "syncfs", "sync_file_range", "sync",
-         "io_submit")           # of files, side by side: one for each
+SYNCS = ("fsync", "fdatasync", "syncfs", "sync_file_range", "sync")
 
 
 class Trouble(Exception):
@@ -314,10 +313,7 @@ class Agent:
                     continue
                 processes.add(pid)
                 calls += 1
-                if name.group(1) == "io_submit":
-                    made = re.search(r"= (\d+)$", rest.rstrip())
-                    syncs += int(made.group(1)) if made else 0
-                elif name.group(1) in SYNCS:
+                if name.group(1) in SYNCS:
                     syncs += 1
                     target = re.search(r"<([^>]*)>", rest)
                     folders += bool(target and os.path.isdir(target.group(1)))

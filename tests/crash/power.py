@@ -13,15 +13,13 @@ that each making of a file counts as another.
 import os
 import re
 import stat
-import struct
 
 from world import MAIL, SPOOL
 
 CHANGES = {"write", "pwrite64", "ftruncate", "openat", "open", "link",
            "linkat", "unlink", "unlinkat", "rename", "renameat", "renameat2",
-           "mkdir", "mkdirat", "fsync", "fdatasync", "fchmod", "io_getevents"}
+           "mkdir", "mkdirat", "fsync", "fdatasync", "fchmod"}
 SYNCS = {"fsync", "fdatasync"}
-IOCB_FD = 20                    # where a struct iocb has its descriptor
 O_CREAT, O_TMPFILE = os.O_CREAT, 0o20000000
 NOT_KEPT = {SPOOL + "/wake", SPOOL + "/lock"}
 FOLDER = "folder"
@@ -95,7 +93,6 @@ class Disk:
 
     def __init__(self):
         self.cuts = []
-        self.begun = {}         # pid -> descriptors that are being synced
         self.births = {}        # inode -> how often it was made
         self.new_names, self.old_names = {}, {}
         self.new_data, self.old_data = {}, {}
@@ -139,13 +136,8 @@ class Disk:
         pass
 
     def after(self, run, call, result):
-        if call.name == "io_submit" and result > 0:
-            self.begun[call.pid] = self._submitted(call, result)
         if call.name not in CHANGES or result < 0:
             return
-        if call.name == "io_getevents":
-            for fd in self.begun.pop(call.pid):
-                self._synced(call.pid, fd)
         if call.name in ("open", "openat"):
             flags = call.args[2 if call.name == "openat" else 1]
             if not flags & (O_CREAT | O_TMPFILE & ~os.O_DIRECTORY):
@@ -154,16 +146,6 @@ class Disk:
         if call.name in SYNCS:
             self._synced(call.pid, call.args[0])
         self.take_down("%d %s" % (run.calls, call.name), run)
-
-    def _submitted(self, call, n):
-        """Files whose sync was begun; io_getevents waits for all."""
-        with open("/proc/%d/mem" % call.pid, "rb") as f:
-            f.seek(call.args[2])
-            fds = []
-            for at in struct.unpack("=%dQ" % n, f.read(8 * n)):
-                f.seek(at + IOCB_FD)
-                fds += struct.unpack("=I", f.read(4))
-        return fds
 
     def take_down(self, label, run):
         self.look()

@@ -34,7 +34,6 @@ NAMES = {
     117: "setresuid", 119: "setresgid", 118: "getresuid", 120: "getresgid",
     137: "statfs", 138: "fstatfs", 157: "prctl", 217: "getdents64",
     257: "openat", 258: "mkdirat", 262: "newfstatat", 263: "unlinkat",
-    206: "io_setup", 208: "io_getevents", 209: "io_submit",
     264: "renameat", 265: "linkat", 269: "faccessat", 271: "ppoll",
     280: "utimensat", 293: "pipe2", 316: "renameat2", 332: "statx",
     435: "clone3", 439: "faccessat2",
