@@ -1,188 +1,101 @@
 /*
- * base64.c - text as quoted-printable or base64 (RFC 2045 6).
+ * base64.c - base64 (RFC 4648 4).
  * Runs as: anyone.  Uses: nothing.
- * Promise: what comes out is ASCII in short lines, none of which can be taken
- * for a boundary; decoding it gives every octet that went in.
+ * Promise: what is not well-formed is refused, so that each text stands for
+ * other bytes.
  */
+#include <stdint.h>
 #include <string.h>
 
 #include "lib/base64.h"
-#include "lib/sasl.h"
 
-#define QP_COLUMNS	(ENCODE_COLUMNS - 1)	/* and the "=" of a soft end */
-#define AGAIN_COLUMNS	980	/* of 998, with room for "=XX" and "=" */
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    "abcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void
-encode_begin(struct encode *e, enum encode_how how)
+base64_put(struct buf *out, const void *data, size_t len)
 {
-	memset(e, 0, sizeof(*e));
-	e->how = how;
-}
-
-static void
-soft_end(struct encode *e, struct buf *out)
-{
-	buf_puts(out, "=\n");
-	e->column = 0;
-}
-
-static void
-put_plain(struct encode *e, char c, struct buf *out)
-{
-	if (e->column + 1 > QP_COLUMNS)
-		soft_end(e, out);
-	buf_putc(out, c);
-	e->column++;
-}
-
-static void
-put_escaped(struct encode *e, char c, struct buf *out)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	char text[3] = { '=', hex[(unsigned char)c >> 4],
-	    hex[(unsigned char)c & 15] };
-
-	if (e->how == ENCODE_QP && e->column + 3 > QP_COLUMNS)
-		soft_end(e, out);
-	buf_add(out, text, 3);
-	e->column += 3;
-}
-
-static void
-put_blank(struct encode *e, struct buf *out)
-{
-	if (e->blank != 0)
-		put_plain(e, e->blank, out);
-	e->blank = 0;
-}
-
-static int
-must_escape(const struct encode *e, unsigned char c)
-{
-	if (c == '-')	/* no line may look like a boundary */
-		return e->column == 0 || e->column == QP_COLUMNS;
-	return c < 0x20 || c >= 0x7f || c == '=';
-}
-
-static void
-qp_text(struct encode *e, const char *p, size_t n, struct buf *out)
-{
-	unsigned char c;
+	const uint8_t *p = data;
+	uint32_t v;
+	char *room;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		c = (unsigned char)p[i];
-		put_blank(e, out);
-		if (c == ' ' || c == '\t')
-			e->blank = p[i];
-		else if (must_escape(e, c))
-			put_escaped(e, p[i], out);
-		else
-			put_plain(e, p[i], out);
+	if (len > SIZE_MAX / 2) {
+		out->failed = 1;
+		return;
 	}
+	room = buf_space(out, (len + 2) / 3 * 4);
+	if (room == NULL)
+		return;
+	for (i = 0; i < len; i += 3, room += 4) {
+		v = (uint32_t)p[i] << 16;
+		if (i + 1 < len)
+			v |= (uint32_t)p[i + 1] << 8;
+		if (i + 2 < len)
+			v |= p[i + 2];
+		memset(room, '=', 4);
+		room[0] = alphabet[v >> 18];
+		room[1] = alphabet[v >> 12 & 63];
+		if (i + 1 < len)
+			room[2] = alphabet[v >> 6 & 63];
+		if (i + 2 < len)
+			room[3] = alphabet[v & 63];
+	}
+	buf_grown(out, (len + 2) / 3 * 4);
 }
 
+/* The value of one octet of base64, or -1. */
 static int
-is_hex(char c)
+sextet(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') ||
-	    (c >= 'a' && c <= 'f');
+	const char *at;
+
+	at = c == '\0' ? NULL : strchr(alphabet, c);
+	return at == NULL ? -1 : (int)(at - alphabet);
 }
 
-static void
-again_text(struct encode *e, const char *p, size_t n, struct buf *out)
+/* Octets that well-formed text stands for, or -1. */
+static int
+decoded_len(const char *text, size_t len, size_t *n)
 {
-	size_t i;
+	size_t i, body = len;
 
-	for (i = 0; i < n; i++) {
-		if (e->column >= AGAIN_COLUMNS && e->escape == 0)
-			soft_end(e, out);
-		if ((unsigned char)p[i] >= 0x80) {
-			put_escaped(e, p[i], out);
-			e->escape = 0;
+	if (len % 4 != 0)
+		return -1;
+	if (body > 0 && text[body - 1] == '=')
+		body--;
+	if (body > 0 && text[body - 1] == '=')
+		body--;
+	for (i = 0; i < body; i++)
+		if (sextet(text[i]) == -1)
+			return -1;
+	/* Bits that no octet takes must be zero, or two texts mean the same. */
+	if (body % 4 == 3 && (sextet(text[body - 1]) & 3) != 0)
+		return -1;
+	if (body % 4 == 2 && (sextet(text[body - 1]) & 15) != 0)
+		return -1;
+	*n = len / 4 * 3 - (len - body);
+	return 0;
+}
+
+int
+base64_get(struct buf *out, const char *text, size_t len)
+{
+	uint8_t octets[3];
+	uint32_t v = 0;
+	size_t i, left;
+
+	if (decoded_len(text, len, &left) == -1)
+		return -1;
+	for (i = 0; i < len; i++) {
+		v = v << 6 | (text[i] == '=' ? 0 : (uint32_t)sextet(text[i]));
+		if (i % 4 != 3)
 			continue;
-		}
-		buf_putc(out, p[i]);
-		e->column++;
-		if (p[i] == '=')
-			e->escape = 1;
-		else if (e->escape == 1 && is_hex(p[i]))
-			e->escape = 2;
-		else if (e->escape != 1 || (p[i] != ' ' && p[i] != '\t'))
-			e->escape = 0;
+		octets[0] = (uint8_t)(v >> 16);
+		octets[1] = (uint8_t)(v >> 8);
+		octets[2] = (uint8_t)v;
+		buf_add(out, octets, left < 3 ? left : 3);
+		left -= left < 3 ? left : 3;
 	}
-}
-
-static void
-put_held(struct encode *e, struct buf *out)
-{
-	base64_put(out, e->held, e->nheld);
-	buf_putc(out, '\n');
-	e->nheld = 0;
-}
-
-static void
-base64_add(struct encode *e, const char *p, size_t n, struct buf *out)
-{
-	size_t take;
-
-	while (n > 0) {
-		take = sizeof(e->held) - e->nheld;
-		if (take > n)
-			take = n;
-		memcpy(e->held + e->nheld, p, take);
-		e->nheld += take;
-		if (e->nheld == sizeof(e->held))
-			put_held(e, out);
-		p += take;
-		n -= take;
-	}
-}
-
-void
-encode_text(struct encode *e, const char *p, size_t n, struct buf *out)
-{
-	if (n == 0)
-		return;
-	if (e->how == ENCODE_QP) {
-		qp_text(e, p, n, out);
-	} else if (e->how == ENCODE_QP_AGAIN) {
-		again_text(e, p, n, out);
-	} else {
-		if (e->owes_line_end)
-			base64_add(e, "\r\n", 2, out);
-		e->owes_line_end = 0;
-		base64_add(e, p, n, out);
-	}
-}
-
-void
-encode_line_end(struct encode *e, struct buf *out)
-{
-	if (e->how == ENCODE_BASE64) {
-		if (e->owes_line_end)
-			base64_add(e, "\r\n", 2, out);
-		e->owes_line_end = 1;
-		return;
-	}
-	/* A blank at the end would be lost on the way. */
-	if (e->blank != 0)
-		put_escaped(e, e->blank, out);
-	buf_putc(out, '\n');
-	e->blank = 0;
-	e->escape = 0;
-	e->column = 0;
-}
-
-void
-encode_end(struct encode *e, int has_line_end, struct buf *out)
-{
-	if (e->how == ENCODE_BASE64) {
-		if (e->owes_line_end && has_line_end)
-			base64_add(e, "\r\n", 2, out);
-		if (e->nheld > 0)
-			put_held(e, out);
-	} else if (e->column > 0 || e->blank != 0) {
-		encode_line_end(e, out);
-	}
+	return buf_failed(out) ? -1 : 0;
 }

@@ -132,7 +132,7 @@ end_leaf(struct mime *m, int has_line_end, struct buf *out)
 	if (m->utf8_left > 0)
 		note(m, MIME_NOT_UTF8);
 	if (act == TO_QP || act == TO_QP_AGAIN || act == TO_BASE64)
-		encode_end(&m->encode, has_line_end, out);
+		transfer_end(&m->transfer, has_line_end, out);
 }
 
 /* 3. Header fields. */
@@ -523,8 +523,8 @@ end_header(struct mime *m, const char *blank, struct buf *out)
 	m->utf8_left = 0;
 	act = this_action(m);
 	if (act != KEEP)
-		encode_begin(&m->encode, act == TO_QP ? ENCODE_QP :
-		    act == TO_QP_AGAIN ? ENCODE_QP_AGAIN : ENCODE_BASE64);
+		transfer_begin(&m->transfer, act == TO_QP ? TRANSFER_QP :
+		    act == TO_QP_AGAIN ? TRANSFER_QP_AGAIN : TRANSFER_BASE64);
 }
 
 /* 5. Text. */
@@ -592,7 +592,7 @@ text(struct mime *m, const char *p, size_t n, struct buf *out)
 	if (m->is_scan)
 		scan_text(m, p, n);
 	else if (m->place == PLACE_LEAF && this_action(m) != KEEP)
-		encode_text(&m->encode, p, n, out);
+		transfer_text(&m->transfer, p, n, out);
 	else if (is_masked(m) && !text_is_ascii(p, n))
 		put_masked(p, n, out);
 	else
@@ -607,7 +607,7 @@ text_end(struct mime *m, struct buf *out)
 			note(m, MIME_NOT_UTF8);
 		m->utf8_left = 0;
 	} else if (m->place == PLACE_LEAF && this_action(m) != KEEP) {
-		encode_line_end(&m->encode, out);
+		transfer_line_end(&m->transfer, out);
 	} else {
 		buf_putc(out, '\n');
 	}

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
-#include "lib/base64.h"
+#include "lib/transfer.h"
 
 #define MIME_LINE_MAX		998	/* octets of a line (RFC 5322 2.1.1) */
 #define MIME_HEADER_MAX		(2 * 1024 * 1024)	/* octets of one */
@@ -95,7 +95,7 @@ struct mime {
 	/* the leaf under way */
 	int		 utf8_left;	/* octets of a character that follow */
 	unsigned char	 utf8_low, utf8_high;
-	struct encode	 encode;
+	struct transfer	 transfer;
 };
 
 /* The first pass, which writes nothing. */

@@ -96,8 +96,4 @@ int	sasl_is_proven(const struct sasl *);
 const char *sasl_why(const struct sasl *);	/* of SASL_STOP; printable */
 void	sasl_give_up(struct sasl *);
 
-/* Base64 (RFC 4648 4), strict: -1 for a wrong octet, padding or length. */
-void	base64_put(struct buf *, const void *, size_t);
-int	base64_get(struct buf *, const char *, size_t);
-
 #endif

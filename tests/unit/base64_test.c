@@ -1,126 +1,78 @@
 /*
- * base64_test.c - quoted-printable and base64, tables of cases.  Each text is
- * fed whole and octet by octet.
+ * base64_test.c - base64 there and back, and what is none.
  */
 #include "lib/base64.h"
 #include "tests/unit/t.h"
 
-#define A10	"aaaaaaaaaa"
-#define A70	A10 A10 A10 A10 A10 A10 A10
-
-static const struct {
-	enum encode_how how; int has_line_end; const char *in, *out;
-} cases[] = {
-	{ ENCODE_QP, 1, "", "" },
-	{ ENCODE_QP, 1, "a\n\nb\n", "a\n\nb\n" },
-	{ ENCODE_QP, 1, "a", "a\n" },
-	{ ENCODE_QP, 1, "a=b \t\n", "a=3Db =09\n" },
-	{ ENCODE_QP, 1, "a  \n", "a =20\n" },
-	{ ENCODE_QP, 1, "a ", "a=20\n" },
-	{ ENCODE_QP, 1, "\xc3\xa4\x7f\x01\n", "=C3=A4=7F=01\n" },
-	/* no line of text may look like a boundary, nor a piece of one */
-	{ ENCODE_QP, 1, "-- \n--b\n a--\n", "=2D-=20\n=2D-b\n a--\n" },
-	{ ENCODE_QP, 1, A70 "aaaaa--b\n", A70 "aaaaa=\n=2D-b\n" },
-	{ ENCODE_QP, 1, ".\n", ".\n" },
-	/* 76 octets are the most, with the "=" */
-	{ ENCODE_QP, 1, A70 "aaaaa\n", A70 "aaaaa\n" },
-	{ ENCODE_QP, 1, A70 "aaaaab\n", A70 "aaaaa=\nb\n" },
-	{ ENCODE_QP, 1, A70 "aa\xff\n", A70 "aa=FF\n" },
-	{ ENCODE_QP, 1, A70 "aaa\xff\n", A70 "aaa=\n=FF\n" },
-	{ ENCODE_QP, 1, A70 "aaaaa \n", A70 "aaaaa=\n=20\n" },
-	{ ENCODE_QP, 1, A70 "aaaaa b\n", A70 "aaaaa=\n b\n" },
-	/* what is encoded stays so */
-	{ ENCODE_QP_AGAIN, 1, "a=3D=\n=\xff=C3\xa4 \n", "a=3D=\n==FF=C3=A4 \n" },
-	{ ENCODE_BASE64, 1, "a\n", "YQ0K\n" },
-	{ ENCODE_BASE64, 0, "a\n", "YQ==\n" },
-	{ ENCODE_BASE64, 0, "a\n\n", "YQ0K\n" },
-	{ ENCODE_BASE64, 1, "\n", "DQo=\n" },
-	{ ENCODE_BASE64, 0, "\n", "" },
-	{ ENCODE_BASE64, 1, "a\xff" "b", "Yf9i\n" },
-	{ ENCODE_BASE64, 0, A10 A10 A10 A10 A10 "aaaaaaab\n",
-	  "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
-	  "YWFhYWFh\nYg==\n" },
-};
-
 static void
-encode(enum encode_how how, int has_line_end, const char *p, size_t n,
-    size_t chunk, struct buf *out)
+test_base64(void **state)
 {
-	struct encode e;
-	const char *nl;
-	size_t len, i;
-
-	encode_begin(&e, how);
-	while (n > 0) {
-		nl = memchr(p, '\n', n);
-		len = nl == NULL ? n : (size_t)(nl - p);
-		for (i = 0; i < len; i += chunk)
-			encode_text(&e, p + i, len - i < chunk ? len - i :
-			    chunk, out);
-		if (nl != NULL)
-			encode_line_end(&e, out);
-		p += len + (nl != NULL);
-		n -= len + (nl != NULL);
-	}
-	encode_end(&e, has_line_end, out);
-}
-
-static void
-test_cases(void **state)
-{
-	struct buf out;
-	size_t i, chunk;
+	static const struct { const char *plain; size_t len; const char *b64; }
+	cases[] = {
+		{ "", 0, "" },			/* RFC 4648 10 */
+		{ "f", 1, "Zg==" },
+		{ "fo", 2, "Zm8=" },
+		{ "foo", 3, "Zm9v" },
+		{ "foob", 4, "Zm9vYg==" },
+		{ "fooba", 5, "Zm9vYmE=" },
+		{ "foobar", 6, "Zm9vYmFy" },
+		{ "\0\xff\xfe", 3, "AP/+" },
+		{ "\0\0\0\0", 4, "AAAAAA==" },
+	};
+	struct buf b;
+	size_t i;
 
 	(void)state;
-	buf_init(&out, 0);
+	buf_init(&b, 0);
 	for (i = 0; i < N(cases); i++) {
-		for (chunk = 1; chunk < 100; chunk += 98) {
-			buf_reset(&out);
-			encode(cases[i].how, cases[i].has_line_end,
-			    cases[i].in, strlen(cases[i].in), chunk, &out);
-			assert_string_equal(buf_str(&out), cases[i].out);
-		}
+		buf_reset(&b);
+		base64_put(&b, cases[i].plain, cases[i].len);
+		assert_string_equal(buf_str(&b), cases[i].b64);
+		buf_reset(&b);
+		assert_int_equal(base64_get(&b, cases[i].b64,
+		    strlen(cases[i].b64)), 0);
+		assert_int_equal(b.len, cases[i].len);
+		assert_memory_equal(buf_str(&b), cases[i].plain, b.len);
 	}
-	buf_fini(&out);
+	buf_fini(&b);
 }
 
-/* A line without end, of "=41" over and over: broken between, not within. */
 static void
-test_long_line_again(void **state)
+test_base64_bad(void **state)
 {
-	struct buf in, out, back;
-	size_t i, column = 0;
+	static const char *const cases[] = {
+		"Z", "Zg", "Zg=", "Zg===", "=", "==", "===", "====",
+		"Zh==",			/* bits left over */
+		"Zm9=", "Zm=v", "=m9v", "Zm9v=", "Zg==Zg==", "Zm9v\n",
+		"Zm 9", "Zm9v ", "Zm-_", "Zm9\xc3", "Zm9vZg=A",
+	};
+	struct buf b;
+	size_t i;
 
 	(void)state;
-	buf_init(&in, 0);
-	buf_init(&out, 0);
-	buf_init(&back, 0);
-	for (i = 0; i < 5000; i++)
-		buf_puts(&in, i % 7 == 0 ? "x" : "=41");
-	encode(ENCODE_QP_AGAIN, 1, in.data, in.len, 100, &out);
-	for (i = 0; i < out.len; i++) {
-		assert_true(++column <= 998);
-		if (out.data[i] == '\n')
-			column = 0;
-		if (out.data[i] == '=' && out.data[i + 1] == '\n') {
-			column = 0;
-			i++;
-		} else if (out.data[i] != '\n') {
-			buf_putc(&back, out.data[i]);
-		}
+	buf_init(&b, 0);
+	for (i = 0; i < N(cases); i++) {
+		assert_int_equal(base64_get(&b, cases[i], strlen(cases[i])),
+		    -1);
+		assert_int_equal(b.len, 0);
 	}
-	assert_string_equal(buf_str(&back), buf_str(&in));
-	buf_fini(&in);
-	buf_fini(&out);
-	buf_fini(&back);
+	assert_int_equal(base64_get(&b, "Zm\0v", 4), -1);
+	buf_fini(&b);
+	buf_init(&b, 5);
+	assert_int_equal(base64_get(&b, "Zm9vYmFy", 8), -1);
+	buf_fini(&b);
+	buf_init(&b, 7);
+	base64_put(&b, "foobar", 6);
+	assert_true(buf_failed(&b));
+	buf_fini(&b);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cases),
-		cmocka_unit_test(test_long_line_again),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_base64_bad),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
