@@ -34,7 +34,7 @@ struct target {
 
 struct targets {
 	struct target	*list;
-	size_t		 n;
+	size_t		 n, cap;
 };
 
 struct alias {
@@ -46,7 +46,7 @@ struct alias {
 
 struct aliases {
 	struct alias	*list;	/* sorted by name without case */
-	size_t		 n;
+	size_t		 n, cap;
 };
 
 /*

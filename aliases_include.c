@@ -18,7 +18,6 @@ struct flatten {
 	const struct include_source *source;
 	const struct report *report;
 	struct targets	*out;
-	size_t		 cap;
 	unsigned	 nlists;
 	struct result	*res;
 };
@@ -79,7 +78,7 @@ add(struct flatten *f, const struct target *t, int is_loose)
 	if (f->out->n == TARGETS_MAX)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.5",
 		    "the lists contain more than %d targets", TARGETS_MAX);
-	if (array_grow(&f->out->list, &f->cap, f->out->n,
+	if (array_grow(&f->out->list, &f->out->cap, f->out->n,
 	    sizeof(*f->out->list)) == -1)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.0",
 		    "out of memory");

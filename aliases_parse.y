@@ -14,7 +14,7 @@
 %define api.prefix {aliases_yy}
 %define parse.error detailed
 %param { void *scanner }
-%parse-param { struct words *w }
+%parse-param { struct aliases_run *w }
 
 %code requires {
 #include <stddef.h>
@@ -30,8 +30,31 @@ struct word {
 	unsigned	 line;
 };
 
+/* A logical line of the text: this one, and where the next one begins. */
+struct aliases_row {
+	const char	*text, *next;
+	unsigned	 line, next_line;
+};
+
+/* What was read of the line under way; owned. */
+struct aliases_entry {
+	char		*name;
+	int		 has_head;	/* name and colon are good */
+	struct targets	 targets;
+	size_t		 nkept;		/* of them: from rows that are whole */
+};
+
+/*
+ * flex exits the process when its allocator has nothing left; it gets its few
+ * hundred bytes from here, so that this cannot happen.
+ */
+struct aliases_pool {
+	_Alignas(max_align_t) char room[SCAN_ROOM];
+	size_t		 used;
+};
+
 /* One run of the parser. */
-struct words {
+struct aliases_run {
 	int		 start;		/* token that says which file it is */
 	int		 is_started;	/* that token was given */
 	const char	*file;
@@ -39,30 +62,19 @@ struct words {
 	unsigned	 line;		/* where the scanner is */
 	unsigned	 token_line;	/* where the latest token began */
 	const char	*reason;	/* what is wrong with token BAD */
-	const char	*row, *next_row;	/* logical lines */
-	unsigned	 row_line, next_line;
-	int		 has_head;	/* this one's name and colon are good */
 	int		 nbad;		/* lines that were reported */
 	int		 is_broken;	/* memory ran out */
-	char		*name;		/* owned: of the line under way */
-	struct targets	 targets;	/* owned: of that line */
-	size_t		 ctargets;
-	size_t		 nkept;		/* of them: from rows that are whole */
+	struct aliases_row row;
+	struct aliases_entry entry;
 	struct aliases	*aliases;	/* lent: where alias lines go */
-	size_t		 caliases;
 	struct targets	*forward;	/* lent: where a .forward's go */
-	/*
-	 * flex exits the process when its allocator has nothing left; it gets
-	 * its few hundred octets from here, so that this can't happen.
-	 */
-	_Alignas(max_align_t) char room[SCAN_ROOM];
-	size_t		 room_used;
+	struct aliases_pool pool;
 };
 }
 
 %code provides {
 int	aliases_yylex(ALIASES_YYSTYPE *, void *scanner);
-int	aliases_yylex_init_extra(struct words *, void **scanner);
+int	aliases_yylex_init_extra(struct aliases_run *, void **scanner);
 int	aliases_yylex_destroy(void *scanner);
 /* The text must be writable and end in two NULs, which len counts. */
 int	aliases_scan_text(char *, size_t len, void *scanner);
@@ -87,16 +99,17 @@ size_t	aliases_command_length(const char *text, size_t len);
 #define INCLUDE		":include:"
 #define SHOWN_MAX		60	/* octets of a target in a report */
 
-static void	aliases_yyerror(void *, struct words *, const char *);
-static int	add_name(struct words *, const struct word *, int is_quoted);
-static int	add_plain(struct words *, const struct word *);
-static int	add_quoted(struct words *, const struct word *);
-static int	add_command(struct words *, const struct word *);
-static int	add_phrase(struct words *, const struct word *first,
+static void	aliases_yyerror(void *, struct aliases_run *, const char *);
+static int	add_name(struct aliases_run *, const struct word *,
+		    int is_quoted);
+static int	add_plain(struct aliases_run *, const struct word *);
+static int	add_quoted(struct aliases_run *, const struct word *);
+static int	add_command(struct aliases_run *, const struct word *);
+static int	add_phrase(struct aliases_run *, const struct word *first,
 		    const struct word *last);
-static void	end_alias(struct words *, unsigned line);
-static void	spoil_line(struct words *);
-static void	drop_row(struct words *);
+static void	end_alias(struct aliases_run *, unsigned line);
+static void	spoil_line(struct aliases_run *);
+static void	drop_row(struct aliases_run *);
 }
 
 %union {
@@ -122,19 +135,19 @@ file
 	: ALIASES_FILE lines
 	| FORWARD_FILE members
 		{
-			*w->forward = w->targets;
-			memset(&w->targets, 0, sizeof(w->targets));
+			*w->forward = w->entry.targets;
+			memset(&w->entry.targets, 0, sizeof(w->entry.targets));
 		}
 	| LIST_FILE rows
 		{
-			*w->forward = w->targets;
-			memset(&w->targets, 0, sizeof(w->targets));
+			*w->forward = w->entry.targets;
+			memset(&w->entry.targets, 0, sizeof(w->entry.targets));
 		}
 	;
 
 rows
 	: %empty
-	| rows list EOL			{ w->nkept = w->targets.n; }
+	| rows list EOL			{ w->entry.nkept = w->entry.targets.n; }
 	| rows error EOL		{ drop_row(w); yyerrok; }
 	;
 
@@ -146,7 +159,7 @@ lines
 	;
 
 head
-	: name COLON	{ w->has_head = 1; $$ = $1; }
+	: name COLON	{ w->entry.has_head = 1; $$ = $1; }
 	;
 
 name
@@ -187,14 +200,14 @@ piece
 %%
 
 static void
-complain(struct words *w, unsigned line, const char *text)
+complain(struct aliases_run *w, unsigned line, const char *text)
 {
 	w->nbad++;
 	w->report->say(w->report->arg, w->file, line, text);
 }
 
 static void
-aliases_yyerror(void *scanner, struct words *w, const char *text)
+aliases_yyerror(void *scanner, struct aliases_run *w, const char *text)
 {
 	(void)scanner;
 	if (w->reason != NULL)
@@ -205,7 +218,7 @@ aliases_yyerror(void *scanner, struct words *w, const char *text)
 
 /* Says what is wrong with a target; -1. */
 static int
-refuse(struct words *w, const struct word *word, const char *what)
+refuse(struct aliases_run *w, const struct word *word, const char *what)
 {
 	char text[SHOWN_MAX + 128];
 	size_t n;
@@ -218,7 +231,7 @@ refuse(struct words *w, const struct word *word, const char *what)
 }
 
 static int
-broken(struct words *w)
+broken(struct aliases_run *w)
 {
 	w->is_broken = 1;
 	return -1;
@@ -295,10 +308,10 @@ is_address(const char *text)
 }
 
 static int
-add_target(struct words *w, const struct word *word, enum target_kind kind,
-    struct buf *text)
+add_target(struct aliases_run *w, const struct word *word,
+    enum target_kind kind, struct buf *text)
 {
-	struct targets *ts = &w->targets;
+	struct targets *ts = &w->entry.targets;
 	struct target *t;
 
 	if (buf_failed(text))
@@ -314,9 +327,7 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 		return refuse(w, word, "not an address");
 	if (ts->n == TARGETS_MAX)
 		return refuse(w, word, "too many targets");
-	if (ts->n == 0)
-		w->ctargets = 0;
-	if (array_grow(&ts->list, &w->ctargets, ts->n, sizeof(*t)) == -1)
+	if (array_grow(&ts->list, &ts->cap, ts->n, sizeof(*t)) == -1)
 		return broken(w);
 	t = &ts->list[ts->n];
 	t->kind = kind;
@@ -330,7 +341,7 @@ add_target(struct words *w, const struct word *word, enum target_kind kind,
 }
 
 static int
-add_path(struct words *w, const struct word *word, struct buf *text)
+add_path(struct aliases_run *w, const struct word *word, struct buf *text)
 {
 	if (text->len == 1 || (text->len == 2 && text->data[0] == '~'))
 		return refuse(w, word, "not the path of a file or Maildir");
@@ -338,7 +349,7 @@ add_path(struct words *w, const struct word *word, struct buf *text)
 }
 
 static int
-add_mailbox(struct words *w, const struct word *word, struct buf *text)
+add_mailbox(struct aliases_run *w, const struct word *word, struct buf *text)
 {
 	buf_drop(text, 1);
 	if (!is_plain(buf_str(text)) || strpbrk(text->data, "/|!~") != NULL)
@@ -347,7 +358,7 @@ add_mailbox(struct words *w, const struct word *word, struct buf *text)
 }
 
 static int
-add_bar(struct words *w, const struct word *word, struct buf *text)
+add_bar(struct aliases_run *w, const struct word *word, struct buf *text)
 {
 	buf_drop(text, 1 + count_blanks(text->data + 1, text->len - 1));
 	while (text->len > 0 && text->data[text->len - 1] == ' ')
@@ -356,7 +367,7 @@ add_bar(struct words *w, const struct word *word, struct buf *text)
 }
 
 static int
-add_include(struct words *w, const struct word *word, struct buf *text)
+add_include(struct aliases_run *w, const struct word *word, struct buf *text)
 {
 	buf_drop(text, strlen(INCLUDE));
 	buf_drop(text, count_blanks(buf_str(text), text->len));
@@ -368,7 +379,7 @@ add_include(struct words *w, const struct word *word, struct buf *text)
 
 /* What a target is shows in its first character. */
 static int
-sort_target(struct words *w, const struct word *word, struct buf *text)
+sort_target(struct aliases_run *w, const struct word *word, struct buf *text)
 {
 	switch (buf_str(text)[0]) {
 	case '|':
@@ -395,7 +406,7 @@ sort_target(struct words *w, const struct word *word, struct buf *text)
 }
 
 static int
-add_plain(struct words *w, const struct word *word)
+add_plain(struct aliases_run *w, const struct word *word)
 {
 	struct buf text;
 	int ret;
@@ -408,7 +419,7 @@ add_plain(struct words *w, const struct word *word)
 }
 
 static int
-add_quoted(struct words *w, const struct word *word)
+add_quoted(struct aliases_run *w, const struct word *word)
 {
 	struct buf text;
 	int ret;
@@ -479,7 +490,7 @@ join_lines(const char *p, size_t len, struct buf *out)
 }
 
 static int
-add_command(struct words *w, const struct word *word)
+add_command(struct aliases_run *w, const struct word *word)
 {
 	struct word inner = *word;
 	struct buf text;
@@ -503,7 +514,8 @@ add_command(struct words *w, const struct word *word)
 
 /* From the first piece to the last, which stand in one text. */
 static int
-add_phrase(struct words *w, const struct word *first, const struct word *last)
+add_phrase(struct aliases_run *w, const struct word *first,
+    const struct word *last)
 {
 	struct word all = *first;
 	struct buf text;
@@ -524,26 +536,26 @@ add_phrase(struct words *w, const struct word *first, const struct word *last)
 }
 
 static void
-drop_line(struct words *w)
+drop_line(struct aliases_run *w)
 {
-	free(w->name);
-	w->name = NULL;
+	free(w->entry.name);
+	w->entry.name = NULL;
 	w->reason = NULL;
-	w->has_head = 0;
-	targets_fini(&w->targets);
+	w->entry.has_head = 0;
+	targets_fini(&w->entry.targets);
 }
 
 /* Of a list: what the bad line named before the error is not used. */
 static void
-drop_row(struct words *w)
+drop_row(struct aliases_run *w)
 {
 	w->reason = NULL;
-	while (w->targets.n > w->nkept)
-		free(w->targets.list[--w->targets.n].text);
+	while (w->entry.targets.n > w->entry.nkept)
+		free(w->entry.targets.list[--w->entry.targets.n].text);
 }
 
 static int
-add_name(struct words *w, const struct word *word, int is_quoted)
+add_name(struct aliases_run *w, const struct word *word, int is_quoted)
 {
 	struct buf text;
 
@@ -562,22 +574,22 @@ add_name(struct words *w, const struct word *word, int is_quoted)
 		buf_fini(&text);
 		return refuse(w, word, "a name must not contain @ or a domain");
 	}
-	free(w->name);
-	w->name = strdup(text.data);
+	free(w->entry.name);
+	w->entry.name = strdup(text.data);
 	buf_fini(&text);
-	return w->name == NULL ? broken(w) : 0;
+	return w->entry.name == NULL ? broken(w) : 0;
 }
 
 /* One more alias, with nothing in it yet; NULL without memory or room. */
 static struct alias *
-new_alias(struct words *w, unsigned line)
+new_alias(struct aliases_run *w, unsigned line)
 {
 	struct aliases *as = w->aliases;
 	struct alias *a;
 
 	if (as->n == ALIASES_MAX)
 		return NULL;
-	if (array_grow(&as->list, &w->caliases, as->n, sizeof(*a)) == -1) {
+	if (array_grow(&as->list, &as->cap, as->n, sizeof(*a)) == -1) {
 		broken(w);
 		return NULL;
 	}
@@ -588,11 +600,11 @@ new_alias(struct words *w, unsigned line)
 }
 
 static void
-spoil_name(struct words *w, const char *name, size_t len)
+spoil_name(struct aliases_run *w, const char *name, size_t len)
 {
 	struct alias *a;
 
-	a = len > ADDRESS_MAX ? NULL : new_alias(w, w->row_line);
+	a = len > ADDRESS_MAX ? NULL : new_alias(w, w->row.line);
 	if (a == NULL)
 		return;
 	a->is_bad = 1;
@@ -614,13 +626,13 @@ is_of_name(char c)
  * it is the rest of something else, which names nobody.
  */
 static void
-spoil_words(struct words *w)
+spoil_words(struct aliases_run *w)
 {
-	const char *end, *p = w->row;
+	const char *end, *p = w->row.text;
 	size_t n;
 
-	end = memchr(p, '\n', (size_t)(w->next_row - p));
-	end = memchr(p, ':', (size_t)(end == NULL ? w->next_row - p : end - p));
+	end = memchr(p, '\n', (size_t)(w->row.next - p));
+	end = memchr(p, ':', (size_t)(end == NULL ? w->row.next - p : end - p));
 	for (; end != NULL && p < end && *p != '#'; p += n + (n == 0)) {
 		for (n = 0; p + n < end && is_of_name(p[n]); n++)
 			;
@@ -631,10 +643,10 @@ spoil_words(struct words *w)
 
 /* Mail for a name whose line is bad must wait: nobody may call it unknown. */
 static void
-spoil_line(struct words *w)
+spoil_line(struct aliases_run *w)
 {
-	if (w->has_head && w->name != NULL)
-		spoil_name(w, w->name, strlen(w->name));
+	if (w->entry.has_head && w->entry.name != NULL)
+		spoil_name(w, w->entry.name, strlen(w->entry.name));
 	else
 		spoil_words(w);
 	drop_line(w);
@@ -642,11 +654,11 @@ spoil_line(struct words *w)
 
 /* 0 when the line under way is kept. */
 static int
-keep_line(struct words *w, unsigned line)
+keep_line(struct aliases_run *w, unsigned line)
 {
 	struct alias *a;
 
-	if (w->targets.n == 0) {
+	if (w->entry.targets.n == 0) {
 		complain(w, line, "name without targets");
 		return -1;
 	}
@@ -657,17 +669,17 @@ keep_line(struct words *w, unsigned line)
 	a = new_alias(w, line);
 	if (a == NULL)
 		return -1;
-	a->name = w->name;
-	a->targets = w->targets;
+	a->name = w->entry.name;
+	a->targets = w->entry.targets;
 	w->aliases->n++;
-	w->has_head = 0;
-	w->name = NULL;
-	memset(&w->targets, 0, sizeof(w->targets));
+	w->entry.has_head = 0;
+	w->entry.name = NULL;
+	memset(&w->entry.targets, 0, sizeof(w->entry.targets));
 	return 0;
 }
 
 static void
-end_alias(struct words *w, unsigned line)
+end_alias(struct aliases_run *w, unsigned line)
 {
 	if (keep_line(w, line) == -1)
 		spoil_line(w);
@@ -696,7 +708,7 @@ free_alias(struct alias *a)
 
 /* The first good line of a name holds; the other good ones are told. */
 static void
-sort_aliases(struct words *w)
+sort_aliases(struct aliases_run *w)
 {
 	struct aliases *as = w->aliases;
 	char text[64];
@@ -737,7 +749,7 @@ copy_text(const char *text, size_t len)
 
 /* 0, or -1 when the text as a whole was refused. */
 static int
-run(struct words *w, const char *text, size_t len)
+run(struct aliases_run *w, const char *text, size_t len)
 {
 	size_t bom = text_bom(text, len);
 	void *scanner;
@@ -752,7 +764,7 @@ run(struct words *w, const char *text, size_t len)
 	copy = copy_text(text + bom, len - bom);
 	if (copy == NULL)
 		return -1;
-	w->row = w->next_row = copy;
+	w->row.text = w->row.next = copy;
 	if (aliases_yylex_init_extra(w, &scanner) == 0) {
 		if (aliases_scan_text(copy, len - bom + 4, scanner) == 0)
 			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;
@@ -767,7 +779,7 @@ int
 aliases_parse(struct aliases *as, const char *text, size_t len,
     const char *file, const struct report *report)
 {
-	struct words w;
+	struct aliases_run w;
 
 	memset(&w, 0, sizeof(w));
 	memset(as, 0, sizeof(*as));
@@ -785,8 +797,8 @@ aliases_parse(struct aliases *as, const char *text, size_t len,
 
 /* 0, or -1 when nothing of it is used. */
 static int
-parse_targets(struct words *w, int start, struct targets *ts, const char *text,
-    size_t len)
+parse_targets(struct aliases_run *w, int start, struct targets *ts,
+    const char *text, size_t len)
 {
 	memset(ts, 0, sizeof(*ts));
 	w->start = start;
@@ -801,7 +813,7 @@ int
 forward_parse(struct targets *ts, const char *text, size_t len,
     const char *file, const struct report *report)
 {
-	struct words w;
+	struct aliases_run w;
 
 	memset(&w, 0, sizeof(w));
 	w.file = file;
@@ -813,7 +825,7 @@ int
 list_parse(struct targets *ts, const char *text, size_t len, const char *file,
     const struct report *report)
 {
-	struct words w;
+	struct aliases_run w;
 
 	memset(&w, 0, sizeof(w));
 	w.file = file;
