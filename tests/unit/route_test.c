@@ -87,7 +87,7 @@ expand(struct world *w, uint32_t i, const struct targets *targets,
 static void
 at_home(struct world *w, uint32_t i, const char *user)
 {
-	struct targets targets = { NULL, 0 };
+	struct targets targets = { NULL, 0, 0 };
 	const struct home *h;
 
 	for (h = w->homes; h != NULL && h->user != NULL; h++)
@@ -401,7 +401,7 @@ test_unusable_targets(void **state)
 		{ ORIGIN_FORWARD, null, bad, 0, "bob" },
 	};
 	struct target list[2];
-	struct targets targets = { list, 2 };
+	struct targets targets = { list, 2, 0 };
 	struct result res;
 	struct world w;
 	size_t i;
@@ -550,7 +550,7 @@ static void
 test_number(void **state)
 {
 	static char text[] = "a@b";
-	struct targets targets = { NULL, TARGETS_MAX + 1 };
+	struct targets targets = { NULL, TARGETS_MAX + 1, 0 };
 	struct result res;
 	struct world w;
 	size_t i;
@@ -585,7 +585,7 @@ test_number(void **state)
 static void
 test_children(void **state)
 {
-	struct targets targets = { NULL, 0 };
+	struct targets targets = { NULL, 0, 0 };
 	static const char forward[] = "|first\n\"|second x\"\n/file\nann\n";
 	struct result res;
 	struct world w;
