@@ -1,9 +1,9 @@
 /*
  * command.c - a command of a user gets a message on its standard input.
  * Runs as: the user.  Uses: one exec; a private copy of the message.
- * Promise: the command sees its message, a fresh environment and descriptors
- * 0 to 2, and nothing else of ours; what it is comes from the user's file
- * alone, and no octet of the message or its addresses is in it.
+ * Promise: the command has its message, a fresh environment and descriptors
+ * 0 to 2, and nothing else of ours; its text comes from the user's file alone,
+ * and no byte of the message or its addresses is in it.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -25,8 +25,8 @@
 #include "priv/records.h"
 #include "lib/result.h"
 
-#define MEMORY_MAX	(1024 * 1024)	/* octets of a copy in memory */
-#define READ_OCTETS	65536
+#define MEMORY_MAX	(1024 * 1024)	/* bytes of a copy in memory */
+#define READ_BYTES	65536
 #define ARGS_MAX	(TARGET_MAX / 2 + 2)
 #define ENV_MAX		16
 #define PATH_VALUE	"/usr/local/bin:/usr/bin:/bin"
@@ -108,7 +108,7 @@ open_copy(int64_t length)
 static int
 fill_copy(int fd, const struct delivery *d)
 {
-	char chunk[READ_OCTETS];
+	char chunk[READ_BYTES];
 	struct buf head;
 	int64_t done;
 	size_t n;
@@ -132,13 +132,13 @@ fill_copy(int fd, const struct delivery *d)
 }
 
 /*
- * Whole before the command begins: so a queue file that can not be read is
- * never an early end of its input.
+ * The copy is complete before the command starts: a queue file that cannot be
+ * read is never an early end of its input.
  */
 static int
 copy_message(const struct delivery *d, int *fd, struct result *res)
 {
-	/* A limit on files shall be an error here, not the end. */
+	/* A limit on the size of files is to be an error, not the end. */
 	signal(SIGXFSZ, SIG_IGN);
 	*fd = open_copy(d->length);
 	if (*fd != -1 && fill_copy(*fd, d) == 0)
@@ -337,7 +337,7 @@ exec_plain(const char *text, char **env)
 		exec_shell(text, env);
 }
 
-/* Comes back with the exit status that says why. */
+/* Returns only when it failed: the exit status. */
 static int
 start(const char *text, char **env)
 {
@@ -348,12 +348,12 @@ start(const char *text, char **env)
 	else
 		exec_shell(text, env);
 	saved = errno;
-	/* The sender reads this: whose command it is stays untold. */
+	/* The sender reads this, so the command is not in it. */
 	dprintf(STDERR_FILENO, "cannot run the command: %s\n", strerror(saved));
 	return saved == ENOENT ? 127 : 126;
 }
 
-/* From here on nothing can be told but by the output and the status. */
+/* From here on, output and exit status are the only report. */
 static int
 run(const struct delivery *d, const char *text, int in, int out, char **env)
 {

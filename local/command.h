@@ -8,11 +8,11 @@
 #include "priv/delivery_request.h"
 
 /*
- * Runs text in place of this process, which is the user for good.  Comes back
- * only when that can not be: 0 when res tells why and the message is not yet
- * with the command; else the exit status that this process must end with, all
- * of ours being closed: 127 when there is no such command and 126 when it can
- * not be started, as a shell has it, or 1 when the runner is gone.
+ * Runs text in place of this process, which is the user for good.  Returns
+ * only when that failed: 0 when res is set, and the command has not got the
+ * message; else the exit status that this process must end with, since our
+ * descriptors are closed: 127 when there is no such command and 126 when it
+ * cannot be started, as a shell has it, or 1 when the runner is gone.
  */
 int	command_run(const struct delivery *, const char *text,
 	    struct result *res);

@@ -154,17 +154,17 @@ read_forward(const struct user *user, struct buf *text)
 /* ---- lists (:include:) ---- */
 
 /* How lists are read, and where they are sent. */
-struct reader {
+struct list_reader {
 	const struct user *user;
 	int		 is_forward;	/* else lists of the aliases */
-	size_t		 left;		/* octets that they may still have */
+	size_t		 left;		/* bytes that they may still have */
 	struct ipc	*m;		/* lent: for a .forward; or NULL */
 	int		 channel;	/* lent: for the aliases; or -1 */
 	enum forward_verdict verdict;	/* why reading failed */
 };
 
 static int
-fail_list(struct reader *r, enum forward_verdict verdict)
+fail_list(struct list_reader *r, enum forward_verdict verdict)
 {
 	r->verdict = verdict;
 	return -1;
@@ -172,7 +172,7 @@ fail_list(struct reader *r, enum forward_verdict verdict)
 
 /* A list of a .forward passes the checks of a .forward. */
 static int
-take_own(struct reader *r, const char *path, const struct buf *text,
+take_own(struct list_reader *r, const char *path, const struct buf *text,
     int is_loose, struct result *res)
 {
 	if (is_loose) {
@@ -194,7 +194,7 @@ take_own(struct reader *r, const char *path, const struct buf *text,
 
 /* In pieces, since a message is bounded; the runner joins them. */
 static int
-send_list(const struct reader *r, const char *path, const struct buf *text)
+send_list(const struct list_reader *r, const char *path, const struct buf *text)
 {
 	size_t done = 0, n;
 	struct ipc m;
@@ -217,7 +217,7 @@ send_list(const struct reader *r, const char *path, const struct buf *text)
 
 /* A list of the aliases may be anybody's. */
 static int
-take_public(struct reader *r, const char *path, const struct buf *text,
+take_public(struct list_reader *r, const char *path, const struct buf *text,
     const struct stat *st, struct result *res)
 {
 	if (include_public(st, path, res) == -1)
@@ -236,7 +236,7 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
     struct result *res)
 {
 	char full[sizeof(((struct user *)0)->home) + TARGET_MAX + 1];
-	struct reader *r = arg;
+	struct list_reader *r = arg;
 	struct stat st;
 
 	snprintf(full, sizeof(full), "%s%s", path[0] == '~' ? r->user->home :
@@ -266,21 +266,19 @@ put_cause(struct buf *out, const struct result *res)
 static enum forward_verdict
 put_lists(const struct user *user, struct ipc *m, struct buf *text)
 {
-	struct reader r = { user, 1, FORWARD_MAX - text->len, m, -1,
+	struct list_reader r = { user, 1, FORWARD_MAX - text->len, m, -1,
 	    FORWARD_LATER };
 	const struct include_source source = { read_list, &r };
 	struct targets flat, ts;
 	struct result res;
-	int ret = 0;
+	int ret;
 
 	if (forward_parse(&ts, text->data, text->len, FORWARD_NAME,
 	    &quiet) == -1)
 		return FORWARD_TEXT;	/* the runner says what is wrong */
 	result_init(&res);
-	if (include_any(&ts))
-		ret = include_flatten(&ts, &flat, &source, &quiet, &res);
-	if (include_any(&ts) && ret == 0)
-		targets_fini(&flat);
+	ret = include_flatten(&ts, &flat, &source, &quiet, &res);
+	targets_fini(&flat);
 	targets_fini(&ts);
 	if (ret == -1) {
 		buf_reset(text);
@@ -395,14 +393,12 @@ take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
     struct result *res)
 {
 	int is_forward = d->origin == ORIGIN_FORWARD;
-	struct reader r = { d->user, is_forward, is_forward ? FORWARD_MAX :
+	struct list_reader r = { d->user, is_forward, is_forward ? FORWARD_MAX :
 	    LISTS_OCTETS_MAX, NULL, -1, FORWARD_LATER };
 	const struct include_source source = { read_list, &r };
 	struct targets flat;
 	int ret;
 
-	if (!include_any(ts))
-		return take_entry(d, ts, out, res);
 	if (include_flatten(ts, &flat, &source, &quiet, res) == -1)
 		return -1;
 	ret = take_entry(d, &flat, out, res);
@@ -557,7 +553,7 @@ int
 forward_answer_lists(const struct user *user, const char *name, int aliases,
     int channel)
 {
-	struct reader r = { user, 0, LISTS_OCTETS_MAX, NULL, channel,
+	struct list_reader r = { user, 0, LISTS_OCTETS_MAX, NULL, channel,
 	    FORWARD_LATER };
 	const struct include_source source = { read_list, &r };
 	const struct alias *alias;

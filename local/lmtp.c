@@ -2,8 +2,8 @@
  * lmtp.c - one message to a mail store by LMTP (RFC 2033).
  * Runs as: the spool user, with the groups that the group file gives it.
  * Uses: the one socket that dma.conf names.
- * Promise: sent is what the server took with its reply after the final dot;
- * no octet of the message or its addresses can be a command to it.
+ * Promise: sent is what the store accepted by its reply after the final dot;
+ * no byte of the message or its addresses can be a command to it.
  *
  * A session has one recipient, so each reply is about that one; a connection
  * that ends between the final dot and its reply is tried again.
@@ -16,30 +16,26 @@
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
-#include "local/delivery.h"
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/mail.h"
+#include "lib/smtp_reply.h"
+#include "local/delivery.h"
 #include "local/lmtp.h"
-#include "lib/result.h"
 #include "priv/sandbox.h"
 
-#define READ_OCTETS	65536
-#define REPLY_MAX	65536	/* octets of one reply */
+#define READ_BYTES	65536
 #define WAIT_S		300	/* for a reply, without TIMEOUT */
 
 struct lmtp {
 	const struct delivery *d;
 	int		 fd;		/* owned: non-blocking, or -1 */
 	struct buf	 in;		/* owned: received, not yet used */
-	struct buf	 reply;		/* owned: the latest, lines joined */
-	int		 code;		/* its first number */
-	int		 has_8bitmime;
+	struct smtp_reply reply;	/* the latest */
+	struct smtp_capabilities capabilities;
 	struct result	*res;
 };
 
@@ -51,15 +47,6 @@ defer(struct lmtp *l, const char *cause)
 	    "mail store cannot be reached now");
 	return result_detail(l->res, "lmtp:%s: %s", l->d->conf->local.where,
 	    cause);
-}
-
-/* The store's own reply. */
-static int
-quote(struct lmtp *l, enum status status, const char *code)
-{
-	result_quote(l->res, SOURCE_SERVER, status, code, "%d %s", l->code,
-	    buf_str(&l->reply));
-	return result_detail(l->res, "lmtp:%s", l->d->conf->local.where);
 }
 
 static int64_t
@@ -167,13 +154,13 @@ put(struct lmtp *l, const char *p, size_t len)
 /* ---- replies ---- */
 
 static int
-fill(struct lmtp *l, int64_t end)
+receive(struct lmtp *l, int64_t end)
 {
 	char chunk[1024];
 	ssize_t n;
 
-	if (l->in.len > REPLY_MAX)
-		return defer(l, "reply is too long");
+	if (l->in.len > SMTP_LINE_MAX)
+		return defer(l, "reply line is too long");
 	if (io_wait(l->fd, POLLIN, end) != 1)
 		return defer(l, "timed out while waiting for a reply");
 	n = io_read(l->fd, chunk, sizeof(chunk));
@@ -187,103 +174,64 @@ fill(struct lmtp *l, int64_t end)
 }
 
 static int
-line_code(const char *line, size_t len)
-{
-	if (len < 3 || strspn(line, "0123456789") != 3 || line[0] < '2' ||
-	    line[0] > '5' || (len > 3 && line[3] != ' ' && line[3] != '-'))
-		return -1;
-	return (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
-}
-
-/* One line of a reply: 1 when more follow, 0 at the last, -1. */
-static int
-take_line(struct lmtp *l, size_t len)
-{
-	const char *line = l->in.data;
-	int code, more;
-
-	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n'))
-		len--;
-	code = line_code(line, len);
-	if (code == -1 || (l->code != 0 && code != l->code))
-		return defer(l, "invalid LMTP reply");
-	l->code = code;
-	more = len > 3 && line[3] == '-';
-	if (len > 4) {
-		if (strncasecmp(line + 4, "8BITMIME", 8) == 0)
-			l->has_8bitmime = 1;
-		if (l->reply.len > 0)
-			buf_putc(&l->reply, ' ');
-		buf_add(&l->reply, line + 4, len - 4);
-	}
-	return more;
-}
-
-static int
-get_reply(struct lmtp *l)
+receive_reply(struct lmtp *l)
 {
 	int64_t end = reply_deadline(l);
-	size_t len, total = 0;
-	int more;
-	char *nl;
+	enum smtp_line line;
+	size_t len, n;
+	char *nl, *text;
 
-	l->code = 0;
-	buf_reset(&l->reply);
 	do {
 		while ((nl = l->in.len == 0 ? NULL : memchr(l->in.data, '\n',
 		    l->in.len)) == NULL)
-			if (fill(l, end) == -1)
+			if (receive(l, end) == -1)
 				return -1;
-		len = (size_t)(nl - l->in.data) + 1;
-		total += len;
-		more = total > REPLY_MAX ? defer(l, "reply is too long") :
-		    take_line(l, len);
-		buf_drop(&l->in, len);
-	} while (more == 1);
-	return more;
+		len = (size_t)(nl - l->in.data);
+		line = smtp_reply_line(&l->reply, l->in.data, len, &text, &n);
+		if (line == SMTP_LINE_MALFORMED)
+			return defer(l, "invalid LMTP reply");
+		smtp_reply_keep(&l->reply, text, n);
+		smtp_capabilities_add(&l->capabilities, text, n);
+		buf_drop(&l->in, len + 1);
+	} while (line == SMTP_LINE_MORE);
+	return 0;
 }
 
-/* "5.1.1" in front of the words, when it fits the number. */
-static void
-enhanced_code(const struct lmtp *l, char *code, size_t size)
-{
-	const char *p = buf_str(&l->reply);
-	size_t n = strspn(p, "0123456789.");
-
-	text_copy(code, size, "0.0.0");
-	code[0] = (char)('0' + l->code / 100);
-	if (n >= 5 && n < size && p[1] == '.' && p[n] == ' ' &&
-	    p[0] == code[0] && strchr(p + 2, '.') != NULL) {
-		memcpy(code, p, n);
-		code[n] = '\0';
-	}
-}
-
-/* Trouble with the login or the host is not the message's fault. */
 static int
-is_hosts_fault(int code)
+quote_reply(struct lmtp *l, enum status status)
 {
-	return code < 500 || code == 530 || code == 534 || code == 535 ||
-	    code == 538;
+	smtp_reply_result(&l->reply, status, l->res);
+	return result_detail(l->res, "lmtp:%s", l->d->conf->local.where);
 }
 
-/* A command, and a reply that begins with that digit; -1 with the reason. */
+/* A reply that begins with that digit; -1 with the reason. */
 static int
-ask(struct lmtp *l, const char *command, int digit, int may_fail)
+expect(struct lmtp *l, int digit, int may_fail)
 {
-	char code[12];
-
-	if (command[0] != '\0' && put(l, command, strlen(command)) == -1)
+	if (receive_reply(l) == -1)
 		return -1;
-	if (get_reply(l) == -1)
-		return -1;
-	if (l->code / 100 == digit)
+	if (l->reply.code / 100 == digit)
 		return 0;
-	enhanced_code(l, code, sizeof(code));
-	if (!may_fail || is_hosts_fault(l->code))
-		code[0] = '4';
-	return quote(l, code[0] == '4' ? STATUS_DEFERRED : STATUS_FAILED,
-	    code);
+	return quote_reply(l, may_fail && l->reply.code / 100 == 5 ?
+	    smtp_reply_status(&l->reply) : STATUS_DEFERRED);
+}
+
+/* may_fail: a permanent reply is about the message, not the store. */
+static int PRINTF_LIKE(4, 5)
+command(struct lmtp *l, int digit, int may_fail, const char *fmt, ...)
+{
+	struct buf b;
+	va_list ap;
+	int ret;
+
+	buf_init(&b, 0);
+	va_start(ap, fmt);
+	buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	ret = buf_failed(&b) ? defer(l, "out of memory") :
+	    put(l, b.data, b.len);
+	buf_fini(&b);
+	return ret == 0 ? expect(l, digit, may_fail) : -1;
 }
 
 /* ---- the session ---- */
@@ -311,61 +259,68 @@ put_recipient(const struct delivery *d, struct buf *out)
 static int
 send_envelope(struct lmtp *l)
 {
-	struct buf b;
-	int ret;
+	const char *name = l->d->conf->names.mailname;
+	struct buf recipient;
+	int ret = -1;
 
-	buf_init(&b, 0);
-	buf_printf(&b, "LHLO %s\r\n", l->d->conf->names.mailname == NULL ?
-	    "localhost" : l->d->conf->names.mailname);
-	ret = ask(l, "", 2, 0);
-	if (ret == 0)
-		ret = ask(l, buf_str(&b), 2, 0);
-	buf_reset(&b);
-	buf_printf(&b, "MAIL FROM:<%s>%s\r\n", l->d->sender,
-	    l->has_8bitmime ? " BODY=8BITMIME" : "");
-	if (ret == 0)
-		ret = ask(l, buf_str(&b), 2, 1);
-	buf_reset(&b);
-	buf_puts(&b, "RCPT TO:<");
-	put_recipient(l->d, &b);
-	buf_puts(&b, ">\r\n");
-	if (ret == 0 && buf_failed(&b))
-		ret = defer(l, "out of memory");
-	if (ret == 0)
-		ret = ask(l, buf_str(&b), 2, 1);
-	buf_fini(&b);
-	return ret == 0 ? ask(l, "DATA\r\n", 3, 1) : -1;
+	buf_init(&recipient, 0);
+	put_recipient(l->d, &recipient);
+	if (buf_failed(&recipient))
+		defer(l, "out of memory");
+	else if (expect(l, 2, 0) == 0 &&
+	    command(l, 2, 0, "LHLO %s\r\n", name == NULL ? "localhost" :
+	    name) == 0 &&
+	    command(l, 2, 1, "MAIL FROM:<%s>%s\r\n", l->d->sender,
+	    (l->capabilities.offers & SMTP_OFFERS_8BITMIME) != 0 ?
+	    " BODY=8BITMIME" : "") == 0 &&
+	    command(l, 2, 1, "RCPT TO:<%s>\r\n", buf_str(&recipient)) == 0)
+		ret = command(l, 3, 1, "DATA\r\n");
+	buf_fini(&recipient);
+	return ret;
+}
+
+static int
+put_out(struct lmtp *l, struct buf *out)
+{
+	if (buf_failed(out))
+		return defer(l, "out of memory");
+	if (put(l, out->data, out->len) == -1)
+		return -1;
+	buf_reset(out);
+	return 0;
+}
+
+/* To the final dot; without it the store takes nothing. */
+static int
+put_text(struct lmtp *l, struct mail_wire *wire, struct buf *out)
+{
+	char chunk[READ_BYTES];
+	int64_t done = 0;
+	long n;
+
+	while ((n = delivery_read(l->d, done, chunk, sizeof(chunk))) > 0) {
+		mail_wire(wire, chunk, (size_t)n, out);
+		if (put_out(l, out) == -1)
+			return -1;
+		done += n;
+	}
+	if (n == -1)
+		return delivery_defer_message(l->res);
+	mail_wire_end(wire, out);
+	buf_puts(out, ".\r\n");
+	return put_out(l, out);
 }
 
 static int
 send_text(struct lmtp *l)
 {
-	char chunk[READ_OCTETS];
 	struct mail_wire wire;
 	struct buf out;
-	int64_t done = 0;
-	int ret = 0;
-	long n;
+	int ret;
 
 	buf_init(&out, 0);
 	mail_wire_init(&wire, 1);
-	while (ret == 0 && (n = delivery_read(l->d, done, chunk,
-	    sizeof(chunk))) != 0) {
-		/* Without the final dot the server takes nothing. */
-		if (n == -1)
-			ret = defer(l, "cannot read the message");
-		mail_wire(&wire, chunk, n == -1 ? 0 : (size_t)n, &out);
-		if (ret == 0 && !buf_failed(&out))
-			ret = put(l, out.data, out.len);
-		buf_reset(&out);
-		done += n;
-	}
-	mail_wire_end(&wire, &out);
-	buf_puts(&out, ".\r\n");
-	if (ret == 0 && buf_failed(&out))
-		ret = defer(l, "out of memory");
-	if (ret == 0)
-		ret = put(l, out.data, out.len);
+	ret = put_text(l, &wire, &out);
 	mail_wire_fini(&wire);
 	buf_fini(&out);
 	return ret;
@@ -374,19 +329,16 @@ send_text(struct lmtp *l)
 static int
 session(struct lmtp *l)
 {
-	char code[12];
-
 	if ((l->d->conf->local.where[0] == '/' ? open_unix(l) :
 	    open_tcp(l)) == -1)
 		return -1;
-	/* The server's words are strange: no file is in reach any more. */
+	/* Replies are hostile input: no file is in reach any more. */
 	if (sandbox_lmtp() == -1)
 		return defer(l, "sandbox");
 	if (send_envelope(l) == -1 || send_text(l) == -1 ||
-	    ask(l, "", 2, 1) == -1)
+	    expect(l, 2, 1) == -1)
 		return -1;
-	enhanced_code(l, code, sizeof(code));
-	quote(l, STATUS_SENT, code);
+	quote_reply(l, STATUS_SENT);
 	(void)send(l->fd, "QUIT\r\n", 6, MSG_NOSIGNAL);
 	return 0;
 }
@@ -401,9 +353,11 @@ lmtp_deliver(const struct delivery *d, struct result *res)
 	l.fd = -1;
 	l.res = res;
 	buf_init(&l.in, 0);
-	buf_init(&l.reply, 0);
+	buf_init(&l.reply.text, 0);
+	smtp_capabilities_init(&l.capabilities);
 	(void)session(&l);
 	io_close(&l.fd);
 	buf_fini(&l.in);
-	buf_fini(&l.reply);
+	buf_fini(&l.reply.text);
+	smtp_capabilities_fini(&l.capabilities);
 }

@@ -8,8 +8,8 @@
 #include "priv/delivery_request.h"
 
 /*
- * Gives the message of d to the server that d->conf names, for d->user; res
- * has what became of it.
+ * Gives the message of d to the mail store that d->conf names, for d->user,
+ * and sets res.
  */
 void	lmtp_deliver(const struct delivery *d, struct result *res);
 

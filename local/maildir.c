@@ -1,15 +1,15 @@
 /*
  * maildir.c - one message into one Maildir.
- * Runs as: the user.  Uses: the directory it is told, its tmp, new, cur.
+ * Runs as: the user.  Uses: the Maildir, its tmp, new and cur.
  * Promise: a message is in new or cur once and whole, or not at all, however
- * often the attempt is cut short and made again.
+ * often an attempt is interrupted and made again.
  *
  * How: the name follows from the queue: arrival, id, index of the recipient.
- * The message is written in tmp, locked, and synced; the runner notes that it
- * is about to appear (a checkpoint); then it gets its name in new.  An attempt
- * that comes with a checkpoint looks for the name in new and cur, with any
- * flags: there it was delivered.  A file of that name in tmp without a lock
- * was left by an interrupted attempt.
+ * The message is written in tmp, locked, and synced; the runner records that
+ * it is about to appear (a checkpoint); then it gets its name in new.  An
+ * attempt that comes with a checkpoint looks for the name in new and cur, with
+ * any flags: there it was delivered.  A file of that name in tmp without a
+ * lock was left by an interrupted attempt.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -30,8 +30,8 @@
 #include "local/maildir.h"
 #include "lib/result.h"
 
-#define READ_OCTETS	65536
-#define HOST_OCTETS	64	/* of the host's name in a file's name */
+#define READ_BYTES	65536
+#define HOST_BYTES	64	/* of the host's name in a file's name */
 #define TMP_TRIES	10	/* when the name in tmp comes and goes */
 #define SCAN_TRIES	10	/* while a reader renames what is in cur */
 #define OPEN_DIRECTORY	(O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -42,7 +42,7 @@ struct maildir {
 	int		 tmp, new, cur;	/* owned: the directories, or -1 */
 	int		 fd;		/* owned: our file in tmp, or -1 */
 	char		 name[NAME_MAX + 1];
-	size_t		 own;		/* octets of it that tell it from all */
+	size_t		 own;		/* bytes of it that are unique */
 	struct result	*res;
 };
 
@@ -77,7 +77,7 @@ make_name(struct maildir *m)
 	n = (size_t)snprintf(m->name, sizeof(m->name), "%lld.%s_%lu.",
 	    (long long)d->arrived, d->queue_id, (unsigned long)d->rcpt);
 	m->own = n;
-	snprintf(m->name + n, sizeof(m->name) - n, "%.*s", HOST_OCTETS, host);
+	snprintf(m->name + n, sizeof(m->name) - n, "%.*s", HOST_BYTES, host);
 	for (; m->name[n] != '\0'; n++)
 		if (strchr("/:,", m->name[n]) != NULL)
 			m->name[n] = '_';
@@ -262,7 +262,7 @@ make_tmp(struct maildir *m)
 static int
 fill_tmp(struct maildir *m)
 {
-	char chunk[READ_OCTETS];
+	char chunk[READ_BYTES];
 	struct buf head;
 	int64_t done = 0;
 	long n;
@@ -326,7 +326,7 @@ name_in_new(struct maildir *m)
 	return ret;
 }
 
-/* 0 when res tells, -1 when the mark must stay. */
+/* 0 when res is set, -1 when the checkpoint must stay. */
 static int
 appear(struct maildir *m)
 {
@@ -346,7 +346,7 @@ appear(struct maildir *m)
 	return unlinkat(m->new, m->name, 0);
 }
 
-/* 0 when res tells, -1 when nothing may be said. */
+/* 0 when res is set, -1 when nothing may be reported. */
 static int
 deliver(struct maildir *m)
 {
@@ -385,7 +385,7 @@ maildir_put(const struct delivery *d, int dir, const char *name,
 	struct maildir m;
 	int ret = 0;
 
-	/* A limit on files shall be an error here, not the end. */
+	/* A limit on the size of files is to be an error, not the end. */
 	signal(SIGXFSZ, SIG_IGN);
 	memset(&m, 0, sizeof(m));
 	m.d = d;
