@@ -12,7 +12,7 @@
 struct entry;
 struct share;
 
-enum stage {
+enum attempt_stage {
 	STAGE_NONE,		/* not to be tried now */
 	STAGE_ROUTE,		/* to be routed */
 	STAGE_LOOKUP,		/* pending: a lookup is under way */
@@ -26,7 +26,7 @@ enum stage {
 
 /* A recipient of an active message in this attempt. */
 struct attempt {
-	enum stage	 stage;
+	enum attempt_stage	 stage;
 	enum action	 action;	/* of a report of success */
 	int		 is_same;	/* the result is the last attempt's */
 	int		 was_lost;	/* a child ended without its result */

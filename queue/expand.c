@@ -256,7 +256,7 @@ expand_route(struct expander *x, struct active_message *a, uint32_t i)
 
 static void
 got_forward(struct expander *x, const struct lookup *l,
-    const struct pending *p, const struct answer *answer)
+    const struct pending *p, const struct lookup_answer *answer)
 {
 	struct targets targets;
 	struct expansion to = { &targets, ORIGIN_FORWARD, l->name };
@@ -330,7 +330,7 @@ got_lists(struct expander *x, const struct lookup *l, const struct pending *p)
 }
 
 static int
-shown(const struct answer *answer)
+shown(const struct lookup_answer *answer)
 {
 	return (int)(answer->len > REASON_MAX ? REASON_MAX : answer->len);
 }
@@ -338,7 +338,7 @@ shown(const struct answer *answer)
 /* The answer's text is about files of the user or the alias. */
 static void
 got_nothing(const struct lookup *l, const struct pending *p,
-    const struct answer *answer)
+    const struct lookup_answer *answer)
 {
 	struct result res;
 
@@ -356,7 +356,7 @@ got_nothing(const struct lookup *l, const struct pending *p,
 
 static void
 got_user(struct expander *x, const struct lookup *l, const struct pending *p,
-    const struct answer *answer)
+    const struct lookup_answer *answer)
 {
 	switch (answer->verdict) {
 	case FORWARD_NONE:
@@ -382,7 +382,7 @@ got_user(struct expander *x, const struct lookup *l, const struct pending *p,
 
 void
 expand_answered(void *arg, const struct lookup *l, const struct pending *p,
-    const struct answer *answer)
+    const struct lookup_answer *answer)
 {
 	struct expander *x = arg;
 

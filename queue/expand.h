@@ -19,6 +19,6 @@ struct expander {			/* all lent */
 void	expand_route(struct expander *, struct active_message *, uint32_t i);
 /* The answer of a lookup for a pending recipient; arg is the expander. */
 void	expand_answered(void *arg, const struct lookup *,
-	    const struct pending *, const struct answer *);
+	    const struct pending *, const struct lookup_answer *);
 
 #endif

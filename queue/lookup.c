@@ -227,7 +227,7 @@ keep_list(struct lookup *l, const struct ipc *m)
 }
 
 static void
-set_answer(struct answer *a, uint32_t verdict, const char *text)
+set_answer(struct lookup_answer *a, uint32_t verdict, const char *text)
 {
 	a->verdict = verdict;
 	a->text = text;
@@ -237,7 +237,7 @@ set_answer(struct answer *a, uint32_t verdict, const char *text)
 
 /* m: NULL when there is none, which is "later". */
 static void
-get_answer(struct answer *a, struct ipc *m)
+get_answer(struct lookup_answer *a, struct ipc *m)
 {
 	set_answer(a, FORWARD_LATER, "no reply from the helper");
 	if (m == NULL || m->kind != IPC_FORWARD_REPLY)
@@ -250,7 +250,8 @@ get_answer(struct answer *a, struct ipc *m)
 }
 
 static void
-give_answer(struct lookups *ls, struct lookup *l, const struct answer *a)
+give_answer(struct lookups *ls, struct lookup *l,
+    const struct lookup_answer *a)
 {
 	size_t k;
 
@@ -265,7 +266,7 @@ give_answer(struct lookups *ls, struct lookup *l, const struct answer *a)
 static void
 take(struct lookups *ls, struct lookup *l, struct ipc *m)
 {
-	struct answer a;
+	struct lookup_answer a;
 
 	if (m != NULL && l->state == LOOKUP_SENT &&
 	    m->kind == IPC_FORWARD_LIST && keep_list(l, m) == 0)

@@ -32,7 +32,7 @@ struct lookup {
 	int64_t		 moved_ms;	/* sent, or answered */
 };
 
-struct answer {
+struct lookup_answer {
 	uint32_t	 verdict;	/* FORWARD_* */
 	const char	*text;
 	size_t		 len;
@@ -47,7 +47,7 @@ struct lookups {
 	struct lookup	 list[LOOKUPS_MAX];
 	/* Is given the answer for each pending recipient. */
 	void		(*answered)(void *arg, const struct lookup *,
-			    const struct pending *, const struct answer *);
+			    const struct pending *, const struct lookup_answer *);
 	void		*arg;
 };
 

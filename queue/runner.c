@@ -127,7 +127,7 @@ static void
 dispatch(struct runner *r, struct active_message *a)
 {
 	uint32_t i, remote = 0, unknown = 0;
-	enum stage stage;
+	enum attempt_stage stage;
 
 	/* Expansion appends, so that one pass routes what it adds, too. */
 	for (i = 0; i < a->nattempts; i++) {

@@ -87,7 +87,8 @@ t_active_unload(struct t_active *t, struct active_message *a)
 }
 
 void
-t_active_stage(struct active_message *a, uint32_t i, enum stage stage)
+t_active_stage(struct active_message *a, uint32_t i,
+    enum attempt_stage stage)
 {
 	a->attempts[i].stage = stage;
 }

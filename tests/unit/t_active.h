@@ -26,6 +26,7 @@ struct active_message *t_active_load(struct t_active *, const char *id);
 /* Ends an attempt without a trace, so that the message can be loaded anew. */
 void	t_active_unload(struct t_active *, struct active_message *);
 /* Brings recipient i to a stage. */
-void	t_active_stage(struct active_message *, uint32_t i, enum stage);
+void	t_active_stage(struct active_message *, uint32_t i,
+	    enum attempt_stage);
 
 #endif
