@@ -298,25 +298,27 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+size_t
+mail_fold_at(const char *line, size_t limit)
+{
+	size_t i;
+
+	for (i = limit; i > 0; i--)
+		if (is_blank(line[i]) && !is_blank(line[i - 1]))
+			return i;
+	return limit;
+}
+
 /* A header line that became too long: its first part goes out. */
 static void
 fold(struct mail_wire *w, struct buf *out)
 {
-	const char *line = w->line.data;
-	size_t i;
+	size_t len = mail_fold_at(w->line.data, MAIL_WIRE_LINE);
 
-	for (i = MAIL_WIRE_LINE; i > 0; i--) {
-		if (is_blank(line[i]) && !is_blank(line[i - 1]))
-			break;
-	}
-	if (i > 0) {
-		put_line(w, line, i, out);
-		buf_drop(&w->line, i);
-		return;
-	}
-	put_line(w, line, MAIL_WIRE_LINE, out);
-	w->line.data[MAIL_WIRE_LINE - 1] = ' ';
-	buf_drop(&w->line, MAIL_WIRE_LINE - 1);
+	put_line(w, w->line.data, len, out);
+	if (!is_blank(w->line.data[len]))
+		w->line.data[--len] = ' ';
+	buf_drop(&w->line, len);
 }
 
 static void

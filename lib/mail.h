@@ -87,6 +87,8 @@ struct mail_wire {
 	size_t	 column;	/* octets of the body line that are out */
 	struct buf line;	/* a header line under way */
 };
+/* Bytes of the first part of a header line that is longer than limit. */
+size_t	mail_fold_at(const char *line, size_t limit);
 void	mail_wire_init(struct mail_wire *, int stuff);
 void	mail_wire_fini(struct mail_wire *);
 void	mail_wire(struct mail_wire *, const char *, size_t, struct buf *out);

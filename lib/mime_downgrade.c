@@ -8,11 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/header_downgrade.h"
+#include "lib/addr.h"
 #include "lib/header.h"
+#include "lib/header_downgrade.h"
+#include "lib/mail.h"
 #include "lib/mime_downgrade.h"
-
-enum place { PLACE_HEADER, PLACE_LEAF, PLACE_BETWEEN };
 
 /* Fields of the header under way. */
 #define SEEN_TYPE	0x01
@@ -62,7 +62,7 @@ action_of(const struct mime_part *p, unsigned lacks)
 static enum action
 this_action(const struct mime *m)
 {
-	return m->is_scan ? KEEP : action_of(this_part(m), m->lacks);
+	return m->pass == MIME_SCAN ? KEEP : action_of(this_part(m), m->lacks);
 }
 
 const char *
@@ -97,7 +97,7 @@ note(struct mime *m, unsigned facts)
 {
 	unsigned i;
 
-	if (!m->is_scan)
+	if (m->pass == MIME_WRITE)
 		return;
 	this_part(m)->facts |= (uint8_t)facts;
 	for (i = 0; (facts & MIME_HAS_8BIT) != 0 && i < m->nlevels; i++)
@@ -105,21 +105,22 @@ note(struct mime *m, unsigned facts)
 }
 
 static void
-begin_part(struct mime *m, int is_root, int is_digest)
+begin_part(struct mime *m, enum mime_owner owner)
 {
-	m->place = PLACE_HEADER;
+	struct mime_header *h = &m->header;
+
+	m->place = MIME_IN_HEADER;
 	m->part = m->nparts < MIME_PARTS_MAX ? m->nparts++ :
 	    MIME_PARTS_MAX - 1;
 	m->plan->nparts = m->nparts;
-	m->is_root = is_root;
-	m->is_digest = is_digest;
-	m->seen = 0;
-	m->type[0] = m->subtype[0] = '\0';
-	m->coding = MIME_NONE;
-	m->is_opaque = 0;
-	m->nboundary = 0;
-	m->header_len = 0;
-	buf_reset(&m->field);
+	h->owner = owner;
+	h->seen = 0;
+	h->type[0] = h->subtype[0] = '\0';
+	h->coding = MIME_NONE;
+	h->is_opaque = 0;
+	h->nboundary = 0;
+	h->len = 0;
+	buf_reset(&h->field);
 }
 
 static void
@@ -127,9 +128,9 @@ end_leaf(struct mime *m, int has_line_end, struct buf *out)
 {
 	enum action act = this_action(m);
 
-	if (m->place != PLACE_LEAF)
+	if (m->place != MIME_IN_LEAF)
 		return;
-	if (m->utf8_left > 0)
+	if (m->nutf8 > 0)
 		note(m, MIME_NOT_UTF8);
 	if (act == TO_QP || act == TO_QP_AGAIN || act == TO_BASE64)
 		transfer_end(&m->transfer, has_line_end, out);
@@ -177,7 +178,7 @@ token(const char *p, size_t n, size_t i, char word[MIME_WORD_MAX])
 
 /* The value of a parameter; into the boundary when it is one. */
 static size_t
-parameter_value(struct mime *m, const char *p, size_t n, size_t i,
+parameter_value(struct mime_header *h, const char *p, size_t n, size_t i,
     int is_boundary)
 {
 	int is_quoted = i < n && p[i] == '"';
@@ -191,49 +192,49 @@ parameter_value(struct mime *m, const char *p, size_t n, size_t i,
 			i++;
 		if (!is_boundary || p[i] == '\n')
 			continue;
-		if (len < sizeof(m->boundary))
-			m->boundary[len] = p[i];
+		if (len < sizeof(h->boundary))
+			h->boundary[len] = p[i];
 		len++;
 	}
 	if (is_boundary)
-		m->nboundary = len;
+		h->nboundary = len;
 	return i;
 }
 
 static void
-read_type(struct mime *m, const char *p, size_t n)
+read_type(struct mime_header *h, const char *p, size_t n)
 {
 	char name[MIME_WORD_MAX];
 	size_t i;
 
-	i = skip(p, n, token(p, n, skip(p, n, 0), m->type));
+	i = skip(p, n, token(p, n, skip(p, n, 0), h->type));
 	if (i < n && p[i] == '/')
-		i = token(p, n, skip(p, n, i + 1), m->subtype);
+		i = token(p, n, skip(p, n, i + 1), h->subtype);
 	while (i < n) {
 		for (; i < n && p[i] != ';'; i++)
 			;
 		i = skip(p, n, token(p, n, skip(p, n, i + 1), name));
 		if (i < n && p[i] == '=')
-			i = parameter_value(m, p, n, skip(p, n, i + 1),
+			i = parameter_value(h, p, n, skip(p, n, i + 1),
 			    strcmp(name, "boundary") == 0 &&
-			    m->nboundary == 0);
+			    h->nboundary == 0);
 	}
 }
 
 /* Unknown words are taken for no coding, as readers do; uuencode is one. */
 static void
-read_coding(struct mime *m, const char *p, size_t n)
+read_coding(struct mime_header *h, const char *p, size_t n)
 {
 	char word[MIME_WORD_MAX];
 
 	token(p, n, skip(p, n, 0), word);
 	if (strcmp(word, "quoted-printable") == 0)
-		m->coding = MIME_QP;
+		h->coding = MIME_QP;
 	else if (strcmp(word, "base64") == 0)
-		m->coding = MIME_BASE64;
+		h->coding = MIME_BASE64;
 	else if (strcmp(word, "7bit") != 0 && word[0] != '\0')
-		m->coding = MIME_8BIT;
-	m->is_opaque |= strncmp(word, "x-", 2) == 0 ||
+		h->coding = MIME_8BIT;
+	h->is_opaque |= strncmp(word, "x-", 2) == 0 ||
 	    strstr(word, "uu") != NULL;
 }
 
@@ -286,32 +287,6 @@ line_len(const char *p, size_t n)
 	return nl == NULL ? n : (size_t)(nl - p);
 }
 
-static int
-has_long_line(const char *p, size_t n)
-{
-	size_t len;
-
-	for (; n > 0; p += len, n -= len) {
-		len = line_len(p, n);
-		if (len > MIME_LINE_MAX)
-			return 1;
-		len += len < n;
-	}
-	return 0;
-}
-
-/* Where the first part of a line that is too long ends. */
-static size_t
-fold_at(const char *p)
-{
-	size_t i;
-
-	for (i = MIME_LINE_MAX - 1; i > 0; i--)
-		if (is_blank(p[i]) && !is_blank(p[i - 1]))
-			return i;
-	return MIME_LINE_MAX - 1;
-}
-
 /*
  * Lines of a header, folded where they are too long, as mail_wire() does it
  * with those on top of the message.
@@ -319,18 +294,20 @@ fold_at(const char *p)
 static void
 put_folded(const char *p, size_t n, struct buf *out)
 {
-	size_t len, left = line_len(p, n);
+	size_t len, left = line_len(p, n), indent = 0;
 
 	for (; n > 0; p += len, n -= len, left -= len) {
-		if (left < MIME_LINE_MAX) {
+		if (left + indent <= MAIL_WIRE_LINE) {
 			len = left + (left < n);
 			buf_add(out, p, len);
 			left = len + line_len(p + len, n - len);
+			indent = 0;
 			continue;
 		}
-		len = fold_at(p);
+		len = mail_fold_at(p, MAIL_WIRE_LINE - indent);
 		buf_add(out, p, len);
-		buf_puts(out, is_blank(p[len]) ? "\n" : "\n ");
+		indent = !is_blank(p[len]);
+		buf_puts(out, indent ? "\n " : "\n");
 	}
 }
 
@@ -338,7 +315,7 @@ put_folded(const char *p, size_t n, struct buf *out)
 static void
 put_lines(const struct mime *m, const char *p, size_t n, struct buf *out)
 {
-	if (m->part > 0 && has_long_line(p, n))
+	if (m->part > 0)
 		put_folded(p, n, out);
 	else
 		buf_add(out, p, n);
@@ -377,8 +354,8 @@ static void
 put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 {
 	enum action act = this_action(m);
-	const char *p = buf_str(&m->field);
-	size_t n = m->field.len;
+	const char *p = buf_str(&m->header.field);
+	size_t n = m->header.field.len;
 	unsigned lack = m->part == 0 ? MIME_NO_8BIT_HEADER : MIME_NO_8BIT;
 
 	if (what == SEEN_CODING && act != KEEP && act != TO_QP_AGAIN) {
@@ -395,25 +372,24 @@ put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 static void
 end_field(struct mime *m, struct buf *out)
 {
-	const char *p = buf_str(&m->field);
-	size_t value, n = m->field.len;
+	struct mime_header *h = &m->header;
+	const char *p = buf_str(&h->field);
+	size_t value, n = h->field.len;
 	unsigned what;
 	int is_first;
 
 	if (n == 0)
 		return;
 	what = field_of(p, n, &value);
-	is_first = (m->seen & what) == 0;
-	m->seen |= what;
+	is_first = (h->seen & what) == 0;
+	h->seen |= what;
 	if (is_first && what == SEEN_TYPE)
-		read_type(m, p + value, n - value);
+		read_type(&m->header, p + value, n - value);
 	if (is_first && what == SEEN_CODING)
-		read_coding(m, p + value, n - value);
-	if (!m->is_scan)
+		read_coding(&m->header, p + value, n - value);
+	if (m->pass == MIME_WRITE)
 		put_field(m, what, is_first, out);
-	else if (m->part > 0 && has_long_line(p, n))
-		m->plan->has_long_field = 1;
-	buf_reset(&m->field);
+	buf_reset(&h->field);
 }
 
 /* 4. From header to text. */
@@ -421,13 +397,15 @@ end_field(struct mime *m, struct buf *out)
 static enum mime_kind
 kind_of_multipart(const struct mime *m)
 {
-	if (strcmp(m->subtype, "signed") == 0 ||
-	    strcmp(m->subtype, "encrypted") == 0 ||
-	    m->nboundary == 0 || m->nboundary > sizeof(m->boundary) ||
-	    is_blank(m->boundary[m->nboundary - 1]) ||
-	    !text_is_ascii(m->boundary, m->nboundary) ||
+	const struct mime_header *h = &m->header;
+
+	if (strcmp(h->subtype, "signed") == 0 ||
+	    strcmp(h->subtype, "encrypted") == 0 ||
+	    h->nboundary == 0 || h->nboundary > sizeof(h->boundary) ||
+	    is_blank(h->boundary[h->nboundary - 1]) ||
+	    !text_is_ascii(h->boundary, h->nboundary) ||
 	    m->nlevels == MIME_DEPTH_MAX ||
-	    m->coding == MIME_QP || m->coding == MIME_BASE64)
+	    h->coding == MIME_QP || h->coding == MIME_BASE64)
 		return MIME_SEALED;
 	return MIME_MULTIPART;
 }
@@ -435,13 +413,15 @@ kind_of_multipart(const struct mime *m)
 static enum mime_kind
 kind_of_message(const struct mime *m)
 {
-	if (strcmp(m->subtype, "partial") == 0 ||
-	    strcmp(m->subtype, "external-body") == 0)
+	const struct mime_header *h = &m->header;
+
+	if (strcmp(h->subtype, "partial") == 0 ||
+	    strcmp(h->subtype, "external-body") == 0)
 		return MIME_SEALED;
-	if (strcmp(m->subtype, "rfc822") != 0 &&
-	    strcmp(m->subtype, "global") != 0)
+	if (strcmp(h->subtype, "rfc822") != 0 &&
+	    strcmp(h->subtype, "global") != 0)
 		return MIME_TEXT;
-	if (m->coding == MIME_QP || m->coding == MIME_BASE64)
+	if (h->coding == MIME_QP || h->coding == MIME_BASE64)
 		return MIME_DATA;
 	return m->nlevels == MIME_DEPTH_MAX ? MIME_SEALED : MIME_MESSAGE;
 }
@@ -449,18 +429,19 @@ kind_of_message(const struct mime *m)
 static enum mime_kind
 kind_of(const struct mime *m)
 {
-	int has_type = m->subtype[0] != '\0';
+	const struct mime_header *h = &m->header;
+	int has_type = h->subtype[0] != '\0';
 
-	if (m->is_opaque || m->part + 1 == MIME_PARTS_MAX)
+	if (h->is_opaque || m->part + 1 == MIME_PARTS_MAX)
 		return MIME_SEALED;
-	if (!has_type && m->is_digest)
+	if (!has_type && h->owner == MIME_A_DIGEST_PART)
 		return m->nlevels == MIME_DEPTH_MAX ? MIME_SEALED :
 		    MIME_MESSAGE;
-	if (!has_type || strcmp(m->type, "text") == 0)
+	if (!has_type || strcmp(h->type, "text") == 0)
 		return MIME_TEXT;
-	if (strcmp(m->type, "multipart") == 0)
+	if (strcmp(h->type, "multipart") == 0)
 		return kind_of_multipart(m);
-	if (strcmp(m->type, "message") == 0)
+	if (strcmp(h->type, "message") == 0)
 		return kind_of_message(m);
 	return MIME_DATA;
 }
@@ -469,18 +450,19 @@ kind_of(const struct mime *m)
 static int
 put_labels(struct mime *m, struct buf *out)
 {
+	struct mime_header *h = &m->header;
 	enum action act = this_action(m);
 	unsigned facts = this_part(m)->facts;
 
 	if (act != TO_QP && act != TO_BASE64)
 		return 0;
-	if (m->is_root && (m->seen & SEEN_VERSION) == 0)
+	if (h->owner == MIME_A_MESSAGE && (h->seen & SEEN_VERSION) == 0)
 		buf_puts(out, "MIME-Version: 1.0\n");
-	if ((m->seen & SEEN_TYPE) == 0)
+	if ((h->seen & SEEN_TYPE) == 0)
 		buf_printf(out, "Content-Type: text/plain; charset=%s\n",
 		    (facts & MIME_NOT_UTF8) != 0 ? "unknown-8bit" :
 		    (facts & MIME_HAS_8BIT) != 0 ? "utf-8" : "us-ascii");
-	if ((m->seen & SEEN_CODING) == 0)
+	if ((h->seen & SEEN_CODING) == 0)
 		put_coding(m, out);
 	return 1;
 }
@@ -488,12 +470,14 @@ put_labels(struct mime *m, struct buf *out)
 static void
 push_level(struct mime *m, enum mime_kind kind)
 {
+	struct mime_header *h = &m->header;
 	struct mime_level *l = &m->levels[m->nlevels++];
 
 	l->part = m->part;
-	l->is_digest = strcmp(m->subtype, "digest") == 0;
-	l->len = kind == MIME_MULTIPART ? m->nboundary : 0;
-	memcpy(l->boundary, m->boundary, l->len);
+	l->parts = strcmp(h->subtype, "digest") == 0 ?
+	    MIME_A_DIGEST_PART : MIME_A_PART;
+	l->len = kind == MIME_MULTIPART ? h->nboundary : 0;
+	memcpy(l->boundary, h->boundary, l->len);
 }
 
 /* blank: the empty line, or "" where the text begins without one. */
@@ -505,9 +489,9 @@ end_header(struct mime *m, const char *blank, struct buf *out)
 
 	end_field(m, out);
 	kind = kind_of(m);
-	if (m->is_scan) {
+	if (m->pass == MIME_SCAN) {
 		this_part(m)->kind = (uint8_t)kind;
-		this_part(m)->coding = (uint8_t)m->coding;
+		this_part(m)->coding = (uint8_t)m->header.coding;
 	} else if (put_labels(m, out)) {
 		buf_puts(out, "\n");
 	} else {
@@ -516,11 +500,11 @@ end_header(struct mime *m, const char *blank, struct buf *out)
 	if (kind == MIME_MULTIPART || kind == MIME_MESSAGE)
 		push_level(m, kind);
 	if (kind == MIME_MESSAGE) {
-		begin_part(m, 1, 0);
+		begin_part(m, MIME_A_MESSAGE);
 		return;
 	}
-	m->place = kind == MIME_MULTIPART ? PLACE_BETWEEN : PLACE_LEAF;
-	m->utf8_left = 0;
+	m->place = kind == MIME_MULTIPART ? MIME_BETWEEN : MIME_IN_LEAF;
+	m->nutf8 = 0;
 	act = this_action(m);
 	if (act != KEEP)
 		transfer_begin(&m->transfer, act == TO_QP ? TRANSFER_QP :
@@ -529,30 +513,22 @@ end_header(struct mime *m, const char *blank, struct buf *out)
 
 /* 5. Text. */
 
-/* UTF-8 over chunks; addr_utf8_len() wants a character whole. */
+/* Whether it still is UTF-8; a character may come in two chunks. */
 static int
 is_utf8(struct mime *m, const char *p, size_t n)
 {
 	unsigned char c;
-	size_t i;
+	size_t i, len;
 
 	for (i = 0; i < n; i++) {
-		c = (unsigned char)p[i];
-		if (m->utf8_left > 0) {
-			if (c < m->utf8_low || c > m->utf8_high)
-				return 0;
-			m->utf8_left--;
-			m->utf8_low = 0x80;
-			m->utf8_high = 0xbf;
+		m->utf8[m->nutf8++] = p[i];
+		c = (unsigned char)m->utf8[0];
+		len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+		if (m->nutf8 < len)
 			continue;
-		}
-		if (c < 0x80)
-			continue;
-		if (c < 0xc2 || c > 0xf4)
+		m->nutf8 = 0;
+		if (addr_utf8_len(m->utf8, len) == 0)
 			return 0;
-		m->utf8_left = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-		m->utf8_low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-		m->utf8_high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
 	}
 	return 1;
 }
@@ -562,13 +538,13 @@ scan_text(struct mime *m, const char *p, size_t n)
 {
 	unsigned facts = 0;
 
-	m->column += n;
-	if (m->column > MIME_LINE_MAX)
+	m->line.column += n;
+	if (m->line.column > MAIL_WIRE_LINE)
 		facts |= MIME_HAS_LONG;
 	if (!text_is_ascii(p, n))
 		facts |= MIME_HAS_8BIT;
 	if ((this_part(m)->facts & MIME_NOT_UTF8) == 0 &&
-	    (m->utf8_left > 0 || (facts & MIME_HAS_8BIT) != 0) &&
+	    (m->nutf8 > 0 || (facts & MIME_HAS_8BIT) != 0) &&
 	    !is_utf8(m, p, n))
 		facts |= MIME_NOT_UTF8;
 	if (facts != 0)
@@ -582,16 +558,16 @@ scan_text(struct mime *m, const char *p, size_t n)
 static int
 is_masked(const struct mime *m)
 {
-	return (m->lacks & MIME_NO_8BIT) != 0 && (m->place == PLACE_BETWEEN ||
+	return (m->lacks & MIME_NO_8BIT) != 0 && (m->place == MIME_BETWEEN ||
 	    (m->lacks & MIME_AT_ANY_COST) != 0);
 }
 
 static void
 text(struct mime *m, const char *p, size_t n, struct buf *out)
 {
-	if (m->is_scan)
+	if (m->pass == MIME_SCAN)
 		scan_text(m, p, n);
-	else if (m->place == PLACE_LEAF && this_action(m) != KEEP)
+	else if (m->place == MIME_IN_LEAF && this_action(m) != KEEP)
 		transfer_text(&m->transfer, p, n, out);
 	else if (is_masked(m) && !text_is_ascii(p, n))
 		put_masked(p, n, out);
@@ -602,11 +578,11 @@ text(struct mime *m, const char *p, size_t n, struct buf *out)
 static void
 text_end(struct mime *m, struct buf *out)
 {
-	if (m->is_scan) {
-		if (m->utf8_left > 0)
+	if (m->pass == MIME_SCAN) {
+		if (m->nutf8 > 0)
 			note(m, MIME_NOT_UTF8);
-		m->utf8_left = 0;
-	} else if (m->place == PLACE_LEAF && this_action(m) != KEEP) {
+		m->nutf8 = 0;
+	} else if (m->place == MIME_IN_LEAF && this_action(m) != KEEP) {
 		transfer_line_end(&m->transfer, out);
 	} else {
 		buf_putc(out, '\n');
@@ -645,65 +621,67 @@ at_boundary(struct mime *m, unsigned level, int is_close, struct buf *out)
 {
 	end_leaf(m, 0, out);
 	m->nlevels = level;
-	if (!m->is_scan) {
-		buf_add(out, m->head, m->nhead);
+	if (m->pass == MIME_WRITE) {
+		buf_add(out, m->line.head, m->line.nhead);
 		buf_putc(out, '\n');
 	}
 	if (!is_close) {
-		begin_part(m, 0, m->levels[level - 1].is_digest);
+		begin_part(m, m->levels[level - 1].parts);
 		return;
 	}
 	m->part = m->levels[--m->nlevels].part;
-	m->place = PLACE_BETWEEN;
+	m->place = MIME_BETWEEN;
 }
 
 /* A line of text as far as it came; its beginning may be a boundary's. */
 static void
 body(struct mime *m, const char *p, size_t n, struct buf *out)
 {
+	struct mime_line *l = &m->line;
 	size_t take;
 
 	if (n == 0)
 		return;
-	if (!m->is_flowing && m->nlevels > 0) {
-		take = sizeof(m->head) - m->nhead;
+	if (!l->is_flowing && m->nlevels > 0) {
+		take = sizeof(l->head) - l->nhead;
 		if (take > n)
 			take = n;
-		memcpy(m->head + m->nhead, p, take);
-		m->nhead += take;
+		memcpy(l->head + l->nhead, p, take);
+		l->nhead += take;
 		p += take;
 		n -= take;
-		if (n == 0 && m->nhead < sizeof(m->head) &&
-		    m->head[0] == '-' && (m->nhead < 2 || m->head[1] == '-'))
+		if (n == 0 && l->nhead < sizeof(l->head) &&
+		    l->head[0] == '-' && (l->nhead < 2 || l->head[1] == '-'))
 			return;
-		text(m, m->head, m->nhead, out);
-		m->nhead = 0;
-		m->is_flowing = 1;
+		text(m, l->head, l->nhead, out);
+		l->nhead = 0;
+		l->is_flowing = 1;
 		if (n == 0)
 			return;
 	}
-	m->is_flowing = 1;
+	l->is_flowing = 1;
 	text(m, p, n, out);
 }
 
 static void
 content_end(struct mime *m, struct buf *out)
 {
+	struct mime_line *l = &m->line;
 	int is_close = 0;
 	unsigned level;
 
-	level = m->is_flowing ? 0 : boundary_at(m, m->head, m->nhead,
+	level = l->is_flowing ? 0 : boundary_at(m, l->head, l->nhead,
 	    &is_close);
 	if (level > 0) {
 		at_boundary(m, level, is_close, out);
 	} else {
-		if (m->nhead > 0)
-			text(m, m->head, m->nhead, out);
+		if (l->nhead > 0)
+			text(m, l->head, l->nhead, out);
 		text_end(m, out);
 	}
-	m->nhead = 0;
-	m->is_flowing = 0;
-	m->column = 0;
+	l->nhead = 0;
+	l->is_flowing = 0;
+	l->column = 0;
 }
 
 /*
@@ -713,23 +691,26 @@ content_end(struct mime *m, struct buf *out)
 static void
 header_is_over(struct mime *m, int is_whole, struct buf *out)
 {
+	struct mime_header *h = &m->header;
 	end_header(m, "", out);
-	if (m->place == PLACE_HEADER)
+	if (m->place == MIME_IN_HEADER)
 		end_header(m, "", out);
-	body(m, buf_str(&m->line), m->line.len, out);
+	body(m, buf_str(&h->line), h->line.len, out);
 	if (is_whole)
 		content_end(m, out);
-	buf_reset(&m->line);
+	buf_reset(&h->line);
 }
 
 static void
 header_text(struct mime *m, const char *p, size_t n, struct buf *out)
 {
-	m->header_len += n;
-	buf_add(&m->line, p, n);
-	if (m->header_len <= MIME_HEADER_MAX)
+	struct mime_header *h = &m->header;
+
+	h->len += n;
+	buf_add(&h->line, p, n);
+	if (h->len <= MIME_HEADER_MAX)
 		return;
-	m->is_opaque = 1;
+	h->is_opaque = 1;
 	header_is_over(m, 0, out);
 }
 
@@ -737,30 +718,35 @@ header_text(struct mime *m, const char *p, size_t n, struct buf *out)
 static int
 is_from_line(const struct mime *m)
 {
-	return m->is_root && m->header_len == m->line.len &&
-	    m->line.len > 5 && memcmp(m->line.data, "From ", 5) == 0;
+	const struct mime_header *h = &m->header;
+
+	return h->owner == MIME_A_MESSAGE && h->len == h->line.len &&
+	    h->line.len > 5 && memcmp(h->line.data, "From ", 5) == 0;
 }
 
 static void
 put_line(struct mime *m, struct buf *out)
 {
-	if (!m->is_scan) {
+	struct mime_header *h = &m->header;
+
+	if (m->pass == MIME_WRITE) {
 		if ((m->lacks & MIME_NO_8BIT) != 0)
-			put_masked(m->line.data, m->line.len, out);
+			put_masked(h->line.data, h->line.len, out);
 		else
-			buf_add(out, m->line.data, m->line.len);
+			buf_add(out, h->line.data, h->line.len);
 		buf_putc(out, '\n');
 	}
-	buf_reset(&m->line);
+	buf_reset(&h->line);
 }
 
 static void
 header_line(struct mime *m, struct buf *out)
 {
+	struct mime_header *h = &m->header;
 	enum mail_line kind;
 
-	kind = m->line.len == 0 ? MAIL_LINE_BLANK :
-	    mail_line_kind(buf_str(&m->line), m->line.len);
+	kind = h->line.len == 0 ? MAIL_LINE_BLANK :
+	    mail_line_kind(buf_str(&h->line), h->line.len);
 	if (kind == MAIL_LINE_BLANK) {
 		end_header(m, "\n", out);
 		return;
@@ -771,13 +757,15 @@ header_line(struct mime *m, struct buf *out)
 	}
 	if (kind == MAIL_LINE_FIELD)
 		end_field(m, out);
-	else if (kind != MAIL_LINE_FOLDED || m->field.len == 0) {
+	else if (kind != MAIL_LINE_FOLDED || h->field.len == 0) {
 		header_is_over(m, 1, out);
 		return;
 	}
-	buf_add(&m->field, buf_str(&m->line), m->line.len);
-	buf_putc(&m->field, '\n');
-	buf_reset(&m->line);
+	if (m->part > 0 && h->line.len > MAIL_WIRE_LINE)
+		m->plan->has_long_field = 1;
+	buf_add(&h->field, buf_str(&h->line), h->line.len);
+	buf_putc(&h->field, '\n');
+	buf_reset(&h->line);
 }
 
 static void
@@ -786,7 +774,7 @@ some_text(struct mime *m, const char *p, size_t n, struct buf *out)
 	if (n == 0)
 		return;
 	m->after_cr = 0;
-	if (m->place == PLACE_HEADER)
+	if (m->place == MIME_IN_HEADER)
 		header_text(m, p, n, out);
 	else
 		body(m, p, n, out);
@@ -795,7 +783,7 @@ some_text(struct mime *m, const char *p, size_t n, struct buf *out)
 static void
 line_end(struct mime *m, struct buf *out)
 {
-	if (m->place == PLACE_HEADER)
+	if (m->place == MIME_IN_HEADER)
 		header_line(m, out);
 	else
 		content_end(m, out);
@@ -804,28 +792,29 @@ line_end(struct mime *m, struct buf *out)
 /* 7. The stream. */
 
 static void
-begin(struct mime *m, struct mime_plan *plan)
+begin(struct mime *m, enum mime_pass pass, struct mime_plan *plan,
+    unsigned lacks)
 {
 	memset(m, 0, sizeof(*m));
+	m->pass = pass;
 	m->plan = plan;
-	buf_init(&m->field, 0);
-	buf_init(&m->line, 0);
-	begin_part(m, 1, 0);
+	m->lacks = lacks;
+	buf_init(&m->header.field, 0);
+	buf_init(&m->header.line, 0);
+	begin_part(m, MIME_A_MESSAGE);
 }
 
 void
 mime_scan(struct mime *m, struct mime_plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
-	begin(m, plan);
-	m->is_scan = 1;
+	begin(m, MIME_SCAN, plan, 0);
 }
 
 void
 mime_write(struct mime *m, struct mime_plan *plan, unsigned lacks)
 {
-	begin(m, plan);
-	m->lacks = lacks;
+	begin(m, MIME_WRITE, plan, lacks);
 }
 
 void
@@ -845,27 +834,27 @@ mime_text(struct mime *m, const char *p, size_t n, struct buf *out)
 		m->after_cr = p[i] == '\r';
 	}
 	some_text(m, p + start, n - start, out);
-	if (buf_failed(&m->field) || buf_failed(&m->line))
+	if (buf_failed(&m->header.field) || buf_failed(&m->header.line))
 		out->failed = 1;
 }
 
 void
 mime_end(struct mime *m, struct buf *out)
 {
-	if (m->place == PLACE_HEADER && m->line.len > 0)
+	if (m->place == MIME_IN_HEADER && m->header.line.len > 0)
 		header_line(m, out);
-	while (m->place == PLACE_HEADER)
+	while (m->place == MIME_IN_HEADER)
 		end_header(m, "", out);
-	if (m->nhead > 0 || m->is_flowing)
+	if (m->line.nhead > 0 || m->line.is_flowing)
 		content_end(m, out);
 	end_leaf(m, 1, out);
-	if (buf_failed(&m->field) || buf_failed(&m->line))
+	if (buf_failed(&m->header.field) || buf_failed(&m->header.line))
 		out->failed = 1;
 }
 
 void
 mime_fini(struct mime *m)
 {
-	buf_fini(&m->field);
-	buf_fini(&m->line);
+	buf_fini(&m->header.field);
+	buf_fini(&m->header.line);
 }

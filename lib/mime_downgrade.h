@@ -4,8 +4,8 @@
  * them), the second one writes the message by it.  Text with LF line ends, in
  * chunks of any size; memory does not grow with it.
  */
-#ifndef LIB_MIME_H
-#define LIB_MIME_H
+#ifndef LIB_MIME_DOWNGRADE_H
+#define LIB_MIME_DOWNGRADE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,18 +13,17 @@
 #include "lib/buf.h"
 #include "lib/transfer.h"
 
-#define MIME_LINE_MAX		998	/* octets of a line (RFC 5322 2.1.1) */
-#define MIME_HEADER_MAX		(2 * 1024 * 1024)	/* octets of one */
+#define MIME_HEADER_MAX		(2 * 1024 * 1024)	/* bytes of one */
 #define MIME_PARTS_MAX		1000	/* those beyond are not looked into */
 #define MIME_DEPTH_MAX		10	/* the same */
 #define MIME_BOUNDARY_MAX	200	/* RFC 2046 says 70; not all obey */
-#define MIME_WORD_MAX		32	/* octets of a type or an encoding */
+#define MIME_WORD_MAX		32	/* bytes of a type or an encoding */
 
 /* What the host does not take; long lines nobody does. */
 #define MIME_NO_8BIT		0x01	/* anywhere */
 #define MIME_NO_8BIT_HEADER	0x02	/* in the header of the message */
 /*
- * Nobody would hear that it can not be sent: 8-bit octets that can not be
+ * Nobody would learn that it cannot be sent: 8-bit bytes that cannot be
  * encoded become '?'.
  */
 #define MIME_AT_ANY_COST	0x04
@@ -55,46 +54,64 @@ struct mime_plan {
 	struct mime_part parts[MIME_PARTS_MAX];
 };
 
+/* Whose header it is. */
+enum mime_owner { MIME_A_PART, MIME_A_MESSAGE, MIME_A_DIGEST_PART };
+
 /* A multipart or a message that is open. */
 struct mime_level {
 	uint32_t part;
-	int	 is_digest;
+	enum mime_owner parts;	/* what its parts' headers are */
 	size_t	 len;		/* of its boundary; 0: a message */
 	char	 boundary[MIME_BOUNDARY_MAX];
 };
 
-struct mime {
-	struct mime_plan *plan;
-	unsigned	 lacks;		/* MIME_NO_* */
-	int		 is_scan;	/* the first pass */
-	/* Why it can not be made fit, or NULL; seen by the second pass. */
-	const char	*trouble;
-	char		 trouble_at[MIME_WORD_MAX];	/* a field */
-	/* The rest is private. */
-	int		 place;
-	uint32_t	 part, nparts;
-	struct mime_level levels[MIME_DEPTH_MAX];
-	unsigned	 nlevels;
-	/* the line under way */
-	int		 after_cr;
+enum mime_pass { MIME_SCAN, MIME_WRITE };
+
+enum mime_place {
+	MIME_IN_HEADER,
+	MIME_IN_LEAF,		/* text of a part that has no parts */
+	MIME_BETWEEN		/* before, between and after parts */
+};
+
+struct mime_header {
+	enum mime_owner	 owner;
+	struct buf	 field;		/* complete lines of the field */
+	struct buf	 line;		/* and the line that comes */
+	size_t		 len;
+	unsigned	 seen;
+	char		 type[MIME_WORD_MAX], subtype[MIME_WORD_MAX];
+	enum mime_coding coding;
+	int		 is_opaque;	/* not understood */
+	char		 boundary[MIME_BOUNDARY_MAX];
+	size_t		 nboundary;
+};
+
+/* The line under way. */
+struct mime_line {
 	int		 is_flowing;	/* its beginning is decided about */
 	size_t		 column;
 	char		 head[MIME_BOUNDARY_MAX + 64];
 	size_t		 nhead;
-	/* the header under way */
-	struct buf	 field;		/* whole lines of the field */
-	struct buf	 line;		/* and the line that comes */
-	size_t		 header_len;
-	unsigned	 seen;
-	char		 type[MIME_WORD_MAX], subtype[MIME_WORD_MAX];
-	enum mime_coding coding;
-	int		 is_opaque;
-	char		 boundary[MIME_BOUNDARY_MAX];
-	size_t		 nboundary;
-	int		 is_root, is_digest;
+};
+
+struct mime {
+	struct mime_plan *plan;
+	enum mime_pass	 pass;
+	unsigned	 lacks;		/* MIME_NO_* */
+	/* Why it cannot be made fit, or NULL; seen by the second pass. */
+	const char	*trouble;
+	char		 trouble_at[MIME_WORD_MAX];	/* a field */
+	/* The rest is private. */
+	enum mime_place	 place;
+	int		 after_cr;
+	uint32_t	 part, nparts;
+	struct mime_level levels[MIME_DEPTH_MAX];
+	unsigned	 nlevels;
+	struct mime_header header;
+	struct mime_line line;
 	/* the leaf under way */
-	int		 utf8_left;	/* octets of a character that follow */
-	unsigned char	 utf8_low, utf8_high;
+	char		 utf8[4];	/* the beginning of a character */
+	size_t		 nutf8;
 	struct transfer	 transfer;
 };
 
