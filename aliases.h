@@ -13,7 +13,7 @@
 #include "message.h"
 
 #define TARGETS_MAX	1000	/* targets of one alias or .forward file */
-#define FORWARD_MAX	65536	/* octets of a .forward file */
+#define FORWARD_MAX	65536	/* bytes of a .forward file */
 
 enum target_kind {
 	TARGET_ADDRESS,		/* user, or user@host: expanded further */

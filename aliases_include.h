@@ -13,7 +13,7 @@
 #include "lib/result.h"
 
 #define LISTS_MAX	50	/* lists that one alias or .forward leads to */
-#define LIST_MAX	(256 * 1024)	/* octets of a list */
+#define LIST_MAX	(256 * 1024)	/* bytes of a list */
 #define LISTS_OCTETS_MAX (1024 * 1024)	/* of all lists of one alias */
 
 /*
@@ -41,7 +41,7 @@ int	include_flatten(const struct targets *, struct targets *flat,
 	    struct result *);
 /* 0 when a list of the aliases is for everybody, or -1 with the reason. */
 int	include_public(const struct stat *, const char *path, struct result *);
-/* Reads a regular file of at most LIST_MAX octets; 0, or -1 with the reason. */
+/* Reads a regular file of at most LIST_MAX bytes; 0, or -1 with the reason. */
 int	include_read_file(const char *path, struct buf *, struct stat *,
 	    struct result *);
 

@@ -7,7 +7,7 @@
  *
  * All are lists of targets; the start token says which file it is.
  * aliases_scan.l hands out pieces of a private copy of the text, so no token
- * owns memory and an error can not leak one.
+ * owns memory and an error cannot leak one.
  */
 %require "3.6"
 %define api.pure full
@@ -21,7 +21,7 @@
 
 #include "aliases.h"
 
-#define SCAN_ROOM	1024	/* octets that the scanner needs at most */
+#define SCAN_ROOM	1024	/* bytes that the scanner needs at most */
 
 /* A piece of the text; it ends where the text is, not at a NUL. */
 struct word {
@@ -61,7 +61,7 @@ struct aliases_run {
 	const struct report *report;	/* lent */
 	unsigned	 line;		/* where the scanner is */
 	unsigned	 token_line;	/* where the latest token began */
-	const char	*reason;	/* what is wrong with token BAD */
+	const char	*reason;	/* why the token is BAD */
 	int		 nbad;		/* lines that were reported */
 	int		 is_broken;	/* memory ran out */
 	struct aliases_row row;
@@ -78,7 +78,7 @@ int	aliases_yylex_init_extra(struct aliases_run *, void **scanner);
 int	aliases_yylex_destroy(void *scanner);
 /* The text must be writable and end in two NULs, which len counts. */
 int	aliases_scan_text(char *, size_t len, void *scanner);
-/* Octets of a command that begins with the bar at text. */
+/* Bytes of a command that begins with the bar at text. */
 size_t	aliases_command_length(const char *text, size_t len);
 }
 
@@ -94,10 +94,10 @@ size_t	aliases_command_length(const char *text, size_t len);
 #include "lib/buf.h"
 #include "lib/text.h"
 
-#define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* octets of a file */
+#define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* bytes of a file */
 #define ALIASES_MAX		500000	/* names in a file */
 #define INCLUDE		":include:"
-#define SHOWN_MAX		60	/* octets of a target in a report */
+#define SHOWN_MAX		60	/* bytes of a target in a report */
 
 static void	aliases_yyerror(void *, struct aliases_run *, const char *);
 static int	add_name(struct aliases_run *, const struct word *,
@@ -216,7 +216,7 @@ aliases_yyerror(void *scanner, struct aliases_run *w, const char *text)
 	complain(w, w->token_line, text);
 }
 
-/* Says what is wrong with a target; -1. */
+/* Reports a target that is not accepted; -1. */
 static int
 refuse(struct aliases_run *w, const struct word *word, const char *what)
 {
@@ -247,7 +247,7 @@ count_blanks(const char *p, size_t len)
 	return i;
 }
 
-/* Octets of the line break at p and all up to the text that goes on. */
+/* Bytes of the line break at p and all up to the text that goes on. */
 static size_t
 fold_length(const char *p, size_t len)
 {
@@ -437,7 +437,7 @@ add_quoted(struct aliases_run *w, const struct word *word)
 	return ret;
 }
 
-/* Octets of the quoted text at p, quotes included; 0 when there is none. */
+/* Bytes of the quoted text at p, quotes included; 0 when there is none. */
 static size_t
 quoted_length(const char *p, size_t len)
 {
@@ -456,7 +456,7 @@ quoted_length(const char *p, size_t len)
 
 /*
  * An unquoted command has all that follows, commas too; with quotes right
- * behind the bar and nothing but a comma behind them, it ends there.
+ * after the bar and nothing but a comma after them, it ends there.
  */
 size_t
 aliases_command_length(const char *text, size_t len)
@@ -706,7 +706,7 @@ free_alias(struct alias *a)
 	targets_fini(&a->targets);
 }
 
-/* The first good line of a name holds; the other good ones are told. */
+/* The first good line of a name holds; further good ones are reported. */
 static void
 sort_aliases(struct aliases_run *w)
 {

@@ -56,12 +56,13 @@ struct choices {
 
 #define AS_BEFORE	(-1)
 
-/* A setter gives NULL, or what is wrong; value_no_memory ends the parse. */
+/* A setter returns NULL, or the reason; value_no_memory ends the parse. */
 struct key {
 	const char	*name;
 	const char	*(*set)(struct conf *, const struct key *, char *value);
 	size_t		 at;		/* the member that it sets */
-	unsigned	 low, high;	/* of a number or a time */
+	unsigned	 low, high;	/* of a number or a time; of a choice:
+				 * low 1 turns yes and no around */
 	const struct choices *choices;
 	unsigned	 legacy;	/* instead of all these: LEGACY_* */
 	int		 is_for_root;	/* root acts by it, or logs by it */
@@ -157,16 +158,6 @@ static const struct choices dane = {
 	yes_or_no, 1, "must be on, off or empty; on is assumed"
 };
 
-/* SECURE is what INSECURE is not. */
-static const struct choice no_or_yes[] = {
-	{ "", 0, NULL }, { "yes", 0, NULL }, { "on", 0, NULL },
-	{ "true", 0, NULL }, { "no", 1, NULL }, { "off", 1, NULL },
-	{ "false", 1, NULL }, END
-};
-static const struct choices inverted = {
-	no_or_yes, AS_BEFORE, "must be yes, no or empty"
-};
-
 static const struct choice nullclient_words[] = {
 	YES, NO, { "aliases", NULLCLIENT_ALIASES, NULL }, END
 };
@@ -219,7 +210,7 @@ static const struct choices log_level = {
 	level_words, AS_BEFORE, "must be error, warning, info or debug"
 };
 
-/* The choice that a value begins with, which is left behind; or NULL. */
+/* The choice that a value begins with, and steps over it; or NULL. */
 static const struct choice *
 choose(const struct choices *all, char **value)
 {
@@ -254,7 +245,7 @@ set_choice(struct conf *c, const struct key *k, char *value)
 	else if (o != NULL && *value == '\0')
 		reason = NULL;
 	if (reason == NULL)
-		*to = o->value;
+		*to = o->value ^ (int)k->low;
 	else if (all->otherwise != AS_BEFORE)
 		*to = all->otherwise;
 	return reason;
@@ -536,7 +527,7 @@ static const struct key keys[] = {
 	{ "VERIFYCERT",		.legacy = LEGACY_VERIFYCERT },
 	{ "FINGERPRINT",	.set = set_pins },
 	{ "CERTFILE",		PATH(tls.certfile) },
-	{ "SECURE",		CHOICE(smtp.is_insecure, inverted) },
+	{ "SECURE",		FLAG(smtp.is_insecure), .low = 1 },
 	{ "INSECURE",		FLAG(smtp.is_insecure) },
 	{ "DEFER",		FLAG(retry.is_defer) },
 	{ "FULLBOUNCE",		FLAG(retry.is_fullbounce) },
@@ -710,7 +701,7 @@ settle_tls(struct conf *c, unsigned legacy)
 		to->policy = TLS_REQUIRED;
 }
 
-/* Says "KEY: what is wrong"; the key alone, since a value may be secret. */
+/* Reports "KEY: reason": the key alone, since a value may be secret. */
 static void
 report_line(const struct report *report, const char *file, unsigned lineno,
     const char *line, const char *reason)

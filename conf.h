@@ -105,7 +105,7 @@ struct conf_log {
 	enum log_level	 level;
 };
 
-struct conf {			/* by who reads it; strings are owned */
+struct conf {			/* grouped by its readers; strings are owned */
 	struct conf_where	where;
 	struct conf_names	names;
 	struct relays		relays;
@@ -121,8 +121,8 @@ struct conf {			/* by who reads it; strings are owned */
 int	conf_init(struct conf *);
 void	conf_fini(struct conf *);
 /*
- * Reads dma.conf text into conf.  What is wrong with a line is told to the
- * report with its number, and harms only that line.  Returns the number of
+ * Reads dma.conf text into conf.  An error in a line is reported with its
+ * number, and harms only that line.  Returns the number of
  * bad lines (an unknown key is a warning and counts), or -1 without memory.
  * A value that names a file is kept as a path; MAILNAME with a leading '/'
  * too (conf_mailname_file()).  Trouble fails closed: a SMARTHOST of which

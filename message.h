@@ -18,9 +18,9 @@
 #define DMA_VERSION	"0.1"
 
 /* Bounds that several rooms share; every buffer for such a text has + 1. */
-#define LOGIN_MAX	32	/* octets of a user name */
-#define QUEUE_ID_MAX	24	/* octets of a queue id, [0-9a-z] only */
-#define TARGET_MAX	1024	/* octets of one alias or .forward target */
+#define LOGIN_MAX	32	/* bytes of a user name */
+#define QUEUE_ID_MAX	24	/* bytes of a queue id, [0-9a-z] only */
+#define TARGET_MAX	1024	/* bytes of one alias or .forward target */
 #define RECIPIENTS_MAX	1000000	/* of one message */
 #define DEPTH_MAX	10	/* expansions of one recipient */
 #define RECEIVED_MAX	50	/* Received and Delivered-To lines */
@@ -43,7 +43,7 @@ enum origin {
 
 /* What a report says of a recipient (RFC 3464 2.3.3). */
 enum action {
-	ACTION_NONE,		/* there is nothing to tell */
+	ACTION_NONE,		/* none */
 	ACTION_FAILED,
 	ACTION_DELAYED,
 	ACTION_DELIVERED,
@@ -61,7 +61,7 @@ enum rcpt_state {
 /* Where an append to a mailbox began; see local.c on exactly-once. */
 struct checkpoint {
 	uint64_t	 dev, ino;
-	int64_t		 length;	/* octets before the append; -1: none */
+	int64_t		 length;	/* bytes before the append; -1: none */
 };
 
 struct recipient {

@@ -27,7 +27,7 @@
 
 #define WRITE_CHUNK	65536
 #define WRITE_FIRST	16384	/* most messages are smaller */
-#define PATH_LEN_MAX	90	/* sun_path has 108 octets */
+#define PATH_LEN_MAX	90	/* sun_path has 108 bytes */
 
 /* ---- opening ---- */
 

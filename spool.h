@@ -22,7 +22,7 @@ struct draft {
 	int		 fd;
 	int		 is_named;	/* in tmp/, for want of O_TMPFILE */
 	struct buf	 out;		/* not yet written */
-	int64_t		 length;	/* octets of text so far */
+	int64_t		 length;	/* bytes of text so far */
 };
 
 /* Opens (and completes) the directories. 0, or -1 with the reason. */

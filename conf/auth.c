@@ -118,7 +118,7 @@ next_quoted(char **rest)
 	return text;
 }
 
-/* It is cut at blanks; what hopes for a shell is told so. */
+/* It is cut at blanks; one that would need a shell is refused. */
 static int
 is_command(const char *text)
 {
@@ -127,7 +127,7 @@ is_command(const char *text)
 
 #define AUTH_AT(m)	offsetof(struct auth_line, m)
 
-/* One word and what follows it; NULL, or what is wrong. */
+/* One keyword and its value; NULL, or the reason. */
 static const char *
 take_pair(struct auth_line *l, const char *word, char **rest)
 {
@@ -136,7 +136,7 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 		size_t at;
 		int is_token, is_secret;
 		char *(*take)(char **);
-	} words[] = {
+	} keywords[] = {
 		{ "host", AUTH_AT(host), 0, 0, text_word },
 		{ "user", AUTH_AT(user), 0, 0, text_word },
 		{ "password", AUTH_AT(password), 0, 1, text_word },
@@ -153,20 +153,20 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 		l->is_external = 1;
 		return NULL;
 	}
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(word, words[i].word) == 0)
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(word, keywords[i].word) == 0)
 			break;
-	if (i == sizeof(words) / sizeof(words[0]))
+	if (i == sizeof(keywords) / sizeof(keywords[0]))
 		return "unknown keyword: use \"host HOST user USER "
 		    "password-file PATH\" or similar";
-	member = (char **)(void *)((char *)l + words[i].at);
+	member = (char **)(void *)((char *)l + keywords[i].at);
 	if (*member != NULL ||
-	    (words[i].is_secret && (l->password != NULL || l->file != NULL ||
+	    (keywords[i].is_secret && (l->password != NULL || l->file != NULL ||
 	    l->command != NULL)))
 		return "duplicate keyword";
-	if ((*member = words[i].take(rest)) == NULL)
+	if ((*member = keywords[i].take(rest)) == NULL)
 		return "keyword without a value";
-	l->is_token |= words[i].is_token;
+	l->is_token |= keywords[i].is_token;
 	return NULL;
 }
 
@@ -188,7 +188,7 @@ check_host(struct auth_line *l)
 
 /* "host HOST user USER password-file PATH". */
 static const char *
-split_words(char *line, struct auth_line *l)
+split_keywords(char *line, struct auth_line *l)
 {
 	const char *reason = NULL;
 	char *word;
@@ -214,9 +214,9 @@ split_words(char *line, struct auth_line *l)
 	return NULL;
 }
 
-/* A line in words begins with this one: no login is called "host ...". */
+/* Such a line begins with this keyword: no login is called "host ...". */
 static int
-is_in_words(const char *line)
+has_keywords(const char *line)
 {
 	line += strspn(line, BLANKS);
 	return strncmp(line, "host", 4) == 0 &&
@@ -232,11 +232,11 @@ read_auth(struct auths *auths, char *line)
 	if (*line == '#' || strspn(line, BLANKS) == strlen(line))
 		return NULL;
 	memset(&l, 0, sizeof(l));
-	if (!is_in_words(line)) {
+	if (!has_keywords(line)) {
 		reason = split_bars(line, &l);
 		return reason != NULL ? reason : add_auth(auths, &l);
 	}
-	reason = split_words(line, &l);
+	reason = split_keywords(line, &l);
 	if (reason != NULL && l.host == NULL)
 		return reason;
 	/* Mail for that host must not go there without a login. */

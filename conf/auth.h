@@ -15,7 +15,7 @@ struct auth {			/* strings are owned */
 	char		*password;	/* or token; NULL: a certificate does,
 				 * or it could not be had */
 	char		*file;		/* where it stands; or NULL */
-	char		*command;	/* that prints it: words; or NULL */
+	char		*command;	/* that prints it; or NULL */
 	int		 is_token;
 	int		 is_external;	/* a certificate is this login */
 	int		 is_kept;	/* for senders of SENDER_RELAY alone */
@@ -28,9 +28,9 @@ struct auths {
 };
 
 /*
- * Reads lines user|host:password, user|host|password, or in words "host HOST
- * user USER password-file PATH" and so on.  What is wrong is told to the
- * report, and harms only that line.  Adds to the list, which starts as {0};
+ * Reads lines user|host:password, user|host|password, or of keywords: "host
+ * HOST user USER password-file PATH" and so on.  An error in a line is
+ * reported, and harms only that line.  Adds to the list, which starts as {0};
  * the number of bad lines, or -1 without memory.  Files are read, and commands
  * run, by the caller: auth_take_secret().
  */

@@ -166,7 +166,7 @@ read_secret(const char *path, struct buf *b, const char **reason)
 		return -1;
 	}
 	*reason = fstat(fd, &st) == -1 ? strerror(errno) : distrust(&st);
-	/* All at once: a buf that grows would leave copies behind. */
+	/* All at once: a buf that grows would leave copies in memory. */
 	buf_space(b, SECRET_LIMIT);
 	if (*reason == NULL && io_read_file(fd, b, SECRET_LIMIT) == -1)
 		*reason = strerror(errno);

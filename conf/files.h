@@ -22,7 +22,7 @@ int	files_conf_text(struct conf *, const struct buf *text,
 	    const struct report *);
 /*
  * The keys of dma.conf that root acts by, and the text of the file for
- * those who read all of it as somebody else; -1 as above.
+ * a process that reads all of it as somebody else; -1 as above.
  */
 int	files_root(struct conf *, struct buf *text);
 /*

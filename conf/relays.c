@@ -106,7 +106,7 @@ take_kind(char **word)
 	return RELAY_HOST;
 }
 
-/* NULL or what is wrong. */
+/* NULL or the reason. */
 static const char *
 read_entry(struct relays *all, char *word)
 {

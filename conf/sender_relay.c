@@ -144,7 +144,7 @@ grow(struct sender_relays *all)
 }
 
 /*
- * 0 or -1; what is wrong with the line, in why.  A login that could not be
+ * 0 or -1; the reason if the line is bad.  A login that could not be
  * read is no condition: rather too many wait than one takes another way.
  */
 static int
@@ -263,7 +263,7 @@ sender_relay_find(const struct sender_relays *all, const char *sender,
 
 /*
  * 1 when the relays of a line may lead to this host: where they are looked up,
- * or can not be read, it may be any.
+ * or cannot be read, it may be any.
  */
 static int
 has_host(const char *relays, const char *host)

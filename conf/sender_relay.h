@@ -9,14 +9,14 @@
 
 #include "lib/log.h"
 
-#define SENDER_RELAYS_MAX	1023	/* octets of the relays of a line */
-#define SENDER_USER_MAX		512	/* octets of a name in auth.conf */
+#define SENDER_RELAYS_MAX	1023	/* bytes of the relays of a line */
+#define SENDER_USER_MAX		512	/* bytes of a name in auth.conf */
 
 struct sender_relay {		/* one line; strings are owned */
 	char		*pattern;	/* user@host, @host, login, or * */
 	char		*relays;	/* as SMARTHOST has them */
 	char		*user;		/* of auth.conf; or NULL */
-	char		*login;		/* who must have submitted; or NULL */
+	char		*login;		/* of the submitter; or NULL: any */
 	char		*trouble;	/* why its mail is deferred; or NULL */
 };
 
@@ -27,8 +27,8 @@ struct sender_relays {
 };
 
 /*
- * Adds the lines to a list that starts as {0}.  What is wrong with one is told
- * to the report, and is the trouble of those senders alone.  The number of bad
+ * Adds the lines to a list that starts as {0}.  An error in one is reported,
+ * and is the trouble of its senders alone.  The number of bad
  * lines, or -1: no memory, or too many lines.
  */
 int	sender_relay_parse(struct sender_relays *, const char *text, size_t len,

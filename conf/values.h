@@ -12,8 +12,8 @@
 #define VALUE_SHA256	32	/* bytes of a fingerprint */
 
 /*
- * Readers of lines return NULL, or what is wrong; this one ends the parse,
- * and is told from the others by its address.
+ * Readers of lines return NULL, or the reason why one is bad.  This reason ends
+ * the parse; it is recognised by its address.
  */
 extern const char value_no_memory[];
 

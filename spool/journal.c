@@ -80,7 +80,7 @@ put_result(struct buf *b, const struct message *m, const struct result *res)
 	buf_putc(b, '\n');
 }
 
-/* A report that is owed takes its words from the same line. */
+/* A report that is owed takes its text from the same line. */
 static void
 note_success(struct buf *b, const struct message *m, uint32_t i, char letter)
 {
@@ -182,7 +182,7 @@ journal_warned(struct buf *b)
 	buf_puts(b, "G\n");
 }
 
-/* Who is tried by this runner, or may have got or lost a mark. */
+/* One that this runner tried, or whose checkpoint may have changed. */
 static void
 note_open(struct buf *b, const struct message *m, uint32_t i)
 {
@@ -222,7 +222,7 @@ journal_all(struct buf *b, const struct message *m)
 
 	for (i = m->nnoted; i < m->nrcpts; i++)
 		journal_recipient(b, m, i);
-	/* First who is reported: their last P ends the report in the file. */
+	/* First the reported ones: the last P ends the report in the file. */
 	for (i = 0; i < m->nrcpts; i++)
 		if (m->rcpts[i].is_reported) {
 			note_state(b, m, i);
@@ -296,7 +296,7 @@ fold_rcpt(struct message *m, const struct fields *f)
 	return 0;
 }
 
-/* Right behind the recipient that it is about, so that it holds for all. */
+/* Right after its recipient, so that it holds for all that follows. */
 static int
 fold_notify(struct message *m, const struct fields *f)
 {
@@ -460,25 +460,16 @@ fold_append(struct message *m, const struct fields *f)
 	return r->owner == NULL ? -1 : 0;
 }
 
-/* A message that is about to be committed; id has QUEUE_ID_MAX + 1 octets. */
+/* A report or a notice that is about to be committed. */
 static int
-fold_plan(char *id, const struct fields *f)
+fold_plan(struct message *m, const struct fields *f)
 {
+	struct message_reports *r = &m->reports;
+
 	if (f->n != 2 || !message_id_ok(f->v[1]))
 		return -1;
-	return text_copy(id, QUEUE_ID_MAX + 1, f->v[1]);
-}
-
-static int
-fold_bounce(struct message *m, const struct fields *f)
-{
-	return fold_plan(m->reports.bounce_id, f);
-}
-
-static int
-fold_warning(struct message *m, const struct fields *f)
-{
-	return fold_plan(m->reports.warn_id, f);
+	return text_copy(f->v[0][0] == 'B' ? r->bounce_id : r->warn_id,
+	    QUEUE_ID_MAX + 1, f->v[1]);
 }
 
 static int
@@ -500,7 +491,7 @@ fold_line(struct message *m, char *line)
 		{ 'S', fold_state }, { 'W', fold_state },
 		{ 'P', fold_state }, { 'F', fold_result },
 		{ 'D', fold_result }, { 'A', fold_append },
-		{ 'B', fold_bounce }, { 'H', fold_warning },
+		{ 'B', fold_plan }, { 'H', fold_plan },
 		{ 'G', fold_warned },
 	};
 	struct fields f;

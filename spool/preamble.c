@@ -61,7 +61,7 @@ take_number(char **p, const char *name, uint64_t max, uint64_t *v)
 
 /* What RFC 3461 lets a sender ask for; files without these lines do not. */
 static int
-read_wishes(struct message *m, char **p)
+take_dsn(struct message *m, char **p)
 {
 	const char *s;
 	size_t n;
@@ -103,7 +103,7 @@ preamble_get(struct message *m, char *text)
 	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ADDRESS_MAX ||
 	    !text_is_clean(s, n) || offset != PREAMBLE_SIZE)
 		return -1;
-	if (read_wishes(m, &p) == -1 || strcmp(p + strspn(p, " "), "\n") != 0)
+	if (take_dsn(m, &p) == -1 || strcmp(p + strspn(p, " "), "\n") != 0)
 		return -1;
 	memcpy(m->sender, s + 1, n - 2);
 	m->sender[n - 2] = '\0';
