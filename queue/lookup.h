@@ -47,7 +47,8 @@ struct lookups {
 	struct lookup	 list[LOOKUPS_MAX];
 	/* Is given the answer for each pending recipient. */
 	void		(*answered)(void *arg, const struct lookup *,
-			    const struct pending *, const struct lookup_answer *);
+			    const struct pending *,
+			    const struct lookup_answer *);
 	void		*arg;
 };
 
