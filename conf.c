@@ -780,11 +780,11 @@ conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
 }
 
 const char *
-conf_mail_dir(const struct conf *c)
+conf_mail_dir(const struct conf_local *c)
 {
-	if (c->local.mailbox == MAILBOX_MBOX)
-		return c->local.mailspool;
-	if (c->local.mailbox == MAILBOX_MAILDIR && c->local.where[0] == '/')
-		return c->local.where;
+	if (c->mailbox == MAILBOX_MBOX)
+		return c->mailspool;
+	if (c->mailbox == MAILBOX_MAILDIR && c->where[0] == '/')
+		return c->where;
 	return NULL;
 }

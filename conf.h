@@ -146,6 +146,6 @@ int	conf_finish(struct conf *, const char *mailname_text,
 	    const char *hostname);
 
 /* Where mailboxes are made outside of homes, or NULL.  Lent. */
-const char *conf_mail_dir(const struct conf *);
+const char *conf_mail_dir(const struct conf_local *);
 
 #endif

@@ -384,40 +384,40 @@ no_passphrase(char *text, int size, int is_writing, void *arg)
 }
 
 static int
-load_trust(SSL_CTX *ctx, const struct conf *conf, struct result *res)
+load_trust(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 {
-	if (conf->tls.cafile == NULL) {
+	if (conf->cafile == NULL) {
 		if (SSL_CTX_set_default_verify_paths(ctx) == 1)
 			return 0;
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "the system's certificate store: %s", error_words());
 	}
-	if (SSL_CTX_load_verify_file(ctx, conf->tls.cafile) == 1)
+	if (SSL_CTX_load_verify_file(ctx, conf->cafile) == 1)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "CAFILE %s: %s",
-	    conf->tls.cafile, error_words());
+	    conf->cafile, error_words());
 }
 
 static int
-load_client(SSL_CTX *ctx, const struct conf *conf, struct result *res)
+load_client(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 {
 	const char *keyfile;
 
-	if (conf->tls.certfile == NULL)
+	if (conf->certfile == NULL)
 		return 0;
-	keyfile = conf->tls.keyfile == NULL ? conf->tls.certfile :
-	    conf->tls.keyfile;
+	keyfile = conf->keyfile == NULL ? conf->certfile :
+	    conf->keyfile;
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
-	if (SSL_CTX_use_certificate_chain_file(ctx, conf->tls.certfile) != 1)
+	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
-		    "CERTFILE %s: %s", conf->tls.certfile, error_words());
+		    "CERTFILE %s: %s", conf->certfile, error_words());
 	if (SSL_CTX_use_PrivateKey_file(ctx, keyfile, SSL_FILETYPE_PEM) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "key in %s: %s", keyfile, error_words());
 	if (SSL_CTX_check_private_key(ctx) != 1)
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "the key in %s does not match CERTFILE %s", keyfile,
-		    conf->tls.certfile);
+		    conf->certfile);
 	return 0;
 }
 
@@ -439,16 +439,16 @@ set_rules(SSL_CTX *ctx)
 }
 
 static int
-set_dane(SSL_CTX *ctx, const struct conf *conf, struct result *res)
+set_dane(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 {
-	if (!conf->tls.is_dane || SSL_CTX_dane_enable(ctx) == 1)
+	if (!conf->is_dane || SSL_CTX_dane_enable(ctx) == 1)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "DANE: %s",
 	    error_words());
 }
 
 struct tls_setup *
-tls_setup_new(const struct conf *conf, struct result *res)
+tls_setup_new(const struct conf_tls *conf, struct result *res)
 {
 	struct tls_setup *setup;
 

@@ -46,7 +46,7 @@ enum tls_want { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_BROKEN };
  * is read certificate by certificate when a server shows its own: a sandbox
  * must leave it readable, with what its links lead to.
  */
-struct tls_setup *tls_setup_new(const struct conf *, struct result *);
+struct tls_setup *tls_setup_new(const struct conf_tls *, struct result *);
 void	 tls_setup_free(struct tls_setup *);
 
 /* What a stream asks of the server.  All is lent; pins until its end. */

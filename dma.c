@@ -55,7 +55,7 @@ with_spool(const struct caller *caller, const struct options *o,
 		return EX_CANTCREAT;
 	}
 	if (o->mode == MODE_LIST)
-		status = mailq_print(caller, conf, &sp);
+		status = mailq_print(caller, conf->limits.mailq_group, &sp);
 	else if (o->mode == MODE_FLUSH)
 		status = flush_mode(caller, o, &sp, monitor);
 	else
@@ -96,7 +96,7 @@ front_end(const struct caller *caller, int monitor, int argc, char **argv)
 		return status;
 	}
 	if (o.mode == MODE_ALIASES)
-		status = newaliases(&conf);
+		status = newaliases(&conf.where);
 	else
 		status = with_spool(caller, &o, &conf, monitor);
 	conf_fini(&conf);

@@ -210,7 +210,7 @@ deliver_entry_file(const struct delivery *d, const char *path,
 static int
 check_shell(const struct delivery *d, struct result *res)
 {
-	switch (user_may_run(d->conf, d->user)) {
+	switch (user_may_run(&d->conf->local, d->user)) {
 	case 1:
 		return 0;
 	case 0:

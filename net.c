@@ -625,7 +625,7 @@ start_tls(struct conn *c)
 
 	result_init(&res);
 	if (net->tls == NULL)
-		net->tls = tls_setup_new(conf, &res);
+		net->tls = tls_setup_new(&conf->tls, &res);
 	if (net->tls == NULL) {
 		tls_failed(c, &res);
 		result_fini(&res);

@@ -112,7 +112,7 @@ mail_dir(const struct helper *h, const struct delivery *d)
 		return NULL;
 	if (h->conf.local.mailbox == MAILBOX_COMMAND && d->no_command)
 		return h->conf.local.mailspool;
-	return conf_mail_dir(&h->conf);
+	return conf_mail_dir(&h->conf.local);
 }
 
 static int

@@ -54,12 +54,12 @@ read_shells(struct buf *text)
  * lists nothing, and mail would bounce for that.
  */
 int
-user_may_run(const struct conf *conf, const struct user *user)
+user_may_run(const struct conf_local *conf, const struct user *user)
 {
 	struct buf text;
 	int ret;
 
-	if (user->uid == 0 || !conf->local.is_shell_required)
+	if (user->uid == 0 || !conf->is_shell_required)
 		return user->uid != 0;
 	buf_init(&text, 0);
 	ret = read_shells(&text);

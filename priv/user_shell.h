@@ -13,7 +13,7 @@
  * 1 when they may be used, 0 when not: they are root's, or the login shell is
  * not in SHELLS_FILE; -1 with errno when that file cannot be read now.
  */
-int	user_may_run(const struct conf *, const struct user *);
+int	user_may_run(const struct conf_local *, const struct user *);
 /* 1 when the text of SHELLS_FILE lists that shell; "" is /bin/sh. */
 int	user_shell_is_listed(const char *shell, const char *text);
 

@@ -361,7 +361,7 @@ put_addresses(struct buf *b, const struct telling *t, uint32_t i)
 	struct buf typed;
 
 	buf_init(&typed, 0);
-	route_put_orcpt(&typed, t->conf, t->m, i);
+	route_put_orcpt(&typed, &t->conf->names, t->m, i);
 	put_typed(b, "Original-Recipient", buf_str(&typed));
 	buf_reset(&typed);
 	buf_puts(&typed, "rfc822;");

@@ -459,7 +459,7 @@ put_rcpt(struct ipc *out, const struct conf *conf, const struct message *m,
 	buf_init(&address, ADDRESS_MAX);
 	buf_init(&orcpt, ORCPT_MAX);
 	names_put_qualified(&address, &conf->names, m->rcpts[i].address);
-	route_put_orcpt(&orcpt, conf, m, i);
+	route_put_orcpt(&orcpt, &conf->names, m, i);
 	ipc_put_str(out, buf_str(&address));
 	ipc_put_u32(out, m->sender[0] == '\0' ? NOTIFY_NEVER :
 	    m->rcpts[i].notify);

@@ -46,7 +46,8 @@ may_run(const struct conf *conf, const char *name)
 {
 	struct user u;
 
-	return user_lookup(name, &u) != 0 || user_may_run(conf, &u) != 0;
+	return user_lookup(name, &u) != 0 || user_may_run(&conf->local,
+	    &u) != 0;
 }
 
 /* Puts new recipients in place of i, or takes them off again. */
@@ -84,7 +85,7 @@ expand(struct expander *x, struct active_message *a, uint32_t i,
 		return;
 	}
 	result_init(&res);
-	ret = route_expand(&x->q->conf, &a->m, i, to, &res);
+	ret = route_expand(&x->q->conf.names, &a->m, i, to, &res);
 	replace(a, i, before, ret == 0, &res);
 	result_fini(&res);
 }

@@ -15,7 +15,7 @@
 #define EXPANDED_MAX	100000	/* recipients of one message */
 
 void
-route_put_orcpt(struct buf *b, const struct conf *conf,
+route_put_orcpt(struct buf *b, const struct conf_names *names,
     const struct message *m, uint32_t i)
 {
 	const struct recipient *r = message_first(m, i);
@@ -25,7 +25,7 @@ route_put_orcpt(struct buf *b, const struct conf *conf,
 		return;
 	}
 	buf_puts(b, "rfc822;");
-	names_put_qualified(b, &conf->names, r->address);
+	names_put_qualified(b, names, r->address);
 }
 
 int
@@ -84,8 +84,8 @@ route_lost(const struct message *m, uint32_t i, const char *what,
  * keeps the copy and a ring of aliases comes to its end.
  */
 static int
-was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
-    const char *local, enum origin by)
+was_expanded(const struct conf_names *names, const struct message *m,
+    uint32_t i, const char *local, enum origin by)
 {
 	char other[ADDRESS_MAX + 1];
 	uint32_t p;
@@ -94,7 +94,7 @@ was_expanded(const struct conf *conf, const struct message *m, uint32_t i,
 	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
 		p = m->rcpts[i].parent;
 		if (m->rcpts[i].origin == by &&
-		    names_is_own(&conf->names, m->rcpts[p].address, other,
+		    names_is_own(names, m->rcpts[p].address, other,
 		    sizeof(other)) && strcasecmp(local, other) == 0)
 			return 1;
 		i = p;
@@ -113,7 +113,7 @@ next_of_nullclient(const struct route_env *env, const struct message *m,
 	    m->rcpts[i].is_final ||
 	    !names_is_own(&env->conf->names, m->rcpts[i].address, local,
 	    sizeof(local)) ||
-	    was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
+	    was_expanded(&env->conf->names, m, i, local, ORIGIN_ALIASES))
 		return STEP_REMOTE;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
@@ -150,9 +150,9 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 	names_user(&env->conf->names, local, user, ADDRESS_MAX + 1);
 	if (r->is_final)
 		return STEP_MAILBOX;
-	if (was_expanded(env->conf, m, i, local, ORIGIN_FORWARD))
+	if (was_expanded(&env->conf->names, m, i, local, ORIGIN_FORWARD))
 		return STEP_MAILBOX;
-	if (was_expanded(env->conf, m, i, local, ORIGIN_ALIASES))
+	if (was_expanded(&env->conf->names, m, i, local, ORIGIN_ALIASES))
 		return STEP_USER;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
@@ -164,7 +164,7 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 }
 
 static int
-same_target(const struct conf *conf, const struct recipient *r,
+same_target(const struct conf_names *names, const struct recipient *r,
     enum route_kind kind, const char *address, const char *owner)
 {
 	if (kind == ROUTE_PIPE || kind == ROUTE_FILE)
@@ -172,7 +172,7 @@ same_target(const struct conf *conf, const struct recipient *r,
 		    strcmp(r->owner, owner) == 0 &&
 		    strcmp(r->address, address) == 0;
 	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE &&
-	    names_same(&conf->names, r->address, address);
+	    names_same(names, r->address, address);
 }
 
 static int
@@ -203,25 +203,25 @@ is_hollow(const struct message *m, uint32_t i)
  * submission may name a hundred thousand, and each of them is looked for.
  */
 static uint64_t
-target_key(const struct conf *conf, enum route_kind kind, const char *address,
-    const char *owner)
+target_key(const struct conf_names *names, enum route_kind kind,
+    const char *address, const char *owner)
 {
 	uint64_t key;
 
 	if (kind != ROUTE_PIPE && kind != ROUTE_FILE)
-		return names_digest(&conf->names, address);
+		return names_digest(names, address);
 	key = text_digest(address, strlen(address));
 	return owner == NULL ? key : key ^ text_digest(owner, strlen(owner));
 }
 
 /* In the first slot that is free, or has one that counts no more. */
 static void
-put_in_index(const struct conf *conf, struct message *m, uint32_t i)
+put_in_index(const struct conf_names *names, struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
 	uint32_t k, mask = m->index.nslots - 1;
 
-	k = (uint32_t)target_key(conf, r->kind, r->address, r->owner) & mask;
+	k = (uint32_t)target_key(names, r->kind, r->address, r->owner) & mask;
 	while (m->index.slots[k] != 0 && !is_hollow(m, m->index.slots[k] - 1))
 		k = (k + 1) & mask;
 	m->index.slots[k] = i + 1;
@@ -237,7 +237,7 @@ drop_index(struct message *m)
 
 /* Brings it up to date; -1 without memory. */
 static int
-fill_index(const struct conf *conf, struct message *m)
+fill_index(const struct conf_names *names, struct message *m)
 {
 	uint32_t n = m->index.nslots == 0 ? 64 : m->index.nslots;
 
@@ -251,7 +251,7 @@ fill_index(const struct conf *conf, struct message *m)
 		m->index.nslots = n;
 	}
 	for (; m->index.nindexed < m->nrcpts; m->index.nindexed++)
-		put_in_index(conf, m, m->index.nindexed);
+		put_in_index(names, m, m->index.nindexed);
 	return 0;
 }
 
@@ -261,20 +261,20 @@ fill_index(const struct conf *conf, struct message *m)
  * message would reach nobody.
  */
 static int
-is_listed(const struct conf *conf, struct message *m, uint32_t i,
+is_listed(const struct conf_names *names, struct message *m, uint32_t i,
     enum route_kind kind, const char *address, const char *owner)
 {
 	uint32_t k, r;
 
-	if (fill_index(conf, m) == -1)
+	if (fill_index(names, m) == -1)
 		return -1;
-	k = (uint32_t)target_key(conf, kind, address, owner);
+	k = (uint32_t)target_key(names, kind, address, owner);
 	for (;; k++) {
 		k &= m->index.nslots - 1;
 		if (m->index.slots[k] == 0)
 			return 0;
 		r = m->index.slots[k] - 1;
-		if (same_target(conf, &m->rcpts[r], kind, address, owner) &&
+		if (same_target(names, &m->rcpts[r], kind, address, owner) &&
 		    !is_ancestor(m, i, r) && !is_hollow(m, r))
 			return 1;
 	}
@@ -282,7 +282,7 @@ is_listed(const struct conf *conf, struct message *m, uint32_t i,
 
 /* 0 added or there already, 1 it is no address, -1 no memory. */
 static int
-add_target(const struct conf *conf, struct message *m, uint32_t i,
+add_target(const struct conf_names *names, struct message *m, uint32_t i,
     const struct target *t, uint32_t entry, const struct expansion *to)
 {
 	enum route_kind kind = ROUTE_UNKNOWN;
@@ -302,12 +302,12 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 	}
 	final = t->kind == TARGET_MAILBOX;
 	if (to->origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
-	    names_is_local(&conf->names, buf_str(&address), local,
+	    names_is_local(names, buf_str(&address), local,
 	    sizeof(local))) {
-		names_user(&conf->names, local, user, sizeof(user));
+		names_user(names, local, user, sizeof(user));
 		final = strcasecmp(user, to->owner) == 0;
 	}
-	listed = is_listed(conf, m, i, kind, buf_str(&address), to->owner);
+	listed = is_listed(names, m, i, kind, buf_str(&address), to->owner);
 	if (listed != 0) {
 		buf_fini(&address);
 		return listed == 1 ? 0 : -1;
@@ -332,7 +332,7 @@ add_target(const struct conf *conf, struct message *m, uint32_t i,
 
 /* A list with nothing in it that can be used: nobody may be lost by it. */
 static int
-no_target(const struct conf *conf, struct message *m, uint32_t i,
+no_target(const struct conf_names *names, struct message *m, uint32_t i,
     const struct expansion *to, struct result *res)
 {
 	struct target self = { TARGET_MAILBOX, NULL, 0, 0 };
@@ -342,7 +342,7 @@ no_target(const struct conf *conf, struct message *m, uint32_t i,
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
 		    "the alias %s contains no usable address", to->owner);
 	self.text = strdup(to->owner);
-	ret = self.text == NULL ? -1 : add_target(conf, m, i, &self, 0, to);
+	ret = self.text == NULL ? -1 : add_target(names, m, i, &self, 0, to);
 	free(self.text);
 	return ret != -1 ? 0 : result_set(res, STATUS_DEFERRED, "4.3.0",
 	    "out of memory");
@@ -413,7 +413,7 @@ unwish_success(struct recipient *r)
 }
 
 int
-route_expand(const struct conf *conf, struct message *m, uint32_t i,
+route_expand(const struct conf_names *names, struct message *m, uint32_t i,
     const struct expansion *to, struct result *res)
 {
 	const struct targets *targets = to->targets;
@@ -429,7 +429,7 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 		    "too many addresses in aliases or .forward of %s",
 		    to->owner);
 	for (k = 0; k < targets->n; k++) {
-		got = add_target(conf, m, i, &targets->list[k], (uint32_t)k,
+		got = add_target(names, m, i, &targets->list[k], (uint32_t)k,
 		    to);
 		if (got == -1) {
 			/* Half an expansion would lose the other half. */
@@ -441,7 +441,7 @@ route_expand(const struct conf *conf, struct message *m, uint32_t i,
 		good += got == 0;
 	}
 	if (good == 0 && bad > 0)
-		return no_target(conf, m, i, to, res);
+		return no_target(names, m, i, to, res);
 	if (route_is_list(m, before))
 		for (; before < m->nrcpts; before++)
 			unwish_success(&m->rcpts[before]);

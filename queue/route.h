@@ -44,7 +44,7 @@ enum route_step route_next(const struct route_env *, const struct message *,
  * not added again; the user's own name means the mailbox.  Returns 0, or -1
  * with a result: failed 5.4.6 (too deep, too many), or deferred (no memory).
  */
-int	route_expand(const struct conf *, struct message *, uint32_t i,
+int	route_expand(const struct conf_names *, struct message *, uint32_t i,
 	    const struct expansion *, struct result *);
 
 /*
@@ -69,7 +69,7 @@ void	route_chain(const struct message *, uint32_t i, struct buf *);
 int	route_lost(const struct message *, uint32_t i, const char *what,
 	    struct result *);
 /* Adds what the submitter called i: "rfc822;address" (RFC 3461 4.2). */
-void	route_put_orcpt(struct buf *, const struct conf *,
+void	route_put_orcpt(struct buf *, const struct conf_names *,
 	    const struct message *, uint32_t i);
 
 #endif

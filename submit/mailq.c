@@ -133,7 +133,7 @@ print_message(const struct message *m, time_t now, int all)
 }
 
 int
-mailq_print(const struct caller *c, const struct conf *conf,
+mailq_print(const struct caller *c, const char *group,
     const struct spool *sp)
 {
 	struct message m;
@@ -152,7 +152,7 @@ mailq_print(const struct caller *c, const struct conf *conf,
 	if (ids.n > 0)
 		qsort(ids.list, ids.n, sizeof(*ids.list), compare);
 	all = c->uid == 0 ||
-	    (ids.n > 0 && in_group(c, conf->limits.mailq_group));
+	    (ids.n > 0 && in_group(c, group));
 	result_init(&res);
 	for (i = 0; i < ids.n; i++) {
 		if (spool_load(sp, ids.list[i], 0, &m, &res) == SPOOL_GOT &&

@@ -12,7 +12,7 @@
  * Prints what the caller may see: all for root and for members of
  * MAILQ_GROUP, their own messages for others.  Gives the exit status.
  */
-int	mailq_print(const struct caller *, const struct conf *,
+int	mailq_print(const struct caller *, const char *group,
 	    const struct spool *);
 
 #endif

@@ -50,7 +50,8 @@ look_at_list(void *arg, const char *path, struct buf *text, int *is_loose,
 }
 
 static void
-check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
+check_lists(const struct conf_where *where, const struct alias *alias,
+    unsigned *bad)
 {
 	const struct include_source source = { look_at_list, NULL };
 	const struct report report = { count_report, bad };
@@ -68,7 +69,7 @@ check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 	} else {
 		buf_puts(&text, res.detail != NULL ? res.detail :
 		    res.reason != NULL ? res.reason : "out of memory");
-		count_report(bad, conf->where.aliases, alias->line,
+		count_report(bad, where->aliases, alias->line,
 		    buf_str(&text));
 	}
 	buf_fini(&text);
@@ -76,7 +77,7 @@ check_lists(const struct conf *conf, const struct alias *alias, unsigned *bad)
 }
 
 int
-newaliases(const struct conf *conf)
+newaliases(const struct conf_where *where)
 {
 	struct report report = { newaliases_report, NULL };
 	struct aliases aliases;
@@ -86,18 +87,18 @@ newaliases(const struct conf *conf)
 	int ret;
 
 	/* The runner tells the log; here somebody looks. */
-	if (files_sender_relays(conf->where.sender_relay, &senders,
+	if (files_sender_relays(where->sender_relay, &senders,
 	    &report) == 0)
 		sender_relay_fini(&senders);
-	ret = files_aliases(conf->where.aliases, &aliases, &report, &bad);
+	ret = files_aliases(where->aliases, &aliases, &report, &bad);
 	if (ret == -1)
 		return EX_NOINPUT;
 	for (i = 0; i < aliases.n; i++) {
 		good += !aliases.list[i].is_bad;
 		targets += aliases.list[i].targets.n;
-		check_lists(conf, &aliases.list[i], &bad);
+		check_lists(where, &aliases.list[i], &bad);
 	}
-	printf("%s: %zu aliases, %zu targets", conf->where.aliases, good,
+	printf("%s: %zu aliases, %zu targets", where->aliases, good,
 	    targets);
 	if (bad > 0)
 		printf(", %u lines with errors", bad);

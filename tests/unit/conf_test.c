@@ -547,7 +547,7 @@ test_mail_dir(void **state)
 	for (i = 0; i < N(cases); i++) {
 		assert_int_equal(parse(&c, cases[i].conf,
 		    strlen(cases[i].conf), &r), 0);
-		dir = conf_mail_dir(&c);
+		dir = conf_mail_dir(&c.local);
 		assert_int_equal(dir != NULL, cases[i].dir != NULL);
 		if (dir != NULL)
 			assert_string_equal(dir, cases[i].dir);

@@ -222,7 +222,7 @@ client_setup(const char *cafile)
 	memset(&conf, 0, sizeof(conf));
 	conf.tls.cafile = (char *)(uintptr_t)cafile;
 	result_init(&res);
-	setup = tls_setup_new(&conf, &res);
+	setup = tls_setup_new(&conf.tls, &res);
 	assert_non_null(setup);
 	result_fini(&res);
 	return setup;
@@ -906,7 +906,7 @@ test_client_cert(void **state)
 		conf.tls.cafile = w->cafile;
 		conf.tls.certfile = i == 0 ? w->bundle : w->certfile;
 		conf.tls.keyfile = i == 0 ? NULL : w->keyfile;
-		setup = tls_setup_new(&conf, &res);
+		setup = tls_setup_new(&conf.tls, &res);
 		assert_non_null(setup);
 		server = server_ctx(&w->srv[SRV_GOOD]);
 		assert_int_equal(SSL_CTX_load_verify_file(server, w->cafile),
@@ -971,7 +971,7 @@ test_bad_setup(void **state)
 		conf.tls.cafile = (char *)(uintptr_t)cases[i].cafile;
 		conf.tls.certfile = (char *)(uintptr_t)cases[i].certfile;
 		conf.tls.keyfile = (char *)(uintptr_t)cases[i].keyfile;
-		assert_null(tls_setup_new(&conf, &res));
+		assert_null(tls_setup_new(&conf.tls, &res));
 		assert_int_equal(res.status, STATUS_DEFERRED);
 		assert_memory_equal(res.code, "4.7.", 4);
 		if (strstr(res.reason, cases[i].words) == NULL)
@@ -1191,7 +1191,8 @@ test_hmac_md5(void **state)
 	memset(text, 0xdd, sizeof(text));
 	for (i = 0; i < N(cases); i++) {
 		memset(key, cases[i].fill, sizeof(key));
-		assert_int_equal(crypto_sasl()->hmac(SASL_MD5, cases[i].key == NULL ? key :
+		assert_int_equal(crypto_sasl()->hmac(SASL_MD5,
+		    cases[i].key == NULL ? key :
 		    cases[i].key, cases[i].keylen, cases[i].text == NULL ?
 		    text : cases[i].text, cases[i].len, out), 0);
 		for (j = 0; j < sizeof(out); j++)
@@ -1342,7 +1343,7 @@ test_dane(void **state)
 	conf.tls.cafile = w->cafile;
 	conf.tls.is_dane = 1;
 	result_init(&res);
-	setup = tls_setup_new(&conf, &res);
+	setup = tls_setup_new(&conf.tls, &res);
 	assert_non_null(setup);
 	for (i = 0; i < N(danes) * 2; i++) {
 		round = i / 2;

@@ -73,7 +73,8 @@ print_as(struct queue *q, uint32_t uid)
 	assert_true(pid != -1);
 	if (pid == 0) {
 		dup2(fds[1], STDOUT_FILENO);
-		_exit(mailq_print(&c, &q->conf, &q->sp));
+		_exit(mailq_print(&c, q->conf.limits.mailq_group,
+		    &q->sp));
 	}
 	close(fds[1]);
 	buf_reset(&q->out);

@@ -30,7 +30,7 @@ run(const char *dir, const char *aliases, struct buf *out, struct buf *err)
 		if (freopen(t_path(dir, "out"), "w", stdout) == NULL ||
 		    freopen(t_path(dir, "err"), "w", stderr) == NULL)
 			_exit(99);
-		status = newaliases(&conf);
+		status = newaliases(&conf.where);
 		fflush(NULL);
 		_exit(status);
 	}

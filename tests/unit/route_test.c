@@ -70,7 +70,7 @@ expand(struct world *w, uint32_t i, const struct targets *targets,
 	struct result res;
 
 	result_init(&res);
-	if (route_expand(&w->conf, &w->m, i, &(const struct expansion){
+	if (route_expand(&w->conf.names, &w->m, i, &(const struct expansion){
 	    targets, origin, owner }, &res) == 0) {
 		w->m.rcpts[i].state = RCPT_EXPANDED;
 	} else {
@@ -414,7 +414,7 @@ test_unusable_targets(void **state)
 		list[0].text = cases[i].first;
 		list[1].text = cases[i].second;
 		result_init(&res);
-		assert_int_equal(route_expand(&w.conf, &w.m, 0,
+		assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
 		    &(const struct expansion){ &targets, cases[i].origin,
 		    "bob" }, &res), cases[i].ret);
 		if (cases[i].child == NULL) {
@@ -565,14 +565,14 @@ test_number(void **state)
 		targets.list[i].text = text;
 	}
 	result_init(&res);
-	assert_int_equal(route_expand(&w.conf, &w.m, 0,
+	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_ALIASES,
 	    "bob" }, &res), -1);
 	assert_int_equal(res.status, STATUS_FAILED);
 	assert_string_equal(res.code, "5.4.6");
 	assert_int_equal(w.m.nrcpts, 1);
 	targets.n = TARGETS_MAX;
-	assert_int_equal(route_expand(&w.conf, &w.m, 0,
+	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_ALIASES,
 	    "bob" }, &res), 0);
 	assert_int_equal(w.m.nrcpts, 2);
@@ -597,7 +597,7 @@ test_children(void **state)
 	assert_int_equal(forward_parse(&targets, forward, strlen(forward),
 	    ".forward", &quiet), 0);
 	result_init(&res);
-	assert_int_equal(route_expand(&w.conf, &w.m, 0,
+	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_FORWARD,
 	    "bob" }, &res), 0);
 	assert_int_equal(w.m.nrcpts, 5);
@@ -652,7 +652,7 @@ test_wishes(void **state)
 		assert_non_null(message_add(&w.m, cases[i].rcpts));
 		w.m.rcpts[0].notify = cases[i].notify;
 		result_init(&res);
-		assert_int_equal(route_expand(&w.conf, &w.m, 0,
+		assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
 		    &(const struct expansion){ &names_alias(&w.conf.names,
 		    w.env.aliases, cases[i].rcpts)->targets, ORIGIN_ALIASES,
 		    cases[i].rcpts }, &res), 0);
@@ -663,7 +663,7 @@ test_wishes(void **state)
 			assert_int_equal(w.m.rcpts[k].notify, cases[i].child);
 			/* And it keeps the name by which it was called. */
 			buf_init(&orcpt, 0);
-			route_put_orcpt(&orcpt, &w.conf, &w.m, k);
+			route_put_orcpt(&orcpt, &w.conf.names, &w.m, k);
 			assert_int_equal(strncmp(buf_str(&orcpt), "rfc822;",
 			    7), 0);
 			assert_string_equal(buf_str(&orcpt) + 7,
@@ -687,11 +687,11 @@ test_orcpt(void **state)
 	begin(&w, "", "", NULL);
 	assert_non_null(message_add(&w.m, "Bob@Example.org"));
 	buf_init(&orcpt, 0);
-	route_put_orcpt(&orcpt, &w.conf, &w.m, 0);
+	route_put_orcpt(&orcpt, &w.conf.names, &w.m, 0);
 	assert_string_equal(buf_str(&orcpt), "rfc822;Bob@Example.org");
 	buf_reset(&orcpt);
 	w.m.rcpts[0].orcpt = strdup("x-400;/c=de/");
-	route_put_orcpt(&orcpt, &w.conf, &w.m, 0);
+	route_put_orcpt(&orcpt, &w.conf.names, &w.m, 0);
 	assert_string_equal(buf_str(&orcpt), "x-400;/c=de/");
 	buf_fini(&orcpt);
 	end(&w);

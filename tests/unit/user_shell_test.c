@@ -58,7 +58,7 @@ test_root_runs_nothing_and_others_with_a_shell(void **state)
 		conf.local.is_shell_required = cases[i].is_required;
 		user.uid = cases[i].uid;
 		text_copy(user.shell, sizeof(user.shell), cases[i].shell);
-		if (user_may_run(&conf, &user) != cases[i].may)
+		if (user_may_run(&conf.local, &user) != cases[i].may)
 			fail_msg("case %zu", i);
 	}
 }
