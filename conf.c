@@ -244,7 +244,7 @@ set_choice(struct conf *c, const struct key *k, char *value)
 		reason = o->read(c, value);
 	else if (o != NULL && *value == '\0')
 		reason = NULL;
-	if (reason == NULL)
+	if (o != NULL && reason == NULL)
 		*to = o->value ^ (int)k->low;
 	else if (all->otherwise != AS_BEFORE)
 		*to = all->otherwise;

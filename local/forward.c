@@ -449,7 +449,8 @@ stat_aliases(int fd, struct stat *st, struct result *res)
 		return 0;
 	if (fd == -1)
 		errno = ENOENT;
-	return defer_aliases_errno(res);
+	defer_aliases_errno(res);
+	return -1;
 }
 
 /* Other children may share the descriptor, so its offset is not moved. */
