@@ -348,7 +348,7 @@ def test_who_gets_the_password(world, exchangers, certs, case, tls):
     logins = [x for c in one.connections for x in c.logins]
     assert logins == ([("PLAIN", "me", True)] if is_good else [])
     if not is_good:
-        assert "wanted is far.test" in world.mailq()
+        assert "expected far.test" in world.mailq()
 
 
 # -- DANE, as a resolver tells it ------------------------------------------------
