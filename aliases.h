@@ -22,7 +22,8 @@ enum target_kind {
 				 * ends in / is a Maildir */
 	TARGET_PIPE,		/* |command */
 	TARGET_INCLUDE		/* :include:/path, in a .forward ~/path, too:
-				 * the targets of that list; see lists.h */
+				 * the targets of that list; see
+				 * aliases_include.h */
 };
 
 struct target {

@@ -1,10 +1,10 @@
 /*
  * aliases_include.h - :include: in aliases and .forward.
  * The runner and the child that runs a command of a list must count its
- * entries alike: so both take lists apart here.
+ * entries alike, so both take lists apart here.
  */
-#ifndef LISTS_H
-#define LISTS_H
+#ifndef ALIASES_INCLUDE_H
+#define ALIASES_INCLUDE_H
 
 #include <sys/stat.h>
 
@@ -14,7 +14,7 @@
 
 #define LISTS_MAX	50	/* lists that one alias or .forward leads to */
 #define LIST_MAX	(256 * 1024)	/* bytes of a list */
-#define LISTS_OCTETS_MAX (1024 * 1024)	/* of all lists of one alias */
+#define LISTS_BYTES_MAX (1024 * 1024)	/* of all lists of one alias */
 
 /*
  * Adds the text of the list to a buf and says whether others can write it; 0,

@@ -394,7 +394,7 @@ take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
 {
 	int is_forward = d->origin == ORIGIN_FORWARD;
 	struct list_reader r = { d->user, is_forward, is_forward ? FORWARD_MAX :
-	    LISTS_OCTETS_MAX, NULL, -1, FORWARD_LATER };
+	    LISTS_BYTES_MAX, NULL, -1, FORWARD_LATER };
 	const struct include_source source = { read_list, &r };
 	struct targets flat;
 	int ret;
@@ -554,7 +554,7 @@ int
 forward_answer_lists(const struct user *user, const char *name, int aliases,
     int channel)
 {
-	struct list_reader r = { user, 0, LISTS_OCTETS_MAX, NULL, channel,
+	struct list_reader r = { user, 0, LISTS_BYTES_MAX, NULL, channel,
 	    FORWARD_LATER };
 	const struct include_source source = { read_list, &r };
 	const struct alias *alias;

@@ -1,7 +1,7 @@
 /*
  * main.c - main of dma-remote: mail for one next hop.
  * Runs as: the spool user; refuses to run as root.  Descriptor 0 is the
- * socket to the runner.  Uses: the files that setup.c reads.
+ * socket to the runner.  Uses: the files that conf/files.c reads.
  * Promise: when the credentials are read, nobody can look into the process
  * and it can reach nothing but the network, and a process that runs the
  * commands of auth.conf.

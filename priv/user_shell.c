@@ -9,6 +9,7 @@
 
 #include "lib/buf.h"
 #include "lib/io.h"
+#include "lib/text.h"
 #include "priv/user_shell.h"
 
 #define SHELLS_FILE_MAX	(64 * 1024)	/* bytes */
@@ -17,16 +18,17 @@
 int
 user_shell_is_listed(const char *shell, const char *text)
 {
-	const char *p;
-	size_t n;
+	struct text_lines t;
+	char *rest, *word;
 
 	if (shell[0] == '\0')
 		shell = "/bin/sh";
-	n = strlen(shell);
-	for (p = text; p != NULL; p = strchr(p, '\n')) {
-		p += strspn(p, " \t\n");
-		if (strncmp(p, shell, n) == 0 && (p[n] == '\0' ||
-		    strchr(" \t\n#", p[n]) != NULL))
+	text_init(&t, text, strlen(text));
+	while (text_next(&t)) {
+		t.line[strcspn(t.line, "#")] = '\0';
+		rest = t.line;
+		word = text_word(&rest);
+		if (word != NULL && strcmp(word, shell) == 0)
 			return 1;
 	}
 	return 0;

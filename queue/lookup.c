@@ -220,7 +220,7 @@ static int
 keep_list(struct lookup *l, const struct ipc *m)
 {
 	if (l->origin != ORIGIN_ALIASES || l->lists.len + m->len >
-	    LISTS_OCTETS_MAX + IPC_CHANNEL_LIMIT)
+	    LISTS_BYTES_MAX + IPC_CHANNEL_LIMIT)
 		return -1;
 	buf_add(&l->lists, m->data, m->len);
 	return buf_failed(&l->lists) ? -1 : 0;
