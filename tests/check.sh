@@ -1,6 +1,6 @@
 #!/bin/bash
 # check.sh - all tests; what "make check" and .ci/run run.
-# Runs as: root.  FUZZ_SECONDS (default 0) is spent on new fuzzing.
+# Runs as: root.  FUZZ_SECONDS (default 0): for new fuzzing.
 # The tree is copied to a directory that every user can reach and built there
 # once for each variant, so it does not matter where the tree is, and the tree
 # keeps what it has.  The logs stay in build/check.
