@@ -378,6 +378,29 @@ test_a_list_that_others_can_write_names_nothing(void **state)
 }
 
 static void
+test_a_public_list_that_others_can_write_names_nothing(void **state)
+{
+	struct t_delivery *w = *state;
+	char text[256];
+
+	t_delivery_put(w, "list", "/tmp/x\n");
+	assert_int_equal(chmod(t_delivery_path(w, "list"), 0644), 0);
+	snprintf(text, sizeof(text), "all: :include:%s/list\n", w->top);
+	t_delivery_put(w, "aliases", text);
+	w->d.aliases = open(t_delivery_path(w, "aliases"), O_RDONLY |
+	    O_CLOEXEC);
+	w->d.kind = ROUTE_FILE;
+	w->d.origin = ORIGIN_ALIASES;
+	text_copy(w->d.name, sizeof(w->d.name), "all");
+	w->d.entry.digest = text_digest("/tmp/x", 6);
+	assert_int_equal(find(w), 0);
+	assert_int_equal(chmod(t_delivery_path(w, "list"), 0664), 0);
+	assert_int_equal(find(w), -1);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_non_null(strstr(w->said, "writable by others"));
+}
+
+static void
 test_an_alias_is_found_in_a_file_that_root_or_the_user_owns(void **state)
 {
 	struct t_delivery *w = *state;
@@ -404,6 +427,12 @@ test_an_alias_is_found_in_a_file_that_root_or_the_user_owns(void **state)
 	text_copy(w->d.name, sizeof(w->d.name), "nobody-has-this");
 	assert_int_equal(find(w), -1);
 	assert_string_equal(w->res.code, "4.2.4");
+	/* somebody else owns it */
+	text_copy(w->d.name, sizeof(w->d.name), "list");
+	w->user.uid++;
+	assert_int_equal(find(w), -1);
+	assert_string_equal(w->res.code, "4.3.5");
+	w->user.uid--;
 	/* others may write */
 	text_copy(w->d.name, sizeof(w->d.name), "list");
 	assert_int_equal(fchmod(w->d.aliases, 0620), 0);
@@ -491,6 +520,7 @@ main(void)
 		EACH(test_an_entry_that_changed_is_not_used),
 		EACH(test_root_has_no_files_and_commands),
 		EACH(test_a_list_that_others_can_write_names_nothing),
+		EACH(test_a_public_list_that_others_can_write_names_nothing),
 		EACH(
 		    test_an_alias_is_found_in_a_file_that_root_or_the_user_owns),
 		EACH(test_the_lists_of_an_alias_are_sent),

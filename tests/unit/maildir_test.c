@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -17,6 +19,20 @@
 
 #define WHOLE	T_HEAD T_BODY
 #define NAME	"100.3f2a_7.here_x"
+
+static int has_bad_disk;
+
+/* In place of that of libc. */
+DIR *
+fdopendir(int fd)
+{
+	DIR *(*real)(int) = (DIR *(*)(int))dlsym(RTLD_NEXT, "fdopendir");
+
+	if (!has_bad_disk)
+		return real(fd);
+	errno = EIO;
+	return NULL;
+}
 
 static char host[] = "here/x";
 
@@ -225,6 +241,25 @@ test_another_attempt_at_work_defers(void **state)
 	assert_int_equal(count(w, "box/tmp"), 0);
 }
 
+/* Whether it was delivered cannot be told: the checkpoint must stay. */
+static void
+test_a_maildir_that_cannot_be_searched_decides_nothing(void **state)
+{
+	struct t_delivery *w = *state;
+
+	make_box(w);
+	w->d.checkpoint.length = 0;
+	has_bad_disk = 1;
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), -1);
+	has_bad_disk = 0;
+	assert_int_equal(w->ncheckpoints, 0);
+	assert_int_equal(count(w, "box/new"), 0);
+	assert_int_equal(count(w, "box/tmp"), 0);
+	w->d.checkpoint.length = 0;
+	assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
+	assert_int_equal(count(w, "box/new"), 1);
+}
+
 static void make_plain(struct t_delivery *w)
 {
 	make_file(w, "box", "From x\n\n");
@@ -333,6 +368,7 @@ main(void)
 		EACH(test_another_attempt_at_work_defers),
 		cmocka_unit_test(
 		    test_what_is_not_a_maildir_of_the_users_is_not_used),
+		EACH(test_a_maildir_that_cannot_be_searched_decides_nothing),
 		EACH(test_a_link_counts_in_the_users_own_home_only),
 	};
 

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <fcntl.h>
@@ -19,6 +20,25 @@
 #define WAIT_S		1
 #define LOCKERS		8
 #define EACH_LOCKS	20
+
+/* Done once when the file is about to be locked by flock. */
+static void (*before_flock)(struct t_delivery *);
+static struct t_delivery *before_flock_of;
+
+/* In place of that of libc. */
+int
+flock(int fd, int operation)
+{
+	void (*once)(struct t_delivery *) = before_flock;
+	struct stat st;
+
+	if (once != NULL && fstat(fd, &st) == 0 && st.st_nlink > 0 &&
+	    (st.st_mode & S_ISVTX) == 0) {
+		before_flock = NULL;
+		once(before_flock_of);
+	}
+	return (int)syscall(SYS_flock, fd, operation);
+}
 
 static void
 init(struct t_delivery *w, struct mbox_lock *l)
@@ -316,6 +336,13 @@ test_locks_in_another_order_do_not_block(void **state)
 	assert_got_lock(pid);
 }
 
+static void
+replace_file(struct t_delivery *w)
+{
+	t_delivery_put(w, "mail/new", "new");
+	assert_int_equal(renameat(w->dir, "new", w->dir, "bob"), 0);
+}
+
 /* While we wait for its lock, a reader puts another file in place. */
 static void
 test_the_file_that_has_the_name_now_is_locked(void **state)
@@ -329,10 +356,27 @@ test_the_file_that_has_the_name_now_is_locked(void **state)
 	pid = wait_for_lock(w, 3);
 	for (i = 0; i < 100000 && !has_dotlock(w); i++)
 		usleep(100);
-	t_delivery_put(w, "mail/new", "new");
-	assert_int_equal(renameat(w->dir, "new", w->dir, "bob"), 0);
+	replace_file(w);
 	end(other);
 	assert_got_lock(pid);
+}
+
+/* The same after it was opened, and before it is locked. */
+static void
+test_the_name_is_looked_at_again_under_the_lock(void **state)
+{
+	struct t_delivery *w = *state;
+	struct mbox_lock l;
+	struct stat st;
+
+	t_delivery_put(w, "mail/bob", "old file");
+	before_flock_of = w;
+	before_flock = replace_file;
+	assert_int_equal(take(w, &l, WAIT_S), 0);
+	assert_null(before_flock);
+	assert_int_equal(fstat(l.fd, &st), 0);
+	assert_int_equal(st.st_size, 3);
+	mbox_lock_release(&l);
 }
 
 /* Reads a number from the file, and writes the next one: -1 on trouble. */
@@ -583,6 +627,7 @@ main(void)
 		EACH(test_either_lock_on_the_file_counts),
 		EACH(test_locks_in_another_order_do_not_block),
 		EACH(test_the_file_that_has_the_name_now_is_locked),
+		EACH(test_the_name_is_looked_at_again_under_the_lock),
 		EACH(test_many_at_once_are_alone_one_after_another),
 		EACH(test_a_new_file_is_the_users_or_the_groups),
 		EACH(test_a_name_is_unsure_until_it_was_synced),

@@ -582,6 +582,26 @@ test_a_batch_is_announced_then_written_then_synced_once(void **state)
 	drop(&b);
 }
 
+/* A line that somebody left open is ended once, before the first. */
+static void
+test_a_batch_ends_an_open_line_once(void **state)
+{
+	static const char head[] = "From x\nhalf";
+	struct batch b = { .w = *state };
+	struct buf file;
+
+	t_delivery_put(b.w, "mail/bob", head);
+	give(&b, BODY);
+	give(&b, BODY);
+	start(&b, WAIT_S, 0);
+	assert_int_equal(finish(&b), 0);
+	buf_init(&file, 0);
+	buf_printf(&file, "%s\n" ENTRY ENTRY, head);
+	t_assert_file(mailbox(b.w), buf_str(&file));
+	buf_fini(&file);
+	drop(&b);
+}
+
 /* Larger than a block, in the midst of small ones. */
 static void
 test_a_long_message_of_a_batch_is_written_whole(void **state)
@@ -935,6 +955,7 @@ main(void)
 		EACH(test_a_mailbox_that_never_rests_defers),
 		EACH(test_the_name_is_synced_when_it_may_be_new),
 		EACH(test_a_batch_is_announced_then_written_then_synced_once),
+		EACH(test_a_batch_ends_an_open_line_once),
 		EACH(test_a_long_message_of_a_batch_is_written_whole),
 		EACH(test_a_message_that_cannot_be_read_fails_alone),
 		EACH(test_a_batch_goes_on_with_later_messages),
