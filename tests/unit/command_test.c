@@ -182,7 +182,6 @@ run_without_runner(struct t_delivery *w)
 {
 	struct result res;
 
-	io_close(&w->runner);
 	result_init(&res);
 	return command_run(&w->d, "touch hit", &res);
 }
@@ -195,11 +194,11 @@ test_without_a_runner_nothing_is_run(void **state)
 	pid_t pid;
 
 	t_delivery_open(w);
+	io_close(&w->runner);
 	pid = fork();
 	assert_true(pid != -1);
 	if (pid == 0)
 		_exit(run_without_runner(w));
-	io_close(&w->runner);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, W_EXITCODE(1, 0));
 	assert_false(t_exists(t_delivery_path(w, "home/hit")));
