@@ -1,0 +1,433 @@
+/*
+ * runner_test.c - whole lives of a runner, in a spool of its own.
+ * The test is both local helpers and their children; there is no dma-remote.
+ */
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "conf/files.h"
+#include "lib/io.h"
+#include "priv/delivery_request.h"
+#include "priv/records.h"
+#include "priv/request.h"
+#include "priv/sandbox.h"
+#include "queue/runner.h"
+#include "tests/unit/t_queue.h"
+
+#define LIMIT_MS	60000	/* a runner that takes longer hangs */
+
+struct world {
+	char		 top[64];
+	struct spool	 spool;
+	pid_t		 runner;
+	int		 forward, deliver;	/* the helpers' ends */
+	int		 done;		/* of the caller that waits */
+	unsigned	 asked, delivered;
+	uint32_t	 verdict;	/* of every lookup */
+};
+
+/* ---- what the runner is not given here ---- */
+
+static const char *spooldir;
+
+int
+files_conf_log(struct conf *conf, struct log *log, const char *tag)
+{
+	(void)tag;
+	log->where = LOG_TO_FD;
+	log->fd = -1;
+	if (conf_init(conf) == -1)
+		return -1;
+	free(conf->where.spool);
+	conf->where.spool = strdup(spooldir);
+	return conf_finish(conf, NULL, "host.example.org");
+}
+
+int
+files_conf(struct conf *conf, const struct report *report)
+{
+	(void)conf;
+	(void)report;
+	return -1;
+}
+
+int
+files_changed(const char *path, struct stat *last)
+{
+	(void)path;
+	(void)last;
+	return 0;
+}
+
+void
+files_log(const struct conf_log *conf, struct log *log, const char *tag)
+{
+	(void)conf;
+	(void)log;
+	(void)tag;
+}
+
+void
+files_log_close(struct log *log)
+{
+	(void)log;
+}
+
+int
+files_sender_relays(const char *path, struct sender_relays *relays,
+    const struct report *report)
+{
+	(void)path;
+	(void)report;
+	memset(relays, 0, sizeof(*relays));
+	return 0;
+}
+
+int
+files_aliases(const char *path, struct aliases *aliases,
+    const struct report *report, unsigned *bad)
+{
+	(void)path;
+	(void)report;
+	memset(aliases, 0, sizeof(*aliases));
+	*bad = 0;
+	return 0;
+}
+
+int
+sandbox_runner(const struct conf *conf)
+{
+	(void)conf;
+	return 0;
+}
+
+int
+request_channel(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
+int
+request_remote(void)
+{
+	errno = ENOENT;
+	return -1;
+}
+
+/* ---- the world ---- */
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct result res;
+
+	assert_non_null(w);
+	t_dir(w->top, sizeof(w->top));
+	spooldir = w->top;
+	result_init(&res);
+	assert_int_equal(spool_open(&w->spool, w->top, &res), 0);
+	result_fini(&res);
+	w->forward = w->deliver = w->done = -1;
+	w->verdict = FORWARD_NONE;
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	if (w->runner > 0) {
+		kill(w->runner, SIGKILL);
+		waitpid(w->runner, NULL, 0);
+	}
+	io_close(&w->forward);
+	io_close(&w->deliver);
+	io_close(&w->done);
+	spool_close(&w->spool);
+	t_dir_remove(w->top);
+	free(w);
+	return 0;
+}
+
+static void
+commit(struct world *w, const char *id, const char *recipient)
+{
+	struct message m;
+
+	t_message(&m, "ann@other.example", time(NULL), recipient, NULL);
+	t_commit(&w->spool, id, &m, T("Subject: x\n\nbody\n"));
+	message_fini(&m);
+}
+
+static void
+start(struct world *w)
+{
+	int done[2], forward[2], deliver[2];
+	struct helpers h;
+
+	memset(&h, 0, sizeof(h));
+	assert_int_equal(pipe2(done, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(request_channel(forward), 0);
+	assert_int_equal(request_channel(deliver), 0);
+	h.lock = spool_lock(&w->spool);
+	assert_true(h.lock != -1);
+	h.forward = forward[0];
+	h.deliver = deliver[0];
+	h.done = done[1];
+	h.flags = RUN_FLUSH;
+	w->runner = fork();
+	assert_true(w->runner != -1);
+	if (w->runner == 0) {
+		close(done[0]);
+		close(forward[1]);
+		close(deliver[1]);
+		_exit(runner_main(&h));
+	}
+	close(h.lock);
+	close(forward[0]);
+	close(deliver[0]);
+	close(done[1]);
+	w->forward = forward[1];
+	w->deliver = deliver[1];
+	w->done = done[0];
+}
+
+static void
+answer_lookup(struct world *w)
+{
+	struct delivery d;
+	struct ipc m;
+
+	ipc_init(&m);
+	memset(&d, 0, sizeof(d));
+	if (ipc_recv(w->forward, &m, IPC_FORWARD_LIMIT) == 1 &&
+	    forward_request_get(&m, &d) == 0) {
+		w->asked++;
+		ipc_begin(&m, IPC_FORWARD_REPLY, 1);
+		ipc_put_u32(&m, w->verdict);
+		ipc_put_bytes(&m, "", 0);
+		ipc_send(d.channel, &m);
+		close(d.channel);
+	} else
+		io_close(&w->forward);
+	ipc_fini(&m);
+}
+
+/* As a child for one message: checkpoint, acknowledgement, result, exit. */
+static void
+deliver(struct world *w)
+{
+	struct result res;
+	struct delivery d;
+	struct ipc m;
+
+	ipc_init(&m);
+	result_init(&res);
+	memset(&d, 0, sizeof(d));
+	if (ipc_recv(w->deliver, &m, IPC_DELIVER_LIMIT) == 1 &&
+	    delivery_request_get(&m, &d) == 0) {
+		ipc_begin(&m, IPC_DELIVER_CHECKPOINT, d.id);
+		ipc_put_u64(&m, 1);
+		ipc_put_u64(&m, 1);
+		ipc_put_u64(&m, 0);
+		assert_int_equal(ipc_send(d.channel, &m), 0);
+		assert_int_equal(ipc_recv(d.channel, &m, IPC_DELIVER_LIMIT),
+		    1);
+		assert_int_equal(m.kind, IPC_DELIVER_ACKNOWLEDGE);
+		w->delivered++;
+		ipc_begin(&m, IPC_DELIVER_RESULT, d.id);
+		result_set(&res, STATUS_SENT, "2.0.0", "in");
+		result_put(&m, &res);
+		assert_int_equal(ipc_send(d.channel, &m), 0);
+		close(d.channel);
+		close(d.message);
+		ipc_begin(&m, IPC_DELIVER_EXIT, d.id);
+		ipc_put_u32(&m, 0);
+		ipc_put_u32(&m, 0);
+		assert_int_equal(ipc_send(w->deliver, &m), 0);
+	} else
+		io_close(&w->deliver);
+	result_fini(&res);
+	ipc_fini(&m);
+}
+
+/* Helps for a moment; 1 when something happened. */
+static int
+help(struct world *w, int wait_ms)
+{
+	struct pollfd p[2] = { { w->forward, POLLIN, 0 },
+	    { w->deliver, POLLIN, 0 } };
+
+	if (poll(p, 2, wait_ms) <= 0)
+		return 0;
+	if (p[0].revents != 0)
+		answer_lookup(w);
+	if (p[1].revents != 0)
+		deliver(w);
+	return 1;
+}
+
+/* Helps until the runner has ended; its exit status. */
+static int
+ends(struct world *w)
+{
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+	int status;
+
+	while (waitpid(w->runner, &status, WNOHANG) == 0) {
+		assert_true(io_clock_ms() < end_ms);
+		help(w, 20);
+	}
+	w->runner = 0;
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* '\0' when all was tried, 'E' for an end without it, '-' for nothing. */
+static char
+told(struct world *w)
+{
+	char c = 'E';
+	ssize_t n;
+
+	n = read(w->done, &c, 1);
+	return n == -1 ? '-' : c;
+}
+
+/* ---- lives ---- */
+
+static void
+test_nothing_to_do(void **state)
+{
+	struct world *w = *state;
+	int lock;
+
+	start(w);
+	assert_int_equal(ends(w), 0);
+	assert_int_equal(told(w), '\0');
+	lock = spool_lock(&w->spool);
+	assert_true(lock != -1);
+	close(lock);
+}
+
+static void
+test_delivered(void **state)
+{
+	struct world *w = *state;
+
+	commit(w, "a1", "bob");
+	commit(w, "a2", "carl");
+	start(w);
+	assert_int_equal(ends(w), 0);
+	assert_int_equal(w->asked, 2);
+	assert_int_equal(w->delivered, 2);
+	assert_int_equal(t_count(w->top, "queue"), 0);
+	assert_int_equal(told(w), '\0');
+}
+
+/* A helper is gone: the mail stays, and another runner tries it. */
+static void
+test_degraded(void **state)
+{
+	struct world *w = *state;
+
+	commit(w, "a1", "bob");
+	start(w);
+	io_close(&w->forward);
+	assert_int_equal(ends(w), 0);
+	assert_int_equal(w->delivered, 0);
+	assert_int_equal(t_count(w->top, "queue"), 1);
+	assert_int_equal(told(w), '\0');
+}
+
+/* A message that comes while another is under way is delivered, too. */
+static void
+test_woken(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+	struct ipc m;
+
+	commit(w, "a1", "bob");
+	start(w);
+	while (io_wait(w->forward, POLLIN, end_ms) != 1)
+		assert_true(io_clock_ms() < end_ms);
+	commit(w, "a2", "carl");
+	ipc_init(&m);
+	ipc_begin(&m, IPC_WAKE, 0);
+	ipc_put_str(&m, "a2");
+	assert_int_equal(spool_poke(&w->spool, &m), 0);
+	ipc_fini(&m);
+	assert_int_equal(ends(w), 0);
+	assert_int_equal(w->delivered, 2);
+	assert_int_equal(t_count(w->top, "queue"), 0);
+}
+
+/*
+ * Without a wake-up, too, while the runner is about to leave: a submission
+ * that finds the lock held after its commit starts no other.
+ */
+static void
+test_last_look(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+	int lock;
+
+	start(w);
+	assert_int_equal(io_wait(w->done, POLLIN, end_ms), 1);
+	commit(w, "a1", "bob");
+	lock = spool_lock(&w->spool);
+	if (lock != -1)
+		close(lock);
+	assert_int_equal(ends(w), 0);
+	if (lock == -1)
+		assert_int_equal(w->delivered, 1);
+}
+
+/* A bounce is committed before the failure is forgotten. */
+static void
+test_bounced(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+
+	w->verdict = FORWARD_NOUSER;
+	commit(w, "a1", "bob");
+	start(w);
+	while (faccessat(w->spool.queue, "a1", F_OK, 0) == 0) {
+		assert_true(io_clock_ms() < end_ms);
+		help(w, 10);
+	}
+	assert_int_equal(w->delivered, 0);
+	assert_int_equal(t_count(w->top, "queue"), 1);
+	/* It waits for ann's host, and for nothing else. */
+	assert_int_equal(waitpid(w->runner, NULL, WNOHANG), 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_nothing_to_do),
+		CASE(test_delivered),
+		CASE(test_degraded),
+		CASE(test_woken),
+		CASE(test_last_look),
+		CASE(test_bounced),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
+}
