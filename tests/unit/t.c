@@ -84,6 +84,15 @@ t_assert_file(const char *path, const char *text)
 	buf_fini(&b);
 }
 
+void
+t_assert_text(const struct buf *got, const char *want, size_t len)
+{
+	assert_false(buf_failed(got));
+	if (got->len != len || memcmp(buf_str(got), want, len) != 0)
+		fail_msg("got \"%s\" (%zu), want \"%s\" (%zu)", buf_str(got),
+		    got->len, want, len);
+}
+
 int
 t_exists(const char *path)
 {

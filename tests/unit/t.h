@@ -33,6 +33,8 @@ void	t_put(const char *path, const void *data, size_t len, mode_t mode);
 void	t_get(const char *path, struct buf *);
 void	t_assert_file(const char *path, const char *text);
 int	t_exists(const char *path);
+/* That the buffer has just these bytes. */
+void	t_assert_text(const struct buf *, const char *text, size_t len);
 
 /* As root, becomes nobody for good: what is tested runs as a plain user. */
 void	t_become_nobody(void);
