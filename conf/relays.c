@@ -126,19 +126,20 @@ read_entry(struct relays *all, char *word)
 }
 
 const char *
-relays_parse(struct relays *all, char *text)
+relays_parse(struct relays *all, const char *text)
 {
-	const char *bad, *reason = NULL;
-	char *word;
+	const char *bad = NULL, *reason = NULL;
+	char *copy = strdup(text), *rest = copy, *word;
 
 	relays_fini(all);
-	while ((word = text_word(&text)) != NULL) {
+	if (copy == NULL)
+		return value_no_memory;
+	while (bad != value_no_memory && (word = text_word(&rest)) != NULL) {
 		bad = read_entry(all, word);
-		if (bad == value_no_memory)
-			return bad;
 		if (bad != NULL)
 			reason = bad;
 	}
+	free(copy);
 	if (all->n == 0 && relays_set_none(all) == -1)
 		return value_no_memory;
 	return reason;

@@ -32,10 +32,10 @@ struct relays {
 #define RELAY_NONE	"smarthost.invalid"
 
 /*
- * Replaces the list by that of a text, which is cut.  NULL, or the reason
- * why one of the entries is bad; with no good one RELAY_NONE is the list.
+ * Replaces the list by that of a text.  NULL, or the reason why one of the
+ * entries is bad; with no good one RELAY_NONE is the list.
  */
-const char *relays_parse(struct relays *, char *text);
+const char *relays_parse(struct relays *, const char *text);
 /* Makes RELAY_NONE the list; 0, or -1 without memory. */
 int	relays_set_none(struct relays *);
 void	relays_fini(struct relays *);

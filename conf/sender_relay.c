@@ -76,19 +76,12 @@ take_relay(struct buf *relays, const char *word)
 }
 
 static const char *
-check_relays(const char *relays)
+check_relays(const char *text)
 {
-	struct relays list;
-	const char *reason;
-	char *text;
+	struct relays all = { NULL, 0, 0, 0 };
+	const char *reason = relays_parse(&all, text);
 
-	memset(&list, 0, sizeof(list));
-	text = strdup(relays);
-	if (text == NULL)
-		return value_no_memory;
-	reason = relays_parse(&list, text);
-	relays_fini(&list);
-	free(text);
+	relays_fini(&all);
 	return reason;
 }
 
@@ -268,20 +261,14 @@ sender_relay_find(const struct sender_relays *all, const char *sender,
 static int
 has_host(const char *relays, const char *host)
 {
-	struct relays list;
-	int found = 0;
+	struct relays all = { NULL, 0, 0, 0 };
+	int found = relays_parse(&all, relays) != NULL;
 	size_t i;
-	char *text;
 
-	memset(&list, 0, sizeof(list));
-	text = strdup(relays);
-	if (text == NULL || relays_parse(&list, text) != NULL)
-		found = 1;
-	for (i = 0; !found && i < list.n; i++)
-		found = list.list[i].kind != RELAY_HOST ||
-		    strcasecmp(list.list[i].host, host) == 0;
-	relays_fini(&list);
-	free(text);
+	for (i = 0; !found && i < all.n; i++)
+		found = all.list[i].kind != RELAY_HOST ||
+		    strcasecmp(all.list[i].host, host) == 0;
+	relays_fini(&all);
 	return found;
 }
 
