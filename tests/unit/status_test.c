@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "queue/bounce.h"
 #include "queue/status.h"
 #include "tests/unit/t_active.h"
 
@@ -199,6 +200,196 @@ test_found_by_checkpoint(void **state)
 	assert_int_equal(w->a->notes.len, 0);
 }
 
+/* Twice as long each time, up to the longest, spread by an eighth. */
+static void
+test_back_off(void **state)
+{
+	static const struct {
+		unsigned attempts;
+		int	 is_forced, wait_s;
+		unsigned counted;
+	} cases[] = {
+		{ 0, 0, 300, 1 }, { 1, 0, 600, 2 }, { 2, 0, 1200, 3 },
+		{ 5, 0, 9600, 6 }, { 6, 0, 10800, 7 }, { 400, 0, 10800, 401 },
+		/* A flush by hand does not lengthen it, unless it is first. */
+		{ 0, 1, 300, 1 }, { 3, 1, 1200, 3 },
+	};
+	struct world *w = *state;
+	struct recipient *r;
+	time_t wait;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		r = &w->a->m.rcpts[0];
+		r->attempts = cases[i].attempts;
+		w->a->is_forced = cases[i].is_forced;
+		t_active_stage(w->a, 0, STAGE_BUSY);
+		decide_as(w->a, 0, STATUS_DEFERRED, "4.4.1", "timed out");
+		status_record(&w->r);
+		assert_int_equal(r->attempts, cases[i].counted);
+		wait = r->due - time(NULL);
+		assert_in_range(wait, cases[i].wait_s * 15 / 16 - 2,
+		    cases[i].wait_s * 17 / 16 + 1);
+	}
+}
+
+/* What is too old fails with the words of its last reply. */
+static void
+test_expired(void **state)
+{
+	static const struct {
+		int		 age_s;
+		unsigned	 notify;
+		enum rcpt_state	 state;
+		enum action	 action;
+	} cases[] = {
+		{ 3600, 0, RCPT_OPEN, ACTION_NONE },
+		{ 5 * 86400 - 60, 0, RCPT_OPEN, ACTION_NONE },
+		{ 5 * 86400 + 60, 0, RCPT_FAILED, ACTION_FAILED },
+		{ 5 * 86400 + 60, NOTIFY_NEVER, RCPT_FAILED, ACTION_NONE },
+		/* A clock that was set back lets nothing expire. */
+		{ -9 * 86400, 0, RCPT_OPEN, ACTION_NONE },
+	};
+	struct world *w = *state;
+	struct recipient *r;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		r = &w->a->m.rcpts[0];
+		w->a->m.arrived = time(NULL) - cases[i].age_s;
+		r->state = RCPT_OPEN;
+		r->action = ACTION_NONE;
+		r->notify = cases[i].notify;
+		t_active_stage(w->a, 0, STAGE_BUSY);
+		decide_as(w->a, 0, STATUS_DEFERRED, "4.4.1", "timed out");
+		status_record(&w->r);
+		assert_int_equal(r->state, cases[i].state);
+		assert_int_equal(r->action, cases[i].action);
+		assert_string_equal(r->last.code, "4.4.1");
+		assert_string_equal(r->last.reason, "timed out");
+	}
+}
+
+/* When the entry is due: with its first open recipient, or with the notice;
+ * what DEFER holds is not. */
+static void
+test_when_it_is_due(void **state)
+{
+	static const struct {
+		enum attempt_stage stages[2];
+		int		 due[2], warn_after_s;
+		enum entry_state state;
+		int		 wait_s;
+	} cases[] = {
+		{ { STAGE_NONE, STAGE_NONE }, { 500, 900 }, 0,
+		    ENTRY_WAITING, 500 },
+		{ { STAGE_NONE, STAGE_NONE }, { 900, 500 }, 0,
+		    ENTRY_WAITING, 500 },
+		{ { STAGE_HELD, STAGE_NONE }, { 100, 500 }, 0,
+		    ENTRY_WAITING, 500 },
+		{ { STAGE_HELD, STAGE_HELD }, { 100, 500 }, 0, ENTRY_HELD,
+		    0 },
+		/* An hour old: the notice comes in 200 seconds. */
+		{ { STAGE_NONE, STAGE_NONE }, { 500, 900 }, 3800,
+		    ENTRY_WAITING, 200 },
+		{ { STAGE_NONE, STAGE_NONE }, { 500, 900 }, 9999,
+		    ENTRY_WAITING, 500 },
+		{ { STAGE_HELD, STAGE_HELD }, { 500, 900 }, 3800, ENTRY_HELD,
+		    0 },
+	};
+	struct world *w = *state;
+	time_t wait, now;
+	size_t i, k;
+
+	for (i = 0; i < N(cases); i++) {
+		now = time(NULL);
+		for (k = 0; k < 2; k++) {
+			t_active_stage(w->a, (uint32_t)k, cases[i].stages[k]);
+			w->a->m.rcpts[k].due = now + cases[i].due[k];
+			w->a->m.rcpts[k].attempts = 1;
+			result_set(&w->a->m.rcpts[k].last, STATUS_DEFERRED,
+			    "4.4.1", "timed out");
+		}
+		w->t.q.conf.retry.warn_after_s =
+		    (unsigned)cases[i].warn_after_s;
+		assert_int_equal(status_finish(&w->r, w->a), 0);
+		assert_int_equal(w->a->entry->state, cases[i].state);
+		wait = w->a->entry->due - now;
+		if (cases[i].state == ENTRY_WAITING)
+			assert_in_range(wait, cases[i].wait_s - 3,
+			    cases[i].wait_s + 3);
+	}
+}
+
+/* The last recipient: the file goes, unless somebody is owed a report. */
+static void
+test_removed(void **state)
+{
+	struct world *w = *state;
+
+	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
+	decide_as(w->a, 1, STATUS_SENT, "2.0.0", "taken");
+	status_record(&w->r);
+	assert_int_equal(syncs, 0);	/* when it is finished */
+	assert_int_equal(status_finish(&w->r, w->a), 0);
+	assert_int_equal(syncs, 1);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+	assert_int_equal(t_count(w->t.top, "queue"), 0);
+}
+
+static void
+test_bounced(void **state)
+{
+	struct world *w = *state;
+
+	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
+	decide_as(w->a, 1, STATUS_FAILED, "5.1.1", "no such user");
+	status_record(&w->r);
+	assert_int_equal(status_finish(&w->r, w->a), 0);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+	assert_int_equal(t_count(w->t.top, "queue"), 1);
+	assert_int_equal(active_scan_ms(&w->t.active), 0);
+}
+
+/* A bounce of a bounce has nobody to go to: the message is kept. */
+static void
+test_dead(void **state)
+{
+	struct world *w = *state;
+
+	w->a->m.text.flags |= MESSAGE_DOUBLE_BOUNCE;
+	decide_as(w->a, 0, STATUS_FAILED, "5.1.1", "no such user");
+	decide_as(w->a, 1, STATUS_FAILED, "5.1.1", "no such user");
+	status_record(&w->r);
+	assert_int_equal(status_finish(&w->r, w->a), 0);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+	assert_int_equal(t_count(w->t.top, "queue"), 0);
+	assert_int_equal(t_count(w->t.top, "dead"), 1);
+}
+
+/* A write that fails is repeated, and nothing is forgotten meanwhile. */
+static void
+test_failed_write(void **state)
+{
+	struct world *w = *state;
+
+	w->a->requests = 1;
+	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
+	bad_sync = 1;
+	status_record(&w->r);
+	assert_int_equal(w->a->needs_sync, 1);
+	assert_int_not_equal(w->a->again_ms, 0);
+	status_record(&w->r);		/* not yet */
+	assert_int_equal(syncs, 1);
+	w->a->again_ms = 0;
+	status_record(&w->r);
+	assert_int_equal(syncs, 2);
+	assert_int_equal(w->a->needs_sync, 0);
+	read_again(w);
+	assert_int_equal(w->a->m.rcpts[0].state, RCPT_SENT);
+	assert_int_equal(w->a->m.rcpts[1].state, RCPT_OPEN);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -211,6 +402,13 @@ main(void)
 		CASE(test_one_sync_a_turn),
 		CASE(test_found_by_checkpoint),
 		CASE(test_notice_is_synced),
+		CASE(test_back_off),
+		CASE(test_expired),
+		CASE(test_when_it_is_due),
+		CASE(test_removed),
+		CASE(test_bounced),
+		CASE(test_dead),
+		CASE(test_failed_write),
 	};
 
 	return cmocka_run_group_tests_name("status", tests, NULL, NULL);
