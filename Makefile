@@ -63,8 +63,9 @@ PRIV =		priv/cleanup.o priv/delivery_request.o priv/helper.o \
 LOCAL =		local.o local/command.o local/delivery.o local/forward.o \
 		local/lmtp.o local/maildir.o local/mbox.o \
 		local/mbox_checkpoint.o local/mbox_lock.o local/mbox_text.o
-NET =		net.o net/auth_command.o net/content.o net/dns.o net/hosts.o \
-		net/requests.o net/tls_policy.o
+NET =		net.o net/auth_command.o net/concurrency.o net/conn.o \
+		net/content.o net/dns.o net/hosts.o net/requests.o \
+		net/session.o net/session_mail.o net/tls_policy.o
 QUEUE =		queue/active.o queue/bounce.o queue/decide.o \
 		queue/deliver_local.o queue/deliver_remote.o queue/expand.o \
 		queue/helper_socket.o queue/limits.o queue/local_child.o \

@@ -36,7 +36,7 @@
 #define CODE_TRUST	"4.7.5"	/* RFC 3463: cryptographic failure */
 #define CODE_BROKEN	"4.4.2"	/* RFC 3463: bad connection */
 
-struct session {
+struct tls_session {
 	SSL_SESSION	*ssl;		/* owned; NULL: unused */
 	char		 key[KEY_MAX + 1];
 	int		 is_chain_ok;	/* chain and name, when it was made */
@@ -45,7 +45,7 @@ struct session {
 
 struct tls_setup {
 	SSL_CTX		*ctx;		/* owned */
-	struct session	 sessions[SESSIONS_MAX];
+	struct tls_session	 sessions[SESSIONS_MAX];
 	size_t		 next;		/* is reused next when all are used */
 };
 
@@ -305,10 +305,10 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 }
 
 /* The session for a host and its names, or the place for a new one. */
-static struct session *
+static struct tls_session *
 session_slot(struct tls_setup *setup, const char *key, int make)
 {
-	struct session *s;
+	struct tls_session *s;
 	size_t i;
 
 	for (i = 0; i < SESSIONS_MAX; i++)
@@ -327,7 +327,7 @@ static int
 keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
-	struct session *s;
+	struct tls_session *s;
 
 	/* Records may change while a session lives. */
 	if (!SSL_SESSION_is_resumable(session) || !is_acceptable(t) ||
@@ -349,7 +349,7 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 static void
 offer_session(struct tls *t)
 {
-	struct session *s;
+	struct tls_session *s;
 
 	s = t->has_dane ? NULL : session_slot(t->setup, t->key, 0);
 	if (s == NULL || !SSL_SESSION_is_resumable(s->ssl))

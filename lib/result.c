@@ -145,6 +145,14 @@ copy_line(const char *line)
 	return line == NULL ? NULL : strdup(line);
 }
 
+int
+result_is_lost(const struct result *r)
+{
+	return r->status == STATUS_DEFERRED && r->source == SOURCE_US &&
+	    (strcmp(r->code, CODE_LOST) == 0 ||
+	    strcmp(r->code, CODE_OUT_OF_STEP) == 0);
+}
+
 void
 result_copy(struct result *dst, const struct result *src)
 {

@@ -12,6 +12,10 @@
 /* The list that names a command or file is not what it was (RFC 3463). */
 #define CODE_CHANGED	"4.2.4"
 
+/* The connection ended in the transaction, or is out of step in it. */
+#define CODE_LOST	"4.4.2"
+#define CODE_OUT_OF_STEP "4.5.0"
+
 /* What became of one recipient in one attempt. */
 enum status {
 	STATUS_NONE,		/* nothing yet */
@@ -63,6 +67,11 @@ void	result_put_reason(struct buf *, const struct result *);
 void	result_put_full(struct buf *, const struct result *);
 /* The same status, code, source and texts. */
 int	result_is_same(const struct result *, const struct result *);
+/*
+ * 1 for a message on which a connection ended, or whose end was not answered:
+ * such a message is suspect.  By us and by these codes: no server's words.
+ */
+int	result_is_lost(const struct result *);
 /* Makes dst a copy of src. */
 void	result_copy(struct result *dst, const struct result *src);
 const char *status_name(enum status);	/* "sent", "deferred", "failed" */

@@ -30,15 +30,15 @@ content_fini(struct body *b)
 	mime_fini(&b->mime);
 	mail_wire_fini(&b->wire);
 	buf_fini(&b->text);
-	b->job = NULL;
+	b->request = NULL;
 }
 
 static void
-start(struct body *b, struct job *job, int stuff)
+start(struct body *b, struct request *r, int stuff)
 {
 	content_fini(b);
 	mail_wire_init(&b->wire, stuff);
-	b->job = job;
+	b->request = r;
 	b->at = 0;
 	b->is_scan = 0;
 	b->is_encoded = 0;
@@ -46,25 +46,25 @@ start(struct body *b, struct job *job, int stuff)
 }
 
 static void
-begin(struct body *b, struct job *job, int stuff)
+begin(struct body *b, struct request *r, int stuff)
 {
-	start(b, job, stuff);
-	b->is_encoded = job->fit.is_encoded;
+	start(b, r, stuff);
+	b->is_encoded = r->fit.is_encoded;
 	if (b->is_encoded)
-		mime_write(&b->mime, job->fit.plan, job->fit.lacks);
+		mime_write(&b->mime, r->fit.plan, r->fit.lacks);
 }
 
 void
-content_begin(struct body *b, struct job *job)
+content_begin(struct body *b, struct request *r)
 {
-	begin(b, job, 1);
+	begin(b, r, 1);
 }
 
 /* A chunk through the parts to the wire; in a scan not to the wire. */
 static void
 put_chunk(struct body *b, const char *p, size_t n, struct buf *out)
 {
-	int is_last = b->at == b->job->length;
+	int is_last = b->at == b->request->text.length;
 
 	if (b->is_encoded || b->is_scan) {
 		buf_reset(&b->text);
@@ -84,13 +84,14 @@ put_chunk(struct body *b, const char *p, size_t n, struct buf *out)
 int
 content_next(struct body *b, struct buf *out)
 {
-	const struct job *job = b->job;
+	const struct request *r = b->request;
 	char chunk[CHUNK];
 	size_t n;
 
-	n = job->length - b->at < CHUNK ? (size_t)(job->length - b->at) :
+	n = r->text.length - b->at < CHUNK ? (size_t)(r->text.length - b->at) :
 	    CHUNK;
-	if (io_pread_all(job->fd, chunk, n, (off_t)(job->offset + b->at)) ==
+	if (io_pread_all(r->text.fd, chunk, n,
+	    (off_t)(r->text.offset + b->at)) ==
 	    -1)
 		return -1;
 	b->at += n;
@@ -100,72 +101,72 @@ content_next(struct body *b, struct buf *out)
 		errno = ENOMEM;
 		return -1;
 	}
-	return b->at < job->length;
+	return b->at < r->text.length;
 }
 
 /* What of this message such a host can not take: MIME_NO_*. */
 static unsigned
-lacks_of(const struct job *job, unsigned offers)
+lacks_of(const struct request *r, unsigned offers)
 {
 	int has_8bit = (offers & SMTP_OFFERS_8BITMIME) != 0;
 	int has_utf8 = has_8bit && (offers & SMTP_OFFERS_SMTPUTF8) != 0;
 	unsigned lacks = 0;
 
-	if ((job->flags & (MESSAGE_8BIT_BODY | MESSAGE_8BIT_HEADER)) != 0 &&
+	if ((r->flags & (MESSAGE_8BIT_BODY | MESSAGE_8BIT_HEADER)) != 0 &&
 	    !has_8bit)
 		lacks |= MIME_NO_8BIT;
-	if ((job->flags & MESSAGE_8BIT_HEADER) != 0 &&
-	    (!has_utf8 || (job->flags & MESSAGE_UTF8_HEADER) == 0))
+	if ((r->flags & MESSAGE_8BIT_HEADER) != 0 &&
+	    (!has_utf8 || (r->flags & MESSAGE_UTF8_HEADER) == 0))
 		lacks |= MIME_NO_8BIT_HEADER;
 	/* Nobody would be told of a report that can not be sent. */
-	if (lacks != 0 && job->sender[0] == '\0')
+	if (lacks != 0 && r->sender[0] == '\0')
 		lacks |= MIME_AT_ANY_COST;
 	return lacks;
 }
 
 static void
-announce(struct job *job, uint64_t size_bytes)
+announce(struct request *r, uint64_t size_bytes)
 {
-	unsigned flags = job->flags;
+	unsigned flags = r->flags;
 
-	if (job->fit.is_encoded)
+	if (r->fit.is_encoded)
 		flags &= ~(unsigned)(MESSAGE_8BIT_BODY | MESSAGE_SAID_8BIT);
-	if (job->fit.is_encoded && job->fit.has_8bit)
+	if (r->fit.is_encoded && r->fit.has_8bit)
 		flags |= MESSAGE_8BIT_BODY;
-	if ((job->fit.lacks & MIME_NO_8BIT_HEADER) != 0)
+	if ((r->fit.lacks & MIME_NO_8BIT_HEADER) != 0)
 		flags &= ~(unsigned)MESSAGE_8BIT_HEADER;
-	job->mail.flags = flags;
-	job->mail.size_bytes = size_bytes;
-	job->fit.stage = FIT_DONE;
+	r->mail.flags = flags;
+	r->mail.size_bytes = size_bytes;
+	r->fit.stage = FIT_DONE;
 }
 
 static int
 start_measure(struct body *b)
 {
-	b->job->fit.stage = FIT_MEASURE;
-	b->job->fit.size_bytes = 0;
-	b->job->fit.has_8bit = 0;
-	begin(b, b->job, 0);	/* SIZE counts no dots */
+	b->request->fit.stage = FIT_MEASURE;
+	b->request->fit.size_bytes = 0;
+	b->request->fit.has_8bit = 0;
+	begin(b, b->request, 0);	/* SIZE counts no dots */
 	return 0;
 }
 
 /* 1, 0, -1 as content_prepare(). */
 static int
-first_look(struct body *b, struct job *job, unsigned offers,
+first_look(struct body *b, struct request *r, unsigned offers,
     struct result *reason)
 {
-	struct fit *fit = &job->fit;
+	struct fit *fit = &r->fit;
 
-	start(b, job, 0);
+	start(b, r, 0);
 	fit->offers = offers;
-	fit->lacks = lacks_of(job, offers);
+	fit->lacks = lacks_of(r, offers);
 	fit->is_encoded = 0;
-	if (fit->lacks == 0 && (job->flags & (MESSAGE_LONG_LINES |
+	if (fit->lacks == 0 && (r->flags & (MESSAGE_LONG_LINES |
 	    MESSAGE_HAS_NUL | MESSAGE_HAS_CR)) == 0) {
-		announce(job, job->length + job->lines);
+		announce(r, r->text.length + r->text.lines);
 		return 1;
 	}
-	if (fit->lacks == 0 && (job->flags & MESSAGE_LONG_LINES) == 0)
+	if (fit->lacks == 0 && (r->flags & MESSAGE_LONG_LINES) == 0)
 		return start_measure(b);
 	if (fit->plan == NULL)
 		fit->plan = malloc(sizeof(*fit->plan));
@@ -173,7 +174,7 @@ first_look(struct body *b, struct job *job, unsigned offers,
 		return result_set(reason, STATUS_DEFERRED, "4.3.0",
 		    "out of memory");
 	if ((fit->lacks & MIME_NO_8BIT) == 0 &&
-	    (job->flags & MESSAGE_LONG_LINES) == 0) {
+	    (r->flags & MESSAGE_LONG_LINES) == 0) {
 		/* The header alone: a plan that does nothing to the parts. */
 		memset(fit->plan, 0, sizeof(*fit->plan));
 		fit->is_encoded = 1;
@@ -188,7 +189,7 @@ first_look(struct body *b, struct job *job, unsigned offers,
 static int
 judge_scan(struct body *b, struct result *reason)
 {
-	struct fit *fit = &b->job->fit;
+	struct fit *fit = &b->request->fit;
 	const char *trouble;
 	int is_needless;
 
@@ -209,7 +210,7 @@ judge_measure(struct body *b, struct result *reason)
 		    "the field %s contains %s and requires a server that "
 		    "offers SMTPUTF8",
 		    b->mime.trouble_at, b->mime.trouble);
-	announce(b->job, b->job->fit.size_bytes);
+	announce(b->request, b->request->fit.size_bytes);
 	return 1;
 }
 
@@ -217,7 +218,7 @@ judge_measure(struct body *b, struct result *reason)
 static int
 look(struct body *b, struct result *reason)
 {
-	struct fit *fit = &b->job->fit;
+	struct fit *fit = &b->request->fit;
 	struct buf out;
 	int ret;
 
@@ -242,19 +243,19 @@ look(struct body *b, struct result *reason)
 }
 
 int
-content_prepare(struct body *b, struct job *job, unsigned offers,
+content_prepare(struct body *b, struct request *r, unsigned offers,
     struct result *reason)
 {
 	int i, ret = 0;
 
-	if (job->fit.stage == FIT_DONE && job->fit.offers == offers)
+	if (r->fit.stage == FIT_DONE && r->fit.offers == offers)
 		return 1;
-	if (b->job != job || job->fit.stage == FIT_NEW ||
-	    job->fit.stage == FIT_DONE)
-		ret = first_look(b, job, offers, reason);
+	if (b->request != r || r->fit.stage == FIT_NEW ||
+	    r->fit.stage == FIT_DONE)
+		ret = first_look(b, r, offers, reason);
 	for (i = 0; i < TURN_CHUNKS && ret == 0; i++)
 		ret = look(b, reason);
 	if (ret != 0)
-		b->job = NULL;
+		b->request = NULL;
 	return ret;
 }

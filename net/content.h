@@ -11,9 +11,9 @@
 #include "lib/mail.h"
 #include "lib/mime_downgrade.h"
 
-/* The text of a job, on its way to a host or through a look at it. */
+/* The text of a r, on its way to a host or through a look at it. */
 struct body {
-	struct job	*job;		/* lent; NULL: none */
+	struct request	*request;		/* lent; NULL: none */
 	uint64_t	 at;		/* octets of it that were read */
 	int		 is_scan, is_encoded;
 	struct mime	 mime;
@@ -25,15 +25,15 @@ void	 content_init(struct body *);
 void	 content_fini(struct body *);
 
 /*
- * Finds out how this host gets the text of the job, and fills in flags and
- * size of job->mail.  offers: SMTP_OFFERS_*.  1, 0 when it takes more calls,
+ * Finds out how this host gets the text of the r, and fills in flags and
+ * size of r->mail.  offers: SMTP_OFFERS_*.  1, 0 when it takes more calls,
  * -1 when it can not be sent there: why, in the result.  A text that fits any
  * host is not looked at.
  */
-int	 content_prepare(struct body *, struct job *, unsigned offers,
+int	 content_prepare(struct body *, struct request *, unsigned offers,
 	    struct result *);
 /* Begins the text, as it goes over the wire: dots are doubled. */
-void	 content_begin(struct body *, struct job *);
+void	 content_begin(struct body *, struct request *);
 /* Adds a piece of it: CRLF.  1, 0 when it was the last, -1 with errno. */
 int	 content_next(struct body *, struct buf *out);
 

@@ -1,266 +1,283 @@
 /*
- * requests.c - what the runner wants of a remote branch, and what it is told.
- * Runs as: the spool user, in the remote branch.  Uses: the socket to the
- * runner.
+ * requests.c - what the runner wants of a dma-remote, and what it is told.
+ * Runs as: the spool user, in dma-remote.  Uses: the socket to the runner.
  * Promise: a status that is known is never lost to a full socket; a record out
- * of turn ends the branch, not a message.
+ * of turn ends the process, not a message.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "net/concurrency.h"
 #include "net/requests.h"
 #include "lib/dsn.h"
 #include "lib/io.h"
 #include "priv/records.h"
 #include "lib/result.h"
 
-#define REQUESTS_MAX	1024		/* not settled at once */
+#define REQUESTS_MAX	1024	/* not settled at once */
 #define STATUS_MIN	64	/* bytes of a status besides its text */
+#define OUT_FIRST	16	/* records that there is room for at first */
 
 void
-requests_init(struct requests *j, int sock)
+requests_init(struct requests *q, int sock)
 {
-	memset(j, 0, sizeof(*j));
-	j->sock = sock;
-	ipc_init(&j->in);
+	memset(q, 0, sizeof(*q));
+	q->sock = sock;
+	ipc_init(&q->in);
 }
 
 static void
-job_free(struct job *job)
+request_free(struct request *r)
 {
 	uint32_t i;
 
-	if (job == NULL)
+	if (r == NULL)
 		return;
-	for (i = 0; job->rcpts != NULL && i < job->nrcpts; i++) {
-		result_fini(&job->rcpts[i].res);
-		result_fini(&job->rcpts[i].before);
+	for (i = 0; r->rcpts != NULL && i < r->nrcpts; i++) {
+		result_fini(&r->rcpts[i].res);
+		result_fini(&r->rcpts[i].before);
 	}
-	free(job->rcpts);
-	buf_fini(&job->addresses);
-	result_fini(&job->mail.res);
-	free(job->fit.plan);
-	io_close(&job->fd);
-	free(job);
+	free(r->rcpts);
+	buf_fini(&r->addresses);
+	result_fini(&r->mail.res);
+	free(r->fit.plan);
+	io_close(&r->text.fd);
+	free(r);
 }
 
 void
-requests_fini(struct requests *j)
+requests_fini(struct requests *q)
 {
-	struct job *job;
+	struct request *r;
 	size_t i;
 
-	while ((job = requests_take(j, 0, SIZE_MAX, 1)) != NULL)
-		job_free(job);
-	job_free(j->coming);
-	for (i = 0; i < j->nsays; i++)
-		ipc_fini(&j->says[(j->first_say + i) % j->csays]);
-	free(j->says);
-	ipc_fini(&j->in);
+	while ((r = requests_take(q, 0, SIZE_MAX, 1)) != NULL)
+		request_free(r);
+	request_free(q->coming);
+	for (i = 0; i < q->nout; i++)
+		ipc_fini(&q->out[(q->first_out + i) % q->cout]);
+	free(q->out);
+	ipc_fini(&q->in);
 }
 
 /* 1. The list. */
 
-int
-requests_is_poison(const struct job *job)
+/* Takes the request at that place of the list. */
+static struct request *
+unlink_request(struct requests *q, struct request **p)
 {
-	return job->drops >= REQUESTS_DROPS_POISON;
+	struct request *r = *p;
+
+	*p = r->next;
+	r->next = NULL;
+	q->nwaiting--;
+	q->nlater -= r->past.place > 0;
+	return r;
 }
 
-/* Takes the job at that place of the list. */
-static struct job *
-unlink_job(struct requests *j, struct job **p)
+struct request *
+requests_take(struct requests *q, size_t first, size_t last, int has_room)
 {
-	struct job *job = *p;
+	struct request **p, **suspect = NULL;
 
-	*p = job->next;
-	job->next = NULL;
-	j->nwaiting--;
-	j->nlater -= job->place > 0;
-	return job;
-}
-
-struct job *
-requests_take(struct requests *j, size_t first, size_t last, int has_room)
-{
-	struct job **p, **found = NULL;
-
-	for (p = &j->waiting; *p != NULL; p = &(*p)->next) {
-		if ((*p)->place < first || (*p)->place > last)
+	for (p = &q->waiting; *p != NULL; p = &(*p)->next) {
+		if ((*p)->past.place < first || (*p)->past.place > last)
 			continue;
-		if (!requests_is_poison(*p))
-			return unlink_job(j, p);
-		if (found == NULL && has_room)
-			found = p;
+		if (!(*p)->is_suspect)
+			return unlink_request(q, p);
+		if (suspect == NULL && has_room)
+			suspect = p;
 	}
-	return found == NULL ? NULL : unlink_job(j, found);
+	return suspect == NULL ? NULL : unlink_request(q, suspect);
 }
 
 void
-requests_pick(struct requests *j, struct job *job)
+requests_pick(struct requests *q, struct request *r)
 {
-	struct job **p;
+	struct request **p;
 
-	for (p = &j->waiting; *p != job; p = &(*p)->next)
+	for (p = &q->waiting; *p != r; p = &(*p)->next)
 		;
-	unlink_job(j, p);
+	unlink_request(q, p);
+}
+
+static void
+put(struct requests *q, struct request **at, struct request *r)
+{
+	r->next = *at;
+	*at = r;
+	q->nwaiting++;
+	q->nlater += r->past.place > 0;
 }
 
 void
-requests_put_first(struct requests *j, struct job *job)
+requests_put_first(struct requests *q, struct request *r)
 {
-	job->next = j->waiting;
-	j->waiting = job;
-	j->nwaiting++;
-	j->nlater += job->place > 0;
+	put(q, &q->waiting, r);
 }
 
 void
-requests_put_last(struct requests *j, struct job *job)
+requests_put_last(struct requests *q, struct request *r)
 {
-	struct job **p;
+	struct request **p;
 
-	for (p = &j->waiting; *p != NULL; p = &(*p)->next)
+	for (p = &q->waiting; *p != NULL; p = &(*p)->next)
 		;
-	*p = job;
-	job->next = NULL;
-	j->nwaiting++;
-	j->nlater += job->place > 0;
+	put(q, p, r);
 }
 
 /* 2. From the runner. */
 
 static int
-read_hop(struct requests *j, struct ipc *m)
+read_destination(struct requests *q, struct ipc *m)
 {
-	if (j->has_hop)
+	if (q->destination.is_known)
 		return -1;
-	j->hop_kind = ipc_get_u32(m);
-	ipc_get_text(m, j->hop_name, sizeof(j->hop_name));
-	ipc_get_text(m, j->hop_user, sizeof(j->hop_user));
-	if (ipc_done(m) == -1 || j->hop_kind > DESTINATION_SENDER ||
-	    (j->hop_kind != DESTINATION_SMARTHOST && j->hop_name[0] == '\0') ||
-	    (j->hop_kind != DESTINATION_SENDER && j->hop_user[0] != '\0'))
+	q->destination.kind = ipc_get_u32(m);
+	ipc_get_text(m, q->destination.name, sizeof(q->destination.name));
+	ipc_get_text(m, q->destination.user, sizeof(q->destination.user));
+	if (ipc_done(m) == -1 || q->destination.kind > DESTINATION_SENDER ||
+	    (q->destination.kind != DESTINATION_SMARTHOST &&
+	    q->destination.name[0] == '\0') ||
+	    (q->destination.kind != DESTINATION_SENDER &&
+	    q->destination.user[0] != '\0'))
 		return -1;
-	if (j->hop_kind == DESTINATION_SMARTHOST)
-		j->hop_name[0] = '\0';
-	j->has_hop = 1;
+	if (q->destination.kind == DESTINATION_SMARTHOST)
+		q->destination.name[0] = '\0';
+	q->destination.is_known = 1;
 	return 0;
 }
 
 static int
-read_job(struct requests *j, struct ipc *m)
+is_sane(const struct request *r, uint32_t ret)
 {
-	struct job *job;
+	return r->text.fd != -1 && r->nwanted > 0 &&
+	    r->nwanted <= RECIPIENTS_MAX && r->text.offset <= INT64_MAX &&
+	    r->text.length <= INT64_MAX - r->text.offset &&
+	    r->text.lines <= r->text.length + 1 && ret <= RET_HDRS &&
+	    (r->envid[0] == '\0' || dsn_envid_ok(r->envid));
+}
+
+static int
+read_message(struct requests *q, struct ipc *m)
+{
+	struct request *r;
 	uint32_t ret;
 
-	if (!j->has_hop || j->coming != NULL || j->nopen >= REQUESTS_MAX)
+	if (!q->destination.is_known || q->coming != NULL ||
+	    q->nopen >= REQUESTS_MAX)
 		return -1;
-	job = calloc(1, sizeof(*job));
-	if (job == NULL)
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
 		return -1;
-	j->coming = job;
-	job->id = m->id;
-	ipc_get_text(m, job->queue_id, sizeof(job->queue_id));
-	ipc_get_text(m, job->sender, sizeof(job->sender));
-	job->flags = ipc_get_u32(m);
-	job->offset = ipc_get_u64(m);
-	job->length = ipc_get_u64(m);
-	job->lines = ipc_get_u64(m);
-	job->nwanted = ipc_get_u32(m);
+	q->coming = r;
+	r->id = m->id;
+	ipc_get_text(m, r->queue_id, sizeof(r->queue_id));
+	ipc_get_text(m, r->sender, sizeof(r->sender));
+	r->flags = ipc_get_u32(m);
+	r->text.offset = ipc_get_u64(m);
+	r->text.length = ipc_get_u64(m);
+	r->text.lines = ipc_get_u64(m);
+	r->nwanted = ipc_get_u32(m);
 	ret = ipc_get_u32(m);
-	ipc_get_text(m, job->envid, sizeof(job->envid));
-	job->is_watched = ipc_get_u32(m) != 0;
-	job->fd = ipc_take_fd(m, 0);
-	if (ipc_done(m) == -1 || job->fd == -1 || job->nwanted == 0 ||
-	    job->nwanted > RECIPIENTS_MAX || job->offset > INT64_MAX ||
-	    job->length > INT64_MAX - job->offset ||
-	    job->lines > job->length + 1 || ret > RET_HDRS ||
-	    (job->envid[0] != '\0' && !dsn_envid_ok(job->envid)))
+	ipc_get_text(m, r->envid, sizeof(r->envid));
+	r->is_watched = ipc_get_u32(m) != 0;
+	r->is_suspect = ipc_get_u32(m) != 0;
+	r->drops = r->is_suspect ? DROPS_MAX - 1 : 0;
+	r->text.fd = ipc_take_fd(m, 0);
+	if (ipc_done(m) == -1 || !is_sane(r, ret))
 		return -1;
-	job->ret = (enum ret)ret;
-	job->rcpts = calloc(job->nwanted, sizeof(*job->rcpts));
-	return job->rcpts == NULL ? -1 : 0;
+	r->ret = (enum ret)ret;
+	r->rcpts = calloc(r->nwanted, sizeof(*r->rcpts));
+	return r->rcpts == NULL ? -1 : 0;
 }
 
 /* All is here.  Only now do the addresses stay where they are. */
 static void
-job_ready(struct requests *j, struct job *job)
+request_ready(struct requests *q, struct request *r)
 {
-	const char *p = job->addresses.data;
+	const char *p = r->addresses.data;
 	uint32_t i;
 
-	for (i = 0; i < job->nrcpts; i++) {
-		job->rcpts[i].address = p;
+	for (i = 0; i < r->nrcpts; i++) {
+		r->rcpts[i].address = p;
 		p += strlen(p) + 1;
-		job->rcpts[i].orcpt = p;
+		r->rcpts[i].orcpt = p;
 		p += strlen(p) + 1;
 	}
-	j->coming = NULL;
-	j->nopen++;
-	j->nwatched += job->is_watched != 0;
-	requests_put_last(j, job);
+	q->coming = NULL;
+	q->nopen++;
+	q->nwatched += r->is_watched != 0;
+	requests_put_last(q, r);
 }
 
 static int
-read_rcpt(struct requests *j, struct ipc *m)
+read_recipient(struct request *r, struct ipc *m)
 {
-	struct job *job = j->coming;
 	char address[ADDRESS_MAX + 1], orcpt[ORCPT_MAX + 1];
 	uint32_t index, notify;
 
-	if (job == NULL || job->id != m->id)
+	if (r->nrcpts == r->nwanted)
 		return -1;
-	while (ipc_more(m)) {
-		if (job->nrcpts == job->nwanted)
-			return -1;
-		index = ipc_get_u32(m);
-		ipc_get_text(m, address, sizeof(address));
-		notify = ipc_get_u32(m);
-		ipc_get_text(m, orcpt, sizeof(orcpt));
-		if (m->bad || !dsn_notify_ok(notify) ||
-		    (orcpt[0] != '\0' && !dsn_orcpt_ok(orcpt)))
-			return -1;
-		job->rcpts[job->nrcpts].index = index;
-		job->rcpts[job->nrcpts++].notify = notify;
-		buf_add(&job->addresses, address, strlen(address) + 1);
-		buf_add(&job->addresses, orcpt, strlen(orcpt) + 1);
-	}
-	if (ipc_done(m) == -1 || buf_failed(&job->addresses))
+	index = ipc_get_u32(m);
+	ipc_get_text(m, address, sizeof(address));
+	notify = ipc_get_u32(m);
+	ipc_get_text(m, orcpt, sizeof(orcpt));
+	if (m->bad || !dsn_notify_ok(notify) ||
+	    (orcpt[0] != '\0' && !dsn_orcpt_ok(orcpt)))
 		return -1;
-	if (job->nrcpts == job->nwanted)
-		job_ready(j, job);
+	r->rcpts[r->nrcpts].index = index;
+	r->rcpts[r->nrcpts++].notify = notify;
+	buf_add(&r->addresses, address, strlen(address) + 1);
+	buf_add(&r->addresses, orcpt, strlen(orcpt) + 1);
 	return 0;
 }
 
-int
-requests_read(struct requests *j)
+static int
+read_recipients(struct requests *q, struct ipc *m)
 {
-	struct ipc *m = &j->in;
+	struct request *r = q->coming;
+
+	if (r == NULL || r->id != m->id)
+		return -1;
+	while (ipc_more(m))
+		if (read_recipient(r, m) == -1)
+			return -1;
+	if (ipc_done(m) == -1 || buf_failed(&r->addresses))
+		return -1;
+	if (r->nrcpts == r->nwanted)
+		request_ready(q, r);
+	return 0;
+}
+
+static int
+read_record(struct requests *q, struct ipc *m)
+{
+	switch (m->kind) {
+	case IPC_REMOTE_DESTINATION:
+		return read_destination(q, m);
+	case IPC_REMOTE_MESSAGE:
+		return read_message(q, m);
+	case IPC_REMOTE_RECIPIENTS:
+		return read_recipients(q, m);
+	default:
+		return -1;
+	}
+}
+
+int
+requests_read(struct requests *q)
+{
 	int ret;
 
 	for (;;) {
-		ret = ipc_recv(j->sock, m, IPC_REMOTE_LIMIT);
+		ret = ipc_recv(q->sock, &q->in, IPC_REMOTE_LIMIT);
 		if (ret == 0)
 			return 0;
 		if (ret == -1)
 			return errno == EAGAIN || errno == EWOULDBLOCK ? 1 : -1;
-		switch (m->kind) {
-		case IPC_REMOTE_DESTINATION:
-			ret = read_hop(j, m);
-			break;
-		case IPC_REMOTE_MESSAGE:
-			ret = read_job(j, m);
-			break;
-		case IPC_REMOTE_RECIPIENTS:
-			ret = read_rcpt(j, m);
-			break;
-		default:
-			ret = -1;
-		}
-		if (ret == -1)
+		if (read_record(q, &q->in) == -1)
 			return -1;
 	}
 }
@@ -268,201 +285,221 @@ requests_read(struct requests *j)
 /* 3. To the runner. */
 
 int
-requests_has_output(const struct requests *j)
+requests_has_output(const struct requests *q)
 {
-	return j->nsays > 0;
+	return q->nout > 0;
 }
 
 int
-requests_write(struct requests *j)
+requests_write(struct requests *q)
 {
 	struct ipc *m;
 
-	if (j->has_failed)
+	if (q->has_failed)
 		return -1;
-	while (j->nsays > 0) {
-		m = &j->says[j->first_say];
-		if (ipc_send(j->sock, m) == -1)
+	while (q->nout > 0) {
+		m = &q->out[q->first_out];
+		if (ipc_send(q->sock, m) == -1)
 			return errno == EAGAIN || errno == EWOULDBLOCK ||
 			    errno == ENOBUFS ? 0 : -1;
 		ipc_fini(m);
-		j->first_say = (j->first_say + 1) % j->csays;
-		j->nsays--;
+		q->first_out = (q->first_out + 1) % q->cout;
+		q->nout--;
 	}
+	return 0;
+}
+
+static int
+grow_out(struct requests *q)
+{
+	struct ipc *ring;
+	size_t cap, i;
+
+	cap = q->cout == 0 ? OUT_FIRST : q->cout * 2;
+	ring = calloc(cap, sizeof(*ring));
+	if (ring == NULL)
+		return -1;
+	for (i = 0; i < q->nout; i++)
+		ring[i] = q->out[(q->first_out + i) % q->cout];
+	free(q->out);
+	q->out = ring;
+	q->cout = cap;
+	q->first_out = 0;
 	return 0;
 }
 
 /* A new record at the end of the queue, or NULL without memory. */
 static struct ipc *
-say(struct requests *j, enum ipc_type kind, uint32_t id)
+new_record(struct requests *q, enum ipc_type kind, uint32_t id)
 {
 	struct ipc *m;
-	size_t cap, i;
 
-	if (j->nsays == j->csays) {
-		cap = j->csays == 0 ? 16 : j->csays * 2;
-		m = calloc(cap, sizeof(*m));
-		if (m == NULL) {
-			j->has_failed = 1;
-			return NULL;
-		}
-		for (i = 0; i < j->nsays; i++)
-			m[i] = j->says[(j->first_say + i) % j->csays];
-		free(j->says);
-		j->says = m;
-		j->csays = cap;
-		j->first_say = 0;
+	if (q->nout == q->cout && grow_out(q) == -1) {
+		q->has_failed = 1;
+		return NULL;
 	}
-	m = &j->says[(j->first_say + j->nsays++) % j->csays];
+	m = &q->out[(q->first_out + q->nout++) % q->cout];
 	ipc_init(m);
 	ipc_begin(m, kind, id);
 	return m;
 }
 
-static void
-put_fate(struct ipc *m, const struct smtp_rcpt *r, const char *host)
+static size_t
+length(const char *text)
 {
-	ipc_put_u32(m, r->index);
-	result_put(m, &r->res);
-	ipc_put_str(m, host);
-	ipc_put_u32(m, r->is_passed_on != 0);
+	return text == NULL ? 0 : strlen(text);
 }
 
-/* Whose status is told now: with holds not those that are only deferred. */
+/* Whose status is reported now: with holds, not that of deferred ones. */
 static int
-is_told(const struct smtp_rcpt *r, int holds)
+is_due(const struct smtp_rcpt *to, int holds)
 {
-	return r->res.status != STATUS_NONE &&
-	    !(holds && r->res.status == STATUS_DEFERRED);
+	return to->res.status != STATUS_NONE &&
+	    !(holds && to->res.status == STATUS_DEFERRED);
 }
 
 /*
  * Without memory for a record the statuses in it stay unknown to the runner,
- * which takes the job for deferred when this branch ends: a repeat, no loss.
+ * which takes the request for deferred when this process ends: a repeat, no
+ * loss.
  */
 static void
-tell_fates(struct requests *j, const struct job *job, const char *host,
+put_statuses(struct requests *q, const struct request *r, const char *host,
     int holds)
 {
-	const struct smtp_rcpt *r;
+	const struct smtp_rcpt *to;
 	struct ipc *m = NULL;
 	size_t need;
 
-	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++) {
-		if (!is_told(r, holds))
+	for (to = r->rcpts; to < r->rcpts + r->nrcpts; to++) {
+		if (!is_due(to, holds))
 			continue;
-		need = STATUS_MIN + strlen(host) +
-		    (r->res.reason == NULL ? 0 : strlen(r->res.reason)) +
-		    (r->res.detail == NULL ? 0 : strlen(r->res.detail));
+		need = STATUS_MIN + strlen(host) + length(to->res.reason) +
+		    length(to->res.detail);
 		if (m == NULL || m->len + need > IPC_REMOTE_LIMIT)
-			m = say(j, IPC_REMOTE_STATUS, job->id);
+			m = new_record(q, IPC_REMOTE_STATUS, r->id);
 		if (m == NULL)
 			return;
-		put_fate(m, r, host);
+		ipc_put_u32(m, to->index);
+		result_put(m, &to->res);
+		ipc_put_str(m, host);
+		ipc_put_u32(m, to->is_passed_on != 0);
 	}
 }
 
-static uint32_t
-tell(struct requests *j, struct job *job, const char *host, int holds)
+/* Forgets the recipients that were reported. */
+static void
+drop_due(struct request *r, int holds)
 {
 	struct smtp_rcpt left;
-	struct ipc *m;
 	uint32_t i, n = 0;
 
-	if (strlen(host) > REQUESTS_HOST_MAX)
-		host = "";
-	tell_fates(j, job, host, holds);
-	for (i = 0; i < job->nrcpts; i++) {
-		left = job->rcpts[i];
-		if (is_told(&left, holds)) {
+	for (i = 0; i < r->nrcpts; i++) {
+		left = r->rcpts[i];
+		if (is_due(&left, holds)) {
 			result_fini(&left.res);
 			result_fini(&left.before);
 			continue;
 		}
-		job->rcpts[n++] = left;
+		r->rcpts[n++] = left;
 	}
-	if (n == job->nrcpts)
-		return n;	/* nothing to write down */
-	job->nrcpts = n;
-	m = say(j, IPC_REMOTE_RECORD, job->id);
+	r->nrcpts = n;
+}
+
+static uint32_t
+report(struct requests *q, struct request *r, const char *host, int holds)
+{
+	uint32_t before = r->nrcpts, left;
+	struct ipc *m;
+
+	if (strlen(host) > REQUESTS_HOST_MAX)
+		host = "";
+	put_statuses(q, r, host, holds);
+	drop_due(r, holds);
+	left = r->nrcpts;
+	if (left == before)
+		return left;	/* nothing to record */
+	m = new_record(q, IPC_REMOTE_RECORD, r->id);
 	if (m != NULL)
-		ipc_put_u32(m, n);
-	if (n == 0) {
-		j->nopen--;
-		j->nwatched -= job->is_watched != 0;
-		job_free(job);
+		ipc_put_u32(m, left);
+	if (left == 0) {
+		q->nopen--;
+		q->nwatched -= r->is_watched != 0;
+		request_free(r);
 	}
-	return n;
+	return left;
 }
 
 void
-requests_show(struct requests *j, const struct job *job, const char *line)
+requests_show(struct requests *q, const struct request *r, const char *line)
 {
 	struct ipc *m;
 
-	if (job == NULL ? j->nwatched == 0 : !job->is_watched)
+	if (r == NULL ? q->nwatched == 0 : !r->is_watched)
 		return;
-	m = say(j, IPC_REMOTE_DIALOGUE, job == NULL ? 0 : job->id);
+	m = new_record(q, IPC_REMOTE_DIALOGUE, r == NULL ? 0 : r->id);
 	if (m != NULL)
 		ipc_put_str(m, line);
 }
 
 uint32_t
-requests_settle(struct requests *j, struct job *job, const char *host)
+requests_settle(struct requests *q, struct request *r, const char *host)
 {
-	return tell(j, job, host, 0);
+	return report(q, r, host, 0);
 }
 
 uint32_t
-requests_hold(struct requests *j, struct job *job, const char *host)
+requests_hold(struct requests *q, struct request *r, const char *host)
 {
-	return tell(j, job, host, 1);
+	return report(q, r, host, 1);
 }
 
 int
-requests_pass(struct job *job, const char *host, size_t place)
+requests_pass(struct request *r, const char *host, size_t place)
 {
-	struct smtp_rcpt *r;
+	struct smtp_rcpt *to;
 
-	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
-		if (r->res.status == STATUS_NONE)
+	for (to = r->rcpts; to < r->rcpts + r->nrcpts; to++)
+		if (to->res.status == STATUS_NONE)
 			return 0;
-	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++) {
-		result_fini(&r->before);
-		r->before = r->res;
-		result_init(&r->res);
+	for (to = r->rcpts; to < r->rcpts + r->nrcpts; to++) {
+		result_fini(&to->before);
+		to->before = to->res;
+		result_init(&to->res);
 	}
-	job->place = place;
-	job->nhosts++;
-	text_copy(job->before, sizeof(job->before), host);
+	r->past.place = place;
+	r->past.nhosts++;
+	text_copy(r->past.host, sizeof(r->past.host), host);
 	return 1;
 }
 
 void
-requests_defer(struct job *job, const struct result *reason)
+requests_defer(struct request *r, const struct result *reason)
 {
-	struct smtp_rcpt *r;
+	struct smtp_rcpt *to;
 
-	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
-		if (r->res.status == STATUS_NONE)
-			result_copy(&r->res, reason);
+	for (to = r->rcpts; to < r->rcpts + r->nrcpts; to++)
+		if (to->res.status == STATUS_NONE)
+			result_copy(&to->res, reason);
 }
 
 void
-requests_refuse(struct requests *j, struct job *job, const char *host,
+requests_refuse(struct requests *q, struct request *r, const char *host,
     const struct result *reason)
 {
-	struct smtp_rcpt *r;
+	struct smtp_rcpt *to;
 
 	/* What a host said counts for more than that there is no other. */
-	for (r = job->rcpts; r < job->rcpts + job->nrcpts; r++)
-		if (r->res.status == STATUS_NONE &&
-		    r->before.status != STATUS_NONE) {
-			r->res = r->before;
-			result_init(&r->before);
-		}
-	if (job->nhosts > 0 && requests_settle(j, job, job->before) == 0)
+	for (to = r->rcpts; to < r->rcpts + r->nrcpts; to++) {
+		if (to->res.status != STATUS_NONE ||
+		    to->before.status == STATUS_NONE)
+			continue;
+		to->res = to->before;
+		result_init(&to->before);
+	}
+	if (r->past.nhosts > 0 &&
+	    requests_settle(q, r, r->past.host) == 0)
 		return;
-	requests_defer(job, reason);
-	requests_settle(j, job, host);
+	requests_defer(r, reason);
+	requests_settle(q, r, host);
 }

@@ -1,6 +1,6 @@
 /*
- * requests.h - what the runner wants delivered by a remote branch, and what it
- * is told: records.h, IPC_REMOTE_*.
+ * requests.h - what the runner wants delivered by a dma-remote, and what it is
+ * told: priv/records.h, IPC_REMOTE_*.
  */
 #ifndef REQUESTS_H
 #define REQUESTS_H
@@ -14,10 +14,9 @@
 #include "lib/smtp.h"
 #include "conf/sender_relay.h"
 
-#define REQUESTS_HOST_MAX	320	/* octets of "name[address]" */
-#define REQUESTS_DROPS_POISON 2	/* connections that ended on one message */
+#define REQUESTS_HOST_MAX	320	/* bytes of "name[address]" */
 
-/* How one host gets the text: body.c. */
+/* How one host gets the text: content.c. */
 enum fit_stage { FIT_NEW, FIT_SCAN, FIT_MEASURE, FIT_DONE };
 
 struct fit {
@@ -30,17 +29,19 @@ struct fit {
 	uint64_t	 size_bytes;	/* on the wire */
 };
 
-struct job {
-	struct job	*next;
+/* A message for recipients that share a destination. */
+struct request {
+	struct request	*next;
 	uint32_t	 id;
-	int		 fd;		/* owned: the message file */
 	char		 queue_id[QUEUE_ID_MAX + 1];
 	char		 sender[ADDRESS_MAX + 1];
 	char		 envid[ENVID_MAX + 1];
 	enum ret	 ret;
 	unsigned	 flags;		/* MESSAGE_* */
-	int		 is_watched;	/* somebody wants to see the dialogue */
-	uint64_t	 offset, length, lines;
+	struct {
+		int		 fd;	/* owned: the queue file */
+		uint64_t	 offset, length, lines;
+	}		 text;
 	uint32_t	 nwanted;	/* recipients announced */
 	uint32_t	 nrcpts;	/* that are here and not settled */
 	struct smtp_rcpt *rcpts;	/* owned */
@@ -49,24 +50,30 @@ struct job {
 	struct smtp_mail mail;		/* its transaction under way */
 	struct fit	 fit;
 	unsigned	 drops;		/* connections that ended on it */
-	size_t		 place;		/* hosts before that one put it off */
-	unsigned	 nhosts;	/* so many did */
-	char		 before[REQUESTS_HOST_MAX + 1];	/* the latest */
+	int		 is_suspect;	/* it goes last and alone for that */
+	int		 is_watched;	/* somebody wants to see the dialogue */
+	struct {
+		size_t		 place;	/* the hosts before that one ... */
+		unsigned	 nhosts;	/* (so many) deferred it */
+		char		 host[REQUESTS_HOST_MAX + 1];	/* the last */
+	}		 past;
 };
 
 struct requests {
 	int		 sock;		/* lent, non-blocking */
-	int		 has_hop;	/* IPC_REMOTE_DESTINATION came */
-	uint32_t	 hop_kind;
-	char		 hop_name[SENDER_RELAYS_MAX + 1];
-	char		 hop_user[SENDER_USER_MAX + 1];
-	struct job	*coming;	/* the rest of its recipients follows */
-	struct job	*waiting;	/* for a connection, in order */
+	struct {
+		int		 is_known;	/* the record came */
+		uint32_t	 kind;
+		char		 name[SENDER_RELAYS_MAX + 1];
+		char		 user[SENDER_USER_MAX + 1];
+	}		 destination;
+	struct request	*coming;	/* the rest of its recipients follows */
+	struct request	*waiting;	/* for a session, in order */
 	unsigned	 nwaiting, nopen;	/* nopen: all not settled */
 	unsigned	 nwatched;	/* of these */
-	unsigned	 nlater;	/* waiting that have a place but 0 */
-	struct ipc	*says;		/* ring of records to be sent */
-	size_t		 nsays, csays, first_say;
+	unsigned	 nlater;	/* waiting for a host after the first */
+	struct ipc	*out;		/* ring of records to be sent */
+	size_t		 nout, cout, first_out;
 	int		 has_failed;	/* a record was lost for memory */
 	struct ipc	 in;
 };
@@ -82,39 +89,40 @@ int	 requests_read(struct requests *);
 int	 requests_write(struct requests *);
 int	 requests_has_output(const struct requests *);
 /*
- * Takes off the list (lent) the first waiting job that is for hosts from one
- * of these places on, or gives NULL.  One that is poison comes after all
- * others, and only for a connection that has_room for it alone.
+ * Takes off the list (lent) the first waiting request that is for hosts from
+ * one of these places on, or gives NULL.  A suspect comes after all others,
+ * and only for a session that has_room for it alone.
  */
-struct job *requests_take(struct requests *, size_t first, size_t last,
-    int has_room);
+struct request *requests_take(struct requests *, size_t first, size_t last,
+	    int has_room);
 /* Takes that one off the list. */
-void	 requests_pick(struct requests *, struct job *);
-int	 requests_is_poison(const struct job *);
-/* Puts a taken job back, as the first or the last. */
-void	 requests_put_first(struct requests *, struct job *);
-void	 requests_put_last(struct requests *, struct job *);
-/* A line for those who watch a job, or, NULL, any; else nothing is done. */
-void	 requests_show(struct requests *, const struct job *, const char *line);
+void	 requests_pick(struct requests *, struct request *);
+/* Puts a taken request back, as the first or the last. */
+void	 requests_put_first(struct requests *, struct request *);
+void	 requests_put_last(struct requests *, struct request *);
+/* A line for those who watch a request, or, NULL, any; else does nothing. */
+void	 requests_show(struct requests *, const struct request *,
+	    const char *line);
 /*
- * Tells the statuses that are known, and that they are to be written down.
- * Returns the number of recipients left; at 0 the job is freed.
+ * Reports the statuses that are known, and that they are to be recorded.
+ * Returns the number of recipients left; at 0 the request is freed.
  */
-uint32_t requests_settle(struct requests *, struct job *, const char *host);
-/* The same, but who is deferred stays for another host. */
-uint32_t requests_hold(struct requests *, struct job *, const char *host);
+uint32_t requests_settle(struct requests *, struct request *,
+	    const char *host);
+/* The same, but deferred recipients are kept for another host. */
+uint32_t requests_hold(struct requests *, struct request *, const char *host);
 /*
- * Once all that is left of a job was deferred by this host, it is for those
- * from that place on: 1.  0 when somebody is not decided.
+ * Once all that is left of a request was deferred by this host, it is for
+ * those from that place on: 1.  0 when a recipient is not decided.
  */
-int	 requests_pass(struct job *, const char *host, size_t place);
-/* Who is not decided is deferred for that reason; it is not told yet. */
-void	 requests_defer(struct job *, const struct result *);
+int	 requests_pass(struct request *, const char *host, size_t place);
+/* Undecided recipients are deferred for that reason; it is not reported yet. */
+void	 requests_defer(struct request *, const struct result *);
 /*
- * Tells that all that is left of it has this result, or what a host before
+ * Reports that all that is left of it has this result, or what a host before
  * has said of it.
  */
-void	 requests_refuse(struct requests *, struct job *, const char *host,
+void	 requests_refuse(struct requests *, struct request *, const char *host,
 	    const struct result *);
 
 #endif

@@ -79,7 +79,9 @@ enum ipc_type {
 				 * (MESSAGE_*), u64 offset, u64 length,
 				 * u64 lines, u32 number of recipients,
 				 * u32 ret (enum ret), text envid,
-				 * u32 is watched (0, 1) */
+				 * u32 is watched (0, 1),
+				 * u32 is suspect (0, 1): see
+				 * result_is_lost() */
 	/* runner -> dma-remote: recipients of the job, as many as fit. */
 	IPC_REMOTE_RECIPIENTS,	/* (u32 index, text address, u32 notify
 				 * (NOTIFY_*), text orcpt)* */

@@ -415,6 +415,18 @@ send_record(struct destination *d, struct ipc *m)
 	return helper_is_passing(errno) ? 0 : -1;
 }
 
+/* A connection ended on it: it goes last and alone from then on. */
+static int
+is_suspect(const struct remote_request *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->n; i++)
+		if (result_is_lost(&r->a->m.rcpts[r->rcpts[i]].last))
+			return 1;
+	return 0;
+}
+
 /* As send_record(); 2: this message cannot be read, others can. */
 static int
 send_message(struct destinations *ds, struct destination *d,
@@ -442,6 +454,7 @@ send_message(struct destinations *ds, struct destination *d,
 	ipc_put_u32(&out, m->ret);
 	ipc_put_str(&out, m->envid);
 	ipc_put_u32(&out, r->is_watched != 0);
+	ipc_put_u32(&out, is_suspect(r));
 	ipc_put_fd(&out, file);
 	ret = send_record(d, &out);
 	ipc_fini(&out);

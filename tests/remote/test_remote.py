@@ -273,7 +273,7 @@ class Runner:
 
     def job(self, ident, text, rcpts, sender="from@sender.example.org",
             flags=0, length=None, junk=b"preamble", ret=0, envid="",
-            wishes=(), watched=False):
+            wishes=(), watched=False, suspect=False):
         if isinstance(rcpts, str):
             rcpts = [rcpts]
         with tempfile.TemporaryFile() as f:
@@ -283,7 +283,7 @@ class Runner:
             self.send(MESSAGE, ident, put("id%d" % ident, sender, flags,
                                       (len(junk),), (length,),
                                       (text.count(b"\n"),), len(rcpts), ret,
-                                      envid, int(watched)),
+                                      envid, int(watched), int(suspect)),
                       [f.fileno()])
         self.left[ident] = len(rcpts)
         data = b""
@@ -471,7 +471,7 @@ STAGES = [
     (".", "2x0 eh", DEFERRED, "4.5.0"),
     ("EHLO", "421 busy", DEFERRED, "4.0.0"),
     ("EHLO", "550 5.7.1 no", DEFERRED, "4.7.1"),
-    ("EHLO", False, DEFERRED, "4.4.2"),
+    ("EHLO", False, DEFERRED, "4.4.1"),
 ]
 
 
@@ -852,6 +852,163 @@ def test_poison():
     assert len(s.messages) == 20
 
 
+# --- a message that the relay does not answer -------------------------------
+
+class Held(Server):
+    """Does not answer, at that stage, for a message to slow@x until go."""
+
+    def __init__(self, stage=".", **kw):
+        self.stage, self.go, self.held = stage, threading.Event(), []
+        super().__init__(self.hold, **kw)
+
+    def hold(self, session, line):
+        if line.startswith("MAIL"):
+            session.is_slow = "slow@" in line
+        if line.startswith("RCPT") and "slow@" in line:
+            session.is_slow = True
+        if line.startswith(self.stage) and getattr(session, "is_slow", False):
+            session.is_slow = False
+            self.held.append(session)
+            self.go.wait(60)
+        return None
+
+
+def slow_and_nine(r):
+    r.job(0, TEXT, "slow@x", sender="slow@y")
+    for i in range(1, 10):
+        r.job(i, b"Subject: %d\n\nbody\n" % i, "to@x")
+
+
+def wait_for(r, n):
+    """Until n requests are over."""
+    while sum(1 for left in r.left.values() if not left) < n:
+        r.read()
+
+
+@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "."])
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]], ids=["pipelining", "plain"])
+@pytest.mark.parametrize("more", ["", "CONCURRENCY 2\n"])
+def test_message_that_is_not_answered_holds_nothing_up(stage, caps, more):
+    """The others are through while it still waits; then its verdict counts,
+    and it is sent once."""
+    s = Held(stage, caps=caps)
+    r = Runner(smarthost(s, more=more))
+    slow_and_nine(r)
+    wait_for(r, 9)
+    assert r.left[0] == 1 and len(s.messages) == 9
+    s.go.set()
+    r.collect()
+    r.finish()
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    assert len(s.messages) == 10 == len(set(s.messages))
+    if more:
+        assert s.peak <= 2
+
+
+def test_connection_is_closed_after_a_slow_verdict():
+    """What was put after that message goes elsewhere, and sends no text."""
+    s = Held()
+    r = Runner(smarthost(s, more="CONCURRENCY 2\n"))
+    slow_and_nine(r)
+    wait_for(r, 9)
+    s.go.set()
+    r.collect()
+    r.finish()
+    first = s.held[0]
+    at = first.commands.index("RCPT TO:<slow@x>")
+    assert [c.split(":")[0] for c in first.commands[at + 2:]] == [
+        "MAIL FROM", "RCPT TO", "DATA"]         # in vain, and no QUIT
+    assert len(s.messages) == 10 == len(set(s.messages))
+
+
+def test_message_that_is_never_answered_is_not_the_end_of_its_host():
+    """It is deferred; what comes after it goes to the same host at once."""
+    s = Held()
+    r = Runner(smarthost(s, more="TIMEOUT 2s\n"))
+    slow_and_nine(r)
+    r.collect()
+    assert r.statuses.pop((0, 0))[:2] == (DEFERRED, "4.4.2")
+    r.job(10, b"Subject: 10\n\nbody\n", "to@x")
+    r.collect()
+    r.finish()
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    s.go.set()
+
+
+def test_suspect_goes_last_and_alone():
+    """At a later attempt; nor does it count against the host."""
+    s = Held()
+    r = Runner(smarthost(s, more="TIMEOUT 2s\nCONCURRENCY 1\n"))
+    r.job(0, TEXT, "slow@x", suspect=True)
+    for i in range(1, 10):
+        r.job(i, b"Subject: %d\n\nbody\n" % i, "to@x")
+    r.collect()
+    for i in range(10, 14):
+        r.job(i, TEXT, "slow@x", suspect=True)
+    r.collect()
+    r.job(20, b"Subject: 20\n\nbody\n", "to@x")
+    r.collect()
+    r.finish()
+    assert r.statuses.pop((20, 0))[0] == SENT
+    assert [r.statuses[i, 0][0] for i in range(1, 10)] == [SENT] * 9
+    assert r.statuses[0, 0][:2] == (DEFERRED, "4.4.2")
+    for session in s.held:
+        assert "slow@x" in session.commands[-2]     # RCPT, DATA
+        assert session.commands[-1] == "DATA"
+    s.go.set()
+
+
+def test_second_connection_during_a_long_upload():
+    """And one message is enough to open it."""
+    s = Held("DATA")
+    r = Runner(smarthost(s))
+    r.job(0, b"x" * 70 + b"\n" + b"line\n" * 4000000, "slow@x")
+    end = time.time() + 20
+    while not s.held and time.time() < end:
+        time.sleep(0.01)
+    r.job(1, TEXT, "to@x")
+    wait_for(r, 1)
+    assert r.left == {0: 1, 1: 0}
+    s.go.set()
+    r.collect()
+    r.finish()
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    assert len(s.messages) == 2 == len(s.sessions)
+
+
+@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("is_known", [False, True])
+def test_reset_at_the_fourth_message(stage, is_known):
+    """Those before it are sent once, those after it once; it goes alone, and
+    last, and at a later attempt over one connection more."""
+    def script(session, line):
+        if line.startswith(stage) and getattr(session, "is_fourth", False) or \
+                line.startswith(stage) and "4@" in line:
+            session.conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                    struct.pack("ii", 1, 0))
+            return False
+        if line.startswith("MAIL"):
+            session.is_fourth = "4@" in line
+        return None
+    s = Server(script)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    for i in range(1, 9):
+        r.job(i, b"Subject: %d\n\nbody\n" % i, "%d@x" % i,
+              sender="%d@y" % i, suspect=is_known and i == 4)
+    r.collect()
+    r.finish()
+    assert r.statuses.pop((4, 0))[:2] == (DEFERRED, "4.4.2")
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    assert len(s.messages) == 7 == len(set(s.messages))
+    alone = [x for x in s.sessions if any("<4@y>" in c for c in x.commands)]
+    assert len(alone) == (1 if is_known else 3)
+    for session in alone:
+        senders = [c for c in session.commands if c.startswith("MAIL")]
+        assert "<4@y>" in senders[-1]
+        assert len(senders) == 1 or session is alone[0] or \
+            len(alone) > 1 and session is alone[1]
+
+
 def test_dead_relay_is_remembered():
     bad, good = Server(banner="554 no"), Server()
     r = Runner(smarthost(bad, good))
@@ -1128,7 +1285,7 @@ def test_runner_gone():
 
 
 def head(sender="s", ret=0, envid=""):
-    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid, 0)
+    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid, 0, 0)
 
 
 HEAD = (DESTINATION, 0, put(0, "", ""), False)
