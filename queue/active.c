@@ -264,7 +264,7 @@ void
 active_release(struct active *a, struct share *share)
 {
 	share->active--;
-	if (share->postponed == 0 || !limits_is_ready(share, a->nmessages))
+	if (share->postponed == 0 || !limits_is_low(share, a->nmessages))
 		return;
 	/* From the start: the oldest come first. */
 	a->is_stale = 1;

@@ -31,7 +31,17 @@ limits_has_room(const struct share *s, unsigned nactive)
 int
 limits_is_ready(const struct share *s, unsigned nactive)
 {
-	return s->active < most(nactive) / 2;
+	return s->active < most(nactive);
+}
+
+/*
+ * A quarter at a time, since a look walks the whole queue; three quarters are
+ * more than a dma-remote has at once.
+ */
+int
+limits_is_low(const struct share *s, unsigned nactive)
+{
+	return s->active < most(nactive) / 4 * 3;
 }
 
 int

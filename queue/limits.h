@@ -27,8 +27,10 @@ struct share {
 int	limits_is_crowded(unsigned nactive);
 /* 1 when another message may be active; none overtakes a postponed one. */
 int	limits_has_room(const struct share *, unsigned nactive);
-/* 1 when a postponed message may be active again: half of the share is free. */
+/* 1 when a postponed message may be active again. */
 int	limits_is_ready(const struct share *, unsigned nactive);
+/* 1 when so much is free that it is time to look for postponed messages. */
+int	limits_is_low(const struct share *, unsigned nactive);
 /* 1 when what waits for somebody without progress is to be postponed. */
 int	limits_must_yield(unsigned nactive, int64_t silent_ms);
 /* How many of its recipients may wait on for a lookup. */

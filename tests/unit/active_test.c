@@ -269,19 +269,21 @@ test_share(void **state)
 	active_end(&t->active, b);
 	assert_int_equal(entry(t, "b")->state, ENTRY_POSTPONED);
 	assert_null(t_active_load(t, "b"));
-	/* Half of it is free again: the oldest comes first. */
-	share->active = HALF / 2;
+	/* A quarter of it is free again: the oldest comes first. */
+	share->active = HALF * 3 / 4 + 1;
 	t->active.cursor = 1;
+	active_release(&t->active, share);
+	assert_int_equal(t->active.cursor, 1);
 	active_release(&t->active, share);
 	assert_int_equal(t->active.cursor, 0);
 	b = t_active_load(t, "b");
 	assert_non_null(b);
 	assert_int_equal(share->postponed, 0);
 	assert_ptr_equal(b->share, share);
-	assert_int_equal(share->active, HALF / 2);
+	assert_int_equal(share->active, HALF * 3 / 4);
 	t_active_unload(t, b);
 	t_active_unload(t, a);
-	assert_int_equal(share->active, HALF / 2 - 2);
+	assert_int_equal(share->active, HALF * 3 / 4 - 2);
 }
 
 /* A message for many users waits for none of them alone. */

@@ -12,23 +12,23 @@ test_share(void **state)
 	static const struct {
 		struct share	 share;
 		unsigned	 nactive;
-		int		 has_room, is_ready;
+		int		 has_room, is_ready, is_low;
 	} cases[] = {
-		{ { 0, 0 }, 0, 1, 1 },
-		{ { 49, 0 }, HALF, 1, 1 },
-		{ { 50, 0 }, HALF, 1, 0 },
-		{ { 99, 0 }, HALF, 1, 0 },
-		{ { 100, 0 }, HALF, 0, 0 },
+		{ { 0, 0 }, 0, 1, 1, 1 },
+		{ { 74, 0 }, HALF, 1, 1, 1 },
+		{ { 75, 0 }, HALF, 1, 1, 0 },
+		{ { 99, 0 }, HALF, 1, 1, 0 },
+		{ { 100, 0 }, HALF, 0, 0, 0 },
 		/* None overtakes those that are postponed. */
-		{ { 0, 1 }, 0, 0, 1 },
-		{ { 49, 7 }, HALF, 0, 1 },
+		{ { 0, 1 }, 0, 0, 1, 1 },
+		{ { 74, 7 }, HALF, 0, 1, 1 },
 		/* Others may wait: sixteen. */
-		{ { 0, 0 }, HALF + 1, 1, 1 },
-		{ { 7, 0 }, HALF + 1, 1, 1 },
-		{ { 8, 0 }, HALF + 1, 1, 0 },
-		{ { 15, 0 }, ACTIVE_MAX, 1, 0 },
-		{ { 16, 0 }, HALF + 1, 0, 0 },
-		{ { 99, 0 }, HALF + 1, 0, 0 },
+		{ { 0, 0 }, HALF + 1, 1, 1, 1 },
+		{ { 11, 0 }, HALF + 1, 1, 1, 1 },
+		{ { 12, 0 }, HALF + 1, 1, 1, 0 },
+		{ { 15, 0 }, ACTIVE_MAX, 1, 1, 0 },
+		{ { 16, 0 }, HALF + 1, 0, 0, 0 },
+		{ { 99, 0 }, HALF + 1, 0, 0, 0 },
 	};
 	size_t i;
 
@@ -38,6 +38,8 @@ test_share(void **state)
 		    cases[i].nactive), cases[i].has_room);
 		assert_int_equal(limits_is_ready(&cases[i].share,
 		    cases[i].nactive), cases[i].is_ready);
+		assert_int_equal(limits_is_low(&cases[i].share,
+		    cases[i].nactive), cases[i].is_low);
 	}
 }
 
@@ -64,7 +66,7 @@ test_empty_share_is_ready(void **state)
 
 	(void)state;
 	for (n = 0; n <= ACTIVE_MAX; n++)
-		assert_true(limits_is_ready(&s, n));
+		assert_true(limits_is_ready(&s, n) && limits_is_low(&s, n));
 }
 
 static void
