@@ -418,6 +418,12 @@ spool_load(const struct spool *sp, const char *id, int for_write,
 /* ---- the directory ---- */
 
 int
+spool_open_text(const struct spool *sp, const char *id)
+{
+	return openat(sp->queue, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+int
 spool_remove(const struct spool *sp, const char *id)
 {
 	return unlinkat(sp->queue, id, 0) == -1 && errno != ENOENT ? -1 : 0;

@@ -60,6 +60,11 @@ enum spool_got spool_load(const struct spool *, const char *id, int for_write,
  */
 int	spool_append(struct message *, const struct buf *, int is_durable,
 	    struct result *);
+/*
+ * Opens a message for a process that is not to be trusted with it: read-only,
+ * so that it cannot write whatever becomes of it.  -1 with errno.
+ */
+int	spool_open_text(const struct spool *, const char *id);
 /* Takes the message out of the queue. */
 int	spool_remove(const struct spool *, const char *id);
 /* Moves a file to corrupt/ or dead/. */

@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -278,9 +277,7 @@ send_request(struct local_helper *h, struct local_child *c,
 	struct delivery d;
 	int file, ret = -1;
 
-	/* Opened read-only: the receiver must not be able to write. */
-	file = openat(h->q->spool.queue, r->rcpt.a->m.id, O_RDONLY |
-	    O_CLOEXEC | O_NOFOLLOW);
+	file = spool_open_text(&h->q->spool, r->rcpt.a->m.id);
 	if (file != -1 && describe(&h->q->conf.names, c, r, file, &d) == 0)
 		ret = c->channel == -1 ? send_first(h, c, &d) :
 		    send_next(c, &d);

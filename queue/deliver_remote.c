@@ -5,7 +5,6 @@
  * it had is decided once.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -436,9 +435,7 @@ send_message(struct destinations *ds, struct destination *d,
 	struct ipc out;
 	int file, ret;
 
-	/* Opened read-only: the receiver must not be able to write. */
-	file = openat(ds->q->spool.queue, m->id, O_RDONLY | O_CLOEXEC |
-	    O_NOFOLLOW);
+	file = spool_open_text(&ds->q->spool, m->id);
 	if (file == -1)
 		return 2;
 	r->is_watched = watchers_of(ds->watchers, m) != 0;
