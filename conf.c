@@ -63,6 +63,7 @@ struct key {
 	size_t		 at;		/* the member that it sets */
 	unsigned	 low, high;	/* of a number or a time; of a choice:
 				 * low 1 turns yes and no around */
+	const char	*wants;		/* of a number */
 	const struct choices *choices;
 	unsigned	 legacy;	/* instead of all these: LEGACY_* */
 	int		 is_for_root;	/* root acts by it, or logs by it */
@@ -231,6 +232,9 @@ choose(const struct choices *all, char **value)
 	return NULL;
 }
 
+_Static_assert(sizeof(enum tls_policy) == sizeof(int),
+    "set_choice() stores an int");
+
 static const char *
 set_choice(struct conf *c, const struct key *k, char *value)
 {
@@ -275,7 +279,7 @@ static const char *
 set_number(struct conf *c, const struct key *k, char *value)
 {
 	if (value_number(value, k->low, k->high, member(c, k)) == -1)
-		return "must be a number within the limits";
+		return k->wants;
 	return NULL;
 }
 
@@ -510,7 +514,8 @@ set_retry(struct conf *c, const struct key *k, char *value)
 #define FLAG(m)		CHOICE(m, flag)
 #define PATH(m)		.set = set_path, AT(m)
 #define LOGIN(m)	.set = set_login, AT(m)
-#define NUMBER(m, l, h)	.set = set_number, AT(m), .low = (l), .high = (h)
+#define NUMBER(m, l, h)	.set = set_number, AT(m), .low = (l), .high = (h), \
+			.wants = "must be a number from " #l " to " #h
 #define ROOT		.is_for_root = 1
 #define TIME(m, l, h)	.set = set_time, AT(m), .low = (l), .high = (h)
 

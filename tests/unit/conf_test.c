@@ -428,6 +428,8 @@ test_report(void **state)
 		    "opportunistic, required or verify; verify is assumed" },
 		{ T("PORT 26\nALIASES /a\0b\nDEFER\n"), "2;",
 		    "ALIASES: control character in the line" },
+		{ T("PORT 26\nPORT 0\nDEFER"), "2;",
+		    "PORT: must be a number from 1 to 65535" },
 		{ T("PORT 26\nX\nY\nDEFER"), "2;3;", "Y: unknown keyword" },
 		{ T("PORT 26\nDEFER\nX23456789012345678901234567890123456789"
 		    "01234567890\n"), "3;",
