@@ -643,17 +643,6 @@ addr_domain(const char *canon)
 	return at + 1;
 }
 
-int
-addr_equal(const char *a, const char *b)
-{
-	const char *da = addr_domain(a), *db = addr_domain(b);
-
-	if (da == NULL || db == NULL)
-		return da == db && strcmp(a, b) == 0;
-	return da - a == db - b && memcmp(a, b, (size_t)(da - a)) == 0 &&
-	    strcasecmp(da, db) == 0;
-}
-
 static int
 literal_ok(const char *text, size_t len)
 {

@@ -47,8 +47,6 @@ int	addr_canonical(const char *text, size_t len, struct buf *out);
 
 /* Lends the domain of a canonical address, or NULL when it is bare. */
 const char *addr_domain(const char *canonical);
-/* 1 when equal: domains without case, local parts with case. */
-int	addr_equal(const char *, const char *);
 /*
  * Domain of letters, digits, hyphens, underscores (containers are named so),
  * dots and 8-bit, or a [literal].

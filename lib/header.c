@@ -102,22 +102,22 @@ name_len(const char *text, size_t len, size_t *value)
 	return n;
 }
 
-enum mail_line
-mail_line_kind(const char *text, size_t len)
+enum header_line
+header_line_kind(const char *text, size_t len)
 {
 	size_t value, n = line_len(text, len);
 
 	if (n == 0 || text[0] == '\n' ||
 	    (n == 2 && text[0] == '\r' && text[1] == '\n'))
-		return MAIL_LINE_BLANK;
+		return HEADER_LINE_BLANK;
 	if (is_blank(text[0]))
-		return MAIL_LINE_FOLDED;
+		return HEADER_LINE_FOLDED;
 	if (name_len(text, n, &value) > 0)
-		return MAIL_LINE_FIELD;
+		return HEADER_LINE_FIELD;
 	if ((n >= 5 && memcmp(text, "From ", 5) == 0) ||
 	    (n >= 6 && memcmp(text, ">From ", 6) == 0))
-		return MAIL_LINE_FROM_;
-	return MAIL_LINE_OTHER;
+		return HEADER_LINE_FROM_;
+	return HEADER_LINE_OTHER;
 }
 
 static void
@@ -185,7 +185,7 @@ survey(struct block *b, const char *text, size_t len)
 	size_t pos = 0;
 
 	while (pos < len &&
-	    mail_line_kind(text + pos, len - pos) == MAIL_LINE_FROM_)
+	    header_line_kind(text + pos, len - pos) == HEADER_LINE_FROM_)
 		pos += line_len(text + pos, len - pos);
 	memset(b, 0, sizeof(*b));
 	b->text = len == 0 ? "" : text + pos;
@@ -200,7 +200,7 @@ survey(struct block *b, const char *text, size_t len)
 }
 
 struct listing {
-	const struct mail_env *env;
+	const struct header_env *env;
 	const struct field *field;
 	const char	*value;
 	size_t		 done;		/* octets of value that are out */
@@ -210,7 +210,7 @@ struct listing {
 };
 
 static void
-list_init(struct listing *l, const struct mail_env *env,
+list_init(struct listing *l, const struct header_env *env,
     const struct field *f, struct buf *out)
 {
 	memset(l, 0, sizeof(*l));
@@ -247,7 +247,7 @@ tell_bad(void *arg, size_t start, size_t end)
 }
 
 static int
-take_recipients(const struct block *b, const struct mail_env *env)
+take_recipients(const struct block *b, const struct header_env *env)
 {
 	struct listing l;
 	struct field f;
@@ -322,7 +322,7 @@ is_readable(const char *text, size_t len)
 
 static void
 put_field(struct buf *out, const struct field *f, struct block *b,
-    const struct mail_env *env)
+    const struct header_env *env)
 {
 	struct listing l;
 	size_t len = f->len - f->value;
@@ -343,7 +343,7 @@ put_field(struct buf *out, const struct field *f, struct block *b,
 }
 
 static void
-put_sender(struct buf *out, const char *field, const struct mail_env *env)
+put_sender(struct buf *out, const char *field, const struct header_env *env)
 {
 	int is_named = env->fullname != NULL && env->fullname[0] != '\0';
 	const char *sender = env->sender;
@@ -362,18 +362,18 @@ put_sender(struct buf *out, const char *field, const struct mail_env *env)
 }
 
 static void
-put_id(struct buf *out, const char *field, const struct mail_env *env)
+put_id(struct buf *out, const char *field, const struct header_env *env)
 {
 	buf_printf(out, "%s: <%s.%lld@%s>\n", field, env->queue_id,
 	    (long long)env->now, env->mailname);
 }
 
 static void
-put_top(struct buf *out, const struct block *b, const struct mail_env *env)
+put_top(struct buf *out, const struct block *b, const struct header_env *env)
 {
 	char date[40];
 
-	mail_date(date, sizeof(date), env->now);
+	header_date(date, sizeof(date), env->now);
 	buf_printf(out, "Received: by %s (dma %s)\n\tid %s; %s\n",
 	    env->mailname, env->version, env->queue_id, date);
 	if ((b->seen & FIELD_RESENT) == 0)
@@ -387,11 +387,11 @@ put_top(struct buf *out, const struct block *b, const struct mail_env *env)
 }
 
 static void
-put_bottom(struct buf *out, const struct block *b, const struct mail_env *env)
+put_bottom(struct buf *out, const struct block *b, const struct header_env *env)
 {
 	char date[40];
 
-	mail_date(date, sizeof(date), env->now);
+	header_date(date, sizeof(date), env->now);
 	if ((b->seen & FIELD_DATE) == 0)
 		buf_printf(out, "Date: %s\n", date);
 	if ((b->seen & FIELD_ID) == 0)
@@ -423,7 +423,7 @@ drop_crs(struct buf *out, const char *text, size_t len)
 
 static void
 repair(const char *text, size_t len, struct block *b,
-    const struct mail_env *env, struct buf *out)
+    const struct header_env *env, struct buf *out)
 {
 	size_t pos = 0, used = (size_t)(b->text - text) + b->len;
 	struct field f;
@@ -439,7 +439,7 @@ repair(const char *text, size_t len, struct block *b,
 }
 
 int
-mail_repair(const char *header, size_t len, const struct mail_env *env,
+header_repair(const char *header, size_t len, const struct header_env *env,
     struct buf *out, unsigned *hops)
 {
 	struct block b;
@@ -467,7 +467,7 @@ out:
 }
 
 void
-mail_date(char *dst, size_t size, time_t when)
+header_date(char *dst, size_t size, time_t when)
 {
 	static const char days[] = "SunMonTueWedThuFriSat";
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";

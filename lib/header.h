@@ -9,17 +9,17 @@
 
 #include "lib/buf.h"
 
-#define MAIL_HEADER_MAX	(1024 * 1024)	/* octets of a header block */
+#define HEADER_MAX	(1024 * 1024)	/* octets of a header block */
 
 /*
  * What a line is, given the text from its first octet; the line ends before
  * len or at its LF.  Only blanks make a folded line, not a blank one.
  */
-enum mail_line { MAIL_LINE_FIELD, MAIL_LINE_FOLDED, MAIL_LINE_BLANK,
-    MAIL_LINE_FROM_ /* "From " or ">From " */, MAIL_LINE_OTHER };
-enum mail_line mail_line_kind(const char *, size_t len);
+enum header_line { HEADER_LINE_FIELD, HEADER_LINE_FOLDED, HEADER_LINE_BLANK,
+    HEADER_LINE_FROM_ /* "From " or ">From " */, HEADER_LINE_OTHER };
+enum header_line header_line_kind(const char *, size_t len);
 
-struct mail_env {
+struct header_env {
 	const char	*mailname;	/* qualifies bare names */
 	const char	*sender;	/* canonical address for an added From:,
 					 * "" is MAILER-DAEMON@mailname */
@@ -55,10 +55,10 @@ struct mail_env {
  * hops (may be NULL) gets the number of Received and Delivered-To fields.
  * Returns 0, or -1 when out failed or memory ran out.
  */
-int	mail_repair(const char *header, size_t len, const struct mail_env *,
+int	header_repair(const char *header, size_t len, const struct header_env *,
 	    struct buf *out, unsigned *hops);
 
 /* RFC 5322 3.3 date with the local zone, into dst (at least 40 octets). */
-void	mail_date(char *dst, size_t size, time_t);
+void	header_date(char *dst, size_t size, time_t);
 
 #endif

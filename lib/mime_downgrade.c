@@ -740,14 +740,14 @@ put_line(struct mime *m, struct buf *out)
 }
 
 static void
-header_line(struct mime *m, struct buf *out)
+header_line_end(struct mime *m, struct buf *out)
 {
 	struct mime_header *h = &m->header;
-	enum mail_line kind;
+	enum header_line kind;
 
-	kind = h->line.len == 0 ? MAIL_LINE_BLANK :
-	    mail_line_kind(buf_str(&h->line), h->line.len);
-	if (kind == MAIL_LINE_BLANK) {
+	kind = h->line.len == 0 ? HEADER_LINE_BLANK :
+	    header_line_kind(buf_str(&h->line), h->line.len);
+	if (kind == HEADER_LINE_BLANK) {
 		end_header(m, "\n", out);
 		return;
 	}
@@ -755,9 +755,9 @@ header_line(struct mime *m, struct buf *out)
 		put_line(m, out);
 		return;
 	}
-	if (kind == MAIL_LINE_FIELD)
+	if (kind == HEADER_LINE_FIELD)
 		end_field(m, out);
-	else if (kind != MAIL_LINE_FOLDED || h->field.len == 0) {
+	else if (kind != HEADER_LINE_FOLDED || h->field.len == 0) {
 		header_is_over(m, 1, out);
 		return;
 	}
@@ -784,7 +784,7 @@ static void
 line_end(struct mime *m, struct buf *out)
 {
 	if (m->place == MIME_IN_HEADER)
-		header_line(m, out);
+		header_line_end(m, out);
 	else
 		content_end(m, out);
 }
@@ -842,7 +842,7 @@ void
 mime_end(struct mime *m, struct buf *out)
 {
 	if (m->place == MIME_IN_HEADER && m->header.line.len > 0)
-		header_line(m, out);
+		header_line_end(m, out);
 	while (m->place == MIME_IN_HEADER)
 		end_header(m, "", out);
 	if (m->line.nhead > 0 || m->line.is_flowing)

@@ -293,7 +293,7 @@ put_text(struct buf *b, const struct telling *t)
 	enum action action;
 	uint32_t i;
 
-	mail_date(date, sizeof(date), t->m->arrived);
+	header_date(date, sizeof(date), t->m->arrived);
 	buf_printf(b, "This is the mail system at %s. This report is about %s "
 	    "of\n%s.\n",
 	    t->conf->names.mailname, is_orphan(t->m) ?
@@ -305,7 +305,7 @@ put_text(struct buf *b, const struct telling *t)
 		put_words(b, is_orphan(t->m) ? ORPHAN_INTRO :
 		    actions[action].intro, "", "");
 		if (action == ACTION_DELAYED) {
-			mail_date(date, sizeof(date), give_up_at(t));
+			header_date(date, sizeof(date), give_up_at(t));
 			buf_printf(b, "If delivery does not succeed, the "
 			    "message will be returned to you after\n%s.\n",
 			    date);
@@ -398,11 +398,11 @@ put_program(struct buf *b, const struct telling *t, uint32_t i)
 	if (action != ACTION_DELIVERED && action != ACTION_EXPANDED)
 		put_diagnostic(b, &r->last);
 	if (r->tried != 0) {
-		mail_date(date, sizeof(date), r->tried);
+		header_date(date, sizeof(date), r->tried);
 		buf_printf(b, "Last-Attempt-Date: %s\n", date);
 	}
 	if (action == ACTION_DELAYED) {
-		mail_date(date, sizeof(date), give_up_at(t));
+		header_date(date, sizeof(date), give_up_at(t));
 		buf_printf(b, "Will-Retry-Until: %s\n", date);
 	}
 }
@@ -413,7 +413,7 @@ put_status(struct buf *b, const struct telling *t)
 	char date[64];
 	uint32_t i;
 
-	mail_date(date, sizeof(date), t->m->arrived);
+	header_date(date, sizeof(date), t->m->arrived);
 	if (t->m->envid[0] != '\0')
 		buf_printf(b, "Original-Envelope-Id: %s\n", t->m->envid);
 	buf_printf(b, "Reporting-MTA: dns; %s\nArrival-Date: %s\n",
@@ -499,7 +499,7 @@ put_header(struct buf *b, const struct telling *t, const char *to,
 	const char *host = t->conf->names.mailname;
 	char date[64];
 
-	mail_date(date, sizeof(date), t->now);
+	header_date(date, sizeof(date), t->now);
 	buf_printf(b, "Received: by %s (dma %s)\n\tid %s; %s\n", host,
 	    DMA_VERSION, t->id, date);
 	buf_printf(b, "Date: %s\n"

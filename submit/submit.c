@@ -380,7 +380,7 @@ has_from(const char *p, size_t len)
 static int
 end_header(struct submission *s, size_t len)
 {
-	struct mail_env env;
+	struct header_env env;
 	struct buf out;
 	int ret;
 
@@ -397,8 +397,9 @@ end_header(struct submission *s, size_t len)
 	env.recipient = from_header;
 	env.bad = bad_header;
 	env.arg = s;
-	buf_init(&out, 2 * MAIL_HEADER_MAX);
-	ret = mail_repair(buf_str(&s->text), len, &env, &out, &s->m.text.hops);
+	buf_init(&out, 2 * HEADER_MAX);
+	ret = header_repair(buf_str(&s->text), len, &env, &out,
+	    &s->m.text.hops);
 	if (ret == -1)
 		fail(s, EX_DATAERR, "cannot complete the header",
 		    "the header is too large");
@@ -420,7 +421,7 @@ static int
 scan_header(struct submission *s, size_t *seen, int at_end)
 {
 	const char *p, *nl;
-	enum mail_line kind;
+	enum header_line kind;
 	size_t left;
 
 	while (*seen < s->text.len) {
@@ -429,26 +430,26 @@ scan_header(struct submission *s, size_t *seen, int at_end)
 		nl = memchr(p, '\n', left);
 		if (nl == NULL && !at_end && left < LINE_PEEK)
 			break;
-		kind = mail_line_kind(p, left);
-		if (kind == MAIL_LINE_FROM_ && s->at_start && nl != NULL) {
+		kind = header_line_kind(p, left);
+		if (kind == HEADER_LINE_FROM_ && s->at_start && nl != NULL) {
 			buf_drop(&s->text, (size_t)(nl - p) + 1);
 			continue;
 		}
-		if (kind == MAIL_LINE_BLANK) {
+		if (kind == HEADER_LINE_BLANK) {
 			if (end_header(s, *seen) == -1)
 				return -1;
 			buf_drop(&s->text, 1);
 			return 0;
 		}
-		if ((kind != MAIL_LINE_FIELD && kind != MAIL_LINE_FOLDED) ||
-		    (kind == MAIL_LINE_FOLDED && *seen == 0))
+		if ((kind != HEADER_LINE_FIELD && kind != HEADER_LINE_FOLDED) ||
+		    (kind == HEADER_LINE_FOLDED && *seen == 0))
 			return end_header(s, *seen);
 		if (nl == NULL && !at_end)
 			break;
 		s->at_start = 0;
 		*seen = nl == NULL ? s->text.len : *seen + (size_t)(nl - p) + 1;
 	}
-	if (s->text.len > MAIL_HEADER_MAX)
+	if (s->text.len > HEADER_MAX)
 		return fail(s, EX_DATAERR, "header is too large",
 		    "more than 1 MiB");
 	return at_end ? end_header(s, s->text.len) : 0;

@@ -75,12 +75,12 @@ static size_t
 header_len(const char *p, size_t n)
 {
 	const char *nl;
-	enum mail_line kind;
+	enum header_line kind;
 	size_t pos = 0;
 
 	while (pos < n) {
-		kind = mail_line_kind(p + pos, n - pos);
-		if (kind == MAIL_LINE_BLANK || kind == MAIL_LINE_OTHER)
+		kind = header_line_kind(p + pos, n - pos);
+		if (kind == HEADER_LINE_BLANK || kind == HEADER_LINE_OTHER)
 			break;
 		nl = memchr(p + pos, '\n', n - pos);
 		pos = nl == NULL ? n : (size_t)(nl - p) + 1;
@@ -91,14 +91,14 @@ header_len(const char *p, size_t n)
 static void
 repair(struct buf *out, const char *p, size_t n, int take_recipients)
 {
-	static const struct mail_env model = { "box.example",
+	static const struct header_env model = { "box.example",
 	    "ann@box.example", "Ann Doe", "q1", "1.0", 1234567890, 0,
 	    recipient, bad, NULL };
-	struct mail_env env = model;
+	struct header_env env = model;
 	unsigned hops;
 
 	env.take_recipients = take_recipients;
-	HOLDS(mail_repair(p, n, &env, out, &hops) == 0);
+	HOLDS(header_repair(p, n, &env, out, &hops) == 0);
 	HOLDS(strncmp(buf_str(out), "Received: ", 10) == 0);
 	HOLDS(strstr(buf_str(out), "\n\n") != NULL ||
 	    memchr(out->data, '\0', out->len) != NULL);
@@ -170,10 +170,10 @@ check_wire_line(const char *line, size_t len, int stuff, int in_header)
 	if (!in_header)
 		return;
 	HOLDS(len < 3 || strncasecmp(line, "Bcc", 3) != 0 ||
-	    mail_line_kind(line, len) != MAIL_LINE_FIELD ||
+	    header_line_kind(line, len) != HEADER_LINE_FIELD ||
 	    strcspn(line, ": \t") != 3);
 	HOLDS(len < 10 || strncasecmp(line, "Resent-Bcc", 10) != 0 ||
-	    mail_line_kind(line, len) != MAIL_LINE_FIELD ||
+	    header_line_kind(line, len) != HEADER_LINE_FIELD ||
 	    strcspn(line, ": \t") != 10);
 }
 

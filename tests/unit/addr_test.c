@@ -304,31 +304,6 @@ test_domain(void **state)
 }
 
 static void
-test_equal(void **state)
-{
-	static const struct { const char *a, *b; int equal; } cases[] = {
-		{ "a@b",	"a@B",		1 },
-		{ "a@b",	"A@b",		0 },
-		{ "a@b",	"a@bc",		0 },
-		{ "ab@b",	"a@b",		0 },
-		{ "a",		"a",		1 },
-		{ "a",		"A",		0 },
-		{ "a",		"a@b",		0 },
-		{ "",		"",		1 },
-		{ "\"a@b\"",	"\"a@b\"",	1 },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < N(cases); i++) {
-		assert_int_equal(addr_equal(cases[i].a, cases[i].b),
-		    cases[i].equal);
-		assert_int_equal(addr_equal(cases[i].b, cases[i].a),
-		    cases[i].equal);
-	}
-}
-
-static void
 test_domain_ok(void **state)
 {
 	static const struct { const char *in; int ok; } cases[] = {
@@ -461,7 +436,6 @@ main(void)
 		cmocka_unit_test(test_one),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_domain),
-		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_domain_ok),
 		cmocka_unit_test(test_phrase),
 		cmocka_unit_test(test_phrase_long),

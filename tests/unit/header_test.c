@@ -7,34 +7,34 @@
 static void
 test_line_kind(void **state)
 {
-	static const struct { const char *in; enum mail_line kind; } cases[] = {
-		{ "",			MAIL_LINE_BLANK },
-		{ "\n",			MAIL_LINE_BLANK },
-		{ "\r\n",		MAIL_LINE_BLANK },
-		{ "\r",			MAIL_LINE_OTHER },
-		{ " x\n",		MAIL_LINE_FOLDED },
-		{ "\t\n",		MAIL_LINE_FOLDED },
-		{ "To: x\n",		MAIL_LINE_FIELD },
-		{ "To:x",		MAIL_LINE_FIELD },
-		{ "To \t: x\n",		MAIL_LINE_FIELD },
-		{ "From : x\n",		MAIL_LINE_FIELD },
-		{ "X-a_b!:\n",		MAIL_LINE_FIELD },
-		{ "From a@b Thu Jan  1 00:00:00 1970\n", MAIL_LINE_FROM_ },
-		{ ">From a@b\n",	MAIL_LINE_FROM_ },
-		{ ">>From a@b\n",	MAIL_LINE_OTHER },
-		{ "From\n",		MAIL_LINE_OTHER },
-		{ "Hello world: x\n",	MAIL_LINE_OTHER },
-		{ "Hello\nTo: x\n",	MAIL_LINE_OTHER },
-		{ ": x\n",		MAIL_LINE_OTHER },
-		{ "T\xc3\xb6: x\n",	MAIL_LINE_OTHER },
+	static const struct { const char *in; enum header_line kind; } cases[] = {
+		{ "",			HEADER_LINE_BLANK },
+		{ "\n",			HEADER_LINE_BLANK },
+		{ "\r\n",		HEADER_LINE_BLANK },
+		{ "\r",			HEADER_LINE_OTHER },
+		{ " x\n",		HEADER_LINE_FOLDED },
+		{ "\t\n",		HEADER_LINE_FOLDED },
+		{ "To: x\n",		HEADER_LINE_FIELD },
+		{ "To:x",		HEADER_LINE_FIELD },
+		{ "To \t: x\n",		HEADER_LINE_FIELD },
+		{ "From : x\n",		HEADER_LINE_FIELD },
+		{ "X-a_b!:\n",		HEADER_LINE_FIELD },
+		{ "From a@b Thu Jan  1 00:00:00 1970\n", HEADER_LINE_FROM_ },
+		{ ">From a@b\n",	HEADER_LINE_FROM_ },
+		{ ">>From a@b\n",	HEADER_LINE_OTHER },
+		{ "From\n",		HEADER_LINE_OTHER },
+		{ "Hello world: x\n",	HEADER_LINE_OTHER },
+		{ "Hello\nTo: x\n",	HEADER_LINE_OTHER },
+		{ ": x\n",		HEADER_LINE_OTHER },
+		{ "T\xc3\xb6: x\n",	HEADER_LINE_OTHER },
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < N(cases); i++)
-		assert_int_equal(mail_line_kind(cases[i].in,
+		assert_int_equal(header_line_kind(cases[i].in,
 		    strlen(cases[i].in)), cases[i].kind);
-	assert_int_equal(mail_line_kind(T("B\0cc: x\n")), MAIL_LINE_OTHER);
+	assert_int_equal(header_line_kind(T("B\0cc: x\n")), HEADER_LINE_OTHER);
 }
 
 static void
@@ -58,10 +58,10 @@ hear_bad(void *arg, const char *field, const char *text, size_t len)
 #define FROM	"From: ann@box.example\n"
 #define HAVE	"From: a@b\nDate: x\nMessage-ID: <x>\n"
 
-static struct mail_env
+static struct header_env
 make_env(struct buf *heard)
 {
-	struct mail_env env = { "box.example", "ann@box.example", NULL, "q1",
+	struct header_env env = { "box.example", "ann@box.example", NULL, "q1",
 	    "1.0", 1234567890, 1, hear_recipient, hear_bad, heard };
 
 	setenv("TZ", "UTC", 1);
@@ -131,7 +131,7 @@ static void
 test_repair(void **state)
 {
 	struct buf out, heard;
-	struct mail_env env;
+	struct header_env env;
 	size_t i;
 
 	(void)state;
@@ -141,7 +141,7 @@ test_repair(void **state)
 	env.take_recipients = 0;
 	for (i = 0; i < N(repairs); i++) {
 		buf_reset(&out);
-		assert_int_equal(mail_repair(repairs[i].in,
+		assert_int_equal(header_repair(repairs[i].in,
 		    strlen(repairs[i].in), &env, &out, NULL), 0);
 		t_assert_text(&out, repairs[i].out, strlen(repairs[i].out));
 		assert_int_equal(heard.len, 0);
@@ -171,7 +171,7 @@ test_recipients(void **state)
 		{ "Subject: x\n\nTo: a@b\n",		"" },
 	};
 	struct buf out, heard;
-	struct mail_env env;
+	struct header_env env;
 	size_t i;
 
 	(void)state;
@@ -181,13 +181,13 @@ test_recipients(void **state)
 	for (i = 0; i < N(cases); i++) {
 		buf_reset(&out);
 		buf_reset(&heard);
-		assert_int_equal(mail_repair(cases[i].in, strlen(cases[i].in),
+		assert_int_equal(header_repair(cases[i].in, strlen(cases[i].in),
 		    &env, &out, NULL), 0);
 		assert_string_equal(buf_str(&heard), cases[i].out);
 	}
 	env.bad = NULL;
 	buf_reset(&heard);
-	assert_int_equal(mail_repair(T("To: <>, a@b\n"), &env, &out, NULL), 0);
+	assert_int_equal(header_repair(T("To: <>, a@b\n"), &env, &out, NULL), 0);
 	assert_string_equal(buf_str(&heard), "a@b;");
 	buf_fini(&heard);
 	buf_fini(&out);
@@ -204,7 +204,7 @@ test_sender(void **state)
 		{ "root", "x",		"\nFrom: x <root@box.example>\n\n" },
 		{ "",	  NULL, "\nFrom: MAILER-DAEMON@box.example\n\n" },
 	};
-	struct mail_env env = make_env(NULL);
+	struct header_env env = make_env(NULL);
 	struct buf out;
 	size_t i;
 
@@ -214,7 +214,7 @@ test_sender(void **state)
 		buf_reset(&out);
 		env.sender = cases[i].sender;
 		env.fullname = cases[i].name;
-		assert_int_equal(mail_repair(NULL, 0, &env, &out, NULL), 0);
+		assert_int_equal(header_repair(NULL, 0, &env, &out, NULL), 0);
 		assert_non_null(strstr(buf_str(&out), cases[i].from));
 	}
 	buf_fini(&out);
@@ -225,21 +225,21 @@ test_hops(void **state)
 {
 	static const char in[] = "Received: a\n b\nreceived : c\n"
 	    "Delivered-To: d\nX-Received: e\nTo: f\n";
-	struct mail_env env = make_env(NULL);
+	struct header_env env = make_env(NULL);
 	struct buf out;
 	unsigned hops = 99;
 
 	(void)state;
 	env.take_recipients = 0;
 	buf_init(&out, 0);
-	assert_int_equal(mail_repair(T(in), &env, &out, &hops), 0);
+	assert_int_equal(header_repair(T(in), &env, &out, &hops), 0);
 	assert_int_equal(hops, 3);
-	assert_int_equal(mail_repair(NULL, 0, &env, &out, &hops), 0);
+	assert_int_equal(header_repair(NULL, 0, &env, &out, &hops), 0);
 	assert_int_equal(hops, 0);
 	buf_fini(&out);
 	/* No room: told, not cut. */
 	buf_init(&out, 100);
-	assert_int_equal(mail_repair(T(in), &env, &out, &hops), -1);
+	assert_int_equal(header_repair(T(in), &env, &out, &hops), -1);
 	buf_fini(&out);
 }
 
@@ -247,7 +247,7 @@ test_hops(void **state)
 static void
 test_many_bare(void **state)
 {
-	struct mail_env env = make_env(NULL);
+	struct header_env env = make_env(NULL);
 	struct buf in, out;
 	int i;
 
@@ -257,7 +257,7 @@ test_many_bare(void **state)
 	buf_init(&out, 0);
 	for (i = 0; i < 100000; i++)
 		buf_puts(&in, "To: a\n");
-	assert_int_equal(mail_repair(in.data, in.len, &env, &out, NULL), 0);
+	assert_int_equal(header_repair(in.data, in.len, &env, &out, NULL), 0);
 	assert_in_range(out.len, in.len + 20000 * 12,
 	    in.len + 20000 * 12 + 1000);
 	buf_reset(&in);
@@ -265,7 +265,7 @@ test_many_bare(void **state)
 	buf_puts(&in, "To: a");
 	for (i = 0; i < 100000; i++)
 		buf_puts(&in, ",a");
-	assert_int_equal(mail_repair(in.data, in.len, &env, &out, NULL), 0);
+	assert_int_equal(header_repair(in.data, in.len, &env, &out, NULL), 0);
 	assert_in_range(out.len, in.len, in.len + 1000);
 	buf_fini(&in);
 	buf_fini(&out);
@@ -288,10 +288,10 @@ test_date(void **state)
 	for (i = 0; i < N(cases); i++) {
 		setenv("TZ", cases[i].tz, 1);
 		tzset();
-		mail_date(date, sizeof(date), cases[i].t);
+		header_date(date, sizeof(date), cases[i].t);
 		assert_string_equal(date, cases[i].out);
 	}
-	mail_date(date, sizeof(date), INT64_MAX);
+	header_date(date, sizeof(date), INT64_MAX);
 	assert_true(strlen(date) < sizeof(date));
 	setenv("TZ", "UTC", 1);
 	tzset();
