@@ -50,7 +50,7 @@ INTERFACES = (
      ("priv/request", "local/command", "net/auth_command"),
      "starting programs"),
     (r"socket|connect|bind|getaddrinfo|res_\w+",
-     ("net", "net/conn", "net/dns", "spool", "local/lmtp"),
+     ("net/conn", "net/dns", "spool", "local/lmtp"),
      "the network, the wake socket, and LMTP"),
     (r"listen|accept4?", ("smtpd/",), "dma never listens"),
     (r"(?:SSL|EVP|X509|BIO|ERR|HMAC|OSSL|OPENSSL|RAND|PEM)_\w+|SHA256|HMAC",

@@ -17,7 +17,7 @@ CASES = [
     ("conf.c", "static const char *const n[2] = { \"a\", \"b\" };\n", ""),
     ("conf.c", "static int f(int);\nstruct a {\n\tint b;\n};\n", ""),
     ("conf.c", "static int (*const f)(int) = 0;\n", ""),
-    ("net.c", "static void g(void)\n{\n\tm->fork(1);\n}\n", ""),
+    ("net/conn.c", "static void g(void)\n{\n\tm->fork(1);\n}\n", ""),
     ("priv/user.c", "static void g(void)\n{\n\tsetresuid(1, 1, 1);\n}\n", ""),
     ("priv/helper.c", "static void g(void)\n{\n\tfork();\n}\n", ""),
     ("priv/helper.c", "static void g(void)\n{\n\tsetresuid(1, 1, 1);\n}\n",
