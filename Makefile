@@ -51,7 +51,7 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 		lib/header.o lib/header_downgrade.o lib/io.o lib/ipc.o lib/log.o \
 		lib/mail.o lib/mime_downgrade.o lib/result.o lib/sasl.o \
 		lib/saslprep.o lib/smtp.o lib/smtp_auth.o lib/smtp_mail.o \
-		lib/smtp_reply.o lib/text.o lib/transfer.o
+		lib/smtp_reply.o lib/text.o lib/transfer.o lib/trusted_open.o
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 SPOOL =		spool.o spool/journal.o spool/preamble.o

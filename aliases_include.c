@@ -12,6 +12,7 @@
 
 #include "lib/array.h"
 #include "lib/io.h"
+#include "lib/trusted_open.h"
 #include "aliases_include.h"
 
 struct flatten {
@@ -48,9 +49,12 @@ include_read_file(const char *path, struct buf *text, struct stat *st,
 {
 	int fd, ret;
 
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = trusted_open(path, geteuid(), O_RDONLY | O_NONBLOCK | O_NOCTTY |
+	    O_CLOEXEC);
 	if (fd == -1)
-		return include_defer(res, "4.3.5", path, strerror(errno));
+		return include_defer(res, "4.3.5", path, errno == ELOOP ?
+		    "symbolic link in a directory that is writable by others"
+		    : strerror(errno));
 	ret = fstat(fd, st);
 	if (ret == 0 && !S_ISREG(st->st_mode))
 		ret = include_defer(res, "4.3.5", path, "not a regular file");

@@ -19,6 +19,7 @@
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
+#include "lib/trusted_open.h"
 #include "local/delivery.h"
 #include "local/forward.h"
 #include "priv/records.h"
@@ -72,6 +73,8 @@ postponed(struct forward *f, const char *what)
 static enum forward_verdict
 open_forward(struct forward *f)
 {
+	char path[sizeof(f->user->home) + sizeof(FORWARD_NAME) + 1];
+
 	f->home = delivery_open_directory(f->user->home);
 	if (f->home == -1)
 		return errno == ENOENT || errno == ENOTDIR ? FORWARD_NONE :
@@ -82,12 +85,15 @@ open_forward(struct forward *f)
 	if (errno == ENOENT)
 		return FORWARD_NONE;
 	if (errno == ELOOP || errno == EMLINK) {
-		f->fd = openat(f->home, FORWARD_NAME, OPEN_FORWARD);
+		snprintf(path, sizeof(path), "%s/" FORWARD_NAME,
+		    f->user->home);
+		f->fd = trusted_open(path, f->user->uid, OPEN_FORWARD);
 		if (f->fd != -1)
 			return FORWARD_TEXT;
 		if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR)
-			return refused(f, "is a dangling symbolic link: "
-			    "correct or remove it");
+			return refused(f, "is a symbolic link that is "
+			    "dangling, or that others can change: correct or "
+			    "remove it");
 	}
 	if (errno == ENXIO || errno == ENODEV)
 		return refused(f, "is not a regular file: replace it");

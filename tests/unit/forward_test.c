@@ -91,6 +91,18 @@ static void fwd_loose_link(struct t_delivery *w)
 	assert_int_equal(chmod(t_delivery_path(w, "home/real"), 0666), 0);
 }
 
+/* Somebody else could have it lead to another file of the user's. */
+static void fwd_link_of_others(struct t_delivery *w)
+{
+	t_delivery_put(w, "home/real", "ann@example.org\n");
+	assert_int_equal(mkdir(t_delivery_path(w, "public"), 0700), 0);
+	assert_int_equal(chmod(t_delivery_path(w, "public"), 01777), 0);
+	assert_int_equal(symlink("../home/real", t_delivery_path(w,
+	    "public/link")), 0);
+	assert_int_equal(symlink("../public/link", t_delivery_path(w,
+	    "home/.forward")), 0);
+}
+
 static void fwd_dangling(struct t_delivery *w)
 {
 	assert_int_equal(symlink("none", t_delivery_path(w, "home/.forward")), 0);
@@ -164,6 +176,7 @@ static const struct {
 	{ fwd_foreign,		FORWARD_REFUSED, "not owned by you" },
 	{ fwd_link,		FORWARD_TEXT,	"ann@example.org\n" },
 	{ fwd_loose_link,	FORWARD_REFUSED, "chmod go-w" },
+	{ fwd_link_of_others,	FORWARD_REFUSED, "others can change" },
 	{ fwd_dangling,		FORWARD_REFUSED, "dangling" },
 	{ fwd_fifo,		FORWARD_REFUSED, "not a regular file" },
 	{ fwd_device,		FORWARD_REFUSED, "not a regular file" },
@@ -378,6 +391,25 @@ test_a_list_that_others_can_write_names_nothing(void **state)
 }
 
 static void
+test_a_link_of_others_to_a_list_names_nothing(void **state)
+{
+	struct t_delivery *w = *state;
+	char file[256];
+
+	t_delivery_put(w, "home/list", "/tmp/x\n");
+	assert_int_equal(mkdir(t_delivery_path(w, "public"), 0700), 0);
+	assert_int_equal(symlink("../home/list", t_delivery_path(w,
+	    "public/link")), 0);
+	snprintf(file, sizeof(file), ":include:%s/public/link\n", w->top);
+	ask_forward(w, ROUTE_FILE, file, "/tmp/x", 0);
+	assert_int_equal(find(w), 0);
+	assert_int_equal(chmod(t_delivery_path(w, "public"), 01777), 0);
+	assert_int_equal(find(w), -1);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_non_null(strstr(w->said, "symbolic link in a directory"));
+}
+
+static void
 test_a_public_list_that_others_can_write_names_nothing(void **state)
 {
 	struct t_delivery *w = *state;
@@ -520,6 +552,7 @@ main(void)
 		EACH(test_an_entry_that_changed_is_not_used),
 		EACH(test_root_has_no_files_and_commands),
 		EACH(test_a_list_that_others_can_write_names_nothing),
+		EACH(test_a_link_of_others_to_a_list_names_nothing),
 		EACH(test_a_public_list_that_others_can_write_names_nothing),
 		EACH(
 		    test_an_alias_is_found_in_a_file_that_root_or_the_user_owns),

@@ -1,0 +1,132 @@
+/*
+ * trusted_open.c - opens a file that nobody else can put another in place of.
+ * Runs as: the user.  Uses: the path.
+ * Promise: where others can write, a file is opened only if it is no link:
+ * they cannot have another file of the owner's read in place of it.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/io.h"
+#include "lib/trusted_open.h"
+
+#define LINKS_MAX	16	/* followed on one way */
+
+#ifdef O_PATH
+#define OPEN_DIRECTORY	(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#else
+#define OPEN_DIRECTORY	(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#endif
+
+struct walk {
+	uid_t		 owner;
+	int		 dir;		/* owned: where we are, or -1 */
+	char		 rest[PATH_MAX];	/* of the path, from there */
+	unsigned	 links;
+};
+
+static int
+enter(struct walk *w, const char *name)
+{
+	int dir;
+
+	dir = name[0] == '/' ? open("/", OPEN_DIRECTORY) :
+	    openat(w->dir, name, OPEN_DIRECTORY);
+	io_close(&w->dir);
+	w->dir = dir;
+	return dir == -1 ? -1 : 0;
+}
+
+static int
+is_trusted(const struct walk *w)
+{
+	struct stat st;
+
+	return fstat(w->dir, &st) == 0 &&
+	    (st.st_uid == 0 || st.st_uid == w->owner) &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* The rest of the path becomes what the link says, and then the rest. */
+static int
+follow(struct walk *w, const char *target)
+{
+	char rest[PATH_MAX];
+	int n;
+
+	if (++w->links > LINKS_MAX || !is_trusted(w)) {
+		errno = ELOOP;
+		return -1;
+	}
+	n = snprintf(rest, sizeof(rest), "%s/%s", target, w->rest);
+	if (n < 0 || (size_t)n >= sizeof(rest)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(w->rest, rest, (size_t)n + 1);
+	return target[0] == '/' ? enter(w, "/") : 0;
+}
+
+/* Takes the next name off the rest; -1 with errno when there is none. */
+static int
+next_name(struct walk *w, char *name, size_t size)
+{
+	const char *p = w->rest + strspn(w->rest, "/");
+	size_t n = strcspn(p, "/");
+
+	if (n == 0 || n >= size) {
+		errno = n == 0 ? EISDIR : ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(name, p, n);
+	name[n] = '\0';
+	p += n;
+	p += strspn(p, "/");
+	memmove(w->rest, p, strlen(p) + 1);
+	return 0;
+}
+
+static int
+walk(struct walk *w, int flags)
+{
+	char name[NAME_MAX + 1], target[PATH_MAX];
+	ssize_t n;
+
+	for (;;) {
+		if (next_name(w, name, sizeof(name)) == -1)
+			return -1;
+		n = readlinkat(w->dir, name, target, sizeof(target) - 1);
+		if (n == -1 && errno != EINVAL)
+			return -1;
+		if (n == -1 && w->rest[0] == '\0')
+			return openat(w->dir, name, flags | O_NOFOLLOW);
+		target[n < 0 ? 0 : n] = '\0';
+		if ((n == -1 ? enter(w, name) : follow(w, target)) == -1)
+			return -1;
+	}
+}
+
+int
+trusted_open(const char *path, uid_t owner, int flags)
+{
+	struct walk w = { .owner = owner, .dir = -1 };
+	int error, fd = -1;
+
+	if (path[0] != '/' || text_copy(w.rest, sizeof(w.rest), path) == -1) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if (enter(&w, "/") == 0)
+		fd = walk(&w, flags);
+	error = errno;
+	io_close(&w.dir);
+	errno = error;
+	return fd;
+}

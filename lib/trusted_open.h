@@ -1,0 +1,16 @@
+/*
+ * trusted_open.h - opens a file that nobody else can put another in place of.
+ */
+#ifndef LIB_TRUSTED_OPEN_H
+#define LIB_TRUSTED_OPEN_H
+
+#include <sys/types.h>
+
+/*
+ * open(2) of a full path.  A symbolic link is followed only in a directory
+ * that root or the owner alone can write, in the middle of the path, too;
+ * elsewhere it is ELOOP.  -1 with errno.
+ */
+int	trusted_open(const char *path, uid_t owner, int flags);
+
+#endif
