@@ -7,6 +7,10 @@
 # Says first what runs and about how long it takes, then what has ended; ends
 # with "N passed, M failed".
 cd "$(dirname "$0")/.." || exit 1
+[ "$(id -u)" = 0 ] || {
+	echo "check.sh: must be root (try: sudo make check)" >&2
+	exit 1
+}
 logs=$PWD/build/check
 rm -rf "$logs"
 mkdir -p "$logs" || exit 1
