@@ -548,12 +548,14 @@ spool_wake_ino(const struct spool *sp)
 	return st.st_ino;
 }
 
-static void
-wake_address(const struct spool *sp, struct sockaddr_un *sun)
+/* A socket and the address of the runner's; -1 with errno. */
+static int
+wake_socket(const struct spool *sp, struct sockaddr_un *sun)
 {
 	memset(sun, 0, sizeof(*sun));
 	sun->sun_family = AF_UNIX;
 	snprintf(sun->sun_path, sizeof(sun->sun_path), "%s/wake", sp->path);
+	return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
 int
@@ -562,17 +564,13 @@ spool_wake_open(const struct spool *sp)
 	struct sockaddr_un sun;
 	int error, fd;
 
-	wake_address(sp, &sun);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = wake_socket(sp, &sun);
 	if (fd == -1)
 		return -1;
 	/* Whoever holds the lock owns the name: what is there is stale. */
-	if (unlinkat(sp->dir, "wake", 0) == -1 && errno != ENOENT)
-		goto out;
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
-		goto out;
-	return fd;
-out:
+	if ((unlinkat(sp->dir, "wake", 0) == 0 || errno == ENOENT) &&
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
 	error = errno;
 	close(fd);
 	errno = error;
@@ -583,13 +581,11 @@ int
 spool_poke(const struct spool *sp, struct ipc *m)
 {
 	struct sockaddr_un sun;
-	int error, fd;
+	int error = 0, fd;
 
-	wake_address(sp, &sun);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = wake_socket(sp, &sun);
 	if (fd == -1)
 		return -1;
-	error = 0;
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
 	    ipc_send(fd, m) == -1)
 		error = errno;

@@ -258,12 +258,11 @@ field_rcpt(struct message *m, const struct fields *f)
 }
 
 static int
-fold_rcpt(struct message *m, const struct fields *f)
+fold_rcpt(struct message *m, struct recipient *r, const struct fields *f)
 {
 	uint64_t index, parent, depth, kind, origin, final, entry;
-	struct recipient *r;
 
-	if (f->n != 11 || text_number(f->v[1], RECIPIENTS_MAX, &index) == -1 ||
+	if (text_number(f->v[1], RECIPIENTS_MAX, &index) == -1 ||
 	    text_number(f->v[2], RECIPIENTS_MAX, &parent) == -1 ||
 	    text_number(f->v[3], 1000, &depth) == -1 ||
 	    text_number(f->v[4], ROUTE_REMOTE, &kind) == -1 ||
@@ -298,13 +297,11 @@ fold_rcpt(struct message *m, const struct fields *f)
 
 /* Right after its recipient, so that it holds for all that follows. */
 static int
-fold_notify(struct message *m, const struct fields *f)
+fold_notify(struct message *m, struct recipient *r, const struct fields *f)
 {
-	struct recipient *r;
 	uint64_t notify;
 
-	r = field_rcpt(m, f);
-	if (r == NULL || f->n != 4 || r != &m->rcpts[m->nrcpts - 1] ||
+	if (r != &m->rcpts[m->nrcpts - 1] ||
 	    r->notify != 0 || r->orcpt != NULL || r->state != RCPT_OPEN ||
 	    r->attempts > 0 ||
 	    text_number(f->v[2], UINT32_MAX, &notify) == -1 ||
@@ -359,14 +356,11 @@ fold_reply(struct recipient *r, enum status status, const struct fields *f,
 
 /* A success that the sender asked to hear of. */
 static int
-fold_success(struct message *m, const struct fields *f)
+fold_success(struct message *m, struct recipient *r, const struct fields *f)
 {
-	struct recipient *r;
 	uint64_t action;
 
-	r = field_rcpt(m, f);
-	if (r == NULL || f->n < 5 ||
-	    text_number(f->v[2], ACTION_EXPANDED, &action) == -1 ||
+	if (f->n < 5 || text_number(f->v[2], ACTION_EXPANDED, &action) == -1 ||
 	    action < ACTION_DELIVERED ||
 	    fold_reply(r, STATUS_SENT, f, 3) == -1)
 		return -1;
@@ -378,13 +372,8 @@ fold_success(struct message *m, const struct fields *f)
 }
 
 static int
-fold_state(struct message *m, const struct fields *f)
+fold_state(struct message *m, struct recipient *r, const struct fields *f)
 {
-	struct recipient *r;
-
-	r = field_rcpt(m, f);
-	if (r == NULL || f->n != 2)
-		return -1;
 	switch (f->v[0][0]) {
 	case 'X':
 		r->state = RCPT_EXPANDED;
@@ -408,16 +397,12 @@ fold_state(struct message *m, const struct fields *f)
 }
 
 static int
-fold_result(struct message *m, const struct fields *f)
+fold_result(struct message *m, struct recipient *r, const struct fields *f)
 {
+	int deferred = f->v[0][0] == 'D', same = deferred && f->n == 4;
 	uint64_t attempts, due = 0;
-	struct recipient *r;
-	int deferred, same;
 
-	deferred = f->v[0][0] == 'D';
-	same = deferred && f->n == 4;
-	r = field_rcpt(m, f);
-	if (r == NULL || (f->n < 5 + deferred && !same) ||
+	if ((f->n < 5 + deferred && !same) ||
 	    text_number(f->v[2], UINT32_MAX, &attempts) == -1 ||
 	    (deferred && text_number(f->v[3], INT64_MAX, &due) == -1) ||
 	    (!same && fold_reply(r, deferred ? STATUS_DEFERRED :
@@ -437,13 +422,12 @@ fold_result(struct message *m, const struct fields *f)
 }
 
 static int
-fold_append(struct message *m, const struct fields *f)
+fold_append(struct message *m, struct recipient *r, const struct fields *f)
 {
-	struct recipient *r;
 	uint64_t len;
 
-	r = field_rcpt(m, f);
-	if (r == NULL || f->n != 6 || strlen(f->v[5]) > ADDRESS_MAX ||
+	(void)m;
+	if (strlen(f->v[5]) > ADDRESS_MAX ||
 	    text_number(f->v[2], UINT64_MAX, &r->checkpoint.dev) == -1 ||
 	    text_number(f->v[3], UINT64_MAX, &r->checkpoint.ino) == -1 ||
 	    text_number(f->v[4], INT64_MAX, &len) == -1)
@@ -462,51 +446,62 @@ fold_append(struct message *m, const struct fields *f)
 
 /* A report or a notice that is about to be committed. */
 static int
-fold_plan(struct message *m, const struct fields *f)
+fold_plan(struct message *m, struct recipient *r, const struct fields *f)
 {
-	struct message_reports *r = &m->reports;
+	struct message_reports *to = &m->reports;
 
-	if (f->n != 2 || !message_id_ok(f->v[1]))
+	(void)r;
+	if (!message_id_ok(f->v[1]))
 		return -1;
-	return text_copy(f->v[0][0] == 'B' ? r->bounce_id : r->warn_id,
+	return text_copy(f->v[0][0] == 'B' ? to->bounce_id : to->warn_id,
 	    QUEUE_ID_MAX + 1, f->v[1]);
 }
 
 static int
-fold_warned(struct message *m, const struct fields *f)
+fold_warned(struct message *m, struct recipient *r, const struct fields *f)
 {
+	(void)r;
+	(void)f;
 	m->reports.is_warned = 1;
-	return f->n == 1 ? 0 : -1;
+	return 0;
 }
+
+/* nfields: what a record of that letter has; 0: its fold checks it. */
+static const struct record {
+	char	 letter;
+	int	 nfields;
+	int	 is_of_recipient;	/* the first of them is its number */
+	int	(*fold)(struct message *, struct recipient *,
+		    const struct fields *);
+} records[] = {
+	{ 'R', 11, 0, fold_rcpt },	{ 'N', 4, 1, fold_notify },
+	{ 'Y', 0, 1, fold_success },	{ 'X', 2, 1, fold_state },
+	{ 'S', 2, 1, fold_state },	{ 'W', 2, 1, fold_state },
+	{ 'P', 2, 1, fold_state },	{ 'F', 0, 1, fold_result },
+	{ 'D', 0, 1, fold_result },	{ 'A', 6, 1, fold_append },
+	{ 'B', 2, 0, fold_plan },	{ 'H', 2, 0, fold_plan },
+	{ 'G', 1, 0, fold_warned },
+};
 
 static int
 fold_line(struct message *m, char *line)
 {
-	static const struct {
-		char letter;
-		int (*fold)(struct message *, const struct fields *);
-	} records[] = {
-		{ 'R', fold_rcpt }, { 'N', fold_notify },
-		{ 'Y', fold_success }, { 'X', fold_state },
-		{ 'S', fold_state }, { 'W', fold_state },
-		{ 'P', fold_state }, { 'F', fold_result },
-		{ 'D', fold_result }, { 'A', fold_append },
-		{ 'B', fold_plan }, { 'H', fold_plan },
-		{ 'G', fold_warned },
-	};
-	struct fields f;
-	char *p = line;
-	size_t i;
+	const struct record *record = records;
+	struct recipient *r = NULL;
+	struct fields f = { .n = 0 };
 
-	f.n = 0;
-	while (p != NULL && f.n < FIELDS_MAX)
-		f.v[f.n++] = strsep(&p, "\t");
-	if (p != NULL || strlen(f.v[0]) != 1)
+	while (line != NULL && f.n < FIELDS_MAX)
+		f.v[f.n++] = strsep(&line, "\t");
+	if (line != NULL || strlen(f.v[0]) != 1)
 		return -1;
-	for (i = 0; i < sizeof(records) / sizeof(records[0]); i++)
-		if (f.v[0][0] == records[i].letter)
-			return records[i].fold(m, &f);
-	return -1;
+	while (record->letter != f.v[0][0])
+		if (++record == records + sizeof(records) / sizeof(*records))
+			return -1;
+	if (record->nfields != 0 && f.n != record->nfields)
+		return -1;
+	if (record->is_of_recipient && (r = field_rcpt(m, &f)) == NULL)
+		return -1;
+	return record->fold(m, r, &f);
 }
 
 /* TABs part the fields; no other control is written. */
