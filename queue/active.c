@@ -82,8 +82,6 @@ insert(struct active *a, const char *id)
 	a->entries[at] = e;
 	a->n++;
 	a->is_stale = 1;
-	if (at <= a->cursor)
-		a->cursor = 0;
 	return e;
 }
 
@@ -218,7 +216,6 @@ active_sweep(struct active *a)
 	}
 	a->n = n;
 	a->ngone = 0;
-	a->cursor = 0;
 }
 
 /* ---- shares ---- */
@@ -264,11 +261,8 @@ void
 active_release(struct active *a, struct share *share)
 {
 	share->active--;
-	if (share->postponed == 0 || !limits_is_low(share, a->nmessages))
-		return;
-	/* From the start: the oldest come first. */
-	a->is_stale = 1;
-	a->cursor = 0;
+	if (share->postponed > 0 && limits_is_low(share, a->nmessages))
+		a->is_stale = 1;
 }
 
 void
@@ -445,15 +439,6 @@ is_ready(const struct active *a, const struct entry *e, time_t now)
 	    limits_is_due(e->due, now, a->q->conf.retry.max_s));
 }
 
-/* The next entry of the walk, which goes round. */
-static struct entry *
-next_entry(struct active *a)
-{
-	if (a->cursor >= a->n)
-		a->cursor = 0;
-	return a->entries[a->cursor++];
-}
-
 static int
 is_look_due(const struct active *a, time_t now)
 {
@@ -476,7 +461,7 @@ active_load(struct active *a, void (*loaded)(void *, struct active_message *),
 	if (!is_look_due(a, now))
 		return;
 	for (i = 0; i < a->n && a->nmessages < ACTIVE_MAX; i++) {
-		e = next_entry(a);
+		e = a->entries[i];
 		am = is_ready(a, e, now) ? load(a, e, now) : NULL;
 		if (am != NULL)
 			loaded(arg, am);

@@ -44,7 +44,6 @@ struct active {
 	struct watchers	*watchers;	/* lent: they wait for entries */
 	struct entry	**entries;	/* owned, sorted by id */
 	size_t		 n, cap, ngone;
-	size_t		 cursor;	/* where the next walk goes on */
 	enum scan_state	 scan;
 	uint64_t	 scans;
 	int64_t		 scanned_ms;	/* the last one that worked */

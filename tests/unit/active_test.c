@@ -237,8 +237,9 @@ test_no_more_than_that(void **state)
 	assert_int_equal(n, ACTIVE_MAX);
 	assert_int_equal(active_due_ms(&t->active), -1);
 	assert_string_equal(t->active.messages->m.id, "0000");
-	/* The next one in turn, not the oldest again. */
+	/* The oldest that is not tried yet. */
 	t_active_unload(t, t->active.messages);
+	entry(t, "0000")->due = time(NULL) + 300;
 	active_load(&t->active, ignore, &n);
 	assert_int_equal(n, ACTIVE_MAX + 1);
 	assert_non_null(entry(t, "0200")->message);
@@ -269,13 +270,13 @@ test_share(void **state)
 	active_end(&t->active, b);
 	assert_int_equal(entry(t, "b")->state, ENTRY_POSTPONED);
 	assert_null(t_active_load(t, "b"));
-	/* A quarter of it is free again: the oldest comes first. */
+	/* A quarter of it is free again: it is time to look. */
 	share->active = HALF * 3 / 4 + 1;
-	t->active.cursor = 1;
+	t->active.is_stale = 0;
 	active_release(&t->active, share);
-	assert_int_equal(t->active.cursor, 1);
+	assert_int_equal(t->active.is_stale, 0);
 	active_release(&t->active, share);
-	assert_int_equal(t->active.cursor, 0);
+	assert_int_equal(t->active.is_stale, 1);
 	b = t_active_load(t, "b");
 	assert_non_null(b);
 	assert_int_equal(share->postponed, 0);
@@ -284,6 +285,33 @@ test_share(void **state)
 	t_active_unload(t, b);
 	t_active_unload(t, a);
 	assert_int_equal(share->active, HALF * 3 / 4 - 2);
+}
+
+/* Where there is room for one, the oldest has it, wherever a walk ended. */
+static void
+test_oldest_first(void **state)
+{
+	static const char *const ids[] = { "a", "b", "c" };
+	struct t_active *t = *state;
+	struct share *share = active_user(&t->active, "bob");
+	size_t i;
+
+	for (i = 0; i < N(ids); i++)
+		commit(t, ids[i]);
+	active_scan(&t->active);
+	for (i = 0; i < N(ids); i++) {
+		entry(t, ids[i])->state = ENTRY_POSTPONED;
+		entry(t, ids[i])->share = share;
+	}
+	share->postponed = N(ids);
+	for (i = 0; i < N(ids); i++) {
+		share->active = HALF - 1;
+		t->active.is_stale = 1;
+		active_load(&t->active, ignore, NULL);
+		assert_int_equal(t->active.nmessages, i + 1);
+		assert_non_null(entry(t, ids[i])->message);
+	}
+	share->active = N(ids);
 }
 
 /* A message for many users waits for none of them alone. */
@@ -403,6 +431,7 @@ main(void)
 		CASE(test_unreadable),
 		CASE(test_no_more_than_that),
 		CASE(test_share),
+		CASE(test_oldest_first),
 		CASE(test_many_recipients_are_not_postponed),
 		CASE(test_share_that_goes),
 		CASE(test_users),
