@@ -19,7 +19,7 @@
 #define SEEN_CODING	0x02
 #define SEEN_VERSION	0x04
 
-enum action { KEEP, TO_QP, TO_QP_AGAIN, TO_BASE64, TO_7BIT };
+enum change { KEEP, TO_QP, TO_QP_AGAIN, TO_BASE64, TO_7BIT };
 
 static const char * const labels[] = {
 	[TO_QP] = "quoted-printable",
@@ -41,8 +41,8 @@ this_part(const struct mime *m)
 
 /* 1. What the plan means. */
 
-static enum action
-action_of(const struct mime_part *p, unsigned lacks)
+static enum change
+change_of(const struct mime_part *p, unsigned lacks)
 {
 	int is_wide = (p->facts & MIME_HAS_8BIT) != 0 &&
 	    (lacks & MIME_NO_8BIT) != 0;
@@ -59,10 +59,10 @@ action_of(const struct mime_part *p, unsigned lacks)
 	return p->kind == MIME_TEXT ? TO_QP : TO_BASE64;
 }
 
-static enum action
-this_action(const struct mime *m)
+static enum change
+this_change(const struct mime *m)
 {
-	return m->pass == MIME_SCAN ? KEEP : action_of(this_part(m), m->lacks);
+	return m->pass == MIME_SCAN ? KEEP : change_of(this_part(m), m->lacks);
 }
 
 const char *
@@ -73,7 +73,7 @@ mime_verdict(const struct mime_plan *plan, unsigned lacks, int *is_needless)
 	*is_needless = !plan->has_long_field &&
 	    (lacks & (MIME_NO_8BIT | MIME_NO_8BIT_HEADER)) == 0;
 	for (p = plan->parts; p < plan->parts + plan->nparts; p++) {
-		if (action_of(p, lacks) != KEEP)
+		if (change_of(p, lacks) != KEEP)
 			*is_needless = 0;
 		if ((lacks & MIME_NO_8BIT) == 0 ||
 		    (lacks & MIME_AT_ANY_COST) != 0 ||
@@ -126,13 +126,13 @@ begin_part(struct mime *m, enum mime_owner owner)
 static void
 end_leaf(struct mime *m, int has_line_end, struct buf *out)
 {
-	enum action act = this_action(m);
+	enum change change = this_change(m);
 
 	if (m->place != MIME_IN_LEAF)
 		return;
 	if (m->nutf8 > 0)
 		note(m, MIME_NOT_UTF8);
-	if (act == TO_QP || act == TO_QP_AGAIN || act == TO_BASE64)
+	if (change == TO_QP || change == TO_QP_AGAIN || change == TO_BASE64)
 		transfer_end(&m->transfer, has_line_end, out);
 }
 
@@ -267,7 +267,7 @@ static void
 put_coding(struct mime *m, struct buf *out)
 {
 	buf_printf(out, "Content-Transfer-Encoding: %s\n",
-	    labels[this_action(m)]);
+	    labels[this_change(m)]);
 }
 
 static void
@@ -353,12 +353,12 @@ put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 static void
 put_field(struct mime *m, unsigned what, int is_first, struct buf *out)
 {
-	enum action act = this_action(m);
+	enum change change = this_change(m);
 	const char *p = buf_str(&m->header.field);
 	size_t n = m->header.field.len;
 	unsigned lack = m->part == 0 ? MIME_NO_8BIT_HEADER : MIME_NO_8BIT;
 
-	if (what == SEEN_CODING && act != KEEP && act != TO_QP_AGAIN) {
+	if (what == SEEN_CODING && change != KEEP && change != TO_QP_AGAIN) {
 		if (is_first)
 			put_coding(m, out);
 	} else if ((m->lacks & lack) == 0 || text_is_ascii(p, n)) {
@@ -451,10 +451,10 @@ static int
 put_labels(struct mime *m, struct buf *out)
 {
 	struct mime_header *h = &m->header;
-	enum action act = this_action(m);
+	enum change change = this_change(m);
 	unsigned facts = this_part(m)->facts;
 
-	if (act != TO_QP && act != TO_BASE64)
+	if (change != TO_QP && change != TO_BASE64)
 		return 0;
 	if (h->owner == MIME_A_MESSAGE && (h->seen & SEEN_VERSION) == 0)
 		buf_puts(out, "MIME-Version: 1.0\n");
@@ -485,7 +485,7 @@ static void
 end_header(struct mime *m, const char *blank, struct buf *out)
 {
 	enum mime_kind kind;
-	enum action act;
+	enum change change;
 
 	end_field(m, out);
 	kind = kind_of(m);
@@ -505,10 +505,11 @@ end_header(struct mime *m, const char *blank, struct buf *out)
 	}
 	m->place = kind == MIME_MULTIPART ? MIME_BETWEEN : MIME_IN_LEAF;
 	m->nutf8 = 0;
-	act = this_action(m);
-	if (act != KEEP)
-		transfer_begin(&m->transfer, act == TO_QP ? TRANSFER_QP :
-		    act == TO_QP_AGAIN ? TRANSFER_QP_AGAIN : TRANSFER_BASE64);
+	change = this_change(m);
+	if (change != KEEP)
+		transfer_begin(&m->transfer, change == TO_QP ? TRANSFER_QP :
+		    change == TO_QP_AGAIN ? TRANSFER_QP_AGAIN :
+		    TRANSFER_BASE64);
 }
 
 /* 5. Text. */
@@ -567,7 +568,7 @@ text(struct mime *m, const char *p, size_t n, struct buf *out)
 {
 	if (m->pass == MIME_SCAN)
 		scan_text(m, p, n);
-	else if (m->place == MIME_IN_LEAF && this_action(m) != KEEP)
+	else if (m->place == MIME_IN_LEAF && this_change(m) != KEEP)
 		transfer_text(&m->transfer, p, n, out);
 	else if (is_masked(m) && !text_is_ascii(p, n))
 		put_masked(p, n, out);
@@ -582,7 +583,7 @@ text_end(struct mime *m, struct buf *out)
 		if (m->nutf8 > 0)
 			note(m, MIME_NOT_UTF8);
 		m->nutf8 = 0;
-	} else if (m->place == MIME_IN_LEAF && this_action(m) != KEEP) {
+	} else if (m->place == MIME_IN_LEAF && this_change(m) != KEEP) {
 		transfer_line_end(&m->transfer, out);
 	} else {
 		buf_putc(out, '\n');

@@ -1,8 +1,8 @@
 /*
- * content.h - the text of a message as one host can take it.
+ * content.h - the text of a message as one server accepts it.
  */
-#ifndef BODY_H
-#define BODY_H
+#ifndef NET_CONTENT_H
+#define NET_CONTENT_H
 
 #include <stdint.h>
 
@@ -11,30 +11,32 @@
 #include "lib/mail.h"
 #include "lib/mime_downgrade.h"
 
-/* The text of a r, on its way to a host or through a look at it. */
-struct body {
-	struct request	*request;		/* lent; NULL: none */
-	uint64_t	 at;		/* octets of it that were read */
-	int		 is_scan, is_encoded;
+enum content_use { CONTENT_AS_IT_IS, CONTENT_SCAN, CONTENT_ENCODE };
+
+/* The text of a request, on its way to a server or through a look at it. */
+struct content {
+	struct request	*request;	/* lent; NULL: none */
+	uint64_t	 at;		/* bytes of it that were read */
+	enum content_use use;
 	struct mime	 mime;
 	struct buf	 text;		/* encoded, with LF */
 	struct mail_wire wire;
 };
 
-void	 content_init(struct body *);
-void	 content_fini(struct body *);
+void	 content_init(struct content *);
+void	 content_fini(struct content *);
 
 /*
- * Finds out how this host gets the text of the r, and fills in flags and
- * size of r->mail.  offers: SMTP_OFFERS_*.  1, 0 when it takes more calls,
- * -1 when it can not be sent there: why, in the result.  A text that fits any
- * host is not looked at.
+ * Finds out how this server gets the text, and fills in flags and size of the
+ * request's mail.  offers: SMTP_OFFERS_*.  1; 0 if it takes more calls; -1 if
+ * it cannot be sent there, with the reason.  A text that fits any server is not
+ * looked at.
  */
-int	 content_prepare(struct body *, struct request *, unsigned offers,
+int	 content_prepare(struct content *, struct request *, unsigned offers,
 	    struct result *);
 /* Begins the text, as it goes over the wire: dots are doubled. */
-void	 content_begin(struct body *, struct request *);
+void	 content_begin(struct content *, struct request *);
 /* Adds a piece of it: CRLF.  1, 0 when it was the last, -1 with errno. */
-int	 content_next(struct body *, struct buf *out);
+int	 content_next(struct content *, struct buf *out);
 
 #endif

@@ -55,7 +55,7 @@ struct login {
 struct session_mail {
 	struct request	*again;		/* its next transaction goes here */
 	struct request	*coming;	/* next; it is being looked at */
-	struct body	 body;		/* the text that is being sent */
+	struct content	 body;		/* the text that is being sent */
 	unsigned	 nsettled, ncut;	/* transactions */
 	unsigned	 nlive;		/* transactions under way */
 	int64_t		 since_ms;	/* the first of them waits */
