@@ -10,19 +10,9 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static void
-ignore(void *arg, const char *file, unsigned line, const char *text)
-{
-	(void)arg;
-	(void)file;
-	(void)line;
-	(void)text;
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct report report = { ignore, NULL };
 	struct auths auths = { NULL, 0, 0 };
 	struct conf conf;
 	char *text;
@@ -32,13 +22,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (conf_parse(&conf, text, size, "dma.conf", &report) == -1 ||
+	if (conf_parse(&conf, text, size, "dma.conf", &report_quiet) == -1 ||
 	    conf_finish(&conf, text, text) == -1 ||
 	    conf.names.mailname == NULL || conf.names.mailname[0] == '/')
 		abort();
 	if (conf.names.nullclient != NULLCLIENT_OFF && conf.relays.n == 0)
 		abort();
-	if (auth_parse(&auths, text, size, "auth.conf", &report) == -1)
+	if (auth_parse(&auths, text, size, "auth.conf", &report_quiet) == -1)
 		abort();
 	if (auths.n > 0 && auth_find(&auths, auths.list[0].host, NULL,
 	    0) == NULL)

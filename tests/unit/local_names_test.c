@@ -5,22 +5,11 @@
 #include "tests/unit/t.h"
 
 static void
-say_nothing(void *arg, const char *file, unsigned line, const char *text)
-{
-	(void)arg;
-	(void)file;
-	(void)line;
-	(void)text;
-}
-
-static void
 make_conf(struct conf *conf, const char *text)
 {
-	struct report quiet = { say_nothing, NULL };
-
 	assert_int_equal(conf_init(conf), 0);
-	assert_int_equal(conf_parse(conf, text, strlen(text), "conf", &quiet),
-	    0);
+	assert_int_equal(conf_parse(conf, text, strlen(text), "conf",
+	    &report_quiet), 0);
 	assert_int_equal(conf_finish(conf, NULL, "this.example.org"), 0);
 }
 
@@ -185,7 +174,6 @@ test_the_nearest_alias_is_taken(void **state)
 		{ "postmaster+z", "c" }, { "mailer-daemon", "e" },
 		{ "nobody", NULL }, { "*", NULL }, { "*+x", NULL },
 	};
-	struct report quiet = { say_nothing, NULL };
 	const struct alias *alias;
 	struct aliases aliases;
 	struct conf conf;
@@ -194,7 +182,7 @@ test_the_nearest_alias_is_taken(void **state)
 	(void)state;
 	make_conf(&conf, usual);
 	assert_int_equal(aliases_parse(&aliases, text, strlen(text), "aliases",
-	    &quiet), 0);
+	    &report_quiet), 0);
 	for (i = 0; i < N(cases); i++) {
 		alias = names_alias(&conf.names, &aliases, cases[i].local);
 		assert_int_equal(alias != NULL, cases[i].target != NULL);

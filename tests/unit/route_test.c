@@ -24,17 +24,6 @@ struct world {
 	struct buf	 out;
 };
 
-static void
-ignore(void *arg, const char *file, unsigned line, const char *text)
-{
-	(void)arg;
-	(void)file;
-	(void)line;
-	(void)text;
-}
-
-static const struct report quiet = { ignore, NULL };
-
 /* aliases may have bad lines. */
 static void
 begin(struct world *w, const char *conf, const char *aliases,
@@ -43,10 +32,10 @@ begin(struct world *w, const char *conf, const char *aliases,
 	memset(w, 0, sizeof(*w));
 	assert_int_equal(conf_init(&w->conf), 0);
 	assert_int_equal(conf_parse(&w->conf, conf, strlen(conf), "dma.conf",
-	    &quiet), 0);
+	    &report_quiet), 0);
 	assert_int_equal(conf_finish(&w->conf, NULL, MAILNAME), 0);
 	assert_true(aliases_parse(&w->aliases, aliases, strlen(aliases),
-	    "aliases", &quiet) >= 0);
+	    "aliases", &report_quiet) >= 0);
 	w->env.conf = &w->conf;
 	w->env.aliases = &w->aliases;
 	w->homes = homes;
@@ -99,7 +88,7 @@ at_home(struct world *w, uint32_t i, const char *user)
 		return;
 	}
 	assert_int_equal(forward_parse(&targets, h->forward,
-	    strlen(h->forward), ".forward", &quiet), 0);
+	    strlen(h->forward), ".forward", &report_quiet), 0);
 	expand(w, i, &targets, ORIGIN_FORWARD, user);
 	targets_fini(&targets);
 }
@@ -595,7 +584,7 @@ test_children(void **state)
 	begin(&w, "", "", NULL);
 	assert_non_null(message_add(&w.m, "bob"));
 	assert_int_equal(forward_parse(&targets, forward, strlen(forward),
-	    ".forward", &quiet), 0);
+	    ".forward", &report_quiet), 0);
 	result_init(&res);
 	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_FORWARD,
