@@ -25,7 +25,7 @@
 #define OPEN_DIRECTORY	(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #endif
 
-struct walk {
+struct way {
 	uid_t		 owner;
 	int		 dir;		/* owned: where we are, or -1 */
 	char		 rest[PATH_MAX];	/* of the path, from there */
@@ -33,7 +33,7 @@ struct walk {
 };
 
 static int
-enter(struct walk *w, const char *name)
+enter(struct way *w, const char *name)
 {
 	int dir;
 
@@ -45,7 +45,7 @@ enter(struct walk *w, const char *name)
 }
 
 static int
-is_trusted(const struct walk *w)
+is_trusted(const struct way *w)
 {
 	struct stat st;
 
@@ -56,7 +56,7 @@ is_trusted(const struct walk *w)
 
 /* The rest of the path becomes what the link says, and then the rest. */
 static int
-follow(struct walk *w, const char *target)
+follow(struct way *w, const char *target)
 {
 	char rest[PATH_MAX];
 	int n;
@@ -76,7 +76,7 @@ follow(struct walk *w, const char *target)
 
 /* Takes the next name off the rest; -1 with errno when there is none. */
 static int
-next_name(struct walk *w, char *name, size_t size)
+next_name(struct way *w, char *name, size_t size)
 {
 	const char *p = w->rest + strspn(w->rest, "/");
 	size_t n = strcspn(p, "/");
@@ -94,7 +94,7 @@ next_name(struct walk *w, char *name, size_t size)
 }
 
 static int
-walk(struct walk *w, int flags)
+walk(struct way *w, int flags)
 {
 	char name[NAME_MAX + 1], target[PATH_MAX];
 	ssize_t n;
@@ -116,7 +116,7 @@ walk(struct walk *w, int flags)
 int
 trusted_open(const char *path, uid_t owner, int flags)
 {
-	struct walk w = { .owner = owner, .dir = -1 };
+	struct way w = { .owner = owner, .dir = -1 };
 	int error, fd = -1;
 
 	if (path[0] != '/' || text_copy(w.rest, sizeof(w.rest), path) == -1) {

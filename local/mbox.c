@@ -43,21 +43,12 @@
 #define LINGER_MS	1000	/* the runner closes the channel before that */
 #define LIFE_MS		60000	/* then another process goes on */
 
-enum append_state {
-	APPEND_NEW,
-	APPEND_PLACED,		/* its text is in the group */
-	APPEND_ANNOUNCED,	/* the runner was told where it will be */
-	APPEND_RECORDED,	/* and has recorded that */
-	APPEND_WRITTEN,		/* it is in the file, not synced */
-	APPEND_DONE		/* res is to be reported */
-};
-
 /* A message on its way into the file. */
 struct append {
 	struct append	*next;
 	struct delivery	 d;
 	int		 owns_message;	/* d.message */
-	enum append_state state;
+	enum mbox_state state;
 	int		 is_found;	/* an earlier attempt wrote it */
 	int		 is_alone;	/* the group it was in failed */
 	struct checkpoint at;		/* where its text begins */
@@ -93,6 +84,40 @@ struct mbox {
 	struct ipc	 ipc;		/* scratch: one message at a time */
 	int		 status;	/* of the exit, without a report */
 };
+
+/* ---- states ---- */
+
+enum mbox_state
+mbox_next(enum mbox_state state, enum mbox_event event)
+{
+	switch (event) {
+	case MBOX_EVENT_FOUND:
+		return state == MBOX_NEW ? MBOX_WRITTEN : state;
+	case MBOX_EVENT_PLACE:
+		return state == MBOX_NEW ? MBOX_PLACED : state;
+	case MBOX_EVENT_ANNOUNCE:
+		return state == MBOX_PLACED ? MBOX_ANNOUNCED : state;
+	case MBOX_EVENT_ACKNOWLEDGE:
+		return state == MBOX_ANNOUNCED ? MBOX_RECORDED : state;
+	case MBOX_EVENT_WRITE:
+		return state == MBOX_RECORDED ? MBOX_WRITTEN : state;
+	case MBOX_EVENT_WITHDRAW:
+		return state == MBOX_RECORDED ? MBOX_NEW : state;
+	case MBOX_EVENT_SYNC:
+		return state == MBOX_WRITTEN ? MBOX_DONE : state;
+	case MBOX_EVENT_FAIL:
+		return state == MBOX_NEW || state == MBOX_RECORDED ||
+		    state == MBOX_WRITTEN ? MBOX_DONE : state;
+	default:
+		return state;
+	}
+}
+
+static void
+step(struct append *a, enum mbox_event event)
+{
+	a->state = mbox_next(a->state, event);
+}
 
 /* ---- messages from the runner ---- */
 
@@ -156,12 +181,12 @@ take_next(struct mbox *m)
 	}
 	a->owns_message = 1;
 	if (delivery_check(&a->d, &a->res) == -1)
-		a->state = APPEND_DONE;
+		step(a, MBOX_EVENT_FAIL);
 	return 1;
 }
 
 static struct append *
-first_in(const struct mbox *m, enum append_state state)
+first_in(const struct mbox *m, enum mbox_state state)
 {
 	struct append *a;
 
@@ -174,11 +199,11 @@ first_in(const struct mbox *m, enum append_state state)
 static int
 take_acknowledgement(struct mbox *m)
 {
-	struct append *a = first_in(m, APPEND_ANNOUNCED);
+	struct append *a = first_in(m, MBOX_ANNOUNCED);
 
 	if (a == NULL || m->ipc.id != a->d.id || ipc_done(&m->ipc) == -1)
 		return out_of_turn(m);
-	a->state = APPEND_RECORDED;
+	step(a, MBOX_EVENT_ACKNOWLEDGE);
 	return 1;
 }
 
@@ -217,11 +242,11 @@ recover(struct mbox *m, struct append *a)
 	a->d.checkpoint.length = -1;
 	if (found == MBOX_FOUND_WHOLE) {
 		a->is_found = 1;
-		a->state = APPEND_WRITTEN;
+		step(a, MBOX_EVENT_FOUND);
 	} else if (found == MBOX_FOUND_ERROR) {
 		delivery_defer_errno(&a->res, m->lock.path,
 		    "cannot examine an interrupted delivery");
-		a->state = APPEND_DONE;
+		step(a, MBOX_EVENT_FAIL);
 	}
 }
 
@@ -250,9 +275,9 @@ fail_new(struct mbox *m, const struct result *res)
 {
 	struct append *a;
 
-	while ((a = first_in(m, APPEND_NEW)) != NULL) {
+	while ((a = first_in(m, MBOX_NEW)) != NULL) {
 		result_copy(&a->res, res);
-		a->state = APPEND_DONE;
+		step(a, MBOX_EVENT_FAIL);
 	}
 }
 
@@ -271,7 +296,7 @@ place(struct mbox *m, struct append *a, int needs_newline)
 	}
 	a->at = g->start;
 	a->at.length += (int64_t)before;
-	a->state = APPEND_PLACED;
+	step(a, MBOX_EVENT_PLACE);
 	g->n++;
 	m->turn.n++;
 	m->turn.bytes += a->d.length;
@@ -303,7 +328,7 @@ place_or_fail(struct mbox *m, struct append *a, int needs_newline)
 		return 0;
 	}
 	delivery_defer_message(&a->res);
-	a->state = APPEND_DONE;
+	step(a, MBOX_EVENT_FAIL);
 	return 1;
 }
 
@@ -316,7 +341,7 @@ build_group(struct mbox *m)
 	int newline;
 
 	for (a = m->first; a != NULL; a = a->next)
-		if (a->state == APPEND_NEW)
+		if (a->state == MBOX_NEW)
 			recover(m, a);
 	g->n = 0;
 	buf_reset(&g->text);
@@ -327,7 +352,7 @@ build_group(struct mbox *m)
 		fail_new(m, &res);
 		result_fini(&res);
 	}
-	while ((a = first_in(m, APPEND_NEW)) != NULL && !is_group_full(m, a))
+	while ((a = first_in(m, MBOX_NEW)) != NULL && !is_group_full(m, a))
 		if (!place_or_fail(m, a, g->n == 0 && newline))
 			break;
 }
@@ -338,15 +363,15 @@ announce_group(struct mbox *m)
 {
 	struct append *a;
 
-	while ((a = first_in(m, APPEND_PLACED)) != NULL) {
+	while ((a = first_in(m, MBOX_PLACED)) != NULL) {
 		/* A runner that reads nothing must not keep the locks. */
 		if (io_wait(m->d->channel, POLLOUT, m->turn.locked_ms +
 		    DELIVERY_ACK_MS) != 1 ||
 		    delivery_send_checkpoint(&a->d, &a->at) == -1)
 			return -1;
-		a->state = APPEND_ANNOUNCED;
+		step(a, MBOX_EVENT_ANNOUNCE);
 	}
-	while (first_in(m, APPEND_ANNOUNCED) != NULL)
+	while (first_in(m, MBOX_ANNOUNCED) != NULL)
 		if (receive(m, m->turn.locked_ms + DELIVERY_ACK_MS) != 1)
 			return -1;
 	return 0;
@@ -396,9 +421,9 @@ withdraw_group(struct mbox *m, const struct result *res)
 	struct append *a;
 
 	m->turn.is_over = 1;
-	while ((a = first_in(m, APPEND_RECORDED)) != NULL) {
+	while ((a = first_in(m, MBOX_RECORDED)) != NULL) {
 		a->is_alone = 1;
-		a->state = is_last ? APPEND_DONE : APPEND_NEW;
+		step(a, is_last ? MBOX_EVENT_FAIL : MBOX_EVENT_WITHDRAW);
 		if (is_last)
 			result_copy(&a->res, res);
 	}
@@ -414,9 +439,10 @@ move_group(struct mbox *m)
 	struct append *a;
 
 	m->turn.is_over = 1;
-	while ((a = first_in(m, APPEND_RECORDED)) != NULL) {
-		a->state = ++a->moves < MOVES_MAX ? APPEND_NEW : APPEND_DONE;
-		if (a->state == APPEND_DONE)
+	while ((a = first_in(m, MBOX_RECORDED)) != NULL) {
+		step(a, ++a->moves < MOVES_MAX ? MBOX_EVENT_WITHDRAW :
+		    MBOX_EVENT_FAIL);
+		if (a->state == MBOX_DONE)
 			delivery_defer(&a->res, m->lock.path,
 			    "is being changed without a lock");
 	}
@@ -446,8 +472,8 @@ append_group(struct mbox *m)
 	}
 	result_init(&res);
 	if (write_group(m, &res) == 0) {
-		while ((a = first_in(m, APPEND_RECORDED)) != NULL)
-			a->state = APPEND_WRITTEN;
+		while ((a = first_in(m, MBOX_RECORDED)) != NULL)
+			step(a, MBOX_EVENT_WRITE);
 		if (m->turn.start == -1)
 			m->turn.start = start;
 	} else if (cut_back(m, start)) {
@@ -490,7 +516,7 @@ sync_file(struct mbox *m)
 	int is_unsure = m->lock.is_name_unsure;
 
 	for (a = m->first; a != NULL; a = a->next)
-		is_unsure |= a->state == APPEND_WRITTEN && a->is_found;
+		is_unsure |= a->state == MBOX_WRITTEN && a->is_found;
 	if (fsync(m->lock.fd) == -1)
 		return -1;
 	return is_unsure ? delivery_sync_names(m->lock.dir) : 0;
@@ -511,20 +537,20 @@ finish_turn(struct mbox *m)
 	struct append *a;
 	int error = 0;
 
-	if (first_in(m, APPEND_WRITTEN) == NULL)
+	if (first_in(m, MBOX_WRITTEN) == NULL)
 		return 0;
 	if (sync_file(m) == -1) {
 		error = errno;
 		if (m->turn.start != -1 && cut_back(m, m->turn.start))
 			return -1;
 	}
-	while ((a = first_in(m, APPEND_WRITTEN)) != NULL) {
+	while ((a = first_in(m, MBOX_WRITTEN)) != NULL) {
 		errno = error;
 		if (error != 0)
 			delivery_defer_errno(&a->res, m->lock.path, "sync");
 		else
 			set_sent(m, a);
-		a->state = APPEND_DONE;
+		step(a, error == 0 ? MBOX_EVENT_SYNC : MBOX_EVENT_FAIL);
 	}
 	return 0;
 }
@@ -596,7 +622,7 @@ mbox_append(const struct delivery *d, int dir, const char *name,
 	if (init(&m, d, dir, name, path, res) == 0) {
 		do {
 			ret = run_turn(&m, lock_wait_s);
-		} while (ret == 0 && m.first->state != APPEND_DONE);
+		} while (ret == 0 && m.first->state != MBOX_DONE);
 		if (ret != -1)
 			result_copy(res, &m.first->res);
 	}
@@ -611,7 +637,7 @@ report_done(struct mbox *m)
 	struct append **at = &m->first;
 
 	while (*at != NULL) {
-		if ((*at)->state != APPEND_DONE) {
+		if ((*at)->state != MBOX_DONE) {
 			at = &(*at)->next;
 			continue;
 		}

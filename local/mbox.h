@@ -9,6 +9,32 @@
 
 #define MBOX_LOCK_WAIT_S	60	/* for all locks of one file */
 
+/* A message on its way into the file: the table is in docs/states.md. */
+enum mbox_state {
+	MBOX_NEW,
+	MBOX_PLACED,		/* its text is in the group */
+	MBOX_ANNOUNCED,		/* the runner was told where it will be */
+	MBOX_RECORDED,		/* and has recorded that */
+	MBOX_WRITTEN,		/* it is in the file, not synced */
+	MBOX_DONE,		/* its result is to be reported */
+	MBOX__STATES
+};
+
+enum mbox_event {
+	MBOX_EVENT_FOUND,	/* an earlier attempt wrote it */
+	MBOX_EVENT_PLACE,
+	MBOX_EVENT_ANNOUNCE,
+	MBOX_EVENT_ACKNOWLEDGE,
+	MBOX_EVENT_WRITE,
+	MBOX_EVENT_WITHDRAW,	/* nothing of it is in the file */
+	MBOX_EVENT_SYNC,
+	MBOX_EVENT_FAIL,
+	MBOX__EVENTS
+};
+
+/* The state that follows; the same when the event cannot happen there. */
+enum mbox_state mbox_next(enum mbox_state, enum mbox_event);
+
 /*
  * Appends the message of d to dir/name, as the user that this process is;
  * path is the full name.  Tells the runner where, and writes only when that is

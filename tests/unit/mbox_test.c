@@ -76,6 +76,45 @@ size_of(struct t_delivery *w, const char *name)
 	return st.st_size;
 }
 
+/* ---- states ---- */
+
+/* The table of docs/states.md; where it has no cell, nothing changes. */
+static void
+test_every_event_in_every_state(void **state)
+{
+	static const struct {
+		enum mbox_state	 from;
+		enum mbox_event	 event;
+		enum mbox_state	 to;
+	} cells[] = {
+		{ MBOX_NEW, MBOX_EVENT_FOUND, MBOX_WRITTEN },
+		{ MBOX_NEW, MBOX_EVENT_PLACE, MBOX_PLACED },
+		{ MBOX_NEW, MBOX_EVENT_FAIL, MBOX_DONE },
+		{ MBOX_PLACED, MBOX_EVENT_ANNOUNCE, MBOX_ANNOUNCED },
+		{ MBOX_ANNOUNCED, MBOX_EVENT_ACKNOWLEDGE, MBOX_RECORDED },
+		{ MBOX_RECORDED, MBOX_EVENT_WRITE, MBOX_WRITTEN },
+		{ MBOX_RECORDED, MBOX_EVENT_WITHDRAW, MBOX_NEW },
+		{ MBOX_RECORDED, MBOX_EVENT_FAIL, MBOX_DONE },
+		{ MBOX_WRITTEN, MBOX_EVENT_SYNC, MBOX_DONE },
+		{ MBOX_WRITTEN, MBOX_EVENT_FAIL, MBOX_DONE },
+	};
+	enum mbox_state expected;
+	int from, event;
+	size_t i;
+
+	(void)state;
+	for (from = 0; from < MBOX__STATES; from++)
+		for (event = 0; event < MBOX__EVENTS; event++) {
+			expected = (enum mbox_state)from;
+			for (i = 0; i < N(cells); i++)
+				if ((int)cells[i].from == from &&
+				    (int)cells[i].event == event)
+					expected = cells[i].to;
+			assert_int_equal(mbox_next((enum mbox_state)from,
+			    (enum mbox_event)event), expected);
+		}
+}
+
 /* ---- one message ---- */
 
 static int
@@ -945,6 +984,7 @@ main(void)
 #define EACH(f)	cmocka_unit_test_setup_teardown(f, t_delivery_setup,	\
     t_delivery_teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_event_in_every_state),
 		EACH(test_a_message_is_appended_where_it_was_announced),
 		EACH(test_a_line_that_somebody_left_open_is_ended),
 		EACH(test_nothing_is_written_without_an_acknowledgement),
