@@ -62,7 +62,7 @@ flush(struct client *c)
 }
 
 static int
-octet(struct client *c)
+byte(struct client *c)
 {
 	if (c->at == c->have) {
 		c->at = 0;
@@ -83,7 +83,7 @@ expect(struct client *c, char digit)
 	int n;
 
 	do {
-		for (n = 0; n < 1000 && (line[n] = octet(c)) != '\n'; n++)
+		for (n = 0; n < 1000 && (line[n] = byte(c)) != '\n'; n++)
 			continue;
 		if (line[0] != digit)
 			errx(1, "%.*s", n, line);

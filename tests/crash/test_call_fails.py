@@ -22,7 +22,7 @@ from world import SENDMAIL, messages
 SEED = int(os.environ.get("DMA_CRASH_SEED", "1"))
 ALL = os.environ.get("DMA_CRASH_ALL") == "1"
 SAMPLE = 10
-SHORT = "short"                 # of a write: three octets
+SHORT = "short"                 # of a write: three bytes
 FAULTS = {
     "openat": ("EMFILE", "EIO", "ENOSPC", "EACCES"),
     "read": ("EIO", "EINTR"), "pread64": ("EIO", "EINTR"),

@@ -75,7 +75,7 @@ class Call:
         self.pid, self.args = pid, args
         self.name = NAMES.get(number, str(number))
         self.error = None       # errno that it fails with, not being made
-        self.most = None        # of a write: no more octets than that
+        self.most = None        # of a write: no more bytes than that
 
     def regs(self, change):
         regs = Regs()

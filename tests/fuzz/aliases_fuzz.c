@@ -1,5 +1,5 @@
 /*
- * aliases_fuzz.c - an alias file of any octets.
+ * aliases_fuzz.c - an alias file of any bytes.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /*
- * dns_fuzz.c - answers: each is read as one of every kind.  The first octet is
+ * dns_fuzz.c - answers: each is read as one of every kind.  The first byte is
  * the room there is for hosts.
  */
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * forward_fuzz.c - a .forward of any octets.
+ * forward_fuzz.c - a .forward of any bytes.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
  * header_downgrade_fuzz.c - any bytes as the value of a header field.
- * The first octet says which field.
+ * The first byte says which field.
  * Holds: what comes out is ASCII and still one field; an ASCII value says what
  * it said.
  */

@@ -1,6 +1,6 @@
 /*
  * ipc_fuzz.c - any packet with any number of descriptors as a record.
- * The first octet says how many descriptors come with it, the second how the
+ * The first byte says how many descriptors come with it, the second how the
  * fields are read; the rest is the packet.
  */
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 #include "lib/buf.h"
 #include "lib/ipc.h"
 
-#define LIMIT		4096	/* octets of fields that are taken */
+#define LIMIT		4096	/* bytes of fields that are taken */
 #define FDS_SENT	4
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);

@@ -1,6 +1,6 @@
 /*
  * mail_fuzz.c - any bytes as a message, from the caller to mailbox and wire.
- * The first octet says how: bit 0 lone dot ends, bit 1 -t, bit 2 no dots on
+ * The first byte says how: bit 0 lone dot ends, bit 1 -t, bit 2 no dots on
  * the wire, the rest the size of the chunks.
  * Holds: chunks do not change what comes out; stored text has no CR LF; Bcc
  * never leaves; mbox quoting is reversible; on the wire only CRLF ends a

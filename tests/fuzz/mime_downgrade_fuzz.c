@@ -1,6 +1,6 @@
 /*
  * mime_downgrade_fuzz.c - any bytes as the text of a message, made fit.
- * The first octet says how: bit 0 no 8-bit text, bit 1 no 8-bit header, bit 2
+ * The first byte says how: bit 0 no 8-bit text, bit 1 no 8-bit header, bit 2
  * at any cost, the rest the size of the chunks.
  * Holds: the first pass writes nothing; chunks do not change what comes out;
  * where nothing is encoded the text stays; where no 8-bit text is wanted there

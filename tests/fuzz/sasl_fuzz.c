@@ -12,7 +12,7 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-/* No digest, but each octet counts; and quick. */
+/* No digest, but each byte counts; and quick. */
 static int
 fake_digest(enum sasl_hash hash, const void *data, size_t len, uint8_t *out)
 {

@@ -1,5 +1,5 @@
 /*
- * smtp_fuzz.c - a conversation with a hostile server.  The first octet
+ * smtp_fuzz.c - a conversation with a hostile server.  The first byte
  * chooses the set-up, the second how input is cut; 0xff in the input ends the
  * connection.  Checked: every transaction is given back once, and no secret
  * that was said stands in a result.

@@ -403,7 +403,7 @@ def test_empty_and_null_sender():
     assert s.sessions[0].commands[1] == "MAIL FROM:<>"
 
 
-def test_big_message_keeps_every_octet():
+def test_big_message_keeps_every_byte():
     s = Server()
     text = b"Subject: big\n\n" + b"".join(
         b"%s line %d\n" % (b"." * (i % 3), i) for i in range(200000))
@@ -1116,7 +1116,7 @@ TROUBLE = {
     "535": "535 5.7.8 trouble", "eof": False, "reset": "reset",
     "mute": "mute", "words": "trouble", "disagree": "250-a\r\n550 b",
     "lines": "\r\n".join(["250-x"] * 1001 + ["250 x"]),
-    "octets": "\r\n".join(["250-" + "x" * 500] * 140 + ["250 x"]),
+    "bytes": "\r\n".join(["250-" + "x" * 500] * 140 + ["250 x"]),
     "line": "250 " + "x" * 9000, "nul": "250 a\0b", "1xx": "150 eh",
     "7xx": "750 eh", "2 digits": "25 eh", "other": None, "twice": None}
 CLEAN = {"4xx", "5xx", "530", "535", "421"}

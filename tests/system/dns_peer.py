@@ -21,7 +21,7 @@ class NameServer:
     def __init__(self, table, host="127.0.0.1", secure=()):
         """table: (name, type) -> list of data, or a word.  Data of an MX is
         (preference, host), of an SRV (priority, weight, port, host), of an A
-        the address, of a TLSA the octets, of a CNAME the other name.  secure:
+        the address, of a TLSA the bytes, of a CNAME the other name.  secure:
         names that it says to have validated."""
         self.table = table
         self.secure = secure

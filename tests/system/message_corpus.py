@@ -60,7 +60,7 @@ WORD = r"=\?([^?\s]+)\?([QqBb])\?([^?\s]*)\?="
 
 
 def word_of(m):
-    """An encoded word (RFC 2047) as the octets that it stands for."""
+    """An encoded word (RFC 2047) as the bytes that it stands for."""
     if m.group(2) in "Bb":
         return binascii.a2b_base64(m.group(3)).decode(
             "utf-8", "surrogateescape")
@@ -111,7 +111,7 @@ def value_of(value):
 
 def parts_of(part):
     fields = []
-    for name, value in part._headers:       # get() would hide 8-bit octets
+    for name, value in part._headers:       # get() would hide 8-bit bytes
         if name.lower() not in CODINGS and name.lower() != "received":
             value = text_of(value_of(value))
             if name.lower() in ("references", "in-reply-to"):
@@ -201,7 +201,7 @@ add("utf-8-body", typed("text/plain; charset=utf-8", "8bit"),
     "Größe \nüber = alles\n-- \n", "8")
 add("utf-8-bare", "Subject: no MIME\n", "Grüße\n", "8")
 add("latin-1-bare", "", b"Gr\xfc\xdfe\n", "8")
-add("all-octets", typed("text/plain; charset=iso-8859-1", "8bit"),
+add("all-bytes", typed("text/plain; charset=iso-8859-1", "8bit"),
     b"".join(bytes((c, c, 10)) for c in range(1, 256)
              if c not in (10, 13)), "8")
 add("utf-8-cut", "", b"a\xc3\nb\xbc\n\xe2\x82\n", "8")

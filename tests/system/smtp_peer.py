@@ -87,7 +87,7 @@ class Script:
     auth_reply: str = None      # answers every AUTH, whatever was given
     #                             (%said: what the client said there, as it
     #                             came and decoded; in rcpt_reply, too)
-    said_max: int = 100000      # octets of each of these
+    said_max: int = 100000      # bytes of each of these
     require_auth: bool = False  # 530 to MAIL without
     mail_reply: str = "250 2.1.0 sender ok"
     rcpt_rules: tuple = ()      # (regex, reply), the first match counts
@@ -101,7 +101,7 @@ class Script:
     #                             before its reply), "TAKEN" (same, but the
     #                             message was kept)
     final_delay: float = 0      # seconds before the reply to the final dot
-    drip: float = 0             # seconds between the octets of each reply
+    drip: float = 0             # seconds between the bytes of each reply
     endless_at: str = None      # verb that is answered by a line without end
     endless_lines_at: str = None  # ... by continuation lines without end
     mute_at: str = None         # verb that is never answered
@@ -711,5 +711,5 @@ class Peer:
 
     @property
     def clear(self):
-        """All octets that came outside of TLS."""
+        """All bytes that came outside of TLS."""
         return b"".join(c.clear for c in list(self.connections))

@@ -35,9 +35,9 @@ def check_form(data):
 
 
 def check_same(message, data):
-    """The octets, or what a reader sees."""
+    """The bytes, or what a reader sees."""
     raw, data = message.wire(), corpus.without_received(data)
-    if "b" in message.needs:         # broken lines, and not an octet more
+    if "b" in message.needs:         # broken lines, and not a byte more
         assert data.replace(b"\r\n", b"") == raw.replace(b"\r\n", b"")
     elif "f" in message.needs:       # folded
         assert (re.sub(rb"\s", b"", data) == re.sub(rb"\s", b"", raw))
@@ -70,7 +70,7 @@ def check_taken(got, messages, offers):
                     message.name)
 
 
-def test_a_host_that_takes_all_gets_the_octets(world, peer):
+def test_a_host_that_takes_all_gets_the_bytes(world, peer):
     p = peer(Script(capabilities=ALL))
     world.smarthost(p)
     send_all(world, MESSAGES.values())

@@ -362,8 +362,8 @@ def test_output_is_cleaned_in_the_bounce(world):
     world.send("bob")
     bounce, = world.wait_mail("alice")
     assert b"word" in bounce.text
-    for octet in (b"\x01", b"\x00", b"\x1b", b"\r"):
-        assert octet not in bounce.text
+    for byte in (b"\x01", b"\x00", b"\x1b", b"\r"):
+        assert byte not in bounce.text
 
 
 def test_unread_input_is_no_failure(world):

@@ -289,7 +289,7 @@ def test_endless_reply_is_cut_off(world, peer, how, verb):
 
 
 def test_dripping_server_meets_a_deadline(world, peer):
-    """A deadline per reply, not per octet."""
+    """A deadline per reply, not per byte."""
     p = peer(Script(drip=0.3))
     world.smarthost(p, TIMEOUT="2s")
     world.leaves("queue")
@@ -359,7 +359,7 @@ def test_big_message_with_dots_and_long_lines(world, peer):
     assert t.body == body.replace(b"\n", b"\r\n")
 
 
-def test_lines_over_998_octets_are_encoded_without_loss(world, peer):
+def test_lines_over_998_bytes_are_encoded_without_loss(world, peer):
     p = peer(Script())
     world.smarthost(p)
     world.send("-i", "ann@far.test",

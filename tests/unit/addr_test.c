@@ -248,7 +248,7 @@ test_length(void **state)
 	(void)state;
 	buf_init(&in, 0);
 	buf_init(&out, 0);
-	/* The longest that fits, then one octet more. */
+	/* The longest that fits, then one byte more. */
 	for (n = ADDR_MAX - 4; n <= ADDR_MAX + 1; n++) {
 		buf_reset(&in);
 		buf_printf(&in, "%0*d", n, 0);
@@ -261,7 +261,7 @@ test_length(void **state)
 		assert_int_equal(addr_one(buf_str(&in), &out),
 		    n <= ADDR_MAX - 2 ? 0 : -1);
 	}
-	/* Quotes and backslashes count: "\"\"..." is 2 n + 2 octets. */
+	/* Quotes and backslashes count: "\"\"..." is 2 n + 2 bytes. */
 	for (n = ADDR_MAX / 2 - 2; n <= ADDR_MAX / 2 + 1; n++) {
 		buf_reset(&in);
 		buf_putc(&in, '"');
@@ -390,7 +390,7 @@ test_phrase_long(void **state)
 		end += 2;
 		assert_in_range(end - p, 21, 75);
 	}
-	/* 85 characters are within 256 octets, 7 in a word. */
+	/* 85 characters are within 256 bytes, 7 in a word. */
 	assert_int_equal(words, 13);
 	buf_fini(&in);
 	buf_fini(&out);

@@ -20,7 +20,7 @@
 
 #define DAY		(24L * 3600)
 #define STEPS_MAX	200
-#define BIG		300000	/* octets; more than the sockets hold */
+#define BIG		300000	/* bytes; more than the sockets hold */
 
 struct identity {
 	EVP_PKEY *key;
@@ -309,7 +309,7 @@ hang_up(struct pair *p)
 	result_fini(&p->res);
 }
 
-/* One octet from the server; with it the tickets of TLS 1.3 come in. */
+/* One byte from the server; with it the tickets of TLS 1.3 come in. */
 static void
 hear(struct pair *p)
 {

@@ -434,7 +434,7 @@ test_read_bad(void **state)
 		{ 29, 0x40 },		/* a name with a reserved label type */
 		{ 39, 0xff },		/* data past the end */
 		{ 40, 9 },
-		{ 40, 2 },		/* data of two octets */
+		{ 40, 2 },		/* data of two bytes */
 		{ 40, 0 },
 		{ 40, 4 },		/* a name longer than the data */
 		{ 43, 0x80 },

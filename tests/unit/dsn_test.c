@@ -66,7 +66,7 @@ test_ret(void **state)
 	assert_int_equal(ret, RET_HDRS);
 }
 
-/* An id has at most ENVID_MAX octets where it needs them most: on the wire. */
+/* An id has at most ENVID_MAX bytes where it needs them most: on the wire. */
 static void
 test_envid(void **state)
 {

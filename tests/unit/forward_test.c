@@ -125,7 +125,7 @@ static void fwd_directory(struct t_delivery *w)
 }
 
 static void
-fwd_octets(struct t_delivery *w, size_t n)
+fwd_bytes(struct t_delivery *w, size_t n)
 {
 	char *text;
 
@@ -138,12 +138,12 @@ fwd_octets(struct t_delivery *w, size_t n)
 
 static void fwd_longest(struct t_delivery *w)
 {
-	fwd_octets(w, FORWARD_MAX);
+	fwd_bytes(w, FORWARD_MAX);
 }
 
 static void fwd_too_long(struct t_delivery *w)
 {
-	fwd_octets(w, FORWARD_MAX + 1);
+	fwd_bytes(w, FORWARD_MAX + 1);
 }
 
 static void fwd_unreadable(struct t_delivery *w)

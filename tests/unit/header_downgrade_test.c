@@ -86,7 +86,7 @@ test_cases(void **state)
 	buf_fini(&out);
 }
 
-/* Long text: whole characters in words of 75 octets, in lines of 76. */
+/* Long text: whole characters in words of 75 bytes, in lines of 76. */
 static void
 test_long_text(void **state)
 {

@@ -14,7 +14,7 @@
 #include "lib/io.h"
 #include "tests/unit/t.h"
 
-#define MUCH		(512 * 1024)	/* octets; no pipe takes it at once */
+#define MUCH		(512 * 1024)	/* bytes; no pipe takes it at once */
 #define LATE_MS		2000		/* a machine may be busy */
 
 static void
@@ -204,7 +204,7 @@ test_read_file_of_other_kinds(void **state)
 
 	(void)state;
 	buf_init(&b, 0);
-	/* A file of the kernel says 0 octets and has more. */
+	/* A file of the kernel says 0 bytes and has more. */
 	fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	assert_true(fd != -1);
 	assert_int_equal(io_read_file(fd, &b, 65536), 0);

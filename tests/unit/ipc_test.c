@@ -12,7 +12,7 @@
 #include "lib/ipc.h"
 #include "tests/unit/t.h"
 
-#define LIMIT		64	/* octets of fields that the reader takes */
+#define LIMIT		64	/* bytes of fields that the reader takes */
 #define FDS_SENT	8	/* most descriptors sent raw */
 
 struct world {
@@ -262,7 +262,7 @@ test_errors_stick(void **state)
 
 	put_three(w);
 	ipc_get_u32(&w->in);
-	assert_null(ipc_get_bytes(&w->in, &n));	/* 900 octets? */
+	assert_null(ipc_get_bytes(&w->in, &n));	/* 900 bytes? */
 	assert_int_equal(n, 0);
 	assert_int_equal(ipc_get_u32(&w->in), 0);
 	assert_int_equal(ipc_get_u64(&w->in), 0);

@@ -579,7 +579,7 @@ assert_sent(struct batch *b)
 }
 
 static void
-give_many(struct batch *b, int n, size_t octets)
+give_many(struct batch *b, int n, size_t bytes)
 {
 	struct buf text;
 	int i;
@@ -588,7 +588,7 @@ give_many(struct batch *b, int n, size_t octets)
 	for (i = 0; i < n; i++) {
 		buf_reset(&text);
 		buf_printf(&text, "Subject: %d\n\n", i);
-		while (text.len < octets)
+		while (text.len < bytes)
 			buf_printf(&text, "line of %d\n", i);
 		give(b, buf_str(&text));
 	}
@@ -715,14 +715,14 @@ test_a_batch_goes_on_with_later_messages(void **state)
 static void
 test_a_message_that_does_not_fit_fails_alone(void **state)
 {
-	static const size_t octets[] = { 1000, 2000, 90000, 3000, 80000 };
+	static const size_t bytes[] = { 1000, 2000, 90000, 3000, 80000 };
 	static const uint32_t statuses[] = { STATUS_SENT, STATUS_SENT, STATUS_DEFERRED,
 	    STATUS_SENT, STATUS_DEFERRED };
 	struct batch b = { .w = *state };
 	int i;
 
 	for (i = 0; i < 5; i++)
-		give_many(&b, 1, octets[i]);
+		give_many(&b, 1, bytes[i]);
 	start(&b, WAIT_S, 50000);
 	assert_int_equal(finish(&b), 0);
 	assert_int_equal(b.nreported, 5);
@@ -738,14 +738,14 @@ test_a_message_that_does_not_fit_fails_alone(void **state)
 static void
 test_what_a_stranger_writes_meanwhile_stays(void **state)
 {
-	static const size_t octets[] = { 1000, 90000, 1000 };
+	static const size_t bytes[] = { 1000, 90000, 1000 };
 	static const uint32_t statuses[] = { STATUS_SENT, STATUS_DEFERRED, STATUS_SENT };
 	struct batch b = { .w = *state, .is_silent = 1 };
 	char start_of[sizeof(STRANGE)];
 	int i, fd;
 
 	for (i = 0; i < 3; i++)
-		give_many(&b, 1, octets[i]);
+		give_many(&b, 1, bytes[i]);
 	start(&b, WAIT_S, 50000);
 	while (b.given[1].ncheckpoints == 0)
 		assert_true(receive(&b));

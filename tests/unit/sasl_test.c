@@ -246,7 +246,7 @@ test_long_initial(void **state)
 	static const struct { size_t len; int initial;
 	    enum sasl_did step; } cases[] = {
 		{ 100, 1, SASL_ANSWER },
-		{ 358, 1, SASL_ANSWER },	/* 484 octets of base64 */
+		{ 358, 1, SASL_ANSWER },	/* 484 bytes of base64 */
 		{ 359, 0, SASL_ANSWER },
 		{ 4096, 0, SASL_ANSWER },
 		{ 16384, 0, SASL_OUT },
@@ -414,7 +414,7 @@ test_scram(void **state)
 	sasl_fini(&s);
 }
 
-/* SASLprep: other octets, the same name and password; or no SCRAM. */
+/* SASLprep: other bytes, the same name and password; or no SCRAM. */
 static void
 test_scram_prepared(void **state)
 {
@@ -542,7 +542,7 @@ test_scram_slices(void **state)
 	sasl_fini(&s);
 }
 
-/* RFC 5802 6, 7: what the first octets say, and which channel is meant. */
+/* RFC 5802 6, 7: what the first bytes say, and which channel is meant. */
 static void
 test_scram_binding(void **state)
 {
@@ -583,7 +583,7 @@ test_scram_binding(void **state)
 	assert_int_equal(sasl_initial(&s, &out), 1);
 	put_plain(&plain, buf_str(&out));
 	assert_memory_equal(plain.data, "n,,", 3);
-	/* The channel's octets are in the last message: p=..., 0123 */
+	/* The channel's bytes are in the last message: p=..., 0123 */
 	start(&s, &tim_bound);
 	sasl_pick(&s, cases[0].offered);
 	sasl_initial(&s, &out);

@@ -21,7 +21,7 @@
 #define HAS_TLS		0x10
 #define TWO_MAILS	0x20
 #define NO_MAIL		0x40
-#define BIG		0x80	/* 1000 octets, 8-bit body */
+#define BIG		0x80	/* 1000 bytes, 8-bit body */
 #define PROOF		0x100	/* the host is to prove itself */
 #define EXTERNAL	0x200	/* the first login shows no password */
 #define DOMAINS		0x400	/* four recipients at three domains */
@@ -32,7 +32,7 @@ struct play {
 	struct smtp_mail mails[MAILS];
 	struct smtp_rcpt rcpts[MAILS][RCPTS];
 	unsigned	 nmails, next, nfinished, logins;
-	int		 slow;		/* octet by octet */
+	int		 slow;		/* byte by byte */
 	int		 unread;
 	unsigned	 flags;
 	struct buf	 said;		/* by the client, not yet expected */
@@ -709,9 +709,9 @@ test_scripts(void **state)
 	}
 }
 
-/* The conversation after this script and these octets, in one piece. */
+/* The conversation after this script and these bytes, in one piece. */
 static void
-ends(unsigned flags, const char *script, const char *octets, size_t len,
+ends(unsigned flags, const char *script, const char *bytes, size_t len,
     enum smtp_cause cause, const char *reason)
 {
 	struct play p;
@@ -719,15 +719,15 @@ ends(unsigned flags, const char *script, const char *octets, size_t len,
 	play_init(&p, flags, 0);
 	go_on(&p);
 	perform(&p, script, reason);
-	feed(&p, octets, len);
+	feed(&p, bytes, len);
 	assert_int_equal(smtp_want(p.s), SMTP_WANT_CLOSE);
 	assert_int_equal(smtp_cause(p.s), cause);
 	assert_string_equal(smtp_trouble(p.s)->reason, reason);
 	play_fini(&p);
 }
 
-#define ENDS(flags, script, octets, cause, reason) \
-	ends(flags, script, octets, sizeof(octets) - 1, cause, reason)
+#define ENDS(flags, script, bytes, cause, reason) \
+	ends(flags, script, bytes, sizeof(bytes) - 1, cause, reason)
 
 static void
 test_out_of_step(void **state)

@@ -80,7 +80,7 @@ exists(const struct world *w, const char *folder, const char *id)
 	return lstat(path, &st) == 0;
 }
 
-/* The octets of a queue file. */
+/* The bytes of a queue file. */
 static void
 slurp(const struct world *w, const char *id, struct buf *b)
 {
@@ -93,7 +93,7 @@ slurp(const struct world *w, const char *id, struct buf *b)
 	close(fd);
 }
 
-/* A queue file of any octets. */
+/* A queue file of any bytes. */
 static void
 plant(const struct world *w, const char *id, const void *p, size_t n)
 {

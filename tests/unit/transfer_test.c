@@ -1,6 +1,6 @@
 /*
  * transfer_test.c - quoted-printable and base64, tables of cases.  Each text is
- * fed whole and octet by octet.
+ * fed whole and byte by byte.
  */
 #include "lib/transfer.h"
 #include "tests/unit/t.h"
@@ -22,7 +22,7 @@ static const struct {
 	{ TRANSFER_QP, 1, "-- \n--b\n a--\n", "=2D-=20\n=2D-b\n a--\n" },
 	{ TRANSFER_QP, 1, A70 "aaaaa--b\n", A70 "aaaaa=\n=2D-b\n" },
 	{ TRANSFER_QP, 1, ".\n", ".\n" },
-	/* 76 octets are the most, with the "=" */
+	/* 76 bytes are the most, with the "=" */
 	{ TRANSFER_QP, 1, A70 "aaaaa\n", A70 "aaaaa\n" },
 	{ TRANSFER_QP, 1, A70 "aaaaab\n", A70 "aaaaa=\nb\n" },
 	{ TRANSFER_QP, 1, A70 "aa\xff\n", A70 "aa=FF\n" },
