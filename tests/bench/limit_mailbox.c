@@ -41,7 +41,8 @@ main(int argc, char **argv)
 	int writers, i;
 
 	if (argc != 5 || (writers = atoi(argv[3])) < 1 || writers > 1024)
-		errx(64, "usage: limit_mailbox directory messages writers bytes");
+		errx(64,
+		    "usage: limit_mailbox directory messages writers bytes");
 	folder = argv[1];
 	share = (atoi(argv[2]) + writers - 1) / writers;
 	bytes = atoi(argv[4]);

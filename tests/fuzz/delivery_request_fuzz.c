@@ -1,5 +1,6 @@
 /*
- * delivery_request_fuzz.c - any record as what a delivery is told of its message.
+ * delivery_request_fuzz.c - any record as what a delivery is told of its
+ * message.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * sender_relay_fuzz.c - any text as the file of SENDER_RELAY; its first line is a
- * sender, its second a login.
+ * sender_relay_fuzz.c - any text as the file of SENDER_RELAY; its first line
+ * is a sender, its second a login.
  */
 #include <stdint.h>
 #include <stdlib.h>

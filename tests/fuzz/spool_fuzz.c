@@ -136,7 +136,8 @@ write_again(const struct message *m)
 	for (i = 0; i < m->nrcpts; i++)
 		if (strcmp(got.rcpts[i].address, m->rcpts[i].address) != 0 ||
 		    got.rcpts[i].state != m->rcpts[i].state ||
-		    got.rcpts[i].checkpoint.length != m->rcpts[i].checkpoint.length ||
+		    got.rcpts[i].checkpoint.length !=
+		    m->rcpts[i].checkpoint.length ||
 		    got.rcpts[i].digest != m->rcpts[i].digest ||
 		    got.rcpts[i].notify != m->rcpts[i].notify ||
 		    (got.rcpts[i].orcpt == NULL) != (m->rcpts[i].orcpt == NULL))

@@ -80,7 +80,8 @@ test_walk(void **state)
 		{ "\xc3\xbc@b\xc3\xbc", "\xc3\xbc@b\xc3\xbc;" },
 		/* groups */
 		{ "undisclosed-recipients:;", "" },
-		{ "Friends: a@b, Bob <c@d>; e@f", "a@b group;c@d angle group;e@f;" },
+		{ "Friends: a@b, Bob <c@d>; e@f",
+		    "a@b group;c@d angle group;e@f;" },
 		{ "\"My: group\": a@b;, c@d", "a@b group;c@d;" },
 		{ "Open: a@b", "a@b group;" },
 		{ "A: B: a@b, c@d;", "!B: a@b;c@d group;" },

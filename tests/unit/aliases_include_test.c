@@ -1,5 +1,6 @@
 /*
- * aliases_include_test.c - :include: taken apart, over lists that are only texts.
+ * aliases_include_test.c - :include: taken apart, over lists that are only
+ * texts.
  */
 #include <sys/stat.h>
 
@@ -134,7 +135,8 @@ test_limit(void **state)
 	assert_int_equal(forward_parse(&ts, ":include:/x", 11, "f", &report),
 	    0);
 	n = TARGETS_MAX;
-	assert_int_equal(include_flatten(&ts, &flat, &source, &report, &res), 0);
+	assert_int_equal(include_flatten(&ts, &flat, &source, &report, &res),
+	    0);
 	assert_int_equal(flat.n, TARGETS_MAX);
 	targets_fini(&flat);
 	targets_fini(&ts);
@@ -163,7 +165,8 @@ test_files(void **state)
 	result_init(&res);
 	buf_init(&b, 0);
 	for (i = 0; i < N(unfit); i++) {
-		assert_int_equal(include_read_file(unfit[i], &b, &st, &res), -1);
+		assert_int_equal(include_read_file(unfit[i], &b, &st, &res),
+		    -1);
 		assert_int_equal(res.status, STATUS_DEFERRED);
 	}
 	assert_int_equal(include_read_file("/etc/passwd", &b, &st, &res), 0);

@@ -271,7 +271,8 @@ test_paths_are_not_told(void **state)
 	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
 	    BOUNCED);
 	load_report(w);
-	assert_true(has(w, "\nDiagnostic-Code: X-dma; mailbox cannot be used "));
+	assert_true(has(w,
+	    "\nDiagnostic-Code: X-dma; mailbox cannot be used "));
 	assert_false(has(w, "/var/mail"));
 }
 
@@ -518,11 +519,13 @@ static void
 test_warning(void **state)
 {
 	static const char *const parts[] = {
-		"\nSubject: Mail delivery is delayed\n", "\nTo: ann@example.org\n",
+		"\nSubject: Mail delivery is delayed\n",
+		    "\nTo: ann@example.org\n",
 		"\n\nYour message could not yet be delivered to the "
 		    "following addresses.\nDelivery will be retried;",
 		"\nIf delivery does not succeed, the message will be "
-		    "returned to you after\n", "\n<bob@example.org>:\n    connect: refused\n",
+		    "returned to you after\n",
+		    "\n<bob@example.org>:\n    connect: refused\n",
 		"Final-Recipient: rfc822;bob@example.org\nAction: delayed\n"
 		    "Status: 4.4.1\nDiagnostic-Code: X-dma; connect: refused\n"
 		    "Will-Retry-Until: Sun, 19 Nov 2023 ", NULL

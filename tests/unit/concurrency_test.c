@@ -26,7 +26,8 @@ test_one_connection_for_two_messages(void **state)
 		{ 20, { 1, 1, 1, 1, 2 }, 1, 1 },
 		{ 20, { 5, 5, 5, 5, 8 }, 0, 1 },
 		{ 20, { 5, 5, 5, 5, 10 }, 1, 1 },
-		/* A slow one takes nothing soon: a long upload, a slow verdict. */
+		/* A slow one takes nothing soon: a long upload, a slow
+		 * verdict. */
 		{ 20, { 1, 1, 1, 0, 1 }, 1, 1 },
 		{ 20, { 2, 2, 2, 0, 1 }, 1, 1 },
 		{ 20, { 2, 2, 1, 1, 1 }, 0, 1 },

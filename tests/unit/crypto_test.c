@@ -379,7 +379,8 @@ test_verify(void **state)
 		server = server_ctx(&w->srv[cases[i].srv]);
 		dial(&p, server, setup, cases[i].host, cases[i].verify, NULL,
 		    0);
-		text = p.end == TLS_DONE ? tls_describe(p.client) : p.res.reason;
+		text = p.end == TLS_DONE ? tls_describe(p.client) :
+		    p.res.reason;
 		if (p.end != cases[i].end ||
 		    strstr(text, cases[i].words) == NULL)
 			fail_msg("case %zu: %d %s", i, (int)p.end, text);
@@ -481,8 +482,9 @@ test_pins(void **state)
 			assert_non_null(strstr(tls_describe(p.client),
 			    " pinned"));
 		else
-			assert_non_null(strstr(p.res.reason, "mail.example.org: "
-			    "not listed in FINGERPRINT (its SHA-256 is "));
+			assert_non_null(strstr(p.res.reason,
+			    "mail.example.org: not listed in FINGERPRINT (its "
+			    "SHA-256 is "));
 		hang_up(&p);
 		SSL_CTX_free(server);
 		tls_setup_free(setup);
@@ -737,12 +739,12 @@ static void
 test_no_tls(void **state)
 {
 	static const struct { const char *says, *words, *code; } cases[] = {
-		{ "220 mail.example.org ESMTP\r\n", "does not use TLS on this port",
-		    "4.7.5" },
+		{ "220 mail.example.org ESMTP\r\n",
+		    "does not use TLS on this port", "4.7.5" },
 		{ "", "TLS with mail.example.org: connection closed",
 		    "4.7.5" },
-		{ "\x15\x03\x03\x00\x02\x02\x46", "does not support TLS 1.2 or newer",
-		    "4.7.5" },
+		{ "\x15\x03\x03\x00\x02\x02\x46",
+		    "does not support TLS 1.2 or newer", "4.7.5" },
 		{ "\x15\x03\x03\x00\x02\x02\x28", "handshake failure",
 		    "4.7.5" },
 	};

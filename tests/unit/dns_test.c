@@ -582,7 +582,7 @@ test_mx_fates(void **state)
 	static const struct {
 		int		 error, oversized;
 		struct mx	 in[3];
-		enum status	 status;		/* SENT: hosts are found */
+		enum status	 status;	/* SENT: hosts are found */
 		const char	*code, *words;
 	} cases[] = {
 		{ 0, 0, { { 10, "mx>12" } }, STATUS_SENT, "",
@@ -591,7 +591,8 @@ test_mx_fates(void **state)
 		{ NO_DATA, 0, { { 0, NULL } }, STATUS_SENT, "", "example.org" },
 		{ 0, 0, { { 0, "" } }, STATUS_FAILED, "5.1.10",
 		    "example.org accepts no mail (null MX)" },
-		{ 0, 0, { { 0, "*>12" } }, STATUS_DEFERRED, "4.4.3", "malformed" },
+		{ 0, 0, { { 0, "*>12" } }, STATUS_DEFERRED, "4.4.3",
+		    "malformed" },
 		{ 0, 1, { { 10, "mx>12" } }, STATUS_DEFERRED, "4.4.3",
 		    "name servers gave no answer" },
 		{ HOST_NOT_FOUND, 0, { { 0, NULL } }, STATUS_FAILED, "5.1.2",
@@ -736,16 +737,22 @@ test_addrs_fates(void **state)
 		{ "a.b", EAI_NONAME, NO_DATA, NO_DATA, STATUS_FAILED, "5.4.4" },
 		{ "a.b", EAI_NODATA, NO_DATA, NO_DATA, STATUS_FAILED, "5.4.4" },
 		/* The system says no, a name server does not. */
-		{ "a.b", EAI_NONAME, NO_DATA, TRY_AGAIN, STATUS_DEFERRED, "4.4.3" },
-		{ "a.b", EAI_NONAME, TRY_AGAIN, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_NONAME, NO_DATA, TRY_AGAIN, STATUS_DEFERRED,
+		    "4.4.3" },
+		{ "a.b", EAI_NONAME, TRY_AGAIN, NO_DATA, STATUS_DEFERRED,
+		    "4.4.3" },
 		{ "a.b", EAI_NONAME, 0, NO_DATA, STATUS_DEFERRED, "4.4.3" },
 		{ "a.b", EAI_NONAME, NO_RECOVERY, NO_RECOVERY, STATUS_DEFERRED,
 		    "4.4.3" },
-		{ "a.b", EAI_AGAIN, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_AGAIN, NO_DATA, NO_DATA, STATUS_DEFERRED,
+		    "4.4.3" },
 		{ "a.b", EAI_FAIL, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
-		{ "a.b", EAI_SYSTEM, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
-		{ "a.b", EAI_MEMORY, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
-		{ "::1", EAI_NONAME, NO_DATA, NO_DATA, STATUS_DEFERRED, "4.4.3" },
+		{ "a.b", EAI_SYSTEM, NO_DATA, NO_DATA, STATUS_DEFERRED,
+		    "4.4.3" },
+		{ "a.b", EAI_MEMORY, NO_DATA, NO_DATA, STATUS_DEFERRED,
+		    "4.4.3" },
+		{ "::1", EAI_NONAME, NO_DATA, NO_DATA, STATUS_DEFERRED,
+		    "4.4.3" },
 		/* never asked */
 		{ "127.1", 0, 0, 0, STATUS_FAILED, "5.4.4" },
 		{ "0x7f.1", 0, 0, 0, STATUS_FAILED, "5.4.4" },
@@ -883,7 +890,8 @@ test_srv(void **state)
 		script.replies = replies;
 		result_init(&res);
 		assert_int_equal(dns_srv(cases[i].domain, cases[i].is_tls,
-		    hosts, 4, &n, &res), cases[i].status == STATUS_SENT ? 0 : -1);
+		    hosts, 4, &n, &res), cases[i].status == STATUS_SENT ? 0 :
+		    -1);
 		assert_int_equal(n, cases[i].status == STATUS_SENT);
 		assert_string_equal(res.code, cases[i].code);
 		if (cases[i].status == STATUS_SENT)

@@ -261,7 +261,8 @@ test_senders(void **state)
 	assert_int_equal(senders.n, 0);
 	for (i = 0; i < N(cases); i++) {
 		free(w->conf.where.sender_relay);
-		w->conf.where.sender_relay = make_file(w, "senders", cases[i].text);
+		w->conf.where.sender_relay = make_file(w, "senders",
+		    cases[i].text);
 		if (cases[i].text == NULL)
 			(void)unlink(w->conf.where.sender_relay);
 		buf_reset(&w->said);

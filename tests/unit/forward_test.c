@@ -36,7 +36,8 @@ static void fwd_no_home(struct t_delivery *w)
 static void fwd_home_is_file(struct t_delivery *w)
 {
 	t_delivery_put(w, "file", "x");
-	text_copy(w->user.home, sizeof(w->user.home), t_delivery_path(w, "file"));
+	text_copy(w->user.home, sizeof(w->user.home), t_delivery_path(w,
+	    "file"));
 }
 
 static void fwd_relative_home(struct t_delivery *w)
@@ -82,7 +83,8 @@ static void fwd_foreign(struct t_delivery *w)
 static void fwd_link(struct t_delivery *w)
 {
 	t_delivery_put(w, "home/real", "ann@example.org\n");
-	assert_int_equal(symlink("real", t_delivery_path(w, "home/.forward")), 0);
+	assert_int_equal(symlink("real", t_delivery_path(w, "home/.forward")),
+	    0);
 }
 
 static void fwd_loose_link(struct t_delivery *w)
@@ -105,7 +107,8 @@ static void fwd_link_of_others(struct t_delivery *w)
 
 static void fwd_dangling(struct t_delivery *w)
 {
-	assert_int_equal(symlink("none", t_delivery_path(w, "home/.forward")), 0);
+	assert_int_equal(symlink("none", t_delivery_path(w, "home/.forward")),
+	    0);
 }
 
 static void fwd_fifo(struct t_delivery *w)
@@ -115,8 +118,8 @@ static void fwd_fifo(struct t_delivery *w)
 
 static void fwd_device(struct t_delivery *w)
 {
-	assert_int_equal(symlink("/dev/zero", t_delivery_path(w, "home/.forward")),
-	    0);
+	assert_int_equal(symlink("/dev/zero", t_delivery_path(w,
+	    "home/.forward")), 0);
 }
 
 static void fwd_directory(struct t_delivery *w)
@@ -508,7 +511,8 @@ test_the_lists_of_an_alias_are_sent(void **state)
 	/* no alias file */
 	ask_lists(w, "one");
 	assert_int_equal(w->verdict, FORWARD_LATER);
-	w->d.aliases = open(t_delivery_path(w, "aliases"), O_RDONLY | O_CLOEXEC);
+	w->d.aliases = open(t_delivery_path(w, "aliases"),
+	    O_RDONLY | O_CLOEXEC);
 	t_put(a, "ann\n", 4, 0644);
 	t_put(b, "", 0, 0644);
 	ask_lists(w, "ONE");

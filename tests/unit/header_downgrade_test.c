@@ -17,7 +17,8 @@ static const struct {
 	{ "Subject: a " UE " b  c\n", "Subject: a " Q("=C3=BC") " b  c\n" },
 	{ "Subject: x" UE "  y" UE "_?\n",
 	  "Subject: " Q("x=C3=BC__y=C3=BC=5F=3F") "\n" },
-	{ "Subject: " UE "\n\t" UE " c\n", "Subject: " Q("=C3=BC_=C3=BC") " c\n" },
+	{ "Subject: " UE "\n\t" UE " c\n",
+	    "Subject: " Q("=C3=BC_=C3=BC") " c\n" },
 	{ "Subject: a\n " UE "\n", "Subject: a\n " Q("=C3=BC") "\n" },
 	{ "Subject: " UE " \n", "Subject: " Q("=C3=BC") " \n" },
 	/* beside encoded words the blanks would not be seen */
@@ -25,7 +26,8 @@ static const struct {
 	  "Subject: " Q("a") " " Q("_=C3=BC_") " " Q("b") " c\n" },
 	{ "X-Any: \xfc \xc3\xbc\n",
 	  "X-Any: =?unknown-8bit?Q?=FC_=C3=BC?=\n" },
-	{ "Received: from " UE " (x)\n", "Received: from " Q("=C3=BC") " (x)\n" },
+	{ "Received: from " UE " (x)\n",
+	    "Received: from " Q("=C3=BC") " (x)\n" },
 	/* names, comments, groups */
 	{ "From: J" UE "rg M <j@x>\n", "From: " Q("J=C3=BCrg") " M <j@x>\n" },
 	{ "from : J" UE "rg<j@x>\n", "from : " Q("J=C3=BCrg") " <j@x>\n" },
@@ -75,7 +77,8 @@ test_cases(void **state)
 	buf_init(&out, 0);
 	for (i = 0; i < N(cases); i++) {
 		buf_reset(&out);
-		ret = header_downgrade_field(&out, cases[i].in, strlen(cases[i].in));
+		ret = header_downgrade_field(&out, cases[i].in,
+		    strlen(cases[i].in));
 		if ((ret == 0) != (cases[i].out != NULL))
 			fail_msg("%s: %d, %s", cases[i].in, ret,
 			    buf_str(&out));

@@ -7,7 +7,9 @@
 static void
 test_line_kind(void **state)
 {
-	static const struct { const char *in; enum header_line kind; } cases[] = {
+	static const struct {
+		const char *in; enum header_line kind;
+	} cases[] = {
 		{ "",			HEADER_LINE_BLANK },
 		{ "\n",			HEADER_LINE_BLANK },
 		{ "\r\n",		HEADER_LINE_BLANK },
@@ -187,7 +189,8 @@ test_recipients(void **state)
 	}
 	env.bad = NULL;
 	buf_reset(&heard);
-	assert_int_equal(header_repair(T("To: <>, a@b\n"), &env, &out, NULL), 0);
+	assert_int_equal(header_repair(T("To: <>, a@b\n"), &env, &out, NULL),
+	    0);
 	assert_string_equal(buf_str(&heard), "a@b;");
 	buf_fini(&heard);
 	buf_fini(&out);

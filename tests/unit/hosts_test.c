@@ -47,9 +47,11 @@ fake_mx(const char *domain, struct dns_host *hosts, size_t max, size_t *n,
 		domain = script.mx;
 	script.nlookups++;
 	if (strcmp(domain, "nxdomain") == 0)
-		return result_set(res, STATUS_FAILED, "5.1.2", "no such domain");
+		return result_set(res, STATUS_FAILED, "5.1.2",
+		    "no such domain");
 	if (strcmp(domain, "servfail") == 0)
-		return result_set(res, STATUS_DEFERRED, "4.4.3", "server failed");
+		return result_set(res, STATUS_DEFERRED, "4.4.3",
+		    "server failed");
 	*n = 0;
 	for (; *domain != '\0'; domain++) {
 		if (*domain == ',')
@@ -183,7 +185,8 @@ expect_none(struct hosts *h, int64_t now_ms, const char *step)
 
 	result_init(&res);
 	assert_int_equal(hosts_next(h, 0, now_ms, &host, &res), -1);
-	assert_int_equal(res.status, step[0] == 'F' ? STATUS_FAILED : STATUS_DEFERRED);
+	assert_int_equal(res.status, step[0] == 'F' ? STATUS_FAILED :
+	    STATUS_DEFERRED);
 	assert_memory_equal(res.code, step + 1, 5);
 	result_fini(&res);
 }

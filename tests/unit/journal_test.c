@@ -148,7 +148,8 @@ test_lines(void **state)
 	assert_int_equal(fold(T(R0 "S\t0\0\n")), -1);
 }
 
-/* What a whole journal says, as "state/kind" of each recipient, and the rest. */
+/* What a whole journal says, as "state/kind" of each recipient, and the
+ * rest. */
 static void
 test_fold(void **state)
 {

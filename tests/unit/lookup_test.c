@@ -176,7 +176,8 @@ test_same_child_again(void **state)
 	assert_int_equal(ipc_recv(w->child, &m, IPC_CHANNEL_LIMIT), 1);
 	assert_int_equal(m.kind, IPC_FORWARD_AGAIN);
 	ipc_fini(&m);
-	/* It leaves without an answer: that is no answer, a new one is asked. */
+	/* It leaves without an answer: that is no answer, a new one is asked.
+	 * */
 	io_close(&w->child);
 	turn(w);
 	assert_string_equal(request(w), "bob");

@@ -162,7 +162,8 @@ static const struct {
 };
 
 static void
-leave(struct t_delivery *w, const char *where, const char *name, const char *text)
+leave(struct t_delivery *w, const char *where, const char *name,
+    const char *text)
 {
 	char path[256];
 
@@ -194,12 +195,14 @@ test_an_interrupted_attempt_is_completed_once(void **state)
 		for (n = 0; n < 2; n++) {
 			assert_int_equal(put(w, IPC_DELIVER_ACKNOWLEDGE), 0);
 			assert_int_equal(w->res.status, STATUS_SENT);
-			assert_int_equal(w->ncheckpoints, n == 0 && !lefts[i].is_there);
+			assert_int_equal(w->ncheckpoints, n == 0 &&
+			    !lefts[i].is_there);
 			assert_int_equal(count(w, "box/tmp"), 0);
 			assert_int_equal(count(w, "box/new") +
 			    count(w, "box/cur"), before + !lefts[i].is_there);
 			if (!lefts[i].is_there)
-				t_assert_file(in_top(w, "box/new/" NAME), WHOLE);
+				t_assert_file(in_top(w, "box/new/" NAME),
+				    WHOLE);
 			w->d.checkpoint.length = 0;
 		}
 		t_delivery_teardown(&p);

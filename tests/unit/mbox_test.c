@@ -520,7 +520,8 @@ receive(struct batch *b)
 			acknowledge(b, m.id);
 	} else if (ret) {
 		assert_int_equal(m.kind, IPC_DELIVER_RESULT);
-		assert_true(t->status == STATUS_NONE || b->feeds || b->is_reported_before);
+		assert_true(t->status == STATUS_NONE || b->feeds ||
+		    b->is_reported_before);
 		t->status = ipc_get_u32(&m);
 		b->nreported++;
 	}
@@ -716,8 +717,8 @@ static void
 test_a_message_that_does_not_fit_fails_alone(void **state)
 {
 	static const size_t bytes[] = { 1000, 2000, 90000, 3000, 80000 };
-	static const uint32_t statuses[] = { STATUS_SENT, STATUS_SENT, STATUS_DEFERRED,
-	    STATUS_SENT, STATUS_DEFERRED };
+	static const uint32_t statuses[] = { STATUS_SENT, STATUS_SENT,
+	    STATUS_DEFERRED, STATUS_SENT, STATUS_DEFERRED };
 	struct batch b = { .w = *state };
 	int i;
 
@@ -739,7 +740,8 @@ static void
 test_what_a_stranger_writes_meanwhile_stays(void **state)
 {
 	static const size_t bytes[] = { 1000, 90000, 1000 };
-	static const uint32_t statuses[] = { STATUS_SENT, STATUS_DEFERRED, STATUS_SENT };
+	static const uint32_t statuses[] = { STATUS_SENT, STATUS_DEFERRED,
+	    STATUS_SENT };
 	struct batch b = { .w = *state, .is_silent = 1 };
 	char start_of[sizeof(STRANGE)];
 	int i, fd;

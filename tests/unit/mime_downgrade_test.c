@@ -1,6 +1,6 @@
 /*
- * mime_downgrade_test.c - messages made fit, tables of cases.  Each one is fed whole
- * and cut into small chunks.
+ * mime_downgrade_test.c - messages made fit, tables of cases.  Each one is
+ * fed whole and cut into small chunks.
  */
 #include "lib/mime_downgrade.h"
 #include "tests/unit/t.h"

@@ -299,7 +299,8 @@ test_bad_challenge(void **state)
 	for (i = 0; i < N(cases); i++) {
 		start(&s, cases[i].env);
 		assert_non_null(sasl_pick(&s, cases[i].mech));
-		assert_int_equal(sasl_step(&s, cases[i].challenge, &b), SASL_OUT);
+		assert_int_equal(sasl_step(&s, cases[i].challenge, &b),
+		    SASL_OUT);
 		assert_int_equal(b.len, 0);
 	}
 	long_one = malloc(SASL_CHALLENGE_MAX + 5);

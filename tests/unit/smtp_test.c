@@ -75,7 +75,8 @@ grant(struct play *p)
 				smtp_answer(p->s, "YW5zd2Vy");
 		} else if (want == SMTP_WANT_TEXT && p->unread) {
 			result_init(&reason);
-			result_set(&reason, STATUS_DEFERRED, "4.3.0", "unreadable");
+			result_set(&reason, STATUS_DEFERRED, "4.3.0",
+			    "unreadable");
 			buf_puts(smtp_text(p->s), "half\r\n");
 			smtp_text_fail(p->s, &reason);
 			result_fini(&reason);

@@ -820,7 +820,8 @@ test_same_words(void **state)
 		commit_filled(w);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		buf_reset(&w->notes);
-		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.1", "something else");
+		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.1",
+		    "something else");
 		journal_deferred(&w->notes, &m, 1, 0);
 		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.0", whys[i]);
 		journal_deferred(&w->notes, &m, 1, 0);
@@ -938,7 +939,8 @@ test_successes(void **state)
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 	for (i = 0; i < N(actions); i++) {
 		m.rcpts[i].action = actions[i];
-		result_set(&m.rcpts[i].last, STATUS_SENT, "2.0.0", "h said: 250");
+		result_set(&m.rcpts[i].last, STATUS_SENT, "2.0.0",
+		    "h said: 250");
 		if (actions[i] == ACTION_EXPANDED)
 			journal_expanded(&w->notes, &m, i);
 		else

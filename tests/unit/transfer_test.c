@@ -30,7 +30,8 @@ static const struct {
 	{ TRANSFER_QP, 1, A70 "aaaaa \n", A70 "aaaaa=\n=20\n" },
 	{ TRANSFER_QP, 1, A70 "aaaaa b\n", A70 "aaaaa=\n b\n" },
 	/* what is encoded stays so */
-	{ TRANSFER_QP_AGAIN, 1, "a=3D=\n=\xff=C3\xa4 \n", "a=3D=\n==FF=C3=A4 \n" },
+	{ TRANSFER_QP_AGAIN, 1, "a=3D=\n=\xff=C3\xa4 \n",
+	    "a=3D=\n==FF=C3=A4 \n" },
 	{ TRANSFER_BASE64, 1, "a\n", "YQ0K\n" },
 	{ TRANSFER_BASE64, 0, "a\n", "YQ==\n" },
 	{ TRANSFER_BASE64, 0, "a\n\n", "YQ0K\n" },
