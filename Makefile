@@ -49,9 +49,9 @@ LINK =		$(CC) $(LDHARDEN) $(CFLAGS) $(SANITIZE)
 # those after it.
 LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 		lib/header.o lib/header_downgrade.o lib/io.o lib/ipc.o lib/log.o \
-		lib/mail.o lib/mime_downgrade.o lib/result.o lib/sasl.o \
+		lib/mail.o lib/mime_downgrade.o lib/qp.o lib/result.o lib/sasl.o \
 		lib/saslprep.o lib/smtp.o lib/smtp_auth.o lib/smtp_mail.o \
-		lib/smtp_reply.o lib/text.o lib/transfer.o lib/trusted_open.o
+		lib/smtp_reply.o lib/text.o lib/trusted_open.o
 BASE =		message.o compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 SPOOL =		spool.o spool/journal.o spool/preamble.o
@@ -107,7 +107,7 @@ $(ARCHIVES):
 .SUFFIXES:
 .SUFFIXES: .c .o
 .c.o:
-	$(COMPILE) -MMD -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
 
 aliases_parse.c: aliases_parse.y
 	$(BISON) -d -o aliases_parse.c aliases_parse.y
@@ -115,9 +115,9 @@ aliases_parse.h: aliases_parse.c
 aliases_scan.c: aliases_scan.l
 	$(FLEX) -o aliases_scan.c aliases_scan.l
 aliases_parse.o: aliases_parse.c aliases_parse.h
-	$(COMPILE_MADE) -MMD -c -o $@ aliases_parse.c
+	$(COMPILE_MADE) -MMD -MP -c -o $@ aliases_parse.c
 aliases_scan.o: aliases_scan.c aliases_parse.h
-	$(COMPILE_MADE) -MMD -c -o $@ aliases_scan.c
+	$(COMPILE_MADE) -MMD -MP -c -o $@ aliases_scan.c
 
 -include $(OBJECTS:.o=.d)
 

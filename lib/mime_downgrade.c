@@ -19,11 +19,10 @@
 #define SEEN_CODING	0x02
 #define SEEN_VERSION	0x04
 
-enum change { KEEP, TO_QP, TO_QP_AGAIN, TO_BASE64, TO_7BIT };
+enum change { KEEP, TO_QP, TO_QP_AGAIN, TO_7BIT };
 
 static const char * const labels[] = {
 	[TO_QP] = "quoted-printable",
-	[TO_BASE64] = "base64",
 	[TO_7BIT] = "7bit",
 };
 
@@ -54,9 +53,7 @@ change_of(const struct mime_part *p, unsigned lacks)
 	if ((!is_wide && (p->facts & MIME_HAS_LONG) == 0) ||
 	    p->coding == MIME_BASE64)
 		return KEEP;
-	if (p->coding == MIME_QP)
-		return TO_QP_AGAIN;
-	return p->kind == MIME_TEXT ? TO_QP : TO_BASE64;
+	return p->coding == MIME_QP ? TO_QP_AGAIN : TO_QP;
 }
 
 static enum change
@@ -124,7 +121,7 @@ begin_part(struct mime *m, enum mime_owner owner)
 }
 
 static void
-end_leaf(struct mime *m, int has_line_end, struct buf *out)
+end_leaf(struct mime *m, struct buf *out)
 {
 	enum change change = this_change(m);
 
@@ -132,8 +129,8 @@ end_leaf(struct mime *m, int has_line_end, struct buf *out)
 		return;
 	if (m->nutf8 > 0)
 		note(m, MIME_NOT_UTF8);
-	if (change == TO_QP || change == TO_QP_AGAIN || change == TO_BASE64)
-		transfer_end(&m->transfer, has_line_end, out);
+	if (change == TO_QP || change == TO_QP_AGAIN)
+		qp_end(&m->qp, out);
 }
 
 /* 3. Header fields. */
@@ -420,9 +417,9 @@ kind_of_message(const struct mime *m)
 		return MIME_SEALED;
 	if (strcmp(h->subtype, "rfc822") != 0 &&
 	    strcmp(h->subtype, "global") != 0)
-		return MIME_TEXT;
+		return MIME_LEAF;
 	if (h->coding == MIME_QP || h->coding == MIME_BASE64)
-		return MIME_DATA;
+		return MIME_LEAF;
 	return m->nlevels == MIME_DEPTH_MAX ? MIME_SEALED : MIME_MESSAGE;
 }
 
@@ -437,13 +434,11 @@ kind_of(const struct mime *m)
 	if (!has_type && h->owner == MIME_A_DIGEST_PART)
 		return m->nlevels == MIME_DEPTH_MAX ? MIME_SEALED :
 		    MIME_MESSAGE;
-	if (!has_type || strcmp(h->type, "text") == 0)
-		return MIME_TEXT;
 	if (strcmp(h->type, "multipart") == 0)
 		return kind_of_multipart(m);
 	if (strcmp(h->type, "message") == 0)
 		return kind_of_message(m);
-	return MIME_DATA;
+	return MIME_LEAF;
 }
 
 /* Fields that a part gets because it is encoded; 0 when it is not. */
@@ -454,7 +449,7 @@ put_labels(struct mime *m, struct buf *out)
 	enum change change = this_change(m);
 	unsigned facts = this_part(m)->facts;
 
-	if (change != TO_QP && change != TO_BASE64)
+	if (change != TO_QP)
 		return 0;
 	if (h->owner == MIME_A_MESSAGE && (h->seen & SEEN_VERSION) == 0)
 		buf_puts(out, "MIME-Version: 1.0\n");
@@ -507,9 +502,7 @@ end_header(struct mime *m, const char *blank, struct buf *out)
 	m->nutf8 = 0;
 	change = this_change(m);
 	if (change != KEEP)
-		transfer_begin(&m->transfer, change == TO_QP ? TRANSFER_QP :
-		    change == TO_QP_AGAIN ? TRANSFER_QP_AGAIN :
-		    TRANSFER_BASE64);
+		qp_begin(&m->qp, change == TO_QP ? QP_TEXT : QP_AGAIN);
 }
 
 /* 5. Text. */
@@ -569,7 +562,7 @@ text(struct mime *m, const char *p, size_t n, struct buf *out)
 	if (m->pass == MIME_SCAN)
 		scan_text(m, p, n);
 	else if (m->place == MIME_IN_LEAF && this_change(m) != KEEP)
-		transfer_text(&m->transfer, p, n, out);
+		qp_text(&m->qp, p, n, out);
 	else if (is_masked(m) && !text_is_ascii(p, n))
 		put_masked(p, n, out);
 	else
@@ -584,7 +577,7 @@ text_end(struct mime *m, struct buf *out)
 			note(m, MIME_NOT_UTF8);
 		m->nutf8 = 0;
 	} else if (m->place == MIME_IN_LEAF && this_change(m) != KEEP) {
-		transfer_line_end(&m->transfer, out);
+		qp_line_end(&m->qp, out);
 	} else {
 		buf_putc(out, '\n');
 	}
@@ -620,7 +613,7 @@ boundary_at(const struct mime *m, const char *p, size_t n, int *is_close)
 static void
 at_boundary(struct mime *m, unsigned level, int is_close, struct buf *out)
 {
-	end_leaf(m, 0, out);
+	end_leaf(m, out);
 	m->nlevels = level;
 	if (m->pass == MIME_WRITE) {
 		buf_add(out, m->line.head, m->line.nhead);
@@ -848,7 +841,7 @@ mime_end(struct mime *m, struct buf *out)
 		end_header(m, "", out);
 	if (m->line.nhead > 0 || m->line.is_flowing)
 		content_end(m, out);
-	end_leaf(m, 1, out);
+	end_leaf(m, out);
 	if (buf_failed(&m->header.field) || buf_failed(&m->header.line))
 		out->failed = 1;
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
-#include "lib/transfer.h"
+#include "lib/qp.h"
 
 #define MIME_HEADER_MAX		(2 * 1024 * 1024)	/* bytes of one */
 #define MIME_PARTS_MAX		1000	/* those beyond are not looked into */
@@ -29,8 +29,7 @@
 #define MIME_AT_ANY_COST	0x04
 
 enum mime_kind {
-	MIME_TEXT,		/* a leaf that may be quoted-printable */
-	MIME_DATA,		/* a leaf that may be base64 */
+	MIME_LEAF,		/* may be made quoted-printable */
 	MIME_SEALED,		/* signed, encrypted, or not understood */
 	MIME_MULTIPART,
 	MIME_MESSAGE		/* a message within the message */
@@ -112,7 +111,7 @@ struct mime {
 	/* the leaf under way */
 	char		 utf8[4];	/* the beginning of a character */
 	size_t		 nutf8;
-	struct transfer	 transfer;
+	struct qp	 qp;
 };
 
 /* The first pass, which writes nothing. */

@@ -54,7 +54,7 @@ static const struct {
 	  QP ADDED "utf-8\n\n=C3=BC\n" },
 	{ BOTH, T("Content-Type: application/x (c); a=\"\\\"\"\n\n" UE "\n"),
 	  CHANGED, "Content-Type: application/x (c); a=\"\\\"\"\n"
-	  "MIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\nw7wNCg==\n" },
+	  "MIME-Version: 1.0\n" QP "\n=C3=BC\n" },
 	{ BOTH, T(QP "\n=C3" UE "=\n"), CHANGED, QP "\n=C3=C3=BC=\n" },
 	{ BOTH, T("Content-Transfer-Encoding: base64\n\nw7w=\n"), CHANGED,
 	  NULL },
@@ -68,8 +68,8 @@ static const struct {
 	  "Content-Type: text/plain\n\nx \n--b--\n" UE "\n--b\n"), CHANGED,
 	  MIXED "Content-Transfer-Encoding: 7bit\n\n??\n--b\n"
 	  "Content-Type: text/plain; charset=utf-8\n" QP "\n=C3=BC\n--b \t\n"
-	  "Content-Type: image/x\nContent-Transfer-Encoding: base64\n\n"
-	  "DQrDvA0K\n--b\nContent-Type: text/plain\n\nx \n--b--\n??\n--b\n" },
+	  "Content-Type: image/x\n" QP "\n\n=C3=BC\n"
+	  "\n--b\nContent-Type: text/plain\n\nx \n--b--\n??\n--b\n" },
 	/* only the whole line is a boundary */
 	{ BOTH, T(MIXED "\n--b\n\n" UE "\n--bb\n-b\n--b-\n--b--x\n--b--\n"),
 	  CHANGED, MIXED "\n--b\nContent-Type: text/plain; charset=utf-8\n"
@@ -229,7 +229,7 @@ test_long_lines(void **state)
 		{ "A: b\n\n", 999, "us-ascii\n" QP },
 		{ "A: b\n\n", 100000, "us-ascii\n" QP },
 		{ "Content-Type: application/x\n\n", 998, NULL },
-		{ "Content-Type: application/x\n\n", 999, "base64\n" },
+		{ "Content-Type: application/x\n\n", 999, "1.0\n" QP },
 		{ QP "\n", 999, "=\n" },
 		{ "Content-Transfer-Encoding: base64\n\n", 999, NULL },
 		{ "Content-Type: multipart/signed; boundary=b\n\n", 999, NULL },
