@@ -486,9 +486,15 @@ active_due_ms(const struct active *a)
 }
 
 int
+active_is_empty(const struct active *a)
+{
+	return a->messages == NULL && a->scan == SCAN_DONE;
+}
+
+int
 active_is_idle(const struct active *a)
 {
-	return a->messages == NULL && a->scan == SCAN_DONE && !a->is_stale;
+	return active_is_empty(a) && !a->is_stale;
 }
 
 int

@@ -83,6 +83,8 @@ int64_t	active_due_ms(const struct active *);
 int64_t	active_again_ms(const struct active *);
 /* 1 when nothing is active, and nothing may be due. */
 int	active_is_idle(const struct active *);
+/* 1 when nothing is active, whatever may be due. */
+int	active_is_empty(const struct active *);
 /* 1 when nothing is queued but what is held until a flush. */
 int	active_is_done(const struct active *);
 

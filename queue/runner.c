@@ -359,10 +359,13 @@ is_degraded(const struct runner *r)
 static int
 is_idle(struct runner *r)
 {
-	if (watchers_end(&r->watchers) || r->destinations.list != NULL ||
-	    !active_is_idle(&r->active))
+	if (watchers_end(&r->watchers) || r->destinations.list != NULL)
 		return 0;
-	return active_is_done(&r->active) || is_degraded(r);
+	/* What is due is for the next runner: callers that flush the queue
+	 * again and again must not keep this one. */
+	if (is_degraded(r))
+		return active_is_empty(&r->active);
+	return active_is_idle(&r->active) && active_is_done(&r->active);
 }
 
 /* Nothing to do, and nothing came for a moment. */

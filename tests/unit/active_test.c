@@ -171,6 +171,11 @@ test_due_ms(void **state)
 	active_load(&t->active, ignore, &n);
 	assert_int_equal(n, 1);
 	assert_false(active_is_idle(&t->active));
+	assert_false(active_is_empty(&t->active));
+	/* Given back, it may be due again: empty, and not idle. */
+	t_active_unload(t, t->active.messages);
+	assert_true(active_is_empty(&t->active));
+	assert_false(active_is_idle(&t->active));
 }
 
 static void
