@@ -174,6 +174,7 @@ test_due_ms(void **state)
 	assert_false(active_is_empty(&t->active));
 	/* Given back, it may be due again: empty, and not idle. */
 	t_active_unload(t, t->active.messages);
+	active_scan(&t->active);
 	assert_true(active_is_empty(&t->active));
 	assert_false(active_is_idle(&t->active));
 }
