@@ -121,85 +121,6 @@ aliases_scan.o: aliases_scan.c aliases_parse.h
 
 -include $(OBJECTS:.o=.d)
 
-# ---- installation ----
-
-install: all check-conflict install-files
-	@if [ -z "$(DESTDIR)" ]; then $(MAKE) user perms; fi
-
-# Does not replace the sendmail of another mail agent unless FORCE is set.
-FORCE =
-check-conflict:
-	@if [ -z "$(DESTDIR)$(FORCE)" ] && [ -e $(SBINDIR)/sendmail ] && \
-	    [ "`readlink $(SBINDIR)/sendmail`" != dma ]; then \
-		echo "$(SBINDIR)/sendmail belongs to another mail agent:" \
-		    "remove it first, or run make install FORCE=1" >&2; \
-		exit 1; \
-	fi
-
-install-files: all
-	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) \
-	    $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(LIBEXECDIR) \
-	    $(DESTDIR)$(CONFDIR) $(DESTDIR)$(MANDIR)/man8 \
-	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(INSTALL) -d -m 0700 $(DESTDIR)$(SPOOLDIR)
-	$(INSTALL) -m 0755 dma-remote $(DESTDIR)$(LIBEXECDIR)/dma-remote
-	$(INSTALL) -m 0755 dma $(DESTDIR)$(SBINDIR)/dma.new
-	mv -f $(DESTDIR)$(SBINDIR)/dma.new $(DESTDIR)$(SBINDIR)/dma
-	ln -sf dma $(DESTDIR)$(SBINDIR)/sendmail
-	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/lib/sendmail
-	ln -sf ../sbin/dma $(DESTDIR)$(BINDIR)/mailq
-	ln -sf ../sbin/dma $(DESTDIR)$(BINDIR)/newaliases
-	[ -e $(DESTDIR)$(CONFDIR)/dma.conf ] || \
-	    $(INSTALL) -m 0644 dma.conf $(DESTDIR)$(CONFDIR)/dma.conf
-	[ -e $(DESTDIR)$(CONFDIR)/auth.conf ] || \
-	    $(INSTALL) -m 0640 auth.conf $(DESTDIR)$(CONFDIR)/auth.conf
-	$(INSTALL) -m 0644 dma.8 $(DESTDIR)$(MANDIR)/man8/dma.8
-	ln -sf dma.8 $(DESTDIR)$(MANDIR)/man8/sendmail.8
-	ln -sf dma.8 $(DESTDIR)$(MANDIR)/man8/mailq.8
-	ln -sf dma.8 $(DESTDIR)$(MANDIR)/man8/newaliases.8
-	$(INSTALL) -m 0644 dma.conf.5 $(DESTDIR)$(MANDIR)/man5/dma.conf.5
-	sed 's|_dma|$(DMAUSER)|g;s|/var/spool/dma|$(SPOOLDIR)|g' \
-	    packaging/dma.sysusers >$(DESTDIR)$(PREFIX)/lib/sysusers.d/dma.conf
-	for unit in service timer path; do \
-		sed 's|/usr/sbin/|$(SBINDIR)/|g;s|/var/spool/dma|$(SPOOLDIR)|g' \
-		    packaging/dma-queue.$$unit \
-		    >$(DESTDIR)$(PREFIX)/lib/systemd/system/dma-queue.$$unit \
-		    || exit 1; \
-	done
-
-# The system user.  Without useradd (BSD: pw), create it by hand.
-user:
-	getent passwd $(DMAUSER) >/dev/null || \
-	    useradd --system --user-group --home-dir $(SPOOLDIR) \
-	    --no-create-home --shell /usr/sbin/nologin $(DMAUSER)
-
-# Owners and modes on a live system; packages set the same.  Root changes nothing
-# below the spool, which belongs to the spool user.
-perms:
-	chown root:root $(SBINDIR)/dma $(LIBEXECDIR)/dma-remote
-	chmod 0755 $(LIBEXECDIR)/dma-remote
-	chmod 4755 $(SBINDIR)/dma
-	chown -h $(DMAUSER):$(DMAUSER) $(SPOOLDIR)
-	chmod 0700 $(SPOOLDIR)
-	chown root:$(DMAUSER) $(CONFDIR)/auth.conf
-	chmod 0640 $(CONFDIR)/auth.conf
-
-uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/dma $(DESTDIR)$(SBINDIR)/sendmail \
-	    $(DESTDIR)$(PREFIX)/lib/sendmail $(DESTDIR)$(BINDIR)/mailq \
-	    $(DESTDIR)$(BINDIR)/newaliases $(DESTDIR)$(LIBEXECDIR)/dma-remote \
-	    $(DESTDIR)$(MANDIR)/man8/dma.8 $(DESTDIR)$(MANDIR)/man8/sendmail.8 \
-	    $(DESTDIR)$(MANDIR)/man8/mailq.8 \
-	    $(DESTDIR)$(MANDIR)/man8/newaliases.8 \
-	    $(DESTDIR)$(MANDIR)/man5/dma.conf.5 \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/dma.conf \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system/dma-queue.service \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system/dma-queue.timer \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system/dma-queue.path
-
-# ---- the rest ----
-
 deps:
 	sh tests/deps.sh build
 
@@ -213,7 +134,7 @@ clean: clean-tests
 	    aliases_parse.h aliases_scan.c
 	rm -rf build
 
-.PHONY: all install check-conflict install-files user perms uninstall deps \
-	try clean
+.PHONY: all deps try clean
 
+include packaging/Makefile
 include tests/Makefile
