@@ -69,6 +69,7 @@ struct smtp {
 	unsigned	 nmails;	/* begun on this connection */
 	/* the end */
 	enum smtp_cause	 cause;
+	int		 is_throttled;	/* smtp_is_throttled() */
 	struct result	 trouble;
 };
 
@@ -118,8 +119,7 @@ push(struct smtp_mail **list, struct smtp_mail *m)
 static int
 is_full(const struct smtp *s)
 {
-	return (s->caps.mail_max != 0 && s->nmails >= s->caps.mail_max) ||
-	    (s->setup.mail_max != 0 && s->nmails >= s->setup.mail_max);
+	return s->caps.mail_max != 0 && s->nmails >= s->caps.mail_max;
 }
 
 static void
@@ -261,6 +261,7 @@ fail_by_reply(struct smtp *s, enum smtp_cause cause)
 
 	result_init(&res);
 	smtp_reply_result(&s->reply, STATUS_DEFERRED, &res);
+	s->is_throttled = smtp_reply_is_throttle(&s->reply);
 	end(s, cause, &res, 1);
 	result_fini(&res);
 }
@@ -810,6 +811,10 @@ on_mail(struct smtp *s, const struct command *c)
 		out_of_step(s, "the server sent an invalid reply to MAIL");
 		return;
 	}
+	if (smtp_reply_is_throttle(&s->reply)) {
+		fail_by_reply(s, SMTP_CAUSE_LOST);
+		return;
+	}
 	smtp_reply_result(&s->reply, smtp_reply_status(&s->reply), &m->res);
 	smtp_mail_decide(m, &m->res);
 	if (m->state == SMTP_MAIL_ENVELOPE)
@@ -1174,7 +1179,7 @@ smtp_is_closing(const struct smtp *s)
 }
 
 int
-smtp_last_code(const struct smtp *s)
+smtp_is_throttled(const struct smtp *s)
 {
-	return s->reply.code;
+	return s->is_throttled;
 }

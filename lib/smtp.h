@@ -49,7 +49,6 @@ struct smtp_setup {
 	int		 must_tls;	/* nothing in the clear */
 	int		 must_login;	/* no MAIL before a login */
 	int		 may_login_clear; /* a login without TLS is fine */
-	unsigned	 mail_max;	/* transactions in all; 0: no limit */
 	/*
 	 * Is given every line of the dialogue, without its end, secrets masked
 	 * and texts left out; or NULL.  mail: whose line it is, or NULL.
@@ -126,6 +125,7 @@ enum smtp_cause smtp_cause(const struct smtp *);
 const struct result *smtp_trouble(const struct smtp *);
 /* It takes no more mail, and says QUIT, or has said it, by itself. */
 int	smtp_is_closing(const struct smtp *);
-int	smtp_last_code(const struct smtp *);	/* of a reply; 0: none yet */
+/* A reply ended it that is about too many connections, not about a message. */
+int	smtp_is_throttled(const struct smtp *);
 
 #endif

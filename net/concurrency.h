@@ -17,8 +17,7 @@
 struct concurrency {
 	unsigned	 configured;	/* CONCURRENCY */
 	unsigned	 limit;		/* connections at most, for now */
-	unsigned	 mail_max;	/* messages over one, for now; 0: any */
-	int64_t		 until_ms;	/* then both are forgotten */
+	int64_t		 until_ms;	/* then that is forgotten */
 	unsigned	 nlost;		/* connections in a row, no verdict */
 	int64_t		 verdict_ms;	/* when the latest one came; 0: none */
 	int64_t		 took_ms;	/* and how long it took */
@@ -36,11 +35,10 @@ struct load {
 /* How a connection ended. */
 struct loss {
 	enum smtp_cause	 cause;
-	int		 code;		/* of the last reply */
 	int64_t		 begun_ms;	/* the connection was */
 	unsigned	 nsettled;	/* transactions that had a verdict */
-	unsigned	 ncut;		/* and that had none */
-	int		 was_quiet;	/* it lay idle, which hosts may end */
+	int		 was_throttled;	/* by a reply: 421, 432, 4yz x.3.2 */
+	int		 was_idle;	/* which hosts may end */
 	int		 was_suspect;	/* it ended on a suspect */
 };
 
@@ -62,7 +60,7 @@ enum retry {
 struct cut {
 	int		 is_guilty;	/* the connection ended in it */
 	int		 is_late;	/* the host said nothing for too long */
-	int		 was_told;	/* by a reply (421): no fault of it */
+	int		 was_throttled;	/* by a reply: no fault of it */
 	unsigned	 nsettled;	/* over the same connection */
 };
 

@@ -23,7 +23,6 @@
 #define CONNECT_WAIT_S	5	/* while another address is left: the quick
 				 * fallback between IPv6 and IPv4 */
 #define IDLE_MS		10000	/* a connection without mail is kept */
-#define QUIET_MS	1000	/* after that, hosts may end it */
 #define SHOWN_MAX	1000	/* bytes of a line that is shown */
 
 /* 1. For those who watch. */
@@ -69,8 +68,7 @@ over(struct session *s, enum smtp_cause cause, const struct result *reason)
 
 	if (conn->state == CONN_CLOSED)
 		return;
-	s->ending.was_quiet = conn->state == CONN_IDLE &&
-	    now_ms - conn->since_ms > QUIET_MS;
+	s->ending.was_idle = conn->state == CONN_IDLE && !s->is_computing;
 	s->ending.cause = cause;
 	result_copy(&s->ending.reason, reason);
 	(void)conn_event(conn, CONN_ENDS, now_ms);
@@ -89,11 +87,10 @@ void
 session_loss(const struct session *s, struct loss *loss)
 {
 	loss->cause = s->ending.cause;
-	loss->code = smtp_last_code(s->smtp);
+	loss->was_throttled = smtp_is_throttled(s->smtp);
 	loss->begun_ms = s->begun_ms;
 	loss->nsettled = s->mail.nsettled;
-	loss->ncut = s->mail.ncut;
-	loss->was_quiet = s->ending.was_quiet && s->mail.ncut == 0;
+	loss->was_idle = s->ending.was_idle;
 	loss->was_suspect = s->mail.was_suspect;
 }
 
@@ -174,7 +171,6 @@ make_smtp(struct session *s)
 	setup.may_login_clear = policy->may_login_clear;
 	if (policy->auth != NULL)
 		setup.password = policy->auth->password;
-	setup.mail_max = s->net->concurrency.mail_max;
 	setup.watch = show;
 	setup.watch_arg = s;
 	s->smtp = smtp_new(&setup);

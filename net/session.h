@@ -56,7 +56,7 @@ struct session_mail {
 	struct request	*again;		/* its next transaction goes here */
 	struct request	*coming;	/* next; it is being looked at */
 	struct content	 body;		/* the text that is being sent */
-	unsigned	 nsettled, ncut;	/* transactions */
+	unsigned	 nsettled;	/* transactions that had a verdict */
 	unsigned	 nlive;		/* transactions under way */
 	int64_t		 since_ms;	/* the first of them waits */
 	int		 is_alone;	/* the one is; nothing follows */
@@ -68,7 +68,7 @@ struct ending {
 	enum smtp_cause	 cause;
 	struct result	 reason;
 	int		 is_late;	/* the host said nothing for too long */
-	int		 was_quiet;	/* it lay idle */
+	int		 was_idle;	/* there was no mail for it */
 	int		 was_ready;	/* it had come as far as MAIL */
 };
 

@@ -54,10 +54,9 @@ mail_cut(struct session *s, const struct smtp_mail *m)
 	struct requests *requests = &s->net->requests;
 	struct request *r = m->arg;
 	struct cut cut = { m->end == SMTP_MAIL_LOST, s->ending.is_late,
-	    smtp_last_code(s->smtp) == 421, t->nsettled };
+	    smtp_is_throttled(s->smtp), t->nsettled };
 	enum retry retry;
 
-	t->ncut++;
 	if (cut.is_guilty)
 		t->was_suspect = r->is_suspect;
 	retry = concurrency_cut(&r->drops, &cut);
@@ -88,8 +87,7 @@ mail_over(struct session *s, struct smtp_mail *m)
 		return;
 	}
 	if (m->end == SMTP_MAIL_IN_DOUBT) {
-		t->ncut++;	/* in doubt is no verdict */
-		t->was_suspect = r->is_suspect;
+		t->was_suspect = r->is_suspect;	/* and no verdict */
 	} else {
 		t->nsettled++;
 		concurrency_verdict(&net->concurrency, t->since_ms,

@@ -787,6 +787,26 @@ def test_concurrency():
     assert len(s.messages) == 400 == len(set(s.messages))
 
 
+@pytest.mark.parametrize("reply", [
+    "421 4.7.0 too many", "432 4.7.0 too many", "452 4.3.2 too many"])
+@pytest.mark.parametrize("verb", ["banner", "AUTH", "MAIL"])
+def test_throttled_at_the_fourth_connection(reply, verb):
+    """Fewer connections then, and nothing is deferred."""
+    def script(session, line):
+        return reply if line.startswith(verb) and session.is_fourth else None
+
+    def greet(session):
+        with s.lock:
+            session.is_fourth = s.open > 3
+        return reply if verb == "banner" and session.is_fourth else "220 hi"
+    s = Server(script, login="any", greet=greet, delay=0.01)
+    r = Runner(smarthost(s, more="INSECURE\n"), AUTH)
+    many(r, 60)
+    r.finish()
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    assert len(s.messages) == 60 == len(set(s.messages))
+
+
 def test_fewer_connections_than_wanted():
     s = Server(delay=0.01, max_conns=3)
     r = Runner(smarthost(s))

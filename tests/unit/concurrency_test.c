@@ -92,51 +92,52 @@ test_what_a_loss_means(void **state)
 {
 	static const struct {
 		const char *name;
-		struct loss loss;	/* cause, code, begun, settled, cut,
-					 * quiet, suspect */
+		struct loss loss;	/* cause, begun, settled, throttled,
+					 * idle, suspect */
 		unsigned nlost, nready;
 		int64_t verdict_ms;
 		enum host_state state;
-		unsigned limit, mail_max;	/* afterwards, of 20 and 0 */
+		unsigned limit;		/* afterwards, of 20 */
 	} cases[] = {
-		{ "after QUIT", { SMTP_CAUSE_NONE, 221, 1, 0, 0, 0, 0 },
-		    9, 0, 0, HOST_GOOD, 20, 0 },
+		{ "after QUIT", { SMTP_CAUSE_NONE, 1, 0, 0, 0, 0 },
+		    9, 0, 0, HOST_GOOD, 20 },
 		/* Before MAIL. */
-		{ "refused", { HOST, 554, 1, 0, 0, 0, 0 }, 0, 0, 0,
-		    HOST_DEAD, 20, 0 },
-		{ "refused, others at work", { HOST, 421, 1, 0, 0, 0, 0 },
-		    0, 3, 0, HOST_CROWDED, 3, 0 },
-		{ "no TLS with a login", { SMTP_CAUSE_TLS, 454, 1, 0, 0, 0,
-		    0 }, 0, 0, 0, HOST_DEAD, 20, 0 },
+		{ "refused", { HOST, 1, 0, 0, 0, 0 }, 0, 0, 0, HOST_DEAD,
+		    20 },
+		{ "refused, others at work", { HOST, 1, 0, 1, 0, 0 }, 0, 3,
+		    0, HOST_CROWDED, 3 },
+		{ "no TLS with a login", { SMTP_CAUSE_TLS, 1, 0, 0, 0, 0 },
+		    0, 0, 0, HOST_DEAD, 20 },
 		/* Enough for one connection. */
-		{ "421 after five", { LOST, 421, 1, 5, 1, 0, 0 }, 0, 2, 0,
-		    HOST_CROWDED, 2, 5 },
-		{ "421 after five, alone", { LOST, 421, 1, 5, 1, 0, 0 }, 0,
-		    0, 0, HOST_CROWDED, 1, 5 },
-		{ "421 to the first", { LOST, 421, 1, 0, 1, 0, 0 }, 0, 4, 0,
-		    HOST_CROWDED, 4, 0 },
-		{ "421 while idle", { LOST, 421, 1, 5, 0, 1, 0 }, 0, 0, 0,
-		    HOST_GOOD, 20, 0 },
+		{ "throttled after five", { LOST, 1, 5, 1, 0, 0 }, 0, 2, 0,
+		    HOST_GOOD, 20 },
+		{ "throttled while idle", { LOST, 1, 0, 1, 1, 0 }, 0, 0, 0,
+		    HOST_GOOD, 20 },
+		/* One connection too many. */
+		{ "throttled at the first", { LOST, 1, 0, 1, 0, 0 }, 0, 4, 0,
+		    HOST_CROWDED, 4 },
+		{ "throttled at the first, alone", { LOST, 1, 0, 1, 0, 0 },
+		    0, 0, 0, HOST_CROWDED, 1 },
 		/* Without a verdict, three times in a row. */
-		{ "cut, the first time", { LOST, 354, 1, 0, 1, 0, 0 }, 0, 0,
-		    0, HOST_GOOD, 20, 0 },
-		{ "the second time", { LOST, 354, 1, 0, 1, 0, 0 }, 1, 0, 0,
-		    HOST_GOOD, 20, 0 },
-		{ "the third time", { LOST, 354, 1, 0, 1, 0, 0 }, 2, 0, 0,
-		    HOST_DEAD, 20, 0 },
-		{ "the third time, others at work", { LOST, 354, 1, 0, 1, 0,
-		    0 }, 2, 7, 0, HOST_CROWDED, 7, 0 },
-		{ "after a verdict", { LOST, 250, 1, 1, 1, 0, 0 }, 2, 0, 0,
-		    HOST_GOOD, 20, 0 },
-		{ "idle for a while", { LOST, 250, 1, 0, 0, 1, 0 }, 2, 0, 0,
-		    HOST_GOOD, 20, 0 },
+		{ "cut, the first time", { LOST, 1, 0, 0, 0, 0 }, 0, 0, 0,
+		    HOST_GOOD, 20 },
+		{ "the second time", { LOST, 1, 0, 0, 0, 0 }, 1, 0, 0,
+		    HOST_GOOD, 20 },
+		{ "the third time", { LOST, 1, 0, 0, 0, 0 }, 2, 0, 0,
+		    HOST_DEAD, 20 },
+		{ "the third time, others at work", { LOST, 1, 0, 0, 0, 0 },
+		    2, 7, 0, HOST_CROWDED, 7 },
+		{ "after a verdict", { LOST, 1, 1, 0, 0, 0 }, 2, 0, 0,
+		    HOST_GOOD, 20 },
+		{ "while idle", { LOST, 1, 0, 0, 1, 0 }, 2, 0, 0, HOST_GOOD,
+		    20 },
 		/* One message is never the death of a host for the others. */
-		{ "on a suspect", { LOST, 354, 1, 0, 1, 0, 1 }, 2, 0, 0,
-		    HOST_GOOD, 20, 0 },
-		{ "others had verdicts meanwhile", { LOST, 354, NOW - 600000,
-		    0, 1, 0, 0 }, 2, 0, NOW - 598000, HOST_GOOD, 20, 0 },
-		{ "others had theirs before", { LOST, 354, NOW - 600000, 0,
-		    1, 0, 0 }, 2, 0, NOW - 600001, HOST_DEAD, 20, 0 },
+		{ "on a suspect", { LOST, 1, 0, 0, 0, 1 }, 2, 0, 0,
+		    HOST_GOOD, 20 },
+		{ "others had verdicts meanwhile", { LOST, NOW - 600000, 0,
+		    0, 0, 0 }, 2, 0, NOW - 598000, HOST_GOOD, 20 },
+		{ "others had theirs before", { LOST, NOW - 600000, 0, 0, 0,
+		    0 }, 2, 0, NOW - 600001, HOST_DEAD, 20 },
 	};
 	struct concurrency c;
 	size_t i;
@@ -147,37 +148,34 @@ test_what_a_loss_means(void **state)
 		c.nlost = cases[i].nlost;
 		c.verdict_ms = cases[i].verdict_ms;
 		if (concurrency_lost(&c, &cases[i].loss, cases[i].nready,
-		    NOW) != cases[i].state || c.limit != cases[i].limit ||
-		    c.mail_max != cases[i].mail_max)
-			fail_msg("%s: limit %u, mails %u", cases[i].name,
-			    c.limit, c.mail_max);
+		    NOW) != cases[i].state || c.limit != cases[i].limit)
+			fail_msg("%s: limit %u", cases[i].name, c.limit);
 	}
 }
 
 static void
 test_what_was_learned_expires(void **state)
 {
-	static const struct loss enough = { LOST, 421, 1, 5, 1, 0, 0 };
-	static const struct loss cut = { LOST, 354, NOW, 0, 1, 0, 0 };
+	static const struct loss crowd = { LOST, 1, 0, 1, 0, 0 };
+	static const struct loss cut = { LOST, NOW, 0, 0, 0, 0 };
 	struct concurrency c;
 
 	(void)state;
 	concurrency_init(&c, 20);
-	concurrency_lost(&c, &enough, 2, NOW);
+	concurrency_lost(&c, &crowd, 2, NOW);
 	concurrency_tick(&c, NOW + 9999);
 	assert_int_equal(c.limit, 2);
-	assert_int_equal(c.mail_max, 5);
 	concurrency_tick(&c, NOW + 10000);
 	assert_int_equal(c.limit, 20);
-	assert_int_equal(c.mail_max, 0);
 	/* A verdict begins the count anew. */
+	concurrency_verdict(&c, 0, 0);
 	concurrency_lost(&c, &cut, 0, NOW);
 	concurrency_lost(&c, &cut, 0, NOW);
 	concurrency_verdict(&c, NOW - 2, NOW - 1);
 	assert_int_equal(concurrency_lost(&c, &cut, 0, NOW), HOST_GOOD);
 	/* More are ready than are allowed: that was lowered meanwhile. */
 	concurrency_init(&c, 3);
-	concurrency_lost(&c, &enough, 9, NOW);
+	concurrency_lost(&c, &crowd, 9, NOW);
 	assert_int_equal(c.limit, 3);
 }
 
@@ -186,7 +184,7 @@ test_what_becomes_of_a_message(void **state)
 {
 	static const struct {
 		const char *name;
-		struct cut cut;		/* guilty, late, told, settled */
+		struct cut cut;		/* guilty, late, throttled, settled */
 		unsigned before;
 		enum retry retry;
 		unsigned after;
@@ -200,9 +198,9 @@ test_what_becomes_of_a_message(void **state)
 		{ "known before", { 1, 0, 0, 5 }, DROPS_MAX - 1, RETRY_NEVER,
 		    3 },
 		{ "never answered", { 1, 1, 0, 3 }, 0, RETRY_NEVER, 3 },
-		{ "421 after some", { 1, 0, 1, 5 }, 2, RETRY_LAST, 2 },
-		{ "421 to the first", { 1, 0, 1, 0 }, 0, RETRY_LAST, 1 },
-		{ "421 always", { 1, 0, 1, 0 }, 2, RETRY_NEVER, 3 },
+		{ "throttled after some", { 1, 0, 1, 5 }, 2, RETRY_LAST, 2 },
+		{ "throttled at the first", { 1, 0, 1, 0 }, 0, RETRY_LAST, 1 },
+		{ "always throttled", { 1, 0, 1, 0 }, 2, RETRY_NEVER, 3 },
 	};
 	unsigned drops;
 	size_t i;

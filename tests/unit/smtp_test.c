@@ -477,6 +477,12 @@ static const struct {
 	    ALL("deferred 4.7.0"), "530 5.7.0 login" },
 	{ "MAIL 421", 0, UP "<421 4.3.2 bye\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, "open, open, open", "421 4.3.2 bye" },
+	{ "MAIL 432: not about the message", 0, UP "<432 4.7.0 slow down\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, open, open",
+	    "432 4.7.0 slow down" },
+	{ "MAIL 451 4.3.2: not about the message", 0, UP
+	    "<451 4.3.2 too many connections\n", SMTP_WANT_CLOSE,
+	    SMTP_CAUSE_LOST, "open, open, open", NULL },
 	{ "MAIL eof", 0, UP "!eof\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
 	    "open, open, open", "closed, while waiting for the reply to "
 	    "MAIL" },
