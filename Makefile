@@ -36,6 +36,7 @@ TLSLIBS =	-lssl -lcrypto
 
 DEFS =		-D_GNU_SOURCE -I. -DDMA_SPOOLDIR='"$(SPOOLDIR)"' \
 		-DDMA_CONFDIR='"$(CONFDIR)"' \
+		-DDMA_PROGRAM='"$(SBINDIR)/dma"' \
 		-DDMA_LIBEXECDIR='"$(LIBEXECDIR)"' \
 		-DDMA_ALIASES='"$(SYSCONFDIR)/aliases"' \
 		-DDMA_MAILSPOOL='"$(MAILSPOOL)"'
@@ -57,9 +58,10 @@ ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 SPOOL =		spool.o spool/journal.o spool/preamble.o
 CONF =		conf.o conf/auth.o conf/files.o conf/local_names.o \
 		conf/relays.o conf/sender_relay.o conf/values.o
-PRIV =		priv/cleanup.o priv/delivery_request.o priv/helper.o \
-		priv/monitor.o priv/refusal.o priv/request.o priv/sandbox.o \
-		priv/user.o priv/user_shell.o
+PRIV =		priv/caller.o priv/cleanup.o priv/delivery_request.o \
+		priv/helper.o priv/login_limits.o priv/monitor.o \
+		priv/refusal.o priv/request.o priv/sandbox.o priv/user.o \
+		priv/user_shell.o
 LOCAL =		local.o local/command.o local/delivery.o local/forward.o \
 		local/lmtp.o local/maildir.o local/mbox.o \
 		local/mbox_checkpoint.o local/mbox_lock.o local/mbox_text.o

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "conf/files.h"
+#include "lib/io.h"
 #include "local.h"
 #include "priv/monitor.h"
 #include "queue/runner.h"
@@ -22,30 +23,30 @@
 
 static int
 send_mode(const struct caller *caller, const struct options *o,
-    const struct conf *conf, const struct spool *sp, int monitor)
+    const struct conf *conf, const struct spool *sp, const struct log *log)
 {
 	struct submitted done;
-	struct log log;
 	int status;
 
-	files_log(&conf->log, &log, o->tag == NULL ? "dma" : o->tag);
-	status = submit_message(caller, o, conf, sp, &log, monitor, &done);
-	files_log_close(&log);
+	status = submit_message(caller, o, conf, sp, log, &done);
 	if (status != 0 || o->is_queue_only || done.is_held)
 		return status;
-	if (o->is_foreground)
-		flush(sp, monitor, done.id, o->is_watched ? caller : NULL);
-	else
-		flush_wake(sp, monitor, done.id);
+	if (!o->is_foreground) {
+		flush_wake(sp, log, done.id);
+		return 0;
+	}
+	flush_follow(sp, done.watch, done.id, o->is_watched ? caller : NULL);
+	io_close(&done.watch);
 	return 0;
 }
 
 static int
 with_spool(const struct caller *caller, const struct options *o,
-    const struct conf *conf, int monitor)
+    const struct conf *conf)
 {
 	struct result res;
 	struct spool sp;
+	struct log log;
 	int status;
 
 	result_init(&res);
@@ -54,19 +55,22 @@ with_spool(const struct caller *caller, const struct options *o,
 		result_fini(&res);
 		return EX_CANTCREAT;
 	}
-	if (o->mode == MODE_LIST)
+	if (o->mode == MODE_LIST) {
 		status = mailq_print(caller, conf->limits.mailq_group, &sp);
-	else if (o->mode == MODE_FLUSH)
-		status = flush_mode(caller, o, &sp, monitor);
-	else
-		status = send_mode(caller, o, conf, &sp, monitor);
+		spool_close(&sp);
+		return status;
+	}
+	files_log(&conf->log, &log, o->tag == NULL ? "dma" : o->tag);
+	status = o->mode == MODE_FLUSH ? flush_mode(caller, o, &sp, &log) :
+	    send_mode(caller, o, conf, &sp, &log);
+	files_log_close(&log);
 	spool_close(&sp);
 	return status;
 }
 
 /* The call itself, as the spool user. */
 static int
-front_end(const struct caller *caller, int monitor, int argc, char **argv)
+front_end(const struct caller *caller, int argc, char **argv)
 {
 	struct report report = report_quiet;
 	struct options o;
@@ -98,10 +102,10 @@ front_end(const struct caller *caller, int monitor, int argc, char **argv)
 	if (o.mode == MODE_ALIASES)
 		status = newaliases(&conf.where);
 	else
-		status = with_spool(caller, &o, &conf, monitor);
+		status = with_spool(caller, &o, &conf);
 	conf_fini(&conf);
 	options_fini(&o);
-	/* monitor_main() ends the process without stdio's help. */
+	/* Checked here: at the exit nobody would say so. */
 	if (fflush(stdout) == EOF && status == 0)
 		status = EX_IOERR;
 	return status;

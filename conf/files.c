@@ -100,20 +100,6 @@ files_conf(struct conf *conf, const struct report *report)
 }
 
 int
-files_root(struct conf *conf, struct buf *text)
-{
-	buf_reset(text);
-	if (read_text(CONF_FILE, text, CONF_LIMIT) == -1 ||
-	    conf_init(conf) == -1)
-		return -1;
-	if (conf_parse_root(conf, text->data == NULL ? "" : text->data,
-	    text->len) == 0)
-		return 0;
-	conf_fini(conf);
-	return -1;
-}
-
-int
 files_changed(const char *path, struct stat *last)
 {
 	struct stat st;
@@ -136,6 +122,48 @@ files_changed(const char *path, struct stat *last)
 	    st.st_mtim.tv_nsec != last->st_mtim.tv_nsec;
 	*last = st;
 	return changed;
+}
+
+/* 0, or -1: what was known before holds. */
+static int
+read_root(struct files_root *r)
+{
+	struct conf fresh;
+	struct buf text;
+
+	buf_init(&text, 0);
+	if (read_text(CONF_FILE, &text, CONF_LIMIT) == -1 ||
+	    conf_init(&fresh) == -1) {
+		buf_fini(&text);
+		return -1;
+	}
+	if (conf_parse_root(&fresh, text.data == NULL ? "" : text.data,
+	    text.len) == -1) {
+		conf_fini(&fresh);
+		buf_fini(&text);
+		return -1;
+	}
+	if (r->is_read)
+		files_log_close(&r->log);
+	conf_fini(&r->conf);
+	buf_fini(&r->text);
+	r->conf = fresh;
+	r->text = text;
+	r->is_read = 1;
+	return 0;
+}
+
+int
+files_root_reload(struct files_root *r)
+{
+	if (!files_changed(CONF_FILE, &r->stat) && r->is_read)
+		return 0;
+	if (read_root(r) == 0)
+		files_log(&r->conf.log, &r->log, "dma");
+	else
+		/* To be tried again the next time. */
+		memset(&r->stat, 0, sizeof(r->stat));
+	return r->is_read ? 0 : -1;
 }
 
 /* Why a file must not be trusted with a secret, or NULL. */

@@ -20,11 +20,18 @@ int	files_conf(struct conf *, const struct report *);
 /* The same of its text, which is at hand. */
 int	files_conf_text(struct conf *, const struct buf *text,
 	    const struct report *);
-/*
- * The keys of dma.conf that root acts by, and the text of the file for
- * a process that reads all of it as somebody else; -1 as above.
- */
-int	files_root(struct conf *, struct buf *text);
+/* What a helper of root has of dma.conf; all zero at first. */
+struct files_root {
+	struct conf	 conf;		/* the keys that root acts by */
+	struct buf	 text;		/* of the file, for a child to read as
+					 * its user */
+	struct stat	 stat;
+	struct log	 log;
+	int		 is_read;
+};
+
+/* Reads it again if it changed; -1 while it was never read. */
+int	files_root_reload(struct files_root *);
 /*
  * 1 when a file is not what it was when this was asked last with the same
  * stat, all zero at first.  Gone or empty is no change: somebody is just

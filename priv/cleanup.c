@@ -1,268 +1,100 @@
 /*
- * cleanup.c - nothing of the caller reaches what we do.
- * Runs as: root.  Uses: its own descriptors, environment, signals and limits.
- * Promise: runs before anything is parsed; what cannot be cleaned and would
- * stop the work is refused in words.
+ * cleanup.c - no limit, descriptor or schedule of a caller reaches us.
+ * Runs as: root.  Uses: its own limits, descriptors and environment.
+ * Promise: runs before anything is parsed; what cannot be had and is needed
+ * is refused in words.
  */
 #include <sys/resource.h>
-#include <sys/stat.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "compat/compat.h"
 #include "lib/io.h"
 #include "priv/cleanup.h"
 
-#define MIB		(1024UL * 1024UL)
-#define FILES_WANTED	4096	/* descriptors */
-#define FILES_LEAST	512	/* of a runner with a full active queue */
+#define MIB	(1024UL * 1024UL)
+#define INF	RLIM_INFINITY
 
 extern char **environ;
 
-int
-cleanup_refuse(int status, const char *what, const char *reason)
-{
-	dprintf(STDERR_FILENO, "dma: %s: %s\n", what, reason);
-	return status;
-}
-
-static int
-clean_descriptors(struct caller *c)
-{
-	int fd, flags;
-
-	flags = fcntl(STDIN_FILENO, F_GETFL);
-	c->has_stdin = flags != -1 && (flags & O_ACCMODE) != O_WRONLY;
-	do {
-		fd = open("/dev/null", O_RDWR);
-		if (fd == -1)
-			return -1;
-	} while (fd <= STDERR_FILENO);
-	close(fd);
-	return compat_close_from(STDERR_FILENO + 1);
-}
-
-/* TZ may name a zone, not a file of the caller's choosing. */
-static int
-zone_ok(const char *tz)
-{
-	static const char zone[] = "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/,.:<>";
-	size_t n;
-
-	n = strspn(tz, zone);
-	return n > 0 && n < 64 && tz[n] == '\0' && tz[0] != '/' &&
-	    tz[0] != ':' && tz[0] != '.' && strstr(tz, "..") == NULL;
-}
-
-static void
-take_text(char *dst, size_t size, const char *name)
-{
-	const char *s;
-
-	s = getenv(name);
-	if (s == NULL || !text_is_clean(s, strlen(s)) ||
-	    text_copy(dst, size, s) == -1)
-		dst[0] = '\0';
-}
-
-static int
-clean_environment(struct caller *c)
-{
-	static char *empty[] = { NULL };
-	char tz[64];
-
-	take_text(c->email, sizeof(c->email), "EMAIL");
-	take_text(c->logname, sizeof(c->logname), "LOGNAME");
-	take_text(c->name, sizeof(c->name), "NAME");
-	take_text(tz, sizeof(tz), "TZ");
-	environ = empty;
-	if (setenv("PATH", "/usr/bin:/bin", 1) == -1)
-		return -1;
-	if (zone_ok(tz) && setenv("TZ", tz, 1) == -1)
-		return -1;
-	return 0;
-}
-
-static void
-set_signal(int sig, void (*what)(int))
-{
-	struct sigaction sa;
-
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = what;
-	sigemptyset(&sa.sa_mask);
-	sigaction(sig, &sa, NULL);
-}
-
-/* Blocks this signal alone; 0: none. */
-static void
-mask_signal(int sig)
-{
-	sigset_t mask;
-
-	sigemptyset(&mask);
-	if (sig != 0)
-		sigaddset(&mask, sig);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-}
-
-/* Only what was ignored survives an exec; these are those that matter here. */
-static void
-clean_signals(void)
-{
-	static const int back[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGALRM };
-	size_t i;
-
-	for (i = 0; i < sizeof(back) / sizeof(back[0]); i++)
-		set_signal(back[i], SIG_DFL);
-	set_signal(SIGPIPE, SIG_IGN);
-	set_signal(SIGXFSZ, SIG_IGN);
-	/* Output to a terminal (stty tostop) must not stop a background job. */
-	mask_signal(SIGTTOU);
-}
-
-/* What the work needs.  The runner serves the whole host: the limits of the
- * first caller are not its own. */
-static const struct {
+/*
+ * At least these, and as hard limits those of login_limits.c.  The runner
+ * serves the whole host: the limits of the first caller are not its own.
+ */
+static const struct limit {
 	int		 which;
 	const char	*name;
-	rlim_t		 wanted, least;
-} needed_limits[] = {
-	{ RLIMIT_NOFILE, "descriptors", FILES_WANTED, FILES_LEAST },
-	{ RLIMIT_FSIZE,	"file size",	RLIM_INFINITY,	1024 * MIB },
-	{ RLIMIT_CPU,	"processor time", RLIM_INFINITY, 3600 },
-	{ RLIMIT_AS,	"address space", RLIM_INFINITY,	256 * MIB },
-	{ RLIMIT_DATA,	"data",		RLIM_INFINITY,	64 * MIB },
-	{ RLIMIT_STACK,	"stack",	RLIM_INFINITY,	MIB },
+	rlim_t		 soft, hard;	/* at least, where it can be raised */
+	rlim_t		 least;		/* else the call is refused */
+} limits[] = {
+	{ RLIMIT_NOFILE, "open files",	4096,	524288,	512 },
+	{ RLIMIT_FSIZE,	"file size",	INF,	INF,	1024 * MIB },
+	{ RLIMIT_CPU,	"CPU time",	INF,	INF,	3600 },
+	{ RLIMIT_AS,	"address space", INF,	INF,	256 * MIB },
+	{ RLIMIT_DATA,	"data",		INF,	INF,	64 * MIB },
+	{ RLIMIT_STACK,	"stack",	8 * MIB, INF,	MIB },
 #ifdef RLIMIT_NPROC
-	{ RLIMIT_NPROC,	"processes",	RLIM_INFINITY,	64 },
+	{ RLIMIT_NPROC,	"processes",	INF,	INF,	64 },
+#endif
+	/* From here on for commands alone. */
+#if defined(__linux__)
+	{ RLIMIT_RTTIME, "real time",	0,	INF,	0 },
+	{ RLIMIT_SIGPENDING, "signals",	0,	INF,	0 },
+	{ RLIMIT_MEMLOCK, "locked memory", 0,	8 * MIB, 0 },
+	{ RLIMIT_MSGQUEUE, "messages",	0,	819200,	0 },
 #endif
 };
 
-/* As high as it goes, up to what is wanted; -1 when that is too low. */
 static int
-raise_limit(int which, rlim_t wanted, rlim_t least)
+raise_limit(const struct limit *l, int for_commands)
 {
 	struct rlimit rl;
 
-	if (getrlimit(which, &rl) == -1)
+	if (getrlimit(l->which, &rl) == -1)
 		return -1;
-	if (rl.rlim_cur >= wanted)
+	if (rl.rlim_cur >= (for_commands ? l->soft : l->least) &&
+	    (rl.rlim_max >= l->hard || !for_commands))
 		return 0;
-	rl.rlim_cur = wanted;
-	if (rl.rlim_max < wanted)
-		rl.rlim_max = wanted;
-	if (setrlimit(which, &rl) == 0)
+	if (rl.rlim_cur < l->soft)
+		rl.rlim_cur = l->soft;
+	if (rl.rlim_max < l->hard)
+		rl.rlim_max = l->hard;
+	if (setrlimit(l->which, &rl) == 0)
 		return 0;
-	if (getrlimit(which, &rl) == -1)
+	/* In a container without the right to: as far as it goes. */
+	if (getrlimit(l->which, &rl) == -1)
 		return -1;
 	rl.rlim_cur = rl.rlim_max;
-	return setrlimit(which, &rl) == 0 && rl.rlim_max >= least ? 0 : -1;
-}
-
-static int
-clean_limits(void)
-{
-	static const struct rlimit none = { 0, 0 };
-	size_t i;
-
-	for (i = 0; i < sizeof(needed_limits) / sizeof(*needed_limits); i++) {
-		if (raise_limit(needed_limits[i].which, needed_limits[i].wanted,
-		    needed_limits[i].least) == 0)
-			continue;
-		dprintf(STDERR_FILENO, "dma: limit on %s: it is too low (at "
-		    "least %ju is needed) and cannot be raised\n",
-		    needed_limits[i].name, (uintmax_t)needed_limits[i].least);
-		return -1;
-	}
-	return setrlimit(RLIMIT_CORE, &none);
-}
-
-/*
- * What a process that init starts has.  A command must have neither the
- * limits of whoever woke the runner nor the runner's own: some of them are
- * privileges (nice, real time, locked memory).
- */
-static const struct { int which; rlim_t soft, hard; } fresh_limits[] = {
-	{ RLIMIT_CPU,		RLIM_INFINITY,	RLIM_INFINITY },
-	{ RLIMIT_FSIZE,		RLIM_INFINITY,	RLIM_INFINITY },
-	{ RLIMIT_DATA,		RLIM_INFINITY,	RLIM_INFINITY },
-	{ RLIMIT_STACK,		8 * MIB,	RLIM_INFINITY },
-	{ RLIMIT_CORE,		0,		RLIM_INFINITY },
-	{ RLIMIT_AS,		RLIM_INFINITY,	RLIM_INFINITY },
-	{ RLIMIT_NOFILE,	1024,		524288 },
-#if defined(__linux__)
-	{ RLIMIT_RSS,		RLIM_INFINITY,	RLIM_INFINITY },
-	{ RLIMIT_MEMLOCK,	8 * MIB,	8 * MIB },
-	{ RLIMIT_LOCKS,		RLIM_INFINITY,	RLIM_INFINITY },
-	{ RLIMIT_MSGQUEUE,	819200,		819200 },
-	{ RLIMIT_NICE,		0,		0 },
-	{ RLIMIT_RTPRIO,	0,		0 },
-	{ RLIMIT_RTTIME,	RLIM_INFINITY,	RLIM_INFINITY },
-#endif
-};
-
-/* What cannot be raised, in a container without the right to, stays. */
-static int
-set_limit(int which, rlim_t soft, rlim_t hard)
-{
-	struct rlimit rl = { soft, hard };
-
-	if (setrlimit(which, &rl) == 0)
-		return 0;
-	if (getrlimit(which, &rl) == -1)
-		return -1;
-	rl.rlim_cur = soft < rl.rlim_max ? soft : rl.rlim_max;
-	return setrlimit(which, &rl);
-}
-
-/* As the kernel reckons for its first process; 0 when it does not tell. */
-static rlim_t
-usual_processes(void)
-{
-	char text[32] = "";
-	int fd;
-
-	fd = open("/proc/sys/kernel/threads-max", O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return 0;
-	if (io_read(fd, text, sizeof(text) - 1) <= 0)
-		text[0] = '\0';
-	close(fd);
-	return (rlim_t)strtoul(text, NULL, 10) / 2;
+	return setrlimit(l->which, &rl) == 0 && rl.rlim_max >= l->least ? 0 :
+	    -1;
 }
 
 int
-cleanup_fresh_limits(void)
+cleanup_limits(int for_commands)
 {
-	rlim_t processes = usual_processes();
-	size_t i;
+	static const struct rlimit no_core = { 0, RLIM_INFINITY };
+	const struct limit *l;
 
-	for (i = 0; i < sizeof(fresh_limits) / sizeof(fresh_limits[0]); i++)
-		if (set_limit(fresh_limits[i].which, fresh_limits[i].soft,
-		    fresh_limits[i].hard) == -1)
-			return -1;
-#if defined(__linux__)
-	if (processes != 0 && (set_limit(RLIMIT_NPROC, processes,
-	    processes) == -1 || set_limit(RLIMIT_SIGPENDING, processes,
-	    processes) == -1))
+	for (l = limits; l < limits + sizeof(limits) / sizeof(*limits); l++) {
+		if ((l->least == 0 && !for_commands) ||
+		    raise_limit(l, for_commands) == 0)
+			continue;
+		dprintf(STDERR_FILENO, "dma: limit on %s: it is too low (at "
+		    "least %ju is needed) and cannot be raised\n", l->name,
+		    (uintmax_t)l->least);
 		return -1;
-#else
-	(void)processes;
-#endif
-	return 0;
+	}
+	return for_commands ? setrlimit(RLIMIT_CORE, &no_core) : 0;
 }
 
 /* How the caller is scheduled is not how mail is delivered; not vital. */
@@ -287,13 +119,12 @@ usual_schedule(void)
 	(void)setpriority(PRIO_PROCESS, 0, 0);
 }
 
-/* -1 with errno when the process cannot leave its caller. */
-int
-cleanup_detach(void)
+static int
+clean_descriptors(void)
 {
-	int fd, sig;
+	int fd;
 
-	if (setsid() == -1)
+	if (compat_close_from(STDERR_FILENO + 1) == -1)
 		return -1;
 	fd = open("/dev/null", O_RDWR);
 	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 ||
@@ -301,28 +132,19 @@ cleanup_detach(void)
 		return -1;
 	if (fd > STDERR_FILENO)
 		close(fd);
-	for (sig = 1; sig < NSIG; sig++)
-		set_signal(sig, SIG_DFL);
-	set_signal(SIGPIPE, SIG_IGN);
-	set_signal(SIGXFSZ, SIG_IGN);
-	mask_signal(0);
-	usual_schedule();
 	return 0;
 }
 
 int
-cleanup_caller(struct caller *c)
+cleanup_all(void)
 {
-	memset(c, 0, sizeof(*c));
-	c->uid = getuid();
-	umask(077);
-	clean_signals();
-	if (geteuid() != 0)
-		return cleanup_refuse(EX_NOPERM, "not installed set-uid root, "
-		    "or started with no_new_privs", "run "
-		    "\"make perms\" as root");
-	if (clean_limits() == -1 || clean_descriptors(c) == -1 ||
-	    chdir("/") == -1 || clean_environment(c) == -1)
-		return EX_OSERR;
-	return 0;
+	static char path[] = "PATH=/usr/bin:/bin";
+	static char *clean[] = { path, NULL };
+
+	environ = clean;
+	io_default_signals();
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	usual_schedule();
+	return clean_descriptors() == -1 || chdir("/") == -1 ? -1 : 0;
 }

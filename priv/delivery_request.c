@@ -93,6 +93,24 @@ forward_request_get(struct ipc *m, struct delivery *d)
 	    origin == ORIGIN_FORWARD) ? 0 : -1;
 }
 
+void
+delivery_exit_put(struct ipc *m, uint32_t id, int wait_status, int is_late)
+{
+	ipc_begin(m, IPC_DELIVER_EXIT, id);
+	ipc_put_u32(m, (uint32_t)wait_status);
+	ipc_put_u32(m, (uint32_t)is_late);
+}
+
+int
+delivery_exit_get(struct ipc *m, int *wait_status, int *is_late)
+{
+	if (m->kind != IPC_DELIVER_EXIT)
+		return -1;
+	*wait_status = (int)ipc_get_u32(m);
+	*is_late = ipc_get_u32(m) != 0;
+	return ipc_done(m);
+}
+
 int
 delivery_request_get(struct ipc *m, struct delivery *d)
 {

@@ -48,6 +48,10 @@ int	delivery_request_get(struct ipc *, struct delivery *);
 /* IPC_DELIVER_NEXT: the same from the queue id on, without a channel. */
 void	delivery_next_put(struct ipc *, const struct delivery *);
 int	delivery_next_get(struct ipc *, struct delivery *);
+/* IPC_DELIVER_EXIT: the child of that request is reaped. */
+void	delivery_exit_put(struct ipc *, uint32_t id, int wait_status,
+	    int is_late);
+int	delivery_exit_get(struct ipc *, int *wait_status, int *is_late);
 /*
  * IPC_FORWARD_REQUEST: a user's .forward, or the lists of an alias.  Got as a
  * delivery of kind ROUTE_UNKNOWN with origin, name and channel.

@@ -19,8 +19,8 @@
 
 #include "conf/files.h"
 #include "lib/io.h"
-#include "priv/cleanup.h"
 #include "priv/helper.h"
+#include "priv/login_limits.h"
 #include "priv/records.h"
 #include "priv/refusal.h"
 #include "priv/request.h"
@@ -45,11 +45,7 @@ struct helper {
 	const struct spool_user *spool;
 	helper_body	*body;
 	int		 sock;
-	struct conf	 conf;		/* the keys that root acts by */
-	struct buf	 conf_text;
-	struct stat	 conf_stat;
-	int		 has_conf;
-	struct log	 log;
+	struct files_root root;		/* dma.conf and the log */
 	struct child	 children[CHILDREN_MAX];
 	int		 nchildren;
 };
@@ -89,17 +85,16 @@ find_user(const struct helper *h, struct delivery *d, struct user *u)
 {
 	int found, is_alias = is_for_alias(d);
 
-	found = user_lookup(is_alias ? h->conf.local.alias_user : d->name, u);
+	found = user_lookup(is_alias ? h->root.conf.local.alias_user :
+	    d->name, u);
 	if (found == -1)
 		return REFUSAL_LOOKUP;
 	/* A missing ALIAS_USER is the configuration's fault, not the mail's. */
 	if (found == 1)
 		return is_alias ? REFUSAL_NO_ALIAS_USER : REFUSAL_NO_USER;
 	d->no_command = u->uid == 0 || u->uid == h->spool->uid;
-	if (d->kind == ROUTE_UNKNOWN)
-		return is_alias && u->uid == 0 ? REFUSAL_NOT_HERE :
-		    REFUSAL_NONE;
-	if (d->kind != ROUTE_MAILBOX && d->no_command)
+	if (d->kind == ROUTE_UNKNOWN ? is_alias && u->uid == 0 :
+	    d->kind != ROUTE_MAILBOX && d->no_command)
 		return REFUSAL_NOT_HERE;
 	return REFUSAL_NONE;
 }
@@ -110,95 +105,73 @@ mail_dir(const struct helper *h, const struct delivery *d)
 {
 	if (d->kind != ROUTE_MAILBOX)
 		return NULL;
-	if (h->conf.local.mailbox == MAILBOX_COMMAND && d->no_command)
-		return h->conf.local.mailspool;
-	return conf_mail_dir(&h->conf.local);
-}
-
-static int
-runs_command(const struct helper *h, const struct delivery *d)
-{
-	return d->kind == ROUTE_PIPE || (d->kind == ROUTE_MAILBOX &&
-	    h->conf.local.mailbox == MAILBOX_COMMAND && !d->no_command);
+	if (h->root.conf.local.mailbox == MAILBOX_COMMAND && d->no_command)
+		return h->root.conf.local.mailspool;
+	return conf_mail_dir(&h->root.conf.local);
 }
 
 static int
 become(const struct helper *h, const struct delivery *d)
 {
+	enum mailbox_kind mailbox = h->root.conf.local.mailbox;
+
 	/* Speaks to a store, and runs no user's code. */
-	if (d->kind == ROUTE_MAILBOX && h->conf.local.mailbox == MAILBOX_LMTP)
-		return user_become_spool_member(h->spool);
-	if (runs_command(h, d) && cleanup_fresh_limits() == -1)
+	if (d->kind == ROUTE_MAILBOX && mailbox == MAILBOX_LMTP)
+		return user_become_spool(h->spool, 1);
+	if (user_become(d->user, mail_dir(h, d)) == -1)
 		return -1;
-	return user_become(d->user, mail_dir(h, d));
+	if (d->kind == ROUTE_PIPE || (d->kind == ROUTE_MAILBOX &&
+	    mailbox == MAILBOX_COMMAND && !d->no_command))
+		return login_limits_set();
+	return 0;
 }
 
 /* The exit status; without a word over the channel the request is deferred. */
 static int
-serve_child(struct helper *h, const struct delivery *asked)
+child_main(struct helper *h, const struct delivery *asked)
 {
 	struct delivery d = *asked;
 	enum refusal refusal;
+	sigset_t none;
 	struct user u;
 	int status;
 
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGCHLD, SIG_DFL);
+	setsid();
+	io_close(&h->sock);
 	d.user = &u;
 	if (is_for_alias(&d))
-		d.aliases = open(h->conf.where.aliases, O_RDONLY | O_CLOEXEC |
-		    O_NONBLOCK);
+		d.aliases = open(h->root.conf.where.aliases, O_RDONLY |
+		    O_CLOEXEC | O_NONBLOCK);
 	refusal = find_user(h, &d, &u);
 	if (refusal != REFUSAL_NONE)
-		return user_become_spool(h->spool) == -1 ? EX_OSERR :
-		    refusal_report(&d, refusal, &h->log);
+		return user_become_spool(h->spool, 0) == -1 ? EX_OSERR :
+		    refusal_report(&d, refusal, &h->root.log);
 	if (become(h, &d) == -1) {
-		log_say(&h->log, LOG_LEVEL_ERROR, "%s: user=%s cannot become "
-		    "this user: %s", h->service->name, u.name, strerror(errno));
+		log_say(&h->root.log, LOG_LEVEL_ERROR, "%s: user=%s cannot "
+		    "become this user: %s", h->service->name, u.name,
+		    strerror(errno));
 		return EX_OSERR;
 	}
-	status = h->body(&d, &h->conf_text);
+	status = h->body(&d, &h->root.text);
 	if (status == EX_PROTOCOL)
-		log_say(&h->log, LOG_LEVEL_WARNING, "%s: user=%s message out "
-		    "of turn: child ends", h->service->name, u.name);
+		log_say(&h->root.log, LOG_LEVEL_WARNING, "%s: user=%s message "
+		    "out of turn: child ends", h->service->name, u.name);
 	return status;
 }
 
 /* ---- children ---- */
 
-/* The configuration is root's own; it is read again when it changed. */
-static void
-reload_conf(struct helper *h)
-{
-	struct conf fresh;
-	struct buf text;
-
-	if (!files_changed(DMA_CONFDIR "/dma.conf", &h->conf_stat) &&
-	    h->has_conf)
-		return;
-	buf_init(&text, 0);
-	if (files_root(&fresh, &text) == -1) {
-		buf_fini(&text);
-		memset(&h->conf_stat, 0, sizeof(h->conf_stat));
-		return;
-	}
-	if (h->has_conf) {
-		files_log_close(&h->log);
-		conf_fini(&h->conf);
-		buf_fini(&h->conf_text);
-	}
-	h->has_conf = 1;
-	h->conf = fresh;
-	h->conf_text = text;
-	files_log(&h->conf.log, &h->log, "dma");
-}
-
 static int
-limit_s(const struct helper *h, const struct delivery *d)
+limit_s(const struct conf_local *conf, const struct delivery *d)
 {
-	if (h->service->kind == IPC_FORWARD_REQUEST)
+	if (d->kind == ROUTE_UNKNOWN)
 		return FORWARD_LIMIT_S;
-	if (d->kind == ROUTE_PIPE || h->conf.local.mailbox == MAILBOX_COMMAND)
-		return (int)h->conf.local.command_timeout_s;
-	if (h->conf.local.mailbox == MAILBOX_LMTP)
+	if (d->kind == ROUTE_PIPE || conf->mailbox == MAILBOX_COMMAND)
+		return (int)conf->command_timeout_s;
+	if (conf->mailbox == MAILBOX_LMTP)
 		return LMTP_LIMIT_S;
 	return MAILBOX_LIMIT_S;
 }
@@ -222,19 +195,6 @@ is_stuck(const struct helper *h, uint64_t name)
 	return 0;
 }
 
-static void
-child_main(struct helper *h, const struct delivery *d)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGCHLD, SIG_DFL);
-	setsid();
-	io_close(&h->sock);
-	_exit(serve_child(h, d));
-}
-
 /* Of a child, or status 0 for one that could not be started. */
 static void
 report_exit(struct helper *h, uint32_t id, int status, int is_late)
@@ -244,9 +204,7 @@ report_exit(struct helper *h, uint32_t id, int status, int is_late)
 	if (!h->service->reports_exit || h->sock == -1)
 		return;
 	ipc_init(&m);
-	ipc_begin(&m, IPC_DELIVER_EXIT, id);
-	ipc_put_u32(&m, (uint32_t)status);
-	ipc_put_u32(&m, (uint32_t)is_late);
+	delivery_exit_put(&m, id, status, is_late);
 	if (ipc_send(h->sock, &m) == -1)
 		io_close(&h->sock);
 	ipc_fini(&m);
@@ -258,17 +216,16 @@ start_child(struct helper *h, const struct delivery *d)
 	char lower[sizeof(d->name)];
 	struct child *c = &h->children[h->nchildren];
 
-	reload_conf(h);
 	/* However the name is spelled; an alias is not the user. */
 	text_lower(lower, d->name, strlen(d->name) + 1);
 	c->name = text_digest(lower, strlen(lower)) + d->origin;
 	c->pid = -1;
-	if (h->has_conf && !is_stuck(h, c->name)) {
+	if (files_root_reload(&h->root) == 0 && !is_stuck(h, c->name)) {
 		c->pid = fork();
 		if (c->pid == 0)
-			child_main(h, d);
+			_exit(child_main(h, d));
 		if (c->pid == -1)
-			log_say(&h->log, LOG_LEVEL_WARNING, "%s: fork: %s",
+			log_say(&h->root.log, LOG_LEVEL_WARNING, "%s: fork: %s",
 			    h->service->name, strerror(errno));
 	}
 	if (c->pid == -1) {
@@ -277,7 +234,8 @@ start_child(struct helper *h, const struct delivery *d)
 	}
 	c->id = d->id;
 	c->is_late = 0;
-	c->deadline_ms = io_clock_ms() + limit_s(h, d) * INT64_C(1000);
+	c->deadline_ms = io_clock_ms() + limit_s(&h->root.conf.local, d) *
+	    INT64_C(1000);
 	h->nchildren++;
 }
 
@@ -300,9 +258,9 @@ take_request(struct helper *h, struct ipc *m)
 	if (ok)
 		start_child(h, &d);
 	else
-		log_say(&h->log, LOG_LEVEL_WARNING, "%s: malformed request "
-		    "(kind %" PRIu32 ", %zu bytes, %d descriptors): helper "
-		    "ends", s->name, m->kind, m->len, m->nfds);
+		log_say(&h->root.log, LOG_LEVEL_WARNING, "%s: malformed "
+		    "request (kind %" PRIu32 ", %zu bytes, %d descriptors): "
+		    "helper ends", s->name, m->kind, m->len, m->nfds);
 	io_close(&d.message);
 	io_close(&d.channel);
 	return ok ? 0 : -1;
@@ -391,8 +349,8 @@ helper_main(enum helper_kind kind, int sock, const struct spool_user *spool,
 	h.spool = spool;
 	h.body = body;
 	h.sock = sock;
-	log_init(&h.log, "dma");
-	reload_conf(&h);
+	log_init(&h.root.log, "dma");
+	(void)files_root_reload(&h.root);
 	signal(SIGCHLD, on_child);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);

@@ -1,35 +1,32 @@
 /*
- * monitor.h - splits off the front end; starts the helpers and the runner.
+ * monitor.h - the start of each process: who it becomes.
  */
 #ifndef PRIV_MONITOR_H
 #define PRIV_MONITOR_H
 
-#include "priv/cleanup.h"
+#include "priv/caller.h"
 #include "priv/helper.h"
 
-/* What a runner begins with. */
+/* The runner's ends of the sockets of its helpers, and what it is for. */
 struct helpers {
-	int		 forward, deliver;	/* sockets */
-	int		 lock;			/* the spool's lock, held */
-	int		 done;			/* flush waiter's pipe, or -1 */
-	unsigned	 flags;			/* RUN_* */
-	uint32_t	 caller;		/* uid of who asked for it */
-	char		 id[QUEUE_ID_MAX + 1];	/* for RUN_FLUSH; "": all */
+	int	 forward, deliver;
+	int	 for_flush;	/* of request_runner() */
 };
 
-/* What each process does when it is who it should be. */
+/* What each process does when it is who it should be, for good. */
 struct modes {
-	/* As the spool user: the whole of a call; gives the exit status.
-	 * monitor: for request_seal() and request_runner(). */
-	int	(*front_end)(const struct caller *, int monitor, int argc,
-		    char **argv);
-	/* As the spool user: the runner. */
+	/* As the spool user: the whole of a call; gives the exit status. */
+	int	(*front_end)(const struct caller *, int argc, char **argv);
+	/* As the spool user: the runner; gives the exit status. */
 	int	(*runner)(struct helpers *);
 	/* As a user, a process for each request. */
 	helper_body *as_user;
 };
 
-/* Cleans, splits, and gives the exit status of the call. */
+/*
+ * The front end; or, called as "dma --runner" or "--runner=flush" by root or
+ * the spool user, the helpers and the runner.  Gives the exit status.
+ */
 int	monitor_main(int argc, char **argv, const struct modes *);
 
 #endif

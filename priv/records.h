@@ -10,14 +10,6 @@
 #define RECORDS_H
 
 enum ipc_type {
-	/* submit -> trunk: about to commit; be out of the caller's reach. */
-	IPC_SEAL = 1,		/* u32 may_end: by SIGINT and its like */
-	/* trunk -> submit: done; a kill by the caller can not reach us. */
-	IPC_SEALED,		/* - */
-	/* submit -> trunk: start a runner.  fds: spool lock, then perhaps the
-	 * write end of a pipe whose closing says that all was tried. */
-	IPC_RUN,		/* u32 flags (RUN_*), text queue id or "" */
-
 	/* runner -> forward branch: what is in this user's ~/.forward, or in
 	 * the lists of this alias?  fds: channel. */
 	IPC_FORWARD_REQUEST = 16,	/* u32 origin (ORIGIN_FORWARD,
@@ -114,11 +106,10 @@ enum ipc_type {
 	/* same; fds: write end of a pipe that the runner closes when
 	 * everything that is queued now was tried. */
 	IPC_FLUSH		/* text queue id or "" for all, u32 flags
-				 * (RUN_WATCH), u32 real uid of the caller */
+				 * (FLUSH_WATCH), u32 real uid of the caller */
 };
 
 /* Limits of each socket, octets of a record. */
-#define IPC_MONITOR_LIMIT		64
 #define IPC_FORWARD_LIMIT	1024		/* requests */
 #define IPC_DELIVER_LIMIT	8192		/* requests */
 #define IPC_CHANNEL_LIMIT	(66 * 1024)	/* answers over a channel */
@@ -126,8 +117,8 @@ enum ipc_type {
 #define IPC_AUTH_COMMAND_LIMIT	(9 * 1024)
 #define IPC_WAKE_LIMIT		128
 
-#define RUN_FLUSH	0x01	/* try everything now, whatever is due */
-#define RUN_WATCH	0x02	/* who waits is told what is said meanwhile */
+#define FLUSH_WATCH	0x01	/* the caller is shown the dialogue */
+#define FLUSH_COMING	0x02	/* that message is about to be committed */
 
 enum forward_verdict {
 	FORWARD_NONE,		/* the user exists and has no .forward */

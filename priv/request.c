@@ -1,11 +1,12 @@
 /*
  * request.c - what the unprivileged processes ask of those beside them.
- * Runs as: the spool user.  Uses: the socket to the monitor; starts dma-remote.
+ * Runs as: the spool user.  Uses: processes: starts the runner and dma-remote.
  * Promise: asks only, and holds no right.
  */
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,59 +16,44 @@
 #include "compat/compat.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
+#include "lib/log.h"
 #include "priv/records.h"
 #include "priv/request.h"
 
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
 
-/* Blocked, not ignored: one system call, and nothing to put back. */
-void
-request_block_signals(int may_end)
+/* Whoever reads the caller's output to its end does not wait for us. */
+static void
+leave_caller(void)
 {
-	sigset_t mask;
+	int fd, i;
 
-	sigfillset(&mask);
-	if (may_end) {
-		sigdelset(&mask, SIGINT);
-		sigdelset(&mask, SIGTERM);
-		sigdelset(&mask, SIGHUP);
-	}
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	(void)setsid();
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (i = STDIN_FILENO; fd != -1 && i <= STDERR_FILENO; i++)
+		(void)dup2(fd, i);
 }
 
 int
-request_seal(int monitor, int may_end)
+request_runner(int for_flush)
 {
-	struct ipc m;
-	int ok;
+	static char name[] = "dma", mode[] = "--runner",
+	    flush_mode[] = "--runner=flush";
+	char *argv[] = { name, for_flush ? flush_mode : mode, NULL };
+	struct log log;
+	pid_t pid;
 
-	request_block_signals(may_end);
-	ipc_init(&m);
-	ipc_begin(&m, IPC_SEAL, 0);
-	ipc_put_u32(&m, may_end != 0);
-	ok = ipc_send(monitor, &m) == 0 &&
-	    ipc_recv(monitor, &m, IPC_MONITOR_LIMIT) == 1 &&
-	    m.kind == IPC_SEALED;
-	ipc_fini(&m);
-	return ok ? 0 : -1;
-}
-
-int
-request_runner(int monitor, int lock, int done, unsigned flags, const char *id)
-{
-	struct ipc m;
-	int ret;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_RUN, 0);
-	ipc_put_u32(&m, flags);
-	ipc_put_str(&m, id);
-	ipc_put_fd(&m, lock);
-	if (done != -1)
-		ipc_put_fd(&m, done);
-	ret = ipc_send(monitor, &m);
-	ipc_fini(&m);
-	return ret;
+	/* Nobody waits for it; a call may start several in its time. */
+	(void)signal(SIGCHLD, SIG_IGN);
+	pid = fork();
+	if (pid != 0)
+		return pid == -1 ? -1 : 0;
+	leave_caller();
+	execv(DMA_PROGRAM, argv);
+	log_init(&log, "dma");
+	log_say(&log, LOG_LEVEL_ERROR, "cannot start the runner: " DMA_PROGRAM
+	    ": %s", strerror(errno));
+	_exit(EX_OSERR);
 }
 
 int

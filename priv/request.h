@@ -7,17 +7,12 @@
 #include <sys/types.h>
 
 /*
- * For the front end.  request_seal: from here on the caller can stop nothing
- * of ours any more, neither this process nor the monitor; may_end: but SIGINT,
- * SIGTERM and SIGHUP of a terminal or of root still end them.  -1 when the
- * monitor is gone (the caller killed it): then nothing may be committed.
+ * For the front end: starts a runner, which leaves again at once if there is
+ * one.  It is of another session and no child to wait for; -1 with errno.
+ * for_flush: it waits a moment for the flush that is to come, so that the
+ * caller misses nothing of it.
  */
-int	request_seal(int monitor, int may_end);
-/* The signals that the two lines above tell of. */
-void	request_block_signals(int may_end);
-/* Asks for a runner; lends lock and done (-1: nobody waits). */
-int	request_runner(int monitor, int lock, int done, unsigned flags,
-	    const char *id);
+int	request_runner(int for_flush);
 
 /* A channel for one request, both ends close-on-exec. */
 int	request_channel(int pair[2]);

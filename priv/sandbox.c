@@ -4,6 +4,7 @@
  * Promise: nothing here gives a right; a system without the mechanism loses
  * the extra wall, not the mail.
  */
+#include <sys/resource.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -23,9 +24,14 @@
 
 #include "priv/sandbox.h"
 
+/* Nor a core file, which could hold messages and passwords. */
 static int
 no_new_privs(void)
 {
+	static const struct rlimit none = { 0, 0 };
+
+	if (setrlimit(RLIMIT_CORE, &none) == -1)
+		return -1;
 #if defined(__linux__) && defined(PR_SET_NO_NEW_PRIVS)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 #else
@@ -180,10 +186,3 @@ sandbox_remote(const struct conf *conf)
 }
 
 #endif
-
-/* A submission lives for milliseconds: one call, no rule set. */
-int
-sandbox_submit(void)
-{
-	return no_new_privs();
-}

@@ -7,7 +7,6 @@
 
 #include "conf.h"
 
-int	sandbox_submit(void);
 int	sandbox_runner(const struct conf *);
 /* After the connection is made: no file at all. */
 int	sandbox_lmtp(void);

@@ -31,22 +31,23 @@ int
 user_lookup(const char *name, struct user *u)
 {
 	char lower[LOGIN_MAX + 1];
-	struct passwd *pw;
+	struct passwd *pw = NULL;
+	int i;
 
 	memset(u, 0, sizeof(*u));
 	if (!user_name_ok(name))
 		return 1;
-	errno = 0;
-	pw = getpwnam(name);
-	if (pw == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH)) {
-		/* Mail for Bob is for bob, as with every local MTA. */
-		text_lower(lower, name, strlen(name) + 1);
+	text_lower(lower, name, strlen(name) + 1);
+	/* Mail for Bob is for bob, as with every local MTA. */
+	for (i = 0; i < 1 + (strcmp(lower, name) != 0) && pw == NULL; i++) {
 		errno = 0;
-		if (strcmp(lower, name) != 0)
-			pw = getpwnam(lower);
+		pw = getpwnam(i == 0 ? name : lower);
+		if (pw == NULL && errno != 0 && errno != ENOENT &&
+		    errno != ESRCH)
+			return -1;
 	}
 	if (pw == NULL)
-		return errno == 0 || errno == ENOENT || errno == ESRCH ? 1 : -1;
+		return 1;
 	if (text_copy(u->name, sizeof(u->name), pw->pw_name) == -1 ||
 	    text_copy(u->home, sizeof(u->home), pw->pw_dir) == -1 ||
 	    text_copy(u->shell, sizeof(u->shell), pw->pw_shell) == -1)
@@ -105,19 +106,10 @@ user_become_root(void)
 }
 
 int
-user_become_spool(const struct spool_user *u)
+user_become_spool(const struct spool_user *u, int with_groups)
 {
-	if (u->uid == 0 || u->gid == 0 || setgroups(0, NULL) == -1)
-		return -1;
-	return become(u->uid, u->gid);
-}
+	const struct passwd *pw = with_groups ? getpwuid(u->uid) : NULL;
 
-int
-user_become_spool_member(const struct spool_user *u)
-{
-	const struct passwd *pw;
-
-	pw = getpwuid(u->uid);
 	if (u->uid == 0 || u->gid == 0 || (pw != NULL ?
 	    initgroups(pw->pw_name, u->gid) : setgroups(0, NULL)) == -1)
 		return -1;

@@ -38,9 +38,8 @@ const char *user_find_spool(const char *spooldir, struct spool_user *);
  * there, so that lock and mailbox can be made without root; or NULL.
  */
 int	user_become(const struct user *, const char *mail_dir);
-int	user_become_spool(const struct spool_user *);
-/* With the groups that the group file gives to the spool user. */
-int	user_become_spool_member(const struct spool_user *);
+/* with_groups: those that the group file gives to that user, else none. */
+int	user_become_spool(const struct spool_user *, int with_groups);
 int	user_become_root(void);
 
 #endif

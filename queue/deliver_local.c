@@ -661,9 +661,7 @@ local_read_exits(struct local_helper *h)
 		ipc_fini(&m);
 		return;
 	}
-	x.status = (int)ipc_get_u32(&m);
-	x.is_late = ipc_get_u32(&m) != 0;
-	if (n != 1 || m.kind != IPC_DELIVER_EXIT || ipc_done(&m) == -1)
+	if (n != 1 || delivery_exit_get(&m, &x.status, &x.is_late) == -1)
 		helper_ended(h);
 	else
 		for (i = 0; i < CHILDREN_MAX; i++)

@@ -22,6 +22,7 @@
 #define SLEEP_MAX_MS	60000	/* so that a stepped clock is noticed */
 #define STAY_MS		50	/* with nothing to do: more may come soon */
 #define FULL_MS		100	/* until a helper that reads nothing is tried */
+#define FLUSH_WAIT_MS	1000	/* for the one that it was started for */
 #define WAKES_FEW	8	/* more at once: some may have been lost */
 #define POLLS_MAX	(3 + LOOKUPS_MAX + 2 * CHILDREN_MAX + PROCESSES_MAX \
 			    + WATCHERS_MAX + 8)
@@ -56,14 +57,17 @@ listen_for_wakes(struct runner *r)
 		    strerror(errno));
 }
 
-/* w: who waits; of it fd, id and uid are set.  flags: RUN_*. */
+/* w: who waits; of it fd, id and uid are set.  flags: FLUSH_*. */
 static void
 flush(struct runner *r, struct watcher *w, unsigned flags)
 {
 	destinations_renew(&r->destinations);
 	w->left = active_flush(&r->active, w->id);
+	w->is_coming = (flags & FLUSH_COMING) != 0;
+	if (w->is_coming && w->left == 0)
+		w->left = 1;
 	w->run = r->active.run;
-	w->state = flags & RUN_WATCH ? WATCHER_WATCHING : WATCHER_WAITING;
+	w->state = flags & FLUSH_WATCH ? WATCHER_WATCHING : WATCHER_WAITING;
 	watchers_add(&r->watchers, w);
 }
 
@@ -276,9 +280,21 @@ add_poll(struct polls *p, int fd, short events,
 	p->n++;
 }
 
+/* Its caller is gone. */
+static void
+on_lost_watcher(struct runner *r, void *who)
+{
+	struct watcher *w = who;
+
+	(void)r;
+	io_close(&w->fd);
+	w->state = WATCHER_FREE;
+}
+
 static void
 collect(struct runner *r, struct polls *p)
 {
+	struct watcher *w;
 	struct destination *d;
 	struct local_child *c;
 	int i;
@@ -298,11 +314,13 @@ collect(struct runner *r, struct polls *p)
 	for (d = r->destinations.list; d != NULL; d = d->next)
 		add_poll(p, d->sock, destination_has_output(d) ?
 		    POLLIN | POLLOUT : POLLIN, on_destination, d);
-	/* Only to wake up: the next turn goes on with what is writable. */
-	for (i = 0; i < WATCHERS_MAX; i++)
-		if (r->watchers.list[i].state == WATCHER_ENDING)
-			add_poll(p, r->watchers.list[i].fd, POLLOUT, NULL,
-			    NULL);
+	/* POLLOUT: only to wake up; the next turn goes on with that. */
+	for (i = 0; i < WATCHERS_MAX; i++) {
+		w = &r->watchers.list[i];
+		if (w->state != WATCHER_FREE)
+			add_poll(p, w->fd, w->state == WATCHER_ENDING ?
+			    POLLOUT : 0, on_lost_watcher, w);
+	}
 }
 
 /* ms: how long it may sleep already; wait: -1 for no bound. */
@@ -342,7 +360,7 @@ wait_and_read(struct runner *r)
 	if (poll(p.fds, p.n, (int)ms) <= 0)
 		return;
 	for (i = 0; i < p.n; i++)
-		if ((p.fds[i].revents & ~POLLOUT) != 0 && p.what[i] != NULL)
+		if ((p.fds[i].revents & ~POLLOUT) != 0)
 			p.what[i](r, p.who[i]);
 }
 
@@ -365,7 +383,8 @@ is_idle(struct runner *r)
 	 * again and again must not keep this one. */
 	if (is_degraded(r))
 		return active_is_empty(&r->active);
-	return active_is_idle(&r->active) && active_is_done(&r->active);
+	return active_is_idle(&r->active) && active_is_done(&r->active) &&
+	    !watchers_wait(&r->watchers);
 }
 
 /* Nothing to do, and nothing came for a moment. */
@@ -397,8 +416,9 @@ look_at_one(void *arg, const char *id)
 }
 
 /*
- * Leaving: first the lock goes, then the queue is looked at once more.  A
- * submission that found the lock held committed before that look.  1: stay.
+ * Leaving: first the wake socket and the lock go, then the queue is looked at
+ * once more.  A submission that reached the socket, or whose runner found the
+ * lock held, committed before that look.  1: stay.
  * Their number would not tell: one that is listed may have been removed.
  */
 static int
@@ -406,6 +426,7 @@ is_needed(struct runner *r)
 {
 	struct last_look look = { &r->active, 0 };
 
+	io_close(&r->wake);
 	spool_unlock(&r->lock);
 	if (is_degraded(r) ||
 	    spool_list(&r->q.spool, look_at_one, &look) == -1 || !look.is_new)
@@ -478,6 +499,18 @@ init_modules(struct runner *r, struct helpers *helpers)
 }
 
 /* Exit status; 0: go on. */
+/* One that is not the only one leaves, and nobody needs to hear of it. */
+static int
+no_lock(const struct queue *q)
+{
+	if (errno == EWOULDBLOCK)
+		return 0;
+	log_say(&q->log, LOG_LEVEL_ERROR, "cannot lock the spool: %s",
+	    strerror(errno));
+	return EX_OSERR;
+}
+
+/* The exit status; 0 without the lock: another runner has it. */
 static int
 open_runner(struct runner *r, struct helpers *helpers)
 {
@@ -496,6 +529,9 @@ open_runner(struct runner *r, struct helpers *helpers)
 	result_fini(&res);
 	if (ret == -1)
 		return EX_CANTCREAT;
+	r->lock = spool_lock(&q->spool);
+	if (r->lock == -1)
+		return no_lock(q);
 	/* A helper that is full must not stop what does not need it. */
 	if (io_nonblock(helpers->forward) == -1 ||
 	    io_nonblock(helpers->deliver) == -1) {
@@ -517,22 +553,15 @@ int
 runner_main(struct helpers *helpers)
 {
 	static struct runner r;
-	struct watcher first;
 	int status;
 
-	r.lock = helpers->lock;
 	status = open_runner(&r, helpers);
-	if (status != 0)
+	if (status != 0 || r.lock == -1)
 		return status;
 	spool_sweep(&r.q.spool);
-	if (helpers->flags & RUN_FLUSH) {
-		memset(&first, 0, sizeof(first));
-		first.fd = helpers->done;
-		first.uid = helpers->caller;
-		text_copy(first.id, sizeof(first.id), helpers->id);
-		flush(&r, &first, helpers->flags);
-		helpers->done = -1;
-	}
+	if (helpers->for_flush &&
+	    io_wait(r.wake, POLLIN, io_clock_ms() + FLUSH_WAIT_MS) == 1)
+		read_wakes(&r);
 	run(&r);
 	return 0;
 }

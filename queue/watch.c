@@ -54,6 +54,12 @@ end(struct watcher *w)
 	w->state = WATCHER_FREE;
 }
 
+static int
+is_waiting(const struct watcher *w)
+{
+	return w->state == WATCHER_WAITING || w->state == WATCHER_WATCHING;
+}
+
 void
 watchers_add(struct watchers *ws, const struct watcher *new)
 {
@@ -69,8 +75,11 @@ watchers_add(struct watchers *ws, const struct watcher *new)
 		(void)io_write_all(fd, "", 1);
 		io_close(&fd);
 	}
-	if (fd != -1)
-		*w = *new;
+	if (fd == -1)
+		return;
+	*w = *new;
+	if (w->is_coming)
+		(void)put(w, "\n", 1);
 }
 
 void
@@ -82,12 +91,9 @@ watchers_tried(struct watchers *ws, const char *id, uint64_t seen,
 
 	for (i = 0; i < WATCHERS_MAX; i++) {
 		w = &ws->list[i];
-		if ((w->state != WATCHER_WAITING &&
-		    w->state != WATCHER_WATCHING) ||
-		    seen >= w->run || tried >= w->run ||
-		    (w->id[0] != '\0' && strcmp(w->id, id) != 0))
-			continue;
-		if (--w->left == 0)
+		if (is_waiting(w) && (w->id[0] == '\0' ?
+		    seen < w->run && tried < w->run :
+		    strcmp(w->id, id) == 0) && --w->left == 0)
 			end(w);
 	}
 }
@@ -125,6 +131,17 @@ watchers_show(struct watchers *ws, unsigned set, const char *line)
 		    put(&ws->list[i], buf_str(&b), b.len) == -1))
 			ws->list[i].is_cut = 1;
 	buf_fini(&b);
+}
+
+int
+watchers_wait(const struct watchers *ws)
+{
+	int i;
+
+	for (i = 0; i < WATCHERS_MAX; i++)
+		if (is_waiting(&ws->list[i]))
+			return 1;
+	return 0;
 }
 
 int

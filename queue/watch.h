@@ -21,6 +21,8 @@ struct watcher {
 	char		 id[QUEUE_ID_MAX + 1];	/* "": all messages */
 	uint64_t	 run;		/* number of its flush */
 	size_t		 left;		/* entries that are still to be tried */
+	int		 is_coming;	/* its message is not committed yet:
+					 * a byte tells the caller to go on */
 	int		 is_cut;	/* the latest line had no room */
 	uint32_t	 uid;		/* 0 sees all, others their own */
 	int64_t		 ending_ms;	/* since; for WATCHER_ENDING */
@@ -43,6 +45,8 @@ void	watchers_tried(struct watchers *, const char *id, uint64_t seen,
 /* Who watches a message, as a set of bits; and a line for such a set. */
 unsigned watchers_of(const struct watchers *, const struct message *);
 void	watchers_show(struct watchers *, unsigned set, const char *line);
+/* 1 when one waits, perhaps for a message that is still to come. */
+int	watchers_wait(const struct watchers *);
 /* Ends what could not be ended before; 1 when there is still one. */
 int	watchers_end(struct watchers *);
 

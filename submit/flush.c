@@ -1,6 +1,6 @@
 /*
  * flush.c - wakes the runner, and waits until it has tried what is queued.
- * Runs as: the spool user.  Uses: the monitor; the wake socket by spool.c.
+ * Runs as: the spool user.  Uses: the wake socket by spool.c; starts runners.
  * Promise: no message is left lying between a commit and a runner that
  * leaves; a wait ends when all was tried, or says why not.
  */
@@ -18,65 +18,93 @@
 #include "priv/request.h"
 #include "submit/flush.h"
 
-#define START_TRIES	600	/* 10 ms apart, while a runner comes or goes */
+#define START_AGAIN	31	/* tries, 1 ms apart, that a start may take */
+#define START_TRIES	600	/* the rest of them 10 ms apart */
+#define ANNOUNCE_WAIT_MS	5000	/* for a runner that is busy */
 #define FLUSH_TRIES	3	/* runners that may die under a flush */
 
 /*
- * After a commit: whoever gets the lock starts the runner; who does not
- * wakes the one that has it.  One that is just starting reads the queue
- * afterwards, one that is just leaving looks at it again after it let the
- * lock go: so no message is left lying.
+ * After a commit.  A runner that is just starting reads the queue after it
+ * opened its wake socket; one that is just leaving looks at the queue once
+ * more after it closed that: so no message is left lying.  EAGAIN: it has more
+ * wake-ups than it needs.
  */
 void
-flush_wake(const struct spool *sp, int monitor, const char *id)
+flush_wake(const struct spool *sp, const struct log *log, const char *id)
 {
 	struct ipc m;
-	int lock;
 
-	lock = spool_lock(sp);
-	if (lock != -1) {
-		request_runner(monitor, lock, -1, 0, "");
-		close(lock);
-		return;
-	}
 	ipc_init(&m);
 	ipc_begin(&m, IPC_WAKE, 0);
 	ipc_put_str(&m, id);
-	spool_poke(sp, &m);
+	if (spool_poke(sp, &m) == -1 && errno != EAGAIN &&
+	    request_runner(0) == -1)
+		log_say(log, LOG_LEVEL_ERROR, "cannot start the runner: %s; "
+		    "queued mail is deferred until the next start",
+		    strerror(errno));
 	ipc_fini(&m);
 }
 
-/* Gives the flush to the runner there is, or to a new one. */
+/* Gives the flush to the runner there is; -1 with errno. */
 static int
-ask_flush(const struct spool *sp, int monitor, const char *id, int done,
+send_flush(const struct spool *sp, const char *id, int done, unsigned flags,
     const struct caller *watcher)
 {
-	unsigned watch = watcher == NULL ? 0 : RUN_WATCH;
 	struct ipc m;
-	int i, lock, ret;
+	int error, ret;
+
+	ipc_init(&m);
+	ipc_begin(&m, IPC_FLUSH, 0);
+	ipc_put_str(&m, id);
+	ipc_put_u32(&m, flags | (watcher == NULL ? 0 : FLUSH_WATCH));
+	ipc_put_u32(&m, watcher == NULL ? 0 : watcher->uid);
+	if (done != -1)
+		ipc_put_fd(&m, done);
+	ret = spool_poke(sp, &m);
+	error = errno;
+	ipc_fini(&m);
+	errno = error;
+	return ret;
+}
+
+/*
+ * The same, or to a new runner.  The one that was started may have met one
+ * that was just leaving: so another is started, ever more seldom.
+ */
+static int
+ask_flush(const struct spool *sp, const char *id, int done, unsigned flags,
+    const struct caller *watcher)
+{
+	int i;
 
 	for (i = 0; i < START_TRIES; i++) {
-		lock = spool_lock(sp);
-		if (lock != -1) {
-			ret = request_runner(monitor, lock, done,
-			    RUN_FLUSH | watch, id);
-			close(lock);
-			return ret;
-		}
-		ipc_init(&m);
-		ipc_begin(&m, IPC_FLUSH, 0);
-		ipc_put_str(&m, id);
-		ipc_put_u32(&m, watch);
-		ipc_put_u32(&m, watcher == NULL ? 0 : watcher->uid);
-		ipc_put_fd(&m, done);
-		ret = spool_poke(sp, &m);
-		ipc_fini(&m);
-		if (ret == 0)
+		if (send_flush(sp, id, done, flags, watcher) == 0)
 			return 0;
-		poll(NULL, 0, 10);
+		if (errno != EAGAIN && (i == 0 || (i >= START_AGAIN &&
+		    (i & (i + 1)) == 0)) && request_runner(1) == -1)
+			return -1;
+		poll(NULL, 0, i < START_AGAIN ? 1 : 10);
 	}
 	errno = ETIMEDOUT;
 	return -1;
+}
+
+/* Gives what await_tried() reads; -1 with errno. */
+static int
+open_flush(const struct spool *sp, const char *id, unsigned flags,
+    const struct caller *watcher)
+{
+	int error, fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return -1;
+	if (ask_flush(sp, id, fds[1], flags, watcher) == -1) {
+		error = errno;
+		io_close(&fds[0]);
+		errno = error;
+	}
+	close(fds[1]);
+	return fds[0];
 }
 
 /* Shows what the runner writes, up to its last octet; 1 when that came. */
@@ -103,37 +131,28 @@ await_tried(int fd)
 
 /* 1 when all was tried, 0 when the runner died before, -1 with errno. */
 static int
-flush_once(const struct spool *sp, int monitor, const char *id,
+flush_once(const struct spool *sp, const char *id,
     const struct caller *watcher)
 {
-	int fds[2], ret;
+	int fd, ret;
 
-	if (pipe2(fds, O_CLOEXEC) == -1)
+	fd = open_flush(sp, id, 0, watcher);
+	if (fd == -1)
 		return -1;
-	if (ask_flush(sp, monitor, id, fds[1], watcher) == -1) {
-		close(fds[0]);
-		close(fds[1]);
-		return -1;
-	}
-	close(fds[1]);
-	ret = await_tried(fds[0]);
-	close(fds[0]);
+	ret = await_tried(fd);
+	close(fd);
 	return ret;
 }
 
-/*
- * Tries what is queued (id "": all) and returns when each was tried.  watcher:
- * who sees meanwhile what is said; or NULL.
- */
 int
-flush(const struct spool *sp, int monitor, const char *id,
+flush(const struct spool *sp, const char *id,
     const struct caller *watcher)
 {
 	int i, ret;
 
 	/* A runner that was just dying took the wish with it. */
 	for (i = 0; i < FLUSH_TRIES; i++) {
-		ret = flush_once(sp, monitor, id, watcher);
+		ret = flush_once(sp, id, watcher);
 		if (ret == 1)
 			return 0;
 		if (ret == -1) {
@@ -147,23 +166,43 @@ flush(const struct spool *sp, int monitor, const char *id,
 }
 
 int
+flush_announce(const struct spool *sp, const char *id,
+    const struct caller *watcher)
+{
+	char c;
+	int fd;
+
+	fd = open_flush(sp, id, FLUSH_COMING, watcher);
+	/* It says that it knows; else it could have the message before. */
+	if (fd != -1 && (io_wait(fd, POLLIN, io_clock_ms() +
+	    ANNOUNCE_WAIT_MS) != 1 || io_read(fd, &c, 1) != 1))
+		io_close(&fd);
+	return fd;
+}
+
+void
+flush_follow(const struct spool *sp, int fd, const char *id,
+    const struct caller *watcher)
+{
+	/* With DEFER only a flush has it tried.  Here as there: if nobody
+	 * listens any more, the pipe ends at once. */
+	if (fd == -1 || send_flush(sp, id, -1, 0, NULL) == -1 ||
+	    await_tried(fd) != 1)
+		flush(sp, id, watcher);
+}
+
+int
 flush_mode(const struct caller *caller, const struct options *o,
-    const struct spool *sp, int monitor)
+    const struct spool *sp, const struct log *log)
 {
 	int status;
 
-	/*
-	 * The lock is going to be in our hands: nobody may stop us there.
-	 * To end us is no harm, and must be possible for -q30m.
-	 */
-	if (request_seal(monitor, 1) == -1)
-		return EX_TEMPFAIL;
 	if (o->is_wake) {
-		flush_wake(sp, monitor, "");
+		flush_wake(sp, log, "");
 		return 0;
 	}
 	for (;;) {
-		status = flush(sp, monitor, "", o->is_watched ? caller : NULL);
+		status = flush(sp, "", o->is_watched ? caller : NULL);
 		if (o->interval_s == 0)
 			return status;
 		sleep(o->interval_s);

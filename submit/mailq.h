@@ -5,7 +5,7 @@
 #define MAILQ_H
 
 #include "conf.h"
-#include "priv/cleanup.h"
+#include "priv/caller.h"
 #include "spool.h"
 
 /*

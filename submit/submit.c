@@ -19,8 +19,8 @@
 #include "lib/mail.h"
 #include "conf/files.h"
 #include "conf/local_names.h"
-#include "priv/request.h"
 #include "priv/user.h"
+#include "submit/flush.h"
 #include "submit/submit.h"
 
 #define CHUNK		65536
@@ -43,6 +43,7 @@ struct submission {
 	uint32_t		*slots;		/* hash of recipients, + 1 */
 	uint32_t		 nslots;
 	unsigned		 nbad;		/* addresses that are none */
+	int			 watch;		/* owned: of a flush, or -1 */
 	int			 in_header, at_start;
 	int			 status;	/* first that went wrong */
 };
@@ -559,12 +560,12 @@ set_facts(struct submission *s)
 }
 
 /*
- * The last steps are out of the caller's reach: up to request_seal() a signal
- * ends both processes and nothing is queued; after it none can, so that the
- * status that the caller sees is the truth.
+ * Up to here a signal of the terminal ends this process, and nothing is
+ * queued; after it none does, so that the status that the caller sees is the
+ * truth.
  */
 static int
-commit(struct submission *s, int monitor)
+commit(struct submission *s)
 {
 	struct result res;
 
@@ -572,15 +573,17 @@ commit(struct submission *s, int monitor)
 	set_facts(s);
 	if (draft_seal(&s->draft, &s->m, &res) == -1)
 		return fail_result(s, &res);
-	if (request_seal(monitor, 0) == -1)
-		return fail(s, EX_TEMPFAIL, "interrupted", "");
+	if (s->o->is_foreground && !s->o->is_queue_only)
+		s->watch = flush_announce(s->draft.sp, s->draft.id,
+		    s->o->is_watched ? s->caller : NULL);
+	caller_block_signals();
 	if (draft_publish(&s->draft, &res) == -1)
 		return fail_result(s, &res);
 	return 0;
 }
 
 static int
-run(struct submission *s, const struct spool *sp, int monitor)
+run(struct submission *s, const struct spool *sp)
 {
 	struct result res;
 
@@ -599,7 +602,7 @@ run(struct submission *s, const struct spool *sp, int monitor)
 	if (s->notes.len > 0)
 		fputs(buf_str(&s->notes), stderr);
 	buf_reset(&s->notes);
-	return commit(s, monitor);
+	return commit(s);
 }
 
 /*
@@ -620,7 +623,7 @@ is_held(struct submission *s)
 int
 submit_message(const struct caller *caller, const struct options *o,
     const struct conf *conf, const struct spool *sp, const struct log *log,
-    int monitor, struct submitted *done)
+    struct submitted *done)
 {
 	struct submission s;
 
@@ -629,7 +632,7 @@ submit_message(const struct caller *caller, const struct options *o,
 	s.o = o;
 	s.conf = conf;
 	s.log = log;
-	s.draft.fd = -1;
+	s.draft.fd = s.watch = -1;
 	message_init(&s.m);
 	s.m.arrived = time(NULL);
 	s.m.submitter = caller->uid;
@@ -643,10 +646,13 @@ submit_message(const struct caller *caller, const struct options *o,
 		fail(&s, EX_NOINPUT, "standard input is closed",
 		    "the message must be given on standard input");
 	else
-		run(&s, sp, monitor);
+		run(&s, sp);
 	if (s.status == 0) {
 		text_copy(done->id, sizeof(done->id), s.draft.id);
 		done->is_held = is_held(&s);
+		done->watch = s.watch;
+	} else {
+		io_close(&s.watch);
 	}
 	draft_drop(&s.draft);
 	message_fini(&s.m);

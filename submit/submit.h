@@ -6,12 +6,13 @@
 
 #include "conf.h"
 #include "submit/options.h"
-#include "priv/cleanup.h"
+#include "priv/caller.h"
 #include "spool.h"
 
 struct submitted {
 	char	 id[QUEUE_ID_MAX + 1];
 	int	 is_held;	/* DEFER: nothing of it is tried now */
+	int	 watch;		/* -D, -v: owned, for flush_follow() */
 };
 
 /*
@@ -21,6 +22,6 @@ struct submitted {
  */
 int	submit_message(const struct caller *, const struct options *,
 	    const struct conf *, const struct spool *, const struct log *,
-	    int monitor, struct submitted *);
+	    struct submitted *);
 
 #endif

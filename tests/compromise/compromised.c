@@ -1,7 +1,8 @@
 /*
  * compromised.c - dma whose processes of _dma are in an attacker's hands.
- * What runs as root and as users are the real objects; the front end and the
- * runner give their sockets to a test, which then sends what it likes.
+ * What runs as root and as users are the real objects; the front end starts
+ * what a test wants, and the runner gives its sockets to one, which then sends
+ * what it likes.
  * Runs as: installed set-uid root, in the world of the tests alone.
  */
 #include <sys/socket.h>
@@ -17,7 +18,6 @@
 #include "priv/monitor.h"
 
 #define TEST_SOCKET	"/tmp/compromised.sock"
-#define IPC_FRONT_END	1	/* fds: monitor */
 #define IPC_RUNNER	2	/* fds: forward helper, delivery helper */
 
 /* Lends the sockets to the test, until that closes its end. */
@@ -39,8 +39,7 @@ hand_over(uint32_t kind, int first, int second)
 	ipc_init(&m);
 	ipc_begin(&m, kind, 0);
 	ipc_put_fd(&m, first);
-	if (second != -1)
-		ipc_put_fd(&m, second);
+	ipc_put_fd(&m, second);
 	if (ipc_send(fd, &m) == -1)
 		return EX_OSERR;
 	ipc_fini(&m);
@@ -48,13 +47,14 @@ hand_over(uint32_t kind, int first, int second)
 	return 0;
 }
 
+/* Starts what its caller wants, as whoever it is by now. */
 static int
-front_end(const struct caller *caller, int monitor, int argc, char **argv)
+front_end(const struct caller *caller, int argc, char **argv)
 {
 	(void)caller;
-	(void)argc;
-	(void)argv;
-	return hand_over(IPC_FRONT_END, monitor, -1);
+	if (argc > 1)
+		execv(argv[1], argv + 1);
+	return EX_UNAVAILABLE;
 }
 
 static int

@@ -20,7 +20,6 @@ BINARY = "/usr/local/compromised/dma"
 SOCKET = "/tmp/compromised.sock"
 
 # priv/records.h
-SEAL, SEALED, RUN = 1, 2, 3
 FORWARD_REQUEST, FORWARD_LIST, FORWARD_REPLY, FORWARD_AGAIN = range(16, 20)
 (DELIVER_REQUEST, DELIVER_CHECKPOINT, DELIVER_ACKNOWLEDGE, DELIVER_OUTPUT,
  DELIVER_RESULT, DELIVER_EXIT, DELIVER_NEXT) = range(32, 39)
@@ -152,20 +151,9 @@ class Compromised:
         kind, _, _, fds = get(conn)
         return kind, [socket.socket(fileno=fd) for fd in fds]
 
-    def call(self):
-        """A call of a user; its compromised front end has the monitor."""
-        self.program = self.world.start([BINARY], user="alice")
-        kind, (self.monitor,) = self.take()
-        assert kind != FROM_RUNNER
-        return self
-
     def run(self):
         """A compromised runner, with both helpers."""
-        self.call()
-        put(self.monitor, SEAL, 0, u32(0))
-        assert get(self.monitor)[0] == SEALED
-        with open("/dev/null") as lock:
-            put(self.monitor, RUN, 0, u32(0) + text(""), [lock.fileno()])
+        self.program = self.world.start([BINARY, "--runner"])
         kind, (self.forward, self.deliver) = self.take()
         assert kind == FROM_RUNNER
         return self
@@ -174,7 +162,6 @@ class Compromised:
         for sock in [self.listener] + self.holds + [
                 s for s in (self.forward, self.deliver) if s]:
             sock.close()
-        self.monitor.close()
         self.program.wait(WAIT_S)
 
     # -- forward -------------------------------------------------------------

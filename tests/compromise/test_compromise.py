@@ -1,6 +1,7 @@
 """A compromised front end or runner can lose, read or delay mail, and nothing
 more (docs/privileges.md)."""
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -19,7 +20,7 @@ from compromised import (
     ALIASES, CALLER, DEFERRED, DELIVER_ACKNOWLEDGE, DELIVER_CHECKPOINT,
     DELIVER_REQUEST, DELIVER_RESULT, FAILED, FILE, FORWARD, FORWARD_AGAIN,
     FORWARD_REPLY, FORWARD_REQUEST, LATER, MESSAGE, NONE, NOUSER, PIPE,
-    PROTOCOL, RUN, SEAL, SEALED, SENT, TEXT, as_spool_user, channel, get, put,
+    PROTOCOL, SENT, TEXT, as_spool_user, channel, get, put,
     text, u32, u64)
 from world import MAIL, SENDMAIL
 
@@ -406,7 +407,7 @@ RECORDS = {
     "of no kind": record(kind=99),
     "of the other helper": record(kind=FORWARD_REQUEST),
     "an answer": record(kind=DELIVER_RESULT),
-    "one of the monitor": record(kind=RUN),
+    "one that is no more": record(kind=3),
     "an empty one": record(fields=b""),
     "cut short": record(cut=1),
     "cut in a text": record(cut=90),
@@ -778,8 +779,8 @@ def test_many_requests_at_once(host, attacker):
         for i in range(n)]
     host.wait_until(lambda: len(host.processes()) > 15, 10)
     time.sleep(0.2)
-    # program, front end, runner, two helpers, and the children of one
-    assert len(host.processes()) <= 5 + 20
+    # the runner, two helpers, and the children of one
+    assert len(host.processes()) <= 3 + 20
     for result in attacker.listen_to_all(under_way):
         assert (result.status, result.wait_status) == (SENT, 0)
     assert len(host.mailbox("bob")) == n // 2 + 1
@@ -820,87 +821,77 @@ def test_the_end_of_the_runner_ends_the_helpers(host, attacker):
     attacker.forward = attacker.deliver = None
     for hold in attacker.holds:
         hold.close()
-    attacker.monitor.close()
     host.wait_until(lambda: not host.processes(), 10)
 
 
-# ---- the monitor ----
+# ---- the front end ----
 
 
-@pytest.fixture
-def front_end(host):
-    c = attack.Compromised(host).call()
-    yield c
-    c.free()
+WHO_AM_I = """
+import os
+print(os.getresuid(), os.getresgid(), os.getgroups(), sorted(os.listdir("/proc/self/fd")))
+for way in (os.setuid, os.seteuid, os.setgid, os.setegid):
+    try:
+        way(0)
+    except PermissionError:
+        continue
+    print("is root again by", way)
+for path, flags in ("/etc/shadow", os.O_RDONLY), ("/etc/passwd", os.O_RDWR):
+    try:
+        os.open(path, flags)
+    except PermissionError:
+        continue
+    print("opens", path)
+print([x for x in open("/proc/self/status") if x[:3] == "Cap" and
+       x[:6] != "CapBnd" and int(x.split()[1], 16)])
+"""
 
 
-def test_no_runner_before_the_seal(host, front_end):
-    with open("/dev/null") as lock:
-        put(front_end.monitor, RUN, 0, u32(0) + text(""), [lock.fileno()])
-    assert get(front_end.monitor) is None
-    assert len(front_end.holds) == 1
+def front_end(host, *argv, **more):
+    """What a compromised front end starts."""
+    return host.run([attack.BINARY, *argv], user="alice", **more)
 
 
-def test_a_second_seal_is_no_harm(host, front_end):
-    for may_end in (0, 1):
-        put(front_end.monitor, SEAL, 0, u32(may_end))
-        assert get(front_end.monitor)[0] == SEALED
-    uids = host.status_of(front_end.program.pid, "Uid")
-    assert uids == ["0"] * 4
+def test_a_front_end_is_the_spool_user_for_good(host):
+    who = pwd.getpwnam("_dma")
+    done = front_end(host, "/usr/bin/python3", "-c", WHO_AM_I)
+    assert done.stdout.decode().split("\n") == [
+        "%s %s [] ['0', '1', '2', '3']" % ((who.pw_uid,) * 3,
+                                           (who.pw_gid,) * 3), "[]", ""]
 
 
-TO_MONITOR = {
-    "a seal with more": (SEAL, u32(0) + b"x", 0),
-    "a seal without its field": (SEAL, b"", 0),
-    "a seal with a descriptor": (SEAL, u32(0), 1),
-    "an answer": (SEALED, b"", 0),
-    "a question to a helper": (FORWARD_REQUEST, text("bob"), 1),
-    "a delivery": (DELIVER_REQUEST, b"", 2),
-    "none": (0, b"", 0),
-    "a long one": (SEAL, b"x" * 500, 0),
-    "a run without a lock": (RUN, u32(0) + text(""), 0),
-    "a run with three": (RUN, u32(0) + text(""), 3),
-}
+def test_a_front_end_can_start_an_honest_runner(host):
+    host.send("-odq", "carol", input=b"Subject: queued\n\nhello\n")
+    assert front_end(host, "/usr/sbin/dma", "--runner").returncode == 0
+    host.wait_until(lambda: not host.queue())
+    assert host.mailbox("carol")[-1]["Subject"] == "queued"
+    bob_has(host)
 
 
-@pytest.mark.parametrize("what", TO_MONITOR)
-def test_a_bad_record_to_the_monitor(host, front_end, what):
-    kind, fields, nfds = TO_MONITOR[what]
-    if kind == RUN:
-        put(front_end.monitor, SEAL, 0, u32(0))
-        assert get(front_end.monitor)[0] == SEALED
-    with open("/dev/null") as f:
-        put(front_end.monitor, kind, 0, fields, [f.fileno()] * nfds)
-    assert get(front_end.monitor) is None
-    assert [host.status_of(p, "Uid")[0] for p in host.processes()].count(
-        str(pwd.getpwnam("_dma").pw_uid)) == 1      # the front end, no runner
+# ---- dma --runner ----
 
 
-@pytest.mark.parametrize("fields", (
-    u32(0), u32(0) + text("a\n"), u32(0) + text("0" * 25),
-    u32(0) + text("") + b"x"), ids=range(4))
-def test_a_bad_run_runs_nothing(host, front_end, fields):
-    put(front_end.monitor, SEAL, 0, u32(0))
-    assert get(front_end.monitor)[0] == SEALED
-    with open("/dev/null") as f:
-        put(front_end.monitor, RUN, 0, fields, [f.fileno()])
-        # It goes on, without one.
-        put(front_end.monitor, SEAL, 0, u32(0))
-    assert get(front_end.monitor)[0] == SEALED
-    assert len(host.processes()) == 2
+@pytest.mark.parametrize("user, argv", (
+    ("alice", ("--runner",)), ("bob", ("--runner",)),
+    ("alice", ("--runner", "x")), (None, ("--runner", "x")),
+    (None, ("-i", "--runner")), ("_dma", ("--runner", "--runner"))))
+def test_a_runner_is_not_for_others(host, user, argv):
+    done = host.run([SENDMAIL, *argv], user=user)
+    assert done.returncode == 64 and b"--runner" in done.stderr or \
+        done.returncode == 64, done.stderr
+    assert not host.processes()
+    bob_has(host)
 
 
-def test_the_caller_ends_an_unsealed_call_only(host):
-    c = attack.Compromised(host).call()
-    os.kill(c.program.pid, signal.SIGTERM)      # as anybody's may
-    assert c.program.wait(15) == -signal.SIGTERM
-    c.free()
-    host.wait_until(lambda: not host.processes())
-    c = attack.Compromised(host).call()
-    put(c.monitor, SEAL, 0, u32(0))
-    assert get(c.monitor)[0] == SEALED
-    done = host.run(["kill", "-9", str(c.program.pid)], user="alice")
-    assert done.returncode != 0
-    assert stat.S_ISSOCK(os.fstat(c.monitor.fileno()).st_mode)
-    c.free()
-    assert c.program.returncode == 0
+def test_there_is_one_runner(host, attacker):
+    """The lock is another's, who does nothing: the honest one leaves."""
+    with as_spool_user():
+        lock = os.open("/var/spool/dma/lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    host.send("carol", input=b"Subject: later\n\nhello\n")
+    done = host.run([SENDMAIL, "--runner"])
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(host.queue()) == 1
+    os.close(lock)
+    host.flush()
+    assert host.mailbox("carol")[-1]["Subject"] == "later"

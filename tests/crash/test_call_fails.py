@@ -64,9 +64,9 @@ class Spoiler:
         self.victim = None      # who could not become somebody
 
     def is_local(self, run, pid):
-        """The forward and the deliver helper, and their children."""
-        monitor = run.children.get(run.pid, [])[1:2]
-        helpers = run.children.get(monitor[0], [])[:2] if monitor else []
+        """The forward and the delivery helper, and their children."""
+        runner = run.children.get(run.pid, [])[:1]
+        helpers = run.children.get(runner[0], [])[:2] if runner else []
         return pid in helpers or any(
             pid in run.children.get(b, []) for b in helpers)
 

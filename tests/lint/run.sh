@@ -16,7 +16,7 @@ sources=$(find . \( -name tests -o -name build \) -prune -o -name '*.c' \
     ! -name aliases_parse.c ! -name aliases_scan.c -print |
     sed 's|^\./||' | sort)
 defs="-D_GNU_SOURCE -I. -DDMA_SPOOLDIR=\"/s\" -DDMA_CONFDIR=\"/c\"
--DDMA_LIBEXECDIR=\"/l\" -DDMA_ALIASES=\"/a\" -DDMA_MAILSPOOL=\"/m\""
+-DDMA_LIBEXECDIR=\"/l\" -DDMA_PROGRAM=\"/d\" -DDMA_ALIASES=\"/a\" -DDMA_MAILSPOOL=\"/m\""
 if command -v cppcheck >/dev/null; then
 	# unusedFunction and the like need whole-program views of two programs.
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j 2 \

@@ -93,7 +93,6 @@ def test_limits_are_those_of_a_fresh_login(see):
         "nice priority": ["0", "0"], "realtime priority": ["0", "0"],
     })
     if not may_raise_limits():
-        wanted["core file size"] = ["0", "0"]
         wanted["open files"] = ["600", "600"]
         wanted["locked memory"] = ["4096", "4096"]
     for name, values in wanted.items():

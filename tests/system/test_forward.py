@@ -288,6 +288,7 @@ def test_user_without_a_valid_shell_runs_no_command(world):
         world.forward("dave", "|cat > /home/dave/out\n")
         world.send("dave", user="alice")
         world.wait_mail("dave")
+        world.wait_quiet()
         assert world.read_home("dave", "out") == b""
         assert world.log_lines("dave", "login shell")
     finally:

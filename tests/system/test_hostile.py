@@ -1,12 +1,14 @@
 """A caller that starts us under bad conditions: refused in words, or works."""
 import itertools
 import os
+import pwd
 import resource
 import signal
 import subprocess
 
 import pytest
 
+from smtp_peer import Script
 from world import BINARY, SENDMAIL
 
 PLAIN = b"Subject: plain\n\nhello\n"
@@ -257,10 +259,16 @@ def test_caller_can_not_stop_what_was_acknowledged(world):
     assert b"hi\n" in world.read_home("bob", "got")
 
 
+def spoolers(world):
+    """Who has dropped by now; that takes a moment from the exec on."""
+    uid = str(pwd.getpwnam("_dma").pw_uid)
+    return [pid for pid in world.processes()
+            if set(world.status_of(pid, "Uid")) == {uid}]
+
+
 def test_no_process_of_ours_can_be_traced_or_dumped(world):
     p = world.start([SENDMAIL, "bob"], user="alice", stdin=subprocess.PIPE)
-    pids = world.wait_until(
-        lambda: len(world.processes()) >= 2 and world.processes())
+    pids = world.wait_until(lambda: spoolers(world))
     try:
         for pid in pids:
             st = os.stat("/proc/%d/maps" % pid)
@@ -273,23 +281,14 @@ def test_no_process_of_ours_can_be_traced_or_dumped(world):
 
 
 def test_the_parsing_process_is_the_spool_user_for_good(world):
-    import pwd
     spooler = pwd.getpwnam("_dma")
     p = world.start([SENDMAIL, "bob"], user="alice", stdin=subprocess.PIPE)
-
-    def spoolers():
-        """Who has dropped by now; that takes a moment from the fork on."""
-        return [pid for pid in world.processes()
-                if set(world.status_of(pid, "Uid")) == {str(spooler.pw_uid)}]
-
-    ours = world.wait_until(spoolers)
+    ours = world.wait_until(lambda: spoolers(world))
     try:
-        assert len(ours) == 1 and len(world.processes()) == 2
+        assert ours == world.processes() == [p.pid]
         assert set(world.status_of(ours[0], "Gid")) == {str(spooler.pw_gid)}
         assert world.status_of(ours[0], "Groups") == []
         assert world.status_of(ours[0], "CapPrm") == ["0" * 16]
-        world.wait_until(
-            lambda: world.status_of(ours[0], "NoNewPrivs") == ["1"])
         for pid in world.processes():       # THREATS: no OpenSSL beside root
             with open("/proc/%d/maps" % pid) as f:
                 maps = f.read()
@@ -297,3 +296,67 @@ def test_the_parsing_process_is_the_spool_user_for_good(world):
     finally:
         p.stdin.close()
         p.wait(15)
+
+
+STARTER = """
+import os, resource, signal
+os.mkdir("/tmp/gone")
+os.chdir("/tmp/gone")
+os.rmdir("/tmp/gone")
+for fd in range(3, 15):
+    os.dup2(0, fd)
+for sig in set(range(1, 32)) - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(sig, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+os.umask(0)
+os.nice(5)
+resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
+os.execve("/usr/sbin/dma", ["dma", "--runner"], {
+    "LD_PRELOAD": "/tmp/evil.so", "TZ": "/tmp/evil", "PATH": "/tmp",
+    "LOGNAME": "root", "MALLOC_TRACE": "/tmp/trace"})
+"""
+
+
+def inherited(pid):
+    """What a process could have of the one that started it."""
+    def read(name):
+        with open("/proc/%d/%s" % (pid, name)) as f:
+            return f.read()
+    status = dict(x.split(":", 1) for x in read("status").splitlines())
+    stat = read("stat").rsplit(")", 1)[1].split()
+    fds = "/proc/%d/fd/" % pid
+    return {
+        "cwd": os.readlink("/proc/%d/cwd" % pid),
+        "umask": status["Umask"].strip(),
+        "blocked": int(status["SigBlk"], 16) & ~(1 << signal.SIGCHLD - 1),
+        "ignored": int(status["SigIgn"], 16) & 0xffffffff & ~sum(
+            1 << s - 1 for s in (signal.SIGPIPE, signal.SIGXFSZ,
+                                 signal.SIGCHLD)),
+        "session": stat[3] == str(os.getsid(0)), "tty": stat[4],
+        "nice": stat[16],
+        "files": "/tmp/starter" in [os.readlink(fds + x)
+                                    for x in os.listdir(fds)],
+    }
+
+
+def test_a_runner_has_nothing_of_who_started_it(world, peer):
+    """Directory, umask, signals, session, schedule, descriptors, variables;
+    "_dma" is who our front end is when it starts one."""
+    p = peer(Script(mute_at="MAIL"))
+    world.smarthost(p)
+    world.leaves("queue")
+    world.send("-odq", "ann@far.test")
+    with open("/tmp/starter", "w+") as f:
+        world.start(["/usr/bin/python3", "-c", STARTER], user="_dma",
+                    stdin=f, stdout=f, stderr=f)
+    world.wait_until(lambda: p.connections and
+                     "MAIL" in p.connections[0].verbs)
+    assert len(world.processes()) == 4
+    for pid in world.processes():
+        assert inherited(pid) == {
+            "cwd": "/", "umask": "0077", "blocked": 0, "ignored": 0,
+            "session": False, "tty": "0", "nice": "0", "files": False}
+        if os.readlink("/proc/%d/exe" % pid).endswith("dma-remote"):
+            with open("/proc/%d/environ" % pid) as f:
+                assert f.read() == "PATH=/usr/bin:/bin\0"
+    os.unlink("/tmp/starter")

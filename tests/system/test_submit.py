@@ -238,7 +238,7 @@ def test_signal_before_the_end_leaves_nothing(world, sig):
                     stderr=subprocess.DEVNULL)
     p.stdin.write(b"Subject: s\n\nhalf a mess")
     p.stdin.flush()
-    world.wait_until(lambda: len(world.processes()) >= 2)
+    world.wait_until(world.processes)
     p.send_signal(sig)
     p.stdin.close()
     assert p.wait(15) != 0

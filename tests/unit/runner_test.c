@@ -168,36 +168,63 @@ commit(struct world *w, const char *id, const char *recipient)
 	message_fini(&m);
 }
 
-static void
-start(struct world *w)
+static int
+poke(struct world *w, uint32_t kind, const char *id, int fd)
 {
-	int done[2], forward[2], deliver[2];
+	struct ipc m;
+	int ret;
+
+	ipc_init(&m);
+	ipc_begin(&m, kind, 0);
+	ipc_put_str(&m, id);
+	if (kind == IPC_FLUSH) {
+		ipc_put_u32(&m, 0);
+		ipc_put_u32(&m, 0);
+		ipc_put_fd(&m, fd);
+	}
+	ret = spool_poke(&w->spool, &m);
+	ipc_fini(&m);
+	return ret;
+}
+
+static void
+start_runner(struct world *w)
+{
+	int forward[2], deliver[2];
 	struct helpers h;
 
-	memset(&h, 0, sizeof(h));
-	assert_int_equal(pipe2(done, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_int_equal(request_channel(forward), 0);
 	assert_int_equal(request_channel(deliver), 0);
-	h.lock = spool_lock(&w->spool);
-	assert_true(h.lock != -1);
 	h.forward = forward[0];
 	h.deliver = deliver[0];
-	h.done = done[1];
-	h.flags = RUN_FLUSH;
+	h.for_flush = 1;
 	w->runner = fork();
 	assert_true(w->runner != -1);
 	if (w->runner == 0) {
-		close(done[0]);
 		close(forward[1]);
 		close(deliver[1]);
 		_exit(runner_main(&h));
 	}
-	close(h.lock);
 	close(forward[0]);
 	close(deliver[0]);
-	close(done[1]);
 	w->forward = forward[1];
 	w->deliver = deliver[1];
+}
+
+/* With a caller that waits for all of the queue. */
+static void
+start(struct world *w)
+{
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+	int done[2];
+
+	assert_int_equal(pipe2(done, O_CLOEXEC | O_NONBLOCK), 0);
+	start_runner(w);
+	while (poke(w, IPC_FLUSH, "", done[1]) == -1) {
+		assert_true(io_clock_ms() < end_ms);
+		poll(NULL, 0, 1);
+	}
+	close(done[1]);
 	w->done = done[0];
 }
 
@@ -355,43 +382,118 @@ test_woken(void **state)
 {
 	struct world *w = *state;
 	int64_t end_ms = io_clock_ms() + LIMIT_MS;
-	struct ipc m;
 
 	commit(w, "a1", "bob");
 	start(w);
 	while (io_wait(w->forward, POLLIN, end_ms) != 1)
 		assert_true(io_clock_ms() < end_ms);
 	commit(w, "a2", "carl");
-	ipc_init(&m);
-	ipc_begin(&m, IPC_WAKE, 0);
-	ipc_put_str(&m, "a2");
-	assert_int_equal(spool_poke(&w->spool, &m), 0);
-	ipc_fini(&m);
+	assert_int_equal(poke(w, IPC_WAKE, "a2", -1), 0);
 	assert_int_equal(ends(w), 0);
 	assert_int_equal(w->delivered, 2);
 	assert_int_equal(t_count(w->top, "queue"), 0);
 }
 
 /*
- * Without a wake-up, too, while the runner is about to leave: a submission
- * that finds the lock held after its commit starts no other.
+ * While the runner is about to leave, too: a submission that reaches its
+ * socket after the commit starts no other.
  */
 static void
 test_last_look(void **state)
 {
 	struct world *w = *state;
 	int64_t end_ms = io_clock_ms() + LIMIT_MS;
-	int lock;
+	int is_woken;
 
 	start(w);
 	assert_int_equal(io_wait(w->done, POLLIN, end_ms), 1);
+	/* About as long as it stays with nothing to do. */
+	poll(NULL, 0, 49);
 	commit(w, "a1", "bob");
-	lock = spool_lock(&w->spool);
-	if (lock != -1)
-		close(lock);
+	is_woken = poke(w, IPC_WAKE, "a1", -1) == 0;
 	assert_int_equal(ends(w), 0);
-	if (lock == -1)
+	if (is_woken)
 		assert_int_equal(w->delivered, 1);
+}
+
+/* It leaves at once, and touches neither the socket nor the queue. */
+static void
+test_another_runner(void **state)
+{
+	struct world *w = *state;
+	int lock, wake;
+
+	lock = spool_lock(&w->spool);
+	wake = spool_wake_open(&w->spool);
+	assert_true(lock != -1 && wake != -1);
+	commit(w, "a1", "bob");
+	start_runner(w);
+	assert_int_equal(ends(w), 0);
+	assert_int_equal(w->asked, 0);
+	assert_int_equal(t_count(w->top, "queue"), 1);
+	assert_int_equal(poke(w, IPC_WAKE, "a1", -1), 0);
+	close(wake);
+	close(lock);
+}
+
+/* -v: the caller hears that it may commit, and when that was tried. */
+static void
+test_announced(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+	int done[2];
+	struct ipc m;
+
+	assert_int_equal(pipe2(done, O_CLOEXEC | O_NONBLOCK), 0);
+	start(w);
+	close(w->done);
+	w->done = done[0];
+	ipc_init(&m);
+	ipc_begin(&m, IPC_FLUSH, 0);
+	ipc_put_str(&m, "a1");
+	ipc_put_u32(&m, FLUSH_COMING);
+	ipc_put_u32(&m, 0);
+	ipc_put_fd(&m, done[1]);
+	assert_int_equal(spool_poke(&w->spool, &m), 0);
+	ipc_fini(&m);
+	close(done[1]);
+	assert_int_equal(io_wait(w->done, POLLIN, end_ms), 1);
+	assert_int_equal(told(w), '\n');
+	/* It stays as long as somebody wants to commit. */
+	assert_int_equal(io_wait(w->done, POLLIN, io_clock_ms() + 200), 0);
+	assert_int_equal(waitpid(w->runner, NULL, WNOHANG), 0);
+	commit(w, "a1", "bob");
+	assert_int_equal(poke(w, IPC_WAKE, "a1", -1), 0);
+	assert_int_equal(ends(w), 0);
+	assert_int_equal(w->delivered, 1);
+	assert_int_equal(told(w), '\0');
+}
+
+/* The caller is gone before its commit. */
+static void
+test_announced_and_gone(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms = io_clock_ms() + LIMIT_MS;
+	int done[2];
+	struct ipc m;
+
+	start(w);
+	/* After the start: the runner has no copy of our end. */
+	assert_int_equal(pipe2(done, O_CLOEXEC | O_NONBLOCK), 0);
+	ipc_init(&m);
+	ipc_begin(&m, IPC_FLUSH, 0);
+	ipc_put_str(&m, "a1");
+	ipc_put_u32(&m, FLUSH_COMING);
+	ipc_put_u32(&m, 0);
+	ipc_put_fd(&m, done[1]);
+	assert_int_equal(spool_poke(&w->spool, &m), 0);
+	ipc_fini(&m);
+	close(done[1]);
+	assert_int_equal(io_wait(done[0], POLLIN, end_ms), 1);
+	close(done[0]);
+	assert_int_equal(ends(w), 0);
 }
 
 /* A bounce is committed before the failure is forgotten. */
@@ -425,6 +527,9 @@ main(void)
 		CASE(test_degraded),
 		CASE(test_woken),
 		CASE(test_last_look),
+		CASE(test_another_runner),
+		CASE(test_announced),
+		CASE(test_announced_and_gone),
 		CASE(test_bounced),
 	};
 

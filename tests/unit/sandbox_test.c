@@ -3,6 +3,7 @@
  * Where the kernel has no Landlock of version 2, only no_new_privs is seen.
  */
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,6 +42,15 @@ makes(const char *path)
 	return fd != -1;
 }
 
+/* Could it still write one? */
+static int
+has_core(void)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_CORE, &rl) == -1 || rl.rlim_max != 0;
+}
+
 /* Each returns 0, or the number of what it found wrong. */
 static int
 as_runner(const struct wall *w)
@@ -49,6 +59,8 @@ as_runner(const struct wall *w)
 		return 1;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 2;
+	if (has_core())
+		return 7;
 	if (!makes(t_path(w->dir, "new")) || !reads("/etc/passwd"))
 		return 3;
 	if (mkdir(t_path(w->dir, "corrupt"), 0700) == -1 ||

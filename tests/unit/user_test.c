@@ -158,7 +158,7 @@ becomes_spool(const char *arg)
 	static const gid_t groups[] = { 8, 12 };
 
 	(void)arg;
-	return setgroups(2, groups) == -1 || user_become_spool(&spool) == -1 ||
+	return setgroups(2, groups) == -1 || user_become_spool(&spool, 0) == -1 ||
 	    !is_only(SPOOL, SPOOL, 0);
 }
 
@@ -168,7 +168,7 @@ becomes_member(const char *arg)
 	static const struct spool_user spool = { SPOOL, SPOOL };
 
 	(void)arg;
-	return user_become_spool_member(&spool) == -1 ||
+	return user_become_spool(&spool, 1) == -1 ||
 	    !is_only(SPOOL, SPOOL, -1);
 }
 
@@ -182,8 +182,8 @@ refuses_root(const char *arg)
 
 	(void)arg;
 	for (i = 0; i < N(bad); i++)
-		if (user_become_spool(&bad[i]) != -1 ||
-		    user_become_spool_member(&bad[i]) != -1)
+		if (user_become_spool(&bad[i], 0) != -1 ||
+		    user_become_spool(&bad[i], 1) != -1)
 			return 1;
 	return 0;
 }
