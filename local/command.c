@@ -17,16 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "local/command.h"
 #include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/mail.h"
 #include "lib/ipc.h"
+#include "local/command.h"
+#include "local/delivery.h"
 #include "priv/records.h"
-#include "lib/result.h"
 
 #define MEMORY_MAX	(1024 * 1024)	/* bytes of a copy in memory */
-#define READ_BYTES	65536
 #define ARGS_MAX	(TARGET_MAX / 2 + 2)
 #define ENV_MAX		16
 #define PATH_VALUE	"/usr/local/bin:/usr/bin:/bin"
@@ -105,32 +103,6 @@ open_copy(int64_t length)
 	return fd != -1 ? fd : open_unlinked();
 }
 
-static int
-fill_copy(int fd, const struct delivery *d)
-{
-	char chunk[READ_BYTES];
-	struct buf head;
-	int64_t done;
-	size_t n;
-	int ret;
-
-	buf_init(&head, 0);
-	mail_put_envelope(&head, 1, d->sender, d->recipient, d->arrived);
-	ret = buf_failed(&head) ? -1 : io_write_all(fd, head.data, head.len);
-	buf_fini(&head);
-	for (done = 0; ret == 0 && done < d->length; done += (int64_t)n) {
-		n = sizeof(chunk);
-		if (d->length - done < (int64_t)n)
-			n = (size_t)(d->length - done);
-		if (io_pread_all(d->message, chunk, n, d->offset + done) == -1)
-			return -1;
-		ret = io_write_all(fd, chunk, n);
-	}
-	if (ret == 0 && lseek(fd, 0, SEEK_SET) == -1)
-		return -1;
-	return ret;
-}
-
 /*
  * The copy is complete before the command starts: a queue file that cannot be
  * read is never an early end of its input.
@@ -141,7 +113,8 @@ copy_message(const struct delivery *d, int *fd, struct result *res)
 	/* A limit on the size of files is to be an error, not the end. */
 	signal(SIGXFSZ, SIG_IGN);
 	*fd = open_copy(d->length);
-	if (*fd != -1 && fill_copy(*fd, d) == 0)
+	if (*fd != -1 && delivery_copy(d, 1, *fd) == DELIVERY_COPIED &&
+	    lseek(*fd, 0, SEEK_SET) != -1)
 		return 0;
 	defer_errno(res, "cannot copy the message for the command");
 	io_close(fd);

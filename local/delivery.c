@@ -12,11 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "local/delivery.h"
+#include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
+#include "lib/mail.h"
+#include "local/delivery.h"
 #include "priv/records.h"
-#include "lib/result.h"
+
+#define COPY_BYTES	65536	/* at a time */
 
 static int
 is_clean(const char *text)
@@ -101,6 +104,41 @@ delivery_read(const struct delivery *d, int64_t done, void *chunk, size_t size)
 	    d->offset + done) == -1)
 		return -1;
 	return (long)size;
+}
+
+static int
+write_envelope(const struct delivery *d, int from_line, int fd)
+{
+	struct buf head;
+	int ret;
+
+	buf_init(&head, 0);
+	mail_put_envelope(&head, from_line, d->sender, d->recipient,
+	    d->arrived);
+	if (buf_failed(&head))
+		errno = ENOMEM;
+	ret = buf_failed(&head) ? -1 : io_write_all(fd, head.data, head.len);
+	buf_fini(&head);
+	return ret;
+}
+
+enum delivery_copied
+delivery_copy(const struct delivery *d, int from_line, int fd)
+{
+	char chunk[COPY_BYTES];
+	int64_t done;
+	long n;
+
+	if (write_envelope(d, from_line, fd) == -1)
+		return DELIVERY_UNWRITABLE;
+	for (done = 0; done < d->length; done += n) {
+		n = delivery_read(d, done, chunk, sizeof(chunk));
+		if (n == -1)
+			return DELIVERY_UNREADABLE;
+		if (io_write_all(fd, chunk, (size_t)n) == -1)
+			return DELIVERY_UNWRITABLE;
+	}
+	return DELIVERY_COPIED;
 }
 
 int

@@ -31,6 +31,15 @@ int	delivery_report(const struct delivery *, const struct result *);
  */
 long	delivery_read(const struct delivery *, int64_t done, void *chunk,
 	    size_t size);
+enum delivery_copied {
+	DELIVERY_COPIED,
+	DELIVERY_UNREADABLE,	/* the message: errno */
+	DELIVERY_UNWRITABLE	/* the file: errno */
+};
+
+/* Appends the message to a file, after From_ (from_line) and the envelope. */
+enum delivery_copied delivery_copy(const struct delivery *, int from_line,
+	    int fd);
 /*
  * Both defer, since a mailbox or a file cannot be used now: path and cause are
  * the detail.  The second adds errno to what was tried.  They return -1.

@@ -23,14 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "local/delivery.h"
-#include "lib/buf.h"
 #include "lib/io.h"
-#include "lib/mail.h"
+#include "local/delivery.h"
 #include "local/maildir.h"
-#include "lib/result.h"
 
-#define READ_BYTES	65536
 #define HOST_BYTES	64	/* of the host's name in a file's name */
 #define TMP_TRIES	10	/* when the name in tmp comes and goes */
 #define SCAN_TRIES	10	/* while a reader renames what is in cur */
@@ -262,28 +258,14 @@ make_tmp(struct maildir *m)
 static int
 fill_tmp(struct maildir *m)
 {
-	char chunk[READ_BYTES];
-	struct buf head;
-	int64_t done = 0;
-	long n;
-	int ret;
-
-	buf_init(&head, 0);
-	mail_put_envelope(&head, 0, m->d->sender, m->d->recipient,
-	    m->d->arrived);
-	ret = buf_failed(&head) ? -1 : io_write_all(m->fd, head.data,
-	    head.len);
-	buf_fini(&head);
-	if (ret == -1)
-		return defer_errno(m, "write");
-	while ((n = delivery_read(m->d, done, chunk, sizeof(chunk))) > 0) {
-		if (io_write_all(m->fd, chunk, (size_t)n) == -1)
-			return defer_errno(m, "write");
-		done += n;
-	}
-	if (n == -1)
+	switch (delivery_copy(m->d, 0, m->fd)) {
+	case DELIVERY_COPIED:
+		return fsync(m->fd) == -1 ? defer_errno(m, "sync") : 0;
+	case DELIVERY_UNREADABLE:
 		return delivery_defer_message(m->res);
-	return fsync(m->fd) == -1 ? defer_errno(m, "sync") : 0;
+	default:
+		return defer_errno(m, "write");
+	}
 }
 
 /* ---- the name in new ---- */

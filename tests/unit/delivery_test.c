@@ -159,6 +159,28 @@ test_a_message_is_read_to_its_length(void **state)
 	assert_int_equal(delivery_read(&w->d, 0, chunk, sizeof(chunk)), -1);
 }
 
+static void
+test_a_copy_has_the_envelope_and_all_of_the_message(void **state)
+{
+	struct t_delivery *w = *state;
+	const char *path = t_delivery_path(w, "copy");
+	int fd;
+
+	t_delivery_put(w, "copy", "");
+	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+	assert_int_equal(delivery_copy(&w->d, 1, fd), DELIVERY_COPIED);
+	t_assert_file(path, T_FROM T_HEAD T_BODY);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(delivery_copy(&w->d, 0, fd), DELIVERY_COPIED);
+	t_assert_file(path, T_HEAD T_BODY);
+	w->d.length++;
+	assert_int_equal(delivery_copy(&w->d, 0, fd), DELIVERY_UNREADABLE);
+	w->d.length--;
+	assert_int_equal(delivery_copy(&w->d, 0, w->dir),
+	    DELIVERY_UNWRITABLE);
+	close(fd);
+}
+
 /* A reason is read by strangers: what is of this host is the detail. */
 static void
 test_a_path_and_an_error_are_the_detail(void **state)
@@ -222,6 +244,7 @@ main(void)
 		    test_a_checkpoint_is_recorded_by_its_acknowledgement_alone),
 		EACH(test_a_report_has_all_of_a_result),
 		EACH(test_a_message_is_read_to_its_length),
+		EACH(test_a_copy_has_the_envelope_and_all_of_the_message),
 		EACH(test_a_path_and_an_error_are_the_detail),
 		EACH(
 		    test_names_of_a_directory_that_is_only_searched_are_synced),
