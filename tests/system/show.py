@@ -20,6 +20,13 @@ def command(text):
     say("   $ " + text)
 
 
+def send(w, text, *to):
+    """Sends as alice, and prints the command that would do the same."""
+    command("printf '%s' | sendmail %s" % (text.replace("\n", "\\n"),
+                                           " ".join(to)))
+    w.send(*to, input=text.encode())
+
+
 def shown(data, only=()):
     """Prints text from a mailbox or file, indented; only: these fields."""
     header, _, body = data.decode("utf-8", "replace").partition("\n\n")
@@ -33,8 +40,7 @@ def shown(data, only=()):
 
 def to_a_mailbox(w):
     title(1, "alice sends to bob, who has a mailbox")
-    command("echo 'See you at six.' | sendmail bob")
-    w.send("bob", input=b"Subject: dinner\n\nSee you at six.\n")
+    send(w, "Subject: dinner\n\nSee you at six.\n", "bob")
     message, = w.wait_mail("bob")
     st = os.stat("/var/mail/bob")
     say("   /var/mail/bob (mode %o, owner bob) now contains:" % (st.st_mode & 0o777))
@@ -49,8 +55,7 @@ def to_a_command(w):
                        "cat >> seen\n")
     command("cat ~carol/.forward")
     say("     | " + w.read_home("carol", ".forward").decode().rstrip())
-    command("echo 'Disk is full.' | sendmail carol")
-    w.send("carol", input=b"Subject: alarm\n\nDisk is full.\n")
+    send(w, "Subject: alarm\n\nDisk is full.\n", "carol")
     w.wait_quiet()
     say("   The command ran as carol and wrote to /home/carol/seen:")
     seen = w.read_home("carol", "seen")
@@ -73,11 +78,10 @@ def to_a_smarthost(w):
                       "CAFILE": certificates["ca"]})
         w.write_auth("relay-user|smart.test:s3cret\n")
         to = ["ann@far.test", "ben@far.test", "cleo@far.test"]
-        command("echo 'Hello all.' | sendmail " + " ".join(to))
-        w.send(*to, input=b"Subject: greetings\n\nHello all.\n")
+        send(w, "Subject: greetings\n\nHello all.\n", *to)
         w.wait_quiet()
         c, = p.connections
-        say("   The smarthost received one connection%s and one "
+        say("   The smarthost received one connection%s with one "
             "transaction:" % (
             " (%s)" % c.sock_version if c.sock_version else ""))
         for line in c.commands:
@@ -92,7 +96,8 @@ def to_a_smarthost(w):
 
 
 def main():
-    say("dma is installed on a private, temporary copy of this machine.")
+    say("dma is installed in a private, temporary copy of this machine.")
+    say("Header fields are shown only in part.")
     w = worlds.World()
     for part in (to_a_mailbox, to_a_command, to_a_smarthost):
         try:
@@ -101,7 +106,7 @@ def main():
             say("   FAILED: %s" % e)
             say("   log:\n" + w.log())
             return 1
-    title(4, "the queue and the log")
+    title(4, "the queue is empty, and the log shows each delivery")
     command("mailq")
     say("     | " + w.mailq().rstrip().replace("\n", "\n     | "))
     command("cat " + worlds.LOG)
@@ -109,7 +114,7 @@ def main():
         say("     | " + line)
     w.finish()
     say()
-    say("All deliveries succeeded.  This machine was not changed.")
+    say("All deliveries succeeded.  Nothing outside the copy was changed.")
     return 0
 
 
