@@ -25,5 +25,7 @@ int	caller_clean(struct caller *);
  * from just before a commit on.
  */
 void	caller_block_signals(void);
+/* For the wait after it: SIGHUP, SIGINT and SIGTERM end it with status 0. */
+void	caller_may_leave(void);
 
 #endif

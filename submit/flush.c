@@ -184,6 +184,7 @@ void
 flush_follow(const struct spool *sp, int fd, const char *id,
     const struct caller *watcher)
 {
+	caller_may_leave();
 	/* With DEFER only a flush has it tried.  Here as there: if nobody
 	 * listens any more, the pipe ends at once. */
 	if (fd == -1 || send_flush(sp, id, -1, 0, NULL) == -1 ||

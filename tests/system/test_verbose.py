@@ -2,6 +2,7 @@
 import base64
 import fcntl
 import os
+import signal
 
 import pytest
 
@@ -119,3 +120,19 @@ def test_who_does_not_read_holds_nobody_up(world, peer):
     assert child.wait(20) == 0 and b">>> MAIL" in text
     assert b"omitted" in text and len(text) < 100000
     world.wait_quiet()
+
+
+@pytest.mark.parametrize("option", ("-D", "-v"))
+def test_an_interrupt_ends_the_wait_and_not_the_delivery(world, peer, option):
+    p = peer(Script(mute_at="MAIL"))
+    world.smarthost(p)
+    world.leaves("queue")
+    caller = world.start(["sendmail", option, "ann@far.test"], user="alice",
+                         stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    caller.stdin.write(b"Subject: s\n\nhello\n")
+    caller.stdin.close()
+    world.wait_until(lambda: p.connections and
+                     "MAIL" in p.connections[0].verbs)
+    caller.send_signal(signal.SIGINT)
+    assert caller.wait(20) == 0
+    assert len(world.queue()) == 1 and len(world.processes()) >= 4

@@ -2,7 +2,6 @@
  * caller_test.c - what is left of a caller's descriptors, variables and
  * signals.  Each case runs in a process of its own.
  */
-#include <sys/wait.h>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,22 +12,6 @@
 #include "tests/unit/t.h"
 
 extern char **environ;
-
-/* Runs the check in a child; it returns 0, or what was wrong. */
-static int
-in_child(int (*check)(const void *), const void *arg)
-{
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0)
-		_exit(check(arg));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 struct zone {
 	const char *tz;
@@ -76,7 +59,7 @@ test_variables(void **state)
 
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
-		ret = in_child(keeps_zone, &cases[i]);
+		ret = t_in_child(keeps_zone, &cases[i]);
 		if (ret != 0)
 			fail_msg("%s: %d", cases[i].tz, ret);
 	}
@@ -126,7 +109,7 @@ test_descriptors(void **state)
 
 	(void)state;
 	for (i = 0; i < N(cases); i++)
-		if (in_child(has_three_descriptors, &cases[i]) != 0)
+		if (t_in_child(has_three_descriptors, &cases[i]) != 0)
 			fail_msg("case %zu", i);
 }
 
@@ -175,12 +158,24 @@ outlives_its_terminal(const void *arg)
 	return 0;
 }
 
+/* Nor does an interrupt while it waits: the message is in the queue. */
+static int
+leaves_with_0(const void *arg)
+{
+	(void)arg;
+	caller_block_signals();
+	raise(SIGINT);
+	caller_may_leave();
+	return 1;
+}
+
 static void
 test_signals(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(has_plain_signals, NULL), 0);
-	assert_int_equal(in_child(outlives_its_terminal, NULL), 0);
+	assert_int_equal(t_in_child(has_plain_signals, NULL), 0);
+	assert_int_equal(t_in_child(outlives_its_terminal, NULL), 0);
+	assert_int_equal(t_in_child(leaves_with_0, NULL), 0);
 }
 
 int

@@ -5,7 +5,6 @@
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -17,22 +16,7 @@
 extern char **environ;
 
 static int
-in_child(int (*check)(const char *), const char *arg)
-{
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0)
-		_exit(check(arg));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static int
-keeps_nothing(const char *arg)
+keeps_nothing(const void *arg)
 {
 	struct stat null, st;
 	char here[64];
@@ -72,7 +56,7 @@ static void
 test_a_runner_keeps_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(keeps_nothing, NULL), 0);
+	assert_int_equal(t_in_child(keeps_nothing, NULL), 0);
 }
 
 /* Raised, or refused with the name of the limit. */
@@ -104,28 +88,28 @@ is_enough_or_said(int which, const char *name, const char *dir,
 }
 
 static int
-files(const char *dir)
+files(const void *dir)
 {
 	return is_enough_or_said(RLIMIT_NOFILE, "limit on open files", dir,
 	    512);
 }
 
 static int
-file_size(const char *dir)
+file_size(const void *dir)
 {
 	return is_enough_or_said(RLIMIT_FSIZE, "limit on file size", dir,
 	    (rlim_t)1 << 30);
 }
 
 static int
-processor(const char *dir)
+processor(const void *dir)
 {
 	return is_enough_or_said(RLIMIT_CPU, "limit on CPU time", dir, 3600);
 }
 
 /* What is enough for a call is left alone. */
 static int
-is_left_alone(const char *dir)
+is_left_alone(const void *dir)
 {
 	struct rlimit rl = { 600, 600 };
 
@@ -141,10 +125,10 @@ test_limits_that_are_too_low(void **state)
 
 	(void)state;
 	t_dir(dir, sizeof(dir));
-	assert_int_equal(in_child(files, dir), 0);
-	assert_int_equal(in_child(file_size, dir), 0);
-	assert_int_equal(in_child(processor, dir), 0);
-	assert_int_equal(in_child(is_left_alone, dir), 0);
+	assert_int_equal(t_in_child(files, dir), 0);
+	assert_int_equal(t_in_child(file_size, dir), 0);
+	assert_int_equal(t_in_child(processor, dir), 0);
+	assert_int_equal(t_in_child(is_left_alone, dir), 0);
 	t_dir_remove(dir);
 }
 

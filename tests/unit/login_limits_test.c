@@ -2,16 +2,13 @@
  * login_limits_test.c - the limits of a command, in a process of its own.
  */
 #include <sys/resource.h>
-#include <sys/wait.h>
-
-#include <unistd.h>
 
 #include "priv/cleanup.h"
 #include "priv/login_limits.h"
 #include "tests/unit/t.h"
 
 static int
-has_login_limits(void)
+has_login_limits(const void *arg)
 {
 	static const struct { int which; rlim_t soft; } wanted[] = {
 		{ RLIMIT_NOFILE, 1024 }, { RLIMIT_CORE, 0 },
@@ -21,6 +18,7 @@ has_login_limits(void)
 	struct rlimit rl;
 	size_t i;
 
+	(void)arg;
 	if (cleanup_limits(1) == -1 || login_limits_set() == -1)
 		return 1;
 	for (i = 0; i < N(wanted); i++)
@@ -35,17 +33,8 @@ has_login_limits(void)
 static void
 test_the_limits_of_a_command(void **state)
 {
-	int status;
-	pid_t pid;
-
 	(void)state;
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0)
-		_exit(has_login_limits());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(t_in_child(has_login_limits, NULL), 0);
 }
 
 int

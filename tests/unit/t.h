@@ -36,6 +36,8 @@ int	t_exists(const char *path);
 /* That the buffer has just these bytes. */
 void	t_assert_text(const struct buf *, const char *text, size_t len);
 
+/* Runs a check in a process of its own; its exit status, which is below 128. */
+int	t_in_child(int (*check)(const void *), const void *arg);
 /* As root, becomes nobody for good: what is tested runs as a plain user. */
 void	t_become_nobody(void);
 

@@ -4,7 +4,6 @@
  */
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <grp.h>
 #include <pwd.h>
@@ -83,22 +82,6 @@ test_the_spool_user_owns_the_spool(void **state)
 	t_dir_remove(dir);
 }
 
-/* Runs in a child, since there is no way back; 0 when check() gives 0. */
-static int
-in_child(int (*check)(const char *), const char *arg)
-{
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	assert_true(pid != -1);
-	if (pid == 0)
-		_exit(check(arg));
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 /* All ids, no group but these, no way back, no core and no tracing. */
 static int
 is_only(uid_t uid, gid_t gid, int groups)
@@ -115,7 +98,7 @@ is_only(uid_t uid, gid_t gid, int groups)
 }
 
 static int
-becomes_user(const char *mail_dir)
+becomes_user(const void *mail_dir)
 {
 	struct user u;
 	struct stat st;
@@ -136,23 +119,23 @@ test_becoming_a_user(void **state)
 	(void)state;
 	if (geteuid() != 0 || getpwnam(USER) == NULL)
 		skip();
-	assert_int_equal(in_child(becomes_user, NULL), 0);
-	assert_int_equal(in_child(becomes_user, "/nonexistent"), 0);
+	assert_int_equal(t_in_child(becomes_user, NULL), 0);
+	assert_int_equal(t_in_child(becomes_user, "/nonexistent"), 0);
 	t_dir(dir, sizeof(dir));
 	/* Writable by a group: with that group; but never root's. */
 	assert_int_equal(chown(dir, 0, 8), 0);
 	assert_int_equal(chmod(dir, 0775), 0);
-	assert_int_equal(in_child(becomes_user, dir), 0);
+	assert_int_equal(t_in_child(becomes_user, dir), 0);
 	assert_int_equal(chmod(dir, 0755), 0);
-	assert_int_equal(in_child(becomes_user, dir), 0);
+	assert_int_equal(t_in_child(becomes_user, dir), 0);
 	assert_int_equal(chown(dir, 0, 0), 0);
 	assert_int_equal(chmod(dir, 0775), 0);
-	assert_int_equal(in_child(becomes_user, dir), 0);
+	assert_int_equal(t_in_child(becomes_user, dir), 0);
 	t_dir_remove(dir);
 }
 
 static int
-becomes_spool(const char *arg)
+becomes_spool(const void *arg)
 {
 	static const struct spool_user spool = { SPOOL, SPOOL };
 	static const gid_t groups[] = { 8, 12 };
@@ -163,7 +146,7 @@ becomes_spool(const char *arg)
 }
 
 static int
-becomes_member(const char *arg)
+becomes_member(const void *arg)
 {
 	static const struct spool_user spool = { SPOOL, SPOOL };
 
@@ -174,7 +157,7 @@ becomes_member(const char *arg)
 
 /* A spool that is root's is not one: then there is no spool user. */
 static int
-refuses_root(const char *arg)
+refuses_root(const void *arg)
 {
 	static const struct spool_user bad[] = { { 0, 0 }, { 0, SPOOL },
 	    { SPOOL, 0 } };
@@ -189,7 +172,7 @@ refuses_root(const char *arg)
 }
 
 static int
-becomes_root(const char *arg)
+becomes_root(const void *arg)
 {
 	static const gid_t groups[] = { 8, 12 };
 
@@ -200,7 +183,7 @@ becomes_root(const char *arg)
 }
 
 static int
-stays_who_it_is(const char *arg)
+stays_who_it_is(const void *arg)
 {
 	struct user u;
 
@@ -213,14 +196,14 @@ static void
 test_becoming_the_spool_user_and_root(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(refuses_root, NULL), 0);
+	assert_int_equal(t_in_child(refuses_root, NULL), 0);
 	if (geteuid() != 0) {
-		assert_int_equal(in_child(stays_who_it_is, NULL), 0);
+		assert_int_equal(t_in_child(stays_who_it_is, NULL), 0);
 		return;
 	}
-	assert_int_equal(in_child(becomes_spool, NULL), 0);
-	assert_int_equal(in_child(becomes_member, NULL), 0);
-	assert_int_equal(in_child(becomes_root, NULL), 0);
+	assert_int_equal(t_in_child(becomes_spool, NULL), 0);
+	assert_int_equal(t_in_child(becomes_member, NULL), 0);
+	assert_int_equal(t_in_child(becomes_root, NULL), 0);
 }
 
 int
