@@ -103,7 +103,7 @@ active_add(struct active *a, const char *id)
 	list_one(a, id);
 }
 
-/* Whoever waits for it is told. */
+/* Callers that wait for it learn that it was tried. */
 static void
 tried(struct active *a, struct entry *e)
 {

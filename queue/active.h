@@ -72,8 +72,8 @@ int	active_is_listed(const struct active *, const char *id);
 size_t	active_flush(struct active *, const char *id);
 
 /*
- * Loads due messages, oldest first, while there is room.  loaded: is told of
- * each before anything else happens to it.
+ * Loads due messages, oldest first, while there is room.  loaded: is called
+ * for each before anything else happens to it.
  */
 void	active_load(struct active *, void (*loaded)(void *,
 	    struct active_message *), void *arg);

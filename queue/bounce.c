@@ -1,8 +1,8 @@
 /*
- * bounce.c - what became of recipients -> a new message from <> (RFC 3464).
+ * bounce.c - reports: the statuses of recipients -> a new message (RFC 3464).
  * Runs as: the spool user.  Uses: the queue by spool.c.
- * Promise: what is owed is reported once, never to nobody, and only what was
- * asked for; no octet of a reply or an address can end a line or a part.
+ * Promise: each status that is owed is reported once, and only if it was
+ * requested; no byte of a reply or an address can end a line or a part.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,15 +15,15 @@
 #include "lib/mail.h"
 #include "queue/route.h"
 
-#define HEADER_KEPT	65536		/* octets of the original's header */
-#define BODY_KEPT	(1024 * 1024)	/* octets of an original as a whole */
+#define HEADER_KEPT	65536		/* bytes of the original's header */
+#define BODY_KEPT	(1024 * 1024)	/* bytes of an original as a whole */
 #define PAGE_WIDTH	72		/* columns of text for people */
-#define WORD_MAX	512		/* octets until a word is broken */
-#define ADDRESS_SHOWN	900		/* octets of an address in a line */
+#define WORD_MAX	512		/* bytes until a word is broken */
+#define ADDRESS_SHOWN	900		/* bytes of an address in a line */
 #define INDENT		"    "
 
-/* One report: whom it tells of what. */
-struct telling {
+/* One report. */
+struct bounce {
 	const struct conf	*conf;
 	const struct message	*m;
 	const char		*id;	/* of the report */
@@ -113,7 +113,7 @@ static const struct {
 	    "message again when the problem above is solved.", NULL },
 };
 
-/* ---- who is told of what ---- */
+/* ---- what is reported ---- */
 
 static int
 is_delayed(const struct recipient *r)
@@ -123,7 +123,7 @@ is_delayed(const struct recipient *r)
 	    NOTIFY_DELAY);
 }
 
-/* There is no sender to tell: the postmaster hears of it. */
+/* Without a sender, the report goes to the postmaster. */
 static int
 is_orphan(const struct message *m)
 {
@@ -142,7 +142,7 @@ bounce_has_delay(const struct message *m)
 }
 
 static enum action
-action_of(const struct telling *t, uint32_t i)
+action_of(const struct bounce *t, uint32_t i)
 {
 	const struct recipient *r = &t->m->rcpts[i];
 
@@ -152,13 +152,13 @@ action_of(const struct telling *t, uint32_t i)
 }
 
 static time_t
-give_up_at(const struct telling *t)
+give_up_at(const struct bounce *t)
 {
 	return t->m->arrived + (time_t)t->conf->retry.lifetime_s;
 }
 
 static uint32_t
-count(const struct telling *t, enum action action)
+count(const struct bounce *t, enum action action)
 {
 	uint32_t i, n = 0;
 
@@ -169,7 +169,7 @@ count(const struct telling *t, enum action action)
 
 /* ---- for people ---- */
 
-/* Words as wide as a page; no line can get too long for SMTP. */
+/* Fills a paragraph; no line can get too long for SMTP. */
 static void
 put_words(struct buf *b, const char *text, const char *first,
     const char *next)
@@ -242,14 +242,14 @@ put_name(struct buf *b, const char *address)
 }
 
 static void
-put_reason(struct buf *b, const struct telling *t, uint32_t i)
+put_reason(struct buf *b, const struct bounce *t, uint32_t i)
 {
 	const struct recipient *r = &t->m->rcpts[i];
 	enum action action = action_of(t, i);
 	struct buf reason;
 
 	buf_init(&reason, 0);
-	/* What may be tried again was, and then given up. */
+	/* A temporary failure: it was retried until it expired. */
 	if (action == ACTION_FAILED && r->last.code[0] == '4')
 		buf_printf(&reason, "expired after %u %s; %s", r->attempts,
 		    r->attempts == 1 ? "attempt" : "attempts",
@@ -262,7 +262,7 @@ put_reason(struct buf *b, const struct telling *t, uint32_t i)
 }
 
 static void
-put_person(struct buf *b, const struct telling *t, uint32_t i)
+put_person(struct buf *b, const struct bounce *t, uint32_t i)
 {
 	const char *address = message_address(t->m, i);
 	const char *original = message_original(t->m, i);
@@ -287,7 +287,7 @@ put_person(struct buf *b, const struct telling *t, uint32_t i)
 }
 
 static void
-put_text(struct buf *b, const struct telling *t)
+put_text(struct buf *b, const struct bounce *t)
 {
 	char date[64];
 	enum action action;
@@ -356,7 +356,7 @@ put_typed(struct buf *b, const char *name, const char *typed)
 }
 
 static void
-put_addresses(struct buf *b, const struct telling *t, uint32_t i)
+put_addresses(struct buf *b, const struct bounce *t, uint32_t i)
 {
 	struct buf typed;
 
@@ -370,7 +370,7 @@ put_addresses(struct buf *b, const struct telling *t, uint32_t i)
 	buf_fini(&typed);
 }
 
-/* Its class has to fit what is said; a retry that was given up keeps 4. */
+/* The class of the code fits the action; an expired deferral keeps 4. */
 static void
 put_code(struct buf *b, const char *code, enum action action)
 {
@@ -385,7 +385,7 @@ put_code(struct buf *b, const char *code, enum action action)
 }
 
 static void
-put_program(struct buf *b, const struct telling *t, uint32_t i)
+put_program(struct buf *b, const struct bounce *t, uint32_t i)
 {
 	const struct recipient *r = &t->m->rcpts[i];
 	enum action action = action_of(t, i);
@@ -408,7 +408,7 @@ put_program(struct buf *b, const struct telling *t, uint32_t i)
 }
 
 static void
-put_status(struct buf *b, const struct telling *t)
+put_status(struct buf *b, const struct bounce *t)
 {
 	char date[64];
 	uint32_t i;
@@ -427,17 +427,17 @@ put_status(struct buf *b, const struct telling *t)
 
 /* RET is for reports of failure alone (RFC 3461 4.3). */
 static int
-is_full(const struct telling *t)
+is_full(const struct bounce *t)
 {
 	if (count(t, ACTION_FAILED) == 0 || t->m->text.length > BODY_KEPT)
 		return 0;
-	/* Of a bounce the postmaster needs all: what it was about is inside. */
+	/* The postmaster needs all of a bounce: the original is inside. */
 	if (is_orphan(t->m) || t->m->ret == RET_FULL)
 		return 1;
 	return t->conf->retry.is_fullbounce && t->m->ret == RET_UNSAID;
 }
 
-/* The original's header, or the whole of it; what can't be read is left out. */
+/* The original's header, or the whole of it; an unreadable one is omitted. */
 static void
 read_original(struct buf *b, const struct message *m, int full)
 {
@@ -462,7 +462,7 @@ is_8bit(const struct buf *b)
 	return !text_is_ascii(buf_str(b), b->len);
 }
 
-/* A header with 8-bit in it is UTF-8 (RFC 6532), or nobody knows what. */
+/* An 8-bit header is UTF-8 (RFC 6532), or of an unknown charset. */
 static const char *
 original_type(const struct buf *b, int full)
 {
@@ -482,7 +482,7 @@ original_type(const struct buf *b, int full)
 /* ---- the message ---- */
 
 static const char *
-subject(const struct telling *t)
+subject(const struct bounce *t)
 {
 	if (t->is_warning)
 		return "Mail delivery is delayed";
@@ -493,7 +493,7 @@ subject(const struct telling *t)
 }
 
 static void
-put_header(struct buf *b, const struct telling *t, const char *to,
+put_header(struct buf *b, const struct bounce *t, const char *to,
     int has_8bit)
 {
 	const char *host = t->conf->names.mailname;
@@ -516,7 +516,7 @@ put_header(struct buf *b, const struct telling *t, const char *to,
 }
 
 static void
-put_part(struct buf *b, const struct telling *t, const char *type,
+put_part(struct buf *b, const struct bounce *t, const char *type,
     const struct buf *part)
 {
 	buf_printf(b, "--=_%s\nContent-Type: %s\n%s\n", t->id, type,
@@ -532,7 +532,7 @@ put_part(struct buf *b, const struct telling *t, const char *type,
 
 /* Adds the whole message; gives the length of its header. */
 static size_t
-build(struct buf *b, const struct telling *t, const char *to)
+build(struct buf *b, const struct bounce *t, const char *to)
 {
 	struct buf original, status, text;
 	int full = is_full(t);
@@ -591,7 +591,7 @@ write_report(const struct spool *sp, const char *id,
 	if (draft_begin(sp, &draft, id, res) == 0 &&
 	    draft_write(&draft, buf_str(b), b->len, res) == 0 &&
 	    draft_seal(&draft, report, res) == 0) {
-		/* There already: a kill came between it and our note. */
+		/* It exists: a kill came between it and our journal. */
 		if (draft_publish(&draft, res) == 0 || errno == EEXIST)
 			ret = BOUNCED;
 	}
@@ -600,7 +600,7 @@ write_report(const struct spool *sp, const char *id,
 }
 
 static enum bounced
-tell(const struct telling *t, const struct spool *sp, struct result *res)
+commit(const struct bounce *t, const struct spool *sp, struct result *res)
 {
 	const char *to = is_orphan(t->m) ? "postmaster" : t->m->sender;
 	enum bounced ret = BOUNCE_LATER;
@@ -620,7 +620,7 @@ tell(const struct telling *t, const struct spool *sp, struct result *res)
 		set_facts(&report, &b, header);
 		if (is_orphan(t->m))
 			report.text.flags |= MESSAGE_DOUBLE_BOUNCE;
-		/* Good news, and news to come again, are no loss. */
+		/* Reports of success and of delay are no loss. */
 		if (count(t, ACTION_FAILED) == 0)
 			r->notify = NOTIFY_NEVER;
 		ret = write_report(sp, t->id, &report, &b, res);
@@ -634,18 +634,18 @@ enum bounced
 bounce_commit(const struct conf *conf, const struct spool *sp,
     const struct message *m, time_t now, struct result *res)
 {
-	struct telling t = { conf, m, m->reports.bounce_id, now, 0 };
+	struct bounce t = { conf, m, m->reports.bounce_id, now, 0 };
 
 	if (m->text.flags & MESSAGE_DOUBLE_BOUNCE)
 		return BOUNCE_IMPOSSIBLE;
-	return tell(&t, sp, res);
+	return commit(&t, sp, res);
 }
 
 enum bounced
 bounce_warn(const struct conf *conf, const struct spool *sp,
     const struct message *m, time_t now, struct result *res)
 {
-	struct telling t = { conf, m, m->reports.warn_id, now, 1 };
+	struct bounce t = { conf, m, m->reports.warn_id, now, 1 };
 
-	return tell(&t, sp, res);
+	return commit(&t, sp, res);
 }

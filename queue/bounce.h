@@ -1,5 +1,5 @@
 /*
- * bounce.h - what became of recipients -> a new message from <>.
+ * bounce.h - reports: the statuses of recipients -> a new message from <>.
  */
 #ifndef BOUNCE_H
 #define BOUNCE_H
@@ -9,7 +9,7 @@
 #include "lib/result.h"
 #include "spool.h"
 
-/* Set in a bounce of a bounce: what becomes of it ends in dead/. */
+/* Set in a bounce of a bounce: if that fails, it is kept in dead/. */
 #define MESSAGE_DOUBLE_BOUNCE	0x40
 
 enum bounced { BOUNCED, BOUNCE_LATER, BOUNCE_IMPOSSIBLE };
@@ -22,7 +22,7 @@ enum bounced { BOUNCED, BOUNCE_LATER, BOUNCE_IMPOSSIBLE };
  */
 enum bounced bounce_commit(const struct conf *, const struct spool *,
 	    const struct message *m, time_t now, struct result *);
-/* 1 when a notice of delay would have something to say to somebody. */
+/* 1 when there is a delay to report, and a sender who wants that. */
 int	bounce_has_delay(const struct message *m);
 /* Commits the notice of delay under m's warn_id, in the same way. */
 enum bounced bounce_warn(const struct conf *, const struct spool *,

@@ -38,7 +38,7 @@ struct attempt {
 /* Owned by struct active. */
 struct active_message {
 	struct active_message *next;
-	struct entry	*entry;		/* its place in the queue */
+	struct entry	*entry;		/* of the queue */
 	struct message	 m;
 	struct attempt	*attempts;	/* owned: one for each recipient */
 	uint32_t	 nattempts;

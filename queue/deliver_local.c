@@ -3,7 +3,7 @@
  * Runs as: the spool user.  Uses: the delivery helper and its children.
  * Promise: where a message is about to appear is in its journal first; what
  * a child sends is believed for what it was given, and no other; a child that
- * ends without a word has delivered nothing that its checkpoint does not tell.
+ * ends without a result has delivered nothing but what its checkpoint shows.
  *
  * One child serves one user.  For an mbox it is given further messages as long
  * as there are some (IPC_DELIVER_NEXT), and stays a moment for the next ones;

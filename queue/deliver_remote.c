@@ -342,7 +342,7 @@ count_busy(const struct destinations *ds)
 	return n;
 }
 
-/* A message that was postponed for this share has its place in it. */
+/* A message that was postponed for this share is counted in it already. */
 static int
 has_room(const struct destinations *ds, const struct destination *d,
     const struct active_message *a)

@@ -32,7 +32,7 @@ struct destination {
 							 * first */
 	struct share	 share;		/* active: its requests */
 	int		 is_stale;	/* dma-remote may remember dead hosts */
-	char		 reason[512];	/* it cannot work at all: it says why */
+	char		 reason[512];	/* that nothing can be sent, from it */
 	int64_t		 idle_ms;	/* without requests since */
 };
 

@@ -33,12 +33,12 @@ enum child_event {
 	CHILD_EVENT__MAX
 };
 
-/* What its exit says of a message without a result. */
+/* What its exit means for a message without a result. */
 enum child_outcome {
 	OUTCOME_RESULT,		/* the result that it sent holds */
 	OUTCOME_COMMAND,	/* its status is that of the command */
 	OUTCOME_AGAIN,		/* nothing was begun: to another child */
-	OUTCOME_LOST		/* nobody knows: its checkpoint tells */
+	OUTCOME_LOST		/* unknown: the checkpoint shows it */
 };
 
 /* The next state; CHILD__MAX: out of turn. */

@@ -165,7 +165,10 @@ ask_new(struct lookups *ls, struct lookup *l)
 	return ret;
 }
 
-/* Asks the child that answered last; 0 or -1. */
+/*
+ * Asks the child that answered last; 0 or -1.  A new one for each lookup costs
+ * 8 to 20 % more CPU for each message (P2).
+ */
 static int
 ask_again(struct lookup *l)
 {

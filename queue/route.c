@@ -1,8 +1,8 @@
 /*
  * route.c - one recipient -> where it goes.
  * Runs as: the spool user.  Uses: nothing.
- * Promise: expansion ends: by depth, by number, and because who is already
- * on the list is not added again.
+ * Promise: expansion ends: by depth, by number, and because recipients that
+ * the message has are not added again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +81,7 @@ route_lost(const struct message *m, uint32_t i, const char *what,
 /*
  * Has this name been expanded by this kind of list on the way here?  The
  * second time it stands for the user, so that "root: root, me@example.org"
- * keeps the copy and a ring of aliases comes to its end.
+ * keeps the copy and a loop of aliases ends.
  */
 static int
 was_expanded(const struct conf_names *names, const struct message *m,
@@ -102,7 +102,7 @@ was_expanded(const struct conf_names *names, const struct message *m,
 	return 0;
 }
 
-/* With NULLCLIENT aliases the relay gets what no alias leads on. */
+/* With NULLCLIENT aliases the relay gets addresses without an alias. */
 static enum route_step
 next_of_nullclient(const struct route_env *env, const struct message *m,
     uint32_t i, const struct alias **alias, struct result *res)
@@ -257,7 +257,7 @@ fill_index(const struct conf_names *names, struct message *m)
 
 /*
  * 1 when it is there, 0, -1 without memory.  A hollow one does not count: in
- * a circle of recipients each would be left out because of the next, and the
+ * a loop of recipients each would be omitted because of the next, and the
  * message would reach nobody.
  */
 static int
@@ -330,7 +330,7 @@ add_target(const struct conf_names *names, struct message *m, uint32_t i,
 	return ret;
 }
 
-/* A list with nothing in it that can be used: nobody may be lost by it. */
+/* A list without a usable address must not lose the message. */
 static int
 no_target(const struct conf_names *names, struct message *m, uint32_t i,
     const struct expansion *to, struct result *res)
@@ -363,8 +363,8 @@ route_cut(struct message *m, uint32_t before)
 }
 
 /*
- * RFC 3461 5.2.7: who is one of many reports no success, since the list has
- * told of itself that it was expanded; who is the only one stands for it.
+ * RFC 3461 5.2.7: one of many members reports no success, since the list was
+ * reported as expanded; a single member stands for the list.
  */
 int
 route_is_list(const struct message *m, uint32_t before)

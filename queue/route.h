@@ -1,6 +1,6 @@
 /*
  * route.h - one recipient -> where it goes: aliases, .forward, loops, limits.
- * Look-ups that need other processes are asked for, not done.
+ * Pure: lookups that need other processes are named, not made.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
@@ -18,8 +18,8 @@ struct route_env {
 
 enum route_step {
 	STEP_REMOTE,		/* by SMTP */
-	STEP_ALIAS,		/* *alias tells its targets */
-	STEP_USER,		/* user: ask for the .forward, then mailbox */
+	STEP_ALIAS,		/* *alias has the targets */
+	STEP_USER,		/* user: look up the .forward, then mailbox */
 	STEP_MAILBOX,		/* user: straight into the mailbox */
 	STEP_DECIDED		/* the result says: deferred or failed */
 };
@@ -31,7 +31,7 @@ struct expansion {
 	const char		*owner;		/* user or alias */
 };
 
-/* 0, or -1 deferred: its line is bad, so that nobody can tell who it is. */
+/* 0, or -1 deferred: its line is bad, so that its targets are unknown. */
 int	route_usable(const struct conf *, const struct alias *,
 	    struct result *);
 /* What is next for recipient i. user has ADDRESS_MAX + 1 octets. */
@@ -40,16 +40,17 @@ enum route_step route_next(const struct route_env *, const struct message *,
 	    struct result *);
 
 /*
- * Adds what recipient i expands into to the message.  Who is already there is
- * not added again; the user's own name means the mailbox.  Returns 0, or -1
- * with a result: failed 5.4.6 (too deep, too many), or deferred (no memory).
+ * Adds what recipient i expands into to the message.  An address that the
+ * message has is not added again; the user's own name means the mailbox.
+ * Returns 0, or -1 with a result: failed 5.4.6 (too deep, too many), or
+ * deferred (no memory).
  */
 int	route_expand(const struct conf_names *, struct message *, uint32_t i,
 	    const struct expansion *, struct result *);
 
 /*
- * Where the list that names command or file i changed since: adds whoever has
- * that list once more, to be routed anew in place of i.  1, 0 when there is
+ * If the list that names command or file i has changed: adds the owner of that
+ * list once more, to be routed anew in place of i.  1, 0 when there is
  * nothing to do, -1 without memory.
  */
 int	route_again(struct message *, uint32_t i);
@@ -58,11 +59,11 @@ int	route_is_named(const struct message *, uint32_t i);
 
 /* Were these, added from before on, made of one that is a list of several? */
 int	route_is_list(const struct message *, uint32_t before);
-/* Takes off the recipients from before on: they were never told of. */
+/* Removes the recipients from before on, which are in no journal yet. */
 void	route_cut(struct message *, uint32_t before);
 /*
  * Adds the steps that led to i: "team -> ann -> bob".  Each but the first is
- * an address that a list names; what commands and files it names is not told.
+ * an address that a list names; commands and files are omitted.
  */
 void	route_chain(const struct message *, uint32_t i, struct buf *);
 /* FAILED 5.4.6: these steps lead nowhere; -1. */

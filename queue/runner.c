@@ -419,7 +419,7 @@ look_at_one(void *arg, const char *id)
  * Leaving: first the wake socket and the lock go, then the queue is looked at
  * once more.  A submission that reached the socket, or whose runner found the
  * lock held, committed before that look.  1: stay.
- * Their number would not tell: one that is listed may have been removed.
+ * Counting them would not do: one that is listed may have been removed.
  */
 static int
 is_needed(struct runner *r)
