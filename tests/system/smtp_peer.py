@@ -95,7 +95,7 @@ class Script:
     rcpt_max: int = 0           # 452 after so many accepted; 0: no limit
     data_reply: str = "354 go"
     final_reply: str = "250 2.0.0 taken"
-    final_rules: tuple = ()     # (regex over the message, reply)
+    final_rules: tuple = ()     # (regex over the message, reply; None: never)
     drop_at: str = None         # verb at which the line is cut: "EHLO", ...
     #                             "DATA" (command), "BODY" (at the final dot,
     #                             before its reply), "TAKEN" (same, but the
@@ -550,6 +550,9 @@ class Connection:
                         if re.search(pattern, t.data)), s.final_reply)
         if s.drop_at == "TAKEN":
             raise Gone("as told")
+        while t.reply is None:
+            self._flush()
+            self._more()
         if s.mute_at == "BODY":
             self._misbehave("BODY")
         self._say(t.reply)

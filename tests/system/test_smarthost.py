@@ -180,6 +180,34 @@ def test_messages_in_a_row_have_their_own_results(world, peer):
         assert world.log_lines("to=<u%d@far.test>" % i, "status=" + status)
 
 
+def test_message_that_is_never_answered_delays_no_other(world, peer):
+    """Nor does it at the next attempt, of another runner: it is last then, and
+    alone, and what is sent meanwhile goes to the same server."""
+    p = peer(Script(final_rules=((rb"Subject: slow\r", None),)))
+    world.smarthost(p, TIMEOUT="3s")
+    world.leaves("queue")
+    world.send("-odq", "slow@far.test", input=b"Subject: slow\n\nx\n")
+    for i in range(9):
+        world.send("-odq", "u%d@far.test" % i)
+    world.run(["sendmail", "-q"], limit=60)
+    assert len(p.taken) == 9
+    assert world.log_lines("to=<slow@far.test>", "dsn=4.4.2")
+    world.stop()
+    before = len(p.connections)
+    world.smarthost(p, TIMEOUT="3s", CONCURRENCY="1")
+    for i in range(9, 12):
+        world.send("-odq", "u%d@far.test" % i)
+    world.run(["sendmail", "-q"], limit=60)
+    assert len(p.taken) == 12 and set(p.deliveries.values()) == {1}
+    order = [t.rcpts[0][0] for c in p.connections[before:]
+             for t in c.transactions]
+    assert len(order) == 4 and order[-1] == "slow@far.test"
+    world.send("later@far.test")
+    world.wait_until(lambda: len(p.taken) == 13)
+    assert len(world.log_lines("status=deferred")) == len(
+        world.log_lines("to=<slow@far.test>", "status=deferred"))
+
+
 def test_next_smarthost_for_who_is_put_off(world, peer):
     """In the same attempt; who is accepted stays with the first."""
     p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 not here"),)))
