@@ -60,8 +60,8 @@ INTERFACES = (
      ("spool", "local/mbox", "local/mbox_lock", "local/maildir"),
      "names of files"),
     (r"_?exit|_Exit|quick_exit|abort|v?errx?",
-     ("priv/helper", "priv/monitor", "priv/request", "net/auth_command",
-      "smtpd/"), "the end of a process"),
+     ("priv/caller", "priv/helper", "priv/monitor", "priv/request",
+      "net/auth_command", "smtpd/"), "the end of a process"),
     (r"strcpy|strcat|v?sprintf|gets|system|popen|mktemp|tmpnam|tempnam"
      r"|alloca|strtok", (), "banned"),
 )

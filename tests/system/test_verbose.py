@@ -3,6 +3,7 @@ import base64
 import fcntl
 import os
 import signal
+import subprocess
 
 import pytest
 
