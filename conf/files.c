@@ -217,9 +217,7 @@ fetch_secret(struct auth *a, const struct report *report)
 		ret = auth_take_secret(a, buf_str(&b), b.len);
 	if (ret == 0 && a->trouble != NULL)
 		report->say(report->arg, a->file, 0, a->trouble);
-	if (b.data != NULL)
-		explicit_bzero(b.data, b.cap);
-	buf_fini(&b);
+	buf_wipe(&b);
 	return ret;
 }
 
@@ -241,9 +239,7 @@ files_auth(const char *path, struct auths *auths, const struct report *report)
 	if (ret == 0 && auth_parse(auths, buf_str(&b), b.len, path,
 	    report) == -1)
 		ret = -1;
-	if (b.data != NULL)
-		explicit_bzero(b.data, b.cap);
-	buf_fini(&b);
+	buf_wipe(&b);
 	if (ret == 0 && stat(path, &st) == 0 &&
 	    (st.st_mode & (S_IWGRP | S_IROTH | S_IWOTH)) != 0)
 		report->say(report->arg, path, 0,

@@ -26,6 +26,14 @@ buf_fini(struct buf *b)
 }
 
 void
+buf_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	buf_fini(b);
+}
+
+void
 buf_reset(struct buf *b)
 {
 	b->len = 0;

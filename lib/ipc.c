@@ -8,13 +8,10 @@
 #include <sys/uio.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/ipc.h"
-
-#define MSG_FIRST	512	/* octets of the first allocation */
 
 struct head {
 	uint32_t kind, id;
@@ -40,13 +37,14 @@ void
 ipc_init(struct ipc *m)
 {
 	memset(m, 0, sizeof(*m));
+	buf_init(&m->fields, IPC_LIMIT);
 }
 
 void
 ipc_fini(struct ipc *m)
 {
 	close_fds(m);
-	free(m->data);
+	buf_fini(&m->fields);
 	ipc_init(m);
 }
 
@@ -56,42 +54,16 @@ ipc_begin(struct ipc *m, uint32_t kind, uint32_t id)
 	close_fds(m);
 	m->kind = kind;
 	m->id = id;
-	m->len = m->pos = 0;
+	buf_reset(&m->fields);
+	m->pos = 0;
 	m->bad = 0;
-}
-
-static int
-reserve(struct ipc *m, size_t n)
-{
-	size_t cap;
-	char *p;
-
-	if (m->bad || n > IPC_LIMIT || m->len + n > IPC_LIMIT) {
-		m->bad = 1;
-		return -1;
-	}
-	if (m->len + n <= m->cap)
-		return 0;
-	cap = m->cap == 0 ? MSG_FIRST : m->cap;
-	while (cap < m->len + n)
-		cap *= 2;
-	p = realloc(m->data, cap);
-	if (p == NULL) {
-		m->bad = 1;
-		return -1;
-	}
-	m->data = p;
-	m->cap = cap;
-	return 0;
 }
 
 static void
 put(struct ipc *m, const void *p, size_t n)
 {
-	if (n == 0 || reserve(m, n) == -1)
-		return;
-	memcpy(m->data + m->len, p, n);
-	m->len += n;
+	buf_add(&m->fields, p, n);
+	m->bad |= buf_failed(&m->fields);
 }
 
 void
@@ -155,11 +127,11 @@ ipc_send(int sock, struct ipc *m)
 	head.id = m->id;
 	iov[0].iov_base = &head;
 	iov[0].iov_len = sizeof(head);
-	iov[1].iov_base = m->data;
-	iov[1].iov_len = m->len;
+	iov[1].iov_base = m->fields.data;
+	iov[1].iov_len = m->fields.len;
 	memset(&mh, 0, sizeof(mh));
 	mh.msg_iov = iov;
-	mh.msg_iovlen = m->len > 0 ? 2 : 1;
+	mh.msg_iovlen = m->fields.len > 0 ? 2 : 1;
 	if (nfds > 0) {
 		memset(&control, 0, sizeof(control));
 		mh.msg_control = control.room;
@@ -217,14 +189,15 @@ ipc_recv(int sock, struct ipc *m, size_t limit_bytes)
 	ssize_t n;
 
 	ipc_begin(m, 0, 0);
-	if (reserve(m, limit_bytes) == -1) {
+	iov[1].iov_base = buf_space(&m->fields, limit_bytes);
+	iov[1].iov_len = limit_bytes;
+	if (iov[1].iov_base == NULL) {
+		m->bad = 1;
 		errno = ENOMEM;
 		return -1;
 	}
 	iov[0].iov_base = &head;
 	iov[0].iov_len = sizeof(head);
-	iov[1].iov_base = m->data;
-	iov[1].iov_len = limit_bytes;
 	memset(&mh, 0, sizeof(mh));
 	mh.msg_iov = iov;
 	mh.msg_iovlen = 2;
@@ -249,19 +222,19 @@ ipc_recv(int sock, struct ipc *m, size_t limit_bytes)
 	}
 	m->kind = head.kind;
 	m->id = head.id;
-	m->len = (size_t)n - sizeof(head);
+	buf_grown(&m->fields, (size_t)n - sizeof(head));
 	return 1;
 }
 
 static int
 get(struct ipc *m, void *p, size_t n)
 {
-	if (m->bad || n > m->len - m->pos) {
+	if (m->bad || n > m->fields.len - m->pos) {
 		m->bad = 1;
 		memset(p, 0, n);
 		return -1;
 	}
-	memcpy(p, m->data + m->pos, n);
+	memcpy(p, m->fields.data + m->pos, n);
 	m->pos += n;
 	return 0;
 }
@@ -291,32 +264,27 @@ ipc_get_bytes(struct ipc *m, size_t *n)
 
 	*n = 0;
 	len = ipc_get_u32(m);
-	if (m->bad || len > m->len - m->pos) {
+	if (m->bad || len > m->fields.len - m->pos) {
 		m->bad = 1;
 		return NULL;
 	}
 	m->pos += len;
 	*n = len;
-	return m->data + m->pos - len;
+	return m->fields.data + m->pos - len;
 }
 
 void
 ipc_get_text(struct ipc *m, char *dst, size_t size)
 {
 	const char *p;
-	size_t i, n;
+	size_t n;
 
 	dst[0] = '\0';
 	p = ipc_get_bytes(m, &n);
-	if (p == NULL || n >= size) {
+	if (p == NULL || n >= size || !text_is_clean(p, n)) {
 		m->bad = 1;
 		return;
 	}
-	for (i = 0; i < n; i++)
-		if ((unsigned char)p[i] < 0x20 || p[i] == 0x7f) {
-			m->bad = 1;
-			return;
-		}
 	memcpy(dst, p, n);
 	dst[n] = '\0';
 }
@@ -336,11 +304,11 @@ ipc_take_fd(struct ipc *m, int i)
 int
 ipc_more(const struct ipc *m)
 {
-	return !m->bad && m->pos < m->len;
+	return !m->bad && m->pos < m->fields.len;
 }
 
 int
 ipc_done(struct ipc *m)
 {
-	return m->bad || m->pos != m->len ? -1 : 0;
+	return m->bad || m->pos != m->fields.len ? -1 : 0;
 }

@@ -4,19 +4,21 @@
  * and got one by one, and at most IPC_FDS descriptors.  Both ends are on one
  * machine, so numbers travel in its byte order.
  */
-#ifndef LIB_MSG_H
-#define LIB_MSG_H
+#ifndef LIB_IPC_H
+#define LIB_IPC_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "lib/buf.h"
 
 #define IPC_LIMIT	(96 * 1024)	/* octets of the longest record */
 #define IPC_FDS		2
 
 struct ipc {
 	uint32_t kind, id;
-	char	*data;		/* owned; fields, len octets */
-	size_t	 len, cap, pos;
+	struct buf fields;	/* owned */
+	size_t	 pos;		/* bytes of them that were got */
 	int	 fds[IPC_FDS];	/* owned when received; lent when sent */
 	int	 nfds;
 	int	 is_received;	/* fds are ours to close */

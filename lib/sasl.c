@@ -543,9 +543,7 @@ sasl_init(struct sasl *s, const struct sasl_env *env)
 void
 sasl_fini(struct sasl *s)
 {
-	if (s->password.data != NULL)
-		explicit_bzero(s->password.data, s->password.cap);
-	buf_fini(&s->password);
+	buf_wipe(&s->password);
 	buf_fini(&s->user);
 	explicit_bzero(s, sizeof(*s));
 }
@@ -644,8 +642,7 @@ answer(struct sasl *s, const char *challenge, size_t len, struct buf *out)
 		if (buf_failed(&raw) || buf_failed(out))
 			did = SASL_OUT;
 	}
-	explicit_bzero(raw.data, raw.cap);
-	buf_fini(&raw);
+	buf_wipe(&raw);
 	return did;
 }
 
@@ -668,8 +665,7 @@ sasl_initial(struct sasl *s, struct buf *out)
 	}
 	if (!has_one)
 		s->said = 0;
-	explicit_bzero(b64.data, b64.cap);
-	buf_fini(&b64);
+	buf_wipe(&b64);
 	return has_one;
 }
 

@@ -1056,9 +1056,7 @@ smtp_free(struct smtp *s)
 	smtp_capabilities_fini(&s->caps);
 	smtp_auth_fini(&s->auth);
 	buf_fini(&s->reply.text);
-	if (s->line.data != NULL)
-		explicit_bzero(s->line.data, s->line.cap);
-	buf_fini(&s->line);
+	buf_wipe(&s->line);
 	wipe_output(s);
 	buf_fini(&s->out.buf);
 	result_fini(&s->trouble);

@@ -11,14 +11,6 @@
 
 #define AUTH_LINE_MAX	500	/* bytes of AUTH with its initial response */
 
-static void
-wipe(struct buf *b)
-{
-	if (b->data != NULL)
-		explicit_bzero(b->data, b->cap);
-	buf_reset(b);
-}
-
 void
 smtp_auth_init(struct smtp_auth *a, const char *password)
 {
@@ -33,10 +25,8 @@ void
 smtp_auth_fini(struct smtp_auth *a)
 {
 	smtp_secrets_fini(&a->secrets);
-	wipe(&a->challenge);
-	wipe(&a->initial);
-	buf_fini(&a->challenge);
-	buf_fini(&a->initial);
+	buf_wipe(&a->challenge);
+	buf_wipe(&a->initial);
 	result_fini(&a->refusal);
 }
 
@@ -48,7 +38,7 @@ smtp_auth_begin(struct smtp_auth *a, const char *mechanism,
 
 	a->state = SMTP_AUTH_OPEN;
 	a->is_external = strcasecmp(mechanism, "EXTERNAL") == 0;
-	wipe(&a->initial);
+	buf_wipe(&a->initial);
 	if (!text_is_clean(mechanism, strlen(mechanism)) ||
 	    (initial != NULL && !text_is_clean(initial, n)))
 		return "mechanism not available";
@@ -71,7 +61,7 @@ smtp_auth_initial(struct smtp_auth *a, struct buf *out)
 	if (a->initial.len == 0)
 		return 0;
 	buf_add(out, a->initial.data, a->initial.len);
-	wipe(&a->initial);
+	buf_wipe(&a->initial);
 	return 1;
 }
 

@@ -28,9 +28,7 @@ smtp_secrets_init(struct smtp_secrets *s, const char *password)
 void
 smtp_secrets_fini(struct smtp_secrets *s)
 {
-	if (s->said.data != NULL)
-		explicit_bzero(s->said.data, s->said.cap);
-	buf_fini(&s->said);
+	buf_wipe(&s->said);
 }
 
 int

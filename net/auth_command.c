@@ -210,11 +210,8 @@ answer(int sock, struct ipc *m, const struct auth *a)
 	ipc_put_bytes(m, bad == NULL ? buf_str(&out) : bad, bad == NULL ?
 	    out.len : strlen(bad));
 	(void)ipc_send(sock, m);
-	if (out.data != NULL)
-		explicit_bzero(out.data, out.cap);
-	buf_fini(&out);
-	if (m->data != NULL)
-		explicit_bzero(m->data, m->cap);
+	buf_wipe(&out);
+	buf_wipe(&m->fields);
 }
 
 static int
@@ -341,8 +338,7 @@ auth_command_fetch(int sock, struct auths *auths, const struct auth *entry)
 		ret = take_answer(&m, a);
 	else
 		ret = set_trouble(a, gone, sizeof(gone) - 1);
-	if (m.data != NULL)
-		explicit_bzero(m.data, m.cap);
+	buf_wipe(&m.fields);
 	ipc_fini(&m);
 	return ret;
 }

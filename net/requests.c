@@ -376,7 +376,7 @@ put_statuses(struct requests *q, const struct request *r, const char *host,
 			continue;
 		need = STATUS_MIN + strlen(host) + length(to->res.reason) +
 		    length(to->res.detail);
-		if (m == NULL || m->len + need > IPC_REMOTE_LIMIT)
+		if (m == NULL || m->fields.len + need > IPC_REMOTE_LIMIT)
 			m = new_record(q, IPC_REMOTE_STATUS, r->id);
 		if (m == NULL)
 			return;

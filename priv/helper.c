@@ -260,7 +260,7 @@ take_request(struct helper *h, struct ipc *m)
 	else
 		log_say(&h->root.log, LOG_LEVEL_WARNING, "%s: malformed "
 		    "request (kind %" PRIu32 ", %zu bytes, %d descriptors): "
-		    "helper ends", s->name, m->kind, m->len, m->nfds);
+		    "helper ends", s->name, m->kind, m->fields.len, m->nfds);
 	io_close(&d.message);
 	io_close(&d.channel);
 	return ok ? 0 : -1;

@@ -489,7 +489,8 @@ send_rcpts(struct destinations *ds, struct destination *d,
 	ipc_init(&out);
 	while (ret == 1 && r->sent < r->n) {
 		ipc_begin(&out, IPC_REMOTE_RECIPIENTS, r->id);
-		for (k = r->sent; k < r->n && out.len < RECORD_LIMIT; k++) {
+		for (k = r->sent; k < r->n && out.fields.len < RECORD_LIMIT;
+		    k++) {
 			ipc_put_u32(&out, k);
 			put_rcpt(&out, &ds->q->conf, &r->a->m, r->rcpts[k]);
 		}

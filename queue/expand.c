@@ -325,8 +325,7 @@ got_lists(struct expander *x, const struct lookup *l, const struct pending *p)
 	to.targets = &alias->targets;
 	to.owner = alias->name;
 	ipc_init(&lists);
-	lists.data = l->lists.data;
-	lists.len = l->lists.len;
+	lists.fields = l->lists;	/* lent */
 	expand_lists(x, p, &to, &lists);
 }
 

@@ -222,10 +222,10 @@ lookups_send(struct lookups *ls)
 static int
 keep_list(struct lookup *l, const struct ipc *m)
 {
-	if (l->origin != ORIGIN_ALIASES || l->lists.len + m->len >
+	if (l->origin != ORIGIN_ALIASES || l->lists.len + m->fields.len >
 	    LISTS_BYTES_MAX + IPC_CHANNEL_LIMIT)
 		return -1;
-	buf_add(&l->lists, m->data, m->len);
+	buf_add(&l->lists, m->fields.data, m->fields.len);
 	return buf_failed(&l->lists) ? -1 : 0;
 }
 

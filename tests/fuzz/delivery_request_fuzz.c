@@ -27,11 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > IPC_LIMIT)
 		return 0;
 	ipc_init(&m);
-	m.data = malloc(size + 1);
-	if (m.data == NULL)
-		return 0;
-	memcpy(m.data, data, size);
-	m.len = m.cap = size;
+	buf_add(&m.fields, data, size);
 	memset(&d, 0xff, sizeof(d));
 	if (delivery_next_get(&m, &d) == 0 && (m.pos != size || d.offset < 0 ||
 	    d.length < 0 || d.checkpoint.length < -1))

@@ -76,16 +76,16 @@ read_fields(struct ipc *m, unsigned how)
 			break;
 		default:
 			p = ipc_get_bytes(m, &n);
-			if ((p == NULL) != (m->bad != 0) || n > m->len)
+			if ((p == NULL) != (m->bad != 0) || n > m->fields.len)
 				abort();
-			if (p != NULL && p + n != m->data + m->pos)
+			if (p != NULL && p + n != m->fields.data + m->pos)
 				abort();
 			break;
 		}
-		if (m->pos > m->len || (!m->bad && m->pos == before))
+		if (m->pos > m->fields.len || (!m->bad && m->pos == before))
 			abort();
 	}
-	if (ipc_done(m) == 0 && (m->bad || m->pos != m->len))
+	if (ipc_done(m) == 0 && (m->bad || m->pos != m->fields.len))
 		abort();
 }
 
@@ -104,13 +104,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	send_raw(sock[0], data + 2, size - 2, data[0] % (FDS_SENT + 1));
 	ipc_init(&m);
 	if (ipc_recv(sock[1], &m, LIMIT) == 1) {
-		if (m.len > LIMIT || m.nfds > IPC_FDS)
+		if (m.fields.len > LIMIT || m.nfds > IPC_FDS)
 			abort();
 		read_fields(&m, data[1]);
 		fd = ipc_take_fd(&m, 0);
 		if (fd != -1)
 			close(fd);
-	} else if (m.nfds != 0 || m.len != 0) {
+	} else if (m.nfds != 0 || m.fields.len != 0) {
 		abort();
 	}
 	ipc_fini(&m);

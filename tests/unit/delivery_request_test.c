@@ -235,10 +235,10 @@ test_every_cut(void **state)
 	ipc_init(&m);
 	put.message = STDIN_FILENO;
 	delivery_next_put(&m, &put);
-	len = m.len;
+	len = m.fields.len;
 	for (n = 0; n <= len; n++) {
 		delivery_next_put(&m, &put);
-		m.len = n;
+		m.fields.len = n;
 		assert_int_equal(delivery_next_get(&m, &d), n == len ? 0 : -1);
 	}
 	same_message(&d, &put);

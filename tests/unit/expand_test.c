@@ -318,7 +318,7 @@ lists(struct world *w, uint32_t verdict, const char *const *parts)
 		ipc_put_str(&m, parts[0]);
 		ipc_put_bytes(&m, parts[1], strlen(parts[1]));
 	}
-	buf_add(&l->lists, m.data, m.len);
+	buf_add(&l->lists, m.fields.data, m.fields.len);
 	ipc_fini(&m);
 	expand_answered(&w->x, l, &p, &reply);
 	buf_fini(&l->lists);

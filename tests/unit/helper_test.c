@@ -425,11 +425,11 @@ spoil(const struct helped *h, struct ipc *m, enum fault fault, int pair[2])
 		m->kind = m->kind == IPC_FORWARD_REQUEST ?
 		    IPC_DELIVER_REQUEST : IPC_FORWARD_REQUEST;
 	else if (fault == CUT)
-		m->len--;
+		m->fields.len--;
 	else if (fault == LONGER)
 		ipc_put_u32(m, 0);
 	else if (fault == TOO_LONG)
-		while (m->len <= IPC_DELIVER_LIMIT)
+		while (m->fields.len <= IPC_DELIVER_LIMIT)
 			ipc_put_u32(m, 0);
 	if (fault < A_PIPE)
 		return;

@@ -184,10 +184,10 @@ test_raw_packets(void **state)
 			assert_int_equal(errno, EPROTO);
 			/* Nothing of it is left to be used by mistake. */
 			assert_int_equal(ipc_take_fd(&w->in, 0), -1);
-			assert_int_equal(w->in.len, 0);
+			assert_int_equal(w->in.fields.len, 0);
 			assert_int_equal(count_open(), w->open_before);
 		} else {
-			assert_int_equal(w->in.len, cases[i].len - 8);
+			assert_int_equal(w->in.fields.len, cases[i].len - 8);
 			assert_int_equal(w->in.nfds, cases[i].fds);
 			assert_int_equal(count_open(),
 			    w->open_before + cases[i].fds);

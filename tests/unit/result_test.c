@@ -151,7 +151,7 @@ send_and_get(const struct result *res, int cut, int want, struct result *got)
 	ipc_init(&m);
 	ipc_begin(&m, 1, 1);
 	result_put(&m, res);
-	m.len -= (size_t)cut;
+	m.fields.len -= (size_t)cut;
 	assert_int_equal(ipc_send(pair[0], &m), 0);
 	assert_int_equal(ipc_recv(pair[1], &m, IPC_LIMIT), 1);
 	assert_int_equal(result_get(&m, got), want);
