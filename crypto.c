@@ -49,6 +49,14 @@ struct tls_setup {
 	size_t		 next;		/* is reused next when all are used */
 };
 
+enum stream { STREAM_HANDSHAKE, STREAM_OPEN, STREAM_BROKEN };
+
+/* What speaks for the server's certificate. */
+enum trust { TRUST_NONE, TRUST_CHAIN, TRUST_PIN };
+
+/* Ours. */
+enum cert { CERT_NONE, CERT_IN_SESSION, CERT_SHOWN };
+
 struct tls {
 	SSL		*ssl;		/* owned */
 	struct tls_setup *setup;	/* lent */
@@ -59,11 +67,9 @@ struct tls {
 	int		 has_dane;
 	const uint8_t	(*pins)[SHA256_SIZE];	/* lent */
 	size_t		 npins;
-	int		 is_chain_ok;
-	int		 is_pinned;
-	int		 has_shown_cert, has_session_cert;	/* our own */
-	int		 is_open;	/* the handshake is over */
-	int		 is_broken;
+	enum stream	 stream;
+	enum trust	 trust;
+	enum cert	 cert;
 	struct result	 doubt;		/* why it is not verified */
 	struct buf	 description;
 };
@@ -185,8 +191,8 @@ static int
 is_acceptable(const struct tls *t)
 {
 	if (t->npins > 0)
-		return t->is_pinned;
-	return t->is_chain_ok || !t->verify;
+		return t->trust == TRUST_PIN;
+	return t->trust == TRUST_CHAIN || !t->verify;
 }
 
 static void
@@ -282,9 +288,12 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	t = SSL_get_app_data(X509_STORE_CTX_get_ex_data(store,
 	    SSL_get_ex_data_X509_STORE_CTX_idx()));
 	/* A session was offered and declined: what it brought is void. */
-	t->is_pinned = has_pin(t, leaf);
-	t->is_chain_ok = t->npins == 0 && X509_verify_cert(store) == 1;
-	if (t->is_chain_ok || t->is_pinned) {
+	t->trust = TRUST_NONE;
+	if (has_pin(t, leaf))
+		t->trust = TRUST_PIN;
+	else if (t->npins == 0 && X509_verify_cert(store) == 1)
+		t->trust = TRUST_CHAIN;
+	if (t->trust != TRUST_NONE) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		return 1;
 	}
@@ -336,7 +345,7 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 	s = session_slot(t->setup, t->key, 1);
 	SSL_SESSION_free(s->ssl);
 	s->ssl = session;
-	s->is_chain_ok = t->is_chain_ok;
+	s->is_chain_ok = t->trust == TRUST_CHAIN;
 	s->has_shown_cert = tls_has_shown_cert(t);
 	memcpy(s->key, t->key, sizeof(s->key));
 	return 1;
@@ -354,11 +363,14 @@ offer_session(struct tls *t)
 	s = t->has_dane ? NULL : session_slot(t->setup, t->key, 0);
 	if (s == NULL || !SSL_SESSION_is_resumable(s->ssl))
 		return;
-	t->is_chain_ok = s->is_chain_ok;
-	t->has_session_cert = s->has_shown_cert;
-	t->is_pinned = has_pin(t, SSL_SESSION_get0_peer(s->ssl));
+	if (has_pin(t, SSL_SESSION_get0_peer(s->ssl)))
+		t->trust = TRUST_PIN;
+	else if (s->is_chain_ok)
+		t->trust = TRUST_CHAIN;
+	if (s->has_shown_cert)
+		t->cert = CERT_IN_SESSION;
 	if (!is_acceptable(t) || SSL_set_session(t->ssl, s->ssl) != 1)
-		t->is_chain_ok = t->is_pinned = 0;
+		t->trust = TRUST_NONE;
 }
 
 /* Called by OpenSSL when the server asks for our certificate; 1: go on. */
@@ -368,7 +380,8 @@ note_cert_wish(SSL *ssl, void *arg)
 	struct tls *t = SSL_get_app_data(ssl);
 
 	(void)arg;
-	t->has_shown_cert = SSL_get_certificate(ssl) != NULL;
+	if (SSL_get_certificate(ssl) != NULL)
+		t->cert = CERT_SHOWN;
 	return 1;
 }
 
@@ -620,7 +633,7 @@ tls_free(struct tls *t)
 	if (t == NULL)
 		return;
 	/* Without this OpenSSL would hold the session to be spoilt. */
-	if (t->is_open && !t->is_broken)
+	if (t->stream == STREAM_OPEN)
 		SSL_set_shutdown(t->ssl,
 		    SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
@@ -642,7 +655,7 @@ want_after(struct tls *t, int ret)
 	case SSL_ERROR_ZERO_RETURN:
 		return TLS_DONE;
 	default:
-		t->is_broken = 1;
+		t->stream = STREAM_BROKEN;
 		return TLS_BROKEN;
 	}
 }
@@ -652,7 +665,7 @@ broken(struct tls *t, struct result *res, int error)
 {
 	const char *words;
 
-	t->is_broken = 1;
+	t->stream = STREAM_BROKEN;
 	words = queued_words();
 	if (t->doubt.reason != NULL && !is_acceptable(t))
 		result_copy(res, &t->doubt);
@@ -671,9 +684,9 @@ describe(struct tls *t)
 {
 	const char *word = "not verified";
 
-	if (t->is_pinned)
+	if (t->trust == TRUST_PIN)
 		word = "pinned";
-	else if (t->is_chain_ok)
+	else if (t->trust == TRUST_CHAIN)
 		word = t->has_dane ? "verified by DANE" : "verified";
 	buf_printf(&t->description, "%s %s %s", SSL_get_version(t->ssl),
 	    SSL_get_cipher_name(t->ssl), word);
@@ -689,9 +702,9 @@ tls_handshake(struct tls *t, struct result *res)
 	enum tls_want want;
 	int ret, error;
 
-	if (t->is_broken)
+	if (t->stream == STREAM_BROKEN)
 		return broken(t, res, EPIPE);
-	if (t->is_open)
+	if (t->stream == STREAM_OPEN)
 		return TLS_DONE;
 	ERR_clear_error();
 	errno = 0;
@@ -709,7 +722,7 @@ tls_handshake(struct tls *t, struct result *res)
 		    "certificate of %s: the server sent none", t->host);
 		return broken(t, res, 0);
 	}
-	t->is_open = 1;
+	t->stream = STREAM_OPEN;
 	describe(t);
 	return TLS_DONE;
 }
@@ -723,7 +736,7 @@ tls_describe(const struct tls *t)
 int
 tls_is_verified(const struct tls *t)
 {
-	return t->is_open && (t->is_chain_ok || t->is_pinned);
+	return t->stream == STREAM_OPEN && t->trust != TRUST_NONE;
 }
 
 int
@@ -739,7 +752,7 @@ tls_read(struct tls *t, void *data, size_t size, enum tls_want *want)
 	int ret;
 
 	*want = TLS_BROKEN;
-	if (t->is_broken || !t->is_open)
+	if (t->stream != STREAM_OPEN)
 		return -1;
 	*want = TLS_DONE;
 	if (size == 0)
@@ -760,7 +773,7 @@ tls_write(struct tls *t, const void *data, size_t len, enum tls_want *want)
 	int ret;
 
 	*want = TLS_BROKEN;
-	if (t->is_broken || !t->is_open)
+	if (t->stream != STREAM_OPEN)
 		return -1;
 	*want = TLS_DONE;
 	if (len == 0)
@@ -773,7 +786,7 @@ tls_write(struct tls *t, const void *data, size_t len, enum tls_want *want)
 	ERR_clear_error();
 	/* Nobody can be told more once close_notify was sent. */
 	if (*want == TLS_DONE) {
-		t->is_broken = 1;
+		t->stream = STREAM_BROKEN;
 		*want = TLS_BROKEN;
 	}
 	return -1;
@@ -791,7 +804,7 @@ tls_pending(const struct tls *t)
 void
 tls_shutdown(struct tls *t)
 {
-	if (!t->is_open || t->is_broken)
+	if (t->stream != STREAM_OPEN)
 		return;
 	ERR_clear_error();
 	/* One call sends ours; the peer's is not waited for. */
@@ -802,8 +815,8 @@ tls_shutdown(struct tls *t)
 int
 tls_has_shown_cert(const struct tls *t)
 {
-	return t->has_shown_cert ||
-	    (t->has_session_cert && SSL_session_reused(t->ssl));
+	return t->cert == CERT_SHOWN ||
+	    (t->cert == CERT_IN_SESSION && SSL_session_reused(t->ssl));
 }
 
 static const char *
@@ -856,7 +869,7 @@ tls_binding(const struct tls *t, uint8_t out[TLS_BINDING_MAX], size_t *n)
 	const char *name;
 
 	*n = 0;
-	if (!t->is_open || t->is_broken)
+	if (t->stream != STREAM_OPEN)
 		return NULL;
 	ERR_clear_error();
 	if (SSL_version(t->ssl) >= TLS1_3_VERSION)

@@ -201,7 +201,7 @@ is_better(struct dns_host *hosts, size_t *n, const struct dns_host *h)
 }
 
 /* A record of a packet; its data begin at the reader's place. */
-struct record {
+struct dns_record {
 	char		 owner[NS_MAXDNAME];	/* of an alias alone */
 	unsigned	 type, class, size;
 };
@@ -223,7 +223,7 @@ open_answers(struct reader *r, const uint8_t *packet, size_t len)
 
 /* The head of the next record. */
 static int
-open_record(struct reader *r, struct record *record)
+open_record(struct reader *r, struct dns_record *record)
 {
 	const uint8_t *name = r->at;
 
@@ -243,7 +243,7 @@ open_record(struct reader *r, struct record *record)
 
 /* The name at an offset of a record's data, and nothing behind it. */
 static int
-read_name(const struct reader *r, const struct record *record, size_t at,
+read_name(const struct reader *r, const struct dns_record *record, size_t at,
     char name[NS_MAXDNAME])
 {
 	int n;
@@ -256,7 +256,7 @@ read_name(const struct reader *r, const struct record *record, size_t at,
 
 /* The data of an MX or SRV record: 1 a host, 0 the root, -1 malformed. */
 static int
-read_host(const struct reader *r, const struct record *record,
+read_host(const struct reader *r, const struct dns_record *record,
     struct dns_host *h)
 {
 	char name[NS_MAXDNAME];
@@ -284,7 +284,7 @@ read_hosts(const uint8_t *packet, size_t len, unsigned type,
     struct dns_host *hosts, size_t max, int *is_null)
 {
 	unsigned records = 0, roots = 0;
-	struct record record;
+	struct dns_record record;
 	struct dns_host h;
 	struct reader r;
 	int count, ret;
@@ -344,7 +344,7 @@ is_usable(const uint8_t *data, unsigned size)
 int
 dns_read_tlsa(const uint8_t *packet, size_t len, struct tlsas *t)
 {
-	struct record record;
+	struct dns_record record;
 	struct reader r;
 	struct tlsa *a;
 	size_t used = 0;
@@ -379,7 +379,7 @@ int
 dns_read_alias(const uint8_t *packet, size_t len, char name[256])
 {
 	char target[NS_MAXDNAME];
-	struct record record;
+	struct dns_record record;
 	struct reader r;
 	int count;
 

@@ -27,7 +27,7 @@ hosts_init(struct hosts *h, const struct conf *conf,
 }
 
 static void
-empty_place(struct place *p)
+empty_place(struct mail_host *p)
 {
 	free(p->spots);
 	tlsas_free(p->tlsas);
@@ -37,7 +37,7 @@ empty_place(struct place *p)
 }
 
 static void
-drop_places(struct place *places, size_t n)
+drop_places(struct mail_host *places, size_t n)
 {
 	while (n > 0)
 		empty_place(&places[--n]);
@@ -71,15 +71,15 @@ note(struct hosts *h, const struct result *reason)
 
 /* A list of places that is being made. */
 struct list {
-	struct place	*places;	/* room for HOSTS_PLACES_MAX */
+	struct mail_host	*places;	/* room for HOSTS_PLACES_MAX */
 	size_t		 n;
 	unsigned	 rank;		/* the next */
 };
 
-static struct place *
+static struct mail_host *
 add_place(struct list *l, const char *name, uint16_t port)
 {
-	struct place *p;
+	struct mail_host *p;
 
 	if (l->n == HOSTS_PLACES_MAX)
 		return NULL;
@@ -100,7 +100,7 @@ add_found(struct hosts *h, struct list *l, const struct relay *relay,
 {
 	uint16_t port = relay != NULL && relay->port != 0 ? relay->port :
 	    h->relays->port;
-	struct place *p;
+	struct mail_host *p;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -190,8 +190,8 @@ find_srv(struct hosts *h, struct list *l, const struct relay *relay,
 static void
 keep_known(const struct hosts *h, struct list *l, const struct relay *relay)
 {
-	const struct place *old;
-	struct place *p;
+	const struct mail_host *old;
+	struct mail_host *p;
 	size_t i, first = l->n;
 
 	for (i = 0; i < h->nplaces; i++) {
@@ -216,7 +216,7 @@ static int
 find_names(struct hosts *h, struct list *l, const struct relay *relay)
 {
 	struct result res;
-	struct place *p;
+	struct mail_host *p;
 	int ret;
 
 	if (relay != NULL && relay->kind == RELAY_HOST) {
@@ -245,9 +245,9 @@ find_names(struct hosts *h, struct list *l, const struct relay *relay)
 
 /* What is known of a name's addresses goes on to its new place. */
 static void
-take_over(struct hosts *h, struct place *p)
+take_over(struct hosts *h, struct mail_host *p)
 {
-	struct place *old;
+	struct mail_host *old;
 	size_t i;
 
 	for (i = 0; i < h->nplaces; i++) {
@@ -305,7 +305,7 @@ find_places(struct hosts *h, int64_t now_ms)
  * One that is as good may have been chosen before that was known.
  */
 static void
-leave_self(struct hosts *h, const struct place *p)
+leave_self(struct hosts *h, const struct mail_host *p)
 {
 	unsigned rank = p->rank;
 	struct result res;
@@ -319,7 +319,7 @@ leave_self(struct hosts *h, const struct place *p)
 }
 
 static int
-has_self(const struct hosts *h, const struct place *p)
+has_self(const struct hosts *h, const struct mail_host *p)
 {
 	size_t i;
 
@@ -333,7 +333,7 @@ has_self(const struct hosts *h, const struct place *p)
 
 /* Has to be known before anything is sent: it may call for TLS. */
 static int
-find_tlsas(struct hosts *h, struct place *p, struct result *res)
+find_tlsas(struct hosts *h, struct mail_host *p, struct result *res)
 {
 	tlsas_free(p->tlsas);
 	p->tlsas = NULL;
@@ -344,10 +344,10 @@ find_tlsas(struct hosts *h, struct place *p, struct result *res)
 }
 
 static int
-find_addrs(struct hosts *h, struct place *p, struct result *res)
+find_addrs(struct hosts *h, struct mail_host *p, struct result *res)
 {
 	struct dns_addr found[DNS_ADDRS_MAX];
-	struct spot *spots, *old;
+	struct address *spots, *old;
 	size_t i, j, n = 0;
 
 	if (find_tlsas(h, p, res) == -1 || h->lookup->addrs(p->name, p->port,
@@ -373,7 +373,7 @@ find_addrs(struct hosts *h, struct place *p, struct result *res)
 
 /* 0 when the place has addresses now. */
 static int
-find_spots(struct hosts *h, struct place *p, int64_t now_ms)
+find_spots(struct hosts *h, struct mail_host *p, int64_t now_ms)
 {
 	struct result res;
 
@@ -403,14 +403,14 @@ struct view {
 };
 
 static int
-is_known(const struct place *p, const struct view *v)
+is_known(const struct mail_host *p, const struct view *v)
 {
 	return p->spots != NULL && v->now_ms < p->stale_ms;
 }
 
 /* The first spot of a place whose addresses are known that can be tried. */
-static struct spot *
-live_spot(const struct place *p, const struct view *v)
+static struct address *
+live_spot(const struct mail_host *p, const struct view *v)
 {
 	size_t i;
 
@@ -422,7 +422,7 @@ live_spot(const struct place *p, const struct view *v)
 
 /* One that may have such a spot, as far as is known. */
 static int
-is_live(const struct place *p, const struct view *v)
+is_live(const struct mail_host *p, const struct view *v)
 {
 	return v->now_ms >= p->dead_until_ms &&
 	    (!is_known(p, v) || live_spot(p, v) != NULL);
@@ -442,7 +442,7 @@ count_dead(const struct hosts *h, const struct view *v)
 
 /* Of a rank's load; a weight of 0 has a small one (RFC 2782). */
 static uint32_t
-share_of(const struct place *p)
+share_of(const struct mail_host *p)
 {
 	return p->weight * WEIGHT_UNIT + 1;
 }
@@ -451,7 +451,7 @@ share_of(const struct place *p)
  * One of those of a rank that are live, by their shares; or NULL.  Where some
  * of the rank are left out it is the first, as so none is passed over.
  */
-static struct place *
+static struct mail_host *
 choose(struct hosts *h, size_t first, size_t end, const struct view *v)
 {
 	uint32_t sum = 0, at;
@@ -486,10 +486,10 @@ end_of_rank(const struct hosts *h, size_t first)
 	return end;
 }
 
-static struct place *
+static struct mail_host *
 pick(struct hosts *h, const struct view *v)
 {
-	struct place *p;
+	struct mail_host *p;
 	size_t end, first;
 
 	for (first = v->from; first < h->nplaces; first = end) {
@@ -510,8 +510,8 @@ pick(struct hosts *h, const struct view *v)
 
 /* 1 when there is nowhere to go on to from there. */
 static int
-is_last(const struct hosts *h, const struct place *p, const struct spot *s,
-    const struct view *v)
+is_last(const struct hosts *h, const struct mail_host *p,
+    const struct address *s, const struct view *v)
 {
 	size_t i;
 
@@ -529,7 +529,7 @@ is_last(const struct hosts *h, const struct place *p, const struct spot *s,
 static void
 mix(struct hosts *h)
 {
-	struct place swap;
+	struct mail_host swap;
 	size_t end, i, j;
 	uint32_t at, sum;
 
@@ -553,7 +553,7 @@ hosts_mix(struct hosts *h)
 }
 
 static const char *
-looked_up(const struct hosts *h, const struct place *p)
+looked_up(const struct hosts *h, const struct mail_host *p)
 {
 	if (p->relay == NULL)
 		return h->domain;
@@ -565,8 +565,8 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
     struct result *res)
 {
 	const struct view v = { from, h->must_mix, now_ms };
-	struct place *p = NULL;
-	struct spot *s;
+	struct mail_host *p = NULL;
+	struct address *s;
 
 	if (now_ms >= h->stale_ms)
 		find_places(h, now_ms);
@@ -608,7 +608,7 @@ hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 }
 
 static int
-is_at(const struct spot *s, const struct dns_addr *addr)
+is_at(const struct address *s, const struct dns_addr *addr)
 {
 	return addr->len == s->addr.len &&
 	    strcmp(addr->text, s->addr.text) == 0 &&
@@ -616,10 +616,10 @@ is_at(const struct spot *s, const struct dns_addr *addr)
 }
 
 /* The next spot that a host is, from at on: lists may have changed. */
-static struct spot *
+static struct address *
 spot_of(struct hosts *h, const struct host *host, size_t *at)
 {
-	struct place *p;
+	struct mail_host *p;
 	size_t i;
 
 	while (*at < h->nplaces) {
@@ -637,7 +637,7 @@ void
 hosts_dead(struct hosts *h, const struct host *host, int64_t now_ms,
     const struct result *reason)
 {
-	struct spot *s;
+	struct address *s;
 	size_t at = 0;
 
 	note(h, reason);
@@ -648,7 +648,7 @@ hosts_dead(struct hosts *h, const struct host *host, int64_t now_ms,
 void
 hosts_clear(struct hosts *h, const struct host *host)
 {
-	struct spot *s;
+	struct address *s;
 	size_t at = 0;
 
 	while ((s = spot_of(h, host, &at)) != NULL)

@@ -32,13 +32,13 @@ struct hosts_lookup {		/* as the dns_* of that name */
 	uint32_t (*random)(uint32_t below);
 };
 
-struct spot {			/* one address */
+struct address {			/* one address */
 	struct dns_addr	 addr;
 	int64_t		 dead_until_ms;
 	int		 is_clear;	/* TLS does not work there */
 };
 
-struct place {			/* one name */
+struct mail_host {			/* one name */
 	char		 name[256];
 	uint16_t	 port;
 	unsigned	 rank;		/* less is better; equals share */
@@ -47,7 +47,7 @@ struct place {			/* one name */
 	int		 is_secure;	/* configuration or DNSSEC name it */
 	int		 is_tls_first;
 	int64_t		 dead_until_ms, stale_ms;
-	struct spot	*spots;		/* owned; NULL: to be looked up */
+	struct address	*spots;		/* owned; NULL: to be looked up */
 	size_t		 nspots;
 	struct tlsas	*tlsas;		/* held; or NULL */
 };
@@ -57,7 +57,7 @@ struct hosts {
 	const struct conf *conf;
 	const struct relays *relays;
 	char		 domain[256];	/* "" for the relays */
-	struct place	*places;	/* owned, by rank */
+	struct mail_host	*places;	/* owned, by rank */
 	size_t		 nplaces;
 	int64_t		 stale_ms;	/* when names are looked up again */
 	int		 must_mix;	/* see hosts_mix() */
