@@ -9,16 +9,16 @@
 
 #include "lib/addr.h"
 
-#define LABEL_MAX	63	/* octets of one label (RFC 1035 2.3.4) */
-#define DOMAIN_MAX	255	/* octets of a domain */
-#define ENCODED_MAX	256	/* octets of an encoded word that is believed */
-#define ARGUMENT_MAX	4096	/* octets of an address with its name */
-#define PHRASE_MAX	256	/* octets of a display name */
-#define WORD_MAX	75	/* octets of an encoded word (RFC 2047 2) */
+#define LABEL_MAX	63	/* bytes of one label (RFC 1035 2.3.4) */
+#define DOMAIN_MAX	255	/* bytes of a domain */
+#define ENCODED_MAX	256	/* bytes of an encoded word that is believed */
+#define ARGUMENT_MAX	4096	/* bytes of an address with its name */
+#define PHRASE_MAX	256	/* bytes of a display name */
+#define WORD_MAX	75	/* bytes of an encoded word (RFC 2047 2) */
 
 enum token { TOKEN_END, TOKEN_SEPARATOR, TOKEN_COLON, TOKEN_OPEN, TOKEN_CLOSE,
     TOKEN_AT, TOKEN_ATOM, TOKEN_QUOTED, TOKEN_LITERAL, TOKEN_ENCODED,
-    TOKEN_OTHER,	/* an octet that stands in a name at best */
+    TOKEN_OTHER,	/* a byte that is at best part of a name */
     TOKEN_DEEP,		/* a comment of too many levels */
     TOKEN_CUT };	/* a quote or comment that never ends */
 
@@ -161,7 +161,7 @@ scan_literal(struct scan *s)
 	return TOKEN_LITERAL;
 }
 
-/* Octets of the encoded word at pos, or 0 (RFC 2047 2, read with leniency). */
+/* Bytes of the encoded word at pos, or 0 (RFC 2047 2, read with leniency). */
 static size_t
 encoded_word(const struct scan *s)
 {
@@ -387,7 +387,7 @@ is_dot_atom(const char *text, size_t len)
 	return len > 0;
 }
 
-/* Writes parts into dst of ADDR_MAX octets: how many, or 0 if too long. */
+/* Writes parts into dst of ADDR_MAX bytes: how many, or 0 if too long. */
 static size_t
 write_parts(const struct parts *parts, char *dst)
 {
@@ -498,7 +498,7 @@ member_add(struct member *m, const struct scan *s, enum token token)
 	}
 }
 
-/* A colon behind a name: a group begins, unless there is no name. */
+/* A colon after a name: a group begins, unless there is no name. */
 static void
 open_group(struct walk *w)
 {

@@ -8,7 +8,7 @@
 
 #include "lib/buf.h"
 
-#define ADDR_MAX	512	/* octets of a canonical address */
+#define ADDR_MAX	512	/* bytes of a canonical address */
 #define ADDRESS_MAX	512	/* the same; every buffer for one has + 1 */
 #define ADDR_DEPTH_MAX	32	/* nested comments */
 
@@ -26,7 +26,7 @@ struct addr_found {
  * quoted strings, groups, "Name <a@b>", source routes (dropped), encoded
  * words, empty members (skipped).  found() is called for each address that
  * addr_canonical() takes, bad() for each member that is none (the rest goes
- * on; behind an open quote or comment all is one bad member); a non-zero
+ * on; after an open quote or comment all is one bad member); a non-zero
  * answer of found() ends the walk and is returned.  bad may be NULL.
  */
 int	addr_walk(const char *text, size_t len,
@@ -55,7 +55,7 @@ int	addr_domain_ok(const char *);
 /*
  * Adds name as a display name (RFC 5322 phrase): as it is, as a quoted
  * string, or with 8-bit in it as encoded words (RFC 2047).  Controls become
- * blanks; what is longer than 256 octets is cut.
+ * blanks; what is longer than 256 bytes is cut.
  */
 void	addr_put_phrase(struct buf *, const char *name);
 /*
@@ -64,7 +64,7 @@ void	addr_put_phrase(struct buf *, const char *name);
  */
 size_t	addr_put_encoded(struct buf *, const char *text, size_t len,
 	    int is_utf8, size_t limit);
-/* Octets of the UTF-8 character at the start, or 0 when it is none. */
+/* Bytes of the UTF-8 character at the start, or 0 when it is none. */
 size_t	addr_utf8_len(const char *, size_t);
 /* 1 when the text is well-formed UTF-8 (RFC 3629); ASCII is. */
 int	addr_is_utf8(const char *, size_t);

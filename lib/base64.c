@@ -44,7 +44,7 @@ base64_put(struct buf *out, const void *data, size_t len)
 	buf_grown(out, (len + 2) / 3 * 4);
 }
 
-/* The value of one octet of base64, or -1. */
+/* The value of one byte of base64, or -1. */
 static int
 sextet(char c)
 {
@@ -54,7 +54,7 @@ sextet(char c)
 	return at == NULL ? -1 : (int)(at - alphabet);
 }
 
-/* Octets that well-formed text stands for, or -1. */
+/* Bytes that well-formed text stands for, or -1. */
 static int
 decoded_len(const char *text, size_t len, size_t *n)
 {
@@ -69,7 +69,7 @@ decoded_len(const char *text, size_t len, size_t *n)
 	for (i = 0; i < body; i++)
 		if (sextet(text[i]) == -1)
 			return -1;
-	/* Bits that no octet takes must be zero, or two texts mean the same. */
+	/* Bits that no byte takes must be zero, or two texts mean the same. */
 	if (body % 4 == 3 && (sextet(text[body - 1]) & 3) != 0)
 		return -1;
 	if (body % 4 == 2 && (sextet(text[body - 1]) & 15) != 0)
@@ -81,7 +81,7 @@ decoded_len(const char *text, size_t len, size_t *n)
 int
 base64_get(struct buf *out, const char *text, size_t len)
 {
-	uint8_t octets[3];
+	uint8_t bytes[3];
 	uint32_t v = 0;
 	size_t i, left;
 
@@ -91,10 +91,10 @@ base64_get(struct buf *out, const char *text, size_t len)
 		v = v << 6 | (text[i] == '=' ? 0 : (uint32_t)sextet(text[i]));
 		if (i % 4 != 3)
 			continue;
-		octets[0] = (uint8_t)(v >> 16);
-		octets[1] = (uint8_t)(v >> 8);
-		octets[2] = (uint8_t)v;
-		buf_add(out, octets, left < 3 ? left : 3);
+		bytes[0] = (uint8_t)(v >> 16);
+		bytes[1] = (uint8_t)(v >> 8);
+		bytes[2] = (uint8_t)v;
+		buf_add(out, bytes, left < 3 ? left : 3);
 		left -= left < 3 ? left : 3;
 	}
 	return buf_failed(out) ? -1 : 0;

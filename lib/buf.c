@@ -9,7 +9,7 @@
 
 #include "lib/buf.h"
 
-#define BUF_FIRST	256	/* octets of the first allocation */
+#define BUF_FIRST	256	/* bytes of the first allocation */
 
 void
 buf_init(struct buf *b, size_t limit_bytes)

@@ -12,9 +12,9 @@
 
 struct buf {
 	char	*data;		/* owned; NUL-terminated whenever not NULL */
-	size_t	 len;		/* octets in use, without that NUL */
+	size_t	 len;		/* bytes in use, without that NUL */
 	size_t	 cap;
-	size_t	 limit;		/* most octets; 0: no limit */
+	size_t	 limit;		/* most bytes; 0: no limit */
 	int	 failed;
 };
 
@@ -33,10 +33,10 @@ void	 buf_puts(struct buf *, const char *);
 void	 buf_putc(struct buf *, char);
 void	 buf_printf(struct buf *, const char *, ...) PRINTF_LIKE(2, 3);
 void	 buf_vprintf(struct buf *, const char *, va_list) PRINTF_LIKE(2, 0);
-/* Room for n more octets at data + len, or NULL; then buf_grown(). */
+/* Room for n more bytes at data + len, or NULL; then buf_grown(). */
 char	*buf_space(struct buf *, size_t n);
 void	 buf_grown(struct buf *, size_t n);
-/* Removes n octets from the front. */
+/* Removes n bytes from the front. */
 void	 buf_drop(struct buf *, size_t n);
 int	 buf_failed(const struct buf *);
 /* Lends the text; "" when empty, never NULL. */
@@ -46,15 +46,15 @@ char	*buf_take(struct buf *);
 /*
  * Adds text made safe for one line of a log, mailq or bounce: CR, LF,
  * blanks, and runs of them, become one blank, other controls and 8-bit \ooo.
- * At most max octets come out.
+ * At most max bytes come out.
  */
 void	 buf_put_clean(struct buf *, const char *, size_t len, size_t max);
 
 /* A digest to notice that a list entry changed (FNV-1a 64); no secret. */
 uint64_t text_digest(const char *, size_t);
-/* Copies n octets, ASCII letters in lower case. */
+/* Copies n bytes, ASCII letters in lower case. */
 void	 text_lower(char *dst, const char *, size_t n);
-/* 1 when text is n octets of printable ASCII or 8-bit, no control, no NUL. */
+/* 1 when text is n bytes of printable ASCII or 8-bit, no control, no NUL. */
 int	 text_is_clean(const char *, size_t);
 /* 1 when there is no byte above 127. */
 int	 text_is_ascii(const char *, size_t);

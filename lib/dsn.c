@@ -9,7 +9,7 @@
 #include "lib/addr.h"
 #include "lib/dsn.h"
 
-#define ORCPT_SMTP_MAX	500	/* octets of the parameter (RFC 3461 4.2) */
+#define ORCPT_SMTP_MAX	500	/* bytes of the parameter (RFC 3461 4.2) */
 
 static const struct {
 	const char	*word;

@@ -85,7 +85,7 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Octets of a field's name when a colon follows, else 0 (RFC 5322 2.2). */
+/* Bytes of a field's name when a colon follows, else 0 (RFC 5322 2.2). */
 static size_t
 name_len(const char *text, size_t len, size_t *value)
 {
@@ -139,7 +139,7 @@ name_field(struct field *f, const char *name, size_t len)
 		f->flags |= FIELD_RESENT;
 }
 
-/* The field that begins at *pos, which moves behind it; 0 at the end. */
+/* The field that begins at *pos, which moves past it; 0 at the end. */
 static int
 next_field(const char *text, size_t len, size_t *pos, struct field *f)
 {
@@ -203,7 +203,7 @@ struct listing {
 	const struct header_env *env;
 	const struct field *field;
 	const char	*value;
-	size_t		 done;		/* octets of value that are out */
+	size_t		 done;		/* bytes of value that are out */
 	unsigned	 nbare, nbad;
 	int		 failed;
 	struct buf	*out;

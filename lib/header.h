@@ -9,10 +9,10 @@
 
 #include "lib/buf.h"
 
-#define HEADER_MAX	(1024 * 1024)	/* octets of a header block */
+#define HEADER_MAX	(1024 * 1024)	/* bytes of a header block */
 
 /*
- * What a line is, given the text from its first octet; the line ends before
+ * What a line is, given the text from its first byte; the line ends before
  * len or at its LF.  Only blanks make a folded line, not a blank one.
  */
 enum header_line { HEADER_LINE_FIELD, HEADER_LINE_FOLDED, HEADER_LINE_BLANK,
@@ -41,7 +41,7 @@ struct header_env {
  * Repairs a header block: lines of fields and folded lines with LF ends and
  * no empty line after it (len 0 is allowed).  Leading From_ lines are
  * dropped, a CR before LF too, other CRs become blanks (on the wire they
- * would begin a line).  A line that can not be in a header ends it: it and
+ * would begin a line).  A line that cannot be in a header ends it: it and
  * what follows come out after the empty line, as text.
  * out gets, in order: Received: ("Received: by MAILNAME (dma VERSION)\n\tid
  * QUEUE_ID; DATE"), where any Resent- field is there and these are absent
@@ -58,7 +58,7 @@ struct header_env {
 int	header_repair(const char *header, size_t len, const struct header_env *,
 	    struct buf *out, unsigned *hops);
 
-/* RFC 5322 3.3 date with the local zone, into dst (at least 40 octets). */
+/* RFC 5322 3.3 date with the local zone, into dst (at least 40 bytes). */
 void	header_date(char *dst, size_t size, time_t);
 
 #endif

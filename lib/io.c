@@ -102,7 +102,7 @@ io_read_file(int fd, struct buf *b, size_t limit_bytes)
 		errno = EINVAL;
 		return -1;
 	}
-	/* One octet more than the size shows the end in the same read. */
+	/* One byte more than the size shows the end in the same read. */
 	want = st.st_size < IO_CHUNK ? (size_t)st.st_size + 1 : IO_CHUNK;
 	for (;;) {
 		p = buf_space(b, want);

@@ -14,9 +14,9 @@
 /* Writes all; 0, or -1 with errno. */
 int	 io_write_all(int fd, const void *, size_t);
 int	 io_pwrite_all(int fd, const void *, size_t, off_t);
-/* read(2) without EINTR: octets, 0 at the end, -1 with errno. */
+/* read(2) without EINTR: bytes, 0 at the end, -1 with errno. */
 ssize_t	 io_read(int fd, void *, size_t);
-/* Reads exactly n octets at off; -1 with errno, EIO when the file ends. */
+/* Reads exactly n bytes at off; -1 with errno, EIO when the file ends. */
 int	 io_pread_all(int fd, void *, size_t, off_t);
 /* Whole regular file into b (appended); -1 with errno, EFBIG past limit. */
 int	 io_read_file(int fd, struct buf *b, size_t limit_bytes);

@@ -12,7 +12,7 @@
 
 #include "lib/buf.h"
 
-#define IPC_LIMIT	(96 * 1024)	/* octets of the longest record */
+#define IPC_LIMIT	(96 * 1024)	/* bytes of the longest record */
 #define IPC_FDS		2
 
 struct ipc {
@@ -49,7 +49,7 @@ uint32_t ipc_get_u32(struct ipc *);
 uint64_t ipc_get_u64(struct ipc *);
 /* Copies a string without NUL or control (TAB too) into dst; else bad. */
 void	 ipc_get_text(struct ipc *, char *dst, size_t size);
-/* Lends n octets; NULL and *n = 0 when bad. */
+/* Lends n bytes; NULL and *n = 0 when bad. */
 const void *ipc_get_bytes(struct ipc *, size_t *n);
 /* Gives descriptor i (then the caller's), or -1 when it did not come. */
 int	 ipc_take_fd(struct ipc *, int i);

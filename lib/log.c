@@ -12,7 +12,7 @@
 #include "lib/io.h"
 #include "lib/log.h"
 
-#define LOG_LINE_MAX	8192	/* octets of one line */
+#define LOG_LINE_MAX	8192	/* bytes of one line */
 
 static void
 say_nothing(void *arg, const char *file, unsigned line, const char *text)

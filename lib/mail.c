@@ -1,7 +1,7 @@
 /*
  * mail.c - the text of a message: input, facts, mbox, the wire.
  * Runs as: anyone.  Uses: nothing.
- * Promise: the same octets come out however the text is cut into chunks; on
+ * Promise: the same bytes come out however the text is cut into chunks; on
  * the wire only CRLF ends a line.
  */
 #include <string.h>
@@ -23,7 +23,7 @@ mail_input_init(struct mail_input *in, int dot_ends)
 
 /*
  * Whole lines as long as there is nothing to drop or to look at, or the rest
- * of the chunk; how many octets were taken.
+ * of the chunk; how many bytes were taken.
  */
 static size_t
 input_text(struct mail_input *in, const char *p, size_t n, struct buf *out)
@@ -180,8 +180,8 @@ mail_put_envelope(struct buf *out, int from_line, const char *sender,
 }
 
 /*
- * mbox.  State 0 to 4: at the start of a line, that many octets of "From"
- * behind the quotes seen; they are held back until the line is decided.
+ * mbox.  State 0 to 4: at the start of a line, that many bytes of "From"
+ * after the quotes seen; they are held back until the line is decided.
  */
 #define MBOX_TEXT	5
 static const char mbox_from[] = "From ";
@@ -202,7 +202,7 @@ mbox_flush(struct mail_mbox *m, struct buf *out)
 	m->state = MBOX_TEXT;
 }
 
-/* One octet at the start of a line; 0 when it decides but is not taken. */
+/* One byte at the start of a line; 0 when it decides but is not taken. */
 static int
 mbox_start(struct mail_mbox *m, char c, struct buf *out)
 {

@@ -17,12 +17,12 @@
 #define MESSAGE_8BIT_BODY	0x01
 #define MESSAGE_8BIT_HEADER	0x02
 #define MESSAGE_HAS_NUL		0x04
-#define MESSAGE_LONG_LINES	0x08	/* a line of more than 998 octets */
+#define MESSAGE_LONG_LINES	0x08	/* a line of more than 998 bytes */
 #define MESSAGE_HAS_CR		0x10	/* one that ends no line */
 #define MESSAGE_UTF8_HEADER	0x20	/* its 8-bit text is UTF-8 */
 #define MESSAGE_SAID_8BIT	0x80	/* the caller called it 8BITMIME */
 
-#define MAIL_WIRE_LINE	998		/* octets of a line without CRLF */
+#define MAIL_WIRE_LINE	998		/* bytes of a line without CRLF */
 
 /*
  * 1. Input as callers write it -> text with LF line ends.
@@ -46,7 +46,7 @@ void	mail_input_end(struct mail_input *, struct buf *out);
  */
 struct mail_facts {
 	int64_t	lines;
-	size_t	column;		/* octets of the line so far */
+	size_t	column;		/* bytes of the line so far */
 	int	in_header;
 	int	has_8bit_header, has_8bit_body, has_nul, has_cr, has_long_line;
 	int	has_utf8_header;	/* 8-bit, and all of it UTF-8 */
@@ -74,7 +74,7 @@ void	mail_mbox_end(struct mail_mbox *, struct buf *out); /* + empty line */
 /*
  * 5. The wire (RFC 5321 4.5.2): LF, CR LF and lone CR become CRLF, a line's
  * leading dot is doubled unless !stuff (BDAT), NUL is dropped, a line of more
- * than MAIL_WIRE_LINE octets is broken there (a header line: at a blank, with
+ * than MAIL_WIRE_LINE bytes is broken there (a header line: at a blank, with
  * the blank leading the next line; where there is none, a blank is put in, so
  * that no part of a field can become a field).  The text begins with the
  * header; the first empty line ends it.  mail_wire_end() ends an unfinished
@@ -84,7 +84,7 @@ struct mail_wire {
 	int	 stuff;		/* set by mail_wire_init */
 	int	 in_header;	/* private, as are the rest */
 	int	 after_cr;
-	size_t	 column;	/* octets of the body line that are out */
+	size_t	 column;	/* bytes of the body line that are out */
 	struct buf line;	/* a header line under way */
 };
 /* Bytes of the first part of a header line that is longer than limit. */

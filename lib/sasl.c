@@ -2,7 +2,7 @@
  * sasl.c - AUTH mechanisms and base64.
  * Runs as: anyone.  Uses: nothing.
  * Promise: a password leaves here readable only when env.is_private; what is
- * copied on the way is overwritten; a host that can not prove to know the
+ * copied on the way is overwritten; a host that cannot prove to know the
  * password where SCRAM demands it is found out.
  */
 #include <sys/types.h>
@@ -14,10 +14,10 @@
 #include "lib/saslprep.h"
 #include "lib/sasl.h"
 
-#define RESPONSE_MAX	16384	/* octets of a response before base64 */
+#define RESPONSE_MAX	16384	/* bytes of a response before base64 */
 /*
- * RFC 4954 4: an initial response must fit in a command line of 512 octets;
- * "AUTH ", a name of at most 20 octets, a blank and CRLF take their share.
+ * RFC 4954 4: an initial response must fit in a command line of 512 bytes;
+ * "AUTH ", a name of at most 20 bytes, a blank and CRLF take their share.
  */
 #define INITIAL_MAX	(512 - 28)
 #define MD5_SIZE	16
@@ -26,7 +26,7 @@
 #define SLICE		8192	/* rounds before others have their turn */
 #define SALT_MAX	1024
 #define AUTH_TEXT_MAX	(2 * SASL_CHALLENGE_MAX)
-#define QUOTED_MAX	64	/* octets of an error of the host's */
+#define QUOTED_MAX	64	/* bytes of an error of the host's */
 
 enum {
 	MECH_INITIAL = 0x01,	/* may begin with the command */
@@ -110,7 +110,7 @@ answer_cram_md5(struct sasl *s, const char *challenge, size_t len,
 	uint8_t digest[MD5_SIZE];
 	size_t i;
 
-	/* Without a challenge the answer would be good for ever. */
+	/* Without a challenge the answer could be used again. */
 	if (s->round != 0 || len == 0)
 		return SASL_OUT;
 	if (env->crypto->hmac(SASL_MD5, env->password, strlen(env->password),
@@ -236,15 +236,15 @@ wipe_keys(struct sasl *s)
 static int
 make_nonce(struct sasl *s)
 {
-	uint8_t octets[SASL_NONCE];
+	uint8_t bytes[SASL_NONCE];
 	struct buf b;
 	int ret = -1;
 
 	if (s->nonce[0] != '\0')
 		return 0;
 	buf_init(&b, 0);
-	if (s->env->crypto->random(octets, sizeof(octets)) == 0) {
-		base64_put(&b, octets, sizeof(octets));
+	if (s->env->crypto->random(bytes, sizeof(bytes)) == 0) {
+		base64_put(&b, bytes, sizeof(bytes));
 		ret = text_copy(s->nonce, sizeof(s->nonce), buf_str(&b));
 	}
 	buf_fini(&b);
@@ -519,7 +519,7 @@ answer_scram(struct sasl *s, const char *challenge, size_t len,
 
 /* 4. The frame. */
 
-/* All at once: a buf that grows would leave copies behind. */
+/* All at once: a buf that grows would leave copies. */
 static int
 prepare(struct buf *out, const char *text)
 {
@@ -632,7 +632,7 @@ answer(struct sasl *s, const char *challenge, size_t len, struct buf *out)
 	struct buf raw;
 
 	buf_init(&raw, RESPONSE_MAX);
-	/* All at once: a buf that grows would leave copies behind. */
+	/* All at once: a buf that grows would leave copies. */
 	if (buf_space(&raw, RESPONSE_MAX) == NULL)
 		return SASL_OUT;
 	raw.data[0] = '\0';

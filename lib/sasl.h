@@ -12,14 +12,14 @@
 #include "lib/buf.h"
 
 #define SASL_ROUNDS_MAX		4
-#define SASL_CHALLENGE_MAX	12288	/* octets of base64 */
+#define SASL_CHALLENGE_MAX	12288	/* bytes of base64 */
 #define SASL_DIGEST_MAX		32
-#define SASL_NONCE		18	/* random octets of one of ours */
+#define SASL_NONCE		18	/* random bytes of one of ours */
 #define SASL_WHY_MAX		160
 
 enum sasl_hash { SASL_MD5, SASL_SHA1, SASL_SHA256 };
 
-/* Each gives 0 or -1; a digest has 16, 20 or 32 octets. */
+/* Each gives 0 or -1; a digest has 16, 20 or 32 bytes. */
 struct sasl_crypto {
 	int	(*digest)(enum sasl_hash, const void *, size_t, uint8_t *out);
 	int	(*hmac)(enum sasl_hash, const void *key, size_t keylen,

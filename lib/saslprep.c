@@ -66,7 +66,7 @@ is_in(const struct range *list, size_t n, uint32_t c)
 	return 0;
 }
 
-/* The character at the start of well-formed UTF-8, of n octets. */
+/* The character at the start of well-formed UTF-8, of n bytes. */
 static uint32_t
 value_of(const char *text, size_t n)
 {

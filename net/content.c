@@ -60,7 +60,7 @@ content_begin(struct content *c, struct request *r)
 	begin(c, r, 1);
 }
 
-/* A chunk through the parts to the wire; in a scan not to the wire. */
+/* A chunk through the parts to the wire; in a scan nowhere. */
 static void
 put_chunk(struct content *c, const char *p, size_t n, struct buf *out)
 {
