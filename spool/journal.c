@@ -467,13 +467,13 @@ fold_warned(struct message *m, struct recipient *r, const struct fields *f)
 }
 
 /* nfields: what a record of that letter has; 0: its fold checks it. */
-static const struct record {
+static const struct fold {
 	char	 letter;
 	int	 nfields;
 	int	 is_of_recipient;	/* the first of them is its number */
 	int	(*fold)(struct message *, struct recipient *,
 		    const struct fields *);
-} records[] = {
+} folds[] = {
 	{ 'R', 11, 0, fold_rcpt },	{ 'N', 4, 1, fold_notify },
 	{ 'Y', 0, 1, fold_success },	{ 'X', 2, 1, fold_state },
 	{ 'S', 2, 1, fold_state },	{ 'W', 2, 1, fold_state },
@@ -486,7 +486,7 @@ static const struct record {
 static int
 fold_line(struct message *m, char *line)
 {
-	const struct record *record = records;
+	const struct fold *fold = folds;
 	struct recipient *r = NULL;
 	struct fields f = { .n = 0 };
 
@@ -494,14 +494,14 @@ fold_line(struct message *m, char *line)
 		f.v[f.n++] = strsep(&line, "\t");
 	if (line != NULL || strlen(f.v[0]) != 1)
 		return -1;
-	while (record->letter != f.v[0][0])
-		if (++record == records + sizeof(records) / sizeof(*records))
+	while (fold->letter != f.v[0][0])
+		if (++fold == folds + sizeof(folds) / sizeof(*folds))
 			return -1;
-	if (record->nfields != 0 && f.n != record->nfields)
+	if (fold->nfields != 0 && f.n != fold->nfields)
 		return -1;
-	if (record->is_of_recipient && (r = field_rcpt(m, &f)) == NULL)
+	if (fold->is_of_recipient && (r = field_rcpt(m, &f)) == NULL)
 		return -1;
-	return record->fold(m, r, &f);
+	return fold->fold(m, r, &f);
 }
 
 /* TABs part the fields; no other control is written. */
