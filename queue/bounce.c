@@ -85,13 +85,14 @@ static const struct {
 	{ "5.3.4", "The message is too large for the server.", NULL },
 	{ "5.4.4", "There is no route to that domain. Check the part of the "
 	    "address after the @ for typing errors.", NULL },
-	{ "5.4.6", "A mail loop was found in the aliases or .forward files. "
-	    "Please contact the administrator.", NULL },
-	{ "5.6.7", "The address contains characters that the receiving server "
-	    "does not support. Ask the recipient for another address.", NULL },
-	{ "5.7.", "The message was rejected by a policy; see the reply above.",
-	    NULL },
-	{ "4.2.2", "The mailbox stayed full. Ask the recipient to free some "
+	{ "5.4.6", "A mail loop was found, or an alias or a .forward file leads "
+	    "to too many addresses. Please contact your administrator.", NULL },
+	{ "5.6.7", "An address or a header field contains characters that the "
+	    "receiving server does not support. Replace them by ASCII "
+	    "characters, or ask the recipient for another address.", NULL },
+	{ "5.7.", "The message was rejected for policy reasons; see the reply "
+	    "above.", NULL },
+	{ "4.2.2", "The mailbox remained full. Ask the recipient to free some "
 	    "space, and then send the message again.", NULL },
 	{ "4.4.3", "The mail servers of the domain could not be looked up. "
 	    "Check the part of the address after the @ for typing errors, and "
@@ -210,7 +211,8 @@ advice(const struct conf *conf, const char *code)
 		return conf->relays.n > 0 && advices[i].by_relay != NULL ?
 		    advices[i].by_relay : advices[i].text;
 	}
-	return "See the reply above for the reason.";
+	return "If the reason above does not help, please contact your "
+	    "administrator.";
 }
 
 static int
@@ -296,8 +298,8 @@ put_text(struct buf *b, const struct bounce *t)
 	header_date(date, sizeof(date), t->m->arrived);
 	buf_printf(b, "This is the mail system at %s. This report is about %s "
 	    "of\n%s.\n",
-	    t->conf->names.mailname, is_orphan(t->m) ?
-	    "a message without a sender" : "your message", date);
+	    t->conf->names.mailname, is_orphan(t->m) ? "a message" :
+	    "your message", date);
 	for (action = ACTION_FAILED; action < NACTIONS; action++) {
 		if (count(t, action) == 0)
 			continue;
@@ -306,9 +308,8 @@ put_text(struct buf *b, const struct bounce *t)
 		    actions[action].intro, "", "");
 		if (action == ACTION_DELAYED) {
 			header_date(date, sizeof(date), give_up_at(t));
-			buf_printf(b, "If delivery does not succeed, the "
-			    "message will be returned to you after\n%s.\n",
-			    date);
+			buf_printf(b, "The message will be returned to you "
+			    "if it has not been delivered by\n%s.\n", date);
 		}
 		for (i = 0; i < t->m->nrcpts; i++)
 			if (action_of(t, i) == action)

@@ -523,8 +523,8 @@ test_warning(void **state)
 		    "\nTo: ann@example.org\n",
 		"\n\nYour message could not yet be delivered to the "
 		    "following addresses.\nDelivery will be retried;",
-		"\nIf delivery does not succeed, the message will be "
-		    "returned to you after\n",
+		"\nThe message will be returned to you if it has not been "
+		    "delivered by\n",
 		    "\n<bob@example.org>:\n    connect: refused\n",
 		"Final-Recipient: rfc822;bob@example.org\nAction: delayed\n"
 		    "Status: 4.4.1\nDiagnostic-Code: X-dma; connect: refused\n"
@@ -591,8 +591,8 @@ test_advice(void **state)
 		{ "5.1.1", 1, "Check the address for typing errors." },
 		{ "5.1.10", 0, "The domain accepts no mail." },
 		{ "5.1.2", 0, "The domain does not exist." },
-		{ "5.3.45", 0, "See the reply above for the reason." },
-		{ "", 0, "See the reply above for the reason." },
+		{ "5.3.45", 0, "If the reason above does not help," },
+		{ "", 0, "If the reason above does not help," },
 	};
 	struct world *w = *state;
 	size_t i;
