@@ -32,7 +32,8 @@ HARDEN =	-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARDEN =	-pie -Wl,-z,relro -Wl,-z,now
 SANITIZE =
 LIBS =
-TLSLIBS =	-lssl -lcrypto
+# The resolver is a library of its own only with glibc.
+NETLIBS =	-lssl -lcrypto -lresolv
 
 DEFS =		-D_GNU_SOURCE -I. -DDMA_SPOOLDIR='"$(SPOOLDIR)"' \
 		-DDMA_CONFDIR='"$(CONFDIR)"' \
@@ -90,7 +91,7 @@ dma: $(DMA)
 	$(LINK) -o $@ $(DMA) $(LIBS)
 
 dma-remote: $(REMOTE)
-	$(LINK) -o $@ $(REMOTE) $(TLSLIBS) $(LIBS)
+	$(LINK) -o $@ $(REMOTE) $(NETLIBS) $(LIBS)
 
 submit/submit.a: $(SUBMIT)
 queue/queue.a: $(QUEUE)

@@ -25,18 +25,8 @@
 #define NAME_OCTETS_MAX	253	/* of a name written out (RFC 1035 2.3.4) */
 #define LABEL_MAX	63
 #define HEADER_SIZE	12	/* of a packet */
-#define QUESTION_SIZE	4	/* after its name: type, class */
-#define RECORD_SIZE	10	/* after its name: type, class, ttl, length */
-#define TYPE_A		1
-#define TYPE_CNAME	5
-#define TYPE_MX		15
-#define TYPE_AAAA	28
-#define TYPE_SRV	33
-#define TYPE_TLSA	52
-#define CLASS_IN	1
-#define FLAGS_RESPONSE	0x80	/* third octet of the header */
-#define FLAGS_TRUNCATED	0x02
 #define FLAGS_SECURE	0x20	/* fourth octet: AD (RFC 4035 3.2.3) */
+#define TYPE_TLSA	52
 #define TLSA_HEAD	3	/* octets: usage, selector, matching */
 #define SHA256_SIZE	32
 #define SHA512_SIZE	64
@@ -50,46 +40,6 @@
 
 /* What is known of a record type of a name. */
 enum known { KNOWN_YES, KNOWN_NO_NAME, KNOWN_NO_DATA, KNOWN_LATER };
-
-struct reader {
-	const uint8_t	*start, *at, *end;
-};
-
-static unsigned
-be16(const uint8_t *p)
-{
-	return (unsigned)p[0] << 8 | p[1];
-}
-
-static size_t
-left(const struct reader *r)
-{
-	return (size_t)(r->end - r->at);
-}
-
-/* Steps over a name, compressed or not. */
-static int
-skip_name(struct reader *r)
-{
-	int n;
-
-	n = dn_skipname(r->at, r->end);
-	if (n < 0 || (size_t)n > left(r))
-		return -1;
-	r->at += n;
-	return 0;
-}
-
-static int
-skip_questions(struct reader *r, unsigned count)
-{
-	while (count-- > 0) {
-		if (skip_name(r) == -1 || left(r) < QUESTION_SIZE)
-			return -1;
-		r->at += QUESTION_SIZE;
-	}
-	return 0;
-}
 
 /* An address, IPv6 perhaps with its scope ("fe80::1%eth0"). */
 static int
@@ -200,81 +150,56 @@ is_better(struct dns_host *hosts, size_t *n, const struct dns_host *h)
 	return 1;
 }
 
-/* A record of a packet; its data begin at the reader's place. */
-struct dns_record {
-	char		 owner[NS_MAXDNAME];	/* of an alias alone */
-	unsigned	 type, class, size;
-};
-
-/* Goes to the first answer of a packet: their number, -1 malformed. */
+/* Opens a packet: the number of its answers, -1 malformed. */
 static int
-open_answers(struct reader *r, const uint8_t *packet, size_t len)
+open_answers(ns_msg *m, const uint8_t *packet, size_t len)
 {
-	if (len < HEADER_SIZE || len > PACKET_MAX ||
-	    !(packet[2] & FLAGS_RESPONSE) || packet[2] & FLAGS_TRUNCATED)
+	if (len > PACKET_MAX || ns_initparse(packet, (int)len, m) == -1 ||
+	    !ns_msg_getflag(*m, ns_f_qr) || ns_msg_getflag(*m, ns_f_tc))
 		return -1;
-	r->start = packet;
-	r->at = packet + HEADER_SIZE;
-	r->end = packet + len;
-	if (skip_questions(r, be16(packet + 4)) == -1)
-		return -1;
-	return (int)be16(packet + 6);
+	return ns_msg_count(*m, ns_s_an);
 }
 
-/* The head of the next record. */
+/* The name at an offset of a record's data, and nothing after it. */
 static int
-open_record(struct reader *r, struct dns_record *record)
-{
-	const uint8_t *name = r->at;
-
-	if (skip_name(r) == -1 || left(r) < RECORD_SIZE)
-		return -1;
-	record->type = be16(r->at);
-	record->class = be16(r->at + 2);
-	record->size = be16(r->at + 8);
-	r->at += RECORD_SIZE;
-	if (record->size > left(r))
-		return -1;
-	if (record->type != TYPE_CNAME)
-		return 0;
-	return dn_expand(r->start, r->end, name, record->owner,
-	    sizeof(record->owner)) < 0 ? -1 : 0;
-}
-
-/* The name at an offset of a record's data, and nothing behind it. */
-static int
-read_name(const struct reader *r, const struct dns_record *record, size_t at,
-    char name[NS_MAXDNAME])
+read_name(const ns_msg *m, const ns_rr *rr, size_t at, char name[NS_MAXDNAME])
 {
 	int n;
 
-	if (record->size <= at)
+	if (ns_rr_rdlen(*rr) <= at)
 		return -1;
-	n = dn_expand(r->start, r->end, r->at + at, name, NS_MAXDNAME);
-	return n < 0 || (size_t)n != record->size - at ? -1 : 0;
+	n = dn_expand(ns_msg_base(*m), ns_msg_end(*m), ns_rr_rdata(*rr) + at,
+	    name, NS_MAXDNAME);
+	return n < 0 || (size_t)n != ns_rr_rdlen(*rr) - at ? -1 : 0;
+}
+
+static int
+is_record(const ns_rr *rr, unsigned type)
+{
+	return ns_rr_type(*rr) == type && ns_rr_class(*rr) == ns_c_in;
 }
 
 /* The data of an MX or SRV record: 1 a host, 0 the root, -1 malformed. */
 static int
-read_host(const struct reader *r, const struct dns_record *record,
-    struct dns_host *h)
+read_host(const ns_msg *m, const ns_rr *rr, struct dns_host *h)
 {
+	int is_srv = ns_rr_type(*rr) == ns_t_srv;
 	char name[NS_MAXDNAME];
 
 	memset(h, 0, sizeof(*h));
-	if (read_name(r, record, record->type == TYPE_SRV ? 6 : 2, name) == -1)
+	if (read_name(m, rr, is_srv ? 6 : 2, name) == -1)
 		return -1;
-	h->preference = be16(r->at);
-	if (record->type == TYPE_SRV) {
-		h->weight = be16(r->at + 2);
-		h->port = (uint16_t)be16(r->at + 4);
+	h->preference = ns_get16(ns_rr_rdata(*rr));
+	if (is_srv) {
+		h->weight = ns_get16(ns_rr_rdata(*rr) + 2);
+		h->port = (uint16_t)ns_get16(ns_rr_rdata(*rr) + 4);
 	}
 	if (name[0] == '\0' || strcmp(name, ".") == 0)
 		return 0;
 	/* A name that no host can have is like a host that is down. */
 	if (copy_name(h->name, sizeof(h->name), name) == -1 ||
 	    (!is_name(h->name) && !is_literal(h->name)) ||
-	    (record->type == TYPE_SRV && h->port == 0))
+	    (is_srv && h->port == 0))
 		h->name[0] = '\0';
 	return 1;
 }
@@ -284,27 +209,27 @@ read_hosts(const uint8_t *packet, size_t len, unsigned type,
     struct dns_host *hosts, size_t max, int *is_null)
 {
 	unsigned records = 0, roots = 0;
-	struct dns_record record;
 	struct dns_host h;
-	struct reader r;
-	int count, ret;
+	int count, i, ret;
 	size_t n = 0;
+	ns_msg m;
+	ns_rr rr;
 
 	*is_null = 0;
 	/* Aliases come first in the same section; the resolver follows them. */
-	for (count = open_answers(&r, packet, len); count > 0; count--) {
-		if (open_record(&r, &record) == -1)
+	count = open_answers(&m, packet, len);
+	for (i = 0; i < count; i++) {
+		if (ns_parserr(&m, ns_s_an, i, &rr) == -1)
 			return -1;
-		if (record.type == type && record.class == CLASS_IN) {
-			ret = read_host(&r, &record, &h);
-			if (ret == -1)
-				return -1;
-			records++;
-			roots += ret == 0;
-			if (h.name[0] != '\0' && is_better(hosts, &n, &h))
-				n = insert(hosts, n, max, &h);
-		}
-		r.at += record.size;
+		if (!is_record(&rr, type))
+			continue;
+		ret = read_host(&m, &rr, &h);
+		if (ret == -1)
+			return -1;
+		records++;
+		roots += ret == 0;
+		if (h.name[0] != '\0' && is_better(hosts, &n, &h))
+			n = insert(hosts, n, max, &h);
 	}
 	if (count == -1)
 		return -1;
@@ -317,14 +242,14 @@ int
 dns_read_mx(const uint8_t *packet, size_t len, struct dns_host *hosts,
     size_t max, int *is_null)
 {
-	return read_hosts(packet, len, TYPE_MX, hosts, max, is_null);
+	return read_hosts(packet, len, ns_t_mx, hosts, max, is_null);
 }
 
 int
 dns_read_srv(const uint8_t *packet, size_t len, struct dns_host *hosts,
     size_t max, int *is_null)
 {
-	return read_hosts(packet, len, TYPE_SRV, hosts, max, is_null);
+	return read_hosts(packet, len, ns_t_srv, hosts, max, is_null);
 }
 
 /*
@@ -344,33 +269,34 @@ is_usable(const uint8_t *data, unsigned size)
 int
 dns_read_tlsa(const uint8_t *packet, size_t len, struct tlsas *t)
 {
-	struct dns_record record;
-	struct reader r;
+	const uint8_t *data;
 	struct tlsa *a;
 	size_t used = 0;
-	int count, is_tlsa, records = 0;
+	int count, i, records = 0;
+	ns_msg m;
+	ns_rr rr;
 
 	t->n = 0;
 	t->data = malloc(len == 0 ? 1 : len);
-	count = t->data == NULL ? -1 : open_answers(&r, packet, len);
-	for (; count > 0; count--) {
-		if (open_record(&r, &record) == -1)
+	count = t->data == NULL ? -1 : open_answers(&m, packet, len);
+	for (i = 0; i < count; i++) {
+		if (ns_parserr(&m, ns_s_an, i, &rr) == -1)
 			return -1;
-		is_tlsa = record.type == TYPE_TLSA && record.class == CLASS_IN;
-		if (is_tlsa && (++records > TLSA_MAX ||
-		    record.size < TLSA_HEAD))
+		if (!is_record(&rr, TYPE_TLSA))
+			continue;
+		if (++records > TLSA_MAX || ns_rr_rdlen(rr) < TLSA_HEAD)
 			return -1;
-		if (is_tlsa && is_usable(r.at, record.size)) {
-			a = &t->list[t->n++];
-			a->usage = r.at[0];
-			a->selector = r.at[1];
-			a->matching = r.at[2];
-			a->at = (uint16_t)used;
-			a->len = (uint16_t)(record.size - TLSA_HEAD);
-			memcpy(t->data + used, r.at + TLSA_HEAD, a->len);
-			used += a->len;
-		}
-		r.at += record.size;
+		data = ns_rr_rdata(rr);
+		if (!is_usable(data, ns_rr_rdlen(rr)))
+			continue;
+		a = &t->list[t->n++];
+		a->usage = data[0];
+		a->selector = data[1];
+		a->matching = data[2];
+		a->at = (uint16_t)used;
+		a->len = (uint16_t)(ns_rr_rdlen(rr) - TLSA_HEAD);
+		memcpy(t->data + used, data + TLSA_HEAD, a->len);
+		used += a->len;
 	}
 	return count == -1 ? -1 : records;
 }
@@ -379,21 +305,21 @@ int
 dns_read_alias(const uint8_t *packet, size_t len, char name[256])
 {
 	char target[NS_MAXDNAME];
-	struct dns_record record;
-	struct reader r;
-	int count;
+	int count, i;
+	ns_msg m;
+	ns_rr rr;
 
-	for (count = open_answers(&r, packet, len); count > 0; count--) {
-		if (open_record(&r, &record) == -1)
+	count = open_answers(&m, packet, len);
+	for (i = 0; i < count; i++) {
+		if (ns_parserr(&m, ns_s_an, i, &rr) == -1)
 			return -1;
-		if (record.type == TYPE_CNAME && record.class == CLASS_IN &&
-		    strcasecmp(record.owner, name) == 0 &&
-		    (read_name(&r, &record, 0, target) == -1 ||
+		if (is_record(&rr, ns_t_cname) &&
+		    strcasecmp(ns_rr_name(rr), name) == 0 &&
+		    (read_name(&m, &rr, 0, target) == -1 ||
 		    !is_name(target) || copy_name(name, 256, target) == -1))
 			return -1;
-		r.at += record.size;
 	}
-	return count;
+	return count == -1 ? -1 : 0;
 }
 
 /*
@@ -458,7 +384,7 @@ ask(const char *name, int type, struct answer *a)
 		state.options |= RES_TRUSTAD;
 #endif
 	memset(a->data, 0, HEADER_SIZE);
-	n = res_nquery(&state, name, CLASS_IN, type, a->data, PACKET_MAX);
+	n = res_nquery(&state, name, ns_c_in, type, a->data, PACKET_MAX);
 	if (n >= 0 && n <= PACKET_MAX) {
 		a->len = (size_t)n;
 		a->known = KNOWN_YES;
@@ -522,7 +448,7 @@ static int
 find_mx(const char *name, struct answer *a, struct dns_host *hosts,
     size_t max, size_t *n, struct result *res)
 {
-	switch (ask(name, TYPE_MX, a)) {
+	switch (ask(name, ns_t_mx, a)) {
 	case KNOWN_YES:
 		if (read_mx(name, a, hosts, max, n, res) == -1)
 			return -1;
@@ -577,7 +503,7 @@ find_srv(const char *name, struct answer *a, struct dns_host *hosts,
 	enum known known;
 	int found = 0, is_null = 0;
 
-	known = ask(name, TYPE_SRV, a);
+	known = ask(name, ns_t_srv, a);
 	if (known == KNOWN_LATER)
 		return result_set(res, STATUS_DEFERRED, CODE_LATER,
 		    "%s: name servers gave no answer", name);
@@ -622,7 +548,7 @@ dns_srv(const char *domain, int is_tls, struct dns_host *hosts, size_t max,
 static int
 is_surely_unknown(const char *host)
 {
-	static const int types[] = { TYPE_A, TYPE_AAAA };
+	static const int types[] = { ns_t_a, ns_t_aaaa };
 	enum known known;
 	struct answer a;
 	size_t i;
@@ -696,8 +622,8 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 {
 	char alias[256];
 
-	if (ask(host, TYPE_A, a) == KNOWN_NO_DATA && a->is_secure)
-		ask(host, TYPE_AAAA, a);
+	if (ask(host, ns_t_a, a) == KNOWN_NO_DATA && a->is_secure)
+		ask(host, ns_t_aaaa, a);
 	if (a->known == KNOWN_LATER)
 		return no_trust(res, host, "name servers gave no answer");
 	memcpy(alias, host, strlen(host) + 1);
@@ -713,7 +639,7 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 		return 2;
 	}
 	/* The alias may be signed while what it leads to is not. */
-	if (ask(host, TYPE_CNAME, a) == KNOWN_LATER)
+	if (ask(host, ns_t_cname, a) == KNOWN_LATER)
 		return no_trust(res, host, "name servers gave no answer");
 	return a->known == KNOWN_YES && a->is_secure;
 }
