@@ -927,7 +927,12 @@ def test_message_that_is_not_answered_holds_nothing_up(stage, caps, more):
 
 def test_connection_is_closed_after_a_slow_verdict():
     """What was put after that message goes elsewhere, and sends no text."""
-    s = Held()
+    def greet(session):
+        end = time.time() + 20
+        while len(s.sessions) > 1 and not s.held and time.time() < end:
+            time.sleep(0.01)        # so that it is put after it
+        return "220 hi"
+    s = Held(greet=greet)
     r = Runner(smarthost(s, more="CONCURRENCY 2\n"))
     slow_and_nine(r)
     wait_for(r, 9)
