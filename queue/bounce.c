@@ -85,8 +85,9 @@ static const struct {
 	{ "5.3.4", "The message is too large for the server.", NULL },
 	{ "5.4.4", "There is no route to that domain. Check the part of the "
 	    "address after the @ for typing errors.", NULL },
-	{ "5.4.6", "A mail loop was found, or an alias or a .forward file leads "
-	    "to too many addresses. Please contact your administrator.", NULL },
+	{ "5.4.6", "A mail loop was found, or an alias or a .forward file "
+	    "leads to too many addresses. Please contact your "
+	    "administrator.", NULL },
 	{ "5.6.7", "An address or a header field contains characters that the "
 	    "receiving server does not support. Replace them by ASCII "
 	    "characters, or ask the recipient for another address.", NULL },
