@@ -121,13 +121,13 @@ second() {
 }
 
 mode=plan
-echo "Builds:"
+echo "Builds (expected minutes:seconds):"
 builds
-echo "Side by side:"
+echo "Tests, two at a time:"
 first
 echo "and:"
 second
-echo "About 15 minutes on two processors.  What has ended:"
+echo "This takes about 15 minutes on two processors.  Results, by time:"
 
 mode=run
 : >"$work/tally"
