@@ -82,7 +82,7 @@ raise_limit(const struct limit *l, int for_commands)
 int
 cleanup_limits(int for_commands)
 {
-	static const struct rlimit no_core = { 0, RLIM_INFINITY };
+	static const struct rlimit no_core = { 0, INF }, never = { 0, 0 };
 	const struct limit *l;
 
 	for (l = limits; l < limits + sizeof(limits) / sizeof(*limits); l++) {
@@ -94,7 +94,8 @@ cleanup_limits(int for_commands)
 		    (uintmax_t)l->least);
 		return -1;
 	}
-	return for_commands ? setrlimit(RLIMIT_CORE, &no_core) : 0;
+	return !for_commands || setrlimit(RLIMIT_CORE, &no_core) == 0 ? 0 :
+	    setrlimit(RLIMIT_CORE, &never);
 }
 
 /* How the caller is scheduled is not how mail is delivered; not vital. */

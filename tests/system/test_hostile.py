@@ -128,7 +128,12 @@ def can_raise_limits():
 LIMITS = {
     "no file size": {resource.RLIMIT_FSIZE: 0},
     "small file size": {resource.RLIMIT_FSIZE: 4096},
-    "no core, little cpu": {resource.RLIMIT_CPU: 1},
+    "no core": {resource.RLIMIT_CORE: 0},
+    "little cpu": {resource.RLIMIT_CPU: 1},
+    "all that cannot be raised": {x: 0 for x in (
+        resource.RLIMIT_CORE, resource.RLIMIT_MEMLOCK,
+        resource.RLIMIT_MSGQUEUE, resource.RLIMIT_SIGPENDING,
+        resource.RLIMIT_RTTIME)},
     "little memory": {resource.RLIMIT_AS: 16 << 20},
     "no data": {resource.RLIMIT_DATA: 1 << 20},
     "no processes": {resource.RLIMIT_NPROC: 1},
