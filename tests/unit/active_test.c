@@ -369,6 +369,28 @@ test_users(void **state)
 	assert_true(same < 20);
 }
 
+/* What only a flush can move keeps no runner. */
+static void
+test_done(void **state)
+{
+	static const struct {
+		int	 is_defer;
+		time_t	 look_at;
+		int	 ret;
+	} cases[] = { { 0, 0, 0 }, { 0, 5, 0 }, { 1, 0, 1 }, { 1, 5, 0 } };
+	struct t_active *t = *state;
+	size_t i;
+
+	assert_true(active_is_done(&t->active));
+	commit(t, "a");
+	active_scan(&t->active);
+	for (i = 0; i < N(cases); i++) {
+		t->q.conf.retry.is_defer = cases[i].is_defer;
+		t->active.look_at = cases[i].look_at;
+		assert_int_equal(active_is_done(&t->active), cases[i].ret);
+	}
+}
+
 static void
 test_flush(void **state)
 {
@@ -441,6 +463,7 @@ main(void)
 		CASE(test_many_recipients_are_not_postponed),
 		CASE(test_share_that_goes),
 		CASE(test_users),
+		CASE(test_done),
 		CASE(test_flush),
 		CASE(test_flush_during_an_attempt),
 		CASE(test_failed_write),

@@ -262,6 +262,33 @@ test_answer_of_a_user(void **state)
 	}
 }
 
+/* Root's commands are not run: its mail goes to the mailbox. */
+static void
+test_commands(void **state)
+{
+	static const struct {
+		const char	*user, *text, *out;
+	} cases[] = {
+		{ "root", "|true", "root:local" },
+		{ "root", "/file", "root:local" },
+		{ "root", "x@o.example", "root:expanded x@o.example:remote" },
+		/* The delivery helper says so of a user that it cannot see. */
+		{ "nosuchuser", "|true", "nosuchuser:expanded true:local" },
+	};
+	struct world w;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		setup(&w, "", "");
+		message(&w, cases[i].user);
+		route_all(&w);
+		answer(&w, 0, FORWARD_TEXT, cases[i].text);
+		assert_string_equal(state_of(&w), cases[i].out);
+		teardown(&w);
+	}
+}
+
 /* Whose file it is about, and nothing of it for strangers. */
 static void
 test_words_of_later(void **state)
@@ -389,6 +416,7 @@ main(void)
 		cmocka_unit_test(test_changed_list),
 		cmocka_unit_test(test_share_is_used_up),
 		cmocka_unit_test(test_answer_of_a_user),
+		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_words_of_later),
 		cmocka_unit_test(test_unknown_names_of_a_list),
 		cmocka_unit_test(test_lists_of_an_alias),

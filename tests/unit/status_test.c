@@ -3,6 +3,7 @@
  * In a private directory; no root needed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "queue/bounce.h"
@@ -390,6 +391,66 @@ test_failed_write(void **state)
 	assert_int_equal(w->a->m.rcpts[1].state, RCPT_OPEN);
 }
 
+/* One line for each recipient; its keys are promised. */
+static void
+test_log(void **state)
+{
+	static const struct {
+		enum status	 status;
+		const char	*code, *where;
+		int		 age_s;
+		unsigned	 notify;
+		const char	*line;
+	} cases[] = {
+		{ STATUS_SENT, "2.0.0", "mx.example.org[192.0.2.1]", 60, 0,
+		    "id=0123456789abc from=<ann@example.org> "
+		    "to=<bob@example.org> relay=mx.example.org[192.0.2.1] "
+		    "delay=" },
+		{ STATUS_SENT, "2.0.0", NULL, 60, 0,
+		    " dsn=2.0.0 status=sent reply=\"so (there)\"" },
+		{ STATUS_DEFERRED, "4.2.0", NULL, 60, 0, " relay=local " },
+		{ STATUS_DEFERRED, "4.2.0", NULL, 60, 0,
+		    " dsn=4.2.0 status=deferred reply=\"so (there)\"" },
+		{ STATUS_FAILED, "5.1.1", NULL, 60, 0,
+		    " dsn=5.1.1 status=failed reply=\"so (there)\"" },
+		{ STATUS_FAILED, "5.1.1", NULL, 60, NOTIFY_NEVER,
+		    " status=failed report=none reply=\"so (there)\"" },
+		{ STATUS_DEFERRED, "4.2.0", NULL, 6 * 86400, 0,
+		    " dsn=4.2.0 status=failed reply=\"expired; last reply: "
+		    "so (there)\"" },
+	};
+	struct world *w = *state;
+	struct result res;
+	struct buf text;
+	const char *path;
+	size_t i;
+
+	result_init(&res);
+	buf_init(&text, 0);
+	for (i = 0; i < N(cases); i++) {
+		path = t_path(w->t.top, "log");
+		t_put(path, "", 0, 0600);
+		w->t.q.log.fd = open(path, O_WRONLY | O_TRUNC);
+		assert_true(w->t.q.log.fd != -1);
+		w->a->m.arrived = time(NULL) - cases[i].age_s;
+		w->a->m.rcpts[0].action = ACTION_NONE;
+		w->a->m.rcpts[0].notify = cases[i].notify;
+		t_active_stage(w->a, 0, STAGE_BUSY);
+		result_set(&res, cases[i].status, cases[i].code, "so");
+		result_detail(&res, "there");
+		decide(w->a, 0, &res, cases[i].where);
+		status_record(&w->r);
+		close(w->t.q.log.fd);
+		buf_reset(&text);
+		t_get(path, &text);
+		if (strstr(buf_str(&text), cases[i].line) == NULL)
+			fail_msg("%zu: %s", i, buf_str(&text));
+	}
+	w->t.q.log.fd = -1;
+	buf_fini(&text);
+	result_fini(&res);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -409,6 +470,7 @@ main(void)
 		CASE(test_bounced),
 		CASE(test_dead),
 		CASE(test_failed_write),
+		CASE(test_log),
 	};
 
 	return cmocka_run_group_tests_name("status", tests, NULL, NULL);
