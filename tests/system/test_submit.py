@@ -238,7 +238,9 @@ def test_signal_before_the_end_leaves_nothing(world, sig):
                     stderr=subprocess.DEVNULL)
     p.stdin.write(b"Subject: s\n\nhalf a mess")
     p.stdin.flush()
-    world.wait_until(world.processes)
+    # Not before it has put back what its caller ignores (nohup).
+    world.wait_until(lambda: int(world.status_of(
+        p.pid, "SigBlk")[0], 16) == 1 << signal.SIGTTOU - 1)
     p.send_signal(sig)
     p.stdin.close()
     assert p.wait(15) != 0
