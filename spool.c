@@ -28,6 +28,7 @@
 #define WRITE_CHUNK	65536
 #define WRITE_FIRST	16384	/* most messages are smaller */
 #define PATH_LEN_MAX	90	/* sun_path has 108 bytes */
+#define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
 /* ---- opening ---- */
 
@@ -36,14 +37,13 @@ open_dir(int at, const char *name, int make)
 {
 	int fd;
 
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(at, name, DIR_FLAGS);
 	if (fd != -1 || errno != ENOENT || !make)
 		return fd;
 	if (mkdirat(at, name, 0700) == -1 ? errno != EEXIST :
 	    at != AT_FDCWD && fsync(at) == -1)
 		return -1;
-	return openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
-	    O_NOFOLLOW);
+	return openat(at, name, DIR_FLAGS);
 }
 
 int
@@ -232,24 +232,25 @@ static int
 give_name(struct draft *d)
 {
 	char path[64];
-	int error, tmp;
 
-	if (!d->is_named) {
+	if (!d->is_named)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", d->fd);
-		return linkat(AT_FDCWD, path, d->sp->queue, d->id,
-		    AT_SYMLINK_FOLLOW);
-	}
-	tmp = open_dir(d->sp->dir, "tmp", 0);
-	if (tmp == -1)
-		return -1;
-	error = 0;
-	if (linkat(tmp, d->id, d->sp->queue, d->id, 0) == -1)
-		error = errno;
 	else
-		unlinkat(tmp, d->id, 0);
-	close(tmp);
-	errno = error;
-	return error == 0 ? 0 : -1;
+		snprintf(path, sizeof(path), "tmp/%s", d->id);
+	return linkat(d->sp->dir, path, d->sp->queue, d->id,
+	    d->is_named ? 0 : AT_SYMLINK_FOLLOW);
+}
+
+static void
+drop_name(struct draft *d)
+{
+	char path[64];
+
+	if (!d->is_named)
+		return;
+	snprintf(path, sizeof(path), "tmp/%s", d->id);
+	unlinkat(d->sp->dir, path, 0);
+	d->is_named = 0;
 }
 
 int
@@ -266,23 +267,14 @@ draft_publish(struct draft *d, struct result *res)
 		unlinkat(d->sp->queue, d->id, 0);
 		return -1;
 	}
-	d->is_named = 0;
+	drop_name(d);
 	return 0;
 }
 
 void
 draft_drop(struct draft *d)
 {
-	int tmp;
-
-	if (d->is_named) {
-		tmp = open_dir(d->sp->dir, "tmp", 0);
-		if (tmp != -1) {
-			unlinkat(tmp, d->id, 0);
-			close(tmp);
-		}
-	}
-	d->is_named = 0;
+	drop_name(d);
 	io_close(&d->fd);
 	buf_fini(&d->out);
 }
@@ -432,34 +424,30 @@ spool_remove(const struct spool *sp, const char *id)
 int
 spool_put_aside(const struct spool *sp, const char *id, const char *where)
 {
-	int dir, error;
+	int dir, ret;
 
 	dir = open_dir(sp->dir, where, 1);
 	if (dir == -1)
 		return -1;
-	error = 0;
+	ret = renameat(sp->queue, id, dir, id);
 	/* It may have been moved before, and only the sync had failed. */
-	if ((renameat(sp->queue, id, dir, id) == -1 && (errno != ENOENT ||
-	    faccessat(dir, id, F_OK, 0) == -1)) || fsync(dir) == -1)
-		error = errno;
-	close(dir);
-	errno = error;
-	return error == 0 ? 0 : -1;
+	if (ret == -1 && errno == ENOENT)
+		ret = faccessat(dir, id, F_OK, 0);
+	if (ret == 0)
+		ret = fsync(dir);
+	io_close(&dir);
+	return ret;
 }
 
 /* Opens a directory for reading its names; the caller closedir()s. */
 static DIR *
 read_dir(int at, const char *name)
 {
-	DIR *dir;
-	int fd;
+	int fd = open_dir(at, name, 0);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd == -1)
-		return NULL;
-	dir = fdopendir(fd);
 	if (dir == NULL)
-		close(fd);
+		io_close(&fd);
 	return dir;
 }
 
@@ -515,18 +503,12 @@ spool_sweep(const struct spool *sp)
 int
 spool_lock(const struct spool *sp)
 {
-	int error, fd;
+	int fd;
 
 	fd = openat(sp->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
 	    O_NONBLOCK, 0600);
-	if (fd == -1)
-		return -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1)
+		io_close(&fd);
 	return fd;
 }
 
@@ -562,34 +544,28 @@ int
 spool_wake_open(const struct spool *sp)
 {
 	struct sockaddr_un sun;
-	int error, fd;
+	int fd = wake_socket(sp, &sun);
 
-	fd = wake_socket(sp, &sun);
 	if (fd == -1)
 		return -1;
 	/* Whoever holds the lock owns the name: what is there is stale. */
-	if ((unlinkat(sp->dir, "wake", 0) == 0 || errno == ENOENT) &&
-	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	error = errno;
-	close(fd);
-	errno = error;
-	return -1;
+	if ((unlinkat(sp->dir, "wake", 0) == -1 && errno != ENOENT) ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		io_close(&fd);
+	return fd;
 }
 
 int
 spool_poke(const struct spool *sp, struct ipc *m)
 {
 	struct sockaddr_un sun;
-	int error = 0, fd;
+	int fd = wake_socket(sp, &sun), ret;
 
-	fd = wake_socket(sp, &sun);
 	if (fd == -1)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    ipc_send(fd, m) == -1)
-		error = errno;
-	close(fd);
-	errno = error;
-	return error == 0 ? 0 : -1;
+	ret = connect(fd, (struct sockaddr *)&sun, sizeof(sun));
+	if (ret == 0)
+		ret = ipc_send(fd, m);
+	io_close(&fd);
+	return ret;
 }

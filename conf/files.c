@@ -25,15 +25,13 @@
 static int
 read_text(const char *path, struct buf *b, size_t limit)
 {
-	int error, fd, ret;
+	int fd, ret;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
 		return errno == ENOENT || errno == ENOTDIR ? 1 : -1;
 	ret = io_read_file(fd, b, limit);
-	error = errno;
-	close(fd);
-	errno = error;
+	io_close(&fd);
 	return ret;
 }
 

@@ -174,9 +174,12 @@ io_wait(int fd, short events, int64_t deadline_ms)
 void
 io_close(int *fd)
 {
+	int error = errno;
+
 	if (*fd != -1)
 		close(*fd);
 	*fd = -1;
+	errno = error;
 }
 
 void

@@ -28,7 +28,7 @@ int64_t	 io_clock_ms(void);
 int	 io_wait(int fd, short events, int64_t deadline_ms);
 /* Every signal as a program expects it that is about to be started. */
 void	 io_default_signals(void);
-/* close(2) unless -1, and sets it to -1. */
+/* close(2) unless -1, and sets it to -1; errno is kept. */
 void	 io_close(int *fd);
 
 #endif

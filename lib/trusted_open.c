@@ -117,7 +117,7 @@ int
 trusted_open(const char *path, uid_t owner, int flags)
 {
 	struct way w = { .owner = owner, .dir = -1 };
-	int error, fd = -1;
+	int fd = -1;
 
 	if (path[0] != '/' || text_copy(w.rest, sizeof(w.rest), path) == -1) {
 		errno = ENAMETOOLONG;
@@ -125,8 +125,6 @@ trusted_open(const char *path, uid_t owner, int flags)
 	}
 	if (enter(&w, "/") == 0)
 		fd = walk(&w, flags);
-	error = errno;
 	io_close(&w.dir);
-	errno = error;
 	return fd;
 }

@@ -155,9 +155,7 @@ scan(struct maildir *m, int at)
 	fd = openat(at, ".", OPEN_DIRECTORY);
 	dir = fd == -1 ? NULL : fdopendir(fd);
 	if (dir == NULL) {
-		error = errno;
 		io_close(&fd);
-		errno = error;
 		return -1;
 	}
 	errno = 0;

@@ -227,7 +227,6 @@ static int
 link_dotlock(struct mbox_lock *l)
 {
 	char path[64];
-	int error;
 
 	l->dotlock = openat(l->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
 	    LOCK_MODE);
@@ -237,9 +236,7 @@ link_dotlock(struct mbox_lock *l)
 	if (sign_dotlock(l) == 0 && linkat(AT_FDCWD, path, l->dir,
 	    l->dotlock_name, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
-	error = errno;
 	io_close(&l->dotlock);
-	errno = error;
 	return -1;
 }
 #else

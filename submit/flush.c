@@ -94,14 +94,12 @@ static int
 open_flush(const struct spool *sp, const char *id, unsigned flags,
     const struct caller *watcher)
 {
-	int error, fds[2];
+	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
 		return -1;
 	if (ask_flush(sp, id, fds[1], flags, watcher) == -1) {
-		error = errno;
 		io_close(&fds[0]);
-		errno = error;
 	}
 	close(fds[1]);
 	return fds[0];
