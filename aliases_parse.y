@@ -12,6 +12,7 @@
 %require "3.6"
 %define api.pure full
 %define api.prefix {aliases_yy}
+%define api.value.type {struct word}
 %define parse.error detailed
 %param { void *scanner }
 %parse-param { struct aliases_run *w }
@@ -20,6 +21,7 @@
 #include <stddef.h>
 
 #include "aliases.h"
+#include "lib/buf.h"
 
 #define SCAN_ROOM	1024	/* bytes that the scanner needs at most */
 
@@ -57,6 +59,7 @@ struct aliases_pool {
 struct aliases_run {
 	int		 start;		/* token that says which file it is */
 	int		 is_started;	/* that token was given */
+	int		 is_forward;	/* used whole or not at all */
 	const char	*file;
 	const struct report *report;	/* lent */
 	unsigned	 line;		/* where the scanner is */
@@ -66,8 +69,9 @@ struct aliases_run {
 	int		 is_broken;	/* memory ran out */
 	struct aliases_row row;
 	struct aliases_entry entry;
+	struct buf	 text;		/* owned: of a target or name */
 	struct aliases	*aliases;	/* lent: where alias lines go */
-	struct targets	*forward;	/* lent: where a .forward's go */
+	struct targets	*targets;	/* lent: where those of others go */
 	struct aliases_pool pool;
 };
 }
@@ -91,56 +95,43 @@ size_t	aliases_command_length(const char *text, size_t len);
 
 #include "lib/addr.h"
 #include "lib/array.h"
-#include "lib/buf.h"
 #include "lib/text.h"
 
 #define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* bytes of a file */
 #define ALIASES_MAX		500000	/* names in a file */
 #define INCLUDE		":include:"
+#define BLANKS		" \t"
 #define SHOWN_MAX		60	/* bytes of a target in a report */
 
 static void	aliases_yyerror(void *, struct aliases_run *, const char *);
-static int	add_name(struct aliases_run *, const struct word *,
-		    int is_quoted);
+static int	add_name(struct aliases_run *, const struct word *);
 static int	add_plain(struct aliases_run *, const struct word *);
 static int	add_quoted(struct aliases_run *, const struct word *);
 static int	add_command(struct aliases_run *, const struct word *);
 static int	add_phrase(struct aliases_run *, const struct word *first,
 		    const struct word *last);
-static void	end_alias(struct aliases_run *, unsigned line);
+static void	end_alias(struct aliases_run *);
 static void	spoil_line(struct aliases_run *);
 static void	drop_row(struct aliases_run *);
 }
 
-%union {
-	struct word	 word;
-	unsigned	 line;
-}
-
-%token		ALIASES_FILE FORWARD_FILE LIST_FILE
+%token		ALIASES_FILE LIST_FILE
 %token		BAD	"invalid text"
 %token		COLON	"colon"
 %token		COMMA	"comma"
 %token		EOL	"end of line"
-%token <word>	NAME	"name"
-%token <word>	WORD	"target"
-%token <word>	QUOTED	"quoted text"
-%token <word>	COMMAND	"command"
-%type <line>	name head
-%type <word>	piece pieces
+%token		NAME	"name"
+%token		WORD	"target"
+%token		QUOTED	"quoted text"
+%token		COMMAND	"command"
 
 %%
 
 file
 	: ALIASES_FILE lines
-	| FORWARD_FILE members
-		{
-			*w->forward = w->entry.targets;
-			memset(&w->entry.targets, 0, sizeof(w->entry.targets));
-		}
 	| LIST_FILE rows
 		{
-			*w->forward = w->entry.targets;
+			*w->targets = w->entry.targets;
 			memset(&w->entry.targets, 0, sizeof(w->entry.targets));
 		}
 	;
@@ -148,34 +139,34 @@ file
 rows
 	: %empty
 	| rows list EOL			{ w->entry.nkept = w->entry.targets.n; }
-	| rows error EOL		{ drop_row(w); yyerrok; }
+	| rows error EOL
+		{
+			if (w->is_forward)
+				YYABORT;
+			drop_row(w);
+			yyerrok;
+		}
 	;
 
 lines
 	: %empty
 	| lines EOL
-	| lines head list EOL		{ end_alias(w, $2); }
+	| lines head list EOL		{ end_alias(w); }
 	| lines error EOL		{ spoil_line(w); yyerrok; }
 	;
 
 head
-	: name COLON	{ w->entry.has_head = 1; $$ = $1; }
+	: name COLON	{ w->entry.has_head = 1; }
 	;
 
 name
-	: NAME	{ if (add_name(w, &$1, 0) == -1) YYERROR; $$ = $1.line; }
-	| QUOTED { if (add_name(w, &$1, 1) == -1) YYERROR; $$ = $1.line; }
+	: NAME		{ if (add_name(w, &$1) == -1) YYERROR; }
+	| QUOTED	{ if (add_name(w, &$1) == -1) YYERROR; }
 	;
 
 list
 	: member
 	| list COMMA member
-	;
-
-members
-	: member
-	| members COMMA member
-	| members EOL member
 	;
 
 member
@@ -189,7 +180,7 @@ member
 	/* An address with a name or a comment: Ann Lee <ann>, bob (Bob). */
 pieces
 	: piece
-	| pieces piece	{ $$ = $1; }
+	| pieces piece
 	;
 
 piece
@@ -266,25 +257,26 @@ fold_length(const char *p, size_t len)
 }
 
 /*
- * The text within quotes, without them.  Only a quote and a backslash lose
- * their backslash: a command's other ones are meant for the command.
+ * Puts a piece of the text on one line.  Of text within quotes the quotes go,
+ * and the backslash of a quote or a backslash: other ones are meant for the
+ * command.
  */
 static void
-unquote(const struct word *word, struct buf *out)
+put_text(struct buf *out, const struct word *word, int is_quoted)
 {
-	const char *p = word->text + 1;
-	size_t i, len = word->len - 2;
+	const char *p = word->text;
+	size_t i, len = word->len - (is_quoted ? 1 : 0);
 
-	for (i = 0; i < len; i++) {
-		if (p[i] == '\\' && i + 1 < len &&
-		    (p[i + 1] == '"' || p[i + 1] == '\\')) {
-			buf_putc(out, p[++i]);
-		} else if (p[i] == '\n' || p[i] == '\r') {
+	for (i = is_quoted ? 1 : 0; i < len; i++) {
+		if (p[i] == '\n' || p[i] == '\r') {
 			i += fold_length(p + i, len - i) - 1;
 			buf_putc(out, ' ');
-		} else {
-			buf_putc(out, p[i]);
+			continue;
 		}
+		if (is_quoted && p[i] == '\\' && i + 1 < len &&
+		    (p[i + 1] == '"' || p[i + 1] == '\\'))
+			i++;
+		buf_putc(out, p[i] == '\t' ? ' ' : p[i]);
 	}
 }
 
@@ -309,13 +301,12 @@ is_address(const char *text)
 
 static int
 add_target(struct aliases_run *w, const struct word *word,
-    enum target_kind kind, struct buf *text)
+    enum target_kind kind)
 {
 	struct targets *ts = &w->entry.targets;
+	struct buf *text = &w->text;
 	struct target *t;
 
-	if (buf_failed(text))
-		return broken(w);
 	if (text->len == 0)
 		return refuse(w, word, "a target is missing");
 	if (text->len > TARGET_MAX)
@@ -341,100 +332,97 @@ add_target(struct aliases_run *w, const struct word *word,
 }
 
 static int
-add_path(struct aliases_run *w, const struct word *word, struct buf *text)
+add_path(struct aliases_run *w, const struct word *word)
 {
-	if (text->len == 1 || (text->len == 2 && text->data[0] == '~'))
+	if (w->text.len == 1 || strcmp(w->text.data, "~/") == 0)
 		return refuse(w, word, "not the path of a file or Maildir");
-	return add_target(w, word, TARGET_FILE, text);
+	return add_target(w, word, TARGET_FILE);
 }
 
 static int
-add_mailbox(struct aliases_run *w, const struct word *word, struct buf *text)
+add_mailbox(struct aliases_run *w, const struct word *word)
 {
-	buf_drop(text, 1);
-	if (!is_plain(buf_str(text)) || strpbrk(text->data, "/|!~") != NULL)
+	buf_drop(&w->text, 1);
+	if (!is_plain(w->text.data) || strpbrk(w->text.data, "/|!~") != NULL)
 		return refuse(w, word, "no user name after \\ or !");
-	return add_target(w, word, TARGET_MAILBOX, text);
+	return add_target(w, word, TARGET_MAILBOX);
 }
 
 static int
-add_bar(struct aliases_run *w, const struct word *word, struct buf *text)
+add_bar(struct aliases_run *w, const struct word *word)
 {
-	buf_drop(text, 1 + count_blanks(text->data + 1, text->len - 1));
+	struct buf *text = &w->text;
+
+	buf_drop(text, 1 + strspn(text->data + 1, BLANKS));
 	while (text->len > 0 && text->data[text->len - 1] == ' ')
 		text->data[--text->len] = '\0';
-	return add_target(w, word, TARGET_PIPE, text);
+	return add_target(w, word, TARGET_PIPE);
 }
 
 static int
-add_include(struct aliases_run *w, const struct word *word, struct buf *text)
+add_include(struct aliases_run *w, const struct word *word)
 {
-	buf_drop(text, strlen(INCLUDE));
-	buf_drop(text, count_blanks(buf_str(text), text->len));
-	if (buf_str(text)[0] != '/' && (w->start != FORWARD_FILE ||
-	    strncmp(buf_str(text), "~/", 2) != 0))
+	const char *path = w->text.data + strlen(INCLUDE);
+
+	path += strspn(path, BLANKS);
+	buf_drop(&w->text, (size_t)(path - w->text.data));
+	path = w->text.data;
+	if (*path != '/' && (!w->is_forward || strncmp(path, "~/", 2) != 0))
 		return refuse(w, word, "no path after " INCLUDE);
-	return add_target(w, word, TARGET_INCLUDE, text);
+	return add_target(w, word, TARGET_INCLUDE);
 }
 
 /* What a target is shows in its first character. */
 static int
-sort_target(struct aliases_run *w, const struct word *word, struct buf *text)
+sort_target(struct aliases_run *w, const struct word *word)
 {
-	switch (buf_str(text)[0]) {
+	const char *text = buf_str(&w->text);
+
+	if (buf_failed(&w->text))
+		return broken(w);
+	switch (text[0]) {
 	case '|':
-		return add_bar(w, word, text);
+		return add_bar(w, word);
 	case '/':
-		return add_path(w, word, text);
+		return add_path(w, word);
 	case '\\':
 	case '!':
-		return add_mailbox(w, word, text);
+		return add_mailbox(w, word);
 	case '~':
-		if (w->start == FORWARD_FILE && text->data[1] == '/')
-			return add_path(w, word, text);
+		if (w->is_forward && text[1] == '/')
+			return add_path(w, word);
 		return refuse(w, word, "a path must begin with /");
 	case ':':
-		if (strncasecmp(text->data, INCLUDE, strlen(INCLUDE)) == 0)
-			return add_include(w, word, text);
+		if (strncasecmp(text, INCLUDE, strlen(INCLUDE)) == 0)
+			return add_include(w, word);
 		return refuse(w, word, "invalid target");
 	default:
-		if (strchr(buf_str(text), '/') != NULL &&
-		    strchr(text->data, '@') == NULL)
+		if (strchr(text, '/') != NULL && strchr(text, '@') == NULL)
 			return refuse(w, word, "a path must begin with /");
-		return add_target(w, word, TARGET_ADDRESS, text);
+		return add_target(w, word, TARGET_ADDRESS);
 	}
 }
 
 static int
 add_plain(struct aliases_run *w, const struct word *word)
 {
-	struct buf text;
-	int ret;
-
-	buf_init(&text, 0);
-	buf_add(&text, word->text, word->len);
-	ret = buf_failed(&text) ? broken(w) : sort_target(w, word, &text);
-	buf_fini(&text);
-	return ret;
+	buf_reset(&w->text);
+	buf_add(&w->text, word->text, word->len);
+	return sort_target(w, word);
 }
 
 static int
 add_quoted(struct aliases_run *w, const struct word *word)
 {
-	struct buf text;
-	int ret;
+	const char *text;
 
-	buf_init(&text, 0);
-	unquote(word, &text);
-	if (buf_failed(&text))
-		ret = broken(w);
-	else if (text.len == 0 || strchr("|/\\!:~", text.data[0]) != NULL ||
-	    is_plain(text.data))
-		ret = sort_target(w, word, &text);
-	else
-		ret = add_plain(w, word);	/* the quotes are needed */
-	buf_fini(&text);
-	return ret;
+	buf_reset(&w->text);
+	put_text(&w->text, word, 1);
+	text = buf_str(&w->text);
+	if (text[0] == '\0' || strchr("|/\\!:~", text[0]) != NULL ||
+	    is_plain(text))
+		return sort_target(w, word);
+	return add_plain(w, word);	/* the quotes are needed */
 }
 
 /* Bytes of the quoted text at p, quotes included; 0 when there is none. */
@@ -473,43 +461,20 @@ aliases_command_length(const char *text, size_t len)
 	return next == len || text[next] == ',' ? end : len;
 }
 
-/* Line breaks and tabs in a command without quotes are blanks. */
-static void
-join_lines(const char *p, size_t len, struct buf *out)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (p[i] == '\n' || p[i] == '\r')
-			i += fold_length(p + i, len - i) - 1;
-		if (p[i] == '\t' || p[i] == '\n' || p[i] == '\r')
-			buf_putc(out, ' ');
-		else
-			buf_putc(out, p[i]);
-	}
-}
-
 static int
 add_command(struct aliases_run *w, const struct word *word)
 {
 	struct word inner = *word;
-	struct buf text;
 	size_t n;
-	int ret;
 
 	n = 1 + count_blanks(word->text + 1, word->len - 1);
 	inner.text += n;
 	inner.len -= n;
-	buf_init(&text, 0);
-	buf_putc(&text, '|');
 	n = quoted_length(inner.text, inner.len);
-	if (n != 0 && n == inner.len)
-		unquote(&inner, &text);
-	else
-		join_lines(inner.text, inner.len, &text);
-	ret = buf_failed(&text) ? broken(w) : sort_target(w, word, &text);
-	buf_fini(&text);
-	return ret;
+	buf_reset(&w->text);
+	buf_putc(&w->text, '|');
+	put_text(&w->text, &inner, n != 0 && n == inner.len);
+	return sort_target(w, word);
 }
 
 /* From the first piece to the last, which stand in one text. */
@@ -518,21 +483,17 @@ add_phrase(struct aliases_run *w, const struct word *first,
     const struct word *last)
 {
 	struct word all = *first;
-	struct buf text;
-	int ret;
+	const char *text;
 
 	all.len = (size_t)(last->text - first->text) + last->len;
-	buf_init(&text, 0);
-	join_lines(all.text, all.len, &text);
-	if (buf_failed(&text))
-		ret = broken(w);
-	else if (strchr("/\\!~:", text.data[0]) != NULL ||
-	    strpbrk(text.data, "<(") == NULL)
-		ret = refuse(w, first, "targets must be separated by commas");
-	else
-		ret = add_target(w, &all, TARGET_ADDRESS, &text);
-	buf_fini(&text);
-	return ret;
+	buf_reset(&w->text);
+	put_text(&w->text, &all, 0);
+	if (buf_failed(&w->text))
+		return broken(w);
+	text = w->text.data;
+	if (strchr("/\\!~:", text[0]) != NULL || strpbrk(text, "<(") == NULL)
+		return refuse(w, first, "targets must be separated by commas");
+	return add_target(w, &all, TARGET_ADDRESS);
 }
 
 static void
@@ -555,34 +516,29 @@ drop_row(struct aliases_run *w)
 }
 
 static int
-add_name(struct aliases_run *w, const struct word *word, int is_quoted)
+add_name(struct aliases_run *w, const struct word *word)
 {
-	struct buf text;
+	int is_quoted = word->text[0] == '"';
+	struct buf *text = &w->text;
 
-	buf_init(&text, 0);
-	if (is_quoted)
-		unquote(word, &text);
-	else
-		buf_add(&text, word->text, word->len);
-	if (text.len == 0 || text.len > ADDRESS_MAX ||
-	    !text_is_clean(text.data, text.len)) {
-		buf_fini(&text);
+	buf_reset(text);
+	put_text(text, word, is_quoted);
+	if (buf_failed(text))
+		return broken(w);
+	if (text->len == 0 || text->len > ADDRESS_MAX ||
+	    !text_is_clean(text->data, text->len))
 		return refuse(w, word, "invalid name");
-	}
 	/* It would never be asked for. */
-	if (!is_quoted && strchr(text.data, '@') != NULL) {
-		buf_fini(&text);
+	if (!is_quoted && strchr(text->data, '@') != NULL)
 		return refuse(w, word, "a name must not contain @ or a domain");
-	}
 	free(w->entry.name);
-	w->entry.name = strdup(text.data);
-	buf_fini(&text);
+	w->entry.name = strdup(text->data);
 	return w->entry.name == NULL ? broken(w) : 0;
 }
 
 /* One more alias, with nothing in it yet; NULL without memory or room. */
 static struct alias *
-new_alias(struct aliases_run *w, unsigned line)
+new_alias(struct aliases_run *w)
 {
 	struct aliases *as = w->aliases;
 	struct alias *a;
@@ -595,7 +551,7 @@ new_alias(struct aliases_run *w, unsigned line)
 	}
 	a = &as->list[as->n];
 	memset(a, 0, sizeof(*a));
-	a->line = line;
+	a->line = w->row.line;
 	return a;
 }
 
@@ -604,7 +560,7 @@ spoil_name(struct aliases_run *w, const char *name, size_t len)
 {
 	struct alias *a;
 
-	a = len > ADDRESS_MAX ? NULL : new_alias(w, w->row.line);
+	a = len > ADDRESS_MAX ? NULL : new_alias(w);
 	if (a == NULL)
 		return;
 	a->is_bad = 1;
@@ -654,19 +610,19 @@ spoil_line(struct aliases_run *w)
 
 /* 0 when the line under way is kept. */
 static int
-keep_line(struct aliases_run *w, unsigned line)
+keep_line(struct aliases_run *w)
 {
 	struct alias *a;
 
 	if (w->entry.targets.n == 0) {
-		complain(w, line, "name without targets");
+		complain(w, w->row.line, "name without targets");
 		return -1;
 	}
 	if (w->aliases->n == ALIASES_MAX) {
-		complain(w, line, "too many names");
+		complain(w, w->row.line, "too many names");
 		return -1;
 	}
-	a = new_alias(w, line);
+	a = new_alias(w);
 	if (a == NULL)
 		return -1;
 	a->name = w->entry.name;
@@ -679,9 +635,9 @@ keep_line(struct aliases_run *w, unsigned line)
 }
 
 static void
-end_alias(struct aliases_run *w, unsigned line)
+end_alias(struct aliases_run *w)
 {
-	if (keep_line(w, line) == -1)
+	if (keep_line(w) == -1)
 		spoil_line(w);
 }
 
@@ -765,12 +721,14 @@ run(struct aliases_run *w, const char *text, size_t len)
 	if (copy == NULL)
 		return -1;
 	w->row.text = w->row.next = copy;
+	buf_init(&w->text, 0);
 	if (aliases_yylex_init_extra(w, &scanner) == 0) {
 		if (aliases_scan_text(copy, len - bom + 4, scanner) == 0)
 			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;
 		aliases_yylex_destroy(scanner);
 	}
 	free(copy);
+	buf_fini(&w->text);
 	drop_line(w);
 	return w->is_broken ? -1 : ret;
 }
@@ -779,14 +737,10 @@ int
 aliases_parse(struct aliases *as, const char *text, size_t len,
     const char *file, const struct report *report)
 {
-	struct aliases_run w;
+	struct aliases_run w = { .start = ALIASES_FILE, .file = file,
+	    .report = report, .aliases = as };
 
-	memset(&w, 0, sizeof(w));
 	memset(as, 0, sizeof(*as));
-	w.start = ALIASES_FILE;
-	w.file = file;
-	w.report = report;
-	w.aliases = as;
 	if (run(&w, text, len) == -1) {
 		aliases_fini(as);
 		return -1;
@@ -795,17 +749,14 @@ aliases_parse(struct aliases *as, const char *text, size_t len,
 	return w.nbad;
 }
 
-/* 0, or -1 when nothing of it is used. */
+/* The number of bad lines, or -1 when nothing of it is used. */
 static int
-parse_targets(struct aliases_run *w, int start, struct targets *ts,
-    const char *text, size_t len)
+parse_targets(struct aliases_run *w, const char *text, size_t len)
 {
-	memset(ts, 0, sizeof(*ts));
-	w->start = start;
-	w->forward = ts;
+	memset(w->targets, 0, sizeof(*w->targets));
 	if (run(w, text, len) == 0)
-		return 0;
-	targets_fini(ts);
+		return w->nbad;
+	targets_fini(w->targets);
 	return -1;
 }
 
@@ -813,43 +764,33 @@ int
 forward_parse(struct targets *ts, const char *text, size_t len,
     const char *file, const struct report *report)
 {
-	struct aliases_run w;
+	struct aliases_run w = { .start = LIST_FILE, .is_forward = 1,
+	    .file = file, .report = report, .targets = ts };
 
-	memset(&w, 0, sizeof(w));
-	w.file = file;
-	w.report = report;
-	return parse_targets(&w, FORWARD_FILE, ts, text, len);
+	return parse_targets(&w, text, len);
 }
 
 int
 list_parse(struct targets *ts, const char *text, size_t len, const char *file,
     const struct report *report)
 {
-	struct aliases_run w;
+	struct aliases_run w = { .start = LIST_FILE, .file = file,
+	    .report = report, .targets = ts };
 
-	memset(&w, 0, sizeof(w));
-	w.file = file;
-	w.report = report;
-	return parse_targets(&w, LIST_FILE, ts, text, len) == -1 ? -1 : w.nbad;
+	return parse_targets(&w, text, len);
+}
+
+static int
+compare_name(const void *name, const void *alias)
+{
+	return strcasecmp(name, ((const struct alias *)alias)->name);
 }
 
 const struct alias *
 aliases_find(const struct aliases *as, const char *name)
 {
-	size_t low = 0, high = as->n, middle;
-	int n;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		n = strcasecmp(name, as->list[middle].name);
-		if (n == 0)
-			return &as->list[middle];
-		if (n < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	return as->n == 0 ? NULL : bsearch(name, as->list, as->n,
+	    sizeof(*as->list), compare_name);
 }
 
 void

@@ -69,6 +69,8 @@ static const struct {
 	    NULL },
 	{ T("a: |/bin/cat -v, b # c  \n"), "a: |[/bin/cat -v, b # c]\n", "",
 	    NULL },
+	{ T("a: |/bin/cat\n  # c\nb: c\n"),
+	    "a: |[/bin/cat]\nb: @[c]\n", "", NULL },
 	{ T("a: |/bin/cat\r\n"), "a: |[/bin/cat]\n", "", NULL },
 	{ T("a: |/bin/cat\t-v\n"), "a: |[/bin/cat -v]\n", "", NULL },
 	{ T("a: |/bin/cat\n# c\n\t-v\nb: c\n"),
