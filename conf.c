@@ -17,19 +17,6 @@
 #include "lib/text.h"
 #include "message.h"
 
-#ifndef DMA_SPOOLDIR
-#define DMA_SPOOLDIR	"/var/spool/dma"
-#endif
-#ifndef DMA_CONFDIR
-#define DMA_CONFDIR	"/etc/dma"
-#endif
-#ifndef DMA_ALIASES
-#define DMA_ALIASES	"/etc/aliases"
-#endif
-#ifndef DMA_MAILSPOOL
-#define DMA_MAILSPOOL	"/var/mail"
-#endif
-
 #define BLANKS		" \t"
 #define DOMAINS_MAX	256
 #define PINS_MAX	16
@@ -77,29 +64,17 @@ member(struct conf *c, const struct key *k)
 	return (char *)c + k->at;
 }
 
-static const char *
-copy(char **dst, const char *s)
-{
-	return value_copy(dst, s) == -1 ? value_no_memory : NULL;
-}
-
-static const char *
-copy_host(char **dst, const char *host)
-{
-	return value_copy_host(dst, host) == -1 ? value_no_memory : NULL;
-}
-
 /* maildir [path]: below the home, or in a directory by the user's name. */
 static const char *
 mailbox_maildir(struct conf *c, char *value)
 {
 	if (*value == '\0')
-		return copy(&c->local.where, "~/Maildir/");
+		return value_copy(&c->local.where, "~/Maildir/");
 	if ((*value != '/' && (value[0] != '~' || value[1] != '/' ||
 	    value[2] == '\0')) || strlen(value) > VALUE_PATH_MAX)
 		return "maildir needs a path that begins with ~/ or /; mail is "
 		    "deferred";
-	return copy(&c->local.where, value);
+	return value_copy(&c->local.where, value);
 }
 
 static const char *
@@ -108,7 +83,7 @@ mailbox_command(struct conf *c, char *value)
 	if (*value != '/' || strlen(value) > TARGET_MAX)
 		return "command needs a path and optional arguments; mail is "
 		    "deferred";
-	return copy(&c->local.where, value);
+	return value_copy(&c->local.where, value);
 }
 
 /* lmtp:/path, lmtp:host:port */
@@ -125,7 +100,7 @@ mailbox_lmtp(struct conf *c, char *value)
 	if (strlen(host) > VALUE_PATH_MAX)
 		return "path is too long";
 	c->local.port = (uint16_t)port;
-	return copy(&c->local.where, host);
+	return value_copy(&c->local.where, host);
 }
 
 static const char *
@@ -133,7 +108,7 @@ mailbox_mbox(struct conf *c, char *value)
 {
 	if (*value != '\0')
 		return "mbox takes no value (see MAILSPOOL); mail is deferred";
-	return copy(&c->local.where, NULL);
+	return value_copy(&c->local.where, NULL);
 }
 
 static const char *
@@ -141,7 +116,7 @@ log_file(struct conf *c, char *path)
 {
 	if (*path != '/' || strlen(path) > VALUE_PATH_MAX)
 		return "must be syslog, stderr or file PATH";
-	return copy(&c->log.path, path);
+	return value_copy(&c->log.path, path);
 }
 
 /* No value says yes: that is how upstream writes them. */
@@ -264,7 +239,7 @@ set_path(struct conf *c, const struct key *k, char *value)
 		return "must be a path that begins with /";
 	if (strlen(value) > VALUE_PATH_MAX)
 		return "path is too long";
-	return copy(member(c, k), value);
+	return value_copy(member(c, k), value);
 }
 
 static const char *
@@ -272,7 +247,7 @@ set_login(struct conf *c, const struct key *k, char *value)
 {
 	if (!value_is_login(value))
 		return "must be the name of a user or group";
-	return copy(member(c, k), value);
+	return value_copy(member(c, k), value);
 }
 
 static const char *
@@ -319,9 +294,10 @@ set_sender_relay(struct conf *c, const struct key *k, char *value)
 	const char *reason;
 
 	reason = set_path(c, k, value);
-	if (reason != NULL && value_copy(&c->where.sender_relay, "") == -1)
-		return value_no_memory;
-	return reason;
+	if (reason == NULL)
+		return NULL;
+	return value_copy(&c->where.sender_relay, "") != NULL ?
+	    value_no_memory : reason;
 }
 
 /* What lib/sasl.c has; any other name is never chosen. */
@@ -358,7 +334,7 @@ set_auth_mechs(struct conf *c, const struct key *k, char *value)
 			reason = "unknown mechanism";
 	}
 	if (buf_failed(&b) ||
-	    value_copy(&c->smtp.auth_mechs, buf_str(&b)) == -1)
+	    value_copy(&c->smtp.auth_mechs, buf_str(&b)) != NULL)
 		reason = value_no_memory;
 	buf_fini(&b);
 	return reason;
@@ -408,23 +384,23 @@ set_masquerade(struct conf *c, const struct key *k, char *value)
 		return wants;
 	if (user != NULL && *user == '\0')
 		user = NULL;
-	if (value_copy(&c->names.masquerade_user, user) == -1)
+	if (value_copy(&c->names.masquerade_user, user) != NULL)
 		return value_no_memory;
 	if (*host == '\0')
-		return copy(&c->names.masquerade_host, NULL);
-	return copy_host(&c->names.masquerade_host, host);
+		return value_copy(&c->names.masquerade_host, NULL);
+	return value_copy_host(&c->names.masquerade_host, host);
 }
 
 static const char *
 set_mailname(struct conf *c, const struct key *k, char *value)
 {
 	if (*value == '\0')	/* upstream: empty is the host's name */
-		return copy(&c->names.mailname, NULL);
+		return value_copy(&c->names.mailname, NULL);
 	if (*value == '/')
 		return set_path(c, k, value);
 	if (!value_is_host(value))
 		return "must be a host name or the path of a file";
-	return copy_host(&c->names.mailname, value);
+	return value_copy_host(&c->names.mailname, value);
 }
 
 static void
@@ -437,19 +413,17 @@ drop_domains(struct conf_names *names)
 static const char *
 add_domain(struct conf_names *names, const char *domain)
 {
-	char **at;
+	const char *reason;
 
 	if (!value_is_host(domain) || names->ndomains == DOMAINS_MAX)
 		return "must be a list of domain names";
 	if (array_grow(&names->domains, &names->cdomains, names->ndomains,
 	    sizeof(*names->domains)) == -1)
 		return value_no_memory;
-	at = &names->domains[names->ndomains];
-	*at = NULL;
-	if (value_copy_host(at, domain) == -1)
-		return value_no_memory;
-	names->ndomains++;
-	return NULL;
+	names->domains[names->ndomains] = NULL;
+	reason = value_copy_host(&names->domains[names->ndomains], domain);
+	names->ndomains += reason == NULL;
+	return reason;
 }
 
 static const char *
@@ -585,11 +559,11 @@ conf_init(struct conf *c)
 	c->local.command_timeout_s = 5 * 60;
 	c->log.where = LOG_TO_SYSLOG;
 	c->log.level = LOG_LEVEL_INFO;
-	if (value_copy(&c->where.spool, DMA_SPOOLDIR) == -1 ||
-	    value_copy(&c->where.aliases, DMA_ALIASES) == -1 ||
-	    value_copy(&c->where.auth, DMA_CONFDIR "/auth.conf") == -1 ||
-	    value_copy(&c->local.mailspool, DMA_MAILSPOOL) == -1 ||
-	    value_copy(&c->local.alias_user, "nobody") == -1) {
+	if (value_copy(&c->where.spool, DMA_SPOOLDIR) != NULL ||
+	    value_copy(&c->where.aliases, DMA_ALIASES) != NULL ||
+	    value_copy(&c->where.auth, DMA_CONFDIR "/auth.conf") != NULL ||
+	    value_copy(&c->local.mailspool, DMA_MAILSPOOL) != NULL ||
+	    value_copy(&c->local.alias_user, "nobody") != NULL) {
 		conf_fini(c);
 		return -1;
 	}
@@ -781,7 +755,7 @@ conf_finish(struct conf *c, const char *mailname_text, const char *hostname)
 		name = hostname;
 	if (name == NULL || !value_is_host(name))
 		name = "localhost";
-	return value_copy_host(&c->names.mailname, name);
+	return value_copy_host(&c->names.mailname, name) == NULL ? 0 : -1;
 }
 
 const char *

@@ -36,50 +36,16 @@ auth_clear(struct auth *a)
 	wipe(a->password);
 }
 
-/* What one line says; lent from it. */
-struct auth_line {
-	char	*user, *host, *password, *file, *command;
-	int	 is_token, is_external;
-	const char *trouble;
-};
-
-static const char *
-add_auth(struct auths *auths, const struct auth_line *l)
-{
-	struct auth *a;
-
-	if (auths->n == AUTHS_MAX)
-		return "too many entries";
-	if (array_grow(&auths->list, &auths->cap, auths->n, sizeof(*a)) == -1)
-		return value_no_memory;
-	a = &auths->list[auths->n];
-	memset(a, 0, sizeof(*a));
-	a->is_token = l->is_token;
-	a->is_external = l->is_external;
-	if (value_copy(&a->user, l->user) == -1 ||
-	    value_copy_host(&a->host, l->host) == -1 ||
-	    value_copy(&a->password, l->password) == -1 ||
-	    value_copy(&a->file, l->file) == -1 ||
-	    value_copy(&a->command, l->command) == -1 ||
-	    value_copy(&a->trouble, l->trouble) == -1) {
-		auth_clear(a);
-		return value_no_memory;
-	}
-	auths->n++;
-	return NULL;
-}
-
 /*
  * user|host:password or user|host|password; upstream ends the host at a
  * blank, too.  The password is what is left, with whatever is in it.
  */
 static const char *
-split_bars(char *line, struct auth_line *l)
+split_bars(char *line, struct auth *a)
 {
 	static const char usage[] = "must be user|host:password";
 	char *end, *host;
 
-	l->user = line;
 	if ((host = strchr(line, '|')) == line || host == NULL)
 		return usage;
 	*host++ = '\0';
@@ -95,9 +61,10 @@ split_bars(char *line, struct auth_line *l)
 	*end = '\0';
 	if (!value_is_host(host) && !value_is_literal(host))
 		return usage;
-	l->host = host;
-	l->password = end + 1;
-	return NULL;
+	if (value_copy(&a->user, line) != NULL ||
+	    value_copy_host(&a->host, host) != NULL)
+		return value_no_memory;
+	return value_copy(&a->password, end + 1);
 }
 
 /* A text in double quotes, or else a word; NULL when there is none. */
@@ -125,11 +92,17 @@ is_command(const char *text)
 	return *text == '/' && strpbrk(text, "'\"\\`$|&;<>(){}*?[]!~") == NULL;
 }
 
-#define AUTH_AT(m)	offsetof(struct auth_line, m)
+static int
+has_secret(const struct auth *a)
+{
+	return a->password != NULL || a->file != NULL || a->command != NULL;
+}
+
+#define AUTH_AT(m)	offsetof(struct auth, m)
 
 /* One keyword and its value; NULL, or the reason. */
 static const char *
-take_pair(struct auth_line *l, const char *word, char **rest)
+take_pair(struct auth *a, const char *word, char **rest)
 {
 	static const struct {
 		const char *word;
@@ -146,11 +119,11 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 		{ "token-file", AUTH_AT(file), 1, 1, text_word },
 		{ "token-command", AUTH_AT(command), 1, 1, next_quoted },
 	};
-	char **member;
+	char **member, *value;
 	size_t i;
 
 	if (strcmp(word, "external") == 0) {
-		l->is_external = 1;
+		a->is_external = 1;
 		return NULL;
 	}
 	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
@@ -159,59 +132,62 @@ take_pair(struct auth_line *l, const char *word, char **rest)
 	if (i == sizeof(keywords) / sizeof(keywords[0]))
 		return "unknown keyword: use \"host HOST user USER "
 		    "password-file PATH\" or similar";
-	member = (char **)(void *)((char *)l + keywords[i].at);
-	if (*member != NULL ||
-	    (keywords[i].is_secret && (l->password != NULL || l->file != NULL ||
-	    l->command != NULL)))
+	member = (char **)(void *)((char *)a + keywords[i].at);
+	if (*member != NULL || (keywords[i].is_secret && has_secret(a)))
 		return "duplicate keyword";
-	if ((*member = keywords[i].take(rest)) == NULL)
+	if ((value = keywords[i].take(rest)) == NULL)
 		return "keyword without a value";
-	l->is_token |= keywords[i].is_token;
-	return NULL;
+	a->is_token |= keywords[i].is_token;
+	return value_copy(member, value);
 }
 
-/* The host without its brackets; -1 when it is none. */
-static int
-check_host(struct auth_line *l)
+/* The host loses its brackets. */
+static const char *
+check_host(struct auth *a)
 {
-	char *end;
+	char *end, *host = a->host;
 
-	if (l->host == NULL)
-		return -1;
-	if (*l->host == '[' && (end = strchr(l->host, ']')) != NULL &&
+	if (host != NULL && *host == '[' && (end = strchr(host, ']')) != NULL &&
 	    end[1] == '\0') {
 		*end = '\0';
-		l->host++;
+		host++;
 	}
-	return value_is_host(l->host) || value_is_literal(l->host) ? 0 : -1;
+	if (host != NULL && (value_is_host(host) || value_is_literal(host)))
+		return value_copy_host(&a->host, host);
+	value_copy(&a->host, NULL);
+	return "host HOST is missing";
+}
+
+static const char *
+check(const struct auth *a)
+{
+	if (!has_secret(a) && !a->is_external)
+		return "a password, a token or external is missing";
+	if (a->user == NULL && !a->is_external)
+		return "user USER is missing";
+	if (a->file != NULL && *a->file != '/')
+		return "path must begin with a slash";
+	if (a->command != NULL && !is_command(a->command))
+		return "command must begin with a slash and cannot contain "
+		    "quotes or other shell syntax: use a script";
+	return NULL;
 }
 
 /* "host HOST user USER password-file PATH". */
 static const char *
-split_keywords(char *line, struct auth_line *l)
+split_keywords(char *line, struct auth *a)
 {
-	const char *reason = NULL;
+	const char *no_host, *reason = NULL;
 	char *word;
 
 	while (reason == NULL && (word = text_word(&line)) != NULL)
-		reason = take_pair(l, word, &line);
-	if (check_host(l) == -1) {
-		l->host = NULL;
-		return reason == NULL ? "host HOST is missing" : reason;
-	}
-	if (reason != NULL)
-		return reason;
-	if (l->password == NULL && l->file == NULL && l->command == NULL &&
-	    !l->is_external)
-		return "a password, a token or external is missing";
-	if (l->user == NULL && !l->is_external)
-		return "user USER is missing";
-	if (l->file != NULL && *l->file != '/')
-		return "path must begin with a slash";
-	if (l->command != NULL && !is_command(l->command))
-		return "command must begin with a slash and cannot contain "
-		    "quotes or other shell syntax: use a script";
-	return NULL;
+		reason = take_pair(a, word, &line);
+	no_host = check_host(a);
+	if (reason == NULL || no_host == value_no_memory)
+		reason = no_host != NULL ? no_host : check(a);
+	if (a->user == NULL && value_copy(&a->user, "") != NULL)
+		return value_no_memory;
+	return reason;
 }
 
 /* Such a line begins with this keyword: no login is called "host ...". */
@@ -223,29 +199,40 @@ has_keywords(const char *line)
 	    strchr(BLANKS, line[4]) != NULL;
 }
 
+/* Mail for that host must not go there without a login. */
+static const char *
+close_entry(struct auth *a, const char *reason)
+{
+	wipe(a->password);
+	a->password = NULL;
+	value_copy(&a->file, NULL);
+	value_copy(&a->command, NULL);
+	return value_copy(&a->trouble, reason) != NULL ? value_no_memory :
+	    reason;
+}
+
 static const char *
 read_auth(struct auths *auths, char *line)
 {
-	struct auth_line l;
-	const char *added, *reason;
+	const char *reason;
+	struct auth *a;
 
 	if (*line == '#' || strspn(line, BLANKS) == strlen(line))
 		return NULL;
-	memset(&l, 0, sizeof(l));
-	if (!has_keywords(line)) {
-		reason = split_bars(line, &l);
-		return reason != NULL ? reason : add_auth(auths, &l);
-	}
-	reason = split_keywords(line, &l);
-	if (reason != NULL && l.host == NULL)
+	if (auths->n == AUTHS_MAX)
+		return "too many entries";
+	if (array_grow(&auths->list, &auths->cap, auths->n, sizeof(*a)) == -1)
+		return value_no_memory;
+	a = &auths->list[auths->n];
+	memset(a, 0, sizeof(*a));
+	reason = has_keywords(line) ? split_keywords(line, a) :
+	    split_bars(line, a);
+	if (reason == value_no_memory || a->host == NULL) {
+		auth_clear(a);
 		return reason;
-	/* Mail for that host must not go there without a login. */
-	l.trouble = reason;
-	l.user = l.user == NULL ? line + strlen(line) : l.user;
-	if (reason != NULL)
-		l.password = l.file = l.command = NULL;
-	added = add_auth(auths, &l);
-	return added != NULL ? added : reason;
+	}
+	auths->n++;
+	return reason == NULL ? NULL : close_entry(a, reason);
 }
 
 int
@@ -299,7 +286,7 @@ auth_find(const struct auths *auths, const char *host, const char *user,
 int
 auth_set_trouble(struct auth *a, const char *reason)
 {
-	return value_copy(&a->trouble, reason);
+	return value_copy(&a->trouble, reason) == NULL ? 0 : -1;
 }
 
 int
@@ -316,7 +303,7 @@ auth_take_secret(struct auth *a, const char *text, size_t len)
 	} else {
 		wipe(a->password);
 		a->password = NULL;
-		ret = value_copy(&a->password, t.line);
+		ret = value_copy(&a->password, t.line) == NULL ? 0 : -1;
 	}
 	text_fini(&t);
 	return ret;

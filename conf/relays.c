@@ -25,29 +25,29 @@ relays_fini(struct relays *all)
 	all->cap = 0;
 }
 
-static int
+static const char *
 add(struct relays *all, enum relay_kind kind, const char *host, unsigned port)
 {
 	struct relay *r;
 
 	if (array_grow(&all->list, &all->cap, all->n, sizeof(*r)) == -1)
-		return -1;
+		return value_no_memory;
 	r = &all->list[all->n];
 	r->host = NULL;
-	if (value_copy_host(&r->host, host) == -1)
-		return -1;
+	if (value_copy_host(&r->host, host) != NULL)
+		return value_no_memory;
 	r->port = (uint16_t)port;
 	r->is_literal = value_is_literal(host);
 	r->kind = kind;
 	all->n++;
-	return 0;
+	return NULL;
 }
 
 int
 relays_set_none(struct relays *all)
 {
 	relays_fini(all);
-	return add(all, RELAY_HOST, RELAY_NONE, 0);
+	return add(all, RELAY_HOST, RELAY_NONE, 0) == NULL ? 0 : -1;
 }
 
 int
@@ -122,7 +122,7 @@ read_entry(struct relays *all, char *word)
 		    "srv:domain";
 	if (all->n == RELAYS_MAX)
 		return "too many hosts";
-	return add(all, kind, host, port) == -1 ? value_no_memory : NULL;
+	return add(all, kind, host, port);
 }
 
 const char *

@@ -169,27 +169,27 @@ value_sha256(const char *s, uint8_t digest[VALUE_SHA256])
 	return *s == '\0' ? 0 : -1;
 }
 
-static int
+static const char *
 take(char **dst, char *copy)
 {
 	if (copy == NULL)
-		return -1;
+		return value_no_memory;
 	free(*dst);
 	*dst = copy;
-	return 0;
+	return NULL;
 }
 
-int
+const char *
 value_copy(char **dst, const char *s)
 {
 	if (s != NULL)
 		return take(dst, strdup(s));
 	free(*dst);
 	*dst = NULL;
-	return 0;
+	return NULL;
 }
 
-int
+const char *
 value_copy_host(char **dst, const char *host)
 {
 	char text[INET6_ADDRSTRLEN];

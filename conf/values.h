@@ -30,13 +30,13 @@ int	value_size(const char *, uint64_t *bytes);
 /* 64 hexadecimal digits, with or without a colon between bytes; 0 or -1. */
 int	value_sha256(const char *, uint8_t [VALUE_SHA256]);
 
-/* Replaces an owned text by a copy, or by NULL; 0, or -1 without memory. */
-int	value_copy(char **dst, const char *);
+/* Replaces an owned text by a copy, or by NULL: NULL, or value_no_memory. */
+const char *value_copy(char **dst, const char *);
 /*
  * The same with the one spelling that a host has, so that names which mean
  * the same are equal but for case: no final dot, addresses as inet_ntop(3)
  * writes them.
  */
-int	value_copy_host(char **dst, const char *);
+const char *value_copy_host(char **dst, const char *);
 
 #endif
