@@ -79,7 +79,7 @@ mail_over(struct session *s, struct smtp_mail *m)
 	struct request *r = m->arg;
 	int passes;
 
-	if (t->body.request == r)
+	if (t->body.request != NULL && t->body.request == r)
 		t->body.request = NULL;
 	t->nlive--;
 	if (m->end == SMTP_MAIL_LOST || m->end == SMTP_MAIL_UNSENT) {
