@@ -1140,22 +1140,10 @@ smtp_turn(const struct smtp *s)
 	return s->turn;
 }
 
-const char *
-smtp_mechanisms(const struct smtp *s)
+const struct smtp_capabilities *
+smtp_capabilities(const struct smtp *s)
 {
-	return buf_str(&s->caps.mechanisms);
-}
-
-unsigned
-smtp_offers(const struct smtp *s)
-{
-	return s->caps.offers & (SMTP_OFFERS_8BITMIME | SMTP_OFFERS_SMTPUTF8);
-}
-
-uint32_t
-smtp_rcpt_max(const struct smtp *s)
-{
-	return s->caps.rcpt_max;
+	return &s->caps;
 }
 
 enum smtp_cause

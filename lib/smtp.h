@@ -81,8 +81,6 @@ unsigned smtp_wait_s(const struct smtp *);
 unsigned smtp_turn(const struct smtp *);
 
 void	smtp_tls_up(struct smtp *);
-/* "CRAM-MD5 PLAIN": what the host offers, as it wrote it. */
-const char *smtp_mechanisms(const struct smtp *);
 /* initial: base64 of the initial response, or NULL. */
 void	smtp_login(struct smtp *, const char *mechanism, const char *initial);
 void	smtp_no_login(struct smtp *);
@@ -96,10 +94,8 @@ const char *smtp_challenge(const struct smtp *);
 void	smtp_answer(struct smtp *, const char *base64);
 void	smtp_cancel(struct smtp *);
 
-/* What text the host takes: SMTP_OFFERS_8BITMIME, SMTP_OFFERS_SMTPUTF8. */
-unsigned smtp_offers(const struct smtp *);
-/* Recipients that the host takes in one transaction; 0: not said. */
-uint32_t smtp_rcpt_max(const struct smtp *);
+/* Lends what the host offers; EHLO makes it anew. */
+const struct smtp_capabilities *smtp_capabilities(const struct smtp *);
 /* Begins a transaction.  It may be finished before anything was sent. */
 void	smtp_mail(struct smtp *, struct smtp_mail *);
 /* The transaction whose text is wanted, or NULL. */

@@ -247,6 +247,7 @@ content_prepare(struct content *c, struct request *r, unsigned offers,
 {
 	int i, ret = 0;
 
+	offers &= SMTP_OFFERS_8BITMIME | SMTP_OFFERS_SMTPUTF8;
 	if (r->fit.stage == FIT_DONE && r->fit.offers == offers)
 		return 1;
 	if (c->request != r || r->fit.stage == FIT_NEW ||

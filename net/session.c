@@ -427,7 +427,8 @@ log_in(struct session *s)
 	}
 	/* Between the pick and now another session may have been told. */
 	login->mechanism = s->net->is_refused ? NULL :
-	    sasl_pick(&login->sasl, smtp_mechanisms(s->smtp));
+	    sasl_pick(&login->sasl,
+	    buf_str(&smtp_capabilities(s->smtp)->mechanisms));
 	if (login->mechanism == NULL) {
 		smtp_no_login(s->smtp);
 		return;

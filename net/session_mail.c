@@ -200,8 +200,8 @@ prepare(struct session *s, struct request *r)
 	int ret;
 
 	result_init(&reason);
-	ret = content_prepare(&s->mail.body, r, smtp_offers(s->smtp),
-	    &reason);
+	ret = content_prepare(&s->mail.body, r,
+	    smtp_capabilities(s->smtp)->offers, &reason);
 	s->is_computing = ret == 0;
 	if (ret == 0)
 		s->mail.coming = r;
@@ -241,7 +241,8 @@ begin_mail(struct session *s, struct request *r)
 	r->mail.ret = r->ret;
 	r->mail.envid = r->envid;
 	r->mail.rcpts = r->rcpts;
-	r->mail.nrcpts = count_rcpts(r, smtp_rcpt_max(s->smtp));
+	r->mail.nrcpts = count_rcpts(r,
+	    smtp_capabilities(s->smtp)->rcpt_max);
 	r->mail.arg = r;
 	smtp_mail(s->smtp, &r->mail);
 }

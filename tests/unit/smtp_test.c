@@ -965,14 +965,14 @@ test_utf8(void **state)
 	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250-8BITMIME\n"
 	    "<250 SMTPUTF8\n>MAIL FROM:<me@y> BODY=8BITMIME SMTPUTF8\n",
 	    "utf8 header");
-	assert_int_equal(smtp_offers(p.s), SMTP_OFFERS_8BITMIME |
+	assert_int_equal(smtp_capabilities(p.s)->offers, SMTP_OFFERS_8BITMIME |
 	    SMTP_OFFERS_SMTPUTF8);
 	play_fini(&p);
 	play_init(&p, 0, 0);
 	go_on(&p);
 	perform(&p, "<220 hi\n>EHLO me\n<250 x\n>MAIL FROM:<me@y>\n",
 	    "no utf8");
-	assert_int_equal(smtp_offers(p.s), 0);
+	assert_int_equal(smtp_capabilities(p.s)->offers, 0);
 	play_fini(&p);
 }
 
@@ -1063,7 +1063,7 @@ test_long_initial(void **state)
 	go_on(&p);
 	smtp_input(p.s, "250-x\r\n250 AUTH PLAIN\r\n", 23);
 	assert_int_equal(smtp_want(p.s), SMTP_WANT_LOGIN);
-	assert_string_equal(smtp_mechanisms(p.s), "PLAIN");
+	assert_string_equal(buf_str(&smtp_capabilities(p.s)->mechanisms), "PLAIN");
 	smtp_login(p.s, "PLAIN", long_one);
 	go_on(&p);
 	expect_said(&p, "EHLO me\r\nAUTH PLAIN\r\n", 21, "long");
