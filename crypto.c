@@ -2,7 +2,7 @@
  * crypto.c - TLS over a non-blocking socket, and digests for AUTH.
  * Runs as: the spool user, sandboxed.  Uses: the connection it is lent,
  * the files of CAFILE, CERTFILE and KEYFILE, the system's certificate store.
- * Promise: a stream that demands trust carries no octet of ours before chain
+ * Promise: a stream that demands trust carries no byte of ours before chain
  * and name, or a pin, were found good; not on a resumed session either.
  */
 #include <arpa/inet.h>
@@ -24,13 +24,13 @@
 
 #include "crypto.h"
 
-#define HOST_MAX	255	/* octets of a host name */
+#define HOST_MAX	255	/* bytes of a host name */
 #define CHAIN_MAX	10	/* certificates between the server's and a CA */
 #define SESSIONS_MAX	8	/* hosts whose sessions are remembered */
 #define DEMANDS_MAX	4	/* names that a certificate may be for */
 #define KEY_MAX		((DEMANDS_MAX + 1) * (HOST_MAX + 1))
 #define NAMES_MAX	4	/* names of a certificate in a reason */
-#define NAME_QUOTED_MAX	64	/* octets of each */
+#define NAME_QUOTED_MAX	64	/* bytes of each */
 #define SHA256_SIZE	32
 
 #define CODE_TRUST	"4.7.5"	/* RFC 3463: cryptographic failure */
@@ -933,7 +933,7 @@ hmac_open(enum sasl_hash hash, const void *key, size_t keylen)
 	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	ctx = EVP_MAC_CTX_new(mac);
 	EVP_MAC_free(mac);
-	/* A key of no octets must still be there. */
+	/* A key of no bytes must still be there. */
 	if (ctx != NULL && EVP_MAC_init(ctx, keylen == 0 ? "" : key, keylen,
 	    params) == 1)
 		return ctx;

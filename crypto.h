@@ -14,7 +14,7 @@
 #include "lib/sasl.h"
 #include "lib/result.h"
 
-#define TLS_BINDING_MAX	64	/* octets of a channel binding */
+#define TLS_BINDING_MAX	64	/* bytes of a channel binding */
 
 #define TLSA_MAX	16	/* records of one host that are kept */
 
@@ -88,7 +88,7 @@ const char *tls_describe(const struct tls *);
 int	 tls_is_verified(const struct tls *);
 int	 tls_is_resumed(const struct tls *);
 /*
- * As read(2)/write(2): octets, 0 at the end, -1 with *want set.  An end
+ * As read(2)/write(2): bytes, 0 at the end, -1 with *want set.  An end
  * without close_notify is -1 with TLS_BROKEN.  SIGPIPE is to be ignored.
  */
 ssize_t	 tls_read(struct tls *, void *, size_t, enum tls_want *want);
@@ -99,7 +99,7 @@ size_t	 tls_pending(const struct tls *);
 void	 tls_shutdown(struct tls *);
 
 /*
- * What binds a login to this very channel: lends the name, with *n octets in
+ * What binds a login to this very channel: lends the name, with *n bytes in
  * out; NULL when there is none.  TLS 1.3: tls-exporter (RFC 9266).  TLS 1.2:
  * tls-unique (RFC 5929 3) where the extended master secret makes it unique,
  * else tls-server-end-point (RFC 5929 4).
@@ -109,7 +109,7 @@ const char *tls_binding(const struct tls *, uint8_t out[TLS_BINDING_MAX],
 /* 1 when the server asked for our certificate, and got it. */
 int	 tls_has_shown_cert(const struct tls *);
 
-/* Digests, HMAC (RFC 2104), PBKDF2 (RFC 8018) and random octets for sasl. */
+/* Digests, HMAC (RFC 2104), PBKDF2 (RFC 8018) and random bytes for sasl. */
 const struct sasl_crypto *crypto_sasl(void);
 /* Overwrites a secret so that no compiler leaves it out. */
 void	 crypto_wipe(void *, size_t);

@@ -1,7 +1,7 @@
 /*
- * net.h - the remote branch: one next hop, its connections in one loop.
+ * net.h - dma-remote: one destination, its sessions in one loop.
  * Talks records.h (IPC_REMOTE_*) on a socket to the runner, and SMTP to the
- * hosts.  Called by remote.c, the main of dma-remote.
+ * hosts.  Called by net/main.c.
  */
 #ifndef NET_H
 #define NET_H

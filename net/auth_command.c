@@ -4,7 +4,7 @@
  * sandboxed and can start nothing.  Uses: fork and exec of those commands.
  * Promise: the asker names an entry, and nothing of it is foreign: the text is
  * root's.  A command has a fresh environment, no descriptor of ours, and a
- * limit of time and output; of what it prints no octet is in a reason.
+ * limit of time and output; of what it prints no byte is in a reason.
  */
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -27,7 +27,7 @@
 #include "priv/records.h"
 #include "net/auth_command.h"
 
-#define OUTPUT_MAX	8192	/* octets; the first line counts */
+#define OUTPUT_MAX	8192	/* bytes; the first line counts */
 #define ARGS_MAX	(TEXT_LINE_MAX / 2)
 #define ENV_MAX		6
 #define ENV_OCTETS_MAX	1100
@@ -68,7 +68,7 @@ fill_env(char values[][ENV_OCTETS_MAX], char **env)
 	env[n] = NULL;
 }
 
-/* Comes back only when it can not be run. */
+/* Comes back only when it cannot be run. */
 static void
 run(char *text, int out)
 {

@@ -1,6 +1,6 @@
 /*
  * content.c - the text of a message as one server accepts it.
- * Runs as: the spool user, in the remote branch.  Uses: the message file.
+ * Runs as: the spool user, in dma-remote.  Uses: the message file.
  * Promise: what is announced is what is sent; a host that offers no 8BITMIME
  * gets no byte above 127; what fits goes out as it is, without a look at it.
  */

@@ -21,13 +21,13 @@
 
 #include "net/dns.h"
 
-#define PACKET_MAX	65535	/* octets; no answer can be longer */
+#define PACKET_MAX	65535	/* bytes; no answer can be longer */
 #define NAME_OCTETS_MAX	253	/* of a name written out (RFC 1035 2.3.4) */
 #define LABEL_MAX	63
 #define HEADER_SIZE	12	/* of a packet */
-#define FLAGS_SECURE	0x20	/* fourth octet: AD (RFC 4035 3.2.3) */
+#define FLAGS_SECURE	0x20	/* fourth byte: AD (RFC 4035 3.2.3) */
 #define TYPE_TLSA	52
-#define TLSA_HEAD	3	/* octets: usage, selector, matching */
+#define TLSA_HEAD	3	/* bytes: usage, selector, matching */
 #define SHA256_SIZE	32
 #define SHA512_SIZE	64
 
@@ -351,7 +351,7 @@ is_trusted(const struct __res_state *state)
 
 /* An answer, with the room for it. */
 struct answer {
-	uint8_t		*data;		/* owned: PACKET_MAX octets, or NULL */
+	uint8_t		*data;		/* owned: PACKET_MAX bytes, or NULL */
 	size_t		 len;
 	enum known	 known;
 	int		 is_secure;

@@ -2,7 +2,7 @@
  * dns.h - mail exchangers, services, addresses and what DNS says of
  * certificates, by the C library's resolver.
  * Blocking, with the resolver's own bounded time-outs: it is called in a
- * process that serves one next hop.  Names are ASCII (xn-- for others); a
+ * process that serves one destination.  Names are ASCII (xn-- for others); a
  * final dot is dropped.
  */
 #ifndef DNS_H
@@ -59,7 +59,7 @@ int	dns_addrs(const char *host, uint16_t port, struct dns_addr *addrs,
 int	dns_is_self(const struct dns_addr *);
 /*
  * The TLSA records of a host (RFC 7672 2.2): 0 with a new *tlsas, or NULL when
- * there are none that DNSSEC vouches for; -1 RETRY 4.7.5 when that can not be
+ * there are none that DNSSEC vouches for; -1 RETRY 4.7.5 when that cannot be
  * known.  Believed are name servers on this host, or if resolv.conf has
  * "options trust-ad" those it names.
  */

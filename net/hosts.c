@@ -1,6 +1,6 @@
 /*
- * hosts.c - the hosts of one next hop, in order.
- * Runs as: the spool user, in the remote branch.  Uses: nothing; look-ups
+ * hosts.c - the hosts of one destination, in order.
+ * Runs as: the spool user, in dma-remote.  Uses: nothing; look-ups
  * are passed in.
  * Promise: a host that failed is not asked again for a while, whatever the
  * number of messages; a relay's own trouble is never the mail's.

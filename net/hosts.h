@@ -1,5 +1,5 @@
 /*
- * hosts.h - the hosts that one next hop may be reached by, in order, and
+ * hosts.h - the hosts that one destination may be reached by, in order, and
  * which of them did not work lately.  Pure: look-ups are passed in, so is
  * the clock.
  */

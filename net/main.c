@@ -1,5 +1,5 @@
 /*
- * main.c - main of dma-remote: mail for one next hop.
+ * main.c - main of dma-remote: mail for one destination.
  * Runs as: the spool user; refuses to run as root.  Descriptor 0 is the
  * socket to the runner.  Uses: the files that conf/files.c reads.
  * Promise: when the credentials are read, nobody can look into the process

@@ -1,6 +1,6 @@
 /*
  * tls_policy.c - which TLS and which login a host gets.
- * Runs as: the spool user, in the remote branch.  Uses: nothing.
+ * Runs as: the spool user, in dma-remote.  Uses: nothing.
  * Promise: a password goes only to who shows a certificate for a name that
  * the administrator wrote, for a host below it, or for one that DNSSEC
  * vouches for, unless the administrator gave that up for a host by its name.
@@ -43,7 +43,7 @@ add_name(struct policy *p, const char *name)
 /*
  * Who asks for a domain is told a host by DNS, where anybody may answer: the
  * certificate has to be for what was asked (RFC 6186 6, RFC 9525 6.1), or for
- * a host whose name the answer can not have made up.  A name server's word on
+ * a host whose name the answer cannot have made up.  A name server's word on
  * that counts where the administrator wants it to.
  */
 static void
