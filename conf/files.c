@@ -69,8 +69,8 @@ files_conf_text(struct conf *conf, const struct buf *text,
 {
 	if (conf_init(conf) == -1)
 		return -1;
-	if (conf_parse(conf, text->data == NULL ? "" : text->data, text->len,
-	    CONF_FILE, report) != -1 && finish(conf, report) != -1)
+	if (conf_parse(conf, buf_str(text), text->len, CONF_FILE,
+	    report) != -1 && finish(conf, report) != -1)
 		return 0;
 	conf_fini(conf);
 	return -1;
@@ -80,20 +80,16 @@ int
 files_conf(struct conf *conf, const struct report *report)
 {
 	struct buf b;
-	int error, ret;
+	int ret;
 
 	buf_init(&b, 0);
 	/* Defaults instead would open what root had closed. */
 	ret = read_text(CONF_FILE, &b, CONF_LIMIT);
-	error = errno;
-	if (ret == -1) {
+	if (ret == -1)
 		tell(report, CONF_FILE);
-	} else {
+	else
 		ret = files_conf_text(conf, &b, report);
-		error = errno;
-	}
 	buf_fini(&b);
-	errno = error;
 	return ret;
 }
 
@@ -103,7 +99,6 @@ files_changed(const char *path, struct stat *last)
 	struct stat st;
 	int changed;
 
-	memset(&st, 0, sizeof(st));
 	if (stat(path, &st) == -1)
 		memset(&st, 0, sizeof(st));
 	/*
@@ -129,14 +124,11 @@ read_root(struct files_root *r)
 	struct conf fresh;
 	struct buf text;
 
+	memset(&fresh, 0, sizeof(fresh));
 	buf_init(&text, 0);
 	if (read_text(CONF_FILE, &text, CONF_LIMIT) == -1 ||
-	    conf_init(&fresh) == -1) {
-		buf_fini(&text);
-		return -1;
-	}
-	if (conf_parse_root(&fresh, text.data == NULL ? "" : text.data,
-	    text.len) == -1) {
+	    conf_init(&fresh) == -1 ||
+	    conf_parse_root(&fresh, buf_str(&text), text.len) == -1) {
 		conf_fini(&fresh);
 		buf_fini(&text);
 		return -1;

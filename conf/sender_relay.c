@@ -16,6 +16,7 @@
 #include "lib/text.h"
 #include "message.h"
 
+#define BLANKS		" \t"
 #define SENDERS_MAX	100000	/* lines */
 
 /* ---- one line ---- */
@@ -28,7 +29,6 @@ sender_fini(struct sender_relay *s)
 	free(s->user);
 	free(s->login);
 	free(s->trouble);
-	memset(s, 0, sizeof(*s));
 }
 
 /* Without it there is nobody whose mail could wait. */
@@ -133,57 +133,37 @@ grow(struct sender_relays *all)
 	    sizeof(*all->list)) == -1)
 		return NULL;
 	memset(&all->list[all->n], 0, sizeof(*all->list));
-	return &all->list[all->n];
+	return &all->list[all->n++];
 }
 
 /*
- * 0 or -1; the reason if the line is bad.  A login that could not be
- * read is no condition: rather too many wait than one takes another way.
+ * NULL, or the reason.  A login that could not be read is no condition: rather
+ * too many wait than one takes another way.
  */
-static int
-read_line(struct sender_relays *all, char *line, const char **reason)
+static const char *
+read_line(struct sender_relays *all, char *line)
 {
-	char *pattern, *rest;
+	char *pattern, *rest = text_trim(line);
+	const char *reason;
 	struct sender_relay *s;
 
-	*reason = NULL;
-	rest = text_trim(line);
 	pattern = text_word(&rest);
 	if (pattern == NULL)
-		return 0;
-	if (!is_pattern(pattern)) {
-		*reason = "must begin with user@host, @host, a login or *";
-		return 0;
-	}
+		return NULL;
+	if (!is_pattern(pattern))
+		return "must begin with user@host, @host, a login or *";
 	s = grow(all);
-	if (s == NULL)
-		return -1;
-	all->n++;
-	s->pattern = strdup(pattern);
-	if (s->pattern == NULL)
-		return -1;
-	*reason = read_rest(s, rest);
-	if (*reason == value_no_memory)
-		return -1;
-	if (*reason != NULL && (s->trouble = strdup(*reason)) == NULL)
-		return -1;
+	if (s == NULL || (s->pattern = strdup(pattern)) == NULL)
+		return value_no_memory;
+	reason = read_rest(s, rest);
+	if (reason != NULL && (s->trouble = strdup(reason)) == NULL)
+		return value_no_memory;
 	if (s->login != NULL && !is_bare_login(s->login)) {
 		free(s->login);
 		s->login = NULL;
 	}
 	all->has_logins |= s->login != NULL || is_bare_login(pattern);
-	return 0;
-}
-
-/* Of a line that is bad as a whole the pattern may be readable all the same. */
-static int
-read_pattern(struct sender_relays *all, char *line)
-{
-	const char *reason;
-
-	line += strspn(line, " ");
-	line[strcspn(line, " ")] = '\0';
-	return read_line(all, line, &reason);
+	return reason;
 }
 
 int
@@ -192,15 +172,20 @@ sender_relay_parse(struct sender_relays *all, const char *text, size_t len,
 {
 	struct text_lines t;
 	const char *reason;
-	int bad = 0, ret;
+	char *line;
+	int bad = 0;
 
 	text_init(&t, text, len);
 	while (text_next(&t)) {
-		reason = t.trouble;
-		ret = reason != NULL ? read_pattern(all, t.line) :
-		    read_line(all, t.line, &reason);
-		if (ret == -1)
+		line = t.line + strspn(t.line, BLANKS);
+		/* Of a bad line the pattern may be readable all the same. */
+		if (t.trouble != NULL)
+			line[strcspn(line, BLANKS)] = '\0';
+		reason = read_line(all, line);
+		if (reason == value_no_memory)
 			return -1;
+		if (t.trouble != NULL)
+			reason = t.trouble;
 		if (reason == NULL)
 			continue;
 		report->say(report->arg, file, t.lineno, reason);

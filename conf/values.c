@@ -143,13 +143,11 @@ value_size(const char *s, uint64_t *bytes)
 static int
 hex_digit(char c)
 {
-	static const char hex[] = "0123456789abcdef";
-	const char *p;
-
+	if (is_digit(c))
+		return c - '0';
 	if (c >= 'A' && c <= 'F')
-		c = (char)(c - 'A' + 'a');
-	p = c == '\0' ? NULL : strchr(hex, c);
-	return p == NULL ? -1 : (int)(p - hex);
+		return c - 'A' + 10;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 int

@@ -3,6 +3,7 @@
  * Runs as: anyone.  Uses: nothing.
  * Promise: a failed allocation or a met limit is remembered, never skipped.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,11 @@ buf_init(struct buf *b, size_t limit_bytes)
 void
 buf_fini(struct buf *b)
 {
+	int error = errno;
+
 	free(b->data);
 	buf_init(b, b->limit);
+	errno = error;
 }
 
 void
