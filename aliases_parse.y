@@ -40,9 +40,8 @@ struct aliases_row {
 
 /* What was read of the line under way; owned. */
 struct aliases_entry {
-	char		*name;
+	struct alias	 alias;
 	int		 has_head;	/* name and colon are good */
-	struct targets	 targets;
 	size_t		 nkept;		/* of them: from rows that are whole */
 };
 
@@ -87,7 +86,6 @@ size_t	aliases_command_length(const char *text, size_t len);
 }
 
 %code {
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,14 +129,17 @@ file
 	: ALIASES_FILE lines
 	| LIST_FILE rows
 		{
-			*w->targets = w->entry.targets;
-			memset(&w->entry.targets, 0, sizeof(w->entry.targets));
+			*w->targets = w->entry.alias.targets;
+			memset(&w->entry, 0, sizeof(w->entry));
 		}
 	;
 
 rows
 	: %empty
-	| rows list EOL			{ w->entry.nkept = w->entry.targets.n; }
+	| rows list EOL
+		{
+			w->entry.nkept = w->entry.alias.targets.n;
+		}
 	| rows error EOL
 		{
 			if (w->is_forward)
@@ -303,7 +304,7 @@ static int
 add_target(struct aliases_run *w, const struct word *word,
     enum target_kind kind)
 {
-	struct targets *ts = &w->entry.targets;
+	struct targets *ts = &w->entry.alias.targets;
 	struct buf *text = &w->text;
 	struct target *t;
 
@@ -497,22 +498,29 @@ add_phrase(struct aliases_run *w, const struct word *first,
 }
 
 static void
+free_alias(struct alias *a)
+{
+	free(a->name);
+	targets_fini(&a->targets);
+}
+
+static void
 drop_line(struct aliases_run *w)
 {
-	free(w->entry.name);
-	w->entry.name = NULL;
 	w->reason = NULL;
-	w->entry.has_head = 0;
-	targets_fini(&w->entry.targets);
+	free_alias(&w->entry.alias);
+	memset(&w->entry, 0, sizeof(w->entry));
 }
 
 /* Of a list: what the bad line named before the error is not used. */
 static void
 drop_row(struct aliases_run *w)
 {
+	struct targets *ts = &w->entry.alias.targets;
+
 	w->reason = NULL;
-	while (w->entry.targets.n > w->entry.nkept)
-		free(w->entry.targets.list[--w->entry.targets.n].text);
+	while (ts->n > w->entry.nkept)
+		free(ts->list[--ts->n].text);
 }
 
 static int
@@ -531,44 +539,35 @@ add_name(struct aliases_run *w, const struct word *word)
 	/* It would never be asked for. */
 	if (!is_quoted && strchr(text->data, '@') != NULL)
 		return refuse(w, word, "a name must not contain @ or a domain");
-	free(w->entry.name);
-	w->entry.name = strdup(text->data);
-	return w->entry.name == NULL ? broken(w) : 0;
+	free(w->entry.alias.name);
+	w->entry.alias.name = strdup(text->data);
+	return w->entry.alias.name == NULL ? broken(w) : 0;
 }
 
-/* One more alias, with nothing in it yet; NULL without memory or room. */
-static struct alias *
-new_alias(struct aliases_run *w)
+/* Takes what the alias owns; 0, or -1 without memory. */
+static int
+add_alias(struct aliases_run *w, const struct alias *a)
 {
 	struct aliases *as = w->aliases;
-	struct alias *a;
 
-	if (as->n == ALIASES_MAX)
-		return NULL;
-	if (array_grow(&as->list, &as->cap, as->n, sizeof(*a)) == -1) {
-		broken(w);
-		return NULL;
-	}
-	a = &as->list[as->n];
-	memset(a, 0, sizeof(*a));
-	a->line = w->row.line;
-	return a;
+	if (array_grow(&as->list, &as->cap, as->n, sizeof(*a)) == -1)
+		return broken(w);
+	as->list[as->n++] = *a;
+	return 0;
 }
 
 static void
 spoil_name(struct aliases_run *w, const char *name, size_t len)
 {
-	struct alias *a;
+	struct alias bad = { .line = w->row.line, .is_bad = 1 };
 
-	a = len > ADDRESS_MAX ? NULL : new_alias(w);
-	if (a == NULL)
+	if (len > ADDRESS_MAX || w->aliases->n == ALIASES_MAX)
 		return;
-	a->is_bad = 1;
-	a->name = strndup(name, len);
-	if (a->name == NULL)
+	bad.name = strndup(name, len);
+	if (bad.name == NULL)
 		broken(w);
-	else
-		w->aliases->n++;
+	else if (add_alias(w, &bad) == -1)
+		free(bad.name);
 }
 
 static int
@@ -601,8 +600,8 @@ spoil_words(struct aliases_run *w)
 static void
 spoil_line(struct aliases_run *w)
 {
-	if (w->entry.has_head && w->entry.name != NULL)
-		spoil_name(w, w->entry.name, strlen(w->entry.name));
+	if (w->entry.has_head)
+		spoil_name(w, w->entry.alias.name, strlen(w->entry.alias.name));
 	else
 		spoil_words(w);
 	drop_line(w);
@@ -612,25 +611,20 @@ spoil_line(struct aliases_run *w)
 static int
 keep_line(struct aliases_run *w)
 {
-	struct alias *a;
+	struct alias *a = &w->entry.alias;
 
-	if (w->entry.targets.n == 0) {
-		complain(w, w->row.line, "name without targets");
+	a->line = w->row.line;
+	if (a->targets.n == 0) {
+		complain(w, a->line, "name without targets");
 		return -1;
 	}
 	if (w->aliases->n == ALIASES_MAX) {
-		complain(w, w->row.line, "too many names");
+		complain(w, a->line, "too many names");
 		return -1;
 	}
-	a = new_alias(w);
-	if (a == NULL)
+	if (add_alias(w, a) == -1)
 		return -1;
-	a->name = w->entry.name;
-	a->targets = w->entry.targets;
-	w->aliases->n++;
-	w->entry.has_head = 0;
-	w->entry.name = NULL;
-	memset(&w->entry.targets, 0, sizeof(w->entry.targets));
+	memset(&w->entry, 0, sizeof(w->entry));
 	return 0;
 }
 
@@ -653,13 +647,6 @@ compare_aliases(const void *a, const void *b)
 	if (x->is_bad != y->is_bad)
 		return x->is_bad - y->is_bad;
 	return x->line < y->line ? -1 : x->line > y->line;
-}
-
-static void
-free_alias(struct alias *a)
-{
-	free(a->name);
-	targets_fini(&a->targets);
 }
 
 /* The first good line of a name holds; further good ones are reported. */
@@ -688,46 +675,40 @@ sort_aliases(struct aliases_run *w)
 }
 
 /* A writable copy for the scanner: one line break before and after it. */
-static char *
-copy_text(const char *text, size_t len)
+static void
+copy_text(struct buf *copy, const char *text, size_t len)
 {
-	char *copy;
+	size_t bom = text_bom(text, len);
 
-	copy = malloc(len + 4);
-	if (copy == NULL)
-		return NULL;
-	copy[0] = '\n';
-	if (len > 0)
-		memcpy(copy + 1, text, len);
-	memcpy(copy + len + 1, "\n\0", 3);
-	return copy;
+	buf_init(copy, 0);
+	buf_putc(copy, '\n');
+	buf_add(copy, text + bom, len - bom);
+	buf_add(copy, "\n", sizeof("\n"));
 }
 
 /* 0, or -1 when the text as a whole was refused. */
 static int
 run(struct aliases_run *w, const char *text, size_t len)
 {
-	size_t bom = text_bom(text, len);
+	struct buf copy;
 	void *scanner;
-	char *copy;
 	int ret = -1;
 
 	if (len > ALIASES_TEXT_MAX) {
 		complain(w, 0, "file is too large");
-		errno = EFBIG;
 		return -1;
 	}
-	copy = copy_text(text + bom, len - bom);
-	if (copy == NULL)
-		return -1;
-	w->row.text = w->row.next = copy;
+	copy_text(&copy, text, len);
 	buf_init(&w->text, 0);
-	if (aliases_yylex_init_extra(w, &scanner) == 0) {
-		if (aliases_scan_text(copy, len - bom + 4, scanner) == 0)
+	w->row.text = w->row.next = copy.data;
+	if (!buf_failed(&copy) &&
+	    aliases_yylex_init_extra(w, &scanner) == 0) {
+		/* The NUL that ends any buf is the second one. */
+		if (aliases_scan_text(copy.data, copy.len + 1, scanner) == 0)
 			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;
 		aliases_yylex_destroy(scanner);
 	}
-	free(copy);
+	buf_fini(&copy);
 	buf_fini(&w->text);
 	drop_line(w);
 	return w->is_broken ? -1 : ret;

@@ -25,7 +25,7 @@ struct buf {
 #endif
 
 void	 buf_init(struct buf *, size_t limit_bytes);
-void	 buf_fini(struct buf *);	/* frees, keeps errno; it is empty again */
+void	 buf_fini(struct buf *);	/* frees it; errno is kept */
 void	 buf_wipe(struct buf *);	/* the same, of a secret */
 void	 buf_reset(struct buf *);		/* empty, keeps its storage */
 void	 buf_add(struct buf *, const void *, size_t);
