@@ -96,8 +96,11 @@ class World:
         return user
 
     def remove_user(self, name):
-        subprocess.run(["userdel", "-r", "-f", name], check=True,
+        home = pwd.getpwnam(name).pw_dir
+        subprocess.run(["userdel", "-f", name], check=True,
                        stderr=subprocess.DEVNULL)
+        # userdel -r fails now and then where a home was on a dead disk.
+        shutil.rmtree(home, ignore_errors=True)
 
     def _fresh(self, path, data, mode, uid=0, gid=0):
         if os.path.lexists(path):
