@@ -22,12 +22,6 @@
 #define PINS_MAX	16
 #define KEY_SHOWN_MAX	40	/* bytes of a key in a report */
 
-/* Upstream's TLS keys, which mean something only together. */
-#define LEGACY_SECURETRANSFER	0x01
-#define LEGACY_STARTTLS		0x02
-#define LEGACY_OPPORTUNISTIC	0x04
-#define LEGACY_VERIFYCERT	0x08
-
 /* One word of several, and how the rest of the line is read, if any may be. */
 struct choice {
 	const char	*word;		/* "x:": no blank need follow */
@@ -52,7 +46,6 @@ struct key {
 				 * low 1 turns yes and no around */
 	const char	*wants;		/* of a number */
 	const struct choices *choices;
-	unsigned	 legacy;	/* instead of all these: LEGACY_* */
 	int		 is_for_root;	/* root acts by it, or logs by it */
 };
 
@@ -429,17 +422,14 @@ add_domain(struct conf_names *names, const char *domain)
 static const char *
 set_domains(struct conf *c, const struct key *k, char *value)
 {
-	const char *bad, *reason = NULL;
+	const char *bad = NULL, *reason = NULL;
 	char *word;
 
 	(void)k;
 	drop_domains(&c->names);
-	while ((word = text_word(&value)) != NULL) {
+	while (bad != value_no_memory && (word = text_word(&value)) != NULL) {
 		bad = add_domain(&c->names, word);
-		if (bad == value_no_memory)
-			return bad;
-		if (bad != NULL)
-			reason = bad;
+		reason = bad != NULL ? bad : reason;
 	}
 	return reason;
 }
@@ -461,19 +451,16 @@ set_delimiter(struct conf *c, const struct key *k, char *value)
 static const char *
 set_retry(struct conf *c, const struct key *k, char *value)
 {
-	unsigned v[3];
+	unsigned v[] = { c->retry.first_s, c->retry.max_s,
+	    c->retry.lifetime_s };
+	size_t n = 0;
 	char *word;
-	size_t n;
 
 	(void)k;
-	v[0] = c->retry.first_s;
-	v[1] = c->retry.max_s;
-	v[2] = c->retry.lifetime_s;
-	for (n = 0; (word = text_word(&value)) != NULL; n++)
-		if (n == 3 || value_time(word, &v[n]) == -1)
-			return "must be first, max and lifetime, such as "
-			    "5m 3h 5d";
-	if (n == 0 || v[0] == 0 || v[1] < v[0] || v[2] < v[0])
+	while ((word = text_word(&value)) != NULL && n < 3 &&
+	    value_time(word, &v[n]) == 0)
+		n++;
+	if (word != NULL || n == 0 || v[0] == 0 || v[1] < v[0] || v[2] < v[0])
 		return "must be first, max and lifetime, such as 5m 3h 5d";
 	c->retry.first_s = v[0];
 	c->retry.max_s = v[1];
@@ -500,10 +487,10 @@ static const struct key keys[] = {
 	{ "ALIASES",		PATH(where.aliases), ROOT },
 	{ "SPOOLDIR",		PATH(where.spool) },
 	{ "AUTHPATH",		PATH(where.auth) },
-	{ "SECURETRANSFER",	.legacy = LEGACY_SECURETRANSFER },
-	{ "STARTTLS",		.legacy = LEGACY_STARTTLS },
-	{ "OPPORTUNISTIC_TLS",	.legacy = LEGACY_OPPORTUNISTIC },
-	{ "VERIFYCERT",		.legacy = LEGACY_VERIFYCERT },
+	{ "SECURETRANSFER",	FLAG(legacy.is_securetransfer) },
+	{ "STARTTLS",		FLAG(legacy.is_starttls) },
+	{ "OPPORTUNISTIC_TLS",	FLAG(legacy.is_opportunistic) },
+	{ "VERIFYCERT",		FLAG(legacy.is_verifycert) },
 	{ "FINGERPRINT",	.set = set_pins },
 	{ "CERTFILE",		PATH(tls.certfile) },
 	{ "SECURE",		FLAG(smtp.is_insecure), .low = 1 },
@@ -596,18 +583,6 @@ conf_fini(struct conf *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static const char *
-set_legacy(unsigned *legacy, unsigned bit, char *value)
-{
-	const struct choice *o;
-
-	o = choose(&flag, &value);
-	if (o == NULL || *value != '\0')
-		return flag.wants;
-	*legacy = o->value ? *legacy | bit : *legacy & ~bit;
-	return NULL;
-}
-
 /* The key of a line, whose value is then left; NULL for an empty line. */
 static const struct key *
 take_key(char *line, char **value)
@@ -627,17 +602,14 @@ take_key(char *line, char **value)
 }
 
 static const char *
-set_line(struct conf *c, unsigned *legacy, char *line)
+set_line(struct conf *c, char *line)
 {
 	const struct key *k;
 	char *value;
 
 	if ((k = take_key(line, &value)) == NULL)
 		return NULL;
-	if (k->name == NULL)
-		return "unknown keyword";
-	return k->legacy != 0 ? set_legacy(legacy, k->legacy, value) :
-	    k->set(c, k, value);
+	return k->name == NULL ? "unknown keyword" : k->set(c, k, value);
 }
 
 int
@@ -660,24 +632,20 @@ conf_parse_root(struct conf *c, const char *text, size_t len)
 
 /* What upstream's TLS keys mean together; TLS itself stands above them. */
 static void
-settle_tls(struct conf *c, unsigned legacy)
+settle_tls(struct conf *c)
 {
+	const struct conf_legacy *old = &c->legacy;
 	struct conf_tls *to = &c->tls;
 
-	to->is_implicit = !(legacy & LEGACY_STARTTLS) &&
-	    ((legacy & LEGACY_SECURETRANSFER) || c->relays.port == 465);
-	if (to->policy == TLS_OFF)
-		to->is_implicit = 0;
+	to->is_implicit = to->policy != TLS_OFF && !old->is_starttls &&
+	    (old->is_securetransfer || c->relays.port == 465);
 	if (to->policy != TLS_UNSET)
 		return;
-	if (legacy & LEGACY_VERIFYCERT)
+	if (old->is_verifycert)
 		to->policy = TLS_VERIFY;
-	else if (!(legacy & LEGACY_SECURETRANSFER))
-		to->policy = TLS_UNSET;
-	else if ((legacy & LEGACY_STARTTLS) && (legacy & LEGACY_OPPORTUNISTIC))
-		to->policy = TLS_OPPORTUNISTIC;
-	else
-		to->policy = TLS_REQUIRED;
+	else if (old->is_securetransfer)
+		to->policy = old->is_starttls && old->is_opportunistic ?
+		    TLS_OPPORTUNISTIC : TLS_REQUIRED;
 }
 
 /* Reports "KEY: reason": the key alone, since a value may be secret. */
@@ -705,13 +673,11 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 {
 	struct text_lines t;
 	const char *reason;
-	unsigned legacy = 0;
 	int bad = 0;
 
 	text_init(&t, text, len);
 	while (text_next(&t)) {
-		reason = t.trouble != NULL ? t.trouble :
-		    set_line(c, &legacy, t.line);
+		reason = t.trouble != NULL ? t.trouble : set_line(c, t.line);
 		if (reason == value_no_memory)
 			return -1;
 		if (reason == NULL)
@@ -719,7 +685,7 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 		report_line(report, file, t.lineno, t.line, reason);
 		bad++;
 	}
-	settle_tls(c, legacy);
+	settle_tls(c);
 	if (c->names.nullclient != NULLCLIENT_OFF && c->relays.n == 0) {
 		report->say(report->arg, file, 0,
 		    "NULLCLIENT without SMARTHOST: mail is deferred");

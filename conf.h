@@ -80,6 +80,12 @@ struct conf_tls {
 	size_t		 npins, cpins;
 };
 
+struct conf_legacy {		/* upstream's keys of TLS, which mean something
+				 * only together: policy, is_implicit */
+	int		 is_securetransfer, is_starttls;
+	int		 is_opportunistic, is_verifycert;
+};
+
 struct conf_smtp {		/* how we talk to hosts */
 	unsigned	 concurrency;	/* connections to one next hop */
 	unsigned	 timeout_s;	/* of every reply; 0: RFC values */
@@ -112,6 +118,7 @@ struct conf {			/* grouped by its readers; strings are owned */
 	struct conf_limits	limits;
 	struct conf_retry	retry;
 	struct conf_tls		tls;
+	struct conf_legacy	legacy;
 	struct conf_smtp	smtp;
 	struct conf_local	local;
 	struct conf_log		log;

@@ -98,12 +98,6 @@ message_first(const struct message *m, uint32_t i)
 	return &m->rcpts[i];
 }
 
-const char *
-message_original(const struct message *m, uint32_t i)
-{
-	return message_first(m, i)->address;
-}
-
 void
 message_log_queued(const struct message *m, const struct log *log)
 {

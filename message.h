@@ -136,8 +136,6 @@ int	message_id_ok(const char *);
 struct recipient *message_add(struct message *, const char *address);
 /* The recipient that the submitter named, of which recipient i came.  Lent. */
 const struct recipient *message_first(const struct message *, uint32_t i);
-/* Its address.  Lent. */
-const char *message_original(const struct message *, uint32_t i);
 /*
  * The address that i was delivered to: for a command or file, that of the
  * user or alias whose list names it, since the list is theirs alone.  Lent.

@@ -268,7 +268,7 @@ static void
 put_person(struct buf *b, const struct bounce *t, uint32_t i)
 {
 	const char *address = message_address(t->m, i);
-	const char *original = message_original(t->m, i);
+	const char *original = message_first(t->m, i)->address;
 
 	buf_putc(b, '\n');
 	put_name(b, address);

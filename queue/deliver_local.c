@@ -235,7 +235,7 @@ describe(const struct conf_names *names, const struct local_child *c,
 	    copy_qualified(names, d->recipient, sizeof(d->recipient),
 	    message_address(m, r->rcpt.i)) == -1 ||
 	    copy_qualified(names, d->original, sizeof(d->original),
-	    message_original(m, r->rcpt.i)) == -1 ? -1 : 0;
+	    message_first(m, r->rcpt.i)->address) == -1 ? -1 : 0;
 }
 
 /* 0, 1 when the child does not take it now, -1 when it cannot be sent. */

@@ -64,7 +64,7 @@ log_recipient(struct recorder *s, const struct message *m, uint32_t i,
 {
 	const struct recipient *r = &m->rcpts[i];
 	const struct result *res = &r->last;
-	const char *original = message_original(m, i);
+	const char *original = message_first(m, i)->address;
 	int failed = res->status == STATUS_FAILED;
 	struct buf orig, reply;
 

@@ -45,7 +45,7 @@ test_a_recipient_knows_its_origin(void **state)
 	fill(&m);
 	assert_int_equal(m.nrcpts, N(cases));
 	for (i = 0; i < N(cases); i++) {
-		assert_string_equal(message_original(&m, i),
+		assert_string_equal(message_first(&m, i)->address,
 		    cases[i].original);
 		assert_string_equal(message_address(&m, i), cases[i].address);
 	}

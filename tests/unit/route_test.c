@@ -454,8 +454,8 @@ test_depth(void **state)
 		run(&w, "a0");
 		if (n <= DEPTH_MAX) {
 			assert_non_null(strstr(buf_str(&w.out), "mailbox("));
-			assert_string_equal(message_original(&w.m,
-			    w.m.nrcpts - 1), "a0");
+			assert_string_equal(message_first(&w.m,
+			    w.m.nrcpts - 1)->address, "a0");
 		} else {
 			assert_string_equal(buf_str(&w.out), "5.4.6(a10) ");
 		}
@@ -597,7 +597,7 @@ test_children(void **state)
 		assert_int_equal(w.m.rcpts[i].origin, ORIGIN_FORWARD);
 		assert_int_equal(w.m.rcpts[i].parent, 0);
 		assert_int_equal(w.m.rcpts[i].depth, 1);
-		assert_string_equal(message_original(&w.m, i), "bob");
+		assert_string_equal(message_first(&w.m, i)->address, "bob");
 	}
 	assert_int_equal(w.m.rcpts[1].kind, ROUTE_PIPE);
 	assert_string_equal(w.m.rcpts[2].address, "second x");
