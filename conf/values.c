@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,17 +74,11 @@ value_is_literal(const char *s)
 static const char *
 digits(const char *s, uint64_t *value)
 {
-	uint64_t v;
+	char *end;
 
-	if (!is_digit(*s))
-		return NULL;
-	for (v = 0; is_digit(*s); s++) {
-		if (v > (UINT64_MAX - 9) / 10)
-			return NULL;
-		v = v * 10 + (uint64_t)(*s - '0');
-	}
-	*value = v;
-	return s;
+	errno = 0;
+	*value = strtoull(s, &end, 10);
+	return is_digit(*s) && errno == 0 ? end : NULL;
 }
 
 int

@@ -30,18 +30,6 @@
 #define FORWARD_LINGER_MS	1000	/* for the same question again */
 #define OPEN_FORWARD	(O_RDONLY | O_NONBLOCK | O_CLOEXEC)
 
-static void
-ignore_report(void *arg, const char *file, unsigned line, const char *text)
-{
-	(void)arg;
-	(void)file;
-	(void)line;
-	(void)text;
-}
-
-/* The runner reports bad lines; here the same text is parsed once more. */
-static const struct report quiet = { ignore_report, NULL };
-
 /* ---- .forward ---- */
 
 /* One reading of a ~/.forward. */
@@ -279,11 +267,12 @@ put_lists(const struct user *user, struct ipc *m, struct buf *text)
 	struct result res;
 	int ret;
 
+	/* The runner parses the same text, and reports bad lines. */
 	if (forward_parse(&ts, text->data, text->len, FORWARD_NAME,
-	    &quiet) == -1)
+	    &report_quiet) == -1)
 		return FORWARD_TEXT;	/* the runner says what is wrong */
 	result_init(&res);
-	ret = include_flatten(&ts, &flat, &source, &quiet, &res);
+	ret = include_flatten(&ts, &flat, &source, &report_quiet, &res);
 	targets_fini(&flat);
 	targets_fini(&ts);
 	if (ret == -1) {
@@ -405,7 +394,7 @@ take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
 	struct targets flat;
 	int ret;
 
-	if (include_flatten(ts, &flat, &source, &quiet, res) == -1)
+	if (include_flatten(ts, &flat, &source, &report_quiet, res) == -1)
 		return -1;
 	ret = take_entry(d, &flat, out, res);
 	targets_fini(&flat);
@@ -428,7 +417,7 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 		    "now");
 		ret = result_detail(res, "%s", buf_str(&text));
 	} else if (verdict == FORWARD_TEXT && forward_parse(&ts, text.data,
-	    text.len, FORWARD_NAME, &quiet) != -1) {
+	    text.len, FORWARD_NAME, &report_quiet) != -1) {
 		ret = take_flat(d, &ts, out, res);
 		targets_fini(&ts);
 	} else {
@@ -491,7 +480,7 @@ read_alias(int fd, const char *name, struct aliases *as,
 	buf_init(&text, 0);
 	ret = read_aliases(fd, &text, res);
 	if (ret == 0 && aliases_parse(as, text.data, text.len, "aliases",
-	    &quiet) == -1)
+	    &report_quiet) == -1)
 		ret = result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "aliases file cannot be parsed");
 	buf_fini(&text);
@@ -574,8 +563,8 @@ forward_answer_lists(const struct user *user, const char *name, int aliases,
 	result_init(&res);
 	ret = read_alias(aliases, name, &as, &alias, &res);
 	if (ret == 0) {
-		ret = include_flatten(&alias->targets, &flat, &source, &quiet,
-		    &res);
+		ret = include_flatten(&alias->targets, &flat, &source,
+		    &report_quiet, &res);
 		targets_fini(&flat);
 		aliases_fini(&as);
 	}

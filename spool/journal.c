@@ -63,20 +63,24 @@ reason_room(const struct buf *b, const struct message *m)
 }
 
 static void
+put_text(struct buf *b, const char *s, size_t room)
+{
+	if (s != NULL)
+		buf_put_clean(b, s, strlen(s), room);
+}
+
+static void
 put_result(struct buf *b, const struct message *m, const struct result *res)
 {
 	size_t room = reason_room(b, m);
 
 	put_value(b, res->code, sizeof(res->code) - 1);
 	buf_putc(b, '\t');
-	if (res->reason != NULL)
-		buf_put_clean(b, res->reason, strlen(res->reason), room);
+	put_text(b, res->reason, room);
 	buf_printf(b, "\t%d\t", (int)res->source);
-	if (res->detail != NULL)
-		buf_put_clean(b, res->detail, strlen(res->detail), room);
+	put_text(b, res->detail, room);
 	buf_putc(b, '\t');
-	if (res->server != NULL)
-		buf_put_clean(b, res->server, strlen(res->server), room);
+	put_text(b, res->server, room);
 	buf_putc(b, '\n');
 }
 
@@ -527,9 +531,7 @@ journal_fold(struct message *m, struct buf *b, size_t *used)
 	end = b->data + b->len;
 	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
 		*nl = '\0';
-		if (!line_ok(p, (size_t)(nl - p)))
-			return -1;
-		if (fold_line(m, p) == -1)
+		if (!line_ok(p, (size_t)(nl - p)) || fold_line(m, p) == -1)
 			return -1;
 		p = nl + 1;
 	}

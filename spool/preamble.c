@@ -36,7 +36,7 @@ preamble_put(struct buf *b, const struct message *m, int64_t length)
 }
 
 /* "name value\n" at *p; lends the value, NUL-terminated, and moves on. */
-static const char *
+static char *
 take_line(char **p, const char *name)
 {
 	char *line = *p, *nl;
@@ -59,25 +59,31 @@ take_number(char **p, const char *name, uint64_t max, uint64_t *v)
 	return s == NULL ? -1 : text_number(s, max, v);
 }
 
+/* "<value>" without its brackets; 0 or -1. */
+static int
+unwrap(char *s, char *dst, size_t size)
+{
+	size_t n = s == NULL ? 0 : strlen(s);
+
+	if (n < 2 || s[0] != '<' || s[n - 1] != '>')
+		return -1;
+	s[n - 1] = '\0';
+	return text_copy(dst, size, s + 1);
+}
+
 /* What RFC 3461 lets a sender ask for; files without these lines do not. */
 static int
 take_dsn(struct message *m, char **p)
 {
-	const char *s;
-	size_t n;
+	char *s = take_line(p, "ret");
 
-	s = take_line(p, "ret");
 	if (s != NULL && dsn_ret(s, &m->ret) == -1)
 		return -1;
 	s = take_line(p, "envid");
 	if (s == NULL)
 		return 0;
-	n = strlen(s);
-	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ENVID_MAX)
-		return -1;
-	memcpy(m->envid, s + 1, n - 2);
-	m->envid[n - 2] = '\0';
-	return dsn_envid_ok(m->envid) ? 0 : -1;
+	return unwrap(s, m->envid, sizeof(m->envid)) == 0 &&
+	    dsn_envid_ok(m->envid) ? 0 : -1;
 }
 
 int
@@ -86,7 +92,6 @@ preamble_get(struct message *m, char *text)
 	uint64_t arrived, uid, offset, length, lines, flags, hops;
 	const char *s;
 	char *p = text;
-	size_t n;
 
 	s = take_line(&p, "dma-queue");
 	if (s == NULL || strcmp(s, "1") != 0 ||
@@ -98,15 +103,13 @@ preamble_get(struct message *m, char *text)
 	    take_number(&p, "flags", 0xff, &flags) == -1 ||
 	    take_number(&p, "hops", UINT32_MAX, &hops) == -1)
 		return -1;
-	s = take_line(&p, "sender");
-	n = s == NULL ? 0 : strlen(s);
-	if (n < 2 || s[0] != '<' || s[n - 1] != '>' || n - 2 > ADDRESS_MAX ||
-	    !text_is_clean(s, n) || offset != PREAMBLE_SIZE)
+	if (unwrap(take_line(&p, "sender"), m->sender,
+	    sizeof(m->sender)) == -1 ||
+	    !text_is_clean(m->sender, strlen(m->sender)) ||
+	    offset != PREAMBLE_SIZE)
 		return -1;
 	if (take_dsn(m, &p) == -1 || strcmp(p + strspn(p, " "), "\n") != 0)
 		return -1;
-	memcpy(m->sender, s + 1, n - 2);
-	m->sender[n - 2] = '\0';
 	m->arrived = (time_t)arrived;
 	m->submitter = (uint32_t)uid;
 	m->text.offset = (int64_t)offset;
