@@ -54,7 +54,7 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/dsn.o \
 		lib/mail.o lib/mime_downgrade.o lib/qp.o lib/result.o lib/sasl.o \
 		lib/saslprep.o lib/smtp.o lib/smtp_auth.o lib/smtp_mail.o \
 		lib/smtp_reply.o lib/text.o lib/trusted_open.o
-BASE =		message.o compat/compat.o
+COMPAT =	compat/compat.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 SPOOL =		spool.o spool/journal.o spool/preamble.o
 CONF =		conf.o conf/auth.o conf/files.o conf/local_names.o \
@@ -77,11 +77,13 @@ QUEUE =		queue/active.o queue/bounce.o queue/decide.o \
 SUBMIT =	submit/flush.o submit/mailq.o submit/newaliases.o \
 		submit/options.o submit/submit.o
 OBJECTS =	dma.o net/main.o crypto.o $(SPOOL) $(SUBMIT) $(QUEUE) $(LOCAL) \
-		$(NET) $(PRIV) $(CONF) $(ALIASES) $(BASE) $(LIB)
+		$(NET) $(PRIV) $(CONF) $(ALIASES) message.o $(LIB) $(COMPAT)
 
 ARCHIVES =	submit/submit.a queue/queue.a local/local.a net/net.a crypto.a \
-		priv/priv.a spool.a conf/conf.a aliases.a base.a lib/lib.a
-BELOW =		priv/priv.a spool.a conf/conf.a aliases.a base.a lib/lib.a
+		priv/priv.a spool.a conf/conf.a aliases.a message.a lib/lib.a \
+		compat/compat.a
+BELOW =		priv/priv.a spool.a conf/conf.a aliases.a message.a lib/lib.a \
+		compat/compat.a
 DMA =		dma.o submit/submit.a queue/queue.a local/local.a $(BELOW)
 REMOTE =	net/main.o net/net.a crypto.a $(BELOW)
 
@@ -102,7 +104,8 @@ priv/priv.a: $(PRIV)
 spool.a: $(SPOOL)
 conf/conf.a: $(CONF)
 aliases.a: $(ALIASES)
-base.a: $(BASE)
+message.a: message.o
+compat/compat.a: $(COMPAT)
 lib/lib.a: $(LIB)
 $(ARCHIVES):
 	$(AR) rcs $@ $?

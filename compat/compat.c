@@ -9,6 +9,7 @@
 #endif
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,22 @@ compat_close_from(int lowest)
 #else
 	closefrom(lowest);
 	return 0;
+#endif
+}
+
+void
+compat_default_signal(int sig)
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_DFL;
+	if (sigaction(sig, &sa, NULL) == 0)
+		return;
+#if defined(__linux__)
+	/* glibc's posix_spawn(3) leaves its own two ignored.  0: default. */
+	(void)syscall(SYS_rt_sigaction, sig, &sa, NULL,
+	    (size_t)(NSIG - 1) / 8);
 #endif
 }
 

@@ -1,6 +1,10 @@
 /*
  * compat_test.c - descriptors that are closed, and whose the other end is.
  */
+#include <sys/syscall.h>
+
+#include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include <fcntl.h>
@@ -51,12 +55,42 @@ test_peer(void **state)
 	close(pipes[1]);
 }
 
+/* Signals of the C library, too, which sigaction() does not touch. */
+static void
+test_default_signal(void **state)
+{
+	static const int signals[] = { SIGHUP, SIGRTMAX, 32, 33 };
+	struct sigaction sa;
+	char line[256];
+	unsigned long long ignored = ~0ULL;
+	size_t i;
+	FILE *f;
+
+	(void)state;
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_IGN;
+	for (i = 0; i < N(signals); i++)
+		(void)syscall(SYS_rt_sigaction, signals[i], &sa, NULL,
+		    (size_t)(NSIG - 1) / 8);
+	for (i = 0; i < N(signals); i++)
+		compat_default_signal(signals[i]);
+	f = fopen("/proc/self/status", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "SigIgn:", 7) == 0)
+			ignored = strtoull(line + 7, NULL, 16);
+	fclose(f);
+	for (i = 0; i < N(signals); i++)
+		assert_int_equal(ignored >> (signals[i] - 1) & 1, 0);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_close_from),
 		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_default_signal),
 	};
 
 	return cmocka_run_group_tests_name("compat", tests, NULL, NULL);
