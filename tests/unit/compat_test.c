@@ -1,13 +1,13 @@
 /*
  * compat_test.c - descriptors that are closed, and whose the other end is.
  */
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
-
-#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "compat/compat.h"
@@ -59,7 +59,7 @@ test_peer(void **state)
 static void
 test_default_signal(void **state)
 {
-	static const int signals[] = { SIGHUP, SIGRTMAX, 32, 33 };
+	static const int signals[] = { SIGHUP, 64, 32, 33 };
 	struct sigaction sa;
 	char line[256];
 	unsigned long long ignored = ~0ULL;
