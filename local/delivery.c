@@ -207,3 +207,18 @@ delivery_sync_names(int dir)
 	errno = error;
 	return ret;
 }
+
+int
+delivery_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+int
+delivery_is_named(int dir, const char *name, int fd)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && fstatat(dir, name, &there,
+	    AT_SYMLINK_NOFOLLOW) == 0 && delivery_is_same(&ours, &there);
+}

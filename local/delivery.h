@@ -4,6 +4,8 @@
 #ifndef LOCAL_DELIVERY_H
 #define LOCAL_DELIVERY_H
 
+#include <sys/stat.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,5 +59,9 @@ int	delivery_open_directory(const char *path);
  * cannot be synced.  -1 with errno.
  */
 int	delivery_sync_names(int dir);
+/* 1 when both are of the same file. */
+int	delivery_is_same(const struct stat *, const struct stat *);
+/* 1 when the name in the directory is that of the open file. */
+int	delivery_is_named(int dir, const char *name, int fd);
 
 #endif

@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,18 +41,6 @@ struct maildir {
 	struct result	*res;
 };
 
-static int
-defer(struct maildir *m, const char *cause)
-{
-	return delivery_defer(m->res, m->path, "%s", cause);
-}
-
-static int
-defer_errno(struct maildir *m, const char *tried)
-{
-	return delivery_defer_errno(m->res, m->path, tried);
-}
-
 /* ---- names ---- */
 
 /* ARRIVED.ID_INDEX.HOST; the host may be called otherwise the next time. */
@@ -67,7 +54,7 @@ make_name(struct maildir *m)
 	n = strlen(d->queue_id);
 	if (n == 0 || strspn(d->queue_id, "0123456789abcdefghijklmnopqrstuvw"
 	    "xyz") != n)
-		return defer(m, "queue id is missing");
+		return delivery_defer(m->res, m->path, "queue id is missing");
 	if (host == NULL || *host == '\0')
 		host = "localhost";
 	n = (size_t)snprintf(m->name, sizeof(m->name), "%lld.%s_%lu.",
@@ -88,10 +75,10 @@ open_own(struct maildir *m, int at, const char *name, int flags)
 	int fd;
 
 	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
-		return defer_errno(m, "cannot create");
+		return delivery_defer_errno(m->res, m->path, "cannot create");
 	fd = openat(at, name, OPEN_DIRECTORY | flags);
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		defer_errno(m, name);
+		delivery_defer_errno(m->res, m->path, name);
 	} else if (st.st_uid != m->d->user->uid) {
 		delivery_defer(m->res, m->path, "%s is owned by uid %lu, not "
 		    "by %s: chown it", name,
@@ -118,10 +105,10 @@ open_cur(struct maildir *m, int dir, int top)
 	is_new = faccessat(top, "cur", F_OK, 0) == -1;
 	if (is_new && (delivery_sync_names(top) == -1 ||
 	    delivery_sync_names(dir) == -1))
-		return defer_errno(m, "sync");
+		return delivery_defer_errno(m->res, m->path, "sync");
 	m->cur = open_own(m, top, "cur", 0);
 	if (m->cur != -1 && is_new && delivery_sync_names(top) == -1)
-		return defer_errno(m, "sync");
+		return delivery_defer_errno(m->res, m->path, "sync");
 	return m->cur == -1 ? -1 : 0;
 }
 
@@ -198,17 +185,6 @@ is_delivered(struct maildir *m)
 
 /* ---- the file in tmp ---- */
 
-/* 1 when the name in tmp is that of our open file. */
-static int
-is_named(const struct maildir *m)
-{
-	struct stat ours, there;
-
-	return fstat(m->fd, &ours) == 0 && fstatat(m->tmp, m->name, &there,
-	    AT_SYMLINK_NOFOLLOW) == 0 && ours.st_dev == there.st_dev &&
-	    ours.st_ino == there.st_ino;
-}
-
 /* An attempt that is still at work holds a lock on its file. */
 static int
 lock_tmp(struct maildir *m)
@@ -227,8 +203,9 @@ remove_stale(struct maildir *m)
 	m->fd = openat(m->tmp, m->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 	    O_CLOEXEC);
 	if (m->fd != -1 && lock_tmp(m) == -1)
-		ret = defer(m, "another delivery is in progress");
-	else if (m->fd == -1 || is_named(m))
+		ret = delivery_defer(m->res, m->path,
+		    "another delivery is in progress");
+	else if (m->fd == -1 || delivery_is_named(m->tmp, m->name, m->fd))
 		unlinkat(m->tmp, m->name, 0);
 	io_close(&m->fd);
 	return ret;
@@ -243,14 +220,15 @@ make_tmp(struct maildir *m)
 		m->fd = openat(m->tmp, m->name, O_RDWR | O_CREAT | O_EXCL |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (m->fd == -1 && errno != EEXIST)
-			return defer_errno(m, "tmp");
-		if (m->fd != -1 && lock_tmp(m) == 0 && is_named(m))
+			return delivery_defer_errno(m->res, m->path, "tmp");
+		if (m->fd != -1 && lock_tmp(m) == 0 &&
+		    delivery_is_named(m->tmp, m->name, m->fd))
 			return 0;
 		io_close(&m->fd);
 		if (remove_stale(m) == -1)
 			return -1;
 	}
-	return defer(m, "cannot create a file in tmp");
+	return delivery_defer(m->res, m->path, "cannot create a file in tmp");
 }
 
 static int
@@ -258,71 +236,41 @@ fill_tmp(struct maildir *m)
 {
 	switch (delivery_copy(m->d, 0, m->fd)) {
 	case DELIVERY_COPIED:
-		return fsync(m->fd) == -1 ? defer_errno(m, "sync") : 0;
+		return fsync(m->fd) == 0 ? 0 :
+		    delivery_defer_errno(m->res, m->path, "sync");
 	case DELIVERY_UNREADABLE:
 		return delivery_defer_message(m->res);
 	default:
-		return defer_errno(m, "write");
+		return delivery_defer_errno(m->res, m->path, "write");
 	}
 }
 
 /* ---- the name in new ---- */
 
-static int
-settle(struct maildir *m, const char *how)
+static void
+set_sent(struct maildir *m, const char *how)
 {
 	result_set(m->res, STATUS_SENT, "2.0.0", "%s mailbox", how);
-	return result_detail(m->res, "%s", m->path);
+	result_detail(m->res, "%s", m->path);
 }
 
-/* A file system without hard links: nobody else has this name. */
-static int
-move_to_new(struct maildir *m)
-{
-	if (faccessat(m->new, m->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = EEXIST;
-		return -1;
-	}
-	return renameat(m->tmp, m->name, m->new, m->name);
-}
-
-/* In one step where that can be had: it leaves no second name in tmp. */
-static int
-name_in_new(struct maildir *m)
-{
-	int ret;
-
-#ifdef RENAME_NOREPLACE
-	if (renameat2(m->tmp, m->name, m->new, m->name,
-	    RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-#endif
-	ret = linkat(m->tmp, m->name, m->new, m->name, 0);
-	if (ret == -1 && (errno == EPERM || errno == ENOSYS ||
-	    errno == EOPNOTSUPP))
-		ret = move_to_new(m);
-	return ret;
-}
-
-/* 0 when res is set, -1 when the checkpoint must stay. */
+/*
+ * 0 when res is set, -1 when the checkpoint must stay.  Nobody else has this
+ * name: what it could replace in new is the same message.
+ */
 static int
 appear(struct maildir *m)
 {
-	int ret;
-
-	ret = name_in_new(m);
-	if (ret == -1 && errno != EEXIST) {
-		defer_errno(m, "new");
+	if (renameat(m->tmp, m->name, m->new, m->name) == -1) {
+		delivery_defer_errno(m->res, m->path, "new");
 		return 0;
 	}
 	if (delivery_sync_names(m->new) == 0) {
-		settle(m, ret == 0 ? "delivered to" : "found complete in");
+		set_sent(m, "delivered to");
 		return 0;
 	}
 	/* Not durable: taken back, unless a reader has it already. */
-	defer_errno(m, "sync");
+	delivery_defer_errno(m->res, m->path, "sync");
 	return unlinkat(m->new, m->name, 0);
 }
 
@@ -340,7 +288,7 @@ deliver(struct maildir *m)
 	    delivery_sync_names(m->cur) == -1))
 		return -1;
 	if (found == 1) {
-		settle(m, "found complete in");
+		set_sent(m, "found complete in");
 		return 0;
 	}
 	if (found == -1)
@@ -348,7 +296,7 @@ deliver(struct maildir *m)
 	if (fill_tmp(m) == -1)
 		return 0;
 	if (fstat(m->fd, &st) == -1) {
-		defer_errno(m, "stat");
+		delivery_defer_errno(m->res, m->path, "stat");
 		return 0;
 	}
 	at.dev = (uint64_t)st.st_dev;
@@ -365,8 +313,6 @@ maildir_put(const struct delivery *d, int dir, const char *name,
 	struct maildir m;
 	int ret = 0;
 
-	/* A limit on the size of files is to be an error, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
 	memset(&m, 0, sizeof(m));
 	m.d = d;
 	m.path = path;
@@ -375,7 +321,7 @@ maildir_put(const struct delivery *d, int dir, const char *name,
 	if (make_name(&m) == 0 && open_all(&m, dir, name, is_shared) == 0 &&
 	    make_tmp(&m) == 0) {
 		ret = deliver(&m);
-		if (is_named(&m))
+		if (delivery_is_named(m.tmp, m.name, m.fd))
 			unlinkat(m.tmp, m.name, 0);
 	}
 	io_close(&m.fd);

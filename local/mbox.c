@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -592,8 +591,6 @@ init(struct mbox *m, const struct delivery *d, int dir, const char *name,
 	m->tail = &m->first;
 	buf_init(&m->group.text, 0);
 	ipc_init(&m->ipc);
-	/* A limit on the size of files is to be an error, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
 	if (mbox_lock_init(&m->lock, dir, name, path, d->user, res) == -1)
 		return -1;
 	m->lock.opens_to_group = d->kind == ROUTE_MAILBOX;

@@ -46,34 +46,6 @@ enum attempt {
 	ATTEMPT_BUSY		/* somebody holds it */
 };
 
-static int
-fail(const struct mbox_lock *l, struct result *res, const char *cause)
-{
-	return delivery_defer(res, l->path, "%s", cause);
-}
-
-static int
-fail_errno(const struct mbox_lock *l, struct result *res, const char *what)
-{
-	return delivery_defer_errno(res, l->path, what);
-}
-
-static int
-is_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* 1 when the name in the directory is that of the open file. */
-static int
-is_named(int dir, const char *name, int fd)
-{
-	struct stat ours, there;
-
-	return fstat(fd, &ours) == 0 && fstatat(dir, name, &there,
-	    AT_SYMLINK_NOFOLLOW) == 0 && is_same_file(&ours, &there);
-}
-
 /* Waits a little; -1 when the time for locks is over. */
 static int
 wait_a_little(struct mbox_lock *l, struct result *res)
@@ -170,7 +142,7 @@ remove_dotlock(const struct mbox_lock *l, const struct stat *seen)
 
 	/* Somebody else may have put a new one there in the meantime. */
 	if (fstatat(l->dir, l->dotlock_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
-	    !is_same_file(seen, &st) || seen->st_mtime != st.st_mtime ||
+	    !delivery_is_same(seen, &st) || seen->st_mtime != st.st_mtime ||
 	    unlinkat(l->dir, l->dotlock_name, 0) == 0)
 		return 0;
 	return errno == EACCES || errno == EPERM || errno == EROFS;
@@ -200,7 +172,7 @@ drop_dotlock(struct mbox_lock *l)
 {
 	if (l->dotlock == -1)
 		return;
-	if (is_named(l->dir, l->dotlock_name, l->dotlock))
+	if (delivery_is_named(l->dir, l->dotlock_name, l->dotlock))
 		unlinkat(l->dir, l->dotlock_name, 0);
 	io_close(&l->dotlock);
 }
@@ -221,11 +193,11 @@ sign_dotlock(struct mbox_lock *l)
 	return 0;
 }
 
-#ifdef O_TMPFILE
 /* -1 with errno and without a dotlock. */
 static int
 link_dotlock(struct mbox_lock *l)
 {
+#ifdef O_TMPFILE
 	char path[64];
 
 	l->dotlock = openat(l->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
@@ -237,17 +209,12 @@ link_dotlock(struct mbox_lock *l)
 	    l->dotlock_name, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
 	io_close(&l->dotlock);
-	return -1;
-}
 #else
-static int
-link_dotlock(struct mbox_lock *l)
-{
 	(void)l;
 	errno = ENOSYS;
+#endif
 	return -1;
 }
-#endif
 
 /*
  * The dotlock gets its name when it is signed: a kill between the two would
@@ -276,7 +243,7 @@ try_dotlock(struct mbox_lock *l, struct result *res)
 	if (l->dotlock == -1 && (errno == EACCES || errno == EPERM ||
 	    errno == EROFS))
 		return ATTEMPT_TAKEN;
-	fail_errno(l, res, "dotlock");
+	delivery_defer_errno(res, l->path, "dotlock");
 	return ATTEMPT_FAILED;
 }
 
@@ -314,7 +281,7 @@ take_fcntl(const struct mbox_lock *l, struct result *res)
 		return ATTEMPT_TAKEN;
 	if (errno == EAGAIN || errno == EACCES || errno == EINTR)
 		return ATTEMPT_BUSY;
-	fail_errno(l, res, "lock");
+	delivery_defer_errno(res, l->path, "lock");
 	return ATTEMPT_FAILED;
 }
 
@@ -334,7 +301,7 @@ take_flock(const struct mbox_lock *l, struct result *res)
 		return ATTEMPT_TAKEN;
 	if (errno == EWOULDBLOCK || errno == EINTR)
 		return ATTEMPT_BUSY;
-	fail_errno(l, res, "lock");
+	delivery_defer_errno(res, l->path, "lock");
 	return ATTEMPT_FAILED;
 #else
 	(void)l;
@@ -385,13 +352,14 @@ check_file(const struct mbox_lock *l, const struct stat *st,
     struct result *res)
 {
 	if (!S_ISREG(st->st_mode))
-		return fail(l, res, "not a regular file");
+		return delivery_defer(res, l->path, "not a regular file");
 	if (st->st_uid != l->owner->uid)
 		return delivery_defer(res, l->path,
 		    "not owned by %s: run \"chown %s %s\"", l->owner->name,
 		    l->owner->name, l->path);
 	if (st->st_nlink > 1)
-		return fail(l, res, "has more than one hard link");
+		return delivery_defer(res, l->path,
+		    "has more than one hard link");
 	if ((st->st_mode & (S_ISUID | S_ISGID)) != 0)
 		return delivery_defer(res, l->path,
 		    "has a set-id bit: run \"chmod ug-s %s\"", l->path);
@@ -406,16 +374,18 @@ open_file(struct mbox_lock *l, struct result *res)
 
 	if (open_or_create(l, &is_new) == -1) {
 		if (errno == ELOOP || errno == EMLINK)
-			return fail(l, res, "is a symbolic link");
+			return delivery_defer(res, l->path,
+			    "is a symbolic link");
 		if (errno == ENXIO || errno == EISDIR)
-			return fail(l, res, "not a regular file");
-		return fail_errno(l, res, is_new ? "cannot create" :
-		    "cannot open");
+			return delivery_defer(res, l->path,
+			    "not a regular file");
+		return delivery_defer_errno(res, l->path, is_new ?
+		    "cannot create" : "cannot open");
 	}
 	if (is_new && l->opens_to_group)
 		open_to_group(l);
 	if (fstat(l->fd, &st) == -1)
-		return fail_errno(l, res, "stat");
+		return delivery_defer_errno(res, l->path, "stat");
 	/* Who created an empty file may have been killed before its name was
 	 * synced. */
 	l->is_name_unsure |= is_new || st.st_size == 0;
@@ -439,7 +409,7 @@ mbox_lock_init(struct mbox_lock *l, int dir, const char *name,
 	n = snprintf(l->dotlock_name, sizeof(l->dotlock_name), "%s" LOCK_SUFFIX,
 	    name);
 	return n < 0 || (size_t)n >= sizeof(l->dotlock_name) ?
-	    fail(l, res, "name is too long") : 0;
+	    delivery_defer(res, l->path, "name is too long") : 0;
 }
 
 static enum attempt
@@ -454,7 +424,7 @@ try_all(struct mbox_lock *l, struct result *res)
 		got = take_flock(l, res);
 	/* Mail readers replace the file, or remove an empty one, under these
 	 * locks: so the name is looked at again. */
-	if (got == ATTEMPT_TAKEN && !is_named(l->dir, l->name, l->fd))
+	if (got == ATTEMPT_TAKEN && !delivery_is_named(l->dir, l->name, l->fd))
 		got = ATTEMPT_BUSY;
 	return got;
 }
