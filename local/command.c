@@ -8,15 +8,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "compat/compat.h"
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
@@ -58,49 +57,23 @@ command_is_plain(const char *text)
 
 /* ---- the message ---- */
 
-#ifdef MFD_CLOEXEC
-static int
-open_memory(void)
-{
-	return memfd_create("message", MFD_CLOEXEC);
-}
-#else
-static int
-open_memory(void)
-{
-	errno = ENOSYS;
-	return -1;
-}
-#endif
-
-/* A file without a name. */
-static int
-open_unlinked(void)
-{
-	char name[] = "/tmp/dma.XXXXXXXXXX";
-	int fd;
-
-#ifdef O_TMPFILE
-	fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd != -1)
-		return fd;
-#endif
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd != -1 && unlink(name) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
+/* A file without a name; what is not in memory stays open until the exec. */
 static int
 open_copy(int64_t length)
 {
+	FILE *f;
 	int fd = -1;
 
+#ifdef MFD_CLOEXEC
 	if (length <= MEMORY_MAX)
-		fd = open_memory();
-	return fd != -1 ? fd : open_unlinked();
+		fd = memfd_create("message", MFD_CLOEXEC);
+#else
+	(void)length;
+#endif
+	if (fd != -1)
+		return fd;
+	f = tmpfile();
+	return f == NULL ? -1 : fileno(f);
 }
 
 /*
@@ -110,8 +83,6 @@ open_copy(int64_t length)
 static int
 copy_message(const struct delivery *d, int *fd, struct result *res)
 {
-	/* A limit on the size of files is to be an error, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
 	*fd = open_copy(d->length);
 	if (*fd != -1 && delivery_copy(d, 1, *fd) == DELIVERY_COPIED &&
 	    lseek(*fd, 0, SEEK_SET) != -1)
@@ -168,8 +139,7 @@ fill_env(struct env *e, const struct delivery *d)
 	put_env_str(e, "HOME", d->user->home);
 	put_env_str(e, "USER", d->user->name);
 	put_env_str(e, "LOGNAME", d->user->name);
-	put_env_str(e, "SHELL", d->user->shell[0] == '\0' ? SHELL_PATH :
-	    d->user->shell);
+	put_env_str(e, "SHELL", d->user->shell);
 	put_env_str(e, "SENDER", d->sender);
 	put_env_str(e, "RECIPIENT", d->recipient);
 	put_env_str(e, "ORIGINAL_RECIPIENT", d->original);
@@ -206,58 +176,14 @@ hand_over(const struct delivery *d, int fd)
 	return ret;
 }
 
-/* 0 to 2 are open, so nothing that is opened from here on is one of them. */
-static int
-fill_holes(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd == -1)
-		return -1;
-	close(fd);
-	return 0;
-}
-
-static void
-close_listed(const char *path)
-{
-	struct dirent *entry;
-	DIR *dir;
-	int fd;
-
-	dir = opendir(path);
-	if (dir == NULL)
-		return;
-	while ((entry = readdir(dir)) != NULL) {
-		fd = atoi(entry->d_name);
-		if (fd > STDERR_FILENO && fd != dirfd(dir))
-			close(fd);
-	}
-	closedir(dir);
-}
-
-/* All is O_CLOEXEC; this is for what should not have been there. */
-static void
-close_rest(void)
-{
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
-		return;
-#endif
-	close_listed("/dev/fd");
-}
-
 static int
 place_descriptors(int in, int out)
 {
 	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(out, STDERR_FILENO) == -1)
 		return -1;
-	close_rest();
-	return 0;
+	/* All is O_CLOEXEC; this is for what should not have been there. */
+	return compat_close_from(STDERR_FILENO + 1);
 }
 
 static void
@@ -267,23 +193,6 @@ enter_home(const char *home)
 		return;
 	if (chdir("/") == -1)
 		return;		/* where the deliver branch is anyway */
-}
-
-static void
-exec_shell(const char *text, char **env)
-{
-	char name[] = "sh", flag[] = "-c";
-	char *argv[4], *copy;
-
-	copy = strdup(text);
-	if (copy == NULL)
-		return;
-	argv[0] = name;
-	argv[1] = flag;
-	argv[2] = copy;
-	argv[3] = NULL;
-	execve(SHELL_PATH, argv, env);
-	free(copy);
 }
 
 static void
@@ -307,7 +216,7 @@ exec_plain(const char *text, char **env)
 	execve(copy, argv, env);
 	/* A script without its first line is a script for sh. */
 	if (errno == ENOEXEC)
-		exec_shell(text, env);
+		execle(SHELL_PATH, "sh", "-c", text, (char *)NULL, env);
 }
 
 /* Returns only when it failed: the exit status. */
@@ -319,7 +228,7 @@ start(const char *text, char **env)
 	if (command_is_plain(text))
 		exec_plain(text, env);
 	else
-		exec_shell(text, env);
+		execle(SHELL_PATH, "sh", "-c", text, (char *)NULL, env);
 	saved = errno;
 	/* The sender reads this, so the command is not in it. */
 	dprintf(STDERR_FILENO, "cannot run the command: %s\n", strerror(saved));
@@ -344,7 +253,7 @@ command_run(const struct delivery *d, const char *text, struct result *res)
 	int in = -1, output[2] = { -1, -1 }, status = 0;
 
 	memset(&e, 0, sizeof(e));
-	if (fill_holes() == -1 || fill_env(&e, d) == -1 ||
+	if (fill_env(&e, d) == -1 ||
 	    pipe2(output, O_CLOEXEC) == -1)
 		defer_errno(res, "cannot start the command");
 	else if (copy_message(d, &in, res) == 0)

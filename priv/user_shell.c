@@ -21,8 +21,6 @@ user_shell_is_listed(const char *shell, const char *text)
 	struct text_lines t;
 	char *rest, *word;
 
-	if (shell[0] == '\0')
-		shell = "/bin/sh";
 	text_init(&t, text, strlen(text));
 	while (text_next(&t)) {
 		t.line[strcspn(t.line, "#")] = '\0';

@@ -17,7 +17,6 @@ test_a_shell_counts_when_it_is_a_line_of_its_own(void **state)
 		{ "/bin/sh", "/bin/sh\t\n", 1 },
 		{ "/bin/sh", "/bin/sh#the shell\n", 1 },
 		{ "/bin/sh", "\xef\xbb\xbf/bin/sh\r\n/bin/csh\r\n", 1 },
-		{ "", "/bin/sh\n", 1 },
 		{ "/bin/sh", "", 0 },
 		{ "/bin/sh", "#/bin/sh\n", 0 },
 		{ "/bin/sh", "/bin/shell\n", 0 },
