@@ -9,12 +9,11 @@
  * that ends between the final dot and its reply is tried again.
  */
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +31,7 @@
 
 struct lmtp {
 	const struct delivery *d;
-	int		 fd;		/* owned: non-blocking, or -1 */
+	int		 fd;		/* owned: or -1 */
 	struct buf	 in;		/* owned: received, not yet used */
 	struct smtp_reply reply;	/* the latest */
 	struct smtp_capabilities capabilities;
@@ -49,41 +48,35 @@ defer(struct lmtp *l, const char *cause)
 	    cause);
 }
 
-static int64_t
-deadline(unsigned wait_s)
+/* What the system reports, or that a time set by set_timeout() is over. */
+static int
+defer_errno(struct lmtp *l)
 {
-	return io_clock_ms() + (int64_t)wait_s * 1000;
-}
-
-static int64_t
-reply_deadline(const struct lmtp *l)
-{
-	unsigned wait_s = l->d->conf->smtp.timeout_s;
-
-	return deadline(wait_s != 0 ? wait_s : WAIT_S);
+	return defer(l, errno == EAGAIN || errno == EINPROGRESS ?
+	    "timed out" : strerror(errno));
 }
 
 /* ---- the connection ---- */
 
 static int
-finish_connect(struct lmtp *l, const struct sockaddr *sa, socklen_t len)
+set_timeout(struct lmtp *l, unsigned wait_s)
 {
-	int error = 0;
-	socklen_t size = sizeof(error);
+	struct timeval tv = { .tv_sec = wait_s };
 
-	if (connect(l->fd, sa, len) == 0)
-		return 0;
-	if (errno != EINPROGRESS)
-		return -1;
-	if (io_wait(l->fd, POLLOUT, deadline(
-	    l->d->conf->smtp.connect_timeout_s)) != 1) {
-		errno = ETIMEDOUT;
-		return -1;
-	}
-	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
-		return -1;
-	errno = error;
-	return error == 0 ? 0 : -1;
+	return setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) ==
+	    -1 ? -1 : setsockopt(l->fd, SOL_SOCKET, SO_SNDTIMEO, &tv,
+	    sizeof(tv));
+}
+
+static int
+open_socket(struct lmtp *l, const struct sockaddr *sa, socklen_t len)
+{
+	const struct conf_smtp *conf = &l->d->conf->smtp;
+
+	l->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return l->fd == -1 || set_timeout(l, conf->connect_timeout_s) == -1 ||
+	    connect(l->fd, sa, len) == -1 ? -1 :
+	    set_timeout(l, conf->timeout_s != 0 ? conf->timeout_s : WAIT_S);
 }
 
 static int
@@ -96,11 +89,8 @@ open_unix(struct lmtp *l)
 	if (text_copy(sun.sun_path, sizeof(sun.sun_path),
 	    l->d->conf->local.where) == -1)
 		return defer(l, "socket path is too long");
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->fd == -1 || finish_connect(l, (struct sockaddr *)&sun,
-	    sizeof(sun)) == -1)
-		return defer(l, strerror(errno));
-	return 0;
+	return open_socket(l, (struct sockaddr *)&sun, sizeof(sun)) == -1 ?
+	    defer_errno(l) : 0;
 }
 
 static int
@@ -117,66 +107,46 @@ open_tcp(struct lmtp *l)
 	if (error != 0)
 		return defer(l, gai_strerror(error));
 	for (ai = list; ai != NULL; ai = ai->ai_next) {
-		l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC |
-		    SOCK_NONBLOCK, 0);
-		if (l->fd != -1 && finish_connect(l, ai->ai_addr,
-		    ai->ai_addrlen) == 0)
+		if (open_socket(l, ai->ai_addr, ai->ai_addrlen) == 0)
 			break;
 		error = errno;
 		io_close(&l->fd);
 	}
 	freeaddrinfo(list);
-	return l->fd != -1 ? 0 : defer(l, strerror(error));
+	errno = error;
+	return l->fd != -1 ? 0 : defer_errno(l);
 }
 
 static int
-put(struct lmtp *l, const char *p, size_t len)
+put(struct lmtp *l, const struct buf *b)
 {
-	int64_t end = reply_deadline(l);
-	ssize_t n;
-
-	while (len > 0) {
-		n = send(l->fd, p, len, MSG_NOSIGNAL);
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-			end = reply_deadline(l);
-		} else if (errno == EAGAIN) {
-			if (io_wait(l->fd, POLLOUT, end) != 1)
-				return defer(l, "timed out while sending");
-		} else if (errno != EINTR) {
-			return defer(l, strerror(errno));
-		}
-	}
-	return 0;
+	if (buf_failed(b))
+		return defer(l, "out of memory");
+	return io_write_all(l->fd, b->data, b->len) == -1 ? defer_errno(l) : 0;
 }
 
 /* ---- replies ---- */
 
 static int
-receive(struct lmtp *l, int64_t end)
+receive(struct lmtp *l)
 {
 	char chunk[1024];
 	ssize_t n;
 
 	if (l->in.len > SMTP_LINE_MAX)
 		return defer(l, "reply line is too long");
-	if (io_wait(l->fd, POLLIN, end) != 1)
-		return defer(l, "timed out while waiting for a reply");
 	n = io_read(l->fd, chunk, sizeof(chunk));
 	if (n == 0)
 		return defer(l, "connection closed");
-	if (n == -1 && errno != EAGAIN)
-		return defer(l, strerror(errno));
-	if (n > 0)
-		buf_add(&l->in, chunk, (size_t)n);
+	if (n == -1)
+		return defer_errno(l);
+	buf_add(&l->in, chunk, (size_t)n);
 	return buf_failed(&l->in) ? defer(l, "out of memory") : 0;
 }
 
 static int
 receive_reply(struct lmtp *l)
 {
-	int64_t end = reply_deadline(l);
 	enum smtp_line line;
 	size_t len, n;
 	char *nl, *text;
@@ -184,7 +154,7 @@ receive_reply(struct lmtp *l)
 	do {
 		while ((nl = l->in.len == 0 ? NULL : memchr(l->in.data, '\n',
 		    l->in.len)) == NULL)
-			if (receive(l, end) == -1)
+			if (receive(l) == -1)
 				return -1;
 		len = (size_t)(nl - l->in.data);
 		line = smtp_reply_line(&l->reply, l->in.data, len, &text, &n);
@@ -228,8 +198,7 @@ command(struct lmtp *l, int digit, int may_fail, const char *fmt, ...)
 	va_start(ap, fmt);
 	buf_vprintf(&b, fmt, ap);
 	va_end(ap);
-	ret = buf_failed(&b) ? defer(l, "out of memory") :
-	    put(l, b.data, b.len);
+	ret = put(l, &b);
 	buf_fini(&b);
 	return ret == 0 ? expect(l, digit, may_fail) : -1;
 }
@@ -279,17 +248,6 @@ send_envelope(struct lmtp *l)
 	return ret;
 }
 
-static int
-put_out(struct lmtp *l, struct buf *out)
-{
-	if (buf_failed(out))
-		return defer(l, "out of memory");
-	if (put(l, out->data, out->len) == -1)
-		return -1;
-	buf_reset(out);
-	return 0;
-}
-
 /* To the final dot; without it the store takes nothing. */
 static int
 put_text(struct lmtp *l, struct mail_wire *wire, struct buf *out)
@@ -300,15 +258,16 @@ put_text(struct lmtp *l, struct mail_wire *wire, struct buf *out)
 
 	while ((n = delivery_read(l->d, done, chunk, sizeof(chunk))) > 0) {
 		mail_wire(wire, chunk, (size_t)n, out);
-		if (put_out(l, out) == -1)
+		if (put(l, out) == -1)
 			return -1;
+		buf_reset(out);
 		done += n;
 	}
 	if (n == -1)
 		return delivery_defer_message(l->res);
 	mail_wire_end(wire, out);
 	buf_puts(out, ".\r\n");
-	return put_out(l, out);
+	return put(l, out);
 }
 
 static int
@@ -339,7 +298,7 @@ session(struct lmtp *l)
 	    expect(l, 2, 1) == -1)
 		return -1;
 	quote_reply(l, STATUS_SENT);
-	(void)send(l->fd, "QUIT\r\n", 6, MSG_NOSIGNAL);
+	(void)io_write_all(l->fd, "QUIT\r\n", 6);
 	return 0;
 }
 
