@@ -44,14 +44,19 @@ enter(struct way *w, const char *name)
 	return dir == -1 ? -1 : 0;
 }
 
+int
+trusted_stat(const struct stat *st, uid_t owner)
+{
+	return (st->st_uid == 0 || st->st_uid == owner) &&
+	    (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 static int
 is_trusted(const struct way *w)
 {
 	struct stat st;
 
-	return fstat(w->dir, &st) == 0 &&
-	    (st.st_uid == 0 || st.st_uid == w->owner) &&
-	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	return fstat(w->dir, &st) == 0 && trusted_stat(&st, w->owner);
 }
 
 /* The rest of the path becomes what the link says, and then the rest. */

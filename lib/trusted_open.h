@@ -4,7 +4,7 @@
 #ifndef LIB_TRUSTED_OPEN_H
 #define LIB_TRUSTED_OPEN_H
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 /*
  * open(2) of a full path.  A symbolic link is followed only in a directory
@@ -12,5 +12,7 @@
  * elsewhere it is ELOOP.  -1 with errno.
  */
 int	trusted_open(const char *path, uid_t owner, int flags);
+/* 1 when that is root's or the owner's, and nobody else can write it. */
+int	trusted_stat(const struct stat *, uid_t owner);
 
 #endif

@@ -157,27 +157,21 @@ struct list_reader {
 	enum forward_verdict verdict;	/* why reading failed */
 };
 
-static int
-fail_list(struct list_reader *r, enum forward_verdict verdict)
-{
-	r->verdict = verdict;
-	return -1;
-}
-
 /* A list of a .forward passes the checks of a .forward. */
 static int
 take_own(struct list_reader *r, const char *path, const struct buf *text,
     int is_loose, struct result *res)
 {
-	if (is_loose) {
-		include_defer(res, CODE_CHANGED, path, "owned or writable by "
-		    "others: chown it, chmod go-w it");
-		return fail_list(r, FORWARD_REFUSED);
-	}
-	if (text->len + strlen(path) > r->left) {
-		include_defer(res, CODE_CHANGED, path, "a .forward and its "
-		    "lists may have at most 65536 bytes in all");
-		return fail_list(r, FORWARD_REFUSED);
+	const char *cause = NULL;
+
+	if (is_loose)
+		cause = "owned or writable by others: chown it, chmod go-w it";
+	else if (text->len + strlen(path) > r->left)
+		cause = "a .forward and its lists may have at most 65536 "
+		    "bytes in all";
+	if (cause != NULL) {
+		r->verdict = FORWARD_REFUSED;
+		return include_defer(res, CODE_CHANGED, path, cause);
 	}
 	if (r->m != NULL) {
 		ipc_put_str(r->m, path);
@@ -236,14 +230,23 @@ read_list(void *arg, const char *path, struct buf *text, int *is_loose,
 	snprintf(full, sizeof(full), "%s%s", path[0] == '~' ? r->user->home :
 	    "", path[0] == '~' ? path + 1 : path);
 	if (include_read_file(full, text, &st, res) == -1)
-		return fail_list(r, FORWARD_LATER);
-	*is_loose = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
-	    (st.st_uid != 0 && st.st_uid != r->user->uid);
+		return -1;
+	*is_loose = !trusted_stat(&st, r->user->uid);
 	if ((r->is_forward ? take_own(r, path, text, *is_loose, res) :
 	    take_public(r, path, text, &st, res)) == -1)
 		return -1;
 	r->left -= text->len + strlen(path);
 	return 0;
+}
+
+/* Gives the targets with each :include: replaced by its list. */
+static int
+flatten(struct list_reader *r, const struct targets *ts, struct targets *flat,
+    struct result *res)
+{
+	const struct include_source source = { read_list, r };
+
+	return include_flatten(ts, flat, &source, &report_quiet, res);
 }
 
 /* For the log and root: so the detail, where there is one. */
@@ -262,7 +265,6 @@ put_lists(const struct user *user, struct ipc *m, struct buf *text)
 {
 	struct list_reader r = { user, 1, FORWARD_MAX - text->len, m, -1,
 	    FORWARD_LATER };
-	const struct include_source source = { read_list, &r };
 	struct targets flat, ts;
 	struct result res;
 	int ret;
@@ -272,7 +274,7 @@ put_lists(const struct user *user, struct ipc *m, struct buf *text)
 	    &report_quiet) == -1)
 		return FORWARD_TEXT;	/* the runner says what is wrong */
 	result_init(&res);
-	ret = include_flatten(&ts, &flat, &source, &report_quiet, &res);
+	ret = flatten(&r, &ts, &flat, &res);
 	targets_fini(&flat);
 	targets_fini(&ts);
 	if (ret == -1) {
@@ -382,7 +384,6 @@ take_entry(const struct delivery *d, const struct targets *ts, struct buf *out,
 	return 0;
 }
 
-/* The same, with each :include: replaced by its list. */
 static int
 take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
     struct result *res)
@@ -390,11 +391,10 @@ take_flat(const struct delivery *d, const struct targets *ts, struct buf *out,
 	int is_forward = d->origin == ORIGIN_FORWARD;
 	struct list_reader r = { d->user, is_forward, is_forward ? FORWARD_MAX :
 	    LISTS_BYTES_MAX, NULL, -1, FORWARD_LATER };
-	const struct include_source source = { read_list, &r };
 	struct targets flat;
 	int ret;
 
-	if (include_flatten(ts, &flat, &source, &report_quiet, res) == -1)
+	if (flatten(&r, ts, &flat, res) == -1)
 		return -1;
 	ret = take_entry(d, &flat, out, res);
 	targets_fini(&flat);
@@ -428,44 +428,17 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 }
 
 static int
-defer_aliases_errno(struct result *res)
+read_aliases(int fd, struct buf *text, struct result *res)
 {
-	int error = errno;
+	int error;
 
+	errno = ENOENT;
+	if (fd != -1 && io_read_file(fd, text, ALIASES_FILE_MAX) == 0)
+		return 0;
+	error = errno;
 	result_set(res, STATUS_DEFERRED, "4.3.0",
 	    "aliases file cannot be read");
 	return result_detail(res, "%s", strerror(error));
-}
-
-static int
-stat_aliases(int fd, struct stat *st, struct result *res)
-{
-	if (fd != -1 && fstat(fd, st) == 0)
-		return 0;
-	if (fd == -1)
-		errno = ENOENT;
-	defer_aliases_errno(res);
-	return -1;
-}
-
-/* Other children may share the descriptor, so its offset is not moved. */
-static int
-read_aliases(int fd, struct buf *text, struct result *res)
-{
-	struct stat st;
-	char *room;
-
-	if (stat_aliases(fd, &st, res) == -1)
-		return -1;
-	if (!S_ISREG(st.st_mode) || st.st_size > ALIASES_FILE_MAX)
-		return result_set(res, STATUS_DEFERRED, "4.3.5",
-		    "aliases file is not a regular file, or is too large");
-	room = buf_space(text, (size_t)st.st_size);
-	if (room == NULL || io_pread_all(fd, room, (size_t)st.st_size,
-	    0) == -1)
-		return defer_aliases_errno(res);
-	buf_grown(text, (size_t)st.st_size);
-	return 0;
 }
 
 /* Lends the alias, which is in as; -1 with the reason: then as is empty. */
@@ -495,18 +468,11 @@ read_alias(int fd, const char *name, struct aliases *as,
 
 /* Commands are run only from a file that root or this user alone can write. */
 static int
-trust_aliases(const struct delivery *d, struct result *res)
+is_trusted(const struct delivery *d)
 {
 	struct stat st;
 
-	if (stat_aliases(d->aliases, &st, res) == -1)
-		return -1;
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-	    (st.st_uid == 0 || st.st_uid == d->user->uid))
-		return 0;
-	return result_set(res, STATUS_DEFERRED, "4.3.5", "aliases file is "
-	    "writable by others than root: files and commands in it are not "
-	    "used: chmod go-w it");
+	return fstat(d->aliases, &st) == 0 && trusted_stat(&st, d->user->uid);
 }
 
 static int
@@ -516,10 +482,12 @@ entry_of_aliases(const struct delivery *d, struct buf *out, struct result *res)
 	struct aliases as;
 	int ret;
 
-	if (trust_aliases(d, res) == -1 ||
-	    read_alias(d->aliases, d->name, &as, &a, res) == -1)
+	if (read_alias(d->aliases, d->name, &as, &a, res) == -1)
 		return -1;
-	ret = take_flat(d, &a->targets, out, res);
+	ret = is_trusted(d) ? take_flat(d, &a->targets, out, res) :
+	    result_set(res, STATUS_DEFERRED, "4.3.5", "aliases file is "
+	    "writable by others than root: files and commands in it are not "
+	    "used: chmod go-w it");
 	aliases_fini(&as);
 	return ret;
 }
@@ -528,19 +496,8 @@ int
 forward_find_entry(const struct delivery *d, struct buf *out,
     struct result *res)
 {
-	if (d->user->uid == 0)
-		return result_set(res, STATUS_FAILED, "5.7.1",
-		    "%s are refused for root: use another user",
-		    d->kind == ROUTE_PIPE ? "commands" : "files");
-	switch (d->origin) {
-	case ORIGIN_FORWARD:
-		return entry_of_forward(d, out, res);
-	case ORIGIN_ALIASES:
-		return entry_of_aliases(d, out, res);
-	default:
-		return result_set(res, STATUS_FAILED, "5.7.1",
-		    "files and commands must be named in aliases or .forward");
-	}
+	return d->origin == ORIGIN_FORWARD ? entry_of_forward(d, out, res) :
+	    entry_of_aliases(d, out, res);
 }
 
 /* ---- the lists of an alias ---- */
@@ -551,7 +508,6 @@ forward_answer_lists(const struct user *user, const char *name, int aliases,
 {
 	struct list_reader r = { user, 0, LISTS_BYTES_MAX, NULL, channel,
 	    FORWARD_LATER };
-	const struct include_source source = { read_list, &r };
 	const struct alias *alias;
 	struct targets flat;
 	struct aliases as;
@@ -563,8 +519,7 @@ forward_answer_lists(const struct user *user, const char *name, int aliases,
 	result_init(&res);
 	ret = read_alias(aliases, name, &as, &alias, &res);
 	if (ret == 0) {
-		ret = include_flatten(&alias->targets, &flat, &source,
-		    &report_quiet, &res);
+		ret = flatten(&r, &alias->targets, &flat, &res);
 		targets_fini(&flat);
 		aliases_fini(&as);
 	}
