@@ -23,19 +23,6 @@
 #include "local/mbox.h"
 #include "priv/user_shell.h"
 
-/* A method of delivery.  Both tables of them are at the end of the file. */
-enum runs_as {
-	RUNS_AS_USER,
-	RUNS_AS_SPOOL_USER
-};
-
-struct method {
-	const char	*name;
-	enum runs_as	 runs_as;
-	/* 0 when the result is set or was reported, else the exit status. */
-	int		(*deliver)(const struct delivery *, struct result *);
-};
-
 /* ---- a file, or a Maildir: a path that ends in a slash ---- */
 
 struct file {
@@ -115,14 +102,13 @@ deliver_to_file(const struct delivery *d, struct file *f, struct result *res)
 /* A mailbox with the user's name, in a directory of root's. */
 static int
 set_shared_file(struct file *f, const struct delivery *d,
-    const char *directory, int is_maildir, struct result *res)
+    const char *directory, struct result *res)
 {
 	struct buf path;
 	int ret;
 
 	buf_init(&path, 0);
-	buf_printf(&path, "%s/%s%s", directory, d->user->name,
-	    is_maildir ? "/" : "");
+	buf_printf(&path, "%s/%s", directory, d->user->name);
 	ret = set_file(f, d, buf_str(&path), res);
 	buf_fini(&path);
 	f->is_shared = 1;
@@ -134,7 +120,7 @@ deliver_mbox(const struct delivery *d, struct result *res)
 {
 	struct file f;
 
-	if (set_shared_file(&f, d, d->conf->local.mailspool, 0, res) == -1)
+	if (set_shared_file(&f, d, d->conf->local.mailspool, res) == -1)
 		return 0;
 	f.takes_more = 1;
 	return deliver_to_file(d, &f, res);
@@ -146,7 +132,7 @@ deliver_maildir(const struct delivery *d, struct result *res)
 	const char *where = d->conf->local.where;
 	struct file f;
 
-	if ((where[0] == '/' ? set_shared_file(&f, d, where, 1, res) :
+	if ((where[0] == '/' ? set_shared_file(&f, d, where, res) :
 	    set_file(&f, d, where, res)) == -1)
 		return 0;
 	f.is_maildir = 1;
@@ -165,7 +151,7 @@ deliver_mailbox_command(const struct delivery *d, struct result *res)
 
 	if (!d->no_command && d->user->uid != 0)
 		return command_run(d, d->conf->local.where, res);
-	if (set_shared_file(&f, d, d->conf->local.mailspool, 0, res) == -1)
+	if (set_shared_file(&f, d, d->conf->local.mailspool, res) == -1)
 		return 0;
 	ret = deliver_to_file(d, &f, res);
 	if (ret == 0 && res->status == STATUS_SENT)
@@ -241,72 +227,38 @@ deliver_entry(const struct delivery *d, struct result *res)
 	return ret;
 }
 
-/* ---- the tables ---- */
+/* ---- the table ---- */
 
-static const struct method mailboxes[MAILBOX__MAX] = {
-	[MAILBOX_MBOX] = { "mbox", RUNS_AS_USER, deliver_mbox },
-	[MAILBOX_MAILDIR] = { "maildir", RUNS_AS_USER, deliver_maildir },
-	[MAILBOX_COMMAND] = { "mailbox command", RUNS_AS_USER,
-	    deliver_mailbox_command },
-	[MAILBOX_LMTP] = { "lmtp", RUNS_AS_SPOOL_USER, deliver_lmtp },
-	[MAILBOX_UNREADABLE] = { "none", RUNS_AS_USER, deliver_nowhere },
+/* 0 when the result is set or was reported, else the exit status. */
+static int (*const mailboxes[MAILBOX__MAX])(const struct delivery *,
+    struct result *) = {
+	[MAILBOX_MBOX] = deliver_mbox,
+	[MAILBOX_MAILDIR] = deliver_maildir,
+	[MAILBOX_COMMAND] = deliver_mailbox_command,
+	[MAILBOX_LMTP] = deliver_lmtp,
+	[MAILBOX_UNREADABLE] = deliver_nowhere,
 };
-
-static const struct method entry_file = { "file", RUNS_AS_USER, deliver_entry };
-static const struct method entry_command = { "command", RUNS_AS_USER,
-    deliver_entry };
-
-static const struct method *
-find_method(const struct delivery *d)
-{
-	switch (d->kind) {
-	case ROUTE_MAILBOX:
-		return &mailboxes[d->conf->local.mailbox];
-	case ROUTE_FILE:
-		return &entry_file;
-	case ROUTE_PIPE:
-		return &entry_command;
-	default:
-		return NULL;
-	}
-}
 
 /* Whatever went wrong before: nothing is done with another identity. */
 static int
-check_identity(const struct method *m, const struct delivery *d,
-    struct result *res)
+check_identity(const struct delivery *d, struct result *res)
 {
-	if (m->runs_as == RUNS_AS_USER ? geteuid() == d->user->uid :
-	    geteuid() != 0)
+	int is_lmtp = d->kind == ROUTE_MAILBOX &&
+	    d->conf->local.mailbox == MAILBOX_LMTP;
+
+	if (is_lmtp ? geteuid() != 0 : geteuid() == d->user->uid)
 		return 0;
 	return result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "delivery (%s) runs as the wrong user", m->name);
-}
-
-static int
-check_name(const struct delivery *d, struct result *res)
-{
-	const char *name = d->user->name;
-
-	if (name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL)
-		return 0;
-	return result_set(res, STATUS_FAILED, "5.1.3", "not a mailbox name");
+	    "delivery runs as the wrong user");
 }
 
 static int
 deliver(const struct delivery *d, struct result *res)
 {
-	const struct method *m = find_method(d);
-
-	if (m == NULL) {
-		result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "unknown kind of local delivery");
+	if (delivery_check(d, res) == -1 || check_identity(d, res) == -1)
 		return 0;
-	}
-	if (delivery_check(d, res) == -1 || check_name(d, res) == -1 ||
-	    check_identity(m, d, res) == -1)
-		return 0;
-	return m->deliver(d, res);
+	return d->kind == ROUTE_MAILBOX ?
+	    mailboxes[d->conf->local.mailbox](d, res) : deliver_entry(d, res);
 }
 
 int

@@ -48,7 +48,8 @@ user_lookup(const char *name, struct user *u)
 	}
 	if (pw == NULL)
 		return 1;
-	if (text_copy(u->name, sizeof(u->name), pw->pw_name) == -1 ||
+	if (!user_name_ok(pw->pw_name) ||
+	    text_copy(u->name, sizeof(u->name), pw->pw_name) == -1 ||
 	    text_copy(u->home, sizeof(u->home), pw->pw_dir) == -1 ||
 	    text_copy(u->shell, sizeof(u->shell), pw->pw_shell) == -1)
 		return -1;

@@ -227,21 +227,6 @@ static void no_directory(struct t_delivery *w)
 	assert_int_equal(rmdir(w->mailspool), 0);
 }
 
-static void other_directory(struct t_delivery *w)
-{
-	text_copy(w->user.name, sizeof(w->user.name), "../bob");
-}
-
-static void dot_file(struct t_delivery *w)
-{
-	text_copy(w->user.name, sizeof(w->user.name), ".bob");
-}
-
-static void remote(struct t_delivery *w)
-{
-	w->d.kind = ROUTE_REMOTE;
-}
-
 static const struct {
 	void		(*make)(struct t_delivery *);
 	enum status	 status;
@@ -252,9 +237,6 @@ static const struct {
 	{ no_offset,		STATUS_DEFERRED, "4.3.0", "truncated" },
 	{ control_character,	STATUS_DEFERRED, "4.3.0", "control" },
 	{ no_directory,		STATUS_DEFERRED, "4.2.0", "No such file" },
-	{ other_directory,	STATUS_FAILED, "5.1.3", "mailbox name" },
-	{ dot_file,		STATUS_FAILED, "5.1.3", "mailbox name" },
-	{ remote,		STATUS_DEFERRED, "4.3.0", "unknown kind" },
 };
 
 static void
