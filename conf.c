@@ -583,50 +583,33 @@ conf_fini(struct conf *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* The key of a line, whose value is then left; NULL for an empty line. */
-static const struct key *
-take_key(char *line, char **value)
-{
-	static const struct key unknown = { .name = NULL };
-	const char *word;
-	size_t i;
-
-	*value = text_trim(line);
-	if ((word = text_word(value)) == NULL)
-		return NULL;
-	*value += strspn(*value, BLANKS);
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (strcmp(word, keys[i].name) == 0)
-			return &keys[i];
-	return &unknown;
-}
-
 static const char *
-set_line(struct conf *c, char *line)
+set_line(struct conf *c, char *line, int is_root)
 {
-	const struct key *k;
-	char *value;
+	const struct key *k = keys, *end = keys + sizeof(keys) / sizeof(*keys);
+	char *value = text_trim(line);
+	const char *word = text_word(&value);
 
-	if ((k = take_key(line, &value)) == NULL)
+	if (word == NULL)
 		return NULL;
-	return k->name == NULL ? "unknown keyword" : k->set(c, k, value);
+	value += strspn(value, BLANKS);
+	while (k < end && strcmp(word, k->name) != 0)
+		k++;
+	if (k == end)
+		return "unknown keyword";
+	return is_root && !k->is_for_root ? NULL : k->set(c, k, value);
 }
 
 int
 conf_parse_root(struct conf *c, const char *text, size_t len)
 {
-	const struct key *k;
 	struct text_lines t;
-	char *value;
 
 	text_init(&t, text, len);
-	while (text_next(&t)) {
-		if (t.trouble != NULL ||
-		    (k = take_key(t.line, &value)) == NULL || !k->is_for_root)
-			continue;
-		if (k->set(c, k, value) == value_no_memory)
+	while (text_next(&t))
+		if (t.trouble == NULL &&
+		    set_line(c, t.line, 1) == value_no_memory)
 			return -1;
-	}
 	return 0;
 }
 
@@ -677,7 +660,8 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
 
 	text_init(&t, text, len);
 	while (text_next(&t)) {
-		reason = t.trouble != NULL ? t.trouble : set_line(c, t.line);
+		reason = t.trouble != NULL ? t.trouble :
+		    set_line(c, t.line, 0);
 		if (reason == value_no_memory)
 			return -1;
 		if (reason == NULL)

@@ -21,16 +21,6 @@
 
 /* ---- one line ---- */
 
-static void
-sender_fini(struct sender_relay *s)
-{
-	free(s->pattern);
-	free(s->relays);
-	free(s->user);
-	free(s->login);
-	free(s->trouble);
-}
-
 /* Without it there is nobody whose mail could wait. */
 static int
 is_pattern(const char *s)
@@ -62,8 +52,7 @@ take_value(char **member, char **rest)
 		return "keyword without a value; mail is deferred";
 	if (*member != NULL)
 		return "duplicate keyword; mail is deferred";
-	*member = strdup(value);
-	return *member == NULL ? value_no_memory : NULL;
+	return value_copy(member, value);
 }
 
 static const char *
@@ -158,10 +147,8 @@ read_line(struct sender_relays *all, char *line)
 	reason = read_rest(s, rest);
 	if (reason != NULL && (s->trouble = strdup(reason)) == NULL)
 		return value_no_memory;
-	if (s->login != NULL && !is_bare_login(s->login)) {
-		free(s->login);
-		s->login = NULL;
-	}
+	if (s->login != NULL && !is_bare_login(s->login))
+		value_copy(&s->login, NULL);
 	all->has_logins |= s->login != NULL || is_bare_login(pattern);
 	return reason;
 }
@@ -197,8 +184,16 @@ sender_relay_parse(struct sender_relays *all, const char *text, size_t len,
 void
 sender_relay_fini(struct sender_relays *all)
 {
-	while (all->n > 0)
-		sender_fini(&all->list[--all->n]);
+	struct sender_relay *s;
+
+	while (all->n > 0) {
+		s = &all->list[--all->n];
+		free(s->pattern);
+		free(s->relays);
+		free(s->user);
+		free(s->login);
+		free(s->trouble);
+	}
 	free(all->list);
 	memset(all, 0, sizeof(*all));
 }
