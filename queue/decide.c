@@ -117,7 +117,7 @@ decide_expanded(struct active_message *a, uint32_t i, uint32_t before)
 		    "recipients", a->m.nrcpts - before);
 		a->needs_sync = 1;
 	}
-	journal_expanded(&a->notes, &a->m, i);
+	journal_state(&a->notes, &a->m, i, 0);
 	a->attempts[i].stage = STAGE_DONE;
 	a->open--;
 }

@@ -92,7 +92,7 @@ record_sent(struct active_message *a, uint32_t i, enum action action)
 
 	r->state = RCPT_SENT;
 	r->action = decide_action(&a->m, i, action);
-	journal_sent(&a->notes, &a->m, i);
+	journal_state(&a->notes, &a->m, i, 0);
 	/* An append is found again by its checkpoint; a report is not. */
 	if (r->checkpoint.length == -1 || r->action != ACTION_NONE)
 		a->needs_sync = 1;
@@ -106,7 +106,7 @@ record_failed(struct active_message *a, uint32_t i)
 	r->state = RCPT_FAILED;
 	if (recipient_wants(r, NOTIFY_FAILURE))
 		r->action = ACTION_FAILED;
-	journal_failed(&a->notes, &a->m, i);
+	journal_state(&a->notes, &a->m, i, 0);
 	a->needs_sync = 1;
 }
 
@@ -122,7 +122,7 @@ record_deferred(struct recorder *s, struct active_message *a, uint32_t i,
 		if (r->checkpoint.length != -1 &&
 		    r->due > now + CHECKPOINT_AGAIN_S)
 			r->due = now + CHECKPOINT_AGAIN_S;
-		journal_deferred(&a->notes, &a->m, i, is_same);
+		journal_state(&a->notes, &a->m, i, is_same);
 		return;
 	}
 	/* Code and words stay those of the last reply. */

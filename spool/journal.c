@@ -86,44 +86,24 @@ put_result(struct buf *b, const struct message *m, const struct result *res)
 
 /* A report that is owed takes its text from the same line. */
 static void
-note_success(struct buf *b, const struct message *m, uint32_t i, char letter)
+note_success(struct buf *b, const struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
 
 	if (r->action < ACTION_DELIVERED) {
-		buf_printf(b, "%c\t%u\n", letter, i);
+		buf_printf(b, "%c\t%u\n", r->state == RCPT_SENT ? 'S' : 'X', i);
 		return;
 	}
 	buf_printf(b, "Y\t%u\t%d\t", i, (int)r->action);
 	put_result(b, m, &r->last);
 }
 
-void
-journal_expanded(struct buf *b, const struct message *m, uint32_t i)
-{
-	note_success(b, m, i, 'X');
-}
-
-void
-journal_sent(struct buf *b, const struct message *m, uint32_t i)
-{
-	note_success(b, m, i, 'S');
-}
-
-void
-journal_failed(struct buf *b, const struct message *m, uint32_t i)
-{
-	buf_printf(b, "F\t%u\t%u\t", i, m->rcpts[i].attempts);
-	put_result(b, m, &m->rcpts[i].last);
-}
-
 /*
  * The one record that comes again and again.  What is left of a full journal
  * is for what must not be lost: without a D it is tried again all the same.
  */
-void
-journal_deferred(struct buf *b, const struct message *m, uint32_t i,
-    int is_same)
+static void
+note_deferred(struct buf *b, const struct message *m, uint32_t i, int is_same)
 {
 	if (reason_room(b, m) == 0)
 		return;
@@ -135,6 +115,21 @@ journal_deferred(struct buf *b, const struct message *m, uint32_t i,
 	}
 	buf_putc(b, '\t');
 	put_result(b, m, &m->rcpts[i].last);
+}
+
+void
+journal_state(struct buf *b, const struct message *m, uint32_t i, int is_same)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	if (r->state == RCPT_OPEN) {
+		note_deferred(b, m, i, is_same);
+	} else if (r->state == RCPT_FAILED) {
+		buf_printf(b, "F\t%u\t%u\t", i, r->attempts);
+		put_result(b, m, &r->last);
+	} else {
+		note_success(b, m, i);
+	}
 }
 
 void
@@ -186,37 +181,19 @@ journal_warned(struct buf *b)
 	buf_puts(b, "G\n");
 }
 
-/* One that this runner tried, or whose checkpoint may have changed. */
+/* An open one if this runner tried it, or its checkpoint may have changed. */
 static void
-note_open(struct buf *b, const struct message *m, uint32_t i)
+note_anew(struct buf *b, const struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
+	int is_open = r->state == RCPT_OPEN;
 
-	if (r->checkpoint.length != -1)
+	if (is_open && r->checkpoint.length != -1)
 		journal_append(b, m, i);
-	else if (r->kind != ROUTE_REMOTE)
+	else if (is_open && r->kind != ROUTE_REMOTE)
 		journal_withdrawn(b, i);
-	if (r->tried != 0)
-		journal_deferred(b, m, i, 0);
-}
-
-static void
-note_state(struct buf *b, const struct message *m, uint32_t i)
-{
-	switch (m->rcpts[i].state) {
-	case RCPT_EXPANDED:
-		journal_expanded(b, m, i);
-		break;
-	case RCPT_SENT:
-		journal_sent(b, m, i);
-		break;
-	case RCPT_FAILED:
-		journal_failed(b, m, i);
-		break;
-	default:
-		note_open(b, m, i);
-		break;
-	}
+	if (!is_open || r->tried != 0)
+		journal_state(b, m, i, 0);
 }
 
 void
@@ -229,12 +206,12 @@ journal_all(struct buf *b, const struct message *m)
 	/* First the reported ones: the last P ends the report in the file. */
 	for (i = 0; i < m->nrcpts; i++)
 		if (m->rcpts[i].is_reported) {
-			note_state(b, m, i);
+			note_anew(b, m, i);
 			journal_reported(b, i);
 		}
 	for (i = 0; i < m->nrcpts; i++)
 		if (!m->rcpts[i].is_reported)
-			note_state(b, m, i);
+			note_anew(b, m, i);
 	if (m->reports.bounce_id[0] != '\0')
 		journal_bounce(b, m->reports.bounce_id);
 	if (m->reports.warn_id[0] != '\0')

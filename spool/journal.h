@@ -12,11 +12,11 @@
 
 /* Each adds a line, for spool_append(). */
 void	journal_recipient(struct buf *, const struct message *, uint32_t i);
-void	journal_expanded(struct buf *, const struct message *, uint32_t i);
-void	journal_sent(struct buf *, const struct message *, uint32_t i);
-void	journal_failed(struct buf *, const struct message *, uint32_t i);
-/* is_same: code and text are those that the journal has of it already. */
-void	journal_deferred(struct buf *, const struct message *, uint32_t i,
+/*
+ * What became of it, by its state; is_same: it was deferred with the code and
+ * text that the journal has of it already.
+ */
+void	journal_state(struct buf *, const struct message *, uint32_t i,
 	    int is_same);
 void	journal_append(struct buf *, const struct message *, uint32_t i);
 void	journal_withdrawn(struct buf *, uint32_t i);	/* nothing was left */

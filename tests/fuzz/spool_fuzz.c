@@ -95,14 +95,7 @@ put_notes(struct buf *b, const struct message *m)
 	for (i = 0; i < m->nrcpts; i++) {
 		if (m->rcpts[i].checkpoint.length >= 0)
 			journal_append(b, m, i);
-		if (m->rcpts[i].state == RCPT_EXPANDED)
-			journal_expanded(b, m, i);
-		else if (m->rcpts[i].state == RCPT_SENT)
-			journal_sent(b, m, i);
-		else if (m->rcpts[i].state == RCPT_FAILED)
-			journal_failed(b, m, i);
-		else
-			journal_deferred(b, m, i, 0);
+		journal_state(b, m, i, 0);
 	}
 }
 

@@ -191,7 +191,7 @@ test_which_recipients(void **state)
 		a = t_active_load(t, "a");
 		assert_non_null(a);
 		a->m.rcpts[0].due = time(NULL) + 3600;
-		journal_deferred(&a->notes, &a->m, 0, 0);
+		journal_state(&a->notes, &a->m, 0, 0);
 		assert_int_equal(spool_append(&a->m, &a->notes, 0,
 		    &a->m.rcpts[0].last), 0);
 		t_active_unload(t, a);

@@ -524,6 +524,13 @@ test_values_refused_when_written(void **state)
 		}
 }
 
+static void
+note(struct buf *b, struct message *m, uint32_t i, enum rcpt_state to)
+{
+	m->rcpts[i].state = to;
+	journal_state(b, m, i, 0);
+}
+
 /* A note that could not be read back is not written. */
 static void
 test_notes_refused(void **state)
@@ -541,10 +548,10 @@ test_notes_refused(void **state)
 	for (i = 0; i < N(notes); i++)
 		buf_init(&notes[i], 0);
 	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code), code_lf);
-	journal_failed(&notes[0], &m, 0);
+	note(&notes[0], &m, 0, RCPT_FAILED);
 	text_copy(m.rcpts[0].last.code, sizeof(m.rcpts[0].last.code),
 	    code_tab);
-	journal_deferred(&notes[1], &m, 0, 0);
+	note(&notes[1], &m, 0, RCPT_OPEN);
 	free(m.rcpts[0].owner);
 	m.rcpts[0].owner = strdup("bob\nS\t1");
 	m.rcpts[0].checkpoint.length = 0;
@@ -590,22 +597,22 @@ test_states(void **state)
 
 	commit_filled(w);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
-	journal_expanded(&w->notes, &m, 0);
+	note(&w->notes, &m, 0, RCPT_EXPANDED);
 	set_last(&m.rcpts[1], STATUS_FAILED, "5.1.1", "550 no\r\nS\t2\r\n");
 	m.rcpts[1].last.source = SOURCE_SERVER;
 	result_from_server(&m.rcpts[1].last, "mx[192.0.2.1]");
-	journal_failed(&w->notes, &m, 1);
-	journal_sent(&w->notes, &m, 2);
+	note(&w->notes, &m, 1, RCPT_FAILED);
+	note(&w->notes, &m, 2, RCPT_SENT);
 	set_last(&m.rcpts[3], STATUS_DEFERRED, "4.2.2", "quota");
 	result_detail(&m.rcpts[3].last, "/m/bob:\t%s", "full");
 	m.rcpts[3].due = 1800000000;
-	journal_deferred(&w->notes, &m, 3, 0);
+	journal_state(&w->notes, &m, 3, 0);
 	m.rcpts[4].checkpoint.dev = UINT64_MAX;
 	m.rcpts[4].checkpoint.ino = 2;
 	m.rcpts[4].checkpoint.length = INT64_MAX;
 	journal_append(&w->notes, &m, 4);
 	set_last(&m.rcpts[5], STATUS_DEFERRED, "", "");
-	journal_deferred(&w->notes, &m, 5, 0);
+	journal_state(&w->notes, &m, 5, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 
@@ -637,7 +644,7 @@ test_states(void **state)
 	assert_string_equal(m.rcpts[5].last.reason, "");
 	buf_reset(&w->notes);
 	journal_withdrawn(&w->notes, 4);
-	journal_deferred(&w->notes, &m, 3, 0);
+	journal_state(&w->notes, &m, 3, 0);
 	assert_int_equal(spool_append(&m, &w->notes, 0, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);
@@ -822,13 +829,13 @@ test_same_words(void **state)
 		buf_reset(&w->notes);
 		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.1",
 		    "something else");
-		journal_deferred(&w->notes, &m, 1, 0);
+		journal_state(&w->notes, &m, 1, 0);
 		set_last(&m.rcpts[1], STATUS_DEFERRED, "4.2.0", whys[i]);
-		journal_deferred(&w->notes, &m, 1, 0);
+		journal_state(&w->notes, &m, 1, 0);
 		once = w->notes.len;
 		m.rcpts[1].attempts = 7;
 		m.rcpts[1].due = 99;
-		journal_deferred(&w->notes, &m, 1, 1);
+		journal_state(&w->notes, &m, 1, 1);
 		assert_string_equal(w->notes.data + once, "D\t1\t7\t99\n");
 		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 		message_fini(&m);
@@ -867,14 +874,14 @@ test_long_journal(void **state)
 	for (i = 0; i < N(cases); i++) {
 		m.journal = cases[i].mib * 1024 * 1024;
 		buf_init(&one, 0);
-		journal_deferred(&one, &m, 1, 0);
+		note(&one, &m, 1, RCPT_OPEN);
 		if (cases[i].deferred == 0)
 			assert_int_equal(one.len, 0);
 		else
 			assert_true(one.len > cases[i].deferred &&
 			    one.len < cases[i].deferred + 32);
 		buf_reset(&one);
-		journal_failed(&one, &m, 1);
+		note(&one, &m, 1, RCPT_FAILED);
 		assert_true(one.len > cases[i].failed &&
 		    one.len < cases[i].failed + 32);
 		buf_fini(&one);
@@ -942,11 +949,11 @@ test_successes(void **state)
 		result_set(&m.rcpts[i].last, STATUS_SENT, "2.0.0",
 		    "h said: 250");
 		if (actions[i] == ACTION_EXPANDED)
-			journal_expanded(&w->notes, &m, i);
+			note(&w->notes, &m, i, RCPT_EXPANDED);
 		else
-			journal_sent(&w->notes, &m, i);
+			note(&w->notes, &m, i, RCPT_SENT);
 	}
-	journal_sent(&w->notes, &m, 3);
+	note(&w->notes, &m, 3, RCPT_SENT);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 	message_fini(&m);
 	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
@@ -1003,7 +1010,7 @@ test_wishes(void **state)
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
 		result_set(&m.rcpts[0].last, STATUS_FAILED, "5.1.1", "no");
 		buf_reset(&w->notes);
-		journal_failed(&w->notes, &m, 0);
+		note(&w->notes, &m, 0, RCPT_FAILED);
 		assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
 		message_fini(&m);
 		assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
@@ -1128,7 +1135,7 @@ test_torn_record(void **state)
 			buf_fini(&after);
 			assert_int_equal(load(w, "t", 1, &m), SPOOL_GOT);
 			buf_reset(&w->notes);
-			journal_sent(&w->notes, &m, 1);
+			note(&w->notes, &m, 1, RCPT_SENT);
 			assert_int_equal(spool_append(&m, &w->notes, 0,
 			    &w->res), 0);
 			message_fini(&m);
@@ -1398,7 +1405,7 @@ test_append_fails(void **state)
 	commit_filled(w);
 	slurp(w, ID, &before);
 	assert_int_equal(load(w, ID, 0, &m), SPOOL_GOT);	/* read only */
-	journal_sent(&w->notes, &m, 0);
+	note(&w->notes, &m, 0, RCPT_SENT);
 	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	message_fini(&m);
