@@ -149,11 +149,12 @@ def test_low_limits_are_raised_or_refused_in_words(world, case):
         pytest.skip("a sanitizer needs an address space of its own")
 
     def lower():
-        for which, value in LIMITS[case].items():
-            resource.setrlimit(which, (value, value))
         os.setgroups(who["extra_groups"])
         os.setresgid(who["group"], who["group"], who["group"])
         os.setresuid(who["user"], who["user"], who["user"])
+        # Afterwards: execve(2) fails for a user over the limit of processes.
+        for which, value in LIMITS[case].items():
+            resource.setrlimit(which, (value, value))
 
     who = world.identity("alice")
     body = b"Subject: limits\n\n" + b"x" * 70 + b"\n" * 20000
