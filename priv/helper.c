@@ -5,7 +5,6 @@
  * command; it is read once, and one that is out of shape or out of turn ends
  * the helper.
  */
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
