@@ -56,12 +56,6 @@ find(const struct active *a, const char *id)
 	    a->entries[at] : NULL;
 }
 
-int
-active_is_listed(const struct active *a, const char *id)
-{
-	return find(a, id) != NULL;
-}
-
 static struct entry *
 insert(struct active *a, const char *id)
 {
@@ -85,10 +79,9 @@ insert(struct active *a, const char *id)
 	return e;
 }
 
-static void
-list_one(void *arg, const char *id)
+void
+active_add(struct active *a, const char *id)
 {
-	struct active *a = arg;
 	struct entry *e = find(a, id);
 
 	if (e == NULL)
@@ -97,10 +90,10 @@ list_one(void *arg, const char *id)
 		e->scan = a->scans;
 }
 
-void
-active_add(struct active *a, const char *id)
+static void
+list_one(void *arg, const char *id)
 {
-	list_one(a, id);
+	active_add(arg, id);
 }
 
 /* Callers that wait for it learn that it was tried. */

@@ -67,7 +67,6 @@ int64_t	active_scan_ms(const struct active *);
 int	active_refresh(struct active *, int64_t limit_ms);
 /* Adds that message. */
 void	active_add(struct active *, const char *id);
-int	active_is_listed(const struct active *, const char *id);
 /* Forces an entry, or all ("").  Gives their number. */
 size_t	active_flush(struct active *, const char *id);
 

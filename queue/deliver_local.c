@@ -72,13 +72,11 @@ cut(struct local_child *c)
 }
 
 void
-local_init(struct local_helper *h, const struct queue *q,
-    struct active *active, int fd)
+local_init(struct local_helper *h, struct active *active, int fd)
 {
 	int i;
 
 	memset(h, 0, sizeof(*h));
-	h->q = q;
 	h->active = active;
 	h->socket.fd = fd;
 	for (i = 0; i < CHILDREN_MAX; i++)
@@ -190,7 +188,7 @@ static int
 is_for_mbox(const struct local_helper *h, const struct recipient *r)
 {
 	return kind_of(r) == ROUTE_MAILBOX &&
-	    h->q->conf.local.mailbox == MAILBOX_MBOX;
+	    h->active->q->conf.local.mailbox == MAILBOX_MBOX;
 }
 
 /* ---- to the children ---- */
@@ -248,7 +246,7 @@ send_first(struct local_helper *h, struct local_child *c,
 
 	ipc_init(&m);
 	delivery_request_put(&m, d);
-	ret = helper_ask(&h->socket, &m, &c->channel, &h->q->log);
+	ret = helper_ask(&h->socket, &m, &c->channel, &h->active->q->log);
 	ipc_fini(&m);
 	return ret;
 }
@@ -277,8 +275,9 @@ send_request(struct local_helper *h, struct local_child *c,
 	struct delivery d;
 	int file, ret = -1;
 
-	file = spool_open_text(&h->q->spool, r->rcpt.a->m.id);
-	if (file != -1 && describe(&h->q->conf.names, c, r, file, &d) == 0)
+	file = spool_open_text(&h->active->q->spool, r->rcpt.a->m.id);
+	if (file != -1 && describe(&h->active->q->conf.names, c, r, file,
+	    &d) == 0)
 		ret = c->channel == -1 ? send_first(h, c, &d) :
 		    send_next(c, &d);
 	io_close(&file);
@@ -456,8 +455,8 @@ read_record(struct local_helper *h, struct local_child *c, struct ipc *m)
 	c->moved_ms = io_clock_ms();
 	if (take_record(c, m) == 0)
 		return;
-	log_say(&h->q->log, LOG_LEVEL_WARNING, "user=%s unexpected reply",
-	    c->name);
+	log_say(&h->active->q->log, LOG_LEVEL_WARNING, "user=%s unexpected "
+	    "reply", c->name);
 	cut(c);
 }
 
@@ -640,8 +639,8 @@ helper_ended(struct local_helper *h)
 	static const struct child_exit killed = { SIGKILL, 0 };
 	int i;
 
-	log_say(&h->q->log, LOG_LEVEL_ERROR, "the local delivery helper has "
-	    "exited");
+	log_say(&h->active->q->log, LOG_LEVEL_ERROR, "the local delivery "
+	    "helper has exited");
 	helper_gone(&h->socket);
 	for (i = 0; i < CHILDREN_MAX; i++)
 		if (h->children[i].state != CHILD_FREE)

@@ -40,7 +40,6 @@ struct local_child {
 };
 
 struct local_helper {
-	const struct queue *q;		/* lent */
 	struct active	*active;	/* lent */
 	struct helper_socket socket;
 	struct local_child children[CHILDREN_MAX];
@@ -48,8 +47,7 @@ struct local_helper {
 };
 
 /* Takes the socket. */
-void	local_init(struct local_helper *, const struct queue *, struct active *,
-	    int fd);
+void	local_init(struct local_helper *, struct active *, int fd);
 /* Gives recipient i, whose owner is known, to a child, or lets it wait. */
 void	local_give(struct local_helper *, struct active_message *, uint32_t i);
 /* Answers checkpoints that are durable: after status_record(). */

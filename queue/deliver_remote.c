@@ -28,13 +28,10 @@
 #define DIALOGUE_MAX	2048	/* bytes of a line of the dialogue */
 
 void
-destinations_init(struct destinations *ds, const struct queue *q,
-    struct active *active, struct watchers *watchers)
+destinations_init(struct destinations *ds, struct active *active)
 {
 	memset(ds, 0, sizeof(*ds));
-	ds->q = q;
 	ds->active = active;
-	ds->watchers = watchers;
 }
 
 /* ---- destinations ---- */
@@ -125,7 +122,7 @@ open_destination(struct destinations *ds, struct destination *d)
 	d->reason[0] = '\0';
 	d->sock = request_remote();
 	if (d->sock == -1) {
-		log_say(&ds->q->log, LOG_LEVEL_ERROR, "cannot start "
+		log_say(&ds->active->q->log, LOG_LEVEL_ERROR, "cannot start "
 		    "dma-remote: %s", strerror(errno));
 		return -1;
 	}
@@ -184,7 +181,7 @@ fail(struct destinations *ds, struct destination *d, const char *reason)
 		reason = d->reason;
 	io_close(&d->sock);
 	if (d->requests != NULL)
-		log_say(&ds->q->log, LOG_LEVEL_WARNING, "relay=%s %s",
+		log_say(&ds->active->q->log, LOG_LEVEL_WARNING, "relay=%s %s",
 		    d->kind == DESTINATION_SMARTHOST ? "smarthost" : d->name,
 		    reason);
 	while (d->requests != NULL)
@@ -375,7 +372,7 @@ give_one(struct destinations *ds, struct active_message *a, uint32_t i,
 	if (d == NULL)
 		decide_as(a, i, STATUS_DEFERRED, "4.3.5", hop->trouble != NULL ?
 		    hop->trouble : "there is no SMARTHOST for this address");
-	else if (is_too_long(&ds->q->conf, address))
+	else if (is_too_long(&ds->active->q->conf, address))
 		decide_as(a, i, STATUS_FAILED, "5.1.3",
 		    "the address is too long");
 	else if (d->requests == NULL && !limits_may_queue(
@@ -396,7 +393,7 @@ destinations_give(struct destinations *ds, struct active_message *a)
 	struct next_hop hop;
 	uint32_t i;
 
-	next_hop_of(ds->q, &a->m, &hop);
+	next_hop_of(ds->active->q, &a->m, &hop);
 	for (i = 0; i < a->nattempts; i++)
 		if (a->attempts[i].stage == STAGE_REMOTE &&
 		    give_one(ds, a, i, &hop) == -1)
@@ -435,10 +432,10 @@ send_message(struct destinations *ds, struct destination *d,
 	struct ipc out;
 	int file, ret;
 
-	file = spool_open_text(&ds->q->spool, m->id);
+	file = spool_open_text(&ds->active->q->spool, m->id);
 	if (file == -1)
 		return 2;
-	r->is_watched = watchers_of(ds->watchers, m) != 0;
+	r->is_watched = watchers_of(ds->active->watchers, m) != 0;
 	ipc_init(&out);
 	ipc_begin(&out, IPC_REMOTE_MESSAGE, r->id);
 	ipc_put_str(&out, m->id);
@@ -492,7 +489,8 @@ send_rcpts(struct destinations *ds, struct destination *d,
 		for (k = r->sent; k < r->n && out.fields.len < RECORD_LIMIT;
 		    k++) {
 			ipc_put_u32(&out, k);
-			put_rcpt(&out, &ds->q->conf, &r->a->m, r->rcpts[k]);
+			put_rcpt(&out, &ds->active->q->conf, &r->a->m,
+			    r->rcpts[k]);
 		}
 		ret = send_record(d, &out);
 		if (ret == 1)
@@ -662,8 +660,8 @@ take_dialogue(struct destinations *ds, struct destination *d, struct ipc *m)
 		return -1;
 	for (r = d->requests; r != NULL; r = r->next)
 		if (r->is_watched && (m->id == 0 || r->id == m->id))
-			set |= watchers_of(ds->watchers, &r->a->m);
-	watchers_show(ds->watchers, set, line);
+			set |= watchers_of(ds->active->watchers, &r->a->m);
+	watchers_show(ds->active->watchers, set, line);
 	return 0;
 }
 
@@ -703,8 +701,8 @@ destination_read(struct destinations *ds, struct destination *d)
 	}
 	is_broken = ret == -1 || (n == -1 && errno != EAGAIN);
 	if (is_broken)
-		log_say(&ds->q->log, LOG_LEVEL_WARNING, "dma-remote for %s: "
-		    "invalid message (type %" PRIu32 "): process ends",
+		log_say(&ds->active->q->log, LOG_LEVEL_WARNING, "dma-remote "
+		    "for %s: invalid message (type %" PRIu32 "): process ends",
 		    d->name, m.kind);
 	if (is_broken || n == 0)
 		fail(ds, d, "dma-remote exited before delivery was complete");

@@ -37,15 +37,12 @@ struct destination {
 };
 
 struct destinations {
-	const struct queue *q;		/* lent */
 	struct active	*active;	/* lent */
-	struct watchers	*watchers;	/* lent */
 	struct destination *list;	/* owned */
 	uint32_t	 last_id;
 };
 
-void	destinations_init(struct destinations *, const struct queue *,
-	    struct active *, struct watchers *);
+void	destinations_init(struct destinations *, struct active *);
 /* Gives a message's remote recipients to their destinations, or postpones
  * the message. */
 void	destinations_give(struct destinations *, struct active_message *);

@@ -67,7 +67,7 @@ replace(struct active_message *a, uint32_t i, uint32_t before, int is_good,
 }
 
 static void
-expand(struct expander *x, struct active_message *a, uint32_t i,
+expand(struct lookups *ls, struct active_message *a, uint32_t i,
     const struct expansion *to)
 {
 	uint32_t before = a->m.nrcpts;
@@ -75,17 +75,16 @@ expand(struct expander *x, struct active_message *a, uint32_t i,
 	int ret;
 
 	if (to->origin == ORIGIN_FORWARD && names_command(to->targets) &&
-	    !may_run(&x->q->conf, to->owner)) {
-		log_say(&x->q->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "contains a command or a file, which is not available to "
-		    "root and users without a login shell: delivering to the "
-		    "mailbox",
-		    a->m.id, to->owner);
+	    !may_run(&ls->active->q->conf, to->owner)) {
+		log_say(&ls->active->q->log, LOG_LEVEL_WARNING, "id=%s user=%s "
+		    ".forward contains a command or a file, which is not "
+		    "available to root and users without a login shell: "
+		    "delivering to the mailbox", a->m.id, to->owner);
 		to_mailbox(a, i, to->owner);
 		return;
 	}
 	result_init(&res);
-	ret = route_expand(&x->q->conf.names, &a->m, i, to, &res);
+	ret = route_expand(&ls->active->q->conf.names, &a->m, i, to, &res);
 	replace(a, i, before, ret == 0, &res);
 	result_fini(&res);
 }
@@ -123,18 +122,19 @@ get_list(void *arg, const char *path, struct buf *text, int *is_loose,
 
 /* lists: field by field, as they came from the child. */
 static void
-expand_lists(struct expander *x, const struct pending *p,
+expand_lists(struct lookups *ls, const struct pending *p,
     const struct expansion *to, const struct ipc *lists)
 {
 	struct ipc copy = *lists;
 	struct include_source source = { get_list, &copy };
-	const struct report report = { log_report, (void *)&x->q->log };
+	const struct report report = { log_report,
+	    (void *)&ls->active->q->log };
 	struct expansion flat = *to;
 	struct targets targets;
 	struct result res;
 
 	if (!include_any(to->targets)) {
-		expand(x, p->a, p->i, to);
+		expand(ls, p->a, p->i, to);
 		return;
 	}
 	result_init(&res);
@@ -143,7 +143,7 @@ expand_lists(struct expander *x, const struct pending *p,
 		decide(p->a, p->i, &res, NULL);
 	} else {
 		flat.targets = &targets;
-		expand(x, p->a, p->i, &flat);
+		expand(ls, p->a, p->i, &flat);
 		targets_fini(&targets);
 	}
 	result_fini(&res);
@@ -152,27 +152,27 @@ expand_lists(struct expander *x, const struct pending *p,
 /* ---- routing ---- */
 
 static void
-ask_user(struct expander *x, struct active_message *a, uint32_t i,
+ask_user(struct lookups *ls, struct active_message *a, uint32_t i,
     const char *user)
 {
 	if (!user_name_ok(user))
 		decide_as(a, i, STATUS_FAILED, "5.1.1", "no such user here");
-	else if (active_admit(x->active, a, i,
-	    active_user(x->active, user)) == 0)
-		lookups_ask(x->lookups, a, i, ORIGIN_FORWARD, user);
+	else if (active_admit(ls->active, a, i,
+	    active_user(ls->active, user)) == 0)
+		lookups_ask(ls, a, i, ORIGIN_FORWARD, user);
 }
 
 /* The lists of the aliases are read where a slow disk stops nobody else. */
 static void
-expand_alias(struct expander *x, struct active_message *a, uint32_t i,
+expand_alias(struct lookups *ls, struct active_message *a, uint32_t i,
     const struct alias *alias)
 {
 	struct expansion to = { &alias->targets, ORIGIN_ALIASES, alias->name };
 
 	if (include_any(&alias->targets))
-		lookups_ask(x->lookups, a, i, ORIGIN_ALIASES, alias->name);
+		lookups_ask(ls, a, i, ORIGIN_ALIASES, alias->name);
 	else
-		expand(x, a, i, &to);
+		expand(ls, a, i, &to);
 }
 
 /*
@@ -197,9 +197,9 @@ is_changed(struct active_message *a, uint32_t i)
 }
 
 static void
-to_remote(struct expander *x, struct active_message *a, uint32_t i)
+to_remote(struct lookups *ls, struct active_message *a, uint32_t i)
 {
-	if (x->q->conf.retry.is_defer && !a->is_forced)
+	if (ls->active->q->conf.retry.is_defer && !a->is_forced)
 		decide_held(a, i);
 	else
 		a->attempts[i].stage = STAGE_REMOTE;
@@ -207,10 +207,11 @@ to_remote(struct expander *x, struct active_message *a, uint32_t i)
 
 /* A recipient whose kind is not known yet. */
 static void
-take_step(struct expander *x, struct active_message *a, uint32_t i)
+take_step(struct lookups *ls, struct active_message *a, uint32_t i)
 {
-	struct route_env env = { &x->q->conf, x->q->has_aliases ?
-	    &x->q->aliases : NULL };
+	const struct queue *q = ls->active->q;
+	struct route_env env = { &q->conf, q->has_aliases ? &q->aliases :
+	    NULL };
 	char user[ADDRESS_MAX + 1];
 	const struct alias *alias;
 	struct result res;
@@ -218,13 +219,13 @@ take_step(struct expander *x, struct active_message *a, uint32_t i)
 	result_init(&res);
 	switch (route_next(&env, &a->m, i, user, &alias, &res)) {
 	case STEP_REMOTE:
-		to_remote(x, a, i);
+		to_remote(ls, a, i);
 		break;
 	case STEP_ALIAS:
-		expand_alias(x, a, i, alias);
+		expand_alias(ls, a, i, alias);
 		break;
 	case STEP_USER:
-		ask_user(x, a, i, user);
+		ask_user(ls, a, i, user);
 		break;
 	case STEP_MAILBOX:
 		to_mailbox(a, i, user);
@@ -237,7 +238,7 @@ take_step(struct expander *x, struct active_message *a, uint32_t i)
 }
 
 void
-expand_route(struct expander *x, struct active_message *a, uint32_t i)
+expand_route(struct lookups *ls, struct active_message *a, uint32_t i)
 {
 	enum route_kind kind = a->m.rcpts[i].kind;
 
@@ -250,18 +251,19 @@ expand_route(struct expander *x, struct active_message *a, uint32_t i)
 		decide_as(a, i, STATUS_FAILED, "5.4.6",
 		    "mail loop: too many Received lines");
 	else
-		take_step(x, a, i);
+		take_step(ls, a, i);
 }
 
 /* ---- answers ---- */
 
 static void
-got_forward(struct expander *x, const struct lookup *l,
+got_forward(struct lookups *ls, const struct lookup *l,
     const struct pending *p, const struct lookup_answer *answer)
 {
 	struct targets targets;
 	struct expansion to = { &targets, ORIGIN_FORWARD, l->name };
-	const struct report report = { log_report, (void *)&x->q->log };
+	const struct report report = { log_report,
+	    (void *)&ls->active->q->log };
 	char file[LOGIN_MAX + 32];
 	int bad;
 
@@ -270,13 +272,13 @@ got_forward(struct expander *x, const struct lookup *l,
 	bad = forward_parse(&targets, answer->text, answer->len, file,
 	    &report);
 	if (bad != 0)
-		log_say(&x->q->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "contains errors: delivering to the mailbox", p->a->m.id,
-		    l->name);
+		log_say(&ls->active->q->log, LOG_LEVEL_WARNING, "id=%s user=%s "
+		    ".forward contains errors: delivering to the mailbox",
+		    p->a->m.id, l->name);
 	if (bad != 0 || targets.n == 0)
 		to_mailbox(p->a, p->i, l->name);
 	else
-		expand_lists(x, p, &to, answer->rest);
+		expand_lists(ls, p, &to, answer->rest);
 	targets_fini(&targets);
 }
 
@@ -289,15 +291,15 @@ catch_all(const struct queue *q, const struct pending *p)
 }
 
 static void
-got_no_user(struct expander *x, const struct pending *p)
+got_no_user(struct lookups *ls, const struct pending *p)
 {
 	const struct recipient *r = &p->a->m.rcpts[p->i];
-	const struct alias *any = catch_all(x->q, p);
+	const struct alias *any = catch_all(ls->active->q, p);
 	struct result res;
 
 	result_init(&res);
-	if (any != NULL && route_usable(&x->q->conf, any, &res) == 0)
-		expand_alias(x, p->a, p->i, any);
+	if (any != NULL && route_usable(&ls->active->q->conf, any, &res) == 0)
+		expand_alias(ls, p->a, p->i, any);
 	else if (any == NULL && r->origin == ORIGIN_ALIASES && r->depth > 1)
 		route_lost(&p->a->m, p->i, "the aliases form a loop or "
 		    "lead to an unknown user", &res);
@@ -309,14 +311,14 @@ got_no_user(struct expander *x, const struct pending *p)
 }
 
 static void
-got_lists(struct expander *x, const struct lookup *l, const struct pending *p)
+got_lists(struct lookups *ls, const struct lookup *l, const struct pending *p)
 {
 	struct expansion to = { NULL, ORIGIN_ALIASES, l->name };
 	const struct alias *alias = NULL;
 	struct ipc lists;
 
-	if (x->q->has_aliases)
-		alias = aliases_find(&x->q->aliases, l->name);
+	if (ls->active->q->has_aliases)
+		alias = aliases_find(&ls->active->q->aliases, l->name);
 	if (alias == NULL || alias->is_bad) {
 		decide_as(p->a, p->i, STATUS_DEFERRED, "4.3.5",
 		    "the alias changed while its lists were read");
@@ -326,7 +328,7 @@ got_lists(struct expander *x, const struct lookup *l, const struct pending *p)
 	to.owner = alias->name;
 	ipc_init(&lists);
 	lists.fields = l->lists;	/* lent */
-	expand_lists(x, p, &to, &lists);
+	expand_lists(ls, p, &to, &lists);
 }
 
 static int
@@ -355,7 +357,7 @@ got_nothing(const struct lookup *l, const struct pending *p,
 }
 
 static void
-got_user(struct expander *x, const struct lookup *l, const struct pending *p,
+got_user(struct lookups *ls, const struct lookup *l, const struct pending *p,
     const struct lookup_answer *answer)
 {
 	switch (answer->verdict) {
@@ -363,16 +365,16 @@ got_user(struct expander *x, const struct lookup *l, const struct pending *p,
 		to_mailbox(p->a, p->i, l->name);
 		break;
 	case FORWARD_TEXT:
-		got_forward(x, l, p, answer);
+		got_forward(ls, l, p, answer);
 		break;
 	case FORWARD_REFUSED:
-		log_say(&x->q->log, LOG_LEVEL_WARNING, "id=%s user=%s .forward "
-		    "refused: %.*s: delivering to the mailbox", p->a->m.id,
-		    l->name, shown(answer), answer->text);
+		log_say(&ls->active->q->log, LOG_LEVEL_WARNING, "id=%s user=%s "
+		    ".forward refused: %.*s: delivering to the mailbox",
+		    p->a->m.id, l->name, shown(answer), answer->text);
 		to_mailbox(p->a, p->i, l->name);
 		break;
 	case FORWARD_NOUSER:
-		got_no_user(x, p);
+		got_no_user(ls, p);
 		break;
 	default:
 		got_nothing(l, p, answer);
@@ -381,15 +383,13 @@ got_user(struct expander *x, const struct lookup *l, const struct pending *p,
 }
 
 void
-expand_answered(void *arg, const struct lookup *l, const struct pending *p,
-    const struct lookup_answer *answer)
+expand_answered(struct lookups *ls, const struct lookup *l,
+    const struct pending *p, const struct lookup_answer *answer)
 {
-	struct expander *x = arg;
-
-	if (l->origin != ORIGIN_ALIASES)
-		got_user(x, l, p, answer);
+		if (l->origin != ORIGIN_ALIASES)
+		got_user(ls, l, p, answer);
 	else if (answer->verdict == FORWARD_TEXT)
-		got_lists(x, l, p);
+		got_lists(ls, l, p);
 	else
 		got_nothing(l, p, answer);
 }

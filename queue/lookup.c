@@ -20,13 +20,11 @@
 #define LIFE_MS		20000	/* of a child that answers */
 
 void
-lookups_init(struct lookups *ls, const struct queue *q, struct active *active,
-    int fd)
+lookups_init(struct lookups *ls, struct active *active, int fd)
 {
 	int i;
 
 	memset(ls, 0, sizeof(*ls));
-	ls->q = q;
 	ls->active = active;
 	ls->socket.fd = fd;
 	for (i = 0; i < LOOKUPS_MAX; i++)
@@ -160,7 +158,7 @@ ask_new(struct lookups *ls, struct lookup *l)
 	l->born_ms = io_clock_ms();
 	ipc_init(&m);
 	forward_request_put(&m, ++ls->last_id, l->origin, l->name);
-	ret = helper_ask(&ls->socket, &m, &l->channel, &ls->q->log);
+	ret = helper_ask(&ls->socket, &m, &l->channel, &ls->active->q->log);
 	ipc_fini(&m);
 	return ret;
 }
@@ -259,7 +257,7 @@ give_answer(struct lookups *ls, struct lookup *l,
 	size_t k;
 
 	for (k = 0; k < l->n; k++)
-		ls->answered(ls->arg, l, &l->pending[k], a);
+		ls->answered(ls, l, &l->pending[k], a);
 	l->n = 0;
 	l->state = LOOKUP_IDLE;
 	l->moved_ms = io_clock_ms();

@@ -40,21 +40,18 @@ struct lookup_answer {
 };
 
 struct lookups {
-	const struct queue *q;		/* lent */
 	struct active	*active;	/* lent */
 	struct helper_socket socket;
 	uint32_t	 last_id;
 	struct lookup	 list[LOOKUPS_MAX];
 	/* Is given the answer for each pending recipient. */
-	void		(*answered)(void *arg, const struct lookup *,
+	void		(*answered)(struct lookups *, const struct lookup *,
 			    const struct pending *,
 			    const struct lookup_answer *);
-	void		*arg;
 };
 
-/* Takes the socket; answered and arg are set by the caller. */
-void	lookups_init(struct lookups *, const struct queue *, struct active *,
-	    int fd);
+/* Takes the socket; answered is set by the caller. */
+void	lookups_init(struct lookups *, struct active *, int fd);
 /*
  * Recipient i is for that user or alias: it becomes pending, or stays to be
  * routed while there is no room, or is postponed.

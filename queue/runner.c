@@ -32,11 +32,9 @@ struct runner {
 	struct reloader	 reloader;
 	struct active	 active;
 	struct lookups	 lookups;
-	struct expander	 expander;
 	struct local_helper local;
 	struct destinations destinations;
 	struct watchers	 watchers;
-	struct recorder	 recorder;
 	int		 lock;		/* owned: the spool's */
 	int		 wake;		/* owned: datagram socket; or -1 */
 	uint64_t	 wake_ino;	/* of its name */
@@ -136,7 +134,7 @@ dispatch(struct runner *r, struct active_message *a)
 	/* Expansion appends, so that one pass routes what it adds, too. */
 	for (i = 0; i < a->nattempts; i++) {
 		if (a->attempts[i].stage == STAGE_ROUTE)
-			expand_route(&r->expander, a, i);
+			expand_route(&r->lookups, a, i);
 		if (a->attempts[i].stage == STAGE_LOCAL)
 			give_local(r, a, i);
 		stage = a->attempts[i].stage;
@@ -163,7 +161,7 @@ dispatch_all(struct runner *r)
 		a->again_ms = 0;
 		/* A bounce that a kill cut off comes first: its plan names
 		 * these failures and must not take in others. */
-		if (a->m.reports.owed > 0 && status_report(&r->recorder,
+		if (a->m.reports.owed > 0 && status_report(&r->active,
 		    a) == -1)
 			continue;
 		if (a->open > 0 && a->entry->state != ENTRY_GONE)
@@ -191,7 +189,7 @@ finish_all(struct runner *r)
 	for (a = r->active.messages; a != NULL; a = next) {
 		next = a->next;
 		if (is_over(a) && (a->entry->state == ENTRY_GONE ||
-		    status_finish(&r->recorder, a) == 0))
+		    status_finish(&r->active, a) == 0))
 			active_end(&r->active, a);
 	}
 	active_sweep(&r->active);
@@ -202,93 +200,67 @@ loaded(void *arg, struct active_message *a)
 {
 	struct runner *r = arg;
 
-	status_warned(&r->recorder, a);
+	status_warned(&r->active, a);
 }
 
 /* ---- events ---- */
 
+enum poll_kind {
+	POLL_WAKE,
+	POLL_LOOKUP,
+	POLL_CHANNEL,		/* of a local child */
+	POLL_OUTPUT,		/* of its command */
+	POLL_EXIT,		/* of a local child */
+	POLL_DESTINATION,
+	POLL_WATCHER
+};
+
 struct polls {
 	struct pollfd	 fds[POLLS_MAX];
+	enum poll_kind	 kinds[POLLS_MAX];
 	void		*who[POLLS_MAX];
-	void		(*what[POLLS_MAX])(struct runner *, void *);
 	nfds_t		 n;
 };
 
 static void
-on_lookup(struct runner *r, void *who)
+read_one(struct runner *r, enum poll_kind kind, void *who)
 {
-	struct lookup *l = who;
-
-	if (l->channel != -1)
-		lookup_read(&r->lookups, l);
-}
-
-static void
-on_channel(struct runner *r, void *who)
-{
-	struct local_child *c = who;
-
-	if (c->channel != -1)
-		local_read_channel(&r->local, c);
-}
-
-static void
-on_output(struct runner *r, void *who)
-{
-	struct local_child *c = who;
-
-	(void)r;
-	if (c->output != -1)
-		local_read_output(c);
-}
-
-static void
-on_destination(struct runner *r, void *who)
-{
-	struct destination *d = who;
-
-	if (d->sock != -1)
-		destination_read(&r->destinations, d);
-}
-
-static void
-on_wake(struct runner *r, void *who)
-{
-	(void)who;
-	read_wakes(r);
-}
-
-static void
-on_exit_of_child(struct runner *r, void *who)
-{
-	(void)who;
-	if (r->local.socket.fd != -1)
+	switch (kind) {
+	case POLL_WAKE:
+		read_wakes(r);
+		break;
+	case POLL_LOOKUP:
+		lookup_read(&r->lookups, who);
+		break;
+	case POLL_CHANNEL:
+		local_read_channel(&r->local, who);
+		break;
+	case POLL_OUTPUT:
+		local_read_output(who);
+		break;
+	case POLL_EXIT:
 		local_read_exits(&r->local);
+		break;
+	case POLL_DESTINATION:
+		destination_read(&r->destinations, who);
+		break;
+	case POLL_WATCHER:
+		watcher_lost(who);
+		break;
+	}
 }
 
 static void
-add_poll(struct polls *p, int fd, short events,
-    void (*what)(struct runner *, void *), void *who)
+add_poll(struct polls *p, int fd, short events, enum poll_kind kind, void *who)
 {
 	if (fd == -1 || p->n == POLLS_MAX)
 		return;
 	p->fds[p->n].fd = fd;
 	p->fds[p->n].events = events;
 	p->fds[p->n].revents = 0;
-	p->what[p->n] = what;
+	p->kinds[p->n] = kind;
 	p->who[p->n] = who;
 	p->n++;
-}
-
-/* Its caller is gone. */
-static void
-on_lost_watcher(struct runner *r, void *who)
-{
-	struct watcher *w = who;
-
-	(void)r;
-	io_close(&w->fd);
-	w->state = WATCHER_FREE;
 }
 
 static void
@@ -300,26 +272,26 @@ collect(struct runner *r, struct polls *p)
 	int i;
 
 	p->n = 0;
-	add_poll(p, r->wake, POLLIN, on_wake, NULL);
+	add_poll(p, r->wake, POLLIN, POLL_WAKE, NULL);
 	/* Channels before exits: an answer is read before its end. */
 	for (i = 0; i < LOOKUPS_MAX; i++)
-		add_poll(p, r->lookups.list[i].channel, POLLIN, on_lookup,
+		add_poll(p, r->lookups.list[i].channel, POLLIN, POLL_LOOKUP,
 		    &r->lookups.list[i]);
 	for (i = 0; i < CHILDREN_MAX; i++) {
 		c = &r->local.children[i];
-		add_poll(p, c->channel, POLLIN, on_channel, c);
-		add_poll(p, c->output, POLLIN, on_output, c);
+		add_poll(p, c->channel, POLLIN, POLL_CHANNEL, c);
+		add_poll(p, c->output, POLLIN, POLL_OUTPUT, c);
 	}
-	add_poll(p, r->local.socket.fd, POLLIN, on_exit_of_child, NULL);
+	add_poll(p, r->local.socket.fd, POLLIN, POLL_EXIT, NULL);
 	for (d = r->destinations.list; d != NULL; d = d->next)
 		add_poll(p, d->sock, destination_has_output(d) ?
-		    POLLIN | POLLOUT : POLLIN, on_destination, d);
+		    POLLIN | POLLOUT : POLLIN, POLL_DESTINATION, d);
 	/* POLLOUT: only to wake up; the next turn goes on with that. */
 	for (i = 0; i < WATCHERS_MAX; i++) {
 		w = &r->watchers.list[i];
 		if (w->state != WATCHER_FREE)
 			add_poll(p, w->fd, w->state == WATCHER_ENDING ?
-			    POLLOUT : 0, on_lost_watcher, w);
+			    POLLOUT : 0, POLL_WATCHER, w);
 	}
 }
 
@@ -361,7 +333,7 @@ wait_and_read(struct runner *r)
 		return;
 	for (i = 0; i < p.n; i++)
 		if ((p.fds[i].revents & ~POLLOUT) != 0)
-			p.what[i](r, p.who[i]);
+			read_one(r, p.kinds[i], p.who[i]);
 }
 
 /* ---- the end ---- */
@@ -402,34 +374,20 @@ is_done(struct runner *r)
 	return is_degraded(r) || now - r->idle_ms >= STAY_MS;
 }
 
-struct last_look {
-	const struct active *active;
-	int		 is_new;	/* there is one that is not listed */
-};
-
-static void
-look_at_one(void *arg, const char *id)
-{
-	struct last_look *look = arg;
-
-	look->is_new |= !active_is_listed(look->active, id);
-}
-
 /*
  * Leaving: first the wake socket and the lock go, then the queue is looked at
  * once more.  A submission that reached the socket, or whose runner found the
  * lock held, committed before that look.  1: stay.
- * Counting them would not do: one that is listed may have been removed.
  */
 static int
 is_needed(struct runner *r)
 {
-	struct last_look look = { &r->active, 0 };
-
 	io_close(&r->wake);
 	spool_unlock(&r->lock);
-	if (is_degraded(r) ||
-	    spool_list(&r->q.spool, look_at_one, &look) == -1 || !look.is_new)
+	if (is_degraded(r))
+		return 0;
+	active_scan(&r->active);
+	if (active_is_idle(&r->active))
 		return 0;
 	r->lock = spool_lock(&r->q.spool);
 	if (r->lock == -1)
@@ -468,7 +426,7 @@ run(struct runner *r)
 			active_scan(&r->active);
 		active_load(&r->active, loaded, r);
 		dispatch_all(r);
-		status_record(&r->recorder);
+		status_record(&r->active);
 		local_acknowledge(&r->local);
 		finish_all(r);
 		destinations_linger(&r->destinations);
@@ -485,17 +443,10 @@ init_modules(struct runner *r, struct helpers *helpers)
 {
 	watchers_init(&r->watchers);
 	active_init(&r->active, &r->q, &r->watchers);
-	lookups_init(&r->lookups, &r->q, &r->active, helpers->forward);
-	local_init(&r->local, &r->q, &r->active, helpers->deliver);
-	destinations_init(&r->destinations, &r->q, &r->active, &r->watchers);
-	r->expander.q = &r->q;
-	r->expander.active = &r->active;
-	r->expander.lookups = &r->lookups;
+	lookups_init(&r->lookups, &r->active, helpers->forward);
+	local_init(&r->local, &r->active, helpers->deliver);
+	destinations_init(&r->destinations, &r->active);
 	r->lookups.answered = expand_answered;
-	r->lookups.arg = &r->expander;
-	r->recorder.q = &r->q;
-	r->recorder.active = &r->active;
-	r->recorder.watchers = &r->watchers;
 }
 
 /* Exit status; 0: go on. */

@@ -17,9 +17,9 @@
 #define WARN_AGAIN_S	60	/* the same for a notice of delay */
 
 static void
-show_status(struct recorder *s, const struct active_message *a, uint32_t i)
+show_status(struct active *all, const struct active_message *a, uint32_t i)
 {
-	unsigned set = watchers_of(s->watchers, &a->m);
+	unsigned set = watchers_of(all->watchers, &a->m);
 	const struct recipient *r = &a->m.rcpts[i];
 	struct buf b;
 
@@ -28,7 +28,7 @@ show_status(struct recorder *s, const struct active_message *a, uint32_t i)
 	buf_init(&b, 0);
 	buf_printf(&b, "=== %s: %s: ", r->address, status_name(r->last.status));
 	result_put_reason(&b, &r->last);
-	watchers_show(s->watchers, set, buf_str(&b));
+	watchers_show(all->watchers, set, buf_str(&b));
 	buf_fini(&b);
 }
 
@@ -59,7 +59,7 @@ next_due(const struct conf *conf, const struct message *m,
 }
 
 static void
-log_recipient(struct recorder *s, const struct message *m, uint32_t i,
+log_recipient(struct active *all, const struct message *m, uint32_t i,
     const char *where, time_t now)
 {
 	const struct recipient *r = &m->rcpts[i];
@@ -73,7 +73,7 @@ log_recipient(struct recorder *s, const struct message *m, uint32_t i,
 	result_put_full(&reply, res);
 	if (original != r->address)
 		buf_printf(&orig, " orig=<%s>", original);
-	log_say(&s->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	log_say(&all->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 	    "id=%s from=<%s> to=<%s%s>%s relay=%s delay=%" PRId64 " dsn=%s "
 	    "status=%s%s reply=\"%s%s\"", m->id, m->sender,
 	    r->kind == ROUTE_PIPE ? "|" : "", r->address, buf_str(&orig),
@@ -111,13 +111,13 @@ record_failed(struct active_message *a, uint32_t i)
 }
 
 static void
-record_deferred(struct recorder *s, struct active_message *a, uint32_t i,
+record_deferred(struct active *all, struct active_message *a, uint32_t i,
     time_t now, int is_same)
 {
 	struct recipient *r = &a->m.rcpts[i];
 
-	if (now - a->m.arrived < (time_t)s->q->conf.retry.lifetime_s) {
-		r->due = next_due(&s->q->conf, &a->m, r, now);
+	if (now - a->m.arrived < (time_t)all->q->conf.retry.lifetime_s) {
+		r->due = next_due(&all->q->conf, &a->m, r, now);
 		/* A checkpoint tells only until others get at the file. */
 		if (r->checkpoint.length != -1 &&
 		    r->due > now + CHECKPOINT_AGAIN_S)
@@ -131,7 +131,7 @@ record_deferred(struct recorder *s, struct active_message *a, uint32_t i,
 }
 
 static void
-record(struct recorder *s, struct active_message *a, uint32_t i, time_t now)
+record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 {
 	struct attempt *t = &a->attempts[i];
 	struct recipient *r = &a->m.rcpts[i];
@@ -149,11 +149,12 @@ record(struct recorder *s, struct active_message *a, uint32_t i, time_t now)
 		record_failed(a, i);
 		break;
 	default:
-		record_deferred(s, a, i, now, t->is_same);
+		record_deferred(all, a, i, now, t->is_same);
 		break;
 	}
-	log_recipient(s, &a->m, i, t->where == NULL ? "local" : t->where, now);
-	show_status(s, a, i);
+	log_recipient(all, &a->m, i, t->where == NULL ? "local" : t->where,
+	    now);
+	show_status(all, a, i);
 }
 
 /*
@@ -163,7 +164,7 @@ record(struct recorder *s, struct active_message *a, uint32_t i, time_t now)
  * like this, 585 that way; 10 mailboxes: 459 and 490; noise 25 %).
  */
 static int
-write_notes(struct recorder *s, struct active_message *a, int is_durable)
+write_notes(struct active *all, struct active_message *a, int is_durable)
 {
 	struct result res;
 
@@ -179,7 +180,7 @@ write_notes(struct recorder *s, struct active_message *a, int is_durable)
 	}
 	result_init(&res);
 	if (spool_append(&a->m, &a->notes, is_durable, &res) == -1) {
-		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s %s; will be "
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s; will be "
 		    "retried soon", a->m.id, res.reason == NULL ? "journal" :
 		    res.reason);
 		result_fini(&res);
@@ -194,29 +195,29 @@ write_notes(struct recorder *s, struct active_message *a, int is_durable)
 
 /* Gives their number. */
 static unsigned
-record_decided(struct recorder *s, struct active_message *a, time_t now)
+record_decided(struct active *all, struct active_message *a, time_t now)
 {
 	unsigned n = 0;
 	uint32_t i;
 
 	for (; decide_next(a, &i); n++)
-		record(s, a, i, now);
+		record(all, a, i, now);
 	return n;
 }
 
 void
-status_record(struct recorder *s)
+status_record(struct active *all)
 {
 	time_t now = time(NULL);
 	struct active_message *a;
 	unsigned n;
 
-	for (a = s->active->messages; a != NULL; a = a->next) {
-		n = record_decided(s, a, now);
+	for (a = all->messages; a != NULL; a = a->next) {
+		n = record_decided(all, a, now);
 		/* An attempt that is over is written when it is finished. */
 		if ((n > 0 || a->needs_sync) && a->again_ms == 0 &&
 		    (a->open > 0 || a->requests > 0))
-			write_notes(s, a, a->needs_sync);
+			write_notes(all, a, a->needs_sync);
 	}
 }
 
@@ -273,143 +274,143 @@ count(const struct message *m, uint32_t *owed, uint32_t *open)
 
 /* Nobody can be told: the message itself is kept. */
 static int
-bury(struct recorder *s, struct active_message *a)
+bury(struct active *all, struct active_message *a)
 {
-	if (spool_put_aside(&s->q->spool, a->m.id, "dead") == -1) {
-		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s cannot be moved to "
-		    "dead/", a->m.id);
+	if (spool_put_aside(&all->q->spool, a->m.id, "dead") == -1) {
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s cannot be moved "
+		    "to dead/", a->m.id);
 		return stay(a);
 	}
-	log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and "
+	log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and "
 	    "the failure cannot be reported: kept in %s/dead/%s", a->m.id,
-	    s->q->conf.where.spool, a->m.id);
+	    all->q->conf.where.spool, a->m.id);
 	a->entry->state = ENTRY_GONE;
 	return 0;
 }
 
-/* Plan (durable), commit, note as reported (durable): see docs/spool.md. */
-int
-status_report(struct recorder *s, struct active_message *a)
+/*
+ * Plan (durable), commit, note as reported (durable): see docs/spool.md.
+ * Here the first two.  is_delay: a notice of delay.
+ */
+static enum bounced
+commit(struct active *all, struct active_message *a, int is_delay)
 {
-	struct result res;
+	char *id = is_delay ? a->m.reports.warn_id : a->m.reports.bounce_id;
 	enum bounced got;
-	uint32_t i, open, owed;
+	struct result res;
 
-	if (a->m.reports.bounce_id[0] == '\0') {
-		spool_new_id(a->m.reports.bounce_id);
-		journal_bounce(&a->notes, a->m.reports.bounce_id);
+	if (id[0] == '\0') {
+		spool_new_id(id);
+		(is_delay ? journal_warning : journal_bounce)(&a->notes, id);
 		a->needs_sync = 1;
 	}
-	if (write_notes(s, a, 1) == -1)
-		return -1;
+	if (write_notes(all, a, 1) == -1)
+		return BOUNCE_LATER;
 	result_init(&res);
-	got = bounce_commit(&s->q->conf, &s->q->spool, &a->m, time(NULL), &res);
-	if (got == BOUNCE_LATER)
-		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s bounce: %s",
-		    a->m.id, res.reason == NULL ? "failed" : res.reason);
+	got = (is_delay ? bounce_warn : bounce_commit)(&all->q->conf,
+	    &all->q->spool, &a->m, time(NULL), &res);
+	if (got == BOUNCED)
+		log_say(&all->q->log, LOG_LEVEL_INFO, "id=%s %s=%s to=<%s>",
+		    a->m.id, is_delay ? "notice" : "bounce", id,
+		    a->m.sender[0] == '\0' ? "postmaster" : a->m.sender);
+	else if (got == BOUNCE_LATER)
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s: %s", a->m.id,
+		    is_delay ? "delay notification" : "bounce",
+		    res.reason == NULL ? "failed" : res.reason);
 	result_fini(&res);
+	return got;
+}
+
+/* The third.  If this write fails, a later one must be as durable. */
+static int
+committed(struct active *all, struct active_message *a)
+{
+	a->needs_sync = 1;
+	active_scan_soon(all);
+	return write_notes(all, a, 1);
+}
+
+int
+status_report(struct active *all, struct active_message *a)
+{
+	enum bounced got = commit(all, a, 0);
+	uint32_t i, open, owed;
+
 	if (got == BOUNCE_LATER)
 		return stay(a);
 	if (got == BOUNCE_IMPOSSIBLE) {
 		count(&a->m, &owed, &open);
 		a->m.reports.owed = 0;
 		/* Others may still get it: it is kept when they are through. */
-		return open > 0 ? 0 : bury(s, a);
+		return open > 0 ? 0 : bury(all, a);
 	}
-	log_say(&s->q->log, LOG_LEVEL_INFO, "id=%s bounce=%s to=<%s>", a->m.id,
-	    a->m.reports.bounce_id, a->m.sender[0] == '\0' ? "postmaster" :
-	    a->m.sender);
 	for (i = 0; i < a->m.nrcpts; i++)
 		if (recipient_is_owed(&a->m.rcpts[i])) {
 			a->m.rcpts[i].is_reported = 1;
 			journal_reported(&a->notes, i);
 		}
-	/* If this write fails, a later one must be as durable. */
-	a->needs_sync = 1;
 	a->m.reports.bounce_id[0] = '\0';
 	a->m.reports.owed = 0;
-	active_scan_soon(s->active);
-	return write_notes(s, a, 1);
+	return committed(all, a);
 }
 
 /*
  * As status_report(), but deliveries go on when it cannot be done now: -1.
  */
 static int
-warn(struct recorder *s, struct active_message *a)
+warn(struct active *all, struct active_message *a)
 {
-	struct result res;
-	enum bounced got;
-
-	if (a->m.reports.warn_id[0] == '\0') {
-		spool_new_id(a->m.reports.warn_id);
-		journal_warning(&a->notes, a->m.reports.warn_id);
-		a->needs_sync = 1;
-	}
-	if (write_notes(s, a, 1) == -1)
-		return -1;
-	result_init(&res);
-	got = bounce_warn(&s->q->conf, &s->q->spool, &a->m, time(NULL), &res);
-	if (got == BOUNCED)
-		log_say(&s->q->log, LOG_LEVEL_INFO, "id=%s notice=%s to=<%s>",
-		    a->m.id, a->m.reports.warn_id, a->m.sender);
-	else
-		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s delay "
-		    "notification: %s", a->m.id, res.reason == NULL ? "failed" :
-		    res.reason);
-	result_fini(&res);
-	if (got != BOUNCED)
+	if (commit(all, a, 1) != BOUNCED)
 		return -1;
 	a->m.reports.is_warned = 1;
 	journal_warned(&a->notes);
-	a->needs_sync = 1;
-	active_scan_soon(s->active);
-	return write_notes(s, a, 1);
+	return committed(all, a);
 }
 
 void
-status_warned(struct recorder *s, struct active_message *a)
+status_warned(struct active *all, struct active_message *a)
 {
-	if (a->m.reports.warn_id[0] != '\0' && warn_at(&s->q->conf, &a->m) != 0)
-		(void)warn(s, a);
+	if (a->m.reports.warn_id[0] != '\0' &&
+	    warn_at(&all->q->conf, &a->m) != 0)
+		(void)warn(all, a);
 }
 
 /* Back to the queue, until open recipients are due. */
 static int
-finish_open(struct recorder *s, struct active_message *a)
+finish_open(struct active *all, struct active_message *a)
 {
 	time_t at, now = time(NULL);
 
-	at = warn_at(&s->q->conf, &a->m);
+	at = warn_at(&all->q->conf, &a->m);
 	if (at != 0 && at <= now)
-		at = warn(s, a) == 0 ? 0 : now + WARN_AGAIN_S;
-	if (write_notes(s, a, a->needs_sync) == -1)
+		at = warn(all, a) == 0 ? 0 : now + WARN_AGAIN_S;
+	if (write_notes(all, a, a->needs_sync) == -1)
 		return -1;
 	reschedule(a, at);
 	return 0;
 }
 
 int
-status_finish(struct recorder *s, struct active_message *a)
+status_finish(struct active *all, struct active_message *a)
 {
 	uint32_t open, owed;
 
 	count(&a->m, &owed, &open);
-	if (owed > 0 && status_report(s, a) == -1)
+	if (owed > 0 && status_report(all, a) == -1)
 		return -1;
 	if (a->entry->state == ENTRY_GONE)
 		return 0;
 	if (open > 0)
-		return finish_open(s, a);
+		return finish_open(all, a);
 	/*
 	 * All is done.  Deliveries by SMTP or into a pipe must be recorded
 	 * even if a power cut undoes the removal.
 	 */
-	if (a->needs_sync && write_notes(s, a, 1) == -1)
+	if (a->needs_sync && write_notes(all, a, 1) == -1)
 		return -1;
-	if (spool_remove(&s->q->spool, a->m.id) == -1) {
-		log_say(&s->q->log, LOG_LEVEL_ERROR, "id=%s cannot be removed",
-		    a->m.id);
+	if (spool_remove(&all->q->spool, a->m.id) == -1) {
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s cannot be "
+		    "removed", a->m.id);
 		return stay(a);
 	}
 	a->entry->state = ENTRY_GONE;

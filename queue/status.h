@@ -6,27 +6,21 @@
 
 #include "queue/active.h"
 
-struct recorder {			/* all lent */
-	const struct queue *q;
-	struct active	*active;
-	struct watchers	*watchers;
-};
-
 /*
  * Once in each turn of the loop: attempts, back-off, expiry, journal and log
  * of all that was decided; one write for each message, and one sync where the
  * journal must not be lost.  When that fails again_ms is set, and the rest is
  * done later.
  */
-void	status_record(struct recorder *);
+void	status_record(struct active *);
 /* After loading: ends a notice of delay that a kill interrupted. */
-void	status_warned(struct recorder *, struct active_message *);
+void	status_warned(struct active *, struct active_message *);
 /* Commits the report that is owed; as status_finish(). */
-int	status_report(struct recorder *, struct active_message *);
+int	status_report(struct active *, struct active_message *);
 /*
  * The attempt is over: reports, removal or the next time.  0 when the entry
  * has its state, -1 when something could not be written: to be repeated.
  */
-int	status_finish(struct recorder *, struct active_message *);
+int	status_finish(struct active *, struct active_message *);
 
 #endif

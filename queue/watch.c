@@ -39,6 +39,13 @@ mark_cut(struct watcher *w)
 	return w->is_cut ? -1 : 0;
 }
 
+void
+watcher_lost(struct watcher *w)
+{
+	io_close(&w->fd);
+	w->state = WATCHER_FREE;
+}
+
 /* Nothing but a full pipe lets it stay. */
 static void
 end(struct watcher *w)
@@ -50,8 +57,7 @@ end(struct watcher *w)
 	if ((mark_cut(w) == -1 || put(w, "", 1) == -1) && errno == EAGAIN &&
 	    io_clock_ms() - w->ending_ms < ENDING_LIMIT_MS)
 		return;
-	io_close(&w->fd);
-	w->state = WATCHER_FREE;
+	watcher_lost(w);
 }
 
 static int

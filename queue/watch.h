@@ -47,6 +47,8 @@ unsigned watchers_of(const struct watchers *, const struct message *);
 void	watchers_show(struct watchers *, unsigned set, const char *line);
 /* 1 when one waits, perhaps for a message that is still to come. */
 int	watchers_wait(const struct watchers *);
+/* Its caller is gone. */
+void	watcher_lost(struct watcher *);
 /* Ends what could not be ended before; 1 when there is still one. */
 int	watchers_end(struct watchers *);
 

@@ -20,7 +20,6 @@
 struct world {
 	struct t_active	 t;
 	struct local_helper h;
-	struct recorder	 r;
 	int		 helper;	/* the helper's end */
 	int		 child;		/* the child's end of its channel */
 	uint32_t	 id;		/* of the latest request */
@@ -37,12 +36,9 @@ setup_with(void **state, const char *conf)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	assert_int_equal(io_nonblock(pair[0]), 0);
 	assert_int_equal(io_nonblock(pair[1]), 0);
-	local_init(&w->h, &w->t.q, &w->t.active, pair[0]);
+	local_init(&w->h, &w->t.active, pair[0]);
 	w->helper = pair[1];
 	w->child = -1;
-	w->r.q = &w->t.q;
-	w->r.active = &w->t.active;
-	w->r.watchers = &w->t.watchers;
 	*state = w;
 	return 0;
 }
@@ -259,7 +255,7 @@ test_acknowledged_when_durable(void **state)
 	assert_int_equal(a->m.rcpts[0].checkpoint.length, 77);
 	assert_int_equal(syncs, 0);
 	assert_int_equal(acknowledged(w), 0);
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 1);
 	assert_int_equal(acknowledged(w), 0);
 	local_acknowledge(&w->h);
@@ -269,7 +265,7 @@ test_acknowledged_when_durable(void **state)
 	send_result(w, w->id, STATUS_SENT);
 	assert_int_equal(a->attempts[0].stage, STAGE_DECIDED);
 	/* The checkpoint tells of it: no sync more. */
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 1);
 }
 
@@ -283,7 +279,7 @@ test_not_durable(void **state)
 	local_give(&w->h, a, 0);
 	receive(w, 0, "a");
 	send_checkpoint(w, w->id, 77);
-	status_record(&w->r);
+	status_record(&w->t.active);
 	local_acknowledge(&w->h);
 	assert_int_equal(acknowledged(w), -1);
 	is_bad_disk = 0;
@@ -311,7 +307,7 @@ test_several_for_one_mbox(void **state)
 	}
 	for (i = 0; i < 3; i++)
 		send_checkpoint(w, ids[i], 100 * i);
-	status_record(&w->r);
+	status_record(&w->t.active);
 	local_acknowledge(&w->h);
 	assert_int_equal(syncs, 3);
 	for (i = 0; i < 3; i++)

@@ -10,7 +10,6 @@
 struct world {
 	struct t_active	 t;
 	struct lookups	 ls;
-	struct expander	 x;
 	struct active_message *a;
 	unsigned	 messages;
 	struct buf	 out;
@@ -26,10 +25,7 @@ setup(struct world *w, const char *conf, const char *aliases)
 		    strlen(aliases), "aliases", &report_quiet) >= 0);
 		w->t.q.has_aliases = 1;
 	}
-	lookups_init(&w->ls, &w->t.q, &w->t.active, -1);
-	w->x.q = &w->t.q;
-	w->x.active = &w->t.active;
-	w->x.lookups = &w->ls;
+	lookups_init(&w->ls, &w->t.active, -1);
 	buf_init(&w->out, 0);
 }
 
@@ -86,7 +82,7 @@ route_all(struct world *w)
 
 	for (i = 0; i < w->a->nattempts; i++)
 		if (w->a->attempts[i].stage == STAGE_ROUTE)
-			expand_route(&w->x, w->a, i);
+			expand_route(&w->ls, w->a, i);
 }
 
 static void
@@ -217,7 +213,7 @@ answer(struct world *w, uint32_t i, uint32_t verdict, const char *text)
 	assert_non_null(l);
 	l->state = LOOKUP_SENT;
 	l->n = 0;
-	expand_answered(&w->x, l, &p, &answer);
+	expand_answered(&w->ls, l, &p, &answer);
 	l->state = LOOKUP_IDLE;
 	route_all(w);
 }
@@ -347,7 +343,7 @@ lists(struct world *w, uint32_t verdict, const char *const *parts)
 	}
 	buf_add(&l->lists, m.fields.data, m.fields.len);
 	ipc_fini(&m);
-	expand_answered(&w->x, l, &p, &reply);
+	expand_answered(&w->ls, l, &p, &reply);
 	buf_fini(&l->lists);
 	l->n = 0;
 	route_all(w);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "lib/io.h"
@@ -23,10 +24,11 @@ struct world {
 };
 
 static void
-answered(void *arg, const struct lookup *l, const struct pending *p,
+answered(struct lookups *ls, const struct lookup *l, const struct pending *p,
     const struct lookup_answer *answer)
 {
-	struct world *w = arg;
+	struct world *w = (struct world *)((char *)ls -
+	    offsetof(struct world, ls));
 
 	buf_printf(&w->got, "%s:%u=%u:%.*s ", l->name, p->i, answer->verdict,
 	    (int)answer->len, answer->text);
@@ -47,9 +49,8 @@ setup(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	assert_int_equal(io_nonblock(pair[0]), 0);
 	assert_int_equal(io_nonblock(pair[1]), 0);
-	lookups_init(&w->ls, &w->t.q, &w->t.active, pair[0]);
+	lookups_init(&w->ls, &w->t.active, pair[0]);
 	w->ls.answered = answered;
-	w->ls.arg = w;
 	w->helper = pair[1];
 	w->child = -1;
 	buf_init(&w->got, 0);

@@ -14,7 +14,6 @@
 
 struct world {
 	struct t_active	 t;
-	struct recorder	 r;
 	struct active_message *a;
 };
 
@@ -49,9 +48,6 @@ setup(void **state)
 	t_active_init(&w->t, "");
 	t_active_commit(&w->t, ID, "bob@example.org", "carl@example.org",
 	    NULL);
-	w->r.q = &w->t.q;
-	w->r.active = &w->t.active;
-	w->r.watchers = &w->t.watchers;
 	load(w);
 	syncs = bad_sync = 0;
 	*state = w;
@@ -86,7 +82,7 @@ test_due_soon_with_checkpoint(void **state)
 		r->checkpoint.length = cases[i].checkpoint;
 		t_active_stage(w->a, 0, STAGE_BUSY);
 		decide_as(w->a, 0, STATUS_DEFERRED, "4.3.0", "ended early");
-		status_record(&w->r);
+		status_record(&w->t.active);
 		wait = r->due - time(NULL);
 		assert_true(wait >= cases[i].least && wait <= cases[i].most);
 	}
@@ -111,12 +107,12 @@ test_report_is_synced(void **state)
 
 	decide_as(w->a, 0, STATUS_FAILED, "5.1.1", "no such user");
 	decide_as(w->a, 1, STATUS_DEFERRED, "4.4.1", "timed out");
-	status_record(&w->r);
+	status_record(&w->t.active);
 	bad_sync = 2;
-	assert_int_equal(status_finish(&w->r, w->a), -1);
+	assert_int_equal(status_finish(&w->t.active, w->a), -1);
 	assert_int_equal(syncs, 2);
 	assert_true(w->a->m.rcpts[0].is_reported);
-	assert_int_equal(status_finish(&w->r, w->a), 0);
+	assert_int_equal(status_finish(&w->t.active, w->a), 0);
 	assert_int_equal(syncs, 3);
 	read_again(w);
 	assert_true(w->a->m.rcpts[0].is_reported);
@@ -133,11 +129,11 @@ test_notice_is_synced(void **state)
 	w->t.q.conf.retry.warn_after_s = 60;
 	decide_as(w->a, 0, STATUS_DEFERRED, "4.4.1", "timed out");
 	decide_as(w->a, 1, STATUS_DEFERRED, "4.4.1", "timed out");
-	status_record(&w->r);
+	status_record(&w->t.active);
 	bad_sync = 2;
-	status_finish(&w->r, w->a);
+	status_finish(&w->t.active, w->a);
 	assert_true(w->a->m.reports.is_warned);
-	status_finish(&w->r, w->a);
+	status_finish(&w->t.active, w->a);
 	assert_int_equal(syncs, 3);
 	read_again(w);
 	assert_true(w->a->m.reports.is_warned);
@@ -152,8 +148,8 @@ test_lost_notes(void **state)
 	w->a->notes.failed = 1;
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
 	decide_as(w->a, 1, STATUS_DEFERRED, "4.4.1", "timed out");
-	status_record(&w->r);
-	assert_int_equal(status_finish(&w->r, w->a), 0);
+	status_record(&w->t.active);
+	assert_int_equal(status_finish(&w->t.active, w->a), 0);
 	assert_int_equal(syncs, 1);
 	assert_false(buf_failed(&w->a->notes));
 	read_again(w);
@@ -179,12 +175,12 @@ test_one_sync_a_turn(void **state)
 	assert_int_equal(w->a->open, 0);
 	assert_int_equal(w->a->m.rcpts[0].state, RCPT_OPEN);
 	assert_int_equal(w->a->notes.len, 0);
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 1);
 	assert_true(w->a->m.journal > journal);
 	assert_int_equal(w->a->m.rcpts[0].state, RCPT_SENT);
 	assert_int_equal(w->a->m.rcpts[1].state, RCPT_FAILED);
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 1);
 }
 
@@ -196,7 +192,7 @@ test_found_by_checkpoint(void **state)
 
 	w->a->m.rcpts[0].checkpoint.length = 77;
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "appended");
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 0);
 	assert_int_equal(w->a->notes.len, 0);
 }
@@ -226,7 +222,7 @@ test_back_off(void **state)
 		w->a->is_forced = cases[i].is_forced;
 		t_active_stage(w->a, 0, STAGE_BUSY);
 		decide_as(w->a, 0, STATUS_DEFERRED, "4.4.1", "timed out");
-		status_record(&w->r);
+		status_record(&w->t.active);
 		assert_int_equal(r->attempts, cases[i].counted);
 		wait = r->due - time(NULL);
 		assert_in_range(wait, cases[i].wait_s * 15 / 16 - 2,
@@ -263,7 +259,7 @@ test_expired(void **state)
 		r->notify = cases[i].notify;
 		t_active_stage(w->a, 0, STAGE_BUSY);
 		decide_as(w->a, 0, STATUS_DEFERRED, "4.4.1", "timed out");
-		status_record(&w->r);
+		status_record(&w->t.active);
 		assert_int_equal(r->state, cases[i].state);
 		assert_int_equal(r->action, cases[i].action);
 		assert_string_equal(r->last.code, "4.4.1");
@@ -313,7 +309,7 @@ test_when_it_is_due(void **state)
 		}
 		w->t.q.conf.retry.warn_after_s =
 		    (unsigned)cases[i].warn_after_s;
-		assert_int_equal(status_finish(&w->r, w->a), 0);
+		assert_int_equal(status_finish(&w->t.active, w->a), 0);
 		assert_int_equal(w->a->entry->state, cases[i].state);
 		wait = w->a->entry->due - now;
 		if (cases[i].state == ENTRY_WAITING)
@@ -330,9 +326,9 @@ test_removed(void **state)
 
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
 	decide_as(w->a, 1, STATUS_SENT, "2.0.0", "taken");
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 0);	/* when it is finished */
-	assert_int_equal(status_finish(&w->r, w->a), 0);
+	assert_int_equal(status_finish(&w->t.active, w->a), 0);
 	assert_int_equal(syncs, 1);
 	assert_int_equal(w->a->entry->state, ENTRY_GONE);
 	assert_int_equal(t_count(w->t.top, "queue"), 0);
@@ -345,8 +341,8 @@ test_bounced(void **state)
 
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
 	decide_as(w->a, 1, STATUS_FAILED, "5.1.1", "no such user");
-	status_record(&w->r);
-	assert_int_equal(status_finish(&w->r, w->a), 0);
+	status_record(&w->t.active);
+	assert_int_equal(status_finish(&w->t.active, w->a), 0);
 	assert_int_equal(w->a->entry->state, ENTRY_GONE);
 	assert_int_equal(t_count(w->t.top, "queue"), 1);
 	assert_int_equal(active_scan_ms(&w->t.active), 0);
@@ -361,8 +357,8 @@ test_dead(void **state)
 	w->a->m.text.flags |= MESSAGE_DOUBLE_BOUNCE;
 	decide_as(w->a, 0, STATUS_FAILED, "5.1.1", "no such user");
 	decide_as(w->a, 1, STATUS_FAILED, "5.1.1", "no such user");
-	status_record(&w->r);
-	assert_int_equal(status_finish(&w->r, w->a), 0);
+	status_record(&w->t.active);
+	assert_int_equal(status_finish(&w->t.active, w->a), 0);
 	assert_int_equal(w->a->entry->state, ENTRY_GONE);
 	assert_int_equal(t_count(w->t.top, "queue"), 0);
 	assert_int_equal(t_count(w->t.top, "dead"), 1);
@@ -377,13 +373,13 @@ test_failed_write(void **state)
 	w->a->requests = 1;
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
 	bad_sync = 1;
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(w->a->needs_sync, 1);
 	assert_int_not_equal(w->a->again_ms, 0);
-	status_record(&w->r);		/* not yet */
+	status_record(&w->t.active);		/* not yet */
 	assert_int_equal(syncs, 1);
 	w->a->again_ms = 0;
-	status_record(&w->r);
+	status_record(&w->t.active);
 	assert_int_equal(syncs, 2);
 	assert_int_equal(w->a->needs_sync, 0);
 	read_again(w);
@@ -439,7 +435,7 @@ test_log(void **state)
 		result_set(&res, cases[i].status, cases[i].code, "so");
 		result_detail(&res, "there");
 		decide(w->a, 0, &res, cases[i].where);
-		status_record(&w->r);
+		status_record(&w->t.active);
 		close(w->t.q.log.fd);
 		buf_reset(&text);
 		t_get(path, &text);
