@@ -111,7 +111,7 @@ count_lines(struct mail_facts *f, const char *p, size_t n)
 		nl = memchr(p, '\n', (size_t)(end - p));
 		f->column += (size_t)((nl == NULL ? end : nl) - p);
 		if (f->column > MAIL_WIRE_LINE)
-			f->has_long_line = 1;
+			f->flags |= MESSAGE_LONG_LINES;
 		if (nl == NULL)
 			return;
 		f->lines++;
@@ -123,18 +123,18 @@ count_lines(struct mail_facts *f, const char *p, size_t n)
 void
 mail_count(struct mail_facts *f, const char *p, size_t n)
 {
-	int *wide = f->in_header ? &f->has_8bit_header : &f->has_8bit_body;
+	unsigned wide = f->in_header ? MESSAGE_8BIT_HEADER : MESSAGE_8BIT_BODY;
 
 	if (n == 0)
 		return;
-	if (!*wide)
-		*wide = !text_is_ascii(p, n);
-	if (f->in_header && *wide)
-		f->has_utf8_header = addr_is_utf8(p, n);
-	if (!f->has_nul)
-		f->has_nul = memchr(p, '\0', n) != NULL;
-	if (!f->has_cr)
-		f->has_cr = memchr(p, '\r', n) != NULL;
+	if ((f->flags & wide) == 0 && !text_is_ascii(p, n))
+		f->flags |= wide;
+	if (f->in_header && f->flags & wide && addr_is_utf8(p, n))
+		f->flags |= MESSAGE_UTF8_HEADER;
+	if ((f->flags & MESSAGE_HAS_NUL) == 0 && memchr(p, '\0', n) != NULL)
+		f->flags |= MESSAGE_HAS_NUL;
+	if ((f->flags & MESSAGE_HAS_CR) == 0 && memchr(p, '\r', n) != NULL)
+		f->flags |= MESSAGE_HAS_CR;
 	count_lines(f, p, n);
 }
 

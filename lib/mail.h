@@ -48,8 +48,7 @@ struct mail_facts {
 	int64_t	lines;
 	size_t	column;		/* bytes of the line so far */
 	int	in_header;
-	int	has_8bit_header, has_8bit_body, has_nul, has_cr, has_long_line;
-	int	has_utf8_header;	/* 8-bit, and all of it UTF-8 */
+	unsigned flags;			/* MESSAGE_*, but SAID_8BIT */
 };
 void	mail_count(struct mail_facts *, const char *, size_t);
 

@@ -28,7 +28,7 @@ struct bounce {
 	const struct message	*m;
 	const char		*id;	/* of the report */
 	time_t			 now;
-	int			 is_warning;
+	int			 is_delay;
 };
 
 static const struct {
@@ -148,9 +148,16 @@ action_of(const struct bounce *t, uint32_t i)
 {
 	const struct recipient *r = &t->m->rcpts[i];
 
-	if (t->is_warning)
+	if (t->is_delay)
 		return is_delayed(r) ? ACTION_DELAYED : ACTION_NONE;
 	return recipient_is_owed(r) ? r->action : ACTION_NONE;
+}
+
+/* There is no reason to give. */
+static int
+has_arrived(enum action action)
+{
+	return action == ACTION_DELIVERED || action == ACTION_EXPANDED;
 }
 
 static time_t
@@ -167,6 +174,15 @@ count(const struct bounce *t, enum action action)
 	for (i = 0; i < t->m->nrcpts; i++)
 		n += action_of(t, i) == action;
 	return n;
+}
+
+static void
+put_date(struct buf *b, const char *before, time_t when, const char *after)
+{
+	char date[64];
+
+	header_date(date, sizeof(date), when);
+	buf_printf(b, "%s%s%s", before, date, after);
 }
 
 /* ---- for people ---- */
@@ -277,41 +293,31 @@ put_person(struct buf *b, const struct bounce *t, uint32_t i)
 		put_name(b, original);
 		buf_putc(b, ')');
 	}
-	switch (action_of(t, i)) {
-	case ACTION_DELIVERED:
-	case ACTION_EXPANDED:
-		buf_putc(b, '\n');
-		break;
-	default:
-		buf_puts(b, ":\n");
+	buf_puts(b, has_arrived(action_of(t, i)) ? "\n" : ":\n");
+	if (!has_arrived(action_of(t, i)))
 		put_reason(b, t, i);
-		break;
-	}
 }
 
 static void
 put_text(struct buf *b, const struct bounce *t)
 {
-	char date[64];
 	enum action action;
 	uint32_t i;
 
-	header_date(date, sizeof(date), t->m->arrived);
 	buf_printf(b, "This is the mail system at %s. This report is about %s "
-	    "of\n%s.\n",
-	    t->conf->names.mailname, is_orphan(t->m) ? "a message" :
-	    "your message", date);
+	    "of\n", t->conf->names.mailname, is_orphan(t->m) ? "a message" :
+	    "your message");
+	put_date(b, "", t->m->arrived, ".\n");
 	for (action = ACTION_FAILED; action < NACTIONS; action++) {
 		if (count(t, action) == 0)
 			continue;
 		buf_putc(b, '\n');
 		put_words(b, is_orphan(t->m) ? ORPHAN_INTRO :
 		    actions[action].intro, "", "");
-		if (action == ACTION_DELAYED) {
-			header_date(date, sizeof(date), give_up_at(t));
-			buf_printf(b, "The message will be returned to you "
-			    "if it has not been delivered by\n%s.\n", date);
-		}
+		if (action == ACTION_DELAYED)
+			put_date(b, "The message will be returned to you if "
+			    "it has not been delivered by\n", give_up_at(t),
+			    ".\n");
 		for (i = 0; i < t->m->nrcpts; i++)
 			if (action_of(t, i) == action)
 				put_person(b, t, i);
@@ -391,35 +397,28 @@ put_program(struct buf *b, const struct bounce *t, uint32_t i)
 {
 	const struct recipient *r = &t->m->rcpts[i];
 	enum action action = action_of(t, i);
-	char date[64];
 
 	buf_putc(b, '\n');
 	put_addresses(b, t, i);
 	buf_printf(b, "Action: %s\n", actions[action].name);
 	put_code(b, r->last.code, action);
-	if (action != ACTION_DELIVERED && action != ACTION_EXPANDED)
+	if (!has_arrived(action))
 		put_diagnostic(b, &r->last);
-	if (r->tried != 0) {
-		header_date(date, sizeof(date), r->tried);
-		buf_printf(b, "Last-Attempt-Date: %s\n", date);
-	}
-	if (action == ACTION_DELAYED) {
-		header_date(date, sizeof(date), give_up_at(t));
-		buf_printf(b, "Will-Retry-Until: %s\n", date);
-	}
+	if (r->tried != 0)
+		put_date(b, "Last-Attempt-Date: ", r->tried, "\n");
+	if (action == ACTION_DELAYED)
+		put_date(b, "Will-Retry-Until: ", give_up_at(t), "\n");
 }
 
 static void
 put_status(struct buf *b, const struct bounce *t)
 {
-	char date[64];
 	uint32_t i;
 
-	header_date(date, sizeof(date), t->m->arrived);
 	if (t->m->envid[0] != '\0')
 		buf_printf(b, "Original-Envelope-Id: %s\n", t->m->envid);
-	buf_printf(b, "Reporting-MTA: dns; %s\nArrival-Date: %s\n",
-	    t->conf->names.mailname, date);
+	buf_printf(b, "Reporting-MTA: dns; %s\n", t->conf->names.mailname);
+	put_date(b, "Arrival-Date: ", t->m->arrived, "\n");
 	for (i = 0; i < t->m->nrcpts; i++)
 		if (action_of(t, i) != ACTION_NONE)
 			put_program(b, t, i);
@@ -486,7 +485,7 @@ original_type(const struct buf *b, int full)
 static const char *
 subject(const struct bounce *t)
 {
-	if (t->is_warning)
+	if (t->is_delay)
 		return "Mail delivery is delayed";
 	if (count(t, ACTION_FAILED) == 0)
 		return "Mail was delivered or relayed";
@@ -499,13 +498,13 @@ put_header(struct buf *b, const struct bounce *t, const char *to,
     int has_8bit)
 {
 	const char *host = t->conf->names.mailname;
-	char date[64];
 
-	header_date(date, sizeof(date), t->now);
-	buf_printf(b, "Received: by %s (dma %s)\n\tid %s; %s\n", host,
-	    DMA_VERSION, t->id, date);
-	buf_printf(b, "Date: %s\n"
-	    "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: ", date, host);
+	buf_printf(b, "Received: by %s (dma %s)\n\tid %s; ", host, DMA_VERSION,
+	    t->id);
+	put_date(b, "", t->now, "\n");
+	put_date(b, "Date: ", t->now, "\n");
+	buf_printf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: ",
+	    host);
 	names_put_qualified(b, &t->conf->names, to);
 	buf_printf(b, "\nSubject: %s\n"
 	    "Message-ID: <%s@%s>\n"
@@ -570,17 +569,7 @@ set_facts(struct message *report, const struct buf *b, size_t header)
 	facts.in_header = 0;
 	mail_count(&facts, b->data + header, b->len - header);
 	report->text.lines = facts.lines;
-	report->text.flags = facts.has_8bit_body ? MESSAGE_8BIT_BODY : 0;
-	if (facts.has_8bit_header)
-		report->text.flags |= MESSAGE_8BIT_HEADER;
-	if (facts.has_utf8_header)
-		report->text.flags |= MESSAGE_UTF8_HEADER;
-	if (facts.has_nul)
-		report->text.flags |= MESSAGE_HAS_NUL;
-	if (facts.has_cr)
-		report->text.flags |= MESSAGE_HAS_CR;
-	if (facts.has_long_line)
-		report->text.flags |= MESSAGE_LONG_LINES;
+	report->text.flags = facts.flags;
 }
 
 static enum bounced
@@ -601,53 +590,38 @@ write_report(const struct spool *sp, const char *id,
 	return ret;
 }
 
-static enum bounced
-commit(const struct bounce *t, const struct spool *sp, struct result *res)
+enum bounced
+bounce_commit(const struct conf *conf, const struct spool *sp,
+    const struct message *m, int is_delay, time_t now, struct result *res)
 {
-	const char *to = is_orphan(t->m) ? "postmaster" : t->m->sender;
+	const struct bounce t = { conf, m, is_delay ? m->reports.warn_id :
+	    m->reports.bounce_id, now, is_delay };
+	const char *to = is_orphan(m) ? "postmaster" : m->sender;
 	enum bounced ret = BOUNCE_LATER;
 	struct recipient *r;
 	struct message report;
 	size_t header;
 	struct buf b;
 
+	if (m->text.flags & MESSAGE_DOUBLE_BOUNCE)
+		return BOUNCE_IMPOSSIBLE;
 	message_init(&report);
-	report.arrived = t->now;
+	report.arrived = now;
 	buf_init(&b, 0);
 	r = message_add(&report, to);
-	header = build(&b, t, to);
+	header = build(&b, &t, to);
 	if (r == NULL || buf_failed(&b)) {
 		result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
 	} else {
 		set_facts(&report, &b, header);
-		if (is_orphan(t->m))
+		if (is_orphan(m))
 			report.text.flags |= MESSAGE_DOUBLE_BOUNCE;
 		/* Reports of success and of delay are no loss. */
-		if (count(t, ACTION_FAILED) == 0)
+		if (count(&t, ACTION_FAILED) == 0)
 			r->notify = NOTIFY_NEVER;
-		ret = write_report(sp, t->id, &report, &b, res);
+		ret = write_report(sp, t.id, &report, &b, res);
 	}
 	message_fini(&report);
 	buf_fini(&b);
 	return ret;
-}
-
-enum bounced
-bounce_commit(const struct conf *conf, const struct spool *sp,
-    const struct message *m, time_t now, struct result *res)
-{
-	struct bounce t = { conf, m, m->reports.bounce_id, now, 0 };
-
-	if (m->text.flags & MESSAGE_DOUBLE_BOUNCE)
-		return BOUNCE_IMPOSSIBLE;
-	return commit(&t, sp, res);
-}
-
-enum bounced
-bounce_warn(const struct conf *conf, const struct spool *sp,
-    const struct message *m, time_t now, struct result *res)
-{
-	struct bounce t = { conf, m, m->reports.warn_id, now, 1 };
-
-	return commit(&t, sp, res);
 }

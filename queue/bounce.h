@@ -19,13 +19,12 @@ enum bounced { BOUNCED, BOUNCE_LATER, BOUNCE_IMPOSSIBLE };
  * that m's journal planned for it; finding it there already is success.  It
  * goes to the sender, or for <> to postmaster; the failure of such a one is
  * BOUNCE_IMPOSSIBLE.  BOUNCE_LATER comes with a reason.
+ * is_delay: the notice of delay instead, under warn_id.
  */
 enum bounced bounce_commit(const struct conf *, const struct spool *,
-	    const struct message *m, time_t now, struct result *);
+	    const struct message *m, int is_delay, time_t now,
+	    struct result *);
 /* 1 when there is a delay to report, and a sender who wants that. */
 int	bounce_has_delay(const struct message *m);
-/* Commits the notice of delay under m's warn_id, in the same way. */
-enum bounced bounce_warn(const struct conf *, const struct spool *,
-	    const struct message *m, time_t now, struct result *);
 
 #endif

@@ -307,8 +307,8 @@ commit(struct active *all, struct active_message *a, int is_delay)
 	if (write_notes(all, a, 1) == -1)
 		return BOUNCE_LATER;
 	result_init(&res);
-	got = (is_delay ? bounce_warn : bounce_commit)(&all->q->conf,
-	    &all->q->spool, &a->m, time(NULL), &res);
+	got = bounce_commit(&all->q->conf, &all->q->spool, &a->m, is_delay,
+	    time(NULL), &res);
 	if (got == BOUNCED)
 		log_say(&all->q->log, LOG_LEVEL_INFO, "id=%s %s=%s to=<%s>",
 		    a->m.id, is_delay ? "notice" : "bounce", id,

@@ -539,26 +539,6 @@ check_recipients(struct submission *s)
 
 /* ---- the commit ---- */
 
-static void
-set_facts(struct submission *s)
-{
-	s->m.text.lines = s->facts.lines;
-	if (s->o->is_8bit)
-		s->m.text.flags |= MESSAGE_SAID_8BIT;
-	if (s->facts.has_8bit_body)
-		s->m.text.flags |= MESSAGE_8BIT_BODY;
-	if (s->facts.has_8bit_header)
-		s->m.text.flags |= MESSAGE_8BIT_HEADER;
-	if (s->facts.has_utf8_header)
-		s->m.text.flags |= MESSAGE_UTF8_HEADER;
-	if (s->facts.has_nul)
-		s->m.text.flags |= MESSAGE_HAS_NUL;
-	if (s->facts.has_long_line)
-		s->m.text.flags |= MESSAGE_LONG_LINES;
-	if (s->facts.has_cr)
-		s->m.text.flags |= MESSAGE_HAS_CR;
-}
-
 /*
  * Up to here a signal of the terminal ends this process, and nothing is
  * queued; after it none does, so that the status that the caller sees is the
@@ -570,7 +550,10 @@ commit(struct submission *s)
 	struct result res;
 
 	result_init(&res);
-	set_facts(s);
+	s->m.text.lines = s->facts.lines;
+	s->m.text.flags |= s->facts.flags;
+	if (s->o->is_8bit)
+		s->m.text.flags |= MESSAGE_SAID_8BIT;
 	if (draft_seal(&s->draft, &s->m, &res) == -1)
 		return fail_result(s, &res);
 	if (s->o->is_foreground && !s->o->is_queue_only)

@@ -110,6 +110,12 @@ queue_plain(struct world *w, const char *sender)
 }
 
 /* Loads the report, as the runner will. */
+static enum bounced
+commit(struct world *w, const struct message *m, int is_delay)
+{
+	return bounce_commit(&w->conf, &w->sp, m, is_delay, NOW, &w->res);
+}
+
 static void
 load_report(struct world *w)
 {
@@ -198,8 +204,7 @@ test_report(void **state)
 	size_t i;
 
 	queue_plain(w, "ann@example.org");
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 	assert_string_equal(w->report.sender, "");
 	assert_int_equal(w->report.nrcpts, 1);
@@ -227,8 +232,7 @@ test_facts(void **state)
 	size_t i;
 
 	queue_original(w, "ann@example.org", "Subject: \xc3\xbc\n\nx\n", 15, 0);
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 	for (i = 0; i < w->text.len; i++)
 		lines += w->text.data[i] == '\n';
@@ -249,8 +253,7 @@ test_children_are_explained(void **state)
 	r->parent = 3;
 	r->depth = 1;
 	fail_with(r, "5.7.1", "policy");
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 	assert_true(has(w, "\n<erin@example.net> (from <list>):\n    policy"));
 	assert_true(has(w, "\nOriginal-Recipient: "
@@ -268,8 +271,7 @@ test_paths_are_not_told(void **state)
 	w->m.rcpts[0].kind = ROUTE_MAILBOX;
 	fail_with(&w->m.rcpts[0], "4.2.0", "mailbox cannot be used now");
 	result_detail(&w->m.rcpts[0].last, "/var/mail/bob: not owned by bob");
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 	assert_true(has(w,
 	    "\nDiagnostic-Code: X-dma; mailbox cannot be used "));
@@ -282,8 +284,7 @@ test_null_sender(void **state)
 	struct world *w = *state;
 
 	queue_plain(w, "");
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 	assert_string_equal(w->report.sender, "");
 	assert_string_equal(w->report.rcpts[0].address, "postmaster");
@@ -295,8 +296,7 @@ test_null_sender(void **state)
 	text_copy(w->report.reports.bounce_id,
 	    sizeof(w->report.reports.bounce_id), "bounce2");
 	fail_with(&w->report.rcpts[0], "5.1.1", "no postmaster");
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->report, NOW,
-	    &w->res), BOUNCE_IMPOSSIBLE);
+	assert_int_equal(commit(w, &w->report, 0), BOUNCE_IMPOSSIBLE);
 	assert_int_equal(t_count(w->top, "queue"), 2);
 }
 
@@ -307,10 +307,9 @@ test_twice(void **state)
 	struct stat before, after;
 
 	queue_plain(w, "ann@example.org");
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	assert_int_equal(fstatat(w->sp.queue, BOUNCE_ID, &before, 0), 0);
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW + 5,
+	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, 0, NOW + 5,
 	    &w->res), BOUNCED);
 	assert_int_equal(fstatat(w->sp.queue, BOUNCE_ID, &after, 0), 0);
 	assert_int_equal(after.st_ino, before.st_ino);
@@ -325,7 +324,7 @@ test_later(void **state)
 
 	queue_plain(w, "ann@example.org");
 	w->m.reports.bounce_id[0] = '\0';	/* no plan in the journal */
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
+	assert_int_equal(commit(w, &w->m, 0),
 	    BOUNCE_LATER);
 	assert_non_null(w->res.reason);
 	text_copy(w->m.reports.bounce_id,
@@ -333,7 +332,7 @@ test_later(void **state)
 	snprintf(path, sizeof(path), "%s/queue", w->top);
 	assert_int_equal(unlinkat(w->sp.queue, ID, 0), 0);
 	assert_int_equal(rmdir(path), 0);
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
+	assert_int_equal(commit(w, &w->m, 0),
 	    BOUNCE_LATER);
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	assert_non_null(w->res.reason);
@@ -347,8 +346,7 @@ test_full_bounce(void **state)
 	w->conf.retry.is_fullbounce = 1;
 	queue_original(w, "ann@example.org", HEADER "\na\0b\nlast",
 	    sizeof(HEADER) - 1 + 9, MESSAGE_HAS_NUL);
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 	assert_true(has(w, "Content-Type: message/rfc822\n\n" HEADER "\n"));
 	assert_non_null(memmem(w->text.data, w->text.len,
@@ -379,8 +377,7 @@ test_bounds(void **state)
 			buf_puts(&text, "body body body body\n");
 		w->conf.retry.is_fullbounce = cases[i].full;
 		queue_original(w, "ann@example.org", text.data, text.len, 0);
-		assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW,
-		    &w->res), BOUNCED);
+		assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 		load_report(w);
 		assert_true(w->text.len < cases[i].most);
 		assert_false(has(w, "body body"));
@@ -402,8 +399,7 @@ assert_parts(const struct world *w, const char *const *parts)
 static void
 commit_and_load(struct world *w)
 {
-	assert_int_equal(bounce_commit(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
 }
 
@@ -541,8 +537,7 @@ test_warning(void **state)
 	text_copy(w->m.reports.warn_id,
 	    sizeof(w->m.reports.warn_id), BOUNCE_ID);
 	w->m.reports.bounce_id[0] = '\0';
-	assert_int_equal(bounce_warn(&w->conf, &w->sp, &w->m, NOW, &w->res),
-	    BOUNCED);
+	assert_int_equal(commit(w, &w->m, 1), BOUNCED);
 	load_report(w);
 	assert_parts(w, parts);
 	assert_false(has(w, "carl@"));

@@ -78,12 +78,14 @@ test_count(void **state)
 			mail_count(&f, cases[i].in, cut);
 			mail_count(&f, cases[i].in + cut, cases[i].len - cut);
 			assert_int_equal(f.lines, cases[i].lines);
-			assert_int_equal(in_header ? f.has_8bit_header :
-			    f.has_8bit_body, cases[i].wide);
-			assert_int_equal(in_header ? f.has_8bit_body :
-			    f.has_8bit_header, 0);
-			assert_int_equal(f.has_nul, cases[i].nul);
-			assert_int_equal(f.has_long_line, 0);
+			assert_int_equal((f.flags & (in_header ?
+			    MESSAGE_8BIT_HEADER : MESSAGE_8BIT_BODY)) != 0,
+			    cases[i].wide);
+			assert_int_equal(f.flags & (in_header ?
+			    MESSAGE_8BIT_BODY : MESSAGE_8BIT_HEADER), 0);
+			assert_int_equal((f.flags & MESSAGE_HAS_NUL) != 0,
+			    cases[i].nul);
+			assert_int_equal(f.flags & MESSAGE_LONG_LINES, 0);
 		}
 	}
 }
@@ -107,10 +109,12 @@ test_count_header(void **state)
 		mail_count(&f, cases[i].in, strlen(cases[i].in));
 		f.in_header = 0;
 		mail_count(&f, T("x\xc3\ry\n"));
-		assert_int_equal(f.has_8bit_header, cases[i].wide);
-		assert_int_equal(f.has_utf8_header, cases[i].utf8);
-		assert_int_equal(f.has_8bit_body, 1);
-		assert_int_equal(f.has_cr, 1);
+		assert_int_equal((f.flags & MESSAGE_8BIT_HEADER) != 0,
+		    cases[i].wide);
+		assert_int_equal((f.flags & MESSAGE_UTF8_HEADER) != 0,
+		    cases[i].utf8);
+		assert_true(f.flags & MESSAGE_8BIT_BODY);
+		assert_true(f.flags & MESSAGE_HAS_CR);
 	}
 }
 
@@ -130,7 +134,8 @@ test_count_long(void **state)
 			mail_count(&f, line, cut);
 			mail_count(&f, line + cut, n + 1 - cut);
 			mail_count(&f, line, n - 10);
-			assert_int_equal(f.has_long_line, n > MAIL_WIRE_LINE);
+			assert_int_equal((f.flags & MESSAGE_LONG_LINES) != 0,
+			    n > MAIL_WIRE_LINE);
 		}
 	}
 }
