@@ -94,6 +94,12 @@ decide_as(struct active_message *a, uint32_t i, enum status status,
 	result_fini(&res);
 }
 
+void
+decide_later(struct active_message *a, uint32_t i, const char *reason)
+{
+	decide_as(a, i, STATUS_DEFERRED, "4.3.0", reason);
+}
+
 enum action
 decide_action(const struct message *m, uint32_t i, enum action action)
 {

@@ -74,6 +74,8 @@ void	decide_remote(struct active_message *, uint32_t i,
 /* The same, in our words. */
 void	decide_as(struct active_message *, uint32_t i, enum status,
 	    const char *code, const char *reason);
+/* The same, deferred 4.3.0: something of this host is in trouble. */
+void	decide_later(struct active_message *, uint32_t i, const char *reason);
 /* Recipient i is replaced by those from before on, which are new. */
 void	decide_expanded(struct active_message *, uint32_t i, uint32_t before);
 /* Not in this attempt, which does not count. */

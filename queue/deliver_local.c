@@ -236,50 +236,37 @@ describe(const struct conf_names *names, const struct local_child *c,
 	    message_first(m, r->rcpt.i)->address) == -1 ? -1 : 0;
 }
 
-/* 0, 1 when the child does not take it now, -1 when it cannot be sent. */
 static int
-send_first(struct local_helper *h, struct local_child *c,
-    const struct delivery *d)
+send_next(struct local_child *c, struct ipc *m)
 {
-	struct ipc m;
-	int ret;
+	int ret = ipc_send(c->channel, m) == -1;
 
-	ipc_init(&m);
-	delivery_request_put(&m, d);
-	ret = helper_ask(&h->socket, &m, &c->channel, &h->active->q->log);
-	ipc_fini(&m);
-	return ret;
-}
-
-static int
-send_next(struct local_child *c, const struct delivery *d)
-{
-	struct ipc m;
-	int ret;
-
-	ipc_init(&m);
-	delivery_next_put(&m, d);
-	ret = ipc_send(c->channel, &m) == -1;
 	/* A child that is just leaving: what it sent last is still to be
 	 * read, and its exit is on the way to us. */
 	if (ret == 1 && !helper_is_passing(errno))
 		c->state = child_event(c->state, CHILD_REFUSES);
-	ipc_fini(&m);
 	return ret;
 }
 
+/* 0, 1 when the child does not take it now, -1 when it cannot be sent. */
 static int
 send_request(struct local_helper *h, struct local_child *c,
     const struct local_request *r)
 {
+	const struct queue *q = h->active->q;
 	struct delivery d;
+	struct ipc m;
 	int file, ret = -1;
 
-	file = spool_open_text(&h->active->q->spool, r->rcpt.a->m.id);
-	if (file != -1 && describe(&h->active->q->conf.names, c, r, file,
-	    &d) == 0)
-		ret = c->channel == -1 ? send_first(h, c, &d) :
-		    send_next(c, &d);
+	ipc_init(&m);
+	file = spool_open_text(&q->spool, r->rcpt.a->m.id);
+	if (file != -1 && describe(&q->conf.names, c, r, file, &d) == 0) {
+		(c->channel == -1 ? delivery_request_put :
+		    delivery_next_put)(&m, &d);
+		ret = c->channel == -1 ? helper_ask(&h->socket, &m,
+		    &c->channel, &q->log) : send_next(c, &m);
+	}
+	ipc_fini(&m);
 	io_close(&file);
 	return ret;
 }
@@ -308,8 +295,8 @@ give_or_defer(struct local_helper *h, struct local_child *c,
     struct active_message *a, uint32_t i)
 {
 	if (give(h, c, a, i) == -1)
-		decide_as(a, i, STATUS_DEFERRED, "4.3.0",
-		    "the local delivery helper cannot be reached");
+		decide_later(a, i, "the local delivery helper cannot be "
+		    "reached");
 }
 
 static int
@@ -340,8 +327,7 @@ local_give(struct local_helper *h, struct active_message *a, uint32_t i)
 		return;
 	}
 	if (strlen(r->owner) > ADDRESS_MAX) {
-		decide_as(a, i, STATUS_DEFERRED, "4.3.0",
-		    "the user name is too long");
+		decide_later(a, i, "the user name is too long");
 		return;
 	}
 	c = free_child(h);
@@ -506,6 +492,10 @@ static const char *
 sysexit_code(int status)
 {
 	switch (status) {
+	case EX_TEMPFAIL:
+	case 126:
+	case 127:
+		return "4.3.0";
 	case EX_DATAERR:
 		return "5.6.0";
 	case EX_NOUSER:
@@ -521,24 +511,6 @@ sysexit_code(int status)
 	}
 }
 
-/* code: the exit status of a command. */
-static void
-set_exit_result(struct result *res, int code, const char *text)
-{
-	const char *colon = text[0] == '\0' ? "" : ": ";
-	enum status status = STATUS_FAILED;
-
-	if (code == EX_TEMPFAIL || code == 126 || code == 127)
-		status = STATUS_DEFERRED;
-	if (code == 0)
-		result_quote(res, SOURCE_COMMAND, STATUS_SENT, "2.0.0",
-		    "delivered to command%s%s", colon, text);
-	else
-		result_quote(res, SOURCE_COMMAND, status,
-		    status == STATUS_DEFERRED ? "4.3.0" : sysexit_code(code),
-		    "command exited with status %d%s%s", code, colon, text);
-}
-
 /* How a process ended. */
 struct child_exit {
 	int	 status;	/* as wait(2) has it */
@@ -548,27 +520,35 @@ struct child_exit {
 static void
 set_command_result(struct local_child *c, const struct child_exit *x)
 {
-	struct buf text;
-	const char *colon;
+	int exited = WEXITSTATUS(x->status);
+	enum status status = STATUS_DEFERRED;
+	const char *code = "4.3.0";
+	struct buf reason, text;
 
+	buf_init(&reason, 0);
+	if (x->is_late) {
+		buf_puts(&reason, "command timed out and was killed");
+	} else if (WIFSIGNALED(x->status)) {
+		buf_printf(&reason, "command was terminated by signal %d",
+		    WTERMSIG(x->status));
+	} else if (exited == 0) {
+		status = STATUS_SENT;
+		code = "2.0.0";
+		buf_puts(&reason, "delivered to command");
+	} else {
+		buf_printf(&reason, "command exited with status %d", exited);
+		code = sysexit_code(exited);
+		status = code[0] == '4' ? STATUS_DEFERRED : STATUS_FAILED;
+	}
 	/* Cleaned here: a NUL in it must not hide the rest.  The end counts. */
 	buf_init(&text, 0);
 	buf_put_clean(&text, c->text.data, c->text.len, 4 * OUTPUT_MAX + 4);
 	if (text.len > OUTPUT_SHOWN)
 		buf_drop(&text, text.len - OUTPUT_SHOWN);
-	colon = text.len > 0 ? ": " : "";
-	if (x->is_late)
-		result_quote(&c->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
-		    "command timed out and was killed%s%s", colon,
-		    buf_str(&text));
-	else if (WIFSIGNALED(x->status))
-		result_quote(&c->res, SOURCE_COMMAND, STATUS_DEFERRED, "4.3.0",
-		    "command was terminated by signal %d%s%s",
-		    WTERMSIG(x->status), colon, buf_str(&text));
-	else
-		set_exit_result(&c->res, WEXITSTATUS(x->status),
-		    buf_str(&text));
+	result_quote(&c->res, SOURCE_COMMAND, status, code, "%s%s%s",
+	    buf_str(&reason), text.len > 0 ? ": " : "", buf_str(&text));
 	buf_fini(&text);
+	buf_fini(&reason);
 }
 
 /*
@@ -641,7 +621,7 @@ helper_ended(struct local_helper *h)
 
 	log_say(&h->active->q->log, LOG_LEVEL_ERROR, "the local delivery "
 	    "helper has exited");
-	helper_gone(&h->socket);
+	io_close(&h->socket.fd);
 	for (i = 0; i < CHILDREN_MAX; i++)
 		if (h->children[i].state != CHILD_FREE)
 			child_ended(h, &h->children[i], &killed);

@@ -168,8 +168,7 @@ fail_request(struct destinations *ds, struct destination *d,
 
 	for (k = 0; k < r->n; k++)
 		if (r->a->attempts[r->rcpts[k]].stage == STAGE_BUSY)
-			decide_as(r->a, r->rcpts[k], STATUS_DEFERRED, "4.3.0",
-			    reason);
+			decide_later(r->a, r->rcpts[k], reason);
 	remove_request(ds, d, r);
 }
 
@@ -304,27 +303,25 @@ add_request(struct destinations *ds, struct destination *d,
 	return r;
 }
 
-/* All of the message that goes to this destination. */
+/* All of the message that goes to this destination, from recipient i on. */
 static void
 give(struct destinations *ds, struct destination *d,
-    const struct next_hop *hop, struct active_message *a)
+    const struct next_hop *hop, struct active_message *a, uint32_t i)
 {
 	struct remote_request *r = add_request(ds, d, a);
-	uint32_t i;
 
-	for (i = 0; i < a->nattempts; i++) {
+	if (r == NULL) {
+		decide_later(a, i, "out of memory");
+		return;
+	}
+	for (; i < a->nattempts; i++) {
 		if (a->attempts[i].stage != STAGE_REMOTE ||
 		    !goes_to(d, hop, a->m.rcpts[i].address))
 			continue;
 		a->attempts[i].stage = STAGE_BUSY;
-		if (r != NULL)
-			r->rcpts[r->n++] = i;
-		else
-			decide_as(a, i, STATUS_DEFERRED, "4.3.0",
-			    "out of memory");
+		r->rcpts[r->n++] = i;
 	}
-	if (r != NULL)
-		r->left = r->n;
+	r->left = r->n;
 }
 
 /* How many destinations have something to do. */
@@ -379,7 +376,7 @@ give_one(struct destinations *ds, struct active_message *a, uint32_t i,
 	    ds->active->nmessages, count_busy(ds), PROCESSES_MAX))
 		decide_postponed(a, i);
 	else if (has_room(ds, d, a))
-		give(ds, d, hop, a);
+		give(ds, d, hop, a, i);
 	else {
 		postpone_rest(a, d);
 		return -1;
@@ -533,21 +530,6 @@ send_requests(struct destinations *ds, struct destination *d)
 	return 1;
 }
 
-/* It ended before it took anything: its last message says why. */
-static void
-read_reason(struct destination *d)
-{
-	struct ipc m;
-
-	if (d->sock == -1)
-		return;
-	ipc_init(&m);
-	if (ipc_recv(d->sock, &m, IPC_REMOTE_LIMIT) == 1 &&
-	    m.kind == IPC_REMOTE_TROUBLE)
-		ipc_get_text(&m, d->reason, sizeof(d->reason));
-	ipc_fini(&m);
-}
-
 void
 destinations_send(struct destinations *ds)
 {
@@ -562,7 +544,8 @@ destinations_send(struct destinations *ds)
 			ret = send_requests(ds, d);
 		if (ret != -1)
 			continue;
-		read_reason(d);
+		/* It has ended: what it sent last may say why. */
+		destination_read(ds, d);
 		fail(ds, d, "dma-remote cannot be reached");
 	}
 }

@@ -23,7 +23,7 @@ to_mailbox(struct active_message *a, uint32_t i, const char *user)
 	free(r->owner);
 	r->owner = strdup(user);
 	if (r->owner == NULL)
-		decide_as(a, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_later(a, i, "out of memory");
 	else
 		a->attempts[i].stage = STAGE_LOCAL;
 }
@@ -61,7 +61,7 @@ replace(struct active_message *a, uint32_t i, uint32_t before, int is_good,
 	}
 	route_cut(&a->m, before);
 	if (res->status == STATUS_NONE)
-		decide_as(a, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_later(a, i, "out of memory");
 	else
 		decide(a, i, res, NULL);
 }

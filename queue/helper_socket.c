@@ -22,15 +22,7 @@ helper_is_passing(int error)
 void
 helper_retry(struct helper_socket *h)
 {
-	if (h->state == HELPER_FULL)
-		h->state = HELPER_READY;
-}
-
-void
-helper_gone(struct helper_socket *h)
-{
-	io_close(&h->fd);
-	h->state = HELPER_GONE;
+	h->is_full = 0;
 }
 
 int
@@ -51,13 +43,13 @@ helper_ask(struct helper_socket *h, struct ipc *m, int *channel,
 	}
 	close(pair[0]);
 	if (error == EAGAIN) {
-		h->state = HELPER_FULL;
+		h->is_full = 1;
 		return 1;
 	}
 	if (helper_is_passing(error))
 		return -1;
 	log_say(log, LOG_LEVEL_ERROR, "a local delivery helper has "
 	    "exited: %s", strerror(error));
-	helper_gone(h);
+	io_close(&h->fd);
 	return -1;
 }

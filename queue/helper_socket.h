@@ -7,15 +7,9 @@
 #include "lib/ipc.h"
 #include "lib/log.h"
 
-enum helper_state {
-	HELPER_READY,
-	HELPER_FULL,		/* it has not read what it was sent before */
-	HELPER_GONE
-};
-
 struct helper_socket {
 	int		 fd;		/* owned; -1 when it is gone */
-	enum helper_state state;
+	int		 is_full;	/* it has not read what it was sent */
 };
 
 /*
@@ -26,7 +20,6 @@ int	helper_ask(struct helper_socket *, struct ipc *, int *channel,
 	    const struct log *);
 /* Another turn: one that was full is tried again. */
 void	helper_retry(struct helper_socket *);
-void	helper_gone(struct helper_socket *);
 /* 1 for errors of sending that pass: no memory, no room. */
 int	helper_is_passing(int error);
 

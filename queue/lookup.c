@@ -64,14 +64,11 @@ begin(struct lookups *ls, enum origin origin, const char *name)
 	struct lookup *l = NULL;
 	int i;
 
-	for (i = 0; i < LOOKUPS_MAX; i++) {
-		if (ls->list[i].state == LOOKUP_FREE)
-			break;
-		if (l == NULL && ls->list[i].state == LOOKUP_IDLE)
+	for (i = 0; i < LOOKUPS_MAX &&
+	    (l == NULL || l->state != LOOKUP_FREE); i++)
+		if (ls->list[i].state == LOOKUP_FREE ||
+		    (l == NULL && ls->list[i].state == LOOKUP_IDLE))
 			l = &ls->list[i];
-	}
-	if (i < LOOKUPS_MAX)
-		l = &ls->list[i];
 	if (l == NULL)
 		return NULL;
 	end(l);
@@ -130,19 +127,16 @@ lookups_ask(struct lookups *ls, struct active_message *a, uint32_t i,
 		return;
 	l->state = LOOKUP_GATHERING;
 	if (add_pending(l, a, i) == -1)
-		decide_as(a, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_later(a, i, "out of memory");
 }
 
 /* The result of all that are pending. */
 static void
 fail(struct lookup *l, const char *reason)
 {
-	struct pending p;
-
-	while (l->n > 0) {
-		p = l->pending[--l->n];
-		decide_as(p.a, p.i, STATUS_DEFERRED, "4.3.0", reason);
-	}
+	for (; l->n > 0; l->n--)
+		decide_later(l->pending[l->n - 1].a, l->pending[l->n - 1].i,
+		    reason);
 	end(l);
 }
 

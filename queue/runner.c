@@ -118,7 +118,7 @@ give_local(struct runner *r, struct active_message *a, uint32_t i)
 	const char *owner = a->m.rcpts[i].owner;
 
 	if (owner == NULL)
-		decide_as(a, i, STATUS_DEFERRED, "4.3.0", "out of memory");
+		decide_later(a, i, "out of memory");
 	else if (active_admit(&r->active, a, i,
 	    active_user(&r->active, owner)) == 0)
 		local_give(&r->local, a, i);
@@ -313,8 +313,7 @@ sleep_ms(struct runner *r)
 	ms = least(ms, active_due_ms(&r->active));
 	ms = least(ms, active_again_ms(&r->active));
 	ms = least(ms, active_scan_ms(&r->active));
-	if (r->lookups.socket.state == HELPER_FULL ||
-	    r->local.socket.state == HELPER_FULL)
+	if (r->lookups.socket.is_full || r->local.socket.is_full)
 		ms = least(ms, FULL_MS);
 	return r->idle_ms != 0 ? least(ms, STAY_MS) : ms;
 }
@@ -341,8 +340,7 @@ wait_and_read(struct runner *r)
 static int
 is_degraded(const struct runner *r)
 {
-	return r->lookups.socket.state == HELPER_GONE ||
-	    r->local.socket.state == HELPER_GONE;
+	return r->lookups.socket.fd == -1 || r->local.socket.fd == -1;
 }
 
 /* Nothing left that time or an answer could bring. */
@@ -441,7 +439,6 @@ run(struct runner *r)
 static void
 init_modules(struct runner *r, struct helpers *helpers)
 {
-	watchers_init(&r->watchers);
 	active_init(&r->active, &r->q, &r->watchers);
 	lookups_init(&r->lookups, &r->active, helpers->forward);
 	local_init(&r->local, &r->active, helpers->deliver);
@@ -449,15 +446,10 @@ init_modules(struct runner *r, struct helpers *helpers)
 	r->lookups.answered = expand_answered;
 }
 
-/* Exit status; 0: go on. */
-/* One that is not the only one leaves, and nobody needs to hear of it. */
 static int
-no_lock(const struct queue *q)
+os_error(const struct queue *q, const char *what)
 {
-	if (errno == EWOULDBLOCK)
-		return 0;
-	log_say(&q->log, LOG_LEVEL_ERROR, "cannot lock the spool: %s",
-	    strerror(errno));
+	log_say(&q->log, LOG_LEVEL_ERROR, "%s: %s", what, strerror(errno));
 	return EX_OSERR;
 }
 
@@ -481,20 +473,16 @@ open_runner(struct runner *r, struct helpers *helpers)
 	if (ret == -1)
 		return EX_CANTCREAT;
 	r->lock = spool_lock(&q->spool);
+	/* One that is not the only one leaves, and nobody needs to hear. */
 	if (r->lock == -1)
-		return no_lock(q);
+		return errno == EWOULDBLOCK ? 0 :
+		    os_error(q, "cannot lock the spool");
 	/* A helper that is full must not stop what does not need it. */
 	if (io_nonblock(helpers->forward) == -1 ||
-	    io_nonblock(helpers->deliver) == -1) {
-		log_say(&q->log, LOG_LEVEL_ERROR, "helpers: %s",
-		    strerror(errno));
-		return EX_OSERR;
-	}
-	if (sandbox_runner(&q->conf) == -1) {
-		log_say(&q->log, LOG_LEVEL_ERROR, "sandbox: %s",
-		    strerror(errno));
-		return EX_OSERR;
-	}
+	    io_nonblock(helpers->deliver) == -1)
+		return os_error(q, "helpers");
+	if (sandbox_runner(&q->conf) == -1)
+		return os_error(q, "sandbox");
 	init_modules(r, helpers);
 	listen_for_wakes(r);
 	return 0;

@@ -15,12 +15,6 @@
 #define LINE_LIMIT	1000	/* bytes of a line; below PIPE_BUF */
 #define ENDING_LIMIT_MS	60000	/* then a caller that reads nothing is left */
 
-void
-watchers_init(struct watchers *ws)
-{
-	memset(ws, 0, sizeof(*ws));
-}
-
 /* Whole or, when the pipe is full, not at all: 0 or -1. */
 static int
 put(struct watcher *w, const char *text, size_t len)

@@ -28,11 +28,11 @@ struct watcher {
 	int64_t		 ending_ms;	/* since; for WATCHER_ENDING */
 };
 
+/* All zero: nobody waits. */
 struct watchers {
 	struct watcher	 list[WATCHERS_MAX];
 };
 
-void	watchers_init(struct watchers *);
 /*
  * Takes the pipe of a new one (-1: nobody waits), whose other members are set
  * but is_cut.  With no entries left, or no free place, it is told at once that

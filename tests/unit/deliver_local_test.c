@@ -579,7 +579,7 @@ test_helper_ends(void **state)
 	io_close(&w->child);
 	io_close(&w->helper);
 	local_read_exits(&w->h);
-	assert_int_equal(w->h.socket.state, HELPER_GONE);
+	assert_int_equal(w->h.socket.fd, -1);
 	assert_int_equal(a->attempts[0].stage, STAGE_LOCAL);
 	local_give(&w->h, a, 0);
 	assert_int_equal(a->attempts[0].stage, STAGE_DECIDED);

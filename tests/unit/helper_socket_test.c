@@ -91,10 +91,10 @@ test_full(void **state)
 	while (send(w.h.fd, "x", 1, MSG_NOSIGNAL) == 1)
 		;
 	assert_int_equal(ask(&w, 0), 1);
-	assert_int_equal(w.h.state, HELPER_FULL);
+	assert_true(w.h.is_full);
 	assert_int_equal(w.channel, -1);
 	helper_retry(&w.h);
-	assert_int_equal(w.h.state, HELPER_READY);
+	assert_false(w.h.is_full);
 	end(&w);
 }
 
@@ -107,11 +107,11 @@ test_gone(void **state)
 	begin(&w);
 	io_close(&w.other);
 	assert_int_equal(ask(&w, 0), -1);
-	assert_int_equal(w.h.state, HELPER_GONE);
+	assert_int_equal(w.h.fd, -1);
 	assert_int_equal(w.h.fd, -1);
 	/* And it stays so. */
 	helper_retry(&w.h);
-	assert_int_equal(w.h.state, HELPER_GONE);
+	assert_int_equal(w.h.fd, -1);
 	assert_int_equal(ask(&w, 0), -1);
 	end(&w);
 }
@@ -125,7 +125,7 @@ test_bad_request(void **state)
 	(void)state;
 	begin(&w);
 	assert_int_equal(ask(&w, 1), -1);
-	assert_int_equal(w.h.state, HELPER_READY);
+	assert_false(w.h.is_full);
 	end(&w);
 }
 

@@ -393,7 +393,7 @@ test_helper_is_gone(void **state)
 	lookups_send(&w->ls);
 	assert_int_equal(w->a->attempts[0].stage, STAGE_DECIDED);
 	assert_int_equal(w->a->m.rcpts[0].last.status, STATUS_DEFERRED);
-	assert_int_equal(w->ls.socket.state, HELPER_GONE);
+	assert_int_equal(w->ls.socket.fd, -1);
 	assert_int_equal(w->ls.list[0].state, LOOKUP_FREE);
 }
 
@@ -407,13 +407,13 @@ test_helper_is_full(void **state)
 		;
 	ask(w, 0, "bob");
 	lookups_send(&w->ls);
-	assert_int_equal(w->ls.socket.state, HELPER_FULL);
+	assert_true(w->ls.socket.is_full);
 	assert_int_equal(w->a->attempts[0].stage, STAGE_LOOKUP);
 	assert_int_equal(w->ls.list[0].state, LOOKUP_GATHERING);
 	while (recv(w->helper, &(char){ 0 }, 1, 0) > 0)
 		;
 	helper_retry(&w->ls.socket);
-	assert_int_equal(w->ls.socket.state, HELPER_READY);
+	assert_false(w->ls.socket.is_full);
 	lookups_send(&w->ls);
 	assert_string_equal(request(w), "bob");
 }

@@ -23,7 +23,7 @@ t_active_init(struct t_active *t, const char *conf_text)
 	assert_int_equal(conf_finish(&t->q.conf, NULL, "host.example.org"), 0);
 	assert_int_equal(spool_open(&t->q.spool, t->top, &res), 0);
 	result_fini(&res);
-	watchers_init(&t->watchers);
+	memset(&t->watchers, 0, sizeof(t->watchers));
 	active_init(&t->active, &t->q, &t->watchers);
 }
 

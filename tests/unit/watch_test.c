@@ -25,7 +25,6 @@ setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
-	watchers_init(&w->ws);
 	message_init(&w->m);
 	text_copy(w->m.id, sizeof(w->m.id), "abc");
 	w->m.submitter = 1000;
