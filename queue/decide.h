@@ -29,7 +29,7 @@ struct attempt {
 	enum attempt_stage	 stage;
 	enum action	 action;	/* of a report of success */
 	int		 is_same;	/* the result is the last attempt's */
-	int		 was_lost;	/* a child ended without its result */
+	unsigned	 nlost;		/* children that ended without it */
 	char		*where;		/* owned: host or program, for the log;
 					 * NULL: this host */
 	uint32_t	 next;		/* decided after it, plus 1; 0: none */

@@ -28,6 +28,7 @@
 #include "queue/limits.h"
 #include "spool/journal.h"
 
+#define LOST_MAX	8	/* children that end on one message */
 #define OUTPUT_MAX	4096	/* bytes of a command's output: the last */
 #define OUTPUT_SHOWN	(REASON_MAX - 64)	/* bytes of it in a reason */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
@@ -552,8 +553,9 @@ set_command_result(struct local_child *c, const struct child_exit *x)
 }
 
 /*
- * Nobody knows what became of it.  That is looked at once before others get at
- * the file: only at the end of it a torn message is known as such.
+ * Its outcome is not known.  It is looked at before other messages get at the
+ * file, even if children are killed one after the other: a torn message can be
+ * told from others only at the end of a file.
  */
 static int
 is_tried_again(struct local_request *r, int is_single,
@@ -561,9 +563,9 @@ is_tried_again(struct local_request *r, int is_single,
 {
 	struct attempt *t = &r->rcpt.a->attempts[r->rcpt.i];
 
-	if (is_single || t->was_lost || x->is_late)
+	if (is_single || x->is_late || t->nlost >= LOST_MAX)
 		return 0;
-	t->was_lost = 1;
+	t->nlost++;
 	return 1;
 }
 
