@@ -25,7 +25,6 @@
 
 #define MEMORY_MAX	(1024 * 1024)	/* bytes of a copy in memory */
 #define ARGS_MAX	(TARGET_MAX / 2 + 2)
-#define ENV_MAX		16
 #define PATH_VALUE	"/usr/local/bin:/usr/bin:/bin"
 #define SHELL_PATH	"/bin/sh"
 
@@ -34,11 +33,7 @@ static const char plain_text[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     "%+,-./:=@_ ";
 
-struct env {
-	struct buf	 text[ENV_MAX];	/* owned */
-	char		*list[ENV_MAX + 1];
-	size_t		 n;
-};
+extern char **environ;
 
 static void
 defer_errno(struct result *res, const char *reason)
@@ -94,68 +89,32 @@ copy_message(const struct delivery *d, int *fd, struct result *res)
 
 /* ---- the environment ---- */
 
-static void
-put_env(struct env *e, const char *name, const char *value, size_t len)
-{
-	struct buf *b = &e->text[e->n];
-
-	buf_init(b, 0);
-	buf_printf(b, "%s=", name);
-	buf_add(b, value, len);
-	e->list[e->n++] = b->data;
-}
-
-static void
-put_env_str(struct env *e, const char *name, const char *value)
-{
-	put_env(e, name, value, strlen(value));
-}
-
-/* "ext" of user+ext@host. */
-static void
-put_extension(struct env *e, const struct delivery *d)
-{
-	const char *p = "", *at;
-	size_t len;
-
-	if (d->conf->names.delimiter != '\0') {
-		p = strchr(d->recipient, d->conf->names.delimiter);
-		p = p == NULL ? "" : p + 1;
-	}
-	at = strrchr(p, '@');
-	len = at == NULL ? strlen(p) : (size_t)(at - p);
-	/* A delimiter in the domain only is none. */
-	if (strrchr(d->recipient, '@') != NULL && at == NULL)
-		len = 0;
-	put_env(e, "EXTENSION", p, len);
-}
-
 static int
-fill_env(struct env *e, const struct delivery *d)
+set_env(const struct delivery *d)
 {
+	static char *none[] = { NULL };
+	char room[sizeof(d->recipient)];
+	const struct {
+		const char *name, *value;
+	} env[] = {
+		{ "PATH", PATH_VALUE },
+		{ "HOME", d->user->home },
+		{ "USER", d->user->name },
+		{ "LOGNAME", d->user->name },
+		{ "SHELL", d->user->shell },
+		{ "SENDER", d->sender },
+		{ "RECIPIENT", d->recipient },
+		{ "ORIGINAL_RECIPIENT", d->original },
+		{ "EXTENSION", delivery_extension(d, room, sizeof(room)) },
+		{ "QUEUE_ID", d->queue_id },
+	};
 	size_t i;
 
-	put_env_str(e, "PATH", PATH_VALUE);
-	put_env_str(e, "HOME", d->user->home);
-	put_env_str(e, "USER", d->user->name);
-	put_env_str(e, "LOGNAME", d->user->name);
-	put_env_str(e, "SHELL", d->user->shell);
-	put_env_str(e, "SENDER", d->sender);
-	put_env_str(e, "RECIPIENT", d->recipient);
-	put_env_str(e, "ORIGINAL_RECIPIENT", d->original);
-	put_extension(e, d);
-	put_env_str(e, "QUEUE_ID", d->queue_id);
-	for (i = 0; i < e->n; i++)
-		if (buf_failed(&e->text[i]))
+	environ = none;
+	for (i = 0; i < sizeof(env) / sizeof(env[0]); i++)
+		if (setenv(env[i].name, env[i].value, 1) == -1)
 			return -1;
 	return 0;
-}
-
-static void
-free_env(struct env *e)
-{
-	while (e->n > 0)
-		buf_fini(&e->text[--e->n]);
 }
 
 /* ---- the new process ---- */
@@ -196,7 +155,7 @@ enter_home(const char *home)
 }
 
 static void
-exec_plain(const char *text, char **env)
+exec_plain(const char *text)
 {
 	char copy[TARGET_MAX + 1];
 	char *argv[ARGS_MAX + 1], *p = copy;
@@ -213,22 +172,22 @@ exec_plain(const char *text, char **env)
 			*p++ = '\0';
 	}
 	argv[n] = NULL;
-	execve(copy, argv, env);
+	execv(copy, argv);
 	/* A script without its first line is a script for sh. */
 	if (errno == ENOEXEC)
-		execle(SHELL_PATH, "sh", "-c", text, (char *)NULL, env);
+		execl(SHELL_PATH, "sh", "-c", text, (char *)NULL);
 }
 
 /* Returns only when it failed: the exit status. */
 static int
-start(const char *text, char **env)
+start(const char *text)
 {
 	int saved;
 
 	if (command_is_plain(text))
-		exec_plain(text, env);
+		exec_plain(text);
 	else
-		execle(SHELL_PATH, "sh", "-c", text, (char *)NULL, env);
+		execl(SHELL_PATH, "sh", "-c", text, (char *)NULL);
 	saved = errno;
 	/* The sender reads this, so the command is not in it. */
 	dprintf(STDERR_FILENO, "cannot run the command: %s\n", strerror(saved));
@@ -237,29 +196,25 @@ start(const char *text, char **env)
 
 /* From here on, output and exit status are the only report. */
 static int
-run(const struct delivery *d, const char *text, int in, int out, char **env)
+run(const struct delivery *d, const char *text, int in, int out)
 {
 	enter_home(d->user->home);
 	io_default_signals();
 	if (place_descriptors(in, out) == -1)
 		return 126;
-	return start(text, env);
+	return start(text);
 }
 
 int
 command_run(const struct delivery *d, const char *text, struct result *res)
 {
-	struct env e;
 	int in = -1, output[2] = { -1, -1 }, status = 0;
 
-	memset(&e, 0, sizeof(e));
-	if (fill_env(&e, d) == -1 ||
-	    pipe2(output, O_CLOEXEC) == -1)
+	if (set_env(d) == -1 || pipe2(output, O_CLOEXEC) == -1)
 		defer_errno(res, "cannot start the command");
 	else if (copy_message(d, &in, res) == 0)
 		status = hand_over(d, output[0]) == -1 ? 1 :
-		    run(d, text, in, output[1], e.list);
-	free_env(&e);
+		    run(d, text, in, output[1]);
 	if (status != 0)
 		return status;	/* after run() none of these is open */
 	io_close(&in);

@@ -21,29 +21,16 @@
 
 #define COPY_BYTES	65536	/* at a time */
 
-static int
-is_clean(const char *text)
-{
-	return text_is_clean(text, strlen(text));
-}
-
 int
 delivery_check(const struct delivery *d, struct result *res)
 {
 	struct stat st;
 
-	if (!is_clean(d->sender) || !is_clean(d->recipient) ||
-	    !is_clean(d->original) || !is_clean(d->queue_id))
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "control character in an address");
-	if (fstat(d->message, &st) == -1 || !S_ISREG(st.st_mode))
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "message is not a regular file");
-	if (d->offset < 0 || d->length < 0 || d->offset > st.st_size ||
-	    d->length > st.st_size - d->offset)
-		return result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "message file is truncated");
-	return 0;
+	if (fstat(d->message, &st) == 0 && S_ISREG(st.st_mode) &&
+	    d->length <= st.st_size - d->offset)
+		return 0;
+	return result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "message file is truncated");
 }
 
 int
@@ -179,6 +166,22 @@ delivery_defer_message(struct result *res)
 	result_set(res, STATUS_DEFERRED, "4.3.0",
 	    "cannot read the message from the queue");
 	return result_detail(res, "%s", strerror(error));
+}
+
+const char *
+delivery_extension(const struct delivery *d, char *room, size_t size)
+{
+	const char *plus;
+	char *at;
+
+	if (d->conf->names.delimiter == '\0' ||
+	    text_copy(room, size, d->recipient) == -1)
+		return "";
+	at = strrchr(room, '@');
+	if (at != NULL)
+		*at = '\0';
+	plus = strchr(room, d->conf->names.delimiter);
+	return plus == NULL ? "" : plus + 1;
 }
 
 int

@@ -14,7 +14,7 @@
 
 #define DELIVERY_ACK_MS	60000	/* for the runner, while a lock is held */
 
-/* Checks once more what came from the runner; -1 with the reason. */
+/* The message must be in the file; -1 with the reason. */
 int	delivery_check(const struct delivery *, struct result *);
 /* Tells the runner where the message is about to appear; 0 or -1. */
 int	delivery_send_checkpoint(const struct delivery *,
@@ -52,6 +52,9 @@ int	delivery_defer_errno(struct result *, const char *path,
 	    const char *tried);
 /* Defers: the message cannot be read from the queue (errno).  Returns -1. */
 int	delivery_defer_message(struct result *);
+/* "ext" of the recipient user+ext@host, or "".  Lent, or in the room. */
+const char *delivery_extension(const struct delivery *, char *room,
+	    size_t size);
 /* Opens a directory to name files in; -1 with errno. */
 int	delivery_open_directory(const char *path);
 /*

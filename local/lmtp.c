@@ -211,18 +211,13 @@ put_recipient(const struct delivery *d, struct buf *out)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._=+";
-	const char *at, *p = NULL;
-	size_t n;
+	char room[sizeof(d->recipient)];
+	const char *extension = delivery_extension(d, room, sizeof(room));
 
 	buf_puts(out, d->user->name);
-	at = strrchr(d->recipient, '@');
-	if (d->conf->names.delimiter != '\0' && d->recipient[0] != '\0')
-		p = strchr(d->recipient + 1, d->conf->names.delimiter);
-	if (p == NULL || at == NULL || p > at)
-		return;
-	n = strspn(p + 1, plain);
-	if (n > 0 && p + 1 + n == at)
-		buf_add(out, p, n + 1);
+	if (extension[0] != '\0' &&
+	    extension[strspn(extension, plain)] == '\0')
+		buf_printf(out, "%c%s", d->conf->names.delimiter, extension);
 }
 
 static int

@@ -212,16 +212,6 @@ static void short_message(struct t_delivery *w)
 	w->d.length++;
 }
 
-static void no_offset(struct t_delivery *w)
-{
-	w->d.offset = -1;
-}
-
-static void control_character(struct t_delivery *w)
-{
-	text_copy(w->d.sender, sizeof(w->d.sender), "a\nFrom b");
-}
-
 static void no_directory(struct t_delivery *w)
 {
 	assert_int_equal(rmdir(w->mailspool), 0);
@@ -234,8 +224,6 @@ static const struct {
 } refused[] = {
 	{ other_identity,	STATUS_DEFERRED, "4.3.0", "wrong user" },
 	{ short_message,	STATUS_DEFERRED, "4.3.0", "truncated" },
-	{ no_offset,		STATUS_DEFERRED, "4.3.0", "truncated" },
-	{ control_character,	STATUS_DEFERRED, "4.3.0", "control" },
 	{ no_directory,		STATUS_DEFERRED, "4.2.0", "No such file" },
 };
 
