@@ -85,14 +85,11 @@ deliver_to_file(const struct delivery *d, struct file *f, struct result *res)
 	dir = open_parent(f, res);
 	if (dir == -1)
 		return 0;
-	if (f->takes_more)
-		ret = mbox_serve(d, dir, f->name, f->path, MBOX_LOCK_WAIT_S,
-		    res);
-	else if (f->is_maildir)
+	if (f->is_maildir)
 		ret = maildir_put(d, dir, f->name, f->path, f->is_shared, res);
 	else
-		ret = mbox_append(d, dir, f->name, f->path, MBOX_LOCK_WAIT_S,
-		    res);
+		ret = mbox_deliver(d, dir, f->name, f->path, f->takes_more,
+		    MBOX_LOCK_WAIT_S, res);
 	close(dir);
 	return ret == -1 ? 1 : ret;
 }
@@ -122,7 +119,7 @@ deliver_mbox(const struct delivery *d, struct result *res)
 
 	if (set_shared_file(&f, d, d->conf->local.mailspool, res) == -1)
 		return 0;
-	f.takes_more = 1;
+	f.takes_more = d->conf->local.mailbox == MAILBOX_MBOX;
 	return deliver_to_file(d, &f, res);
 }
 
@@ -146,18 +143,8 @@ deliver_maildir(const struct delivery *d, struct result *res)
 static int
 deliver_mailbox_command(const struct delivery *d, struct result *res)
 {
-	struct file f;
-	int ret;
-
-	if (!d->no_command && d->user->uid != 0)
-		return command_run(d, d->conf->local.where, res);
-	if (set_shared_file(&f, d, d->conf->local.mailspool, res) == -1)
-		return 0;
-	ret = deliver_to_file(d, &f, res);
-	if (ret == 0 && res->status == STATUS_SENT)
-		result_detail(res, "%s: MAILBOX command is not run for %s",
-		    f.path, d->user->name);
-	return ret;
+	return d->no_command ? deliver_mbox(d, res) :
+	    command_run(d, d->conf->local.where, res);
 }
 
 static int
@@ -269,7 +256,7 @@ local_deliver(struct delivery *d)
 
 	result_init(&res);
 	status = deliver(d, &res);
-	/* mbox_serve() has reported by itself. */
+	/* mbox_deliver() has reported by itself. */
 	if (status == 0 && res.status != STATUS_NONE)
 		status = delivery_report(d, &res) == 0 ? 0 : 1;
 	result_fini(&res);

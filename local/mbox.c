@@ -524,9 +524,14 @@ sync_file(struct mbox *m)
 static void
 set_sent(const struct mbox *m, struct append *a)
 {
+	int is_instead = m->d->no_command &&
+	    m->d->conf->local.mailbox == MAILBOX_COMMAND;
+
 	result_set(&a->res, STATUS_SENT, "2.0.0", a->is_found ?
 	    "found complete in mailbox" : "appended to mailbox");
-	result_detail(&a->res, "%s", m->lock.path);
+	result_detail(&a->res, "%s%s%s", m->lock.path, is_instead ?
+	    ": MAILBOX command is not run for " : "", is_instead ?
+	    m->d->user->name : "");
 }
 
 /* One sync for everything that is written; -1 as append_group(). */
@@ -609,24 +614,6 @@ fini(struct mbox *m)
 	ipc_fini(&m->ipc);
 }
 
-int
-mbox_append(const struct delivery *d, int dir, const char *name,
-    const char *path, unsigned lock_wait_s, struct result *res)
-{
-	struct mbox m;
-	int ret = 0;
-
-	if (init(&m, d, dir, name, path, res) == 0) {
-		do {
-			ret = run_turn(&m, lock_wait_s);
-		} while (ret == 0 && m.first->state != MBOX_DONE);
-		if (ret != -1)
-			result_copy(res, &m.first->res);
-	}
-	fini(&m);
-	return ret == -1 ? -1 : 0;
-}
-
 /* The others are for the next turn. */
 static int
 report_done(struct mbox *m)
@@ -656,21 +643,23 @@ await_more(struct mbox *m)
 			poll(NULL, 0, REST_MS);
 		return 1;
 	}
+	if (!m->is_batch)
+		return 0;
 	got = receive(m, io_clock_ms() + LINGER_MS);
 	/* The end of the channel is the usual end. */
 	return got == -1 && m->status != EX_PROTOCOL ? 0 : got;
 }
 
 int
-mbox_serve(const struct delivery *d, int dir, const char *name,
-    const char *path, unsigned lock_wait_s, struct result *res)
+mbox_deliver(const struct delivery *d, int dir, const char *name,
+    const char *path, int is_batch, unsigned lock_wait_s, struct result *res)
 {
 	int64_t until = io_clock_ms() + LIFE_MS;
 	struct mbox m;
 	int got, more;
 
 	more = init(&m, d, dir, name, path, res) == 0;
-	m.is_batch = 1;
+	m.is_batch = is_batch;
 	while (more == 1 && io_clock_ms() < until) {
 		got = run_turn(&m, lock_wait_s);
 		if (got == -1 || report_done(&m) == -1)

@@ -38,19 +38,15 @@ enum mbox_state mbox_next(enum mbox_state, enum mbox_event);
 /*
  * Appends the message of d to dir/name, as the user that this process is;
  * path is the full name.  Tells the runner where, and writes only when that is
- * recorded.  0 when res is set; -1 when the runner did not answer: then
- * nothing was written and nobody is left to report to.
- */
-int	mbox_append(const struct delivery *d, int dir, const char *name,
-	    const char *path, unsigned lock_wait_s, struct result *res);
-/*
- * The same for d and for what the runner sends after it (IPC_DELIVER_NEXT),
- * many under one lock with one sync, until the runner closes the channel.
+ * recorded.  With is_batch it goes on with what the runner sends after it
+ * (IPC_DELIVER_NEXT), many under one lock with one sync, until the runner
+ * closes the channel.
  * Reports each result itself; res is set only when it could not begin.
  * Returns the exit status: 0 when nothing was written of what was not
  * reported, 1 when the runner is gone, EX_PROTOCOL for a message out of turn.
  */
-int	mbox_serve(const struct delivery *d, int dir, const char *name,
-	    const char *path, unsigned lock_wait_s, struct result *res);
+int	mbox_deliver(const struct delivery *d, int dir, const char *name,
+	    const char *path, int is_batch, unsigned lock_wait_s,
+	    struct result *res);
 
 #endif

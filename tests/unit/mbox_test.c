@@ -124,10 +124,9 @@ append_and_report(struct t_delivery *w)
 	int ret;
 
 	result_init(&res);
-	ret = mbox_append(&w->d, w->dir, "bob", "mail/bob", WAIT_S, &res);
-	if (ret == 0)
-		ret = delivery_report(&w->d, &res);
-	return ret == -1 ? 1 : 0;
+	ret = mbox_deliver(&w->d, w->dir, "bob", "mail/bob", 0, WAIT_S, &res);
+	result_fini(&res);
+	return ret;
 }
 
 /* In a process of its own; the runner agrees. */
@@ -191,8 +190,8 @@ test_nothing_is_written_without_an_acknowledgement(void **state)
 		if (answers[i] != 0)
 			t_delivery_send(w, answers[i]);
 		shutdown(w->runner, SHUT_WR);
-		assert_int_equal(mbox_append(&w->d, w->dir, "bob", "mail/bob",
-		    WAIT_S, &res), -1);
+		assert_int_not_equal(mbox_deliver(&w->d, w->dir, "bob",
+		    "mail/bob", 0, WAIT_S, &res), 0);
 		assert_int_equal(res.status, STATUS_NONE);
 		t_assert_file(mailbox(w), "before\n");
 		assert_int_equal(size_of(w, "bob.lock"), -1);
@@ -475,7 +474,7 @@ start(struct batch *b, unsigned wait_s, rlim_t limit)
 		alarm(30);
 		if (limit > 0)
 			setrlimit(RLIMIT_FSIZE, &rl);
-		_exit(mbox_serve(d, b->w->dir, "bob", "mail/bob", wait_s,
+		_exit(mbox_deliver(d, b->w->dir, "bob", "mail/bob", 1, wait_s,
 		    &b->w->res));
 	}
 	close(s[0]);
