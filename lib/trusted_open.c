@@ -28,7 +28,8 @@
 struct way {
 	uid_t		 owner;
 	int		 dir;		/* owned: where we are, or -1 */
-	char		 rest[PATH_MAX];	/* of the path, from there */
+	char		 path[PATH_MAX];
+	char		*rest;		/* of it, from there */
 	unsigned	 links;
 };
 
@@ -63,50 +64,45 @@ is_trusted(const struct way *w)
 static int
 follow(struct way *w, const char *target)
 {
-	char rest[PATH_MAX];
+	char path[PATH_MAX];
 	int n;
 
 	if (++w->links > LINKS_MAX || !is_trusted(w)) {
 		errno = ELOOP;
 		return -1;
 	}
-	n = snprintf(rest, sizeof(rest), "%s/%s", target, w->rest);
-	if (n < 0 || (size_t)n >= sizeof(rest)) {
+	n = snprintf(path, sizeof(path), "%s/%s", target, w->rest);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	memcpy(w->rest, rest, (size_t)n + 1);
+	memcpy(w->path, path, (size_t)n + 1);
+	w->rest = w->path;
 	return target[0] == '/' ? enter(w, "/") : 0;
 }
 
-/* Takes the next name off the rest; -1 with errno when there is none. */
-static int
-next_name(struct way *w, char *name, size_t size)
+/* Takes the next name off the rest; "" when there is none. */
+static const char *
+next_name(struct way *w)
 {
-	const char *p = w->rest + strspn(w->rest, "/");
-	size_t n = strcspn(p, "/");
+	char *name = w->rest + strspn(w->rest, "/");
 
-	if (n == 0 || n >= size) {
-		errno = n == 0 ? EISDIR : ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(name, p, n);
-	name[n] = '\0';
-	p += n;
-	p += strspn(p, "/");
-	memmove(w->rest, p, strlen(p) + 1);
-	return 0;
+	w->rest = name + strcspn(name, "/");
+	if (*w->rest != '\0')
+		*w->rest++ = '\0';
+	w->rest += strspn(w->rest, "/");
+	return name;
 }
 
 static int
 walk(struct way *w, int flags)
 {
-	char name[NAME_MAX + 1], target[PATH_MAX];
+	char target[PATH_MAX];
+	const char *name;
 	ssize_t n;
 
 	for (;;) {
-		if (next_name(w, name, sizeof(name)) == -1)
-			return -1;
+		name = next_name(w);
 		n = readlinkat(w->dir, name, target, sizeof(target) - 1);
 		if (n == -1 && errno != EINVAL)
 			return -1;
@@ -124,10 +120,11 @@ trusted_open(const char *path, uid_t owner, int flags)
 	struct way w = { .owner = owner, .dir = -1 };
 	int fd = -1;
 
-	if (path[0] != '/' || text_copy(w.rest, sizeof(w.rest), path) == -1) {
+	if (path[0] != '/' || text_copy(w.path, sizeof(w.path), path) == -1) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
+	w.rest = w.path;
 	if (enter(&w, "/") == 0)
 		fd = walk(&w, flags);
 	io_close(&w.dir);
