@@ -269,6 +269,18 @@ mbox_lock_touch(struct mbox_lock *l)
 
 /* ---- fcntl and flock ---- */
 
+/* Of the system call that returned that. */
+static enum attempt
+attempt(const struct mbox_lock *l, int ret, struct result *res)
+{
+	if (ret == 0)
+		return ATTEMPT_TAKEN;
+	if (errno == EAGAIN || errno == EACCES || errno == EINTR)
+		return ATTEMPT_BUSY;
+	delivery_defer_errno(res, l->path, "lock");
+	return ATTEMPT_FAILED;
+}
+
 static enum attempt
 take_fcntl(const struct mbox_lock *l, struct result *res)
 {
@@ -277,12 +289,7 @@ take_fcntl(const struct mbox_lock *l, struct result *res)
 	memset(&fl, 0, sizeof(fl));
 	fl.l_type = F_WRLCK;
 	fl.l_whence = SEEK_SET;
-	if (fcntl(l->fd, F_SETLK, &fl) == 0)
-		return ATTEMPT_TAKEN;
-	if (errno == EAGAIN || errno == EACCES || errno == EINTR)
-		return ATTEMPT_BUSY;
-	delivery_defer_errno(res, l->path, "lock");
-	return ATTEMPT_FAILED;
+	return attempt(l, fcntl(l->fd, F_SETLK, &fl), res);
 }
 
 /*
@@ -297,12 +304,7 @@ take_flock(const struct mbox_lock *l, struct result *res)
 
 	if (fstatfs(l->fd, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC)
 		return ATTEMPT_TAKEN;
-	if (flock(l->fd, LOCK_EX | LOCK_NB) == 0)
-		return ATTEMPT_TAKEN;
-	if (errno == EWOULDBLOCK || errno == EINTR)
-		return ATTEMPT_BUSY;
-	delivery_defer_errno(res, l->path, "lock");
-	return ATTEMPT_FAILED;
+	return attempt(l, flock(l->fd, LOCK_EX | LOCK_NB), res);
 #else
 	(void)l;
 	(void)res;
