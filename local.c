@@ -33,10 +33,13 @@ struct file {
 	int		 takes_more;	/* messages of the same user */
 };
 
-/* Takes a path apart; "~/" is the home.  -1 with the reason. */
+/*
+ * Takes a path apart; "~/" is the home.  name: its last component, in a
+ * directory of root's, or NULL.  -1 with the reason.
+ */
 static int
 set_file(struct file *f, const struct delivery *d, const char *path,
-    struct result *res)
+    const char *name, struct result *res)
 {
 	const char *home = "";
 	size_t n;
@@ -47,7 +50,9 @@ set_file(struct file *f, const struct delivery *d, const char *path,
 		home = d->user->home;
 		path++;
 	}
-	len = snprintf(f->path, sizeof(f->path), "%s%s", home, path);
+	f->is_shared = name != NULL;
+	len = snprintf(f->path, sizeof(f->path), "%s%s%s%s", home, path,
+	    name == NULL ? "" : "/", name == NULL ? "" : name);
 	n = len < 0 ? 0 : (size_t)len;
 	if (n < sizeof(f->path))
 		while (n > 1 && f->path[n - 1] == '/') {
@@ -96,28 +101,13 @@ deliver_to_file(const struct delivery *d, struct file *f, struct result *res)
 
 /* ---- the mailbox, as MAILBOX in dma.conf chooses ---- */
 
-/* A mailbox with the user's name, in a directory of root's. */
-static int
-set_shared_file(struct file *f, const struct delivery *d,
-    const char *directory, struct result *res)
-{
-	struct buf path;
-	int ret;
-
-	buf_init(&path, 0);
-	buf_printf(&path, "%s/%s", directory, d->user->name);
-	ret = set_file(f, d, buf_str(&path), res);
-	buf_fini(&path);
-	f->is_shared = 1;
-	return ret;
-}
-
 static int
 deliver_mbox(const struct delivery *d, struct result *res)
 {
 	struct file f;
 
-	if (set_shared_file(&f, d, d->conf->local.mailspool, res) == -1)
+	if (set_file(&f, d, d->conf->local.mailspool, d->user->name,
+	    res) == -1)
 		return 0;
 	f.takes_more = d->conf->local.mailbox == MAILBOX_MBOX;
 	return deliver_to_file(d, &f, res);
@@ -129,8 +119,8 @@ deliver_maildir(const struct delivery *d, struct result *res)
 	const char *where = d->conf->local.where;
 	struct file f;
 
-	if ((where[0] == '/' ? set_shared_file(&f, d, where, res) :
-	    set_file(&f, d, where, res)) == -1)
+	if (set_file(&f, d, where, where[0] == '/' ? d->user->name : NULL,
+	    res) == -1)
 		return 0;
 	f.is_maildir = 1;
 	return deliver_to_file(d, &f, res);
@@ -176,7 +166,7 @@ deliver_entry_file(const struct delivery *d, const char *path,
 		result_detail(res, "%s", path);
 		return 0;
 	}
-	return set_file(&f, d, path, res) == -1 ? 0 :
+	return set_file(&f, d, path, NULL, res) == -1 ? 0 :
 	    deliver_to_file(d, &f, res);
 }
 

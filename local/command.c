@@ -35,15 +35,6 @@ static const char plain_text[] =
 
 extern char **environ;
 
-static void
-defer_errno(struct result *res, const char *reason)
-{
-	int error = errno;
-
-	result_set(res, STATUS_DEFERRED, "4.3.0", "%s", reason);
-	result_detail(res, "%s", strerror(error));
-}
-
 int
 command_is_plain(const char *text)
 {
@@ -82,7 +73,7 @@ copy_message(const struct delivery *d, int *fd, struct result *res)
 	if (*fd != -1 && delivery_copy(d, 1, *fd) == DELIVERY_COPIED &&
 	    lseek(*fd, 0, SEEK_SET) != -1)
 		return 0;
-	defer_errno(res, "cannot copy the message for the command");
+	delivery_defer_system(res, "cannot copy the message for the command");
 	io_close(fd);
 	return -1;
 }
@@ -211,7 +202,7 @@ command_run(const struct delivery *d, const char *text, struct result *res)
 	int in = -1, output[2] = { -1, -1 }, status = 0;
 
 	if (set_env(d) == -1 || pipe2(output, O_CLOEXEC) == -1)
-		defer_errno(res, "cannot start the command");
+		delivery_defer_system(res, "cannot start the command");
 	else if (copy_message(d, &in, res) == 0)
 		status = hand_over(d, output[0]) == -1 ? 1 :
 		    run(d, text, in, output[1]);

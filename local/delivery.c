@@ -159,13 +159,19 @@ delivery_defer_errno(struct result *res, const char *path, const char *tried)
 }
 
 int
-delivery_defer_message(struct result *res)
+delivery_defer_system(struct result *res, const char *reason)
 {
 	int error = errno;
 
-	result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "cannot read the message from the queue");
+	result_set(res, STATUS_DEFERRED, "4.3.0", "%s", reason);
 	return result_detail(res, "%s", strerror(error));
+}
+
+int
+delivery_defer_message(struct result *res)
+{
+	return delivery_defer_system(res,
+	    "cannot read the message from the queue");
 }
 
 const char *

@@ -50,6 +50,8 @@ int	delivery_defer(struct result *, const char *path, const char *cause,
 	    ...) PRINTF_LIKE(3, 4);
 int	delivery_defer_errno(struct result *, const char *path,
 	    const char *tried);
+/* Defers for that reason; errno is the detail.  Returns -1. */
+int	delivery_defer_system(struct result *, const char *reason);
 /* Defers: the message cannot be read from the queue (errno).  Returns -1. */
 int	delivery_defer_message(struct result *);
 /* "ext" of the recipient user+ext@host, or "".  Lent, or in the room. */

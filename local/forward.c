@@ -104,8 +104,6 @@ check_forward(struct forward *f)
 		return refused(f, "is not owned by you or root: chown it");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return refused(f, "is writable by others: chmod go-w it");
-	if (st.st_size > FORWARD_MAX)
-		return refused(f, "is longer than 65536 bytes: shorten it");
 	return FORWARD_TEXT;
 }
 
@@ -430,15 +428,10 @@ entry_of_forward(const struct delivery *d, struct buf *out, struct result *res)
 static int
 read_aliases(int fd, struct buf *text, struct result *res)
 {
-	int error;
-
 	errno = ENOENT;
 	if (fd != -1 && io_read_file(fd, text, ALIASES_FILE_MAX) == 0)
 		return 0;
-	error = errno;
-	result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "aliases file cannot be read");
-	return result_detail(res, "%s", strerror(error));
+	return delivery_defer_system(res, "aliases file cannot be read");
 }
 
 /* Lends the alias, which is in as; -1 with the reason: then as is empty. */
