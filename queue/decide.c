@@ -59,12 +59,7 @@ store(struct active_message *a, uint32_t i, const struct result *res,
 	result_copy(&r->last, res);
 	free(t->where);
 	t->where = where == NULL ? NULL : strdup(where);
-	t->next = 0;
-	if (a->decided == 0)
-		a->decided = i + 1;
-	else
-		a->attempts[a->last_decided - 1].next = i + 1;
-	a->last_decided = i + 1;
+	a->decided++;
 	a->open--;
 }
 
@@ -155,7 +150,9 @@ decide_next(struct active_message *a, uint32_t *i)
 {
 	if (a->decided == 0)
 		return 0;
-	*i = a->decided - 1;
-	a->decided = a->attempts[*i].next;
+	while (a->attempts[*i].stage != STAGE_DECIDED)
+		++*i;
+	a->attempts[*i].stage = STAGE_DONE;
+	a->decided--;
 	return 1;
 }

@@ -32,7 +32,6 @@ struct attempt {
 	unsigned	 nlost;		/* children that ended without it */
 	char		*where;		/* owned: host or program, for the log;
 					 * NULL: this host */
-	uint32_t	 next;		/* decided after it, plus 1; 0: none */
 };
 
 /* Owned by struct active. */
@@ -43,7 +42,7 @@ struct active_message {
 	struct attempt	*attempts;	/* owned: one for each recipient */
 	uint32_t	 nattempts;
 	uint32_t	 open;		/* recipients not decided yet */
-	uint32_t	 decided, last_decided;	/* list, plus 1; 0: none */
+	uint32_t	 decided;	/* recipients not recorded yet */
 	uint32_t	 requests;	/* of destinations, not over yet */
 	struct share	*share;		/* it counts for; or NULL */
 	struct buf	 notes;		/* for the journal, not yet written */
@@ -84,7 +83,10 @@ void	decide_not_now(struct active_message *, uint32_t i);
 void	decide_postponed(struct active_message *, uint32_t i);
 /* DEFER: not until a flush, which does not count as an attempt. */
 void	decide_held(struct active_message *, uint32_t i);
-/* 1 with the first that is not recorded, taken off; 0: there is none. */
+/*
+ * 1 with the first from *i on that is decided and not recorded: it is taken
+ * as recorded.  0: there is none.
+ */
 int	decide_next(struct active_message *, uint32_t *i);
 /* action, if the sender wants a report of that success; else ACTION_NONE. */
 enum action decide_action(const struct message *, uint32_t i, enum action);

@@ -42,10 +42,8 @@
 static void
 start(struct local_child *c, const char *name, uint32_t id, int is_single)
 {
-	memset(c, 0, sizeof(*c));
 	c->state = is_single ? CHILD_ASKED : CHILD_OPEN;
 	c->id = id;
-	c->channel = c->output = -1;
 	text_copy(c->name, sizeof(c->name), name);
 	buf_init(&c->text, 0);
 	result_init(&c->res);
@@ -84,14 +82,14 @@ local_init(struct local_helper *h, struct active *active, int fd)
 		h->children[i].channel = h->children[i].output = -1;
 }
 
+/* Free ones have no name. */
 static struct local_child *
 find_child(struct local_helper *h, const char *name)
 {
 	int i;
 
 	for (i = 0; i < CHILDREN_MAX; i++)
-		if (h->children[i].state != CHILD_FREE &&
-		    strcasecmp(h->children[i].name, name) == 0)
+		if (strcasecmp(h->children[i].name, name) == 0)
 			return &h->children[i];
 	return NULL;
 }

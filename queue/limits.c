@@ -10,8 +10,9 @@
 #define SHARE_FEW	16	/* the same when the active queue is crowded */
 #define PENDING_FEW	4	/* recipients of a slow lookup, when crowded */
 
-int
-limits_is_crowded(unsigned nactive)
+/* More than half of the active queue is in use, so that others may wait. */
+static int
+is_crowded(unsigned nactive)
 {
 	return nactive > ACTIVE_MAX / 2;
 }
@@ -19,7 +20,7 @@ limits_is_crowded(unsigned nactive)
 static unsigned
 most(unsigned nactive)
 {
-	return limits_is_crowded(nactive) ? SHARE_FEW : SHARE_MAX;
+	return is_crowded(nactive) ? SHARE_FEW : SHARE_MAX;
 }
 
 int
@@ -47,13 +48,13 @@ limits_is_low(const struct share *s, unsigned nactive)
 int
 limits_must_yield(unsigned nactive, int64_t silent_ms)
 {
-	return limits_is_crowded(nactive) && silent_ms > SLOW_MS;
+	return is_crowded(nactive) && silent_ms > SLOW_MS;
 }
 
 size_t
 limits_pending(unsigned nactive, size_t pending)
 {
-	return limits_is_crowded(nactive) && pending > PENDING_FEW ?
+	return is_crowded(nactive) && pending > PENDING_FEW ?
 	    PENDING_FEW : pending;
 }
 
@@ -72,7 +73,7 @@ limits_lookup_left_ms(unsigned nactive, size_t pending, int64_t age_ms)
 int
 limits_may_queue(unsigned nactive, unsigned busy, unsigned most_busy)
 {
-	return busy < most_busy || !limits_is_crowded(nactive);
+	return busy < most_busy || !is_crowded(nactive);
 }
 
 int

@@ -23,8 +23,6 @@ struct share {
 	unsigned	 active, postponed;
 };
 
-/* More than half of the active queue is in use, so that others may wait. */
-int	limits_is_crowded(unsigned nactive);
 /* 1 when another message may be active; none overtakes a postponed one. */
 int	limits_has_room(const struct share *, unsigned nactive);
 /* 1 when a postponed message may be active again. */

@@ -418,7 +418,7 @@ route_expand(const struct conf_names *names, struct message *m, uint32_t i,
 {
 	const struct targets *targets = to->targets;
 	uint32_t before = m->nrcpts;
-	size_t bad = 0, good = 0, k;
+	size_t bad = 0, k;
 	int got;
 
 	if (m->rcpts[i].depth >= DEPTH_MAX)
@@ -438,9 +438,8 @@ route_expand(const struct conf_names *names, struct message *m, uint32_t i,
 			    "out of memory");
 		}
 		bad += got == 1;
-		good += got == 0;
 	}
-	if (good == 0 && bad > 0)
+	if (bad > 0 && bad == targets->n)
 		return no_target(names, m, i, to, res);
 	if (route_is_list(m, before))
 		for (; before < m->nrcpts; before++)

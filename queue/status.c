@@ -136,7 +136,6 @@ record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 	struct attempt *t = &a->attempts[i];
 	struct recipient *r = &a->m.rcpts[i];
 
-	t->stage = STAGE_DONE;
 	/* A flush by hand does not lengthen the wait. */
 	if (!a->is_forced || r->attempts == 0)
 		r->attempts++;
@@ -193,27 +192,17 @@ write_notes(struct active *all, struct active_message *a, int is_durable)
 	return 0;
 }
 
-/* Gives their number. */
-static unsigned
-record_decided(struct active *all, struct active_message *a, time_t now)
-{
-	unsigned n = 0;
-	uint32_t i;
-
-	for (; decide_next(a, &i); n++)
-		record(all, a, i, now);
-	return n;
-}
-
 void
 status_record(struct active *all)
 {
 	time_t now = time(NULL);
 	struct active_message *a;
-	unsigned n;
+	uint32_t i, n;
 
 	for (a = all->messages; a != NULL; a = a->next) {
-		n = record_decided(all, a, now);
+		n = a->decided;
+		for (i = 0; decide_next(a, &i); i++)
+			record(all, a, i, now);
 		/* An attempt that is over is written when it is finished. */
 		if ((n > 0 || a->needs_sync) && a->again_ms == 0 &&
 		    (a->open > 0 || a->requests > 0))
