@@ -48,18 +48,8 @@ find_place(const struct active *a, const char *id)
 }
 
 static struct entry *
-find(const struct active *a, const char *id)
+insert(struct active *a, const char *id, size_t at)
 {
-	size_t at = find_place(a, id);
-
-	return at < a->n && strcmp(a->entries[at]->id, id) == 0 ?
-	    a->entries[at] : NULL;
-}
-
-static struct entry *
-insert(struct active *a, const char *id)
-{
-	size_t at = find_place(a, id);
 	struct entry *e;
 
 	e = calloc(1, sizeof(*e));
@@ -82,10 +72,13 @@ insert(struct active *a, const char *id)
 void
 active_add(struct active *a, const char *id)
 {
-	struct entry *e = find(a, id);
+	size_t at = find_place(a, id);
+	struct entry *e;
 
-	if (e == NULL)
-		e = insert(a, id);
+	if (at < a->n && strcmp(a->entries[at]->id, id) == 0)
+		e = a->entries[at];
+	else
+		e = insert(a, id, at);
 	if (e != NULL)
 		e->scan = a->scans;
 }
@@ -494,22 +487,6 @@ int
 active_is_done(const struct active *a)
 {
 	return a->n == 0 || (a->q->conf.retry.is_defer && a->look_at == 0);
-}
-
-int64_t
-active_again_ms(const struct active *a)
-{
-	int64_t least = -1, left, now = io_clock_ms();
-	const struct active_message *am;
-
-	for (am = a->messages; am != NULL; am = am->next) {
-		if (am->again_ms == 0)
-			continue;
-		left = am->again_ms > now ? am->again_ms - now : 0;
-		if (least == -1 || left < least)
-			least = left;
-	}
-	return least;
 }
 
 /* ---- the end of an attempt ---- */

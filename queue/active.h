@@ -78,8 +78,6 @@ void	active_load(struct active *, void (*loaded)(void *,
 	    struct active_message *), void *arg);
 /* Milliseconds until something is due; -1: nothing before an event. */
 int64_t	active_due_ms(const struct active *);
-/* Milliseconds until a failed write is tried again; -1: there is none. */
-int64_t	active_again_ms(const struct active *);
 /* 1 when nothing is active, and nothing may be due. */
 int	active_is_idle(const struct active *);
 /* 1 when nothing is active, whatever may be due. */

@@ -27,13 +27,6 @@
 #define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
 #define DIALOGUE_MAX	2048	/* bytes of a line of the dialogue */
 
-void
-destinations_init(struct destinations *ds, struct active *active)
-{
-	memset(ds, 0, sizeof(*ds));
-	ds->active = active;
-}
-
 /* ---- destinations ---- */
 
 /* Where a message goes that is for other hosts. */

@@ -36,13 +36,13 @@ struct destination {
 	int64_t		 idle_ms;	/* without requests since */
 };
 
+/* All zero but active at the beginning. */
 struct destinations {
 	struct active	*active;	/* lent */
 	struct destination *list;	/* owned */
 	uint32_t	 last_id;
 };
 
-void	destinations_init(struct destinations *, struct active *);
 /* Gives a message's remote recipients to their destinations, or postpones
  * the message. */
 void	destinations_give(struct destinations *, struct active_message *);

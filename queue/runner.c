@@ -20,6 +20,7 @@
 #include "queue/status.h"
 
 #define SLEEP_MAX_MS	60000	/* so that a stepped clock is noticed */
+#define ACTIVE_SLEEP_MS	15000	/* so that a failed write is tried again */
 #define STAY_MS		50	/* with nothing to do: more may come soon */
 #define FULL_MS		100	/* until a helper that reads nothing is tried */
 #define FLUSH_WAIT_MS	1000	/* for the one that it was started for */
@@ -305,13 +306,13 @@ least(int64_t ms, int64_t wait)
 static int64_t
 sleep_ms(struct runner *r)
 {
-	int64_t ms = SLEEP_MAX_MS;
+	int64_t ms = r->active.messages == NULL ? SLEEP_MAX_MS :
+	    ACTIVE_SLEEP_MS;
 
 	ms = least(ms, destinations_linger(&r->destinations));
 	ms = least(ms, local_linger(&r->local));
 	ms = least(ms, lookups_late(&r->lookups));
 	ms = least(ms, active_due_ms(&r->active));
-	ms = least(ms, active_again_ms(&r->active));
 	ms = least(ms, active_scan_ms(&r->active));
 	if (r->lookups.socket.is_full || r->local.socket.is_full)
 		ms = least(ms, FULL_MS);
@@ -442,7 +443,7 @@ init_modules(struct runner *r, struct helpers *helpers)
 	active_init(&r->active, &r->q, &r->watchers);
 	lookups_init(&r->lookups, &r->active, helpers->forward);
 	local_init(&r->local, &r->active, helpers->deliver);
-	destinations_init(&r->destinations, &r->active);
+	r->destinations.active = &r->active;
 	r->lookups.answered = expand_answered;
 }
 

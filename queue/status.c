@@ -156,6 +156,13 @@ record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 	show_status(all, a, i);
 }
 
+static int
+stay(struct active_message *a)
+{
+	a->again_ms = io_clock_ms() + AGAIN_MS;
+	return -1;
+}
+
 /*
  * 0, or -1: the notes stay, to be written later.
  * Each journal is synced by itself: to sync those of a turn side by side
@@ -183,8 +190,7 @@ write_notes(struct active *all, struct active_message *a, int is_durable)
 		    "retried soon", a->m.id, res.reason == NULL ? "journal" :
 		    res.reason);
 		result_fini(&res);
-		a->again_ms = io_clock_ms() + AGAIN_MS;
-		return -1;
+		return stay(a);
 	}
 	buf_reset(&a->notes);
 	if (is_durable)
@@ -239,13 +245,6 @@ reschedule(struct active_message *a, time_t warning)
 	}
 	if (warning != 0 && e->state == ENTRY_WAITING && warning < e->due)
 		e->due = warning;
-}
-
-static int
-stay(struct active_message *a)
-{
-	a->again_ms = io_clock_ms() + AGAIN_MS;
-	return -1;
 }
 
 /* What is left: reports that are owed, and open recipients. */

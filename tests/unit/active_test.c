@@ -427,22 +427,6 @@ test_flush_during_an_attempt(void **state)
 	}
 }
 
-static void
-test_failed_write(void **state)
-{
-	struct t_active *t = *state;
-	struct active_message *a;
-
-	assert_int_equal(active_again_ms(&t->active), -1);
-	commit(t, "a");
-	a = t_active_load(t, "a");
-	assert_int_equal(active_again_ms(&t->active), -1);
-	a->again_ms = 1;
-	assert_int_equal(active_again_ms(&t->active), 0);
-	a->again_ms = io_clock_ms() + 5000;
-	assert_in_range(active_again_ms(&t->active), 1, 5000);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -464,7 +448,6 @@ main(void)
 		CASE(test_done),
 		CASE(test_flush),
 		CASE(test_flush_during_an_attempt),
-		CASE(test_failed_write),
 	};
 
 	return cmocka_run_group_tests_name("active", tests, NULL, NULL);

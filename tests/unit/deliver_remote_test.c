@@ -57,7 +57,7 @@ setup_with(void **state, const char *conf)
 
 	assert_non_null(w);
 	t_active_init(&w->t, conf);
-	destinations_init(&w->ds, &w->t.active);
+	w->ds.active = &w->t.active;
 	remotes.n = remotes.is_missing = 0;
 	*state = w;
 	return 0;
