@@ -117,14 +117,6 @@ free_child(struct local_helper *h)
 
 /* ---- requests ---- */
 
-static uint32_t
-new_id(struct local_helper *h)
-{
-	if (++h->last_id == 0)
-		++h->last_id;
-	return h->last_id;
-}
-
 static struct local_request *
 add_request(struct local_child *c, uint32_t id, struct active_message *a,
     uint32_t i)
@@ -278,7 +270,7 @@ give(struct local_helper *h, struct local_child *c, struct active_message *a,
 	struct local_request *r;
 	int ret = -1;
 
-	r = add_request(c, c->channel == -1 ? c->id : new_id(h), a, i);
+	r = add_request(c, c->channel == -1 ? c->id : ++h->last_id, a, i);
 	if (r != NULL)
 		ret = send_request(h, c, r);
 	if (ret != 0 && r != NULL)
@@ -332,7 +324,7 @@ local_give(struct local_helper *h, struct active_message *a, uint32_t i)
 	c = free_child(h);
 	if (c == NULL)
 		return;
-	start(c, r->owner, new_id(h), !is_for_mbox(h, r));
+	start(c, r->owner, ++h->last_id, !is_for_mbox(h, r));
 	give_or_defer(h, c, a, i);
 	if (c->n == 0)
 		end(c);

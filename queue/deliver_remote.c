@@ -287,9 +287,7 @@ add_request(struct destinations *ds, struct destination *d,
 	}
 	r->a = a;
 	a->requests++;
-	if (++ds->last_id == 0)
-		++ds->last_id;
-	r->id = ds->last_id;
+	r->id = ++ds->last_id;
 	*d->tail = r;
 	d->tail = &r->next;
 	d->share.active++;

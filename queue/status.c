@@ -32,30 +32,22 @@ show_status(struct active *all, const struct active_message *a, uint32_t i)
 	buf_fini(&b);
 }
 
-static unsigned
-jitter(unsigned seconds, const char *id)
-{
-	unsigned spread = seconds / 8;
-
-	/* Spread by id, so that a queue does not come due in one second. */
-	if (spread == 0)
-		return seconds;
-	return seconds - spread / 2 +
-	    (unsigned)(text_digest(id, strlen(id)) % spread);
-}
-
 static time_t
 next_due(const struct conf *conf, const struct message *m,
     const struct recipient *r, time_t now)
 {
-	uint64_t wait = conf->retry.first_s;
+	uint64_t spread, wait = conf->retry.first_s;
 	unsigned i;
 
 	for (i = 1; i < r->attempts && wait < conf->retry.max_s; i++)
 		wait *= 2;
 	if (wait > conf->retry.max_s)
 		wait = conf->retry.max_s;
-	return now + (time_t)jitter((unsigned)wait, m->id);
+	/* Spread by id, so that a queue does not come due in one second. */
+	spread = wait / 8;
+	if (spread > 0)
+		wait += text_digest(m->id, strlen(m->id)) % spread - spread / 2;
+	return now + (time_t)wait;
 }
 
 static void
@@ -66,23 +58,21 @@ log_recipient(struct active *all, const struct message *m, uint32_t i,
 	const struct result *res = &r->last;
 	const char *original = message_first(m, i)->address;
 	int failed = res->status == STATUS_FAILED;
-	struct buf orig, reply;
+	int is_same = original == r->address;
+	struct buf reply;
 
-	buf_init(&orig, 0);
 	buf_init(&reply, 0);
 	result_put_full(&reply, res);
-	if (original != r->address)
-		buf_printf(&orig, " orig=<%s>", original);
 	log_say(&all->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-	    "id=%s from=<%s> to=<%s%s>%s relay=%s delay=%" PRId64 " dsn=%s "
+	    "id=%s from=<%s> to=<%s%s>%s%s%s relay=%s delay=%" PRId64 " dsn=%s "
 	    "status=%s%s reply=\"%s%s\"", m->id, m->sender,
-	    r->kind == ROUTE_PIPE ? "|" : "", r->address, buf_str(&orig),
-	    where, (int64_t)(now - m->arrived), res->code,
+	    r->kind == ROUTE_PIPE ? "|" : "", r->address,
+	    is_same ? "" : " orig=<", is_same ? "" : original,
+	    is_same ? "" : ">", where, (int64_t)(now - m->arrived), res->code,
 	    status_name(res->status), failed && r->action == ACTION_NONE ?
 	    " report=none" : "", failed && res->code[0] == '4' ?
 	    "expired; last reply: " : "", buf_str(&reply));
 	buf_fini(&reply);
-	buf_fini(&orig);
 }
 
 static void
