@@ -19,6 +19,7 @@
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
+#include "lib/text.h"
 #include "local/command.h"
 #include "local/delivery.h"
 #include "priv/records.h"
@@ -149,21 +150,17 @@ static void
 exec_plain(const char *text)
 {
 	char copy[TARGET_MAX + 1];
-	char *argv[ARGS_MAX + 1], *p = copy;
+	char *argv[ARGS_MAX + 1], *rest = copy;
 	size_t n = 0;
 
 	if (text_copy(copy, sizeof(copy), text) == -1) {
 		errno = E2BIG;
 		return;
 	}
-	while (*p != '\0' && n < ARGS_MAX) {
-		argv[n++] = p;
-		p += strcspn(p, " ");
-		while (*p == ' ')
-			*p++ = '\0';
-	}
+	while (n < ARGS_MAX && (argv[n] = text_word(&rest)) != NULL)
+		n++;
 	argv[n] = NULL;
-	execv(copy, argv);
+	execv(argv[0], argv);
 	/* A script without its first line is a script for sh. */
 	if (errno == ENOEXEC)
 		execl(SHELL_PATH, "sh", "-c", text, (char *)NULL);

@@ -89,7 +89,7 @@ open_forward(struct forward *f)
 }
 
 static enum forward_verdict
-check_forward(struct forward *f)
+read_checked(struct forward *f)
 {
 	struct stat home, st;
 
@@ -104,20 +104,6 @@ check_forward(struct forward *f)
 		return refused(f, "is not owned by you or root: chown it");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return refused(f, "is writable by others: chmod go-w it");
-	return FORWARD_TEXT;
-}
-
-static enum forward_verdict
-read_checked(struct forward *f)
-{
-	enum forward_verdict verdict;
-
-	verdict = open_forward(f);
-	if (verdict != FORWARD_TEXT)
-		return verdict;
-	verdict = check_forward(f);
-	if (verdict != FORWARD_TEXT)
-		return verdict;
 	if (io_read_file(f->fd, f->text, FORWARD_MAX) == 0)
 		return FORWARD_TEXT;
 	if (errno == EFBIG)
@@ -129,15 +115,13 @@ read_checked(struct forward *f)
 static enum forward_verdict
 read_forward(const struct user *user, struct buf *text)
 {
-	struct forward f;
-	enum forward_verdict verdict;
+	struct forward f = { user, text, -1, -1 };
+	enum forward_verdict verdict = FORWARD_NONE;
 
-	f.user = user;
-	f.text = text;
-	f.home = f.fd = -1;
-	if (user->home[0] != '/')
-		return FORWARD_NONE;
-	verdict = read_checked(&f);
+	if (user->home[0] == '/')
+		verdict = open_forward(&f);
+	if (verdict == FORWARD_TEXT)
+		verdict = read_checked(&f);
 	io_close(&f.fd);
 	io_close(&f.home);
 	return verdict;

@@ -247,17 +247,6 @@ try_dotlock(struct mbox_lock *l, struct result *res)
 	return ATTEMPT_FAILED;
 }
 
-static int
-take_dotlock(struct mbox_lock *l, struct result *res)
-{
-	enum attempt got;
-
-	while ((got = try_dotlock(l, res)) == ATTEMPT_BUSY)
-		if (wait_a_little(l, res) == -1)
-			return -1;
-	return got == ATTEMPT_TAKEN ? 0 : -1;
-}
-
 void
 mbox_lock_touch(struct mbox_lock *l)
 {
@@ -419,7 +408,10 @@ try_all(struct mbox_lock *l, struct result *res)
 {
 	enum attempt got;
 
-	if (take_dotlock(l, res) == -1 || open_file(l, res) == -1)
+	got = try_dotlock(l, res);
+	if (got != ATTEMPT_TAKEN)
+		return got;
+	if (open_file(l, res) == -1)
 		return ATTEMPT_FAILED;
 	got = take_fcntl(l, res);
 	if (got == ATTEMPT_TAKEN)

@@ -32,7 +32,7 @@ add_envelope(struct mbox_text *t, struct buf *out)
 	t->state = MBOX_TEXT_BODY;
 }
 
-/* 1, or -1 with errno. */
+/* 0, or -1 with errno. */
 static int
 add_body(struct mbox_text *t, struct buf *out)
 {
@@ -44,26 +44,22 @@ add_body(struct mbox_text *t, struct buf *out)
 		return -1;
 	mail_mbox(&t->quoting, chunk, (size_t)n, out);
 	t->done += n;
-	return 1;
-}
-
-static void
-add_end(struct mbox_text *t, struct buf *out)
-{
-	mail_mbox_end(&t->quoting, out);
-	t->state = MBOX_TEXT_END;
+	return 0;
 }
 
 int
 mbox_text_add(struct mbox_text *t, struct buf *out, size_t bytes)
 {
 	while (t->state != MBOX_TEXT_END && out->len < bytes) {
-		if (t->state == MBOX_TEXT_NEW)
+		if (t->state == MBOX_TEXT_NEW) {
 			add_envelope(t, out);
-		else if (t->done == t->d->length)
-			add_end(t, out);
-		else if (add_body(t, out) == -1)
-			return -1;
+		} else if (t->done < t->d->length) {
+			if (add_body(t, out) == -1)
+				return -1;
+		} else {
+			mail_mbox_end(&t->quoting, out);
+			t->state = MBOX_TEXT_END;
+		}
 		if (buf_failed(out)) {
 			errno = ENOMEM;
 			return -1;
