@@ -7,7 +7,6 @@
  * the user's .forward or in the alias file now.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -6,7 +6,6 @@
  * and no byte of the message or its addresses is in it.
  */
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +15,6 @@
 #include <unistd.h>
 
 #include "compat/compat.h"
-#include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "lib/text.h"
