@@ -101,9 +101,10 @@ compare_text(int fd, struct mbox_text *t, int64_t pos, int64_t size)
  * Only somebody else could have changed that; then the comparison fails.
  */
 enum mbox_found
-mbox_checkpoint_find(int fd, const struct delivery *d)
+mbox_checkpoint_recover(int fd, const struct delivery *d)
 {
 	const struct checkpoint *at = &d->checkpoint;
+	enum mbox_found found;
 	struct mbox_text t;
 	struct stat st;
 	int newline;
@@ -117,16 +118,7 @@ mbox_checkpoint_find(int fd, const struct delivery *d)
 	if (newline == -1)
 		return MBOX_FOUND_ERROR;
 	mbox_text_init(&t, d, newline);
-	return compare_text(fd, &t, at->length, st.st_size);
-}
-
-enum mbox_found
-mbox_checkpoint_recover(int fd, const struct delivery *d)
-{
-	enum mbox_found found = mbox_checkpoint_find(fd, d);
-
-	if (found != MBOX_FOUND_TORN)
-		return found;
-	return ftruncate(fd, d->checkpoint.length) == -1 ? MBOX_FOUND_ERROR :
-	    MBOX_FOUND_OTHER;
+	found = compare_text(fd, &t, at->length, st.st_size);
+	return found == MBOX_FOUND_TORN && ftruncate(fd, at->length) == -1 ?
+	    MBOX_FOUND_ERROR : found;
 }

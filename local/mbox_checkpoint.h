@@ -9,15 +9,13 @@
 enum mbox_found {
 	MBOX_FOUND_ERROR = -1,	/* errno */
 	MBOX_FOUND_OTHER,	/* nothing of ours, or no longer at the end */
-	MBOX_FOUND_TORN,	/* a beginning of our text ends the file */
+	MBOX_FOUND_TORN,	/* a beginning of our text ended the file */
 	MBOX_FOUND_WHOLE	/* our text, from its first byte to its last */
 };
 
-/* Compares the text of d with the file at its checkpoint; changes nothing. */
-enum mbox_found mbox_checkpoint_find(int fd, const struct delivery *);
 /*
- * The same, and cuts off what is torn: then it is MBOX_FOUND_OTHER.  For a
- * file that is locked.
+ * Compares the text of d with the file at its checkpoint, and cuts off what is
+ * torn.  For a file that is locked.
  */
 enum mbox_found mbox_checkpoint_recover(int fd, const struct delivery *);
 

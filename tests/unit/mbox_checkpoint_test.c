@@ -54,14 +54,11 @@ test_every_beginning_at_the_end_of_the_file_is_torn(void **state)
 		    T_ENTRY);
 		for (i = begin + 1; i < file.len; i++) {
 			assert_int_equal(look(w, file.data, i, (int64_t)begin,
-			    mbox_checkpoint_find), MBOX_FOUND_TORN);
-			assert_int_equal(size_now(w), i);
-			assert_int_equal(look(w, file.data, i, (int64_t)begin,
-			    mbox_checkpoint_recover), MBOX_FOUND_OTHER);
+			    mbox_checkpoint_recover), MBOX_FOUND_TORN);
 			assert_int_equal(size_now(w), begin);
 		}
 		assert_int_equal(look(w, file.data, begin, (int64_t)begin,
-		    mbox_checkpoint_find), MBOX_FOUND_OTHER);
+		    mbox_checkpoint_recover), MBOX_FOUND_OTHER);
 		assert_int_equal(look(w, file.data, file.len, (int64_t)begin,
 		    mbox_checkpoint_recover), MBOX_FOUND_WHOLE);
 		assert_int_equal(size_now(w), file.len);
@@ -157,7 +154,8 @@ test_zeros_may_be_in_place_of_any_byte(void **state)
 		for (k = 0; k < gaps[i].after; k++)
 			buf_putc(&file, '\0');
 		buf_puts(&file, gaps[i].others);
-		found = look(w, file.data, file.len, 2, mbox_checkpoint_find);
+		found = look(w, file.data, file.len, 2,
+		    mbox_checkpoint_recover);
 		if (found != gaps[i].found)
 			fail_msg("case %zu: %d", i, (int)found);
 	}
@@ -183,15 +181,15 @@ test_a_long_text_is_compared_to_its_end(void **state)
 	for (i = 0; i < n; i++)
 		for (k = -1; k <= 1; k++)
 			assert_int_equal(look(w, whole.data, ends[i] +
-			    (size_t)k, 0, mbox_checkpoint_find),
+			    (size_t)k, 0, mbox_checkpoint_recover),
 			    MBOX_FOUND_TORN);
 	assert_int_equal(look(w, whole.data, whole.len - 1, 0,
-	    mbox_checkpoint_find), MBOX_FOUND_TORN);
+	    mbox_checkpoint_recover), MBOX_FOUND_TORN);
 	assert_int_equal(look(w, whole.data, whole.len, 0,
-	    mbox_checkpoint_find), MBOX_FOUND_WHOLE);
+	    mbox_checkpoint_recover), MBOX_FOUND_WHOLE);
 	whole.data[whole.len - 2] ^= 1;
 	assert_int_equal(look(w, whole.data, whole.len, 0,
-	    mbox_checkpoint_find), MBOX_FOUND_OTHER);
+	    mbox_checkpoint_recover), MBOX_FOUND_OTHER);
 	buf_fini(&whole);
 }
 
