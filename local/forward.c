@@ -50,10 +50,8 @@ refused(struct forward *f, const char *what)
 static enum forward_verdict
 postponed(struct forward *f, const char *what)
 {
-	int saved = errno;
-
 	buf_reset(f->text);
-	buf_printf(f->text, "%s%s: %s", f->user->home, what, strerror(saved));
+	buf_printf(f->text, "%s%s: %s", f->user->home, what, strerror(errno));
 	return FORWARD_LATER;
 }
 
