@@ -151,13 +151,9 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 		    "invalid queue id");
 	}
 	d->fd = draft_open(d);
-	if (d->fd == -1)
+	if (d->fd == -1 || buf_space(&d->out, WRITE_FIRST) == NULL)
 		return spool_trouble(res, "create");
 	/* The preamble's place; its text is known only at the end. */
-	if (buf_space(&d->out, WRITE_FIRST) == NULL) {
-		errno = ENOMEM;
-		return spool_trouble(res, "create");
-	}
 	memset(d->out.data, ' ', PREAMBLE_SIZE);
 	buf_grown(&d->out, PREAMBLE_SIZE);
 	return 0;
@@ -181,10 +177,10 @@ draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 {
 	d->length += (int64_t)n;
 	buf_add(&d->out, p, n);
-	if (d->out.len >= WRITE_CHUNK && draft_flush(d) == -1)
+	if ((d->out.len >= WRITE_CHUNK || buf_failed(&d->out)) &&
+	    draft_flush(d) == -1)
 		return spool_trouble(res, "write");
-	return buf_failed(&d->out) ? result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "out of memory") : 0;
+	return 0;
 }
 
 static int
@@ -200,15 +196,8 @@ write_preamble(struct draft *d, const struct message *m)
 	if (ret == 0)
 		memcpy(text, lines.data, lines.len);
 	buf_fini(&lines);
-	if (ret == -1)
-		return -1;
 	text[sizeof(text) - 1] = '\n';
-	/* What was never flushed is written by one system call. */
-	if (d->length + PREAMBLE_SIZE < WRITE_CHUNK && !buf_failed(&d->out)) {
-		memcpy(d->out.data, text, sizeof(text));
-		return draft_flush(d);
-	}
-	if (draft_flush(d) == -1)
+	if (ret == -1 || draft_flush(d) == -1)
 		return -1;
 	return io_pwrite_all(d->fd, text, sizeof(text), 0);
 }
@@ -285,7 +274,6 @@ spool_append(struct message *m, const struct buf *notes, int is_durable,
     struct result *res)
 {
 	off_t end;
-	int error;
 
 	if (buf_failed(notes)) {
 		errno = ENOMEM;
@@ -296,11 +284,10 @@ spool_append(struct message *m, const struct buf *notes, int is_durable,
 		return spool_trouble(res, "journal");
 	if (io_write_all(m->fd, buf_str(notes), notes->len) == -1 ||
 	    (is_durable && fdatasync(m->fd) == -1)) {
-		error = errno;
+		spool_trouble(res, "journal");
 		if (ftruncate(m->fd, end) == -1)
-			error = errno;
-		errno = error;
-		return spool_trouble(res, "journal");
+			spool_trouble(res, "journal");
+		return -1;
 	}
 	m->journal += (int64_t)notes->len;
 	m->nnoted = m->nrcpts;
@@ -347,7 +334,6 @@ read_journal(struct message *m, int for_write, off_t size, struct result *res)
 {
 	off_t start = m->text.offset + m->text.length;
 	size_t n = (size_t)(size - start), used = 0;
-	enum spool_got got;
 	struct buf b;
 	int ret;
 
@@ -360,9 +346,8 @@ read_journal(struct message *m, int for_write, off_t size, struct result *res)
 	buf_init(&b, 0);
 	if (buf_space(&b, n) == NULL ||
 	    io_pread_all(m->fd, b.data, n, start) == -1) {
-		got = later(res, "read");
 		buf_fini(&b);
-		return got;
+		return later(res, "read");
 	}
 	buf_grown(&b, n);
 	ret = journal_fold(m, &b, &used);

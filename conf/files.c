@@ -304,12 +304,9 @@ open_log(const char *path)
 	    O_NOCTTY;
 	/* A file made by root could not be written by the others. */
 	fd = open(path, geteuid() == 0 ? flags : flags | O_CREAT, 0640);
-	if (fd == -1)
-		return -1;
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-		close(fd);
-		return -1;
-	}
+	if (fd != -1 && (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_nlink != 1))
+		io_close(&fd);
 	return fd;
 }
 
