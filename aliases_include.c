@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,23 +77,22 @@ include_public(const struct stat *st, const char *path, struct result *res)
 static int
 add(struct flatten *f, const struct target *t, int is_loose)
 {
-	struct target *copy;
+	struct targets *out = f->out;
+	char *text;
 
-	if (f->out->n == TARGETS_MAX)
+	if (out->n == TARGETS_MAX)
 		return result_set(f->res, STATUS_DEFERRED, "4.3.5",
 		    "the lists contain more than %d targets", TARGETS_MAX);
-	if (array_grow(&f->out->list, &f->out->cap, f->out->n,
-	    sizeof(*f->out->list)) == -1)
+	text = strdup(t->text);
+	if (text == NULL || array_grow(&out->list, &out->cap, out->n,
+	    sizeof(*out->list)) == -1) {
+		free(text);
 		return result_set(f->res, STATUS_DEFERRED, "4.3.0",
 		    "out of memory");
-	copy = &f->out->list[f->out->n];
-	*copy = *t;
-	copy->is_loose = is_loose;
-	copy->text = strdup(t->text);
-	if (copy->text == NULL)
-		return result_set(f->res, STATUS_DEFERRED, "4.3.0",
-		    "out of memory");
-	f->out->n++;
+	}
+	out->list[out->n] = *t;
+	out->list[out->n].is_loose = is_loose;
+	out->list[out->n++].text = text;
 	return 0;
 }
 
@@ -148,14 +148,10 @@ include_flatten(const struct targets *ts, struct targets *flat,
     const struct include_source *source, const struct report *report,
     struct result *res)
 {
-	struct flatten f;
+	struct flatten f = { .source = source, .report = report, .out = flat,
+	    .res = res };
 
-	memset(&f, 0, sizeof(f));
 	memset(flat, 0, sizeof(*flat));
-	f.source = source;
-	f.report = report;
-	f.out = flat;
-	f.res = res;
 	if (walk(&f, ts, 0, 0) == 0)
 		return 0;
 	targets_fini(flat);
