@@ -25,7 +25,6 @@
 #include "spool/preamble.h"
 
 #define WRITE_CHUNK	65536
-#define WRITE_FIRST	16384	/* most messages are smaller */
 #define PATH_LEN_MAX	90	/* sun_path has 108 bytes */
 #define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
@@ -151,11 +150,9 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 		    "invalid queue id");
 	}
 	d->fd = draft_open(d);
-	if (d->fd == -1 || buf_space(&d->out, WRITE_FIRST) == NULL)
+	/* The preamble's text is known only at the end. */
+	if (d->fd == -1 || lseek(d->fd, PREAMBLE_SIZE, SEEK_SET) == -1)
 		return spool_trouble(res, "create");
-	/* The preamble's place; its text is known only at the end. */
-	memset(d->out.data, ' ', PREAMBLE_SIZE);
-	buf_grown(&d->out, PREAMBLE_SIZE);
 	return 0;
 }
 
