@@ -80,7 +80,8 @@ int	aliases_yylex(ALIASES_YYSTYPE *, void *scanner);
 int	aliases_yylex_init_extra(struct aliases_run *, void **scanner);
 int	aliases_yylex_destroy(void *scanner);
 /* The text must be writable and end in two NULs, which len counts. */
-int	aliases_scan_text(char *, size_t len, void *scanner);
+struct yy_buffer_state *aliases_yy_scan_buffer(char *, size_t len,
+	    void *scanner);
 /* Bytes of a command that begins with the bar at text. */
 size_t	aliases_command_length(const char *text, size_t len);
 }
@@ -704,8 +705,9 @@ run(struct aliases_run *w, const char *text, size_t len)
 	if (!buf_failed(&copy) &&
 	    aliases_yylex_init_extra(w, &scanner) == 0) {
 		/* The NUL that ends any buf is the second one. */
-		if (aliases_scan_text(copy.data, copy.len + 1, scanner) == 0)
-			ret = aliases_yyparse(scanner, w) == 0 ? 0 : -1;
+		if (aliases_yy_scan_buffer(copy.data, copy.len + 1,
+		    scanner) != NULL && aliases_yyparse(scanner, w) == 0)
+			ret = 0;
 		aliases_yylex_destroy(scanner);
 	}
 	buf_fini(&copy);

@@ -637,16 +637,13 @@ report_line(const struct report *report, const char *file, unsigned lineno,
     const char *line, const char *reason)
 {
 	char text[160];
-	size_t n;
+	int n;
 
 	line += strspn(line, BLANKS);
-	n = strcspn(line, BLANKS);
-	if (n == 0) {
-		report->say(report->arg, file, lineno, reason);
-		return;
-	}
-	snprintf(text, sizeof(text), "%.*s: %s",
-	    n > KEY_SHOWN_MAX ? KEY_SHOWN_MAX : (int)n, line, reason);
+	n = (int)strcspn(line, BLANKS);
+	snprintf(text, sizeof(text), "%.*s%s%s",
+	    n > KEY_SHOWN_MAX ? KEY_SHOWN_MAX : n, line, n > 0 ? ": " : "",
+	    reason);
 	report->say(report->arg, file, lineno, text);
 }
 
