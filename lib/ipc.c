@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/io.h"
 #include "lib/ipc.h"
 
 struct head {
@@ -27,8 +28,8 @@ close_fds(struct ipc *m)
 {
 	while (m->nfds > 0) {
 		m->nfds--;
-		if (m->is_received && m->fds[m->nfds] != -1)
-			close(m->fds[m->nfds]);
+		if (m->is_received)
+			io_close(&m->fds[m->nfds]);
 	}
 	m->is_received = 0;
 }

@@ -203,17 +203,15 @@ delivery_open_directory(const char *path)
 int
 delivery_sync_names(int dir)
 {
-	int error, fd, ret;
+	int fd, ret;
 
 	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1)
 		return errno == EACCES ? 0 : -1;
 	ret = fsync(fd);
-	error = errno;
-	if (ret == -1 && (error == EINVAL || error == EACCES))
+	if (ret == -1 && (errno == EINVAL || errno == EACCES))
 		ret = 0;
-	close(fd);
-	errno = error;
+	io_close(&fd);
 	return ret;
 }
 

@@ -259,7 +259,7 @@ let_go(void)
 int
 auth_command_open(const struct auths *auths, int *sock)
 {
-	int error, pair[2];
+	int pair[2];
 	pid_t pid;
 
 	*sock = -1;
@@ -272,12 +272,10 @@ auth_command_open(const struct auths *auths, int *sock)
 		close(pair[0]);
 		_exit(let_go() == -1 ? EX_OSERR : serve(pair[1], auths));
 	}
-	error = errno;
-	close(pair[1]);
+	io_close(&pair[1]);
 	*sock = pair[0];
 	if (pid == -1)
 		io_close(sock);
-	errno = error;
 	return pid == -1 ? -1 : 0;
 }
 

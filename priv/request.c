@@ -91,7 +91,7 @@ request_remote(void)
 {
 	static char name[] = "dma-remote";
 	char *argv[] = { name, NULL };
-	int error, pair[2];
+	int pair[2];
 	pid_t pid;
 
 	if (request_channel(pair) == -1)
@@ -104,10 +104,8 @@ request_remote(void)
 		report_trouble(REMOTE_FILE " cannot be run", strerror(errno));
 		_exit(EX_UNAVAILABLE);
 	}
-	error = errno;
-	close(pair[1]);
+	io_close(&pair[1]);
 	if (pid == -1 || io_nonblock(pair[0]) == -1)
 		io_close(&pair[0]);
-	errno = error;
 	return pair[0];
 }

@@ -51,7 +51,7 @@ send_flush(const struct spool *sp, const char *id, int done, unsigned flags,
     const struct caller *watcher)
 {
 	struct ipc m;
-	int error, ret;
+	int ret;
 
 	ipc_init(&m);
 	ipc_begin(&m, IPC_FLUSH, 0);
@@ -61,9 +61,7 @@ send_flush(const struct spool *sp, const char *id, int done, unsigned flags,
 	if (done != -1)
 		ipc_put_fd(&m, done);
 	ret = spool_poke(sp, &m);
-	error = errno;
 	ipc_fini(&m);
-	errno = error;
 	return ret;
 }
 
