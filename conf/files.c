@@ -275,23 +275,21 @@ files_aliases(const char *path, struct aliases *aliases,
     const struct report *report, unsigned *bad)
 {
 	struct buf b;
-	int n, ret;
+	int n = 0, ret;
 
-	*bad = 0;
 	memset(aliases, 0, sizeof(*aliases));
 	buf_init(&b, 0);
 	ret = read_text(path, &b, ALIASES_LIMIT);
 	if (ret == -1)
 		tell(report, path);
-	if (ret == 0) {
+	if (ret == 0)
 		n = aliases_parse(aliases, buf_str(&b), b.len, path, report);
-		if (n == -1)
-			errno = ENOMEM;
-		ret = n == -1 ? -1 : 0;
-		*bad = n > 0 ? (unsigned)n : 0;
-	}
 	buf_fini(&b);
-	return ret;
+	*bad = n == -1 ? 0 : (unsigned)n;
+	if (n != -1)
+		return ret;
+	errno = ENOMEM;
+	return -1;
 }
 
 static int

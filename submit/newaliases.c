@@ -57,22 +57,16 @@ check_lists(const struct conf_where *where, const struct alias *alias,
 	const struct report report = { count_report, bad };
 	struct targets flat;
 	struct result res;
-	struct buf text;
 
-	if (!include_any(&alias->targets))
-		return;
 	result_init(&res);
-	buf_init(&text, 0);
 	if (include_flatten(&alias->targets, &flat, &source, &report,
 	    &res) == 0) {
 		targets_fini(&flat);
 	} else {
-		buf_puts(&text, res.detail != NULL ? res.detail :
-		    res.reason != NULL ? res.reason : "out of memory");
 		count_report(bad, where->aliases, alias->line,
-		    buf_str(&text));
+		    res.detail != NULL ? res.detail :
+		    res.reason != NULL ? res.reason : "out of memory");
 	}
-	buf_fini(&text);
 	result_fini(&res);
 }
 
