@@ -6,6 +6,8 @@
  */
 #include <sys/resource.h>
 #if defined(__linux__)
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -23,6 +25,7 @@
 
 #define MIB	(1024UL * 1024UL)
 #define INF	RLIM_INFINITY
+#define USUAL_SLACK_NS	50000UL	/* of timers: as init's */
 
 extern char **environ;
 
@@ -54,6 +57,17 @@ static const struct limit {
 #endif
 };
 
+/* A front end needs the least, but processes are counted for all of them. */
+static rlim_t
+enough(const struct limit *l, int for_commands)
+{
+#ifdef RLIMIT_NPROC
+	if (l->which == RLIMIT_NPROC)
+		return l->soft;
+#endif
+	return for_commands ? l->soft : l->least;
+}
+
 static int
 raise_limit(const struct limit *l, int for_commands)
 {
@@ -61,7 +75,7 @@ raise_limit(const struct limit *l, int for_commands)
 
 	if (getrlimit(l->which, &rl) == -1)
 		return -1;
-	if (rl.rlim_cur >= (for_commands ? l->soft : l->least) &&
+	if (rl.rlim_cur >= enough(l, for_commands) &&
 	    (rl.rlim_max >= l->hard || !for_commands))
 		return 0;
 	if (rl.rlim_cur < l->soft)
@@ -110,6 +124,8 @@ usual_schedule(void)
 	memset(&all, 0xff, sizeof(all));
 	(void)sched_setaffinity(0, sizeof(all), &all);
 	(void)syscall(SYS_ioprio_set, 1 /* a process */, 0, 0 /* by nice */);
+	(void)prctl(PR_SET_TIMERSLACK, USUAL_SLACK_NS, 0, 0, 0);
+	(void)personality(PER_LINUX);
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd != -1) {
 		(void)io_write_all(fd, "0", 1);

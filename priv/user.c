@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 #include <errno.h>
@@ -100,9 +101,22 @@ become(uid_t uid, gid_t gid)
 	return 0;
 }
 
+/*
+ * A session's keys follow no id: commands would have those of whoever started
+ * the runner.  As root, so that no quota of a user is in the way; not vital.
+ */
+static void
+leave_keyring(void)
+{
+#if defined(__linux__)
+	(void)syscall(SYS_keyctl, 1 /* join a new session */, NULL);
+#endif
+}
+
 int
 user_become_root(void)
 {
+	leave_keyring();
 	return setgroups(0, NULL) == -1 ? -1 : become(0, 0);
 }
 
@@ -123,6 +137,7 @@ user_become(const struct user *u, const char *mail_dir)
 	struct stat st;
 	gid_t gid = u->gid;
 
+	leave_keyring();
 	if (initgroups(u->name, u->gid) == -1)
 		return -1;
 	if (mail_dir != NULL && stat(mail_dir, &st) == 0 &&

@@ -182,6 +182,58 @@ def test_low_limits_do_not_reach_the_command(world):
     assert world.read_home("bob", "lim") == b"unlimited\nunlimited\n"
 
 
+def test_processes_of_all_callers_are_no_limit_of_one(world):
+    """All front ends are one user's; a caller's soft limit is not theirs."""
+    def lower():
+        os.setgroups(who["extra_groups"])
+        os.setresgid(who["group"], who["group"], who["group"])
+        os.setresuid(who["user"], who["user"], who["user"])
+        _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (64, hard))
+
+    who = world.identity("alice")
+    crowd = world.start(["sh", "-c", "for i in $(seq 70); do sleep 60 & done; "
+                         "echo; wait"], user="_dma", stdout=subprocess.PIPE,
+                        start_new_session=True)
+    try:
+        crowd.stdout.read(1)
+        done = subprocess.run([SENDMAIL, "bob"], input=PLAIN, timeout=30,
+                              preexec_fn=lower, env=who["env"], cwd="/")
+        assert done.returncode == 0
+        world.wait_mail("bob")
+    finally:
+        os.killpg(crowd.pid, signal.SIGKILL)
+        crowd.wait()
+        crowd.stdout.close()
+
+
+KEY = """
+import ctypes, os, sys
+call = ctypes.CDLL(None).syscall
+add, ctl = (217, 219) if os.uname().machine == "aarch64" else (248, 250)
+if sys.argv[1] == "search":
+    key = call(ctl, 10, -3, b"user", b"dma-test", 0)
+    print("found" if key > 0 else "none")
+    sys.exit()
+if call(ctl, 1, None) < 0 or call(add, b"user", b"dma-test", b"x", 1, -3) < 0:
+    sys.exit(77)
+os.execv("/usr/sbin/sendmail", ["sendmail", "bob"])
+"""
+
+
+def test_command_has_no_key_of_the_caller(world):
+    world.write_home("bob", "key.py", KEY)
+    world.forward("bob", "|/usr/bin/python3 /home/bob/key.py search "
+                  "> /home/bob/out\n")
+    done = world.run(["/usr/bin/python3", "-c", KEY, "add"], user="alice",
+                     input=PLAIN)
+    if done.returncode == 77:
+        pytest.skip("no keys in this kernel, or not for us")
+    assert done.returncode == 0
+    world.wait_quiet()
+    assert world.read_home("bob", "out") == b"none\n"
+
+
 @pytest.mark.parametrize("sig", (signal.SIGCHLD, signal.SIGPIPE,
                                  signal.SIGALRM, signal.SIGHUP))
 def test_ignored_signals(world, sig):
@@ -305,7 +357,7 @@ def test_the_parsing_process_is_the_spool_user_for_good(world):
 
 
 STARTER = """
-import os, resource, signal
+import ctypes, os, resource, signal
 os.mkdir("/tmp/gone")
 os.chdir("/tmp/gone")
 os.rmdir("/tmp/gone")
@@ -317,6 +369,9 @@ signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
 os.umask(0)
 os.nice(5)
 resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
+libc = ctypes.CDLL(None)
+libc.prctl(29, ctypes.c_ulong(60 * 10 ** 9), 0, 0, 0)  # PR_SET_TIMERSLACK
+libc.personality(ctypes.c_ulong(0x4020000))  # STICKY_TIMEOUTS, UNAME26
 os.execve("/usr/sbin/dma", ["dma", "--runner"], {
     "LD_PRELOAD": "/tmp/evil.so", "TZ": "/tmp/evil", "PATH": "/tmp",
     "LOGNAME": "root", "MALLOC_TRACE": "/tmp/trace"})
@@ -339,7 +394,8 @@ def inherited(pid):
             1 << s - 1 for s in (signal.SIGPIPE, signal.SIGXFSZ,
                                  signal.SIGCHLD)),
         "session": stat[3] == str(os.getsid(0)), "tty": stat[4],
-        "nice": stat[16],
+        "nice": stat[16], "slack": read("timerslack_ns").strip(),
+        "personality": int(read("personality"), 16),
         "files": "/tmp/starter" in [os.readlink(fds + x)
                                     for x in os.listdir(fds)],
     }
@@ -361,7 +417,8 @@ def test_a_runner_has_nothing_of_who_started_it(world, peer):
     for pid in world.processes():
         assert inherited(pid) == {
             "cwd": "/", "umask": "0077", "blocked": 0, "ignored": 0,
-            "session": False, "tty": "0", "nice": "0", "files": False}
+            "session": False, "tty": "0", "nice": "0", "slack": "50000",
+            "personality": 0, "files": False}
         if os.readlink("/proc/%d/exe" % pid).endswith("dma-remote"):
             with open("/proc/%d/environ" % pid) as f:
                 assert f.read() == "PATH=/usr/bin:/bin\0"
