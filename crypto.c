@@ -396,6 +396,16 @@ no_passphrase(char *text, int size, int is_writing, void *arg)
 	return -1;
 }
 
+/* Senders do not read the path. */
+static int
+unusable(struct result *res, const char *key, const char *path,
+    const char *why)
+{
+	result_set(res, STATUS_DEFERRED, CODE_TRUST, "%s in dma.conf cannot be "
+	    "used", key);
+	return result_detail(res, "%s: %s", path, why);
+}
+
 static int
 load_trust(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 {
@@ -407,8 +417,7 @@ load_trust(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 	}
 	if (SSL_CTX_load_verify_file(ctx, conf->cafile) == 1)
 		return 0;
-	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "CAFILE %s: %s",
-	    conf->cafile, error_words());
+	return unusable(res, "CAFILE", conf->cafile, error_words());
 }
 
 static int
@@ -422,15 +431,13 @@ load_client(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 	    conf->keyfile;
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1)
-		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
-		    "CERTFILE %s: %s", conf->certfile, error_words());
+		return unusable(res, "CERTFILE", conf->certfile,
+		    error_words());
 	if (SSL_CTX_use_PrivateKey_file(ctx, keyfile, SSL_FILETYPE_PEM) != 1)
-		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
-		    "key in %s: %s", keyfile, error_words());
+		return unusable(res, "KEYFILE", keyfile, error_words());
 	if (SSL_CTX_check_private_key(ctx) != 1)
-		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
-		    "the key in %s does not match CERTFILE %s", keyfile,
-		    conf->certfile);
+		return unusable(res, "KEYFILE", keyfile,
+		    "the key does not match CERTFILE");
 	return 0;
 }
 

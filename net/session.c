@@ -148,7 +148,9 @@ check_login(struct session *s)
 	if (auth == NULL || auth->trouble == NULL)
 		return 0;
 	result_init(&res);
-	result_set(&res, STATUS_DEFERRED, "4.7.0", "%s: %s",
+	result_set(&res, STATUS_DEFERRED, "4.7.0", "this host has no usable "
+	    "login for the server");
+	result_detail(&res, "%s: %s",
 	    auth->file == NULL ? s->net->conf->where.auth : auth->file,
 	    auth->trouble);
 	over(s, SMTP_CAUSE_LOGIN, &res);
@@ -254,8 +256,13 @@ session_new(struct net *net, const struct host *host, size_t from)
 static void
 tls_failed(struct session *s, const struct result *reason)
 {
+	struct buf text;
+
+	buf_init(&text, 0);
+	result_put_full(&text, reason);
 	log_say(s->net->log, LOG_LEVEL_WARNING, "relay=%s tls=failed: %s",
-	    s->where, reason->reason == NULL ? "" : reason->reason);
+	    s->where, buf_str(&text));
+	buf_fini(&text);
 	over(s, s->policy.must_tls ? SMTP_CAUSE_HOST : SMTP_CAUSE_TLS, reason);
 }
 

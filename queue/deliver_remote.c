@@ -153,15 +153,22 @@ remove_request(struct destinations *ds, struct destination *d,
 	free(r);
 }
 
+/* What dma-remote said may name files: no sender reads it. */
 static void
 fail_request(struct destinations *ds, struct destination *d,
     struct remote_request *r, const char *reason)
 {
+	struct result res;
 	uint32_t k;
 
+	result_init(&res);
+	result_set(&res, STATUS_DEFERRED, "4.3.0", "%s", reason);
+	if (d->reason[0] != '\0')
+		result_detail(&res, "%s", d->reason);
 	for (k = 0; k < r->n; k++)
 		if (r->a->attempts[r->rcpts[k]].stage == STAGE_BUSY)
-			decide_later(r->a, r->rcpts[k], reason);
+			decide(r->a, r->rcpts[k], &res, NULL);
+	result_fini(&res);
 	remove_request(ds, d, r);
 }
 
@@ -170,12 +177,12 @@ static void
 fail(struct destinations *ds, struct destination *d, const char *reason)
 {
 	if (d->reason[0] != '\0')
-		reason = d->reason;
+		reason = "this host cannot send mail to others now";
 	io_close(&d->sock);
 	if (d->requests != NULL)
 		log_say(&ds->active->q->log, LOG_LEVEL_WARNING, "relay=%s %s",
 		    d->kind == DESTINATION_SMARTHOST ? "smarthost" : d->name,
-		    reason);
+		    d->reason[0] != '\0' ? d->reason : reason);
 	while (d->requests != NULL)
 		fail_request(ds, d, d->requests, reason);
 	active_forget(ds->active, &d->share);

@@ -582,3 +582,11 @@ def test_ca_file_may_stand_anywhere(world, peer, certs):
     world.send("ann@far.test")
     world.wait_quiet()
     assert len(p.taken) == 1
+
+
+def test_sender_does_not_read_paths_of_this_host(world, peer, certs):
+    p = peer(login(certificate=certs["smart"]))
+    configure(world, certs, p, CAFILE="/srv/none.pem")
+    deferred(world, p, "/srv/none.pem")
+    assert "CAFILE" in world.mailq("alice")
+    assert "/srv" not in world.mailq("alice")

@@ -299,5 +299,6 @@ def test_auth_conf_that_dma_can_not_read(world, peer, mode):
     world.wait_mail("bob")
     world.wait_tried("far@far.test")
     world.wait_listed("chown root:_dma")
+    assert "/etc/dma" not in world.mailq("alice")
     assert world.log_lines("auth.conf", "Permission denied")
     assert p.connections == []
