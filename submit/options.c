@@ -99,8 +99,14 @@ set_fullname(struct parse *p, const char *v)
 static int
 set_tag(struct parse *p, const char *v)
 {
-	if (v[0] == '\0' || strlen(v) > 32 || !text_is_clean(v, strlen(v)))
-		return refuse(p, "-L", "takes 1 to 32 printable characters");
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t n = strlen(v);
+
+	/* Nobody writes what looks like another program's line. */
+	if (n == 0 || n > 32 || strspn(v, plain) != n)
+		return refuse(p, "-L", "takes 1 to 32 letters, digits, \".\", "
+		    "\"_\" and \"-\"");
 	p->o->tag = v;
 	return 0;
 }
