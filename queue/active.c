@@ -436,8 +436,8 @@ is_look_due(const struct active *a, time_t now)
  * A whole walk that ends with room left needs no other before look_at.
  */
 void
-active_load(struct active *a, void (*loaded)(void *, struct active_message *),
-    void *arg)
+active_load(struct active *a,
+    void (*loaded)(struct active *, struct active_message *))
 {
 	time_t now = time(NULL), least = 0;
 	struct active_message *am;
@@ -450,7 +450,7 @@ active_load(struct active *a, void (*loaded)(void *, struct active_message *),
 		e = a->entries[i];
 		am = is_ready(a, e, now) ? load(a, e, now) : NULL;
 		if (am != NULL)
-			loaded(arg, am);
+			loaded(a, am);
 		else if ((e->state == ENTRY_WAITING || e->state == ENTRY_HELD)
 		    && !is_held(a, e) && (least == 0 || e->due < least))
 			least = e->due;

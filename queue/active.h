@@ -74,8 +74,8 @@ size_t	active_flush(struct active *, const char *id);
  * Loads due messages, oldest first, while there is room.  loaded: is called
  * for each before anything else happens to it.
  */
-void	active_load(struct active *, void (*loaded)(void *,
-	    struct active_message *), void *arg);
+void	active_load(struct active *, void (*loaded)(struct active *,
+	    struct active_message *));
 /* Milliseconds until something is due; -1: nothing before an event. */
 int64_t	active_due_ms(const struct active *);
 /* 1 when nothing is active, and nothing may be due. */

@@ -61,7 +61,6 @@ find(struct destinations *ds, const struct next_hop *hop, const char *name)
 	}
 	d->kind = hop->kind;
 	d->sock = -1;
-	d->tail = &d->requests;
 	d->idle_ms = io_clock_ms();
 	d->next = ds->list;
 	ds->list = d;
@@ -140,8 +139,6 @@ remove_request(struct destinations *ds, struct destination *d,
 	for (p = &d->requests; *p != r; p = &(*p)->next)
 		;
 	*p = r->next;
-	if (d->tail == &r->next)
-		d->tail = p;
 	if (d->requests == NULL) {
 		d->idle_ms = io_clock_ms();
 		if (d->is_stale)
@@ -149,7 +146,6 @@ remove_request(struct destinations *ds, struct destination *d,
 	}
 	active_release(ds->active, &d->share);
 	r->a->requests--;
-	free(r->rcpts);
 	free(r);
 }
 
@@ -283,20 +279,17 @@ static struct remote_request *
 add_request(struct destinations *ds, struct destination *d,
     struct active_message *a)
 {
-	struct remote_request *r;
+	struct remote_request *r, **last = &d->requests;
 
-	r = calloc(1, sizeof(*r));
-	if (r != NULL)
-		r->rcpts = calloc(a->nattempts, sizeof(*r->rcpts));
-	if (r == NULL || r->rcpts == NULL) {
-		free(r);
+	r = calloc(1, sizeof(*r) + a->nattempts * sizeof(r->rcpts[0]));
+	if (r == NULL)
 		return NULL;
-	}
 	r->a = a;
 	a->requests++;
 	r->id = ++ds->last_id;
-	*d->tail = r;
-	d->tail = &r->next;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = r;
 	d->share.active++;
 	return r;
 }
@@ -535,31 +528,20 @@ destinations_send(struct destinations *ds)
 	int ret;
 
 	for (d = ds->list; d != NULL; d = d->next) {
+		d->is_full = 0;
 		if (d->requests == NULL)
 			continue;
 		ret = d->sock == -1 ? open_destination(ds, d) : 0;
-		if (ret == 0)
+		if (ret == 0) {
 			ret = send_requests(ds, d);
+			d->is_full = ret == 0;
+		}
 		if (ret != -1)
 			continue;
 		/* It has ended: what it sent last may say why. */
 		destination_read(ds, d);
 		fail(ds, d, "dma-remote cannot be reached");
 	}
-}
-
-int
-destination_has_output(const struct destination *d)
-{
-	const struct remote_request *r;
-	unsigned n = 0;
-
-	if (d->sock == -1)
-		return 0;
-	for (r = d->requests; r != NULL && n < REQUESTS_SENT; r = r->next, n++)
-		if (r->sent < r->n)
-			return 1;
-	return 0;
 }
 
 /* ---- from dma-remote ---- */

@@ -14,11 +14,11 @@ struct remote_request {
 	struct remote_request *next;
 	uint32_t	 id;		/* of its IPC messages */
 	struct active_message *a;
-	uint32_t	*rcpts;		/* owned: indexes into the message */
 	uint32_t	 n, left;	/* left: not decided yet */
 	uint32_t	 sent;		/* recipients sent so far */
 	int		 is_sent;	/* IPC_REMOTE_MESSAGE is */
 	int		 is_watched;	/* somebody did, when it was sent */
+	uint32_t	 rcpts[];	/* indexes into the message */
 };
 
 /* A next hop: the relays of dma.conf, a domain, or the relays of a sender. */
@@ -28,8 +28,8 @@ struct destination {
 	char		 name[SENDER_RELAYS_MAX + 1];
 	char		 user[SENDER_USER_MAX + 1];	/* of auth.conf */
 	int		 sock;		/* owned: of dma-remote; -1: none */
-	struct remote_request *requests, **tail;	/* owned; sent ones
-							 * first */
+	int		 is_full;	/* the socket did not take all */
+	struct remote_request *requests;	/* owned; sent ones first */
 	struct share	 share;		/* active: its requests */
 	int		 is_stale;	/* dma-remote may remember dead hosts */
 	char		 reason[512];	/* that nothing can be sent, from it */
@@ -50,8 +50,6 @@ void	destinations_give(struct destinations *, struct active_message *);
 void	destinations_send(struct destinations *);
 /* Reads what a dma-remote sent; its end defers what it has. */
 void	destination_read(struct destinations *, struct destination *);
-/* 1 when there is something to send that the socket did not take. */
-int	destination_has_output(const struct destination *);
 /* What they know of hosts is stale: a flush, another dma.conf. */
 void	destinations_renew(struct destinations *);
 /* Ends idle ones; milliseconds until the next is due, or -1. */

@@ -196,14 +196,6 @@ finish_all(struct runner *r)
 	active_sweep(&r->active);
 }
 
-static void
-loaded(void *arg, struct active_message *a)
-{
-	struct runner *r = arg;
-
-	status_warned(&r->active, a);
-}
-
 /* ---- events ---- */
 
 enum poll_kind {
@@ -285,8 +277,8 @@ collect(struct runner *r, struct polls *p)
 	}
 	add_poll(p, r->local.socket.fd, POLLIN, POLL_EXIT, NULL);
 	for (d = r->destinations.list; d != NULL; d = d->next)
-		add_poll(p, d->sock, destination_has_output(d) ?
-		    POLLIN | POLLOUT : POLLIN, POLL_DESTINATION, d);
+		add_poll(p, d->sock, d->is_full ? POLLIN | POLLOUT : POLLIN,
+		    POLL_DESTINATION, d);
 	/* POLLOUT: only to wake up; the next turn goes on with that. */
 	for (i = 0; i < WATCHERS_MAX; i++) {
 		w = &r->watchers.list[i];
@@ -423,7 +415,7 @@ run(struct runner *r)
 		refresh(r);
 		if (active_scan_ms(&r->active) != -1)
 			active_scan(&r->active);
-		active_load(&r->active, loaded, r);
+		active_load(&r->active, status_warned);
 		dispatch_all(r);
 		status_record(&r->active);
 		local_acknowledge(&r->local);

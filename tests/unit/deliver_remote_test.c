@@ -88,7 +88,6 @@ teardown(void **state)
 		next = d->next;
 		while ((r = d->requests) != NULL) {
 			d->requests = r->next;
-			free(r->rcpts);
 			free(r);
 		}
 		io_close(&d->sock);

@@ -59,9 +59,9 @@ t_active_commit(struct t_active *t, const char *id, ...)
 }
 
 static void
-ignore(void *arg, struct active_message *a)
+ignore(struct active *all, struct active_message *a)
 {
-	(void)arg;
+	(void)all;
 	(void)a;
 }
 
@@ -71,7 +71,7 @@ t_active_load(struct t_active *t, const char *id)
 	struct active_message *a;
 
 	active_scan(&t->active);
-	active_load(&t->active, ignore, NULL);
+	active_load(&t->active, ignore);
 	for (a = t->active.messages; a != NULL; a = a->next)
 		if (strcmp(a->m.id, id) == 0)
 			return a;
