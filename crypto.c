@@ -137,13 +137,26 @@ error_words(void)
 	return words == NULL ? "unknown error" : words;
 }
 
-static int
-sha256(const void *data, size_t len, uint8_t out[SHA256_SIZE])
-{
-	size_t n;
+static const struct {
+	const char	*name;
+	size_t		 size;
+} hashes[] = {
+	[SASL_MD5] = { "MD5", 16 }, [SASL_SHA1] = { "SHA1", 20 },
+	[SASL_SHA256] = { "SHA256", SHA256_SIZE },
+};
 
-	return EVP_Q_digest(NULL, "SHA256", NULL, data, len, out, &n) == 1 &&
-	    n == SHA256_SIZE ? 0 : -1;
+static int
+crypto_digest(enum sasl_hash hash, const void *data, size_t len,
+    uint8_t *out)
+{
+	size_t n = 0;
+
+	if (EVP_Q_digest(NULL, hashes[hash].name, NULL, data, len, out,
+	    &n) != 1 || n != hashes[hash].size) {
+		ERR_clear_error();
+		return -1;
+	}
+	return 0;
 }
 
 /* SHA-256 of the whole certificate. */
@@ -166,7 +179,7 @@ digest_key(const X509 *cert, uint8_t out[SHA256_SIZE])
 	n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
 	if (n <= 0)
 		return -1;
-	ret = sha256(der, (size_t)n, out);
+	ret = crypto_digest(SASL_SHA256, der, (size_t)n, out);
 	OPENSSL_free(der);
 	return ret;
 }
@@ -385,17 +398,6 @@ note_cert_wish(SSL *ssl, void *arg)
 	return 1;
 }
 
-/* There is nobody to ask for the passphrase of a key. */
-static int
-no_passphrase(char *text, int size, int is_writing, void *arg)
-{
-	(void)text;
-	(void)size;
-	(void)is_writing;
-	(void)arg;
-	return -1;
-}
-
 /* Senders do not read the path. */
 static int
 unusable(struct result *res, const char *key, const char *path,
@@ -423,13 +425,15 @@ load_trust(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 static int
 load_client(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
 {
+	static char no_passphrase[] = "";
 	const char *keyfile;
 
 	if (conf->certfile == NULL)
 		return 0;
 	keyfile = conf->keyfile == NULL ? conf->certfile :
 	    conf->keyfile;
-	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+	/* There is nobody to ask for the passphrase of a key. */
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certfile) != 1)
 		return unusable(res, "CERTFILE", conf->certfile,
 		    error_words());
@@ -474,12 +478,9 @@ tls_setup_new(const struct conf_tls *conf, struct result *res)
 
 	ERR_clear_error();
 	setup = calloc(1, sizeof(*setup));
-	if (setup == NULL) {
-		result_set(res, STATUS_DEFERRED, CODE_TRUST, "out of memory");
-		return NULL;
-	}
-	setup->ctx = SSL_CTX_new(TLS_client_method());
-	if (setup->ctx == NULL ||
+	if (setup != NULL)
+		setup->ctx = SSL_CTX_new(TLS_client_method());
+	if (setup == NULL || setup->ctx == NULL ||
 	    SSL_CTX_set_min_proto_version(setup->ctx, TLS1_2_VERSION) != 1) {
 		result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLS: %s",
 		    error_words());
@@ -525,20 +526,6 @@ copy_host(char dst[HOST_MAX + 1], const char *host)
 	return 0;
 }
 
-/* A name or an address that the certificate may be for; RFC 9525. */
-static int
-expect_name(SSL *ssl, const char *host)
-{
-	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-	unsigned char addr[sizeof(struct in6_addr)];
-
-	if (inet_pton(AF_INET, host, addr) == 1)
-		return X509_VERIFY_PARAM_set1_ip(param, addr, 4) == 1 ? 0 : -1;
-	if (inet_pton(AF_INET6, host, addr) == 1)
-		return X509_VERIFY_PARAM_set1_ip(param, addr, 16) == 1 ? 0 : -1;
-	return X509_VERIFY_PARAM_add1_host(param, host, 0) == 1 ? 0 : -1;
-}
-
 static int
 is_addr(const char *host)
 {
@@ -546,6 +533,16 @@ is_addr(const char *host)
 
 	return inet_pton(AF_INET, host, addr) == 1 ||
 	    inet_pton(AF_INET6, host, addr) == 1;
+}
+
+/* A name or an address that the certificate may be for; RFC 9525.  1, or 0. */
+static int
+expect_name(SSL *ssl, const char *host)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+
+	return is_addr(host) ? X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 :
+	    X509_VERIFY_PARAM_add1_host(param, host, 0) == 1;
 }
 
 /*
@@ -596,7 +593,7 @@ set_names(struct tls *t, const struct tls_demand *d)
 	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	for (i = 0; i < d->nnames; i++) {
 		if (copy_host(name, d->names[i]) == -1 ||
-		    expect_name(t->ssl, name) == -1)
+		    !expect_name(t->ssl, name))
 			return -1;
 		if (i > 0)
 			t->key[n++] = ',';
@@ -697,9 +694,9 @@ describe(struct tls *t)
 		word = t->has_dane ? "verified by DANE" : "verified";
 	buf_printf(&t->description, "%s %s %s", SSL_get_version(t->ssl),
 	    SSL_get_cipher_name(t->ssl), word);
-	if (tls_is_resumed(t))
+	if (SSL_session_reused(t->ssl))
 		buf_puts(&t->description, " resumed");
-	if (!tls_is_verified(t) && t->doubt.reason != NULL)
+	if (t->trust == TRUST_NONE && t->doubt.reason != NULL)
 		buf_printf(&t->description, ": %s", t->doubt.reason);
 }
 
@@ -740,18 +737,6 @@ tls_describe(const struct tls *t)
 	return buf_str(&t->description);
 }
 
-int
-tls_is_verified(const struct tls *t)
-{
-	return t->stream == STREAM_OPEN && t->trust != TRUST_NONE;
-}
-
-int
-tls_is_resumed(const struct tls *t)
-{
-	return SSL_session_reused(t->ssl);
-}
-
 ssize_t
 tls_read(struct tls *t, void *data, size_t size, enum tls_want *want)
 {
@@ -761,16 +746,11 @@ tls_read(struct tls *t, void *data, size_t size, enum tls_want *want)
 	*want = TLS_BROKEN;
 	if (t->stream != STREAM_OPEN)
 		return -1;
-	*want = TLS_DONE;
-	if (size == 0)
-		return 0;
 	ERR_clear_error();
 	ret = SSL_read_ex(t->ssl, data, size, &n);
-	if (ret == 1)
-		return (ssize_t)n;
-	*want = want_after(t, ret);
+	*want = ret == 1 ? TLS_DONE : want_after(t, ret);
 	ERR_clear_error();
-	return *want == TLS_DONE ? 0 : -1;
+	return *want == TLS_DONE ? (ssize_t)n : -1;
 }
 
 ssize_t
@@ -783,8 +763,6 @@ tls_write(struct tls *t, const void *data, size_t len, enum tls_want *want)
 	if (t->stream != STREAM_OPEN)
 		return -1;
 	*want = TLS_DONE;
-	if (len == 0)
-		return 0;
 	ERR_clear_error();
 	ret = SSL_write_ex(t->ssl, data, len, &n);
 	if (ret == 1)
@@ -802,10 +780,7 @@ tls_write(struct tls *t, const void *data, size_t len, enum tls_want *want)
 size_t
 tls_pending(const struct tls *t)
 {
-	int n;
-
-	n = SSL_pending(t->ssl);
-	return n > 0 ? (size_t)n : 0;
+	return (size_t)SSL_pending(t->ssl);
 }
 
 void
@@ -889,28 +864,6 @@ tls_binding(const struct tls *t, uint8_t out[TLS_BINDING_MAX], size_t *n)
 	return name;
 }
 
-static const struct {
-	const char	*name;
-	size_t		 size;
-} hashes[] = {
-	[SASL_MD5] = { "MD5", 16 }, [SASL_SHA1] = { "SHA1", 20 },
-	[SASL_SHA256] = { "SHA256", SHA256_SIZE },
-};
-
-static int
-crypto_digest(enum sasl_hash hash, const void *data, size_t len,
-    uint8_t *out)
-{
-	size_t n = 0;
-
-	if (EVP_Q_digest(NULL, hashes[hash].name, NULL, data, len, out,
-	    &n) != 1 || n != hashes[hash].size) {
-		ERR_clear_error();
-		return -1;
-	}
-	return 0;
-}
-
 static int
 crypto_hmac(enum sasl_hash hash, const void *key, size_t keylen,
     const void *text, size_t len, uint8_t *out)
@@ -987,10 +940,4 @@ crypto_sasl(void)
 	    crypto_stretch, crypto_random };
 
 	return &crypto;
-}
-
-void
-crypto_wipe(void *secret, size_t len)
-{
-	OPENSSL_cleanse(secret, len);
 }

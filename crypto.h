@@ -85,8 +85,6 @@ enum tls_want tls_handshake(struct tls *, struct result *);
  * Printable.
  */
 const char *tls_describe(const struct tls *);
-int	 tls_is_verified(const struct tls *);
-int	 tls_is_resumed(const struct tls *);
 /*
  * As read(2)/write(2): bytes, 0 at the end, -1 with *want set.  An end
  * without close_notify is -1 with TLS_BROKEN.  SIGPIPE is to be ignored.
@@ -111,7 +109,5 @@ int	 tls_has_shown_cert(const struct tls *);
 
 /* Digests, HMAC (RFC 2104), PBKDF2 (RFC 8018) and random bytes for sasl. */
 const struct sasl_crypto *crypto_sasl(void);
-/* Overwrites a secret so that no compiler leaves it out. */
-void	 crypto_wipe(void *, size_t);
 
 #endif

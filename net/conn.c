@@ -60,14 +60,12 @@ conn_fini(struct conn *c)
 /* 1. Its life. */
 
 int
-conn_event(struct conn *c, enum conn_event event, int64_t now_ms)
+conn_event(struct conn *c, enum conn_event event)
 {
 	enum conn_state next = after[c->state][event];
 
 	if (next == OUT_OF_TURN)
 		return -1;
-	if (next != c->state)
-		c->since_ms = now_ms;
 	c->state = next;
 	return 0;
 }
@@ -114,7 +112,7 @@ conn_connect(struct conn *c, const struct dns_addr *addr, struct result *res)
 }
 
 int
-conn_connected(struct conn *c, int64_t now_ms, struct result *res)
+conn_connected(struct conn *c, struct result *res)
 {
 	socklen_t len = sizeof(int);
 	int error = 0;
@@ -124,24 +122,23 @@ conn_connected(struct conn *c, int64_t now_ms, struct result *res)
 	if (error != 0)
 		return result_set(res, STATUS_DEFERRED, "4.4.1",
 		    "connect: %s", strerror(error));
-	return conn_event(c, CONN_IS_UP, now_ms);
+	return conn_event(c, CONN_IS_UP);
 }
 
 /* 3. TLS. */
 
 int
-conn_start_tls(struct conn *c, struct tls *tls, int64_t now_ms,
-    struct result *res)
+conn_start_tls(struct conn *c, struct tls *tls, struct result *res)
 {
 	if (tls == NULL)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "TLS: out of memory");
 	c->tls = tls;
-	return conn_event(c, CONN_STARTS_TLS, now_ms);
+	return conn_event(c, CONN_STARTS_TLS);
 }
 
 int
-conn_handshake(struct conn *c, int64_t now_ms, struct result *res)
+conn_handshake(struct conn *c, struct result *res)
 {
 	enum tls_want want;
 
@@ -151,7 +148,7 @@ conn_handshake(struct conn *c, int64_t now_ms, struct result *res)
 		return -1;
 	if (want != TLS_DONE)
 		return 0;
-	return conn_event(c, CONN_HAS_TLS, now_ms) == 0;
+	return conn_event(c, CONN_HAS_TLS) == 0;
 }
 
 /* 4. Bytes. */

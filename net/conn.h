@@ -41,7 +41,6 @@ enum conn_event {
 
 struct conn {
 	enum conn_state	 state;
-	int64_t		 since_ms;	/* it is in that state */
 	int64_t		 deadline_ms;
 	int		 fd;		/* owned; or -1 */
 	struct tls	*tls;		/* owned; or NULL */
@@ -53,7 +52,7 @@ void	conn_init(struct conn *);
 void	conn_fini(struct conn *);
 
 /* Enters the next state; -1 when the event is out of turn: nothing changes. */
-int	conn_event(struct conn *, enum conn_event, int64_t now_ms);
+int	conn_event(struct conn *, enum conn_event);
 int	conn_is_open(const struct conn *);	/* takes mail, now or soon */
 int	conn_is_in_use(const struct conn *);	/* or has some, still */
 int	conn_is_ready(const struct conn *);	/* in use, and was at MAIL */
@@ -63,12 +62,11 @@ int	conn_is_ready(const struct conn *);	/* in use, and was at MAIL */
  * be called once the connection can be written to.
  */
 int	conn_connect(struct conn *, const struct dns_addr *, struct result *);
-int	conn_connected(struct conn *, int64_t now_ms, struct result *);
+int	conn_connected(struct conn *, struct result *);
 /* Takes the stream, NULL without memory.  The handshake is to be driven. */
-int	conn_start_tls(struct conn *, struct tls *, int64_t now_ms,
-	    struct result *);
+int	conn_start_tls(struct conn *, struct tls *, struct result *);
 /* 1 when TLS is up, 0 when it takes more, -1 with the reason. */
-int	conn_handshake(struct conn *, int64_t now_ms, struct result *);
+int	conn_handshake(struct conn *, struct result *);
 
 /* As read(2) and write(2): -1 with errno; EAGAIN, EPROTO for broken TLS. */
 ssize_t	conn_read(struct conn *, char *, size_t);

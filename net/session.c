@@ -64,14 +64,13 @@ static void
 over(struct session *s, enum smtp_cause cause, const struct result *reason)
 {
 	struct conn *conn = &s->conn;
-	int64_t now_ms = s->net->now_ms;
 
 	if (conn->state == CONN_CLOSED)
 		return;
 	s->ending.was_idle = conn->state == CONN_IDLE && !s->is_computing;
 	s->ending.cause = cause;
 	result_copy(&s->ending.reason, reason);
-	(void)conn_event(conn, CONN_ENDS, now_ms);
+	(void)conn_event(conn, CONN_ENDS);
 }
 
 void
@@ -273,7 +272,7 @@ shake_hands(struct session *s)
 	int ret;
 
 	result_init(&res);
-	ret = conn_handshake(&s->conn, s->net->now_ms, &res);
+	ret = conn_handshake(&s->conn, &res);
 	if (ret == -1)
 		tls_failed(s, &res);
 	result_fini(&res);
@@ -315,8 +314,7 @@ start_tls(struct session *s)
 		net->tls = tls_setup_new(&net->conf->tls, &res);
 	if (net->tls == NULL) {
 		tls_failed(s, &res);
-	} else if (conn_start_tls(&s->conn, make_tls(s), net->now_ms,
-	    &res) == -1) {
+	} else if (conn_start_tls(&s->conn, make_tls(s), &res) == -1) {
 		over(s, SMTP_CAUSE_HOST, &res);
 	} else {
 		set_timeout(s, wait_s != 0 ? wait_s : HANDSHAKE_WAIT_S);
@@ -412,14 +410,6 @@ set_env(struct session *s)
 }
 
 static void
-wipe(struct buf *b)
-{
-	if (b->data != NULL)
-		crypto_wipe(b->data, b->cap);
-	buf_fini(b);
-}
-
-static void
 log_in(struct session *s)
 {
 	struct login *login = &s->login;
@@ -446,7 +436,7 @@ log_in(struct session *s)
 	    &initial) ? buf_str(&initial) : NULL);
 	if (sasl_needs_proof(&login->sasl))
 		smtp_demand_proof(s->smtp);
-	wipe(&initial);
+	buf_wipe(&initial);
 }
 
 static void
@@ -478,7 +468,7 @@ answer(struct session *s)
 	s->is_computing = did == SASL_BUSY;
 	if (!s->is_computing)
 		give_answer(s, did, buf_str(&response));
-	wipe(&response);
+	buf_wipe(&response);
 	return !s->is_computing;
 }
 
@@ -490,7 +480,7 @@ announce(struct session *s)
 	if (s->ending.was_ready)
 		return;
 	s->ending.was_ready = 1;
-	(void)conn_event(&s->conn, CONN_IS_READY, s->net->now_ms);
+	(void)conn_event(&s->conn, CONN_IS_READY);
 	log_say(s->net->log, LOG_LEVEL_INFO,
 	    "relay=%s port=%u tls=\"%s\" login=%s", s->where,
 	    (unsigned)s->host.port,
@@ -553,15 +543,14 @@ static void
 follow(struct session *s)
 {
 	int is_busy = smtp_is_busy(s->smtp);
-	int64_t now_ms = s->net->now_ms;
 
 	if (smtp_want(s->smtp) == SMTP_WANT_CLOSE)
 		over(s, smtp_cause(s->smtp), smtp_trouble(s->smtp));
 	else if (smtp_is_closing(s->smtp))
 		(void)conn_event(&s->conn, is_busy ? CONN_TAKES_NO_MORE :
-		    CONN_QUITS, now_ms);
+		    CONN_QUITS);
 	else if (!is_busy && conn_is_ready(&s->conn))
-		(void)conn_event(&s->conn, CONN_HAS_NO_MAIL, now_ms);
+		(void)conn_event(&s->conn, CONN_HAS_NO_MAIL);
 	if (s->conn.state != CONN_CLOSED)
 		set_deadline(s);
 }
@@ -600,7 +589,7 @@ connected(struct session *s)
 	struct result res;
 
 	result_init(&res);
-	if (conn_connected(&s->conn, s->net->now_ms, &res) == -1)
+	if (conn_connected(&s->conn, &res) == -1)
 		over(s, SMTP_CAUSE_HOST, &res);
 	result_fini(&res);
 	s->conn.deadline_ms = 0;

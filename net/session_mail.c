@@ -236,7 +236,7 @@ begin_mail(struct session *s, struct request *r)
 	t->is_alone = r->is_suspect;
 	if (t->nlive++ == 0)
 		t->since_ms = s->net->now_ms;
-	(void)conn_event(&s->conn, CONN_GETS_MAIL, s->net->now_ms);
+	(void)conn_event(&s->conn, CONN_GETS_MAIL);
 	r->mail.sender = r->sender;
 	r->mail.ret = r->ret;
 	r->mail.envid = r->envid;
