@@ -420,7 +420,7 @@ turn(struct loop *l, struct pollfd *pfds)
 
 	pfds[0].fd = l->runner == RUNNER_GONE ? -1 : net->requests.sock;
 	pfds[0].events = (short)((l->runner == RUNNER_SENDS ? POLLIN : 0) |
-	    (requests_has_output(&net->requests) ? POLLOUT : 0));
+	    (net->requests.out != NULL ? POLLOUT : 0));
 	pfds[0].revents = 0;
 	for (s = net->sessions; s != NULL; s = s->next, n++) {
 		pfds[n].fd = s->conn.fd;
@@ -443,7 +443,7 @@ is_finished(const struct loop *l)
 	if (l->runner == RUNNER_SENDS || l->net.nsessions > 0)
 		return 0;
 	return l->runner == RUNNER_GONE || (l->net.requests.nopen == 0 &&
-	    !requests_has_output(&l->net.requests));
+	    l->net.requests.out == NULL);
 }
 
 static int

@@ -39,7 +39,8 @@
 #define CODE_TRUST	"4.7.5"
 
 /* What is known of a record type of a name. */
-enum known { KNOWN_YES, KNOWN_NO_NAME, KNOWN_NO_DATA, KNOWN_LATER };
+enum known { KNOWN_YES, KNOWN_NO_NAME, KNOWN_NO_DATA, KNOWN_NULL,
+    KNOWN_LATER };
 
 /* An address, IPv6 perhaps with its scope ("fe80::1%eth0"). */
 static int
@@ -351,19 +352,11 @@ is_trusted(const struct __res_state *state)
 
 /* An answer, with the room for it. */
 struct answer {
-	uint8_t		*data;		/* owned: PACKET_MAX bytes, or NULL */
+	uint8_t		 data[PACKET_MAX];
 	size_t		 len;
 	enum known	 known;
 	int		 is_secure;
 };
-
-static void
-answer_init(struct answer *a)
-{
-	memset(a, 0, sizeof(*a));
-	a->known = KNOWN_LATER;
-	a->data = malloc(PACKET_MAX);
-}
 
 /* Asks for one type of a name as it is, without search list. */
 static enum known
@@ -376,7 +369,7 @@ ask(const char *name, int type, struct answer *a)
 	a->len = 0;
 	a->is_secure = 0;
 	memset(&state, 0, sizeof(state));
-	if (a->data == NULL || res_ninit(&state) == -1)
+	if (res_ninit(&state) == -1)
 		return KNOWN_LATER;
 #ifdef RES_TRUSTAD
 	/* Otherwise the C library takes the word of nobody. */
@@ -420,54 +413,27 @@ read_literal(const char *domain, struct dns_host *host)
 	return is_literal(host->name) ? 0 : -1;
 }
 
-static void
-set_secure(struct dns_host *hosts, size_t n, int is_secure)
-{
-	while (n > 0)
-		hosts[--n].is_secure = is_secure;
-}
-
+/*
+ * The hosts that a name has records of a type for: 0 with what is known, and
+ * perhaps with none; -1 when it cannot be known now.
+ */
 static int
-read_mx(const char *domain, const struct answer *a, struct dns_host *hosts,
-    size_t max, size_t *n, struct result *res)
+find_hosts(const char *name, int type, struct answer *a,
+    struct dns_host *hosts, size_t max, size_t *n, struct result *res)
 {
-	int found, is_null;
+	int found = 0, is_null = 0;
 
-	found = dns_read_mx(a->data, a->len, hosts, max, &is_null);
-	if (found == -1)
-		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "MX of %s: the answer is malformed", domain);
+	if (ask(name, type, a) == KNOWN_YES)
+		found = read_hosts(a->data, a->len, (unsigned)type, hosts, max,
+		    &is_null);
+	if (a->known == KNOWN_LATER || found == -1)
+		return result_set(res, STATUS_DEFERRED, CODE_LATER, "%s%s: %s",
+		    type == ns_t_mx ? "MX of " : "", name, found == -1 ?
+		    "the answer is malformed" : "name servers gave no answer");
 	if (is_null)
-		return result_set(res, STATUS_FAILED, CODE_NULL_MX,
-		    "%s accepts no mail (null MX)", domain);
-	*n = (size_t)found;
-	return 0;
-}
-
-static int
-find_mx(const char *name, struct answer *a, struct dns_host *hosts,
-    size_t max, size_t *n, struct result *res)
-{
-	switch (ask(name, ns_t_mx, a)) {
-	case KNOWN_YES:
-		if (read_mx(name, a, hosts, max, n, res) == -1)
-			return -1;
-		break;
-	case KNOWN_NO_NAME:
-		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
-		    "domain %s does not exist", name);
-	case KNOWN_NO_DATA:
-		break;
-	default:
-		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "MX of %s: name servers gave no answer", name);
-	}
-	if (*n == 0) {		/* then the domain is its own exchanger */
-		memset(&hosts[0], 0, sizeof(hosts[0]));
-		memcpy(hosts[0].name, name, strlen(name) + 1);
-		*n = 1;
-	}
-	set_secure(hosts, *n, a->is_secure);
+		a->known = KNOWN_NULL;
+	for (*n = 0; *n < (size_t)found; ++*n)
+		hosts[*n].is_secure = a->is_secure;
 	return 0;
 }
 
@@ -477,12 +443,8 @@ dns_mx(const char *domain, struct dns_host *hosts, size_t max, size_t *n,
 {
 	char name[NAME_OCTETS_MAX + 1];
 	struct answer a;
-	int ret;
 
 	*n = 0;
-	if (max == 0)
-		return result_set(res, STATUS_DEFERRED, CODE_LATER, "too many "
-		    "hosts");
 	if (domain[0] == '[' && read_literal(domain, &hosts[0]) == 0) {
 		*n = 1;
 		return 0;
@@ -490,34 +452,20 @@ dns_mx(const char *domain, struct dns_host *hosts, size_t max, size_t *n,
 	if (copy_name(name, sizeof(name), domain) == -1 || !is_name(name))
 		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
 		    "%s is not a domain name", domain);
-	answer_init(&a);
-	ret = find_mx(name, &a, hosts, max, n, res);
-	free(a.data);
-	return ret;
-}
-
-static int
-find_srv(const char *name, struct answer *a, struct dns_host *hosts,
-    size_t max, size_t *n, struct result *res)
-{
-	enum known known;
-	int found = 0, is_null = 0;
-
-	known = ask(name, ns_t_srv, a);
-	if (known == KNOWN_LATER)
-		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "%s: name servers gave no answer", name);
-	if (known == KNOWN_YES)
-		found = dns_read_srv(a->data, a->len, hosts, max, &is_null);
-	if (found == -1)
-		return result_set(res, STATUS_DEFERRED, CODE_LATER,
-		    "%s: the answer is malformed", name);
-	if (found == 0)
-		return result_set(res, STATUS_FAILED, CODE_NO_ROUTE,
-		    is_null ? "%s: service is not available" :
-		    "%s has no SRV records", name);
-	*n = (size_t)found;
-	set_secure(hosts, *n, a->is_secure);
+	if (find_hosts(name, ns_t_mx, &a, hosts, max, n, res) == -1)
+		return -1;
+	if (a.known == KNOWN_NO_NAME)
+		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
+		    "domain %s does not exist", name);
+	if (a.known == KNOWN_NULL)
+		return result_set(res, STATUS_FAILED, CODE_NULL_MX,
+		    "%s accepts no mail (null MX)", name);
+	if (*n == 0) {		/* then the domain is its own exchanger */
+		memset(&hosts[0], 0, sizeof(hosts[0]));
+		memcpy(hosts[0].name, name, strlen(name) + 1);
+		hosts[0].is_secure = a.is_secure;
+		*n = 1;
+	}
 	return 0;
 }
 
@@ -527,7 +475,7 @@ dns_srv(const char *domain, int is_tls, struct dns_host *hosts, size_t max,
 {
 	char name[NAME_OCTETS_MAX + 1];
 	struct answer a;
-	int len, ret;
+	int len;
 
 	*n = 0;
 	len = snprintf(name, sizeof(name), "%s._tcp.%s",
@@ -535,10 +483,13 @@ dns_srv(const char *domain, int is_tls, struct dns_host *hosts, size_t max,
 	if (len < 0 || (size_t)len >= sizeof(name) || !is_name(domain))
 		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
 		    "%s is not a domain name", domain);
-	answer_init(&a);
-	ret = find_srv(name, &a, hosts, max, n, res);
-	free(a.data);
-	return ret;
+	if (find_hosts(name, ns_t_srv, &a, hosts, max, n, res) == -1)
+		return -1;
+	if (*n == 0)
+		return result_set(res, STATUS_FAILED, CODE_NO_ROUTE,
+		    a.known == KNOWN_NULL ? "%s: service is not available" :
+		    "%s has no SRV records", name);
+	return 0;
 }
 
 /*
@@ -553,13 +504,11 @@ is_surely_unknown(const char *host)
 	struct answer a;
 	size_t i;
 
-	answer_init(&a);
 	for (i = 0; i < 2; i++) {
 		known = ask(host, types[i], &a);
 		if (known == KNOWN_YES || known == KNOWN_LATER)
 			break;
 	}
-	free(a.data);
 	return i == 2;
 }
 
@@ -661,11 +610,9 @@ dns_tlsa(const char *host, uint16_t port, struct tlsas **tlsas,
 	if (t == NULL)
 		return no_trust(res, name, "out of memory");
 	t->users = 1;
-	answer_init(&a);
 	n = find_bases(name, &a, bases, res);
 	for (i = 0; i < n && ret == 0; i++)
 		ret = find_tlsa(bases[i], port, &a, t, res);
-	free(a.data);
 	if (ret == 1)
 		*tlsas = t;
 	else

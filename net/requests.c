@@ -17,13 +17,18 @@
 
 #define REQUESTS_MAX	1024	/* not settled at once */
 #define STATUS_MIN	64	/* bytes of a status besides its text */
-#define OUT_FIRST	16	/* records that there is room for at first */
+
+struct record {
+	struct record	*next;
+	struct ipc	 ipc;
+};
 
 void
 requests_init(struct requests *q, int sock)
 {
 	memset(q, 0, sizeof(*q));
 	q->sock = sock;
+	q->out_end = &q->out;
 	ipc_init(&q->in);
 }
 
@@ -46,18 +51,29 @@ request_free(struct request *r)
 	free(r);
 }
 
+/* The first that is to be sent. */
+static void
+drop_record(struct requests *q)
+{
+	struct record *r = q->out;
+
+	q->out = r->next;
+	if (q->out == NULL)
+		q->out_end = &q->out;
+	ipc_fini(&r->ipc);
+	free(r);
+}
+
 void
 requests_fini(struct requests *q)
 {
 	struct request *r;
-	size_t i;
 
 	while ((r = requests_take(q, 0, SIZE_MAX, 1)) != NULL)
 		request_free(r);
 	request_free(q->coming);
-	for (i = 0; i < q->nout; i++)
-		ipc_fini(&q->out[(q->first_out + i) % q->cout]);
-	free(q->out);
+	while (q->out != NULL)
+		drop_record(q);
 	ipc_fini(&q->in);
 }
 
@@ -285,46 +301,16 @@ requests_read(struct requests *q)
 /* 3. To the runner. */
 
 int
-requests_has_output(const struct requests *q)
-{
-	return q->nout > 0;
-}
-
-int
 requests_write(struct requests *q)
 {
-	struct ipc *m;
-
 	if (q->has_failed)
 		return -1;
-	while (q->nout > 0) {
-		m = &q->out[q->first_out];
-		if (ipc_send(q->sock, m) == -1)
+	while (q->out != NULL) {
+		if (ipc_send(q->sock, &q->out->ipc) == -1)
 			return errno == EAGAIN || errno == EWOULDBLOCK ||
 			    errno == ENOBUFS ? 0 : -1;
-		ipc_fini(m);
-		q->first_out = (q->first_out + 1) % q->cout;
-		q->nout--;
+		drop_record(q);
 	}
-	return 0;
-}
-
-static int
-grow_out(struct requests *q)
-{
-	struct ipc *ring;
-	size_t cap, i;
-
-	cap = q->cout == 0 ? OUT_FIRST : q->cout * 2;
-	ring = calloc(cap, sizeof(*ring));
-	if (ring == NULL)
-		return -1;
-	for (i = 0; i < q->nout; i++)
-		ring[i] = q->out[(q->first_out + i) % q->cout];
-	free(q->out);
-	q->out = ring;
-	q->cout = cap;
-	q->first_out = 0;
 	return 0;
 }
 
@@ -332,16 +318,18 @@ grow_out(struct requests *q)
 static struct ipc *
 new_record(struct requests *q, enum ipc_type kind, uint32_t id)
 {
-	struct ipc *m;
+	struct record *r;
 
-	if (q->nout == q->cout && grow_out(q) == -1) {
+	r = calloc(1, sizeof(*r));
+	if (r == NULL) {
 		q->has_failed = 1;
 		return NULL;
 	}
-	m = &q->out[(q->first_out + q->nout++) % q->cout];
-	ipc_init(m);
-	ipc_begin(m, kind, id);
-	return m;
+	ipc_init(&r->ipc);
+	ipc_begin(&r->ipc, kind, id);
+	*q->out_end = r;
+	q->out_end = &r->next;
+	return &r->ipc;
 }
 
 static size_t
@@ -406,8 +394,9 @@ drop_due(struct request *r, int holds)
 	r->nrcpts = n;
 }
 
-static uint32_t
-report(struct requests *q, struct request *r, const char *host, int holds)
+uint32_t
+requests_settle(struct requests *q, struct request *r, const char *host,
+    int holds)
 {
 	uint32_t before = r->nrcpts, left;
 	struct ipc *m;
@@ -440,18 +429,6 @@ requests_show(struct requests *q, const struct request *r, const char *line)
 	m = new_record(q, IPC_REMOTE_DIALOGUE, r == NULL ? 0 : r->id);
 	if (m != NULL)
 		ipc_put_str(m, line);
-}
-
-uint32_t
-requests_settle(struct requests *q, struct request *r, const char *host)
-{
-	return report(q, r, host, 0);
-}
-
-uint32_t
-requests_hold(struct requests *q, struct request *r, const char *host)
-{
-	return report(q, r, host, 1);
 }
 
 int
@@ -498,8 +475,8 @@ requests_refuse(struct requests *q, struct request *r, const char *host,
 		result_init(&to->before);
 	}
 	if (r->past.nhosts > 0 &&
-	    requests_settle(q, r, r->past.host) == 0)
+	    requests_settle(q, r, r->past.host, 0) == 0)
 		return;
 	requests_defer(r, reason);
-	requests_settle(q, r, host);
+	requests_settle(q, r, host, 0);
 }

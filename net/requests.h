@@ -72,8 +72,7 @@ struct requests {
 	unsigned	 nwaiting, nopen;	/* nopen: all not settled */
 	unsigned	 nwatched;	/* of these */
 	unsigned	 nlater;	/* waiting for a host after the first */
-	struct ipc	*out;		/* ring of records to be sent */
-	size_t		 nout, cout, first_out;
+	struct record	*out, **out_end;	/* owned: to be sent */
 	int		 has_failed;	/* a record was lost for memory */
 	struct ipc	 in;
 };
@@ -87,7 +86,6 @@ void	 requests_fini(struct requests *);
 int	 requests_read(struct requests *);
 /* Sends what it can.  0, or -1 when the runner is gone or memory is. */
 int	 requests_write(struct requests *);
-int	 requests_has_output(const struct requests *);
 /*
  * Takes off the list (lent) the first waiting request that is for hosts from
  * one of these places on, or gives NULL.  A suspect comes after all others,
@@ -105,12 +103,11 @@ void	 requests_show(struct requests *, const struct request *,
 	    const char *line);
 /*
  * Reports the statuses that are known, and that they are to be recorded.
- * Returns the number of recipients left; at 0 the request is freed.
+ * holds: deferred recipients are kept for another host.  Returns the number of
+ * recipients left; at 0 the request is freed.
  */
 uint32_t requests_settle(struct requests *, struct request *,
-	    const char *host);
-/* The same, but deferred recipients are kept for another host. */
-uint32_t requests_hold(struct requests *, struct request *, const char *host);
+	    const char *host, int holds);
 /*
  * Once all that is left of a request was deferred by this host, it is for
  * those from that place on: 1.  0 when a recipient is not decided.

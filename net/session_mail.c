@@ -39,7 +39,7 @@ give_up(struct session *s, const struct smtp_mail *m)
 		return;
 	}
 	requests_defer(r, smtp_trouble(s->smtp));
-	if (requests_hold(requests, r, s->where) == 0)
+	if (requests_settle(requests, r, s->where, 1) == 0)
 		return;
 	requests_pass(r, s->where, s->host.place + 1);
 	r->is_suspect = 1;
@@ -63,7 +63,7 @@ mail_cut(struct session *s, const struct smtp_mail *m)
 	r->is_suspect |= retry == RETRY_ALONE;
 	if (retry == RETRY_NEVER)
 		give_up(s, m);
-	else if (requests_hold(requests, r, s->where) == 0)
+	else if (requests_settle(requests, r, s->where, 1) == 0)
 		return;
 	else if (retry == RETRY_FIRST)
 		requests_put_first(requests, r);
@@ -95,8 +95,7 @@ mail_over(struct session *s, struct smtp_mail *m)
 		t->since_ms = net->now_ms;
 	}
 	passes = may_pass(s, m);
-	if ((passes ? requests_hold(&net->requests, r, s->where) :
-	    requests_settle(&net->requests, r, s->where)) == 0)
+	if (requests_settle(&net->requests, r, s->where, passes) == 0)
 		return;
 	passes = passes && requests_pass(r, s->where, s->host.place + 1);
 	if (passes || smtp_is_closing(s->smtp) || t->again != NULL)

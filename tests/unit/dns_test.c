@@ -570,8 +570,6 @@ test_mx_names(void **state)
 		    n <= 253 ? 0 : -1);
 		longest[n - 1] = n % 2 == 1 ? 'a' : '.';
 	}
-	assert_int_equal(dns_mx("example.org", hosts, 0, &n, &res), -1);
-	assert_int_equal(res.status, STATUS_DEFERRED);
 	result_fini(&res);
 }
 

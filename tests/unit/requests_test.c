@@ -335,7 +335,7 @@ test_reports(void **state)
 	/* With a next host, deferred recipients are kept. */
 	result_set(&r->rcpts[0].res, STATUS_SENT, "2.0.0", "ok");
 	result_set(&r->rcpts[1].res, STATUS_DEFERRED, "4.2.0", "later");
-	assert_int_equal(requests_hold(&s.q, r, "one"), 1);
+	assert_int_equal(requests_settle(&s.q, r, "one", 1), 1);
 	expect_heard(&s, "0 sent 2.0.0 one;", "1");
 	assert_int_equal(requests_pass(r, "one", 1), 1);
 	assert_int_equal(r->rcpts[0].res.status, STATUS_NONE);
@@ -348,8 +348,8 @@ test_reports(void **state)
 	send_whole(&s, 2, &for_two);
 	r = requests_take(&s.q, 0, SIZE_MAX, 1);
 	assert_int_equal(requests_pass(r, "one", 1), 0);	/* undecided */
-	assert_int_equal(requests_settle(&s.q, r, "one"), 2);
-	assert_false(requests_has_output(&s.q));
+	assert_int_equal(requests_settle(&s.q, r, "one", 0), 2);
+	assert_null(s.q.out);
 	requests_refuse(&s.q, r, "one", &res);
 	expect_heard(&s, "0 deferred 4.4.1 one;1 deferred 4.4.1 one;", "0");
 	result_fini(&res);
