@@ -128,6 +128,20 @@ io_read_file(int fd, struct buf *b, size_t limit_bytes)
 }
 
 int
+io_fill_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd == -1)
+			return -1;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
+int
 io_nonblock(int fd)
 {
 	int flags;

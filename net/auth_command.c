@@ -21,6 +21,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "compat/compat.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "lib/text.h"
@@ -83,7 +84,7 @@ run(char *text, int out)
 	if (setsid() == -1 || null == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDERR_FILENO) == -1)
 		return;
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) == -1 && errno != ENOSYS)
+	if (compat_close_from(STDERR_FILENO + 1) == -1)
 		return;
 	execve(argv[0], argv, env);
 }

@@ -188,25 +188,21 @@ find_srv(struct hosts *h, struct list *l, const struct relay *relay,
 
 /* A look-up that failed for now changes nothing about what is known. */
 static void
-keep_known(const struct hosts *h, struct list *l, const struct relay *relay)
+keep_known(struct hosts *h, struct list *l, const struct relay *relay)
 {
-	const struct mail_host *old;
-	struct mail_host *p;
+	struct mail_host *old;
 	size_t i, first = l->n;
 
-	for (i = 0; i < h->nplaces; i++) {
+	for (i = 0; i < h->nplaces && l->n < HOSTS_PLACES_MAX; i++) {
 		old = &h->places[i];
 		if (old->relay != relay)
 			continue;
 		if (l->n > first && old->rank != h->places[i - 1].rank)
 			l->rank++;
-		p = add_place(l, old->name, old->port);
-		if (p == NULL)
-			break;
-		p->weight = old->weight;
-		p->relay = relay;
-		p->is_secure = old->is_secure;
-		p->is_tls_first = old->is_tls_first;
+		l->places[l->n] = *old;
+		l->places[l->n++].rank = l->rank;
+		old->spots = NULL;
+		old->tlsas = NULL;
 	}
 	l->rank++;
 }
@@ -252,7 +248,8 @@ take_over(struct hosts *h, struct mail_host *p)
 
 	for (i = 0; i < h->nplaces; i++) {
 		old = &h->places[i];
-		if (old->spots == NULL || old->port != p->port ||
+		if (p->spots != NULL || old->spots == NULL ||
+		    old->port != p->port ||
 		    old->is_secure != p->is_secure ||
 		    strcasecmp(old->name, p->name) != 0)
 			continue;
@@ -508,6 +505,19 @@ pick(struct hosts *h, const struct view *v)
 	return NULL;
 }
 
+/* 1 when there is one besides that place. */
+static int
+has_live(const struct hosts *h, const struct mail_host *but,
+    const struct view *v)
+{
+	size_t i;
+
+	for (i = v->from; i < h->nplaces; i++)
+		if (&h->places[i] != but && is_live(&h->places[i], v))
+			return 1;
+	return 0;
+}
+
 /* 1 when there is nowhere to go on to from there. */
 static int
 is_last(const struct hosts *h, const struct mail_host *p,
@@ -515,9 +525,8 @@ is_last(const struct hosts *h, const struct mail_host *p,
 {
 	size_t i;
 
-	for (i = v->from; i < h->nplaces; i++)
-		if (&h->places[i] != p && is_live(&h->places[i], v))
-			return 0;
+	if (has_live(h, p, v))
+		return 0;
 	for (i = 0; i < p->nspots; i++)
 		if (&p->spots[i] != s &&
 		    v->now_ms >= p->spots[i].dead_until_ms)
@@ -599,20 +608,8 @@ int
 hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 {
 	const struct view v = { from, 0, now_ms };
-	size_t i;
 
-	for (i = from; i < h->nplaces; i++)
-		if (is_live(&h->places[i], &v))
-			return 1;
-	return 0;
-}
-
-static int
-is_at(const struct address *s, const struct dns_addr *addr)
-{
-	return addr->len == s->addr.len &&
-	    strcmp(addr->text, s->addr.text) == 0 &&
-	    memcmp(&addr->ss, &s->addr.ss, addr->len) == 0;
+	return has_live(h, NULL, &v);
 }
 
 /* The next spot that a host is, from at on: lists may have changed. */
@@ -627,7 +624,8 @@ spot_of(struct hosts *h, const struct host *host, size_t *at)
 		if (p->port != host->port || strcmp(p->name, host->name) != 0)
 			continue;
 		for (i = 0; i < p->nspots; i++)
-			if (is_at(&p->spots[i], host->addr))
+			if (strcmp(p->spots[i].addr.text,
+			    host->addr->text) == 0)
 				return &p->spots[i];
 	}
 	return NULL;

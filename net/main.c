@@ -17,6 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "compat/compat.h"
 #include "conf.h"
 #include "lib/io.h"
 #include "lib/log.h"
@@ -60,28 +61,13 @@ is_record_socket(int fd)
 	    type == SOCK_SEQPACKET;
 }
 
-/* Descriptors 1 and 2 open, so that nothing else becomes them. */
-static int
-fill_descriptors(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd != -1 && fd <= STDERR_FILENO);
-	if (fd == -1)
-		return -1;
-	close(fd);
-	return 0;
-}
-
 static int
 prepare(void)
 {
 	if (fcntl(SOCK, F_GETFD) == -1 || !is_record_socket(SOCK))
 		return refuse(EX_USAGE, "dma-remote: not meant to be run by "
 		    "hand; it is started by dma\n");
-	if (fill_descriptors() == -1)
+	if (io_fill_descriptors() == -1)
 		return EX_OSERR;
 	if (has_root())
 		return refuse(EX_NOPERM,
@@ -89,9 +75,8 @@ prepare(void)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return refuse(EX_OSERR,
 		    "dma-remote: cannot disable core dumps\n");
-	if (close_range(STDERR_FILENO + 1, ~0U, 0) == -1 && errno != ENOSYS)
-		return EX_OSERR;
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || chdir("/") == -1)
+	if (compat_close_from(STDERR_FILENO + 1) == -1 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR || chdir("/") == -1)
 		return EX_OSERR;
 	umask(077);
 	return EX_OK;

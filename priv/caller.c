@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "compat/compat.h"
+#include "lib/io.h"
 #include "priv/caller.h"
 
 extern char **environ;
@@ -20,16 +21,12 @@ extern char **environ;
 static int
 clean_descriptors(struct caller *c)
 {
-	int fd, flags;
+	int flags;
 
 	flags = fcntl(STDIN_FILENO, F_GETFL);
 	c->has_stdin = flags != -1 && (flags & O_ACCMODE) != O_WRONLY;
-	do {
-		fd = open("/dev/null", O_RDWR);
-		if (fd == -1)
-			return -1;
-	} while (fd <= STDERR_FILENO);
-	close(fd);
+	if (io_fill_descriptors() == -1)
+		return -1;
 	return compat_close_from(STDERR_FILENO + 1);
 }
 
