@@ -180,6 +180,10 @@ active_flush(struct active *a, const char *id)
 		    (id[0] != '\0' && strcmp(e->id, id) != 0))
 			continue;
 		e->is_forced = 1;
+		/* Whoever was decided before this flush is tried again. */
+		if (e->message != NULL &&
+		    e->message->open < e->message->nattempts)
+			e->message->is_partial = 1;
 		a->is_stale = 1;
 		n++;
 	}

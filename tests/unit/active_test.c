@@ -409,9 +409,10 @@ static void
 test_flush_during_an_attempt(void **state)
 {
 	static const struct {
-		int	 was_forced, is_partial, is_forced_after;
+		int	 was_forced, is_partial, ndecided, is_forced_after;
 	} cases[] = {
-		{ 1, 0, 0 }, { 1, 1, 0 }, { 0, 0, 0 }, { 0, 1, 1 },
+		{ 1, 0, 0, 0 }, { 1, 1, 0, 0 }, { 0, 0, 0, 0 },
+		{ 0, 1, 0, 1 }, { 0, 0, 1, 1 },
 	};
 	struct t_active *t = *state;
 	struct active_message *a;
@@ -422,6 +423,7 @@ test_flush_during_an_attempt(void **state)
 		a = t_active_load(t, "a");
 		a->is_forced = cases[i].was_forced;
 		a->is_partial = cases[i].is_partial;
+		a->open -= (uint32_t)cases[i].ndecided;
 		active_flush(&t->active, "");
 		t_active_unload(t, a);
 		assert_int_equal(entry(t, "a")->is_forced,
