@@ -46,7 +46,7 @@ struct sasl_mech {
 	unsigned	 flags;
 	enum sasl_hash	 hash;
 	/* Adds the response to an unwrapped challenge. */
-	enum sasl_did	(*answer)(struct sasl *, const char *challenge, size_t,
+	enum sasl_did	(*answer)(struct sasl *, const struct buf *challenge,
 			    struct buf *);
 };
 
@@ -57,33 +57,6 @@ struct scram_first {
 	unsigned	 iterations;
 };
 
-#define ANSWERER(f)	static enum sasl_did f(struct sasl *, const char *, \
-			    size_t, struct buf *)
-ANSWERER(answer_external);
-ANSWERER(answer_scram);
-ANSWERER(answer_cram_md5);
-ANSWERER(answer_plain);
-ANSWERER(answer_login);
-ANSWERER(answer_oauthbearer);
-ANSWERER(answer_xoauth2);
-
-/* Best first. */
-static const struct sasl_mech mechs[] = {
-	{ "EXTERNAL", MECH_INITIAL | MECH_CERT, 0, answer_external },
-	{ "SCRAM-SHA-256-PLUS", MECH_SCRAM | MECH_BINDING, SASL_SHA256,
-	    answer_scram },
-	{ "SCRAM-SHA-256", MECH_SCRAM, SASL_SHA256, answer_scram },
-	{ "SCRAM-SHA-1", MECH_SCRAM, SASL_SHA1, answer_scram },
-	{ "CRAM-MD5", MECH_CRYPTO, SASL_MD5, answer_cram_md5 },
-	{ "PLAIN", MECH_INITIAL | MECH_PLAIN, 0, answer_plain },
-	{ "LOGIN", MECH_PLAIN, 0, answer_login },
-	{ "OAUTHBEARER", MECH_INITIAL | MECH_PLAIN | MECH_TOKEN, 0,
-	    answer_oauthbearer },
-	{ "XOAUTH2", MECH_INITIAL | MECH_PLAIN | MECH_TOKEN, 0,
-	    answer_xoauth2 },
-};
-#define NMECHS	(sizeof(mechs) / sizeof(mechs[0]))
-
 static const size_t digest_sizes[] = {
 	[SASL_MD5] = MD5_SIZE, [SASL_SHA1] = 20, [SASL_SHA256] = 32
 };
@@ -92,29 +65,26 @@ static const size_t digest_sizes[] = {
 
 /* RFC 4422 A: who we are is in the certificate. */
 static enum sasl_did
-answer_external(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_external(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	(void)challenge;
-	(void)len;
 	(void)out;
 	return s->round == 0 ? SASL_ANSWER : SASL_OUT;
 }
 
 /* RFC 2195: name, blank, HMAC-MD5 of the challenge in lower-case hex. */
 static enum sasl_did
-answer_cram_md5(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_cram_md5(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	const struct sasl_env *env = s->env;
 	uint8_t digest[MD5_SIZE];
 	size_t i;
 
 	/* Without a challenge the answer could be used again. */
-	if (s->round != 0 || len == 0)
+	if (s->round != 0 || challenge->len == 0)
 		return SASL_OUT;
 	if (env->crypto->hmac(SASL_MD5, env->password, strlen(env->password),
-	    challenge, len, digest) == -1)
+	    challenge->data, challenge->len, digest) == -1)
 		return SASL_OUT;
 	buf_puts(out, env->user);
 	buf_putc(out, ' ');
@@ -126,11 +96,9 @@ answer_cram_md5(struct sasl *s, const char *challenge, size_t len,
 
 /* RFC 4616: authorization identity (none), name and password. */
 static enum sasl_did
-answer_plain(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_plain(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	(void)challenge;
-	(void)len;
 	if (s->round != 0)
 		return SASL_OUT;
 	buf_putc(out, '\0');
@@ -142,11 +110,9 @@ answer_plain(struct sasl *s, const char *challenge, size_t len,
 
 /* The prompts' words differ between servers; only their order counts. */
 static enum sasl_did
-answer_login(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_login(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	(void)challenge;
-	(void)len;
 	if (s->round > 1)
 		return SASL_OUT;
 	buf_puts(out, s->round == 0 ? s->env->user : s->env->password);
@@ -174,9 +140,9 @@ put_name(struct buf *out, const char *name)
  * and wants a word before the reply comes that refuses the login.
  */
 static int
-is_token_due(struct sasl *s, size_t len)
+is_token_due(struct sasl *s, const struct buf *challenge)
 {
-	if (s->said > 0 && (len > 0 || s->round > 0))
+	if (s->said > 0 && (challenge->len > 0 || s->round > 0))
 		return 0;
 	s->said++;
 	return 1;
@@ -184,13 +150,11 @@ is_token_due(struct sasl *s, size_t len)
 
 /* RFC 7628 3.1, 3.2.3. */
 static enum sasl_did
-answer_oauthbearer(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_oauthbearer(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	const struct sasl_env *env = s->env;
 
-	(void)challenge;
-	if (!is_token_due(s, len)) {
+	if (!is_token_due(s, challenge)) {
 		buf_putc(out, 1);
 		return SASL_ANSWER;
 	}
@@ -208,11 +172,9 @@ answer_oauthbearer(struct sasl *s, const char *challenge, size_t len,
 
 /* The form that came before RFC 7628; an error is answered by nothing. */
 static enum sasl_did
-answer_xoauth2(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_xoauth2(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
-	(void)challenge;
-	if (!is_token_due(s, len))
+	if (!is_token_due(s, challenge))
 		return SASL_ANSWER;
 	buf_puts(out, "user=");
 	buf_puts(out, s->env->user);
@@ -425,15 +387,14 @@ sign(struct sasl *s, const char *text, size_t len, uint8_t *proof)
 }
 
 static enum sasl_did
-scram_final(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+scram_final(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	uint8_t proof[SASL_DIGEST_MAX];
 	struct scram_first first;
 	struct buf text;
 	int ret;
 
-	if (read_first(s, challenge, len, &first) == -1)
+	if (read_first(s, buf_str(challenge), challenge->len, &first) == -1)
 		return SASL_OUT;
 	ret = stretch(s, &first);
 	if (ret != 0)
@@ -441,7 +402,7 @@ scram_final(struct sasl *s, const char *challenge, size_t len,
 	buf_init(&text, AUTH_TEXT_MAX);
 	put_first_bare(s, &text);
 	buf_putc(&text, ',');
-	buf_add(&text, challenge, len);
+	buf_add(&text, challenge->data, challenge->len);
 	buf_putc(&text, ',');
 	put_final_bare(s, &first, &text);
 	ret = buf_failed(&text) ? -1 : sign(s, text.data, text.len, proof);
@@ -471,17 +432,18 @@ stop(struct sasl *s, const char *reason, const char *quoted, size_t len)
 
 /* The host's turn to show that it knows the password. */
 static enum sasl_did
-scram_check(struct sasl *s, const char *challenge, size_t len)
+scram_check(struct sasl *s, const struct buf *challenge)
 {
-	size_t size = digest_sizes[s->mech->hash];
+	const char *text = buf_str(challenge);
+	size_t len = challenge->len, size = digest_sizes[s->mech->hash];
 	const char *value;
 	struct buf got;
 	ssize_t n;
 
-	n = take_attribute(&challenge, &len, 'e', &value);
+	n = take_attribute(&text, &len, 'e', &value);
 	if (n != -1)
 		return stop(s, "authentication failed: ", value, (size_t)n);
-	n = take_attribute(&challenge, &len, 'v', &value);
+	n = take_attribute(&text, &len, 'v', &value);
 	buf_init(&got, SASL_DIGEST_MAX);
 	s->is_proven = n > 0 && base64_get(&got, value, (size_t)n) == 0 &&
 	    got.len == size && memcmp(got.data, s->signature, size) == 0;
@@ -501,14 +463,13 @@ is_proof_due(const struct sasl *s)
 }
 
 static enum sasl_did
-answer_scram(struct sasl *s, const char *challenge, size_t len,
-    struct buf *out)
+answer_scram(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	/* A host that overlooks the initial response gets it again, once. */
-	if (s->said == 1 && (s->round > 0 || len > 0))
-		return scram_final(s, challenge, len, out);
+	if (s->said == 1 && (s->round > 0 || challenge->len > 0))
+		return scram_final(s, challenge, out);
 	if (is_proof_due(s))
-		return scram_check(s, challenge, len);
+		return scram_check(s, challenge);
 	if (s->said > 2 || make_nonce(s) == -1)
 		return SASL_OUT;
 	put_gs2(s, out);
@@ -518,6 +479,23 @@ answer_scram(struct sasl *s, const char *challenge, size_t len,
 }
 
 /* 4. The frame. */
+
+/* Best first. */
+static const struct sasl_mech mechs[] = {
+	{ "EXTERNAL", MECH_INITIAL | MECH_CERT, 0, answer_external },
+	{ "SCRAM-SHA-256-PLUS", MECH_SCRAM | MECH_BINDING, SASL_SHA256,
+	    answer_scram },
+	{ "SCRAM-SHA-256", MECH_SCRAM, SASL_SHA256, answer_scram },
+	{ "SCRAM-SHA-1", MECH_SCRAM, SASL_SHA1, answer_scram },
+	{ "CRAM-MD5", MECH_CRYPTO, SASL_MD5, answer_cram_md5 },
+	{ "PLAIN", MECH_INITIAL | MECH_PLAIN, 0, answer_plain },
+	{ "LOGIN", MECH_PLAIN, 0, answer_login },
+	{ "OAUTHBEARER", MECH_INITIAL | MECH_PLAIN | MECH_TOKEN, 0,
+	    answer_oauthbearer },
+	{ "XOAUTH2", MECH_INITIAL | MECH_PLAIN | MECH_TOKEN, 0,
+	    answer_xoauth2 },
+};
+#define NMECHS	(sizeof(mechs) / sizeof(mechs[0]))
 
 /* All at once: a buf that grows would leave copies. */
 static int
@@ -626,7 +604,7 @@ sasl_pick(struct sasl *s, const char *offered)
 
 /* Adds the answer to a challenge in base64, and leaves no copy of it. */
 static enum sasl_did
-answer(struct sasl *s, const char *challenge, size_t len, struct buf *out)
+answer(struct sasl *s, const struct buf *challenge, struct buf *out)
 {
 	enum sasl_did did;
 	struct buf raw;
@@ -636,7 +614,7 @@ answer(struct sasl *s, const char *challenge, size_t len, struct buf *out)
 	if (buf_space(&raw, RESPONSE_MAX) == NULL)
 		return SASL_OUT;
 	raw.data[0] = '\0';
-	did = s->mech->answer(s, challenge, len, &raw);
+	did = s->mech->answer(s, challenge, &raw);
 	if (did == SASL_ANSWER) {
 		base64_put(out, raw.data, raw.len);
 		if (buf_failed(&raw) || buf_failed(out))
@@ -649,17 +627,18 @@ answer(struct sasl *s, const char *challenge, size_t len, struct buf *out)
 int
 sasl_initial(struct sasl *s, struct buf *out)
 {
-	struct buf b64;
+	struct buf b64, nothing;
 	int has_one = 0;
 
 	if (s->mech == NULL || !(s->mech->flags & MECH_INITIAL) ||
 	    !is_allowed(s, s->mech))
 		return 0;
+	buf_init(&nothing, 0);
 	buf_init(&b64, INITIAL_MAX);
 	if (buf_space(&b64, INITIAL_MAX) == NULL)
 		return 0;
 	/* One that is too long waits for the server's empty challenge. */
-	if (answer(s, "", 0, &b64) == SASL_ANSWER) {
+	if (answer(s, &nothing, &b64) == SASL_ANSWER) {
 		buf_add(out, b64.data, b64.len);
 		has_one = !buf_failed(out);
 	}
@@ -683,10 +662,9 @@ sasl_step(struct sasl *s, const char *challenge, struct buf *out)
 	if (len > SASL_CHALLENGE_MAX)
 		return SASL_OUT;
 	buf_init(&raw, SASL_CHALLENGE_MAX);
-	if (base64_get(&raw, challenge, len) == 0)
-		did = answer(s, buf_str(&raw), raw.len, out);
-	else if (is_proof_due(s))
-		did = scram_check(s, "", 0);
+	/* What is no base64 is no proof either: nothing was decoded. */
+	if (base64_get(&raw, challenge, len) == 0 || is_proof_due(s))
+		did = answer(s, &raw, out);
 	buf_fini(&raw);
 	if (did != SASL_BUSY)
 		s->round++;

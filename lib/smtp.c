@@ -58,6 +58,7 @@ struct smtp {
 	/* in */
 	struct buf	 line;
 	struct smtp_reply reply;
+	struct command	 replied;	/* the one that it is to */
 	/* out */
 	struct output	 out;
 	unsigned	 turn;
@@ -71,37 +72,6 @@ struct smtp {
 	enum smtp_cause	 cause;
 	int		 is_throttled;	/* smtp_is_throttled() */
 	struct result	 trouble;
-};
-
-static void	pump(struct smtp *);
-static void	on_greeting(struct smtp *, const struct command *);
-static void	on_ehlo(struct smtp *, const struct command *);
-static void	on_helo(struct smtp *, const struct command *);
-static void	on_starttls(struct smtp *, const struct command *);
-static void	on_auth(struct smtp *, const struct command *);
-static void	on_mail(struct smtp *, const struct command *);
-static void	on_rcpt(struct smtp *, const struct command *);
-static void	on_data(struct smtp *, const struct command *);
-static void	on_dot(struct smtp *, const struct command *);
-static void	on_rset(struct smtp *, const struct command *);
-static void	on_quit(struct smtp *, const struct command *);
-
-static const struct {
-	const char	*name;
-	unsigned	 wait_s;	/* RFC 5321 4.5.3.2 */
-	void		(*reply)(struct smtp *, const struct command *);
-} stages[] = {
-	[STAGE_GREETING] = { "the greeting",		300,	on_greeting },
-	[STAGE_EHLO] =	{ "the reply to EHLO",		300,	on_ehlo },
-	[STAGE_HELO] =	{ "the reply to HELO",		300,	on_helo },
-	[STAGE_STARTTLS] = { "the reply to STARTTLS",	120,	on_starttls },
-	[STAGE_AUTH] =	{ "the reply to AUTH",		180,	on_auth },
-	[STAGE_MAIL] =	{ "the reply to MAIL",		300,	on_mail },
-	[STAGE_RCPT] =	{ "the reply to RCPT",		300,	on_rcpt },
-	[STAGE_DATA] =	{ "the reply to DATA",		120,	on_data },
-	[STAGE_DOT] =	{ "the reply to the end of data", 600,	on_dot },
-	[STAGE_RSET] =	{ "the reply to RSET",		300,	on_rset },
-	[STAGE_QUIT] =	{ "the reply to QUIT",		2,	on_quit },
 };
 
 /* 1. Transactions that end. */
@@ -394,185 +364,13 @@ advance(struct smtp *s)
 	}
 }
 
-/* 3. Replies. */
-
-/* A challenge is a half of what a password could be guessed by. */
-static void
-show_reply(const struct smtp *s, enum stage stage, const char *line,
-    size_t len)
-{
-	const struct smtp_mail *m = s->n > 0 ? command_at(s, 0)->mail :
-	    s->current;
-
-	show(s, m, 0, line, stage == STAGE_AUTH && s->reply.code == 334 ? 3 :
-	    len);
-}
-
-/*
- * A reply during the text or before its dot was sent.  A refusal is final
- * for the mail, and the connection is of no further use.
- */
-static void
-early_reply(struct smtp *s, struct smtp_mail *m)
-{
-	if (s->reply.code / 100 < 4) {
-		out_of_step(s, "the server replied before the end of data");
-		return;
-	}
-	smtp_reply_result(&s->reply, smtp_reply_status(&s->reply), &m->res);
-	smtp_mail_decide_accepted(m, &m->res);
-	fail_by_reply(s, SMTP_CAUSE_LOST);
-}
-
-/* A reply although none is awaited. */
-static void
-stray_reply(struct smtp *s)
-{
-	if (s->phase == PHASE_QUIT)
-		return;
-	if (smtp_text_mail(s) != NULL)
-		early_reply(s, s->current);
-	else if (s->reply.code == 421)
-		fail_by_reply(s, SMTP_CAUSE_LOST);
-	else
-		out_of_step(s, "the server sent an unexpected reply");
-}
-
-/* What its reply leaves to be done. */
-static void
-after_reply(struct smtp *s, struct smtp_mail *m)
-{
-	if (s->phase != PHASE_OVER && s->reply.code == 421)
-		fail_by_reply(s, SMTP_CAUSE_LOST);
-	if (s->phase == PHASE_OVER)
-		return;
-	if (m != NULL && m != s->current && m->awaited == 0)
-		mail_event(s, m, SMTP_EVENT_LAST_REPLY);
-	if (s->phase == PHASE_LAST && s->live == NULL)
-		fail_by_reply(s, SMTP_CAUSE_NONE);
-	pump(s);
-}
+/* 3. The set-up of a session. */
 
 static void
-reply_done(struct smtp *s)
-{
-	struct command c;
-
-	s->turn++;
-	if (s->n == 0) {
-		stray_reply(s);
-		return;
-	}
-	c = *command_at(s, 0);
-	if (c.end > s->out.sent && c.mail != NULL &&
-	    c.mail->state == SMTP_MAIL_SENT) {
-		early_reply(s, c.mail);
-		return;
-	}
-	if (c.end > s->out.sent) {
-		out_of_step(s, "the server replied before the command was "
-		    "sent");
-		return;
-	}
-	s->first = (s->first + 1) % COMMANDS_MAX;
-	s->n--;
-	if (c.mail != NULL)
-		c.mail->awaited--;
-	stages[c.stage].reply(s, &c);
-	after_reply(s, c.mail);
-}
-
-static void
-line_done(struct smtp *s)
-{
-	enum stage stage = s->n > 0 ? command_at(s, 0)->stage : STAGE_QUIT;
-	char *line = s->line.data, *text;
-	enum smtp_line last;
-	size_t len;
-
-	last = smtp_reply_line(&s->reply, line, s->line.len, &text, &len);
-	if (last == SMTP_LINE_MALFORMED) {
-		out_of_step(s, "the server sent a malformed reply");
-		return;
-	}
-	if (stage == STAGE_EHLO && s->reply.code == 250 && s->reply.lines > 1)
-		smtp_capabilities_add(&s->caps, text, len);
-	if (stage == STAGE_AUTH && s->reply.code == 334) {
-		buf_reset(&s->auth.challenge);
-		buf_add(&s->auth.challenge, text, len);
-	}
-	smtp_secrets_mask(&s->auth.secrets, text, len);
-	smtp_reply_keep(&s->reply, text, len);
-	show_reply(s, stage, line, (size_t)(text - line) + len);
-	buf_reset(&s->line);
-	if (last == SMTP_LINE_LAST)
-		reply_done(s);
-}
-
-/* Bytes for a command that is not sent yet, which only text may expect. */
-static int
-is_ahead(const struct smtp *s)
-{
-	return s->n > 0 && s->line.len > 0 &&
-	    command_at(s, 0)->end > s->out.sent &&
-	    command_at(s, 0)->stage != STAGE_DOT;
-}
-
-void
-smtp_input(struct smtp *s, const char *data, size_t len)
-{
-	const char *lf;
-	size_t n;
-
-	while (len > 0 && s->phase != PHASE_OVER) {
-		if (s->phase == PHASE_HANDSHAKE) {
-			/* Put there by someone who cannot do TLS. */
-			fail(s, SMTP_CAUSE_HOST, "4.7.0",
-			    "the server sent data between STARTTLS and TLS");
-			return;
-		}
-		lf = memchr(data, '\n', len);
-		n = lf == NULL ? len : (size_t)(lf - data);
-		if (s->line.len + n > SMTP_LINE_MAX) {
-			out_of_step(s, "the server sent a line that is too "
-			    "long");
-			return;
-		}
-		buf_add(&s->line, data, n);
-		if (buf_failed(&s->line)) {
-			fail(s, SMTP_CAUSE_LOST, "4.3.0", "out of memory");
-			return;
-		}
-		if (lf != NULL) {
-			line_done(s);
-			n++;
-		}
-		data += n;
-		len -= n;
-	}
-	if (is_ahead(s))
-		out_of_step(s, "the server replied before the command was "
-		    "sent");
-}
-
-/* 4. The set-up of a session. */
-
-static void
-on_greeting(struct smtp *s, const struct command *c)
-{
-	(void)c;
-	if (s->reply.code / 100 != 2)
-		fail_by_reply(s, SMTP_CAUSE_HOST);
-	else
-		say_ehlo(s);
-}
-
-static void
-on_ehlo(struct smtp *s, const struct command *c)
+on_ehlo(struct smtp *s)
 {
 	int code = s->reply.code;
 
-	(void)c;
 	if (code / 100 == 2) {
 		advance(s);
 	} else if ((code == 500 || code == 502 || code == 504) &&
@@ -585,23 +383,9 @@ on_ehlo(struct smtp *s, const struct command *c)
 }
 
 static void
-on_helo(struct smtp *s, const struct command *c)
+on_starttls(struct smtp *s)
 {
-	(void)c;
-	if (s->reply.code / 100 != 2)
-		fail_by_reply(s, SMTP_CAUSE_HOST);
-	else
-		advance(s);
-}
-
-static void
-on_starttls(struct smtp *s, const struct command *c)
-{
-	(void)c;
-	if (s->reply.code / 100 == 2)
-		s->phase = PHASE_HANDSHAKE;
-	else
-		fail_by_reply(s, SMTP_CAUSE_HOST);
+	s->phase = PHASE_HANDSHAKE;
 }
 
 void
@@ -624,18 +408,14 @@ expect_auth(struct smtp *s)
 }
 
 static void
-on_auth(struct smtp *s, const struct command *c)
+on_auth(struct smtp *s)
 {
-	(void)c;
 	switch (smtp_auth_reply(&s->auth, &s->reply)) {
 	case SMTP_AUTH_DONE:
 		s->phase = PHASE_READY;
 		break;
 	case SMTP_AUTH_CHALLENGE:
-		if (smtp_auth_initial(&s->auth, &s->out.buf))
-			expect_auth(s);
-		else
-			s->phase = PHASE_ANSWER;
+		s->phase = PHASE_ANSWER;
 		break;
 	case SMTP_AUTH_REFUSED:
 		s->phase = PHASE_LOGIN;
@@ -733,35 +513,12 @@ smtp_cancel(struct smtp *s)
 	expect_auth(s);
 }
 
-/* 5. Transactions. */
+/* 4. Transactions. */
 
 static void
 say_rset(struct smtp *s)
 {
 	say(s, STAGE_RSET, "RSET");
-}
-
-void
-smtp_mail(struct smtp *s, struct smtp_mail *m)
-{
-	int needs_utf8, may = smtp_want(s) == SMTP_WANT_MAIL;
-
-	smtp_mail_reset(m);
-	push(&s->live, m);
-	s->nmails++;
-	if (!may) {
-		mail_end(s, m, SMTP_MAIL_UNSENT);
-		return;
-	}
-	if (smtp_mail_check(m, &s->caps, &needs_utf8) == -1) {
-		mail_end(s, m, SMTP_MAIL_ANSWERED);
-		return;
-	}
-	s->current = m;
-	mail_event(s, m, SMTP_EVENT_BEGIN);
-	smtp_mail_put(m, &s->caps, needs_utf8, &s->out.buf);
-	expect(s, STAGE_MAIL, m, 0);
-	pump(s);
 }
 
 /* One more command of the envelope under way; it may be its last. */
@@ -798,11 +555,34 @@ pump(struct smtp *s)
 		put_next(s, s->current);
 }
 
+void
+smtp_mail(struct smtp *s, struct smtp_mail *m)
+{
+	int needs_utf8, may = smtp_want(s) == SMTP_WANT_MAIL;
+
+	smtp_mail_reset(m);
+	push(&s->live, m);
+	s->nmails++;
+	if (!may) {
+		mail_end(s, m, SMTP_MAIL_UNSENT);
+		return;
+	}
+	if (smtp_mail_check(m, &s->caps, &needs_utf8) == -1) {
+		mail_end(s, m, SMTP_MAIL_ANSWERED);
+		return;
+	}
+	s->current = m;
+	mail_event(s, m, SMTP_EVENT_BEGIN);
+	smtp_mail_put(m, &s->caps, needs_utf8, &s->out.buf);
+	expect(s, STAGE_MAIL, m, 0);
+	pump(s);
+}
+
 /* 421 is left to after_reply(). */
 static void
-on_mail(struct smtp *s, const struct command *c)
+on_mail(struct smtp *s)
 {
-	struct smtp_mail *m = c->mail;
+	struct smtp_mail *m = s->replied.mail;
 	int class = s->reply.code / 100;
 
 	if (class == 2 || s->reply.code == 421)
@@ -823,14 +603,16 @@ on_mail(struct smtp *s, const struct command *c)
 }
 
 static void
-on_rcpt(struct smtp *s, const struct command *c)
+on_rcpt(struct smtp *s)
 {
-	if (c->mail->state == SMTP_MAIL_REFUSED || s->reply.code == 421)
+	struct smtp_mail *m = s->replied.mail;
+
+	if (m->state == SMTP_MAIL_REFUSED || s->reply.code == 421)
 		return;
 	if (s->reply.code / 100 == 3)
 		out_of_step(s, "the server sent an invalid reply to RCPT");
 	else
-		smtp_mail_rcpt_reply(c->mail, c->rcpt, &s->reply);
+		smtp_mail_rcpt_reply(m, s->replied.rcpt, &s->reply);
 }
 
 /* Nobody is left to send text to: an empty one ends the transaction. */
@@ -843,9 +625,9 @@ send_empty(struct smtp *s, struct smtp_mail *m)
 }
 
 static void
-on_data(struct smtp *s, const struct command *c)
+on_data(struct smtp *s)
 {
-	struct smtp_mail *m = c->mail;
+	struct smtp_mail *m = s->replied.mail;
 	int class = s->reply.code / 100;
 
 	if (s->reply.code == 421)
@@ -868,7 +650,7 @@ on_data(struct smtp *s, const struct command *c)
 	}
 }
 
-/* 6. The text. */
+/* 5. The text. */
 
 /*
  * Text goes only after this transaction's own 354: whatever the server does,
@@ -917,11 +699,11 @@ smtp_text_fail(struct smtp *s, const struct result *reason)
 
 /* Without recipients the reply says nothing to anybody. */
 static void
-on_dot(struct smtp *s, const struct command *c)
+on_dot(struct smtp *s)
 {
 	static const char invalid[] =
 	    "the server sent an invalid reply to the end of data";
-	struct smtp_mail *m = c->mail;
+	struct smtp_mail *m = s->replied.mail;
 
 	if (m->state == SMTP_MAIL_SENT && s->reply.code / 100 == 3) {
 		result_set(&m->res, STATUS_DEFERRED, "4.5.0", "%s", invalid);
@@ -944,17 +726,15 @@ on_dot(struct smtp *s, const struct command *c)
  * it.  That is about this connection alone.
  */
 static void
-on_rset(struct smtp *s, const struct command *c)
+on_rset(struct smtp *s)
 {
-	(void)c;
 	if (s->reply.code / 100 != 2)
 		fail_by_reply(s, SMTP_CAUSE_NONE);
 }
 
 static void
-on_quit(struct smtp *s, const struct command *c)
+on_quit(struct smtp *s)
 {
-	(void)c;
 	fail_by_reply(s, SMTP_CAUSE_NONE);
 }
 
@@ -1021,6 +801,189 @@ smtp_release(struct smtp *s)
 		n++;
 	}
 	return n;
+}
+
+/* 6. Replies. */
+
+static const struct {
+	const char	*name;
+	unsigned	 wait_s;	/* RFC 5321 4.5.3.2 */
+	int		 is_must;	/* a refusal ends it; the next host */
+	void		(*reply)(struct smtp *);
+} stages[] = {
+	[STAGE_GREETING] = { "the greeting",		300, 1,	say_ehlo },
+	[STAGE_EHLO] =	{ "the reply to EHLO",		300, 0,	on_ehlo },
+	[STAGE_HELO] =	{ "the reply to HELO",		300, 1,	advance },
+	[STAGE_STARTTLS] = { "the reply to STARTTLS",	120, 1,	on_starttls },
+	[STAGE_AUTH] =	{ "the reply to AUTH",		180, 0,	on_auth },
+	[STAGE_MAIL] =	{ "the reply to MAIL",		300, 0,	on_mail },
+	[STAGE_RCPT] =	{ "the reply to RCPT",		300, 0,	on_rcpt },
+	[STAGE_DATA] =	{ "the reply to DATA",		120, 0,	on_data },
+	[STAGE_DOT] =	{ "the reply to the end of data", 600, 0, on_dot },
+	[STAGE_RSET] =	{ "the reply to RSET",		300, 0,	on_rset },
+	[STAGE_QUIT] =	{ "the reply to QUIT",		2, 0,	on_quit },
+};
+
+/* A challenge is a half of what a password could be guessed by. */
+static void
+show_reply(const struct smtp *s, enum stage stage, const char *line,
+    size_t len)
+{
+	const struct smtp_mail *m = s->n > 0 ? command_at(s, 0)->mail :
+	    s->current;
+
+	show(s, m, 0, line, stage == STAGE_AUTH && s->reply.code == 334 ? 3 :
+	    len);
+}
+
+/*
+ * A reply during the text or before its dot was sent.  A refusal is final
+ * for the mail, and the connection is of no further use.
+ */
+static void
+early_reply(struct smtp *s, struct smtp_mail *m)
+{
+	if (s->reply.code / 100 < 4) {
+		out_of_step(s, "the server replied before the end of data");
+		return;
+	}
+	smtp_reply_result(&s->reply, smtp_reply_status(&s->reply), &m->res);
+	smtp_mail_decide_accepted(m, &m->res);
+	fail_by_reply(s, SMTP_CAUSE_LOST);
+}
+
+/* A reply although none is awaited. */
+static void
+stray_reply(struct smtp *s)
+{
+	if (s->phase == PHASE_QUIT)
+		return;
+	if (smtp_text_mail(s) != NULL)
+		early_reply(s, s->current);
+	else if (s->reply.code == 421)
+		fail_by_reply(s, SMTP_CAUSE_LOST);
+	else
+		out_of_step(s, "the server sent an unexpected reply");
+}
+
+/* What its reply leaves to be done. */
+static void
+after_reply(struct smtp *s, struct smtp_mail *m)
+{
+	if (s->phase != PHASE_OVER && s->reply.code == 421)
+		fail_by_reply(s, SMTP_CAUSE_LOST);
+	if (s->phase == PHASE_OVER)
+		return;
+	if (m != NULL && m != s->current && m->awaited == 0)
+		mail_event(s, m, SMTP_EVENT_LAST_REPLY);
+	if (s->phase == PHASE_LAST && s->live == NULL)
+		fail_by_reply(s, SMTP_CAUSE_NONE);
+	pump(s);
+}
+
+static void
+reply_done(struct smtp *s)
+{
+	struct command *c = &s->replied;
+
+	s->turn++;
+	if (s->n == 0) {
+		stray_reply(s);
+		return;
+	}
+	*c = *command_at(s, 0);
+	if (c->end > s->out.sent && c->mail != NULL &&
+	    c->mail->state == SMTP_MAIL_SENT) {
+		early_reply(s, c->mail);
+		return;
+	}
+	if (c->end > s->out.sent) {
+		out_of_step(s, "the server replied before the command was "
+		    "sent");
+		return;
+	}
+	s->first = (s->first + 1) % COMMANDS_MAX;
+	s->n--;
+	if (c->mail != NULL)
+		c->mail->awaited--;
+	if (stages[c->stage].is_must && s->reply.code / 100 != 2)
+		fail_by_reply(s, SMTP_CAUSE_HOST);
+	else
+		stages[c->stage].reply(s);
+	after_reply(s, c->mail);
+}
+
+static void
+line_done(struct smtp *s)
+{
+	enum stage stage = s->n > 0 ? command_at(s, 0)->stage : STAGE_QUIT;
+	char *line = s->line.data, *text;
+	enum smtp_line last;
+	size_t len;
+
+	last = smtp_reply_line(&s->reply, line, s->line.len, &text, &len);
+	if (last == SMTP_LINE_MALFORMED) {
+		out_of_step(s, "the server sent a malformed reply");
+		return;
+	}
+	if (stage == STAGE_EHLO && s->reply.code == 250 && s->reply.lines > 1)
+		smtp_capabilities_add(&s->caps, text, len);
+	if (stage == STAGE_AUTH && s->reply.code == 334) {
+		buf_reset(&s->auth.challenge);
+		buf_add(&s->auth.challenge, text, len);
+	}
+	smtp_secrets_mask(&s->auth.secrets, text, len);
+	smtp_reply_keep(&s->reply, text, len);
+	show_reply(s, stage, line, (size_t)(text - line) + len);
+	buf_reset(&s->line);
+	if (last == SMTP_LINE_LAST)
+		reply_done(s);
+}
+
+/* Bytes for a command that is not sent yet, which only text may expect. */
+static int
+is_ahead(const struct smtp *s)
+{
+	return s->n > 0 && s->line.len > 0 &&
+	    command_at(s, 0)->end > s->out.sent &&
+	    command_at(s, 0)->stage != STAGE_DOT;
+}
+
+void
+smtp_input(struct smtp *s, const char *data, size_t len)
+{
+	const char *lf;
+	size_t n;
+
+	while (len > 0 && s->phase != PHASE_OVER) {
+		if (s->phase == PHASE_HANDSHAKE) {
+			/* Put there by someone who cannot do TLS. */
+			fail(s, SMTP_CAUSE_HOST, "4.7.0",
+			    "the server sent data between STARTTLS and TLS");
+			return;
+		}
+		lf = memchr(data, '\n', len);
+		n = lf == NULL ? len : (size_t)(lf - data);
+		if (s->line.len + n > SMTP_LINE_MAX) {
+			out_of_step(s, "the server sent a line that is too "
+			    "long");
+			return;
+		}
+		buf_add(&s->line, data, n);
+		if (buf_failed(&s->line)) {
+			fail(s, SMTP_CAUSE_LOST, "4.3.0", "out of memory");
+			return;
+		}
+		if (lf != NULL) {
+			line_done(s);
+			n++;
+		}
+		data += n;
+		len -= n;
+	}
+	if (is_ahead(s))
+		out_of_step(s, "the server replied before the command was "
+		    "sent");
 }
 
 /* 7. The driver's side. */

@@ -81,7 +81,7 @@ unsigned smtp_wait_s(const struct smtp *);
 unsigned smtp_turn(const struct smtp *);
 
 void	smtp_tls_up(struct smtp *);
-/* initial: base64 of the initial response, or NULL. */
+/* initial: base64 that fits in the command (sasl_initial()), or NULL. */
 void	smtp_login(struct smtp *, const char *mechanism, const char *initial);
 void	smtp_no_login(struct smtp *);
 /* Until smtp_proven() no reply of the host counts as a login. */

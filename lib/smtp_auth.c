@@ -9,15 +9,12 @@
 
 #include "lib/smtp_auth.h"
 
-#define AUTH_LINE_MAX	500	/* bytes of AUTH with its initial response */
-
 void
 smtp_auth_init(struct smtp_auth *a, const char *password)
 {
 	memset(a, 0, sizeof(*a));
 	smtp_secrets_init(&a->secrets, password);
 	buf_init(&a->challenge, 0);
-	buf_init(&a->initial, 0);
 	result_init(&a->refusal);
 }
 
@@ -26,7 +23,6 @@ smtp_auth_fini(struct smtp_auth *a)
 {
 	smtp_secrets_fini(&a->secrets);
 	buf_wipe(&a->challenge);
-	buf_wipe(&a->initial);
 	result_fini(&a->refusal);
 }
 
@@ -38,31 +34,16 @@ smtp_auth_begin(struct smtp_auth *a, const char *mechanism,
 
 	a->state = SMTP_AUTH_OPEN;
 	a->is_external = strcasecmp(mechanism, "EXTERNAL") == 0;
-	buf_wipe(&a->initial);
 	if (!text_is_clean(mechanism, strlen(mechanism)) ||
 	    (initial != NULL && !text_is_clean(initial, n)))
 		return "mechanism not available";
 	if (n > 0 && smtp_secrets_add(&a->secrets, initial) == -1)
 		return "the credentials are too long";
 	buf_printf(out, "AUTH %s", mechanism);
-	if (strlen(mechanism) + n > AUTH_LINE_MAX) {
-		buf_space(&a->initial, SMTP_SECRETS_MAX);
-		buf_add(&a->initial, initial, n);
-	} else if (initial != NULL) {
-		/* RFC 4954 4: an empty initial response is "=". */
+	/* RFC 4954 4: an empty initial response is "=". */
+	if (initial != NULL)
 		buf_printf(out, " %s", n == 0 ? "=" : initial);
-	}
 	return NULL;
-}
-
-int
-smtp_auth_initial(struct smtp_auth *a, struct buf *out)
-{
-	if (a->initial.len == 0)
-		return 0;
-	buf_add(out, a->initial.data, a->initial.len);
-	buf_wipe(&a->initial);
-	return 1;
 }
 
 enum smtp_auth_step

@@ -30,7 +30,6 @@ struct smtp_auth {
 	int		 is_external;	/* EXTERNAL: shows no password */
 	struct smtp_secrets secrets;
 	struct buf	 challenge;	/* base64 as it came */
-	struct buf	 initial;	/* too long for the AUTH line */
 	struct result	 refusal;	/* of the last mechanism */
 };
 
@@ -42,8 +41,6 @@ void	smtp_auth_fini(struct smtp_auth *);	/* wipes what was secret */
  */
 const char *smtp_auth_begin(struct smtp_auth *, const char *mechanism,
 	    const char *initial, struct buf *out);
-/* Adds the initial response that had to wait, if there is one: 1 or 0. */
-int	smtp_auth_initial(struct smtp_auth *, struct buf *out);
 enum smtp_auth_step smtp_auth_reply(struct smtp_auth *,
 	    const struct smtp_reply *);
 
