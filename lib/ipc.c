@@ -111,30 +111,21 @@ ipc_put_fd(struct ipc *m, int fd)
 int
 ipc_send(int sock, struct ipc *m)
 {
-	struct head head;
-	struct iovec iov[2];
-	struct msghdr mh;
-	union control control;
+	struct head head = { m->kind, m->id };
+	struct iovec iov[2] = { { &head, sizeof(head) },
+	    { m->fields.data, m->fields.len } };
+	struct msghdr mh = { .msg_iov = iov,
+	    .msg_iovlen = m->fields.len > 0 ? 2 : 1 };
+	union control control = { .room = { 0 } };
 	struct cmsghdr *c;
+	size_t nfds = (size_t)m->nfds;
 	ssize_t n;
-	size_t nfds;
 
-	nfds = (size_t)m->nfds;
 	if (m->bad) {
 		errno = EMSGSIZE;
 		return -1;
 	}
-	head.kind = m->kind;
-	head.id = m->id;
-	iov[0].iov_base = &head;
-	iov[0].iov_len = sizeof(head);
-	iov[1].iov_base = m->fields.data;
-	iov[1].iov_len = m->fields.len;
-	memset(&mh, 0, sizeof(mh));
-	mh.msg_iov = iov;
-	mh.msg_iovlen = m->fields.len > 0 ? 2 : 1;
 	if (nfds > 0) {
-		memset(&control, 0, sizeof(control));
 		mh.msg_control = control.room;
 		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
 		c = CMSG_FIRSTHDR(&mh);
@@ -183,27 +174,22 @@ int
 ipc_recv(int sock, struct ipc *m, size_t limit_bytes)
 {
 	struct head head;
-	struct iovec iov[2];
-	struct msghdr mh;
 	union control control;
+	struct iovec iov[2] = { { &head, sizeof(head) },
+	    { NULL, limit_bytes } };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2,
+	    .msg_control = control.room,
+	    .msg_controllen = sizeof(control.room) };
 	int was_reset = 0;
 	ssize_t n;
 
 	ipc_begin(m, 0, 0);
 	iov[1].iov_base = buf_space(&m->fields, limit_bytes);
-	iov[1].iov_len = limit_bytes;
 	if (iov[1].iov_base == NULL) {
 		m->bad = 1;
 		errno = ENOMEM;
 		return -1;
 	}
-	iov[0].iov_base = &head;
-	iov[0].iov_len = sizeof(head);
-	memset(&mh, 0, sizeof(mh));
-	mh.msg_iov = iov;
-	mh.msg_iovlen = 2;
-	mh.msg_control = control.room;
-	mh.msg_controllen = sizeof(control.room);
 	/* Who ends with something unread resets; its last words are there. */
 	do {
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
