@@ -4,6 +4,7 @@
  * Promise: one pass over the text, whatever it is; no address comes out that
  * holds a control character or is longer than ADDR_MAX.
  */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -43,8 +44,8 @@ enum place { PLACE_NAME, PLACE_ANGLE, PLACE_ROUTE, PLACE_CLOSED };
 struct member {
 	struct spec	 spec;
 	enum place	 place;
-	size_t		 start, end;	/* as written, for bad() */
-	int		 is_empty, is_bad;
+	size_t		 start, end;	/* as written, for bad(); 0: empty */
+	int		 is_bad;
 };
 
 struct walk {
@@ -70,13 +71,6 @@ is_white(char c)
 }
 
 static int
-is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	    (c >= 'A' && c <= 'Z');
-}
-
-static int
 is_8bit(char c)
 {
 	return (unsigned char)c >= 0x80;
@@ -85,7 +79,7 @@ is_8bit(char c)
 static int
 is_atext(char c)
 {
-	return is_alnum(c) || is_8bit(c) ||
+	return isalnum((unsigned char)c) || is_8bit(c) ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -93,12 +87,6 @@ static int
 is_control(char c)
 {
 	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 /* Past the comment that begins at pos: its depth, or 0 when it never ends. */
@@ -143,7 +131,7 @@ scan_quoted(struct scan *s)
 static int
 is_literal_text(char c)
 {
-	return is_alnum(c) || c == '.' || c == ':' || c == '-';
+	return isalnum((unsigned char)c) || c == '.' || c == ':' || c == '-';
 }
 
 static enum token
@@ -318,13 +306,12 @@ put_local(struct parts *parts, const struct scan *s, int is_quoted)
 static int
 put_domain(struct parts *parts, const struct scan *s)
 {
-	size_t i;
+	size_t n = s->end - s->start;
 
-	for (i = s->start; i < s->end; i++) {
-		if (parts->ndomain == sizeof(parts->domain) - 1)
-			return -1;
-		parts->domain[parts->ndomain++] = lower(s->text[i]);
-	}
+	if (n > sizeof(parts->domain) - 1 - parts->ndomain)
+		return -1;
+	text_lower(parts->domain + parts->ndomain, s->text + s->start, n);
+	parts->ndomain += n;
 	return 0;
 }
 
@@ -441,19 +428,11 @@ addr_canonical(const char *text, size_t len, struct buf *out)
 }
 
 static void
-member_reset(struct member *m)
-{
-	memset(m, 0, sizeof(*m));
-	m->is_empty = 1;
-}
-
-static void
 member_touch(struct member *m, const struct scan *s)
 {
-	if (m->is_empty)
+	if (m->end == 0)
 		m->start = s->start;
 	m->end = s->end;
-	m->is_empty = 0;
 }
 
 static void
@@ -504,14 +483,14 @@ open_group(struct walk *w)
 {
 	struct member *m = &w->member;
 
-	if (m->is_empty || m->is_bad || w->in_group ||
+	if (m->end == 0 || m->is_bad || w->in_group ||
 	    m->spec.state == SPEC_AT || m->spec.state == SPEC_DOMAIN ||
 	    m->spec.state == SPEC_LITERAL) {
 		member_touch(m, &w->scan);
 		m->is_bad = 1;
 		return;
 	}
-	member_reset(m);
+	*m = (struct member){ 0 };
 	w->in_group = 1;
 }
 
@@ -523,7 +502,7 @@ close_member(struct walk *w)
 	char address[ADDR_MAX];
 	int is_open = m->place == PLACE_ANGLE || m->place == PLACE_ROUTE;
 
-	if (m->is_empty)
+	if (m->end == 0)
 		return 0;
 	f.start = m->spec.start;
 	f.end = m->spec.end;
@@ -565,7 +544,7 @@ walk_token(struct walk *w, enum token token, int *ret)
 		return 1;
 	if (c == ';')
 		w->in_group = 0;
-	member_reset(m);
+	*m = (struct member){ 0 };
 	return 0;
 }
 
@@ -574,16 +553,10 @@ addr_walk(const char *text, size_t len,
     int (*found)(void *, const struct addr_found *),
     void (*bad)(void *, size_t, size_t), void *arg)
 {
-	struct walk w;
+	struct walk w = { .scan = { .text = text, .len = len },
+	    .found = found, .bad = bad, .arg = arg };
 	int ret = 0;
 
-	memset(&w, 0, sizeof(w));
-	w.scan.text = text;
-	w.scan.len = len;
-	w.found = found;
-	w.bad = bad;
-	w.arg = arg;
-	member_reset(&w.member);
 	do {
 		w.scan.in_angle = w.member.place == PLACE_ANGLE;
 	} while (!walk_token(&w, next_token(&w.scan), &ret));
@@ -666,7 +639,7 @@ label_ok(const char *label, size_t len)
 	    label[len - 1] == '-')
 		return 0;
 	for (i = 0; i < len; i++) {
-		if (!is_alnum(label[i]) && !is_8bit(label[i]) &&
+		if (!isalnum((unsigned char)label[i]) && !is_8bit(label[i]) &&
 		    label[i] != '-' && label[i] != '_')
 			return 0;
 	}
@@ -751,7 +724,8 @@ put_quoted(struct buf *out, const char *name, size_t len)
 static void
 put_q(struct buf *out, char c)
 {
-	if (is_alnum(c) || c == '-' || c == '+' || c == '/' || c == '!')
+	if (isalnum((unsigned char)c) || c == '-' || c == '+' || c == '/' ||
+	    c == '!')
 		buf_putc(out, c);
 	else if (c == ' ' || is_control(c))
 		buf_putc(out, '_');

@@ -19,42 +19,28 @@
 #define IO_CHUNK	65536
 
 int
-io_write_all(int fd, const void *data, size_t len)
-{
-	const char *p = data;
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(fd, p, len);
-		if (n == -1) {
-			if (errno == EINTR)
-				continue;
-			return -1;
-		}
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-int
 io_pwrite_all(int fd, const void *data, size_t len, off_t off)
 {
 	const char *p = data;
 	ssize_t n;
 
 	while (len > 0) {
-		n = pwrite(fd, p, len, off);
-		if (n == -1) {
-			if (errno == EINTR)
-				continue;
+		n = off == -1 ? write(fd, p, len) : pwrite(fd, p, len, off);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
 			return -1;
-		}
 		p += n;
-		off += n;
+		off += off == -1 ? 0 : n;
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int
+io_write_all(int fd, const void *data, size_t len)
+{
+	return io_pwrite_all(fd, data, len, -1);
 }
 
 ssize_t

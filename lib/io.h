@@ -13,6 +13,7 @@
 
 /* Writes all; 0, or -1 with errno. */
 int	 io_write_all(int fd, const void *, size_t);
+/* The same at off; -1: where the descriptor is. */
 int	 io_pwrite_all(int fd, const void *, size_t, off_t);
 /* read(2) without EINTR: bytes, 0 at the end, -1 with errno. */
 ssize_t	 io_read(int fd, void *, size_t);
