@@ -230,6 +230,12 @@ text_lower(char *dst, const char *text, size_t n)
 }
 
 int
+text_is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+int
 text_is_clean(const char *text, size_t len)
 {
 	unsigned char c;

@@ -54,6 +54,8 @@ void	 buf_put_clean(struct buf *, const char *, size_t len, size_t max);
 uint64_t text_digest(const char *, size_t);
 /* Copies n bytes, ASCII letters in lower case. */
 void	 text_lower(char *dst, const char *, size_t n);
+/* A blank or a tab. */
+int	 text_is_blank(char);
 /* 1 when text is n bytes of printable ASCII or 8-bit, no control, no NUL. */
 int	 text_is_clean(const char *, size_t);
 /* 1 when there is no byte above 127. */

@@ -3,6 +3,7 @@
  * Runs as: anyone.  Uses: nothing.
  * Promise: what is put on an SMTP line is one word of printable ASCII.
  */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -115,9 +116,7 @@ dsn_orcpt_ok(const char *text)
 	if (p == NULL || p == text || p[1] == '\0' || n > ORCPT_MAX)
 		return 0;
 	for (; text < p; text++)
-		if ((*text < 'a' || *text > 'z') && (*text < 'A' ||
-		    *text > 'Z') && (*text < '0' || *text > '9') &&
-		    *text != '-')
+		if (!isalnum((unsigned char)*text) && *text != '-')
 			return 0;
 	return text_is_clean(p, strlen(p));
 }

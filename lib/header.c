@@ -79,12 +79,6 @@ line_len(const char *text, size_t len)
 	return nl == NULL ? len : (size_t)(nl - text) + 1;
 }
 
-static int
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 /* Bytes of a field's name when a colon follows, else 0 (RFC 5322 2.2). */
 static size_t
 name_len(const char *text, size_t len, size_t *value)
@@ -94,7 +88,7 @@ name_len(const char *text, size_t len, size_t *value)
 	for (n = 0; n < len && text[n] > ' ' && text[n] < 0x7f &&
 	    text[n] != ':'; n++)
 		;
-	for (i = n; i < len && is_blank(text[i]); i++)
+	for (i = n; i < len && text_is_blank(text[i]); i++)
 		;
 	if (n == 0 || i == len || text[i] != ':')
 		return 0;
@@ -110,7 +104,7 @@ header_line_kind(const char *text, size_t len)
 	if (n == 0 || text[0] == '\n' ||
 	    (n == 2 && text[0] == '\r' && text[1] == '\n'))
 		return HEADER_LINE_BLANK;
-	if (is_blank(text[0]))
+	if (text_is_blank(text[0]))
 		return HEADER_LINE_FOLDED;
 	if (name_len(text, n, &value) > 0)
 		return HEADER_LINE_FIELD;
@@ -151,7 +145,7 @@ next_field(const char *text, size_t len, size_t *pos, struct field *f)
 		return 0;
 	name_field(f, f->text, n);
 	end = *pos + line_len(f->text, len - *pos);
-	while (end < len && is_blank(text[end]))
+	while (end < len && text_is_blank(text[end]))
 		end += line_len(text + end, len - end);
 	f->len = end - *pos;
 	*pos = end;
@@ -164,7 +158,7 @@ is_white_only(const char *text, size_t len)
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (!is_blank(text[i]) && text[i] != '\n')
+		if (!text_is_blank(text[i]) && text[i] != '\n')
 			return 0;
 	}
 	return 1;
@@ -209,17 +203,6 @@ struct listing {
 	struct buf	*out;
 };
 
-static void
-list_init(struct listing *l, const struct header_env *env,
-    const struct field *f, struct buf *out)
-{
-	memset(l, 0, sizeof(*l));
-	l->env = env;
-	l->field = f;
-	l->value = f->text + f->value;
-	l->out = out;
-}
-
 static int
 take_recipient(void *arg, const struct addr_found *found)
 {
@@ -249,22 +232,20 @@ tell_bad(void *arg, size_t start, size_t end)
 static int
 take_recipients(const struct block *b, const struct header_env *env)
 {
-	struct listing l;
 	struct field f;
+	struct listing l = { .env = env, .field = &f };
 	unsigned which;
 	size_t pos = 0;
-	int failed = 0;
 
 	which = (b->seen & FIELD_RESENT_TO) != 0 ? FIELD_RESENT_TO : FIELD_TO;
 	while (next_field(b->text, b->len, &pos, &f)) {
 		if ((f.flags & which) == 0)
 			continue;
-		list_init(&l, env, &f, NULL);
+		l.value = f.text + f.value;
 		addr_walk(l.value, f.len - f.value, take_recipient, tell_bad,
 		    &l);
-		failed |= l.failed;
 	}
-	return failed ? -1 : 0;
+	return l.failed ? -1 : 0;
 }
 
 static int
@@ -324,10 +305,10 @@ static void
 put_field(struct buf *out, const struct field *f, struct block *b,
     const struct header_env *env)
 {
-	struct listing l;
+	struct listing l = { .env = env, .field = f, .out = out,
+	    .value = f->text + f->value };
 	size_t len = f->len - f->value;
 
-	list_init(&l, env, f, out);
 	buf_add(out, f->text, f->value);
 	if ((f->flags & FIELD_QUALIFY) != 0 && is_readable(l.value, len)) {
 		addr_walk(l.value, len, count_bare, count_bad, &l);
@@ -469,17 +450,12 @@ out:
 void
 header_date(char *dst, size_t size, time_t when)
 {
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char day[8], rest[32];
 	struct tm tm;
-	long zone;
 
 	if (localtime_r(&when, &tm) == NULL)
 		gmtime_r(&(time_t){ 0 }, &tm);
-	zone = tm.tm_gmtoff / 60;
-	snprintf(dst, size, "%.3s, %d %.3s %04ld %02d:%02d:%02d %c%02ld%02ld",
-	    days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-	    1900L + tm.tm_year, tm.tm_hour, tm.tm_min, tm.tm_sec,
-	    zone < 0 ? '-' : '+', (zone < 0 ? -zone : zone) / 60,
-	    (zone < 0 ? -zone : zone) % 60);
+	strftime(day, sizeof(day), "%a", &tm);
+	strftime(rest, sizeof(rest), "%b %Y %T %z", &tm);
+	snprintf(dst, size, "%s, %d %s", day, tm.tm_mday, rest);
 }

@@ -156,8 +156,7 @@ void
 mail_put_envelope(struct buf *out, int from_line, const char *sender,
     const char *recipient, time_t when)
 {
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char date[32];
 	struct tm tm;
 
 	if (gmtime_r(&when, &tm) == NULL)
@@ -165,9 +164,8 @@ mail_put_envelope(struct buf *out, int from_line, const char *sender,
 	if (from_line) {
 		buf_puts(out, "From ");
 		put_text(out, sender[0] == '\0' ? "MAILER-DAEMON" : sender, 0);
-		buf_printf(out, " %.3s %.3s %2d %02d:%02d:%02d %04ld\n",
-		    days + 3 * tm.tm_wday, months + 3 * tm.tm_mon, tm.tm_mday,
-		    tm.tm_hour, tm.tm_min, tm.tm_sec, 1900L + tm.tm_year);
+		strftime(date, sizeof(date), "%a %b %e %T %Y", &tm);
+		buf_printf(out, " %s\n", date);
 	}
 	buf_puts(out, "Return-Path: <");
 	put_text(out, sender, 1);
@@ -292,19 +290,13 @@ put_line(const struct mail_wire *w, const char *p, size_t n, struct buf *out)
 	buf_add(out, "\r\n", 2);
 }
 
-static int
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 size_t
 mail_fold_at(const char *line, size_t limit)
 {
 	size_t i;
 
 	for (i = limit; i > 0; i--)
-		if (is_blank(line[i]) && !is_blank(line[i - 1]))
+		if (text_is_blank(line[i]) && !text_is_blank(line[i - 1]))
 			return i;
 	return limit;
 }
@@ -316,7 +308,7 @@ fold(struct mail_wire *w, struct buf *out)
 	size_t len = mail_fold_at(w->line.data, MAIL_WIRE_LINE);
 
 	put_line(w, w->line.data, len, out);
-	if (!is_blank(w->line.data[len]))
+	if (!text_is_blank(w->line.data[len]))
 		w->line.data[--len] = ' ';
 	buf_drop(&w->line, len);
 }

@@ -21,17 +21,6 @@
 
 enum change { KEEP, TO_QP, TO_QP_AGAIN, TO_7BIT };
 
-static const char * const labels[] = {
-	[TO_QP] = "quoted-printable",
-	[TO_7BIT] = "7bit",
-};
-
-static int
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 static struct mime_part *
 this_part(const struct mime *m)
 {
@@ -110,13 +99,8 @@ begin_part(struct mime *m, enum mime_owner owner)
 	m->part = m->nparts < MIME_PARTS_MAX ? m->nparts++ :
 	    MIME_PARTS_MAX - 1;
 	m->plan->nparts = m->nparts;
-	h->owner = owner;
-	h->seen = 0;
-	h->type[0] = h->subtype[0] = '\0';
-	h->coding = MIME_NONE;
-	h->is_opaque = 0;
-	h->nboundary = 0;
-	h->len = 0;
+	*h = (struct mime_header){ .owner = owner, .field = h->field,
+	    .line = h->line };
 	buf_reset(&h->field);
 }
 
@@ -148,7 +132,7 @@ skip(const char *p, size_t n, size_t i)
 			depth--;
 		else if (p[i] == '\\' && depth > 0)
 			i++;
-		else if (depth == 0 && !is_blank(p[i]) && p[i] != '\n')
+		else if (depth == 0 && !text_is_blank(p[i]) && p[i] != '\n')
 			break;
 	}
 	return i < n ? i : n;
@@ -182,7 +166,7 @@ parameter_value(struct mime_header *h, const char *p, size_t n, size_t i,
 	size_t len = 0;
 
 	for (i += (size_t)is_quoted; i < n; i++) {
-		if (is_quoted ? p[i] == '"' : is_blank(p[i]) ||
+		if (is_quoted ? p[i] == '"' : text_is_blank(p[i]) ||
 		    p[i] == '\n' || p[i] == ';' || p[i] == '(')
 			break;
 		if (is_quoted && p[i] == '\\' && i + 1 < n)
@@ -250,7 +234,7 @@ field_of(const char *p, size_t n, size_t *value)
 
 	for (colon = 0; colon < n && p[colon] != ':'; colon++)
 		;
-	for (len = colon; len > 0 && is_blank(p[len - 1]); len--)
+	for (len = colon; len > 0 && text_is_blank(p[len - 1]); len--)
 		;
 	*value = colon + 1 < n ? colon + 1 : n;
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -264,7 +248,7 @@ static void
 put_coding(struct mime *m, struct buf *out)
 {
 	buf_printf(out, "Content-Transfer-Encoding: %s\n",
-	    labels[this_change(m)]);
+	    this_change(m) == TO_7BIT ? "7bit" : "quoted-printable");
 }
 
 static void
@@ -303,7 +287,7 @@ put_folded(const char *p, size_t n, struct buf *out)
 		}
 		len = mail_fold_at(p, MAIL_WIRE_LINE - indent);
 		buf_add(out, p, len);
-		indent = !is_blank(p[len]);
+		indent = !text_is_blank(p[len]);
 		buf_puts(out, indent ? "\n " : "\n");
 	}
 }
@@ -399,7 +383,7 @@ kind_of_multipart(const struct mime *m)
 	if (strcmp(h->subtype, "signed") == 0 ||
 	    strcmp(h->subtype, "encrypted") == 0 ||
 	    h->nboundary == 0 || h->nboundary > sizeof(h->boundary) ||
-	    is_blank(h->boundary[h->nboundary - 1]) ||
+	    text_is_blank(h->boundary[h->nboundary - 1]) ||
 	    !text_is_ascii(h->boundary, h->nboundary) ||
 	    m->nlevels == MIME_DEPTH_MAX ||
 	    h->coding == MIME_QP || h->coding == MIME_BASE64)
@@ -593,7 +577,7 @@ boundary_at(const struct mime *m, const char *p, size_t n, int *is_close)
 	size_t rest;
 	unsigned i;
 
-	while (n > 0 && is_blank(p[n - 1]))
+	while (n > 0 && text_is_blank(p[n - 1]))
 		n--;
 	if (n < 3 || p[0] != '-' || p[1] != '-')
 		return 0;

@@ -4,6 +4,7 @@
  * Promise: what comes out is ASCII in short lines, none of which can be taken
  * for a boundary; decoding it gives every byte that went in.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "lib/qp.h"
@@ -81,13 +82,6 @@ put_text(struct qp *q, const char *p, size_t n, struct buf *out)
 	}
 }
 
-static int
-is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') ||
-	    (c >= 'a' && c <= 'f');
-}
-
 static void
 put_again(struct qp *q, const char *p, size_t n, struct buf *out)
 {
@@ -105,7 +99,7 @@ put_again(struct qp *q, const char *p, size_t n, struct buf *out)
 		q->column++;
 		if (p[i] == '=')
 			q->escape = 1;
-		else if (q->escape == 1 && is_hex(p[i]))
+		else if (q->escape == 1 && isxdigit((unsigned char)p[i]))
 			q->escape = 2;
 		else if (q->escape != 1 || (p[i] != ' ' && p[i] != '\t'))
 			q->escape = 0;

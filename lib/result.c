@@ -65,19 +65,6 @@ set_line(struct result *res, enum source source, enum status status,
 }
 
 int
-result_set(struct result *res, enum status status, const char *code,
-    const char *fmt, ...)
-{
-	char *reason;
-	va_list ap;
-
-	va_start(ap, fmt);
-	reason = format_line(fmt, ap);
-	va_end(ap);
-	return set_line(res, SOURCE_US, status, code, reason);
-}
-
-int
 result_quote(struct result *res, enum source source, enum status status,
     const char *code, const char *fmt, ...)
 {
@@ -198,20 +185,14 @@ status_name(enum status status)
 	}
 }
 
-static void
-put_line(struct ipc *m, const char *line)
-{
-	ipc_put_str(m, line);
-}
-
 void
 result_put(struct ipc *m, const struct result *res)
 {
 	ipc_put_u32(m, res->status);
 	ipc_put_u32(m, res->source);
 	ipc_put_str(m, res->code);
-	put_line(m, res->reason);
-	put_line(m, res->detail);
+	ipc_put_str(m, res->reason);
+	ipc_put_str(m, res->detail);
 }
 
 static char *

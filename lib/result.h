@@ -52,8 +52,8 @@ void	result_fini(struct result *);
  * bytes; what was there, the detail too, is freed.  Returns 0 for
  * STATUS_SENT, else -1, so that a failure path is one statement.
  */
-int	result_set(struct result *, enum status, const char *code,
-	    const char *, ...) PRINTF_LIKE(4, 5);
+#define result_set(res, status, code, ...) \
+	    result_quote(res, SOURCE_US, status, code, __VA_ARGS__)
 /* The same for the words of another source. */
 int	result_quote(struct result *, enum source, enum status,
 	    const char *code, const char *, ...) PRINTF_LIKE(5, 6);

@@ -12,42 +12,38 @@
 
 #define DOMAINS_MAX	64	/* of one transaction, if limited at all */
 
-/* 0 is SMTP_MAIL_NEW, to which nothing leads: the event changes nothing. */
+/*
+ * 0 is SMTP_MAIL_NEW, to which nothing leads: the event changes nothing.
+ * SMTP_EVENT_END ends all of them.
+ */
 static const unsigned char next[SMTP_MAIL__STATES][SMTP_MAIL__EVENTS] = {
 	[SMTP_MAIL_NEW] = {
 		[SMTP_EVENT_BEGIN] =		SMTP_MAIL_ENVELOPE,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 	[SMTP_MAIL_ENVELOPE] = {
 		[SMTP_EVENT_REFUSE] =		SMTP_MAIL_REFUSED,
 		[SMTP_EVENT_NO_RECIPIENTS] =	SMTP_MAIL_DONE,
 		[SMTP_EVENT_DATA] =		SMTP_MAIL_DATA,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 	[SMTP_MAIL_DATA] = {
 		[SMTP_EVENT_REFUSE] =		SMTP_MAIL_REFUSED,
 		[SMTP_EVENT_GO] =		SMTP_MAIL_TEXT,
 		[SMTP_EVENT_GO_EMPTY] =		SMTP_MAIL_EMPTY,
 		[SMTP_EVENT_NO_GO] =		SMTP_MAIL_DONE,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 	[SMTP_MAIL_TEXT] = {
 		[SMTP_EVENT_TEXT_END] =		SMTP_MAIL_SENT,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 	[SMTP_MAIL_SENT] = {
 		[SMTP_EVENT_ANSWER] =		SMTP_MAIL_DONE,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 	[SMTP_MAIL_EMPTY] = {
 		[SMTP_EVENT_ANSWER] =		SMTP_MAIL_DONE,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 	[SMTP_MAIL_REFUSED] = {
 		[SMTP_EVENT_GO] =		SMTP_MAIL_EMPTY,
 		[SMTP_EVENT_GO_EMPTY] =		SMTP_MAIL_EMPTY,
 		[SMTP_EVENT_LAST_REPLY] =	SMTP_MAIL_DONE,
-		[SMTP_EVENT_END] =		SMTP_MAIL_DONE,
 	},
 };
 
@@ -56,6 +52,8 @@ smtp_mail_next(enum smtp_mail_state state, enum smtp_mail_event event)
 {
 	unsigned char to = next[state][event];
 
+	if (event == SMTP_EVENT_END)
+		return SMTP_MAIL_DONE;
 	return to == 0 ? state : (enum smtp_mail_state)to;
 }
 
@@ -128,24 +126,20 @@ smtp_mail_rcpt_reply(struct smtp_mail *m, uint32_t i,
 static int
 address_ok(const char *address)
 {
+	size_t len = strlen(address);
 	const char *p;
-	unsigned char c;
 	int is_quoted = 0;
 
-	for (p = address; (c = (unsigned char)*p) != '\0'; p++) {
-		if (c < 0x20 || c == 0x7f)
-			return 0;
-		if (c == '"')
+	for (p = address; *p != '\0'; p++) {
+		if (*p == '"')
 			is_quoted = !is_quoted;
-		else if (is_quoted && c == '\\' && p[1] != '\0')
-			c = (unsigned char)*++p;
-		else if (!is_quoted && (c == ' ' || c == '<' || c == '>'))
-			return 0;
-		if (c < 0x20 || c == 0x7f)
+		else if (is_quoted && *p == '\\' && p[1] != '\0')
+			p++;
+		else if (!is_quoted && strchr(" <>", *p) != NULL)
 			return 0;
 	}
-	return !is_quoted && (size_t)(p - address) <= ADDRESS_MAX &&
-	    addr_is_utf8(address, (size_t)(p - address));
+	return !is_quoted && len <= ADDRESS_MAX &&
+	    text_is_clean(address, len) && addr_is_utf8(address, len);
 }
 
 static int

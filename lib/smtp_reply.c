@@ -4,6 +4,7 @@
  * Promise: a reply that is not well-formed is not taken for one; memory for
  * it is bounded; what was said in secret is in no result.
  */
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -77,16 +78,10 @@ smtp_secrets_mask(const struct smtp_secrets *s, char *text, size_t len)
 /* ---- replies ---- */
 
 static int
-is_digit(int c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static int
 read_code(const char *p, size_t len)
 {
-	if (len < 3 || p[0] < '2' || p[0] > '5' || !is_digit(p[1]) ||
-	    !is_digit(p[2]))
+	if (len < 3 || p[0] < '2' || p[0] > '5' ||
+	    !isdigit((unsigned char)p[1]) || !isdigit((unsigned char)p[2]))
 		return -1;
 	if (len > 3 && p[3] != ' ' && p[3] != '-')
 		return -1;
@@ -131,7 +126,8 @@ enhanced_length(const char *text, size_t len, int class)
 		return 0;
 	i = 2;
 	for (part = 0; part < 2; part++) {
-		for (digits = 0; i < len && is_digit(text[i]); digits++)
+		for (digits = 0; i < len && isdigit((unsigned char)text[i]);
+		    digits++)
 			i++;
 		if (digits < 1 || digits > 3)
 			return 0;
@@ -222,7 +218,7 @@ read_number(const char *p, const char *last)
 {
 	uint64_t v = 0;
 
-	for (; p < last && is_digit(*p); p++) {
+	for (; p < last && isdigit((unsigned char)*p); p++) {
 		if (v > (UINT64_MAX - 9) / 10)
 			return UINT64_MAX;
 		v = v * 10 + (uint64_t)(*p - '0');

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/buf.h"
 #include "lib/text.h"
 
 #define BLANKS	" \t"
@@ -73,12 +74,6 @@ text_next(struct text_lines *t)
 	return 1;
 }
 
-static int
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 char *
 text_trim(char *line)
 {
@@ -86,11 +81,11 @@ text_trim(char *line)
 	char *p;
 
 	for (p = line; *p != '\0'; p++)
-		if (*p == '#' && (p == line || is_blank(p[-1]))) {
+		if (*p == '#' && (p == line || text_is_blank(p[-1]))) {
 			*p = '\0';
 			break;
 		}
-	for (n = strlen(line); n > 0 && is_blank(line[n - 1]); n--)
+	for (n = strlen(line); n > 0 && text_is_blank(line[n - 1]); n--)
 		line[n - 1] = '\0';
 	return line + strspn(line, BLANKS);
 }
