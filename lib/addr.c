@@ -694,6 +694,18 @@ addr_utf8_len(const char *text, size_t len)
 	return n;
 }
 
+uint32_t
+addr_utf8_point(const char *text, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fU >> n);
+	size_t i;
+
+	for (i = 1; i < n; i++)
+		c = c << 6 | (p[i] & 0x3f);
+	return c;
+}
+
 int
 addr_is_utf8(const char *text, size_t len)
 {

@@ -5,6 +5,7 @@
 #define LIB_ADDR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/buf.h"
 
@@ -66,6 +67,8 @@ size_t	addr_put_encoded(struct buf *, const char *text, size_t len,
 	    int is_utf8, size_t limit);
 /* Bytes of the UTF-8 character at the start, or 0 when it is none. */
 size_t	addr_utf8_len(const char *, size_t);
+/* The code point that these n bytes are, which addr_utf8_len() gave. */
+uint32_t addr_utf8_point(const char *, size_t n);
 /* 1 when the text is well-formed UTF-8 (RFC 3629); ASCII is. */
 int	addr_is_utf8(const char *, size_t);
 

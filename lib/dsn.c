@@ -131,29 +131,17 @@ dsn_put_xtext(struct buf *b, const char *text)
 			buf_printf(b, "+%02X", (unsigned char)*text);
 }
 
-/* The code point at *p, of text that is UTF-8; moves on. */
-static unsigned
-next_point(const char **p)
-{
-	unsigned char c = (unsigned char)*(*p)++;
-	unsigned point;
-
-	if (c < 0x80)
-		return c;
-	point = c >= 0xf0 ? c & 0x07 : c >= 0xe0 ? c & 0x0f : c & 0x1f;
-	while (((unsigned char)**p & 0xc0) == 0x80)
-		point = point << 6 | ((unsigned char)*(*p)++ & 0x3f);
-	return point;
-}
-
+/* The address is UTF-8. */
 static void
 put_utf8(struct buf *b, const char *address)
 {
+	size_t n, len = strlen(address);
 	unsigned point;
 
 	buf_puts(b, "utf-8;");
-	while (*address != '\0') {
-		point = next_point(&address);
+	for (; len > 0; address += n, len -= n) {
+		n = addr_utf8_len(address, len);
+		point = addr_utf8_point(address, n);
 		if (point < 0x7f && is_xchar((char)point) && point != '\\')
 			buf_putc(b, (char)point);
 		else

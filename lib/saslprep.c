@@ -66,19 +66,6 @@ is_in(const struct range *list, size_t n, uint32_t c)
 	return 0;
 }
 
-/* The character at the start of well-formed UTF-8, of n bytes. */
-static uint32_t
-value_of(const char *text, size_t n)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fU >> n);
-	size_t i;
-
-	for (i = 1; i < n; i++)
-		c = c << 6 | (p[i] & 0x3f);
-	return c;
-}
-
 /* What a character becomes: a text, or NULL for itself. */
 static const char *
 mapped(uint32_t c, char *one)
@@ -114,7 +101,7 @@ saslprep_secret(struct buf *out, const char *text)
 	}
 	for (; len > 0; text += n, len -= n) {
 		n = addr_utf8_len(text, len);
-		c = value_of(text, n);
+		c = addr_utf8_point(text, n);
 		to = mapped(c, one);
 		if (to != NULL)
 			buf_puts(out, to);

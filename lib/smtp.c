@@ -52,7 +52,6 @@ struct output {
 struct smtp {
 	struct smtp_setup setup;
 	enum phase	 phase;
-	int		 has_tls;
 	struct smtp_capabilities caps;
 	struct smtp_auth auth;
 	/* in */
@@ -343,16 +342,16 @@ advance(struct smtp *s)
 	const struct smtp_setup *setup = &s->setup;
 
 	s->phase = PHASE_SETUP;
-	if (!s->has_tls && setup->may_tls &&
+	if (!setup->has_tls && setup->may_tls &&
 	    (s->caps.offers & SMTP_OFFERS_STARTTLS) != 0) {
 		s->phase = PHASE_STARTTLS;
 		say(s, STAGE_STARTTLS, "STARTTLS");
-	} else if (!s->has_tls && setup->must_tls) {
+	} else if (!setup->has_tls && setup->must_tls) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
 		    "TLS is required, but the server does not offer STARTTLS");
 	} else if (!setup->must_login) {
 		s->phase = PHASE_READY;
-	} else if (!s->has_tls && !setup->may_login_clear) {
+	} else if (!setup->has_tls && !setup->may_login_clear) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
 		    "credentials for this server are not sent without TLS");
 	} else if (s->caps.mechanisms.len == 0) {
@@ -394,7 +393,7 @@ smtp_tls_up(struct smtp *s)
 	if (s->phase != PHASE_HANDSHAKE)
 		return;
 	s->phase = PHASE_SETUP;
-	s->has_tls = 1;
+	s->setup.has_tls = 1;
 	say_ehlo(s);
 }
 
@@ -461,15 +460,9 @@ smtp_no_login(struct smtp *s)
 }
 
 void
-smtp_demand_proof(struct smtp *s)
+smtp_demand_proof(struct smtp *s, int is_due)
 {
-	s->auth.state = SMTP_AUTH_UNPROVEN;
-}
-
-void
-smtp_proven(struct smtp *s)
-{
-	s->auth.state = SMTP_AUTH_OPEN;
+	s->auth.state = is_due ? SMTP_AUTH_UNPROVEN : SMTP_AUTH_OPEN;
 }
 
 void
@@ -997,7 +990,6 @@ smtp_new(const struct smtp_setup *setup)
 	if (s == NULL)
 		return NULL;
 	s->setup = *setup;
-	s->has_tls = setup->has_tls;
 	smtp_capabilities_init(&s->caps);
 	smtp_auth_init(&s->auth, setup->password);
 	s->commands = calloc(COMMANDS_MAX, sizeof(*s->commands));

@@ -44,7 +44,7 @@ enum smtp_cause {
 struct smtp_setup {
 	const char	*helo;		/* lent: our name */
 	const char	*password;	/* lent; masked in replies; or NULL */
-	int		 has_tls;	/* TLS was up before the greeting */
+	int		 has_tls;	/* TLS is up */
 	int		 may_tls;	/* STARTTLS when it is offered */
 	int		 must_tls;	/* nothing in the clear */
 	int		 must_login;	/* no MAIL before a login */
@@ -84,9 +84,8 @@ void	smtp_tls_up(struct smtp *);
 /* initial: base64 that fits in the command (sasl_initial()), or NULL. */
 void	smtp_login(struct smtp *, const char *mechanism, const char *initial);
 void	smtp_no_login(struct smtp *);
-/* Until smtp_proven() no reply of the host counts as a login. */
-void	smtp_demand_proof(struct smtp *);
-void	smtp_proven(struct smtp *);
+/* While that is due no reply of the host counts as a login. */
+void	smtp_demand_proof(struct smtp *, int is_due);
 /* The login ends here, and the conversation: why, in words. */
 void	smtp_distrust(struct smtp *, const char *reason);
 /* The challenge as it came, base64. */

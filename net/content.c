@@ -44,20 +44,14 @@ start(struct content *c, struct request *r, int stuff)
 	c->mime.trouble = NULL;
 }
 
-static void
-begin(struct content *c, struct request *r, int stuff)
+void
+content_begin(struct content *c, struct request *r, int stuff)
 {
 	start(c, r, stuff);
 	if (!r->fit.is_encoded)
 		return;
 	c->use = CONTENT_ENCODE;
 	mime_write(&c->mime, r->fit.plan, r->fit.lacks);
-}
-
-void
-content_begin(struct content *c, struct request *r)
-{
-	begin(c, r, 1);
 }
 
 /* A chunk through the parts to the wire; in a scan nowhere. */
@@ -145,7 +139,7 @@ start_measure(struct content *c)
 	c->request->fit.stage = FIT_MEASURE;
 	c->request->fit.size_bytes = 0;
 	c->request->fit.has_8bit = 0;
-	begin(c, c->request, 0);	/* SIZE counts no dots */
+	content_begin(c, c->request, 0);	/* SIZE counts no dots */
 	return 0;
 }
 

@@ -34,8 +34,8 @@ void	 content_fini(struct content *);
  */
 int	 content_prepare(struct content *, struct request *, unsigned offers,
 	    struct result *);
-/* Begins the text, as it goes over the wire: dots are doubled. */
-void	 content_begin(struct content *, struct request *);
+/* Begins the text, as it goes over the wire; stuff: dots are doubled. */
+void	 content_begin(struct content *, struct request *, int stuff);
 /* Adds a piece of it: CRLF.  1, 0 when it was the last, -1 with errno. */
 int	 content_next(struct content *, struct buf *out);
 

@@ -435,7 +435,7 @@ log_in(struct session *s)
 	smtp_login(s->smtp, login->mechanism, sasl_initial(&login->sasl,
 	    &initial) ? buf_str(&initial) : NULL);
 	if (sasl_needs_proof(&login->sasl))
-		smtp_demand_proof(s->smtp);
+		smtp_demand_proof(s->smtp, 1);
 	buf_wipe(&initial);
 }
 
@@ -448,7 +448,7 @@ give_answer(struct session *s, enum sasl_did did, const char *response)
 		smtp_cancel(s->smtp);
 	} else {
 		if (sasl_is_proven(&s->login.sasl))
-			smtp_proven(s->smtp);
+			smtp_demand_proof(s->smtp, 0);
 		smtp_answer(s->smtp, response);
 	}
 }

@@ -299,7 +299,7 @@ session_mail_send(struct session *s)
 	int ret;
 
 	if (t->body.request != r) {
-		content_begin(&t->body, r);
+		content_begin(&t->body, r, 1);
 		log_changes(s, r);
 	}
 	ret = content_next(&t->body, smtp_text(s->smtp));

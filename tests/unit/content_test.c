@@ -127,7 +127,7 @@ read_all(struct setting *s, struct buf *out)
 {
 	int ret;
 
-	content_begin(&s->c, &s->r);
+	content_begin(&s->c, &s->r, 1);
 	do {
 		ret = content_next(&s->c, out);
 	} while (ret == 1);
@@ -216,7 +216,7 @@ test_truncated_file(void **state)
 	assert_int_equal(prepare(&s, 0), -1);
 	assert_int_equal(s.res.status, STATUS_DEFERRED);
 	buf_init(&out, 0);
-	content_begin(&s.c, &s.r);
+	content_begin(&s.c, &s.r, 1);
 	assert_int_equal(content_next(&s.c, &out), -1);
 	assert_int_equal(out.len, 0);
 	buf_fini(&out);

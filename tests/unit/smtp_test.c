@@ -46,7 +46,7 @@ first_login(struct play *p)
 	else
 		smtp_login(p->s, "PLAIN", "c2VjcmV0");
 	if (p->flags & PROOF)
-		smtp_demand_proof(p->s);
+		smtp_demand_proof(p->s, 1);
 }
 
 static void
@@ -69,7 +69,7 @@ grant(struct play *p)
 			else if (strcmp(smtp_challenge(p->s), "bad") == 0)
 				smtp_distrust(p->s, "no proof");
 			else if (strcmp(smtp_challenge(p->s), "good") == 0) {
-				smtp_proven(p->s);
+				smtp_demand_proof(p->s, 0);
 				smtp_answer(p->s, "");
 			} else
 				smtp_answer(p->s, "YW5zd2Vy");
