@@ -71,22 +71,10 @@ is_white(char c)
 }
 
 static int
-is_8bit(char c)
-{
-	return (unsigned char)c >= 0x80;
-}
-
-static int
 is_atext(char c)
 {
-	return isalnum((unsigned char)c) || is_8bit(c) ||
+	return isalnum((unsigned char)c) || (c & 0x80) != 0 ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
-}
-
-static int
-is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
 /* Past the comment that begins at pos: its depth, or 0 when it never ends. */
@@ -161,7 +149,7 @@ encoded_word(const struct scan *s)
 	if (n > ENCODED_MAX)
 		n = ENCODED_MAX;
 	for (i = 2; i < n; i++) {
-		if (is_white(p[i]) || is_control(p[i]))
+		if (is_white(p[i]) || iscntrl((unsigned char)p[i]))
 			return 0;
 		if (p[i] == '?')
 			marks++;
@@ -296,7 +284,7 @@ put_local(struct parts *parts, const struct scan *s, int is_quoted)
 		c = s->text[i];
 		if (is_quoted && c == '\\')
 			c = s->text[++i];
-		if (is_control(c) || parts->nlocal == sizeof(parts->local))
+		if (iscntrl((unsigned char)c) || parts->nlocal == sizeof(parts->local))
 			return -1;
 		parts->local[parts->nlocal++] = c;
 	}
@@ -639,7 +627,7 @@ label_ok(const char *label, size_t len)
 	    label[len - 1] == '-')
 		return 0;
 	for (i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)label[i]) && !is_8bit(label[i]) &&
+		if (!isalnum((unsigned char)label[i]) && (label[i] & 0x80) == 0 &&
 		    label[i] != '-' && label[i] != '_')
 			return 0;
 	}
@@ -728,7 +716,7 @@ put_quoted(struct buf *out, const char *name, size_t len)
 	for (i = 0; i < len; i++) {
 		if (name[i] == '"' || name[i] == '\\')
 			buf_putc(out, '\\');
-		buf_putc(out, is_control(name[i]) ? ' ' : name[i]);
+		buf_putc(out, iscntrl((unsigned char)name[i]) ? ' ' : name[i]);
 	}
 	buf_putc(out, '"');
 }
@@ -739,7 +727,7 @@ put_q(struct buf *out, char c)
 	if (isalnum((unsigned char)c) || c == '-' || c == '+' || c == '/' ||
 	    c == '!')
 		buf_putc(out, c);
-	else if (c == ' ' || is_control(c))
+	else if (c == ' ' || iscntrl((unsigned char)c))
 		buf_putc(out, '_');
 	else
 		buf_printf(out, "=%02X", (unsigned)(unsigned char)c);
@@ -791,7 +779,7 @@ addr_put_phrase(struct buf *out, const char *name)
 			len--;
 	}
 	for (i = 0; i < len; i++) {
-		wide += is_8bit(name[i]) ? 1 : 0;
+		wide += (name[i] & 0x80) != 0;
 		/* one blank between atoms is no reason for quotes */
 		atoms += is_atext(name[i]) || (name[i] == ' ' && i > 0 &&
 		    i + 1 < len && name[i - 1] != ' ') ? 1 : 0;

@@ -15,8 +15,7 @@
 void
 buf_init(struct buf *b, size_t limit_bytes)
 {
-	memset(b, 0, sizeof(*b));
-	b->limit = limit_bytes;
+	*b = (struct buf){ .limit = limit_bytes };
 }
 
 void

@@ -16,9 +16,7 @@ enum input_state { INPUT_START, INPUT_TEXT, INPUT_DOT, INPUT_DOT_CR,
 void
 mail_input_init(struct mail_input *in, int dot_ends)
 {
-	memset(in, 0, sizeof(*in));
-	in->dot_ends = dot_ends;
-	in->state = INPUT_START;
+	*in = (struct mail_input){ .dot_ends = dot_ends };
 }
 
 /*
@@ -269,10 +267,7 @@ mail_mbox_end(struct mail_mbox *m, struct buf *out)
 void
 mail_wire_init(struct mail_wire *w, int stuff)
 {
-	memset(w, 0, sizeof(*w));
-	w->stuff = stuff;
-	w->in_header = 1;
-	buf_init(&w->line, 0);
+	*w = (struct mail_wire){ .stuff = stuff, .in_header = 1 };
 }
 
 void

@@ -773,12 +773,7 @@ static void
 begin(struct mime *m, enum mime_pass pass, struct mime_plan *plan,
     unsigned lacks)
 {
-	memset(m, 0, sizeof(*m));
-	m->pass = pass;
-	m->plan = plan;
-	m->lacks = lacks;
-	buf_init(&m->header.field, 0);
-	buf_init(&m->header.line, 0);
+	*m = (struct mime){ .pass = pass, .plan = plan, .lacks = lacks };
 	begin_part(m, MIME_A_MESSAGE);
 }
 
@@ -812,8 +807,8 @@ mime_text(struct mime *m, const char *p, size_t n, struct buf *out)
 		m->after_cr = p[i] == '\r';
 	}
 	some_text(m, p + start, n - start, out);
-	if (buf_failed(&m->header.field) || buf_failed(&m->header.line))
-		out->failed = 1;
+	out->failed |= buf_failed(&m->header.field) ||
+	    buf_failed(&m->header.line);
 }
 
 void
@@ -826,8 +821,8 @@ mime_end(struct mime *m, struct buf *out)
 	if (m->line.nhead > 0 || m->line.is_flowing)
 		content_end(m, out);
 	end_leaf(m, out);
-	if (buf_failed(&m->header.field) || buf_failed(&m->header.line))
-		out->failed = 1;
+	out->failed |= buf_failed(&m->header.field) ||
+	    buf_failed(&m->header.line);
 }
 
 void

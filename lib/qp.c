@@ -5,7 +5,6 @@
  * for a boundary; decoding it gives every byte that went in.
  */
 #include <ctype.h>
-#include <string.h>
 
 #include "lib/qp.h"
 
@@ -15,8 +14,7 @@
 void
 qp_begin(struct qp *q, enum qp_how how)
 {
-	memset(q, 0, sizeof(*q));
-	q->how = how;
+	*q = (struct qp){ .how = how };
 }
 
 static void

@@ -319,15 +319,6 @@ say(struct smtp *s, enum stage stage, const char *fmt, ...)
 	expect(s, stage, NULL, 0);
 }
 
-/* One that belongs to a transaction. */
-static void
-say_for(struct smtp *s, enum stage stage, struct smtp_mail *m,
-    const char *line)
-{
-	buf_puts(&s->out.buf, line);
-	expect(s, stage, m, 0);
-}
-
 static void
 say_ehlo(struct smtp *s)
 {
@@ -508,12 +499,6 @@ smtp_cancel(struct smtp *s)
 
 /* 4. Transactions. */
 
-static void
-say_rset(struct smtp *s)
-{
-	say(s, STAGE_RSET, "RSET");
-}
-
 /* One more command of the envelope under way; it may be its last. */
 static void
 put_next(struct smtp *s, struct smtp_mail *m)
@@ -524,11 +509,12 @@ put_next(struct smtp *s, struct smtp_mail *m)
 		smtp_mail_put_rcpt(&m->rcpts[i], &s->caps, &s->out.buf);
 		expect(s, STAGE_RCPT, m, i);
 	} else if (m->awaited == 0 && m->accepted == 0) {
-		say_rset(s);
+		say(s, STAGE_RSET, "RSET");
 		mail_event(s, m, SMTP_EVENT_NO_RECIPIENTS);
 	} else {
 		mail_event(s, m, SMTP_EVENT_DATA);
-		say_for(s, STAGE_DATA, m, "DATA\r\n");
+		buf_puts(&s->out.buf, "DATA\r\n");
+		expect(s, STAGE_DATA, m, 0);
 	}
 }
 
@@ -608,13 +594,13 @@ on_rcpt(struct smtp *s)
 		smtp_mail_rcpt_reply(m, s->replied.rcpt, &s->reply);
 }
 
-/* Nobody is left to send text to: an empty one ends the transaction. */
 static void
-send_empty(struct smtp *s, struct smtp_mail *m)
+end_text(struct smtp *s, struct smtp_mail *m, enum smtp_mail_event event)
 {
 	s->current = NULL;
-	mail_event(s, m, SMTP_EVENT_GO_EMPTY);
-	say_for(s, STAGE_DOT, m, ".\r\n");
+	mail_event(s, m, event);
+	buf_puts(&s->out.buf, ".\r\n");
+	expect(s, STAGE_DOT, m, 0);
 }
 
 static void
@@ -629,7 +615,8 @@ on_data(struct smtp *s)
 		out_of_step(s, "the server sent an invalid reply to DATA");
 	} else if (class == 3 && (m->accepted == 0 ||
 	    m->state == SMTP_MAIL_REFUSED)) {
-		send_empty(s, m);
+		/* Nobody is left: an empty text ends the transaction. */
+		end_text(s, m, SMTP_EVENT_GO_EMPTY);
 	} else if (class == 3) {
 		mail_event(s, m, SMTP_EVENT_GO);
 	} else if (m->state == SMTP_MAIL_REFUSED) {
@@ -638,7 +625,7 @@ on_data(struct smtp *s)
 		smtp_reply_result(&s->reply, smtp_reply_status(&s->reply),
 		    &m->res);
 		smtp_mail_decide_accepted(m, &m->res);
-		say_rset(s);
+		say(s, STAGE_RSET, "RSET");
 		mail_event(s, m, SMTP_EVENT_NO_GO);
 	}
 }
@@ -670,11 +657,8 @@ smtp_text_end(struct smtp *s)
 {
 	struct smtp_mail *m = smtp_text_mail(s);
 
-	if (m == NULL)
-		return;
-	s->current = NULL;
-	mail_event(s, m, SMTP_EVENT_TEXT_END);
-	say_for(s, STAGE_DOT, m, ".\r\n");
+	if (m != NULL)
+		end_text(s, m, SMTP_EVENT_TEXT_END);
 }
 
 /* Only the end of the connection tells the host that the text is not whole. */
