@@ -44,7 +44,7 @@ enum place { PLACE_NAME, PLACE_ANGLE, PLACE_ROUTE, PLACE_CLOSED };
 struct member {
 	struct spec	 spec;
 	enum place	 place;
-	size_t		 start, end;	/* as written, for bad(); 0: empty */
+	size_t		 start, end;	/* as written; 0: empty */
 	int		 is_bad;
 };
 
@@ -53,7 +53,6 @@ struct walk {
 	struct member	 member;
 	int		 in_group;
 	int	(*found)(void *, const struct addr_found *);
-	void	(*bad)(void *, size_t, size_t);
 	void		*arg;
 };
 
@@ -284,7 +283,8 @@ put_local(struct parts *parts, const struct scan *s, int is_quoted)
 		c = s->text[i];
 		if (is_quoted && c == '\\')
 			c = s->text[++i];
-		if (iscntrl((unsigned char)c) || parts->nlocal == sizeof(parts->local))
+		if (iscntrl((unsigned char)c) ||
+		    parts->nlocal == sizeof(parts->local))
 			return -1;
 		parts->local[parts->nlocal++] = c;
 	}
@@ -486,26 +486,22 @@ static int
 close_member(struct walk *w)
 {
 	struct member *m = &w->member;
-	struct addr_found f;
+	struct addr_found f = { .start = m->spec.start, .end = m->spec.end,
+	    .is_bare = m->spec.state == SPEC_LOCAL,
+	    .in_angle = m->place == PLACE_CLOSED, .in_group = w->in_group };
 	char address[ADDR_MAX];
 	int is_open = m->place == PLACE_ANGLE || m->place == PLACE_ROUTE;
 
 	if (m->end == 0)
 		return 0;
-	f.start = m->spec.start;
-	f.end = m->spec.end;
-	f.is_bare = m->spec.state == SPEC_LOCAL;
-	f.in_angle = m->place == PLACE_CLOSED;
-	f.in_group = w->in_group;
 	if (!m->is_bad && !is_open && m->spec.state != SPEC_EMPTY &&
 	    m->spec.state != SPEC_BROKEN && canonical(w->scan.text + f.start,
 	    f.end - f.start, address) > 0)
 		return w->found(w->arg, &f);
 	while (m->end > m->start && is_white(w->scan.text[m->end - 1]))
 		m->end--;
-	if (w->bad != NULL)
-		w->bad(w->arg, m->start, m->end);
-	return 0;
+	f = (struct addr_found){ m->start, m->end, .is_bad = 1 };
+	return w->found(w->arg, &f);
 }
 
 /* Takes one token; 1 when the walk is over, with the answer in ret. */
@@ -538,11 +534,10 @@ walk_token(struct walk *w, enum token token, int *ret)
 
 int
 addr_walk(const char *text, size_t len,
-    int (*found)(void *, const struct addr_found *),
-    void (*bad)(void *, size_t, size_t), void *arg)
+    int (*found)(void *, const struct addr_found *), void *arg)
 {
 	struct walk w = { .scan = { .text = text, .len = len },
-	    .found = found, .bad = bad, .arg = arg };
+	    .found = found, .arg = arg };
 	int ret = 0;
 
 	do {
@@ -552,8 +547,8 @@ addr_walk(const char *text, size_t len,
 }
 
 struct single {
-	struct addr_found address;
-	int		  nfound, nbad;
+	struct addr_found last;
+	size_t		  n;
 };
 
 static int
@@ -561,36 +556,26 @@ single_found(void *arg, const struct addr_found *f)
 {
 	struct single *single = arg;
 
-	single->address = *f;
-	single->nfound++;
+	single->last = *f;
+	single->n++;
 	return 0;
-}
-
-static void
-single_bad(void *arg, size_t start, size_t end)
-{
-	struct single *single = arg;
-
-	(void)start;
-	(void)end;
-	single->nbad++;
 }
 
 int
 addr_one(const char *text, struct buf *out)
 {
-	struct single single = { { 0, 0, 0, 0, 0 }, 0, 0 };
+	struct single single = { .n = 0 };
 	size_t len = strlen(text);
 
 	if (len > ARGUMENT_MAX || !text_is_clean(text, len))
 		return -1;
 	if (len == 0 || strcmp(text, "<>") == 0)
 		return 0;
-	addr_walk(text, len, single_found, single_bad, &single);
-	if (single.nfound != 1 || single.nbad != 0 || single.address.in_group)
+	addr_walk(text, len, single_found, &single);
+	if (single.n != 1 || single.last.is_bad || single.last.in_group)
 		return -1;
-	return addr_canonical(text + single.address.start,
-	    single.address.end - single.address.start, out);
+	return addr_canonical(text + single.last.start,
+	    single.last.end - single.last.start, out);
 }
 
 const char *
@@ -627,8 +612,9 @@ label_ok(const char *label, size_t len)
 	    label[len - 1] == '-')
 		return 0;
 	for (i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)label[i]) && (label[i] & 0x80) == 0 &&
-		    label[i] != '-' && label[i] != '_')
+		if (!isalnum((unsigned char)label[i]) &&
+		    (label[i] & 0x80) == 0 && label[i] != '-' &&
+		    label[i] != '_')
 			return 0;
 	}
 	return 1;

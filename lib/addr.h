@@ -16,6 +16,7 @@
 /* One address found in a list; offsets into the text that was parsed. */
 struct addr_found {
 	size_t	start, end;	/* the addr-spec, without <> and comments */
+	int	is_bad;		/* none: start and end are as written */
 	int	is_bare;	/* a local part alone, without a domain */
 	int	in_angle;	/* stood in <> (a name may stand before it) */
 	int	in_group;	/* stood in "Group: ...;" */
@@ -26,13 +27,12 @@ struct addr_found {
  * commas (and, as some write them, semicolons), folding, nested comments,
  * quoted strings, groups, "Name <a@b>", source routes (dropped), encoded
  * words, empty members (skipped).  found() is called for each address that
- * addr_canonical() takes, bad() for each member that is none (the rest goes
- * on; after an open quote or comment all is one bad member); a non-zero
- * answer of found() ends the walk and is returned.  bad may be NULL.
+ * addr_canonical() takes, and with is_bad for each member that is none (the
+ * rest goes on; after an open quote or comment all is one bad member); a
+ * non-zero answer ends the walk and is returned.
  */
 int	addr_walk(const char *text, size_t len,
-	    int (*found)(void *, const struct addr_found *),
-	    void (*bad)(void *, size_t start, size_t end), void *arg);
+	    int (*found)(void *, const struct addr_found *), void *arg);
 
 /*
  * Adds the addr-spec of exactly one address ("a@b", "<a@b>", "Name <a@b>",

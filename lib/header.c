@@ -209,6 +209,13 @@ take_recipient(void *arg, const struct addr_found *found)
 	struct listing *l = arg;
 	struct buf address;
 
+	if (found->is_bad) {
+		if (l->env->bad != NULL)
+			l->env->bad(l->env->arg, l->field->name,
+			    l->value + found->start,
+			    found->end - found->start);
+		return 0;
+	}
 	buf_init(&address, 0);
 	if (addr_canonical(l->value + found->start,
 	    found->end - found->start, &address) == 0 && !buf_failed(&address))
@@ -217,16 +224,6 @@ take_recipient(void *arg, const struct addr_found *found)
 		l->failed = 1;
 	buf_fini(&address);
 	return 0;
-}
-
-static void
-tell_bad(void *arg, size_t start, size_t end)
-{
-	struct listing *l = arg;
-
-	if (l->env->bad != NULL)
-		l->env->bad(l->env->arg, l->field->name, l->value + start,
-		    end - start);
 }
 
 static int
@@ -242,8 +239,7 @@ take_recipients(const struct block *b, const struct header_env *env)
 		if ((f.flags & which) == 0)
 			continue;
 		l.value = f.text + f.value;
-		addr_walk(l.value, f.len - f.value, take_recipient, tell_bad,
-		    &l);
+		addr_walk(l.value, f.len - f.value, take_recipient, &l);
 	}
 	return l.failed ? -1 : 0;
 }
@@ -253,6 +249,8 @@ count_bare(void *arg, const struct addr_found *found)
 {
 	struct listing *l = arg;
 
+	if (found->is_bad)
+		l->nbad++;
 	if (!found->is_bare)
 		return 0;
 	/* 8-bit in a bare name: more likely a name than an address. */
@@ -261,16 +259,6 @@ count_bare(void *arg, const struct addr_found *found)
 	else
 		l->nbad++;
 	return 0;
-}
-
-static void
-count_bad(void *arg, size_t start, size_t end)
-{
-	struct listing *l = arg;
-
-	(void)start;
-	(void)end;
-	l->nbad++;
 }
 
 static int
@@ -311,11 +299,11 @@ put_field(struct buf *out, const struct field *f, struct block *b,
 
 	buf_add(out, f->text, f->value);
 	if ((f->flags & FIELD_QUALIFY) != 0 && is_readable(l.value, len)) {
-		addr_walk(l.value, len, count_bare, count_bad, &l);
+		addr_walk(l.value, len, count_bare, &l);
 		if (l.nbad > 0 || l.nbare > QUALIFY_MAX - b->nqualified)
 			l.nbare = 0;
 		if (l.nbare > 0)
-			addr_walk(l.value, len, put_qualified, NULL, &l);
+			addr_walk(l.value, len, put_qualified, &l);
 		b->nqualified += l.nbare;
 	}
 	buf_add(out, l.value + l.done, len - l.done);

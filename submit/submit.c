@@ -204,21 +204,13 @@ from_argument(void *arg, const struct addr_found *found)
 	int ret = 0;
 
 	buf_init(&one, ADDRESS_MAX);
-	if (addr_canonical(text, len, &one) == -1 || buf_failed(&one) ||
-	    !is_address(buf_str(&one)))
+	if (found->is_bad || addr_canonical(text, len, &one) == -1 ||
+	    buf_failed(&one) || !is_address(buf_str(&one)))
 		note_bad(a->s, "recipient", text, len);
 	else
 		ret = add_recipient(a->s, buf_str(&one));
 	buf_fini(&one);
 	return ret;
-}
-
-static void
-bad_argument(void *arg, size_t start, size_t end)
-{
-	const struct argument *a = arg;
-
-	note_bad(a->s, "recipient", a->text + start, end - start);
 }
 
 static int
@@ -237,8 +229,7 @@ take_arguments(struct submission *s)
 			    "control character in a recipient", "");
 		if (strchr("|/:", a.text[0]) != NULL)
 			note_bad(s, "recipient", a.text, len);
-		else if (addr_walk(a.text, len, from_argument, bad_argument,
-		    &a) != 0)
+		else if (addr_walk(a.text, len, from_argument, &a) != 0)
 			return -1;
 	}
 	return 0;
