@@ -216,8 +216,10 @@ put_fingerprint(struct buf *b, const X509 *cert)
 
 	if (cert == NULL || digest_cert(cert, digest) == -1)
 		return;
+	buf_puts(b, " (its SHA-256 is ");
 	for (i = 0; i < SHA256_SIZE; i++)
 		buf_printf(b, "%02x", digest[i]);
+	buf_putc(b, ')');
 }
 
 static void
@@ -277,12 +279,8 @@ put_chain_doubt(struct buf *b, X509_STORE_CTX *store, const char *wanted)
 		if (advices[i].error != error)
 			continue;
 		buf_puts(b, advices[i].advice);
-		if (advices[i].advice != trust_advice)
-			break;
-		buf_puts(b, " (its SHA-256 is ");
-		put_fingerprint(b, leaf);
-		buf_putc(b, ')');
-		break;
+		if (advices[i].advice == trust_advice)
+			put_fingerprint(b, leaf);
 	}
 }
 
@@ -314,9 +312,8 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	if (t->npins > 0) {
 		X509_STORE_CTX_set_error(store,
 		    X509_V_ERR_APPLICATION_VERIFICATION);
-		buf_puts(&reason, "not listed in FINGERPRINT (its SHA-256 is ");
+		buf_puts(&reason, "not listed in FINGERPRINT");
 		put_fingerprint(&reason, leaf);
-		buf_putc(&reason, ')');
 	} else {
 		put_chain_doubt(&reason, store, t->wanted);
 	}
@@ -462,15 +459,6 @@ set_rules(SSL_CTX *ctx)
 	SSL_CTX_sess_set_new_cb(ctx, keep_session);
 }
 
-static int
-set_dane(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
-{
-	if (!conf->is_dane || SSL_CTX_dane_enable(ctx) == 1)
-		return 0;
-	return result_set(res, STATUS_DEFERRED, CODE_TRUST, "DANE: %s",
-	    error_words());
-}
-
 struct tls_setup *
 tls_setup_new(const struct conf_tls *conf, struct result *res)
 {
@@ -481,15 +469,15 @@ tls_setup_new(const struct conf_tls *conf, struct result *res)
 	if (setup != NULL)
 		setup->ctx = SSL_CTX_new(TLS_client_method());
 	if (setup == NULL || setup->ctx == NULL ||
-	    SSL_CTX_set_min_proto_version(setup->ctx, TLS1_2_VERSION) != 1) {
+	    SSL_CTX_set_min_proto_version(setup->ctx, TLS1_2_VERSION) != 1 ||
+	    (conf->is_dane && SSL_CTX_dane_enable(setup->ctx) != 1)) {
 		result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLS: %s",
 		    error_words());
 		tls_setup_free(setup);
 		return NULL;
 	}
 	set_rules(setup->ctx);
-	if (set_dane(setup->ctx, conf, res) == -1 ||
-	    load_trust(setup->ctx, conf, res) == -1 ||
+	if (load_trust(setup->ctx, conf, res) == -1 ||
 	    load_client(setup->ctx, conf, res) == -1) {
 		tls_setup_free(setup);
 		return NULL;

@@ -30,8 +30,6 @@
 
 #define OUTPUT_MAX	8192	/* bytes; the first line counts */
 #define ARGS_MAX	(TEXT_LINE_MAX / 2)
-#define ENV_MAX		6
-#define ENV_OCTETS_MAX	1100
 #define ASK_WAIT_S	(SECRET_WAIT_S + 5)
 #define LOOK_MS		20	/* between two looks at the command */
 #define WHY_OCTETS_MAX	256
@@ -51,42 +49,35 @@ split(char *text, char **argv)
 	argv[n] = NULL;
 }
 
-static void
-fill_env(char values[][ENV_OCTETS_MAX], char **env)
+static int
+fill_env(void)
 {
 	const struct passwd *pw = getpwuid(getuid());
 	const char *home = pw == NULL ? "/" : pw->pw_dir;
 	const char *name = pw == NULL ? "" : pw->pw_name;
-	size_t i, n = 0;
 
-	snprintf(values[n++], ENV_OCTETS_MAX, "PATH=%s", PATH_VALUE);
-	snprintf(values[n++], ENV_OCTETS_MAX, "HOME=%s", home);
-	snprintf(values[n++], ENV_OCTETS_MAX, "USER=%s", name);
-	snprintf(values[n++], ENV_OCTETS_MAX, "LOGNAME=%s", name);
-	snprintf(values[n++], ENV_OCTETS_MAX, "SHELL=/bin/sh");
-	for (i = 0; i < n; i++)
-		env[i] = values[i];
-	env[n] = NULL;
+	return clearenv() != 0 || setenv("PATH", PATH_VALUE, 1) == -1 ||
+	    setenv("HOME", home, 1) == -1 || setenv("USER", name, 1) == -1 ||
+	    setenv("LOGNAME", name, 1) == -1 ||
+	    setenv("SHELL", "/bin/sh", 1) == -1 ? -1 : 0;
 }
 
 /* Comes back only when it cannot be run. */
 static void
 run(char *text, int out)
 {
-	char values[ENV_MAX][ENV_OCTETS_MAX];
-	char *argv[ARGS_MAX + 1], *env[ENV_MAX + 1];
+	char *argv[ARGS_MAX + 1];
 	int null;
 
-	fill_env(values, env);
 	split(text, argv);
 	io_default_signals();
 	null = open("/dev/null", O_RDWR);
 	if (setsid() == -1 || null == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDERR_FILENO) == -1)
 		return;
-	if (compat_close_from(STDERR_FILENO + 1) == -1)
+	if (fill_env() == -1 || compat_close_from(STDERR_FILENO + 1) == -1)
 		return;
-	execve(argv[0], argv, env);
+	execv(argv[0], argv);
 }
 
 /* 2. In the process that runs them. */
@@ -96,18 +87,14 @@ run(char *text, int out)
 static int
 take_output(int fd, struct buf *out)
 {
-	char chunk[OUTPUT_MAX];
+	size_t room = OUTPUT_MAX + 1 - out->len;
 	ssize_t n;
-	int ret;
 
-	n = io_read(fd, chunk, sizeof(chunk));
-	ret = (n > 0) - (n < 0);
-	if (n > 0 && out->len + (size_t)n > OUTPUT_MAX)
-		ret = -1;
-	if (ret == 1)
-		buf_add(out, chunk, (size_t)n);
-	explicit_bzero(chunk, sizeof(chunk));
-	return ret;
+	n = io_read(fd, buf_space(out, room), room);
+	if (n <= 0)
+		return n == 0 ? 0 : -1;
+	buf_grown(out, (size_t)n);
+	return out->len > OUTPUT_MAX ? -1 : 1;
 }
 
 /*
@@ -199,7 +186,7 @@ answer(int sock, struct ipc *m, const struct auth *a)
 	pid_t pid;
 
 	buf_init(&out, 0);
-	pid = buf_space(&out, OUTPUT_MAX) == NULL ? -1 :
+	pid = buf_space(&out, OUTPUT_MAX + 1) == NULL ? -1 :
 	    start(a->command, &fd);
 	if (pid != -1) {
 		ended = await(pid, fd, &out, &status);

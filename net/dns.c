@@ -205,8 +205,8 @@ read_host(const ns_msg *m, const ns_rr *rr, struct dns_host *h)
 	return 1;
 }
 
-static int
-read_hosts(const uint8_t *packet, size_t len, unsigned type,
+int
+dns_read_hosts(unsigned type, const uint8_t *packet, size_t len,
     struct dns_host *hosts, size_t max, int *is_null)
 {
 	unsigned records = 0, roots = 0;
@@ -237,20 +237,6 @@ read_hosts(const uint8_t *packet, size_t len, unsigned type,
 	*is_null = records == 1 && roots == 1;
 	/* Hosts that can't be used are no leave to go without them. */
 	return n == 0 && records > roots ? -1 : (int)n;
-}
-
-int
-dns_read_mx(const uint8_t *packet, size_t len, struct dns_host *hosts,
-    size_t max, int *is_null)
-{
-	return read_hosts(packet, len, ns_t_mx, hosts, max, is_null);
-}
-
-int
-dns_read_srv(const uint8_t *packet, size_t len, struct dns_host *hosts,
-    size_t max, int *is_null)
-{
-	return read_hosts(packet, len, ns_t_srv, hosts, max, is_null);
 }
 
 /*
@@ -424,8 +410,8 @@ find_hosts(const char *name, int type, struct answer *a,
 	int found = 0, is_null = 0;
 
 	if (ask(name, type, a) == KNOWN_YES)
-		found = read_hosts(a->data, a->len, (unsigned)type, hosts, max,
-		    &is_null);
+		found = dns_read_hosts((unsigned)type, a->data, a->len,
+		    hosts, max, &is_null);
 	if (a->known == KNOWN_LATER || found == -1)
 		return result_set(res, STATUS_DEFERRED, CODE_LATER, "%s%s: %s",
 		    type == ns_t_mx ? "MX of " : "", name, found == -1 ?

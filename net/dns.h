@@ -69,15 +69,13 @@ struct tlsas *tlsas_hold(struct tlsas *);	/* NULL is fine, for both */
 void	tlsas_free(struct tlsas *);
 
 /*
- * Reads an MX answer packet: the number of hosts, best first, each once, the
- * worst left out past max; 0 when there is no MX; -1 when it is malformed or
- * names only what no host can be called.  *is_null: the answer is a null MX.
- * For dns_mx(), the fuzzer and unit tests.
+ * Reads an MX or SRV answer packet: the number of hosts, best first, each once,
+ * the worst left out past max; 0 when there is none; -1 when it is malformed or
+ * names only what no host can be called.  *is_null: the answer is a null MX, or
+ * a service of the root alone (RFC 2782).  For dns_mx(), dns_srv(), the fuzzer
+ * and unit tests.
  */
-int	dns_read_mx(const uint8_t *packet, size_t len, struct dns_host *hosts,
-	    size_t max, int *is_null);
-/* The same for an SRV answer; a null one names the root alone (RFC 2782). */
-int	dns_read_srv(const uint8_t *packet, size_t len,
+int	dns_read_hosts(unsigned type, const uint8_t *packet, size_t len,
 	    struct dns_host *hosts, size_t max, int *is_null);
 /*
  * The records of a TLSA answer that can be used with SMTP (RFC 7672 3.1): the

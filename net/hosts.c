@@ -591,7 +591,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
 	s = live_spot(p, &v);
 	memset(host, 0, sizeof(*host));
 	memcpy(host->name, p->name, sizeof(host->name));
-	host->addr = &s->addr;
+	host->addr = s->addr;
 	host->port = p->port;
 	host->relay = p->relay;
 	host->domain = looked_up(h, p);
@@ -625,7 +625,7 @@ spot_of(struct hosts *h, const struct host *host, size_t *at)
 			continue;
 		for (i = 0; i < p->nspots; i++)
 			if (strcmp(p->spots[i].addr.text,
-			    host->addr->text) == 0)
+			    host->addr.text) == 0)
 				return &p->spots[i];
 	}
 	return NULL;

@@ -67,7 +67,7 @@ struct hosts {
 /* Where to connect to. */
 struct host {
 	char		 name[256];
-	const struct dns_addr *addr;	/* lent until the next call */
+	struct dns_addr	 addr;
 	uint16_t	 port;
 	const struct relay *relay;	/* the entry it comes from; or NULL */
 	const char	*domain;	/* lent: what was looked up; or NULL */

@@ -63,14 +63,12 @@ session_note(const struct session *s, const char *what, const char *more)
 static void
 over(struct session *s, enum smtp_cause cause, const struct result *reason)
 {
-	struct conn *conn = &s->conn;
-
-	if (conn->state == CONN_CLOSED)
+	if (s->conn.state == CONN_CLOSED)
 		return;
-	s->ending.was_idle = conn->state == CONN_IDLE && !s->is_computing;
+	s->ending.was_idle = s->conn.state == CONN_IDLE && !s->is_computing;
 	s->ending.cause = cause;
 	result_copy(&s->ending.reason, reason);
-	(void)conn_event(conn, CONN_ENDS);
+	(void)conn_event(&s->conn, CONN_ENDS);
 }
 
 void
@@ -185,8 +183,8 @@ set_where(struct session *s)
 
 	buf_init(&b, 0);
 	buf_put_clean(&b, s->host.name, strlen(s->host.name), 255);
-	if (strcmp(s->host.name, s->addr.text) != 0)
-		buf_printf(&b, "[%s]", s->addr.text);
+	if (strcmp(s->host.name, s->host.addr.text) != 0)
+		buf_printf(&b, "[%s]", s->host.addr.text);
 	text_copy(s->where, sizeof(s->where), buf_str(&b));
 	buf_fini(&b);
 }
@@ -208,7 +206,7 @@ start_connect(struct session *s)
 	session_note(s, "connecting", "");
 	set_timeout(s, wait_s);
 	result_init(&res);
-	if (conn_connect(&s->conn, &s->addr, &res) == -1)
+	if (conn_connect(&s->conn, &s->host.addr, &res) == -1)
 		over(s, SMTP_CAUSE_HOST, &res);
 	result_fini(&res);
 }
@@ -227,8 +225,6 @@ session_new(struct net *net, const struct host *host, size_t from)
 	s->from = from;
 	s->begun_ms = net->now_ms;
 	s->host = *host;
-	s->addr = *host->addr;
-	s->host.addr = &s->addr;
 	tlsas_hold(s->host.tlsas);
 	content_init(&s->mail.body);
 	set_where(s);

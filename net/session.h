@@ -79,7 +79,6 @@ struct session {
 	size_t		 from;		/* for requests of places from here on
 					 * to that of the host */
 	struct host	 host;
-	struct dns_addr	 addr;
 	char		 where[WHERE_MAX];	/* "name[address]", clean */
 	struct policy	 policy;
 	struct smtp	*smtp;

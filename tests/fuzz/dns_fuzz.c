@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/nameser.h>
+
 #include "net/dns.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -74,11 +76,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	packet = malloc(len - 1 > 0 ? len - 1 : 1);
 	if (hosts != NULL && packet != NULL) {
 		memcpy(packet, data + 1, len - 1);
-		n = dns_read_mx(packet, len - 1, hosts, max, &is_null);
+		n = dns_read_hosts(ns_t_mx, packet, len - 1, hosts, max,
+		    &is_null);
 		if (n < -1 || (n > 0 && ((size_t)n > max || is_null)))
 			abort();
 		check(hosts, n);
-		n = dns_read_srv(packet, len - 1, hosts, max, &is_null);
+		n = dns_read_hosts(ns_t_srv, packet, len - 1, hosts, max,
+		    &is_null);
 		if (n < -1 || (n > 0 && ((size_t)n > max || is_null)))
 			abort();
 		check(hosts, n);

@@ -331,7 +331,8 @@ test_read(void **state)
 	buf_init(&names, 0);
 	for (i = 0; i < N(cases); i++) {
 		put_mxs(p, cases[i].in);
-		ret = dns_read_mx(p->data, p->len, hosts, DNS_HOSTS_MAX,
+		ret = dns_read_hosts(ns_t_mx, p->data, p->len,
+		    hosts, DNS_HOSTS_MAX,
 		    &is_null);
 		buf_reset(&names);
 		for (j = 0; j < ret; j++)
@@ -357,14 +358,16 @@ test_read_cname(void **state)
 	put_record(p, "mid.example.net", CNAME, -1, "end.example.net");
 	put_record(p, "end.example.net", MX, 7, "mx.example.net");
 	put_record(p, "end.example.net", A, -1, "abc");
-	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 2, &is_null), 1);
+	assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+	    hosts, 2, &is_null), 1);
 	assert_string_equal(hosts[0].name, "mx.example.net");
 	assert_int_equal(hosts[0].preference, 7);
 	assert_int_equal(is_null, 0);
 
 	begin(p, 1, "www.example.org");		/* an alias, and no MX */
 	put_record(p, ">12", CNAME, -1, "mid.example.net");
-	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 2, &is_null), 0);
+	assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+	    hosts, 2, &is_null), 0);
 	free(p);
 }
 
@@ -384,7 +387,8 @@ test_read_many(void **state)
 		put_record(p, ">12", MX, 999 - i, name);
 	}
 	memset(&hosts[DNS_HOSTS_MAX], 0x5a, sizeof(hosts[0]));
-	assert_int_equal(dns_read_mx(p->data, p->len, hosts, DNS_HOSTS_MAX,
+	assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+	    hosts, DNS_HOSTS_MAX,
 	    &is_null), DNS_HOSTS_MAX);
 	for (i = 0; i < DNS_HOSTS_MAX; i++) {
 		assert_int_equal(hosts[i].preference, i);
@@ -392,7 +396,8 @@ test_read_many(void **state)
 		assert_string_equal(hosts[i].name, name);
 	}
 	assert_int_equal(hosts[DNS_HOSTS_MAX].name[0], 0x5a);
-	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 1, &is_null), 1);
+	assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+	    hosts, 1, &is_null), 1);
 	assert_int_equal(hosts[0].preference, 0);
 	free(p);
 }
@@ -416,7 +421,8 @@ test_read_cut(void **state)
 		exact = malloc(len == 0 ? 1 : len);
 		assert_non_null(exact);
 		memcpy(exact, p->data, len);
-		assert_int_equal(dns_read_mx(exact, len, hosts, 4, &is_null),
+		assert_int_equal(dns_read_hosts(ns_t_mx, exact, len,
+		    hosts, 4, &is_null),
 		    len == p->len ? 2 : -1);
 		free(exact);
 	}
@@ -450,10 +456,12 @@ test_read_bad(void **state)
 		begin(p, 1, "example.org");
 		assert_int_equal(p->len, 29);
 		put_record(p, ">12", MX, 10, "mx1>12");
-		assert_int_equal(dns_read_mx(p->data, p->len, hosts, 4,
+		assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+		    hosts, 4,
 		    &is_null), 1);
 		p->data[cases[i].at] = cases[i].value;
-		if (dns_read_mx(p->data, p->len, hosts, 4, &is_null) != -1)
+		if (dns_read_hosts(ns_t_mx, p->data, p->len,
+		    hosts, 4, &is_null) != -1)
 			fail_msg("case %zu", i);
 	}
 	free(p);
@@ -476,13 +484,15 @@ test_read_loops(void **state)
 	for (i = 0; i < N(targets); i++) {
 		begin(p, 1, "example.org");
 		put_record(p, ">12", MX, 10, targets[i]);
-		ret = dns_read_mx(p->data, p->len, hosts, 4, &is_null);
+		ret = dns_read_hosts(ns_t_mx, p->data, p->len,
+		    hosts, 4, &is_null);
 		if (ret != -1)
 			fail_msg("target %s: %d", targets[i], ret);
 	}
 	begin(p, 1, "x>12");		/* the question is a loop itself */
 	put_record(p, ">12", MX, 10, "a>12");
-	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 4, &is_null), -1);
+	assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+	    hosts, 4, &is_null), -1);
 	free(p);
 }
 
@@ -822,7 +832,8 @@ test_read_srv(void **state)
 		exact = malloc(len == 0 ? 1 : len);
 		assert_non_null(exact);
 		memcpy(exact, p->data, len);
-		assert_int_equal(dns_read_srv(exact, len, hosts, 4, &is_null),
+		assert_int_equal(dns_read_hosts(ns_t_srv, exact, len,
+		    hosts, 4, &is_null),
 		    len == p->len ? 3 : -1);
 		free(exact);
 	}
@@ -832,11 +843,13 @@ test_read_srv(void **state)
 	assert_int_equal(hosts[1].port, 4650);
 	assert_int_equal(hosts[1].weight, 70);
 	assert_int_equal(hosts[2].preference, 20);
-	assert_int_equal(dns_read_mx(p->data, p->len, hosts, 4, &is_null), 0);
+	assert_int_equal(dns_read_hosts(ns_t_mx, p->data, p->len,
+	    hosts, 4, &is_null), 0);
 
 	begin(p, 1, "example.org");
 	put_srv(p, 0, 0, 0, "");
-	assert_int_equal(dns_read_srv(p->data, p->len, hosts, 4, &is_null), 0);
+	assert_int_equal(dns_read_hosts(ns_t_srv, p->data, p->len,
+	    hosts, 4, &is_null), 0);
 	assert_int_equal(is_null, 1);
 	free(p);
 }
