@@ -26,7 +26,6 @@
 
 #define HOST_MAX	255	/* bytes of a host name */
 #define CHAIN_MAX	10	/* certificates between the server's and a CA */
-#define SESSIONS_MAX	8	/* hosts whose sessions are remembered */
 #define DEMANDS_MAX	4	/* names that a certificate may be for */
 #define KEY_MAX		((DEMANDS_MAX + 1) * (HOST_MAX + 1))
 #define NAMES_MAX	4	/* names of a certificate in a reason */
@@ -36,26 +35,18 @@
 #define CODE_TRUST	"4.7.5"	/* RFC 3463: cryptographic failure */
 #define CODE_BROKEN	"4.4.2"	/* RFC 3463: bad connection */
 
-struct tls_session {
-	SSL_SESSION	*ssl;		/* owned; NULL: unused */
-	char		 key[KEY_MAX + 1];
-	int		 is_chain_ok;	/* chain and name, when it was made */
-	int		 has_shown_cert;	/* our own */
-};
-
 struct tls_setup {
 	SSL_CTX		*ctx;		/* owned */
-	struct tls_session	 sessions[SESSIONS_MAX];
-	size_t		 next;		/* is reused next when all are used */
+	/* The latest that can be resumed. */
+	SSL_SESSION	*session;	/* owned; NULL: none */
+	char		 key[KEY_MAX + 1];
+	int		 is_chain_ok;	/* chain and name, when it was made */
 };
 
 enum stream { STREAM_HANDSHAKE, STREAM_OPEN, STREAM_BROKEN };
 
 /* What speaks for the server's certificate. */
 enum trust { TRUST_NONE, TRUST_CHAIN, TRUST_PIN };
-
-/* Ours. */
-enum cert { CERT_NONE, CERT_IN_SESSION, CERT_SHOWN };
 
 struct tls {
 	SSL		*ssl;		/* owned */
@@ -69,7 +60,7 @@ struct tls {
 	size_t		 npins;
 	enum stream	 stream;
 	enum trust	 trust;
-	enum cert	 cert;
+	int		 has_shown_cert;	/* our own */
 	struct result	 doubt;		/* why it is not verified */
 	struct buf	 description;
 };
@@ -323,41 +314,24 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	return is_acceptable(t);
 }
 
-/* The session for a host and its names, or the place for a new one. */
-static struct tls_session *
-session_slot(struct tls_setup *setup, const char *key, int make)
-{
-	struct tls_session *s;
-	size_t i;
-
-	for (i = 0; i < SESSIONS_MAX; i++)
-		if (setup->sessions[i].ssl != NULL &&
-		    strcasecmp(setup->sessions[i].key, key) == 0)
-			return &setup->sessions[i];
-	if (!make)
-		return NULL;
-	s = &setup->sessions[setup->next];
-	setup->next = (setup->next + 1) % SESSIONS_MAX;
-	return s;
-}
-
 /* Called by OpenSSL for each new session or ticket; 1 takes it. */
 static int
 keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *t = SSL_get_app_data(ssl);
-	struct tls_session *s;
+	struct tls_setup *setup = t->setup;
 
-	/* Records may change while a session lives. */
+	/*
+	 * Records may change while a session lives, and a resumed handshake
+	 * asks for no certificate of ours.
+	 */
 	if (!SSL_SESSION_is_resumable(session) || !is_acceptable(t) ||
-	    t->has_dane)
+	    t->has_dane || t->has_shown_cert)
 		return 0;
-	s = session_slot(t->setup, t->key, 1);
-	SSL_SESSION_free(s->ssl);
-	s->ssl = session;
-	s->is_chain_ok = t->trust == TRUST_CHAIN;
-	s->has_shown_cert = tls_has_shown_cert(t);
-	memcpy(s->key, t->key, sizeof(s->key));
+	SSL_SESSION_free(setup->session);
+	setup->session = session;
+	setup->is_chain_ok = t->trust == TRUST_CHAIN;
+	memcpy(setup->key, t->key, sizeof(setup->key));
 	return 1;
 }
 
@@ -368,18 +342,17 @@ keep_session(SSL *ssl, SSL_SESSION *session)
 static void
 offer_session(struct tls *t)
 {
-	struct tls_session *s;
+	const struct tls_setup *setup = t->setup;
 
-	s = t->has_dane ? NULL : session_slot(t->setup, t->key, 0);
-	if (s == NULL || !SSL_SESSION_is_resumable(s->ssl))
+	if (t->has_dane || setup->session == NULL ||
+	    strcasecmp(setup->key, t->key) != 0 ||
+	    !SSL_SESSION_is_resumable(setup->session))
 		return;
-	if (has_pin(t, SSL_SESSION_get0_peer(s->ssl)))
+	if (has_pin(t, SSL_SESSION_get0_peer(setup->session)))
 		t->trust = TRUST_PIN;
-	else if (s->is_chain_ok)
+	else if (setup->is_chain_ok)
 		t->trust = TRUST_CHAIN;
-	if (s->has_shown_cert)
-		t->cert = CERT_IN_SESSION;
-	if (!is_acceptable(t) || SSL_set_session(t->ssl, s->ssl) != 1)
+	if (!is_acceptable(t) || SSL_set_session(t->ssl, setup->session) != 1)
 		t->trust = TRUST_NONE;
 }
 
@@ -391,7 +364,7 @@ note_cert_wish(SSL *ssl, void *arg)
 
 	(void)arg;
 	if (SSL_get_certificate(ssl) != NULL)
-		t->cert = CERT_SHOWN;
+		t->has_shown_cert = 1;
 	return 1;
 }
 
@@ -488,12 +461,9 @@ tls_setup_new(const struct conf_tls *conf, struct result *res)
 void
 tls_setup_free(struct tls_setup *setup)
 {
-	size_t i;
-
 	if (setup == NULL)
 		return;
-	for (i = 0; i < SESSIONS_MAX; i++)
-		SSL_SESSION_free(setup->sessions[i].ssl);
+	SSL_SESSION_free(setup->session);
 	SSL_CTX_free(setup->ctx);
 	free(setup);
 }
@@ -785,8 +755,7 @@ tls_shutdown(struct tls *t)
 int
 tls_has_shown_cert(const struct tls *t)
 {
-	return t->cert == CERT_SHOWN ||
-	    (t->cert == CERT_IN_SESSION && SSL_session_reused(t->ssl));
+	return t->has_shown_cert;
 }
 
 static const char *

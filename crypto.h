@@ -71,9 +71,9 @@ struct tls_demand {
  * there are any that can be used, which stands for the system's trust; the
  * set-up is to be made with DANE.  Without either, and with verify, it fails
  * unless the chain and the name (RFC 9525: subjectAltName) are good.  Without
- * any it is still found out whether they are.  A session that this set-up made
- * with that host is resumed where it meets the same demands; never with TLSA
- * records.
+ * any it is still found out whether they are.  The session that this set-up
+ * made last is resumed with the same host where it meets the same demands;
+ * never with TLSA records or a certificate of ours.
  */
 struct tls *tls_new(struct tls_setup *, int fd, const struct tls_demand *);
 void	 tls_free(struct tls *);

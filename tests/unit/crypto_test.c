@@ -594,7 +594,7 @@ test_resume_declined(void **state)
 	tls_setup_free(setup);
 }
 
-/* More hosts than sessions are kept: the oldest is forgotten. */
+/* The session of one host is not for another; the latest is kept. */
 static void
 test_many_hosts(void **state)
 {
@@ -605,15 +605,15 @@ test_many_hosts(void **state)
 	struct pair p;
 	int i;
 
-	for (i = 0; i < 13; i++) {
-		snprintf(host, sizeof(host), "m%d.example.org", i % 12);
+	for (i = 0; i < 3; i++) {
+		snprintf(host, sizeof(host), "m%d.example.org", i % 2);
 		dial(&p, server, setup, host, 1, NULL, 0);
 		assert_int_equal(p.end, TLS_DONE);
 		assert_false(is_resumed(p.client));
 		hear(&p);
 		hang_up(&p);
 	}
-	dial(&p, server, setup, "m11.example.org", 1, NULL, 0);
+	dial(&p, server, setup, "m0.example.org", 1, NULL, 0);
 	assert_true(is_resumed(p.client));
 	hang_up(&p);
 	SSL_CTX_free(server);
@@ -934,10 +934,10 @@ test_client_cert(void **state)
 		assert_true(tls_has_shown_cert(p.client));
 		hear(&p);
 		hang_up(&p);
-		/* The session stands for it. */
+		/* And again: no session stands for it. */
 		dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
 		assert_int_equal(p.end, TLS_DONE);
-		assert_true(is_resumed(p.client));
+		assert_false(is_resumed(p.client));
 		assert_true(tls_has_shown_cert(p.client));
 		hang_up(&p);
 		/* Nobody asked for it. */
