@@ -202,7 +202,7 @@ release(struct net *net)
 		if (s->conn.state != CONN_BUSY || !session_mail_is_held_up(s) ||
 		    !is_elsewhere(net, s))
 			continue;
-		session_mail_release(s);
+		(void)smtp_release(s->smtp);
 		session_go_on(s);
 	}
 }
@@ -283,7 +283,8 @@ cover(struct net *net)
 		} else if (r->past.place == 0) {
 			refuse_waiting(net, &res);
 		} else {
-			requests_pick(&net->requests, r);
+			r = requests_take(&net->requests, r->past.place,
+			    r->past.place, 1);
 			requests_refuse(&net->requests, r, net->trouble, &res);
 		}
 	}

@@ -129,21 +129,17 @@ serve(const struct conf *conf, struct auths *auths, struct log *log)
 
 	files_log(&conf->log, log, "dma");
 	/* Without its credentials a host must not be spoken to. */
-	if (files_auth(conf->where.auth, auths, &report) == -1) {
+	if (files_auth(conf->where.auth, auths, &report) == -1)
 		return give_up(log, EX_CONFIG, conf->where.auth,
 		    "cannot be read: chown root:_dma, chmod 640 it");
-	}
-	if (keep_for_senders(conf, auths) == -1) {
+	if (keep_for_senders(conf, auths) == -1)
 		return give_up(log, EX_CONFIG, "SENDER_RELAY",
 		    "cannot be read");
-	}
-	if (auth_command_open(auths, &secrets) == -1) {
+	if (auth_command_open(auths, &secrets) == -1)
 		return give_up(log, EX_OSERR, "commands of auth.conf cannot be "
 		    "run:", strerror(errno));
-	}
-	if (sandbox_remote(conf) == -1) {
+	if (sandbox_remote(conf) == -1)
 		return give_up(log, EX_OSERR, "sandbox", strerror(errno));
-	}
 	return net_main(SOCK, secrets, conf, auths, log);
 }
 

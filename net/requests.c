@@ -108,16 +108,6 @@ requests_take(struct requests *q, size_t first, size_t last, int has_room)
 	return suspect == NULL ? NULL : unlink_request(q, suspect);
 }
 
-void
-requests_pick(struct requests *q, struct request *r)
-{
-	struct request **p;
-
-	for (p = &q->waiting; *p != r; p = &(*p)->next)
-		;
-	unlink_request(q, p);
-}
-
 static void
 put(struct requests *q, struct request **at, struct request *r)
 {

@@ -93,8 +93,6 @@ int	 requests_write(struct requests *);
  */
 struct request *requests_take(struct requests *, size_t first, size_t last,
 	    int has_room);
-/* Takes that one off the list. */
-void	 requests_pick(struct requests *, struct request *);
 /* Puts a taken request back, as the first or the last. */
 void	 requests_put_first(struct requests *, struct request *);
 void	 requests_put_last(struct requests *, struct request *);

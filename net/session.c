@@ -74,10 +74,7 @@ over(struct session *s, enum smtp_cause cause, const struct result *reason)
 void
 session_drop(struct session *s)
 {
-	struct result none;
-
-	result_init(&none);
-	over(s, SMTP_CAUSE_NONE, &none);
+	(void)conn_event(&s->conn, CONN_ENDS);
 }
 
 void

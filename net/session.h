@@ -127,8 +127,6 @@ void	session_mail_fetch(struct session *);
 void	session_mail_give_back(struct session *);
 /* 1 when a transaction waits behind a slow one. */
 int	session_mail_is_held_up(const struct session *);
-/* That one goes to another session. */
-void	session_mail_release(struct session *);
 void	session_mail_fini(struct session *);
 
 #endif

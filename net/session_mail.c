@@ -145,13 +145,6 @@ session_mail_is_held_up(const struct session *s)
 	return s->mail.nlive > 1 && session_is_slow(s);
 }
 
-void
-session_mail_release(struct session *s)
-{
-	if (smtp_release(s->smtp) > 0)
-		session_mail_fetch(s);
-}
-
 /* 2. The next one. */
 
 static int

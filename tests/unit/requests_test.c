@@ -253,7 +253,7 @@ test_order(void **state)
 	assert_int_equal(s.q.nlater, 1);
 	expect_order(&s, 0, 1, 0, "345");
 	expect_order(&s, 1, 2, 1, "1");
-	requests_pick(&s.q, r);
+	assert_ptr_equal(requests_take(&s.q, 2, 2, 1), r);
 	assert_int_equal(s.q.nlater, 0);
 	assert_int_equal(s.q.nwaiting, 4);
 	requests_put_first(&s.q, r);

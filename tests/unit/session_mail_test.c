@@ -89,7 +89,7 @@ test_release(void **state)
 	assert_false(session_mail_is_held_up(t.s));
 	t.net.now_ms += SLOW_MS;
 	assert_true(session_mail_is_held_up(t.s));
-	session_mail_release(t.s);
+	(void)smtp_release(t.s->smtp);
 	session_go_on(t.s);
 	assert_ptr_equal(t.net.requests.waiting, second);
 	assert_false(second->is_suspect);
