@@ -16,7 +16,8 @@
 #include "lib/result.h"
 
 #define REQUESTS_MAX	1024	/* not settled at once */
-#define STATUS_MIN	64	/* bytes of a status besides its text */
+/* Bytes of a status at most: 64 besides its texts. */
+#define STATUS_BYTES_MAX (64 + REQUESTS_HOST_MAX + 2 * REASON_MAX)
 
 struct record {
 	struct record	*next;
@@ -322,12 +323,6 @@ new_record(struct requests *q, enum ipc_type kind, uint32_t id)
 	return &r->ipc;
 }
 
-static size_t
-length(const char *text)
-{
-	return text == NULL ? 0 : strlen(text);
-}
-
 /* Whose status is reported now: with holds, not that of deferred ones. */
 static int
 is_due(const struct smtp_rcpt *to, int holds)
@@ -347,14 +342,12 @@ put_statuses(struct requests *q, const struct request *r, const char *host,
 {
 	const struct smtp_rcpt *to;
 	struct ipc *m = NULL;
-	size_t need;
 
 	for (to = r->rcpts; to < r->rcpts + r->nrcpts; to++) {
 		if (!is_due(to, holds))
 			continue;
-		need = STATUS_MIN + strlen(host) + length(to->res.reason) +
-		    length(to->res.detail);
-		if (m == NULL || m->fields.len + need > IPC_REMOTE_LIMIT)
+		if (m == NULL ||
+		    m->fields.len + STATUS_BYTES_MAX > IPC_REMOTE_LIMIT)
 			m = new_record(q, IPC_REMOTE_STATUS, r->id);
 		if (m == NULL)
 			return;
