@@ -158,7 +158,9 @@ exec_plain(const char *text)
 	while (n < ARGS_MAX && (argv[n] = text_word(&rest)) != NULL)
 		n++;
 	argv[n] = NULL;
-	execv(argv[0], argv);
+	errno = ENOENT;
+	if (n > 0)
+		execv(argv[0], argv);
 	/* A script without its first line is a script for sh. */
 	if (errno == ENOEXEC)
 		execl(SHELL_PATH, "sh", "-c", text, (char *)NULL);
