@@ -49,7 +49,7 @@ def as_bob(world):
 def until_done(argv, data, more, tries=40):
     """A delivery that is repeated while it says "later"."""
     for _ in range(tries):
-        done = subprocess.run(argv, input=data, timeout=60,
+        done = subprocess.run(argv, input=data, timeout=240,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **more)
         if done.returncode == 0:
