@@ -12,6 +12,7 @@
 #include "tests/unit/t_active.h"
 
 #define HALF	(ACTIVE_MAX / 2)
+#define LOW	(HALF / 4 * 3)
 
 /* How many were loaded. */
 static unsigned	 nloaded;
@@ -277,7 +278,7 @@ test_share(void **state)
 	assert_int_equal(entry(t, "b")->state, ENTRY_POSTPONED);
 	assert_null(t_active_load(t, "b"));
 	/* A quarter of it is free again: it is time to look. */
-	share->active = HALF * 3 / 4 + 1;
+	share->active = LOW + 1;
 	t->active.is_stale = 0;
 	active_release(&t->active, share);
 	assert_int_equal(t->active.is_stale, 0);
@@ -287,10 +288,10 @@ test_share(void **state)
 	assert_non_null(b);
 	assert_int_equal(share->postponed, 0);
 	assert_ptr_equal(b->share, share);
-	assert_int_equal(share->active, HALF * 3 / 4);
+	assert_int_equal(share->active, LOW);
 	t_active_unload(t, b);
 	t_active_unload(t, a);
-	assert_int_equal(share->active, HALF * 3 / 4 - 2);
+	assert_int_equal(share->active, LOW - 2);
 }
 
 /* Where there is room for one, the oldest has it, wherever a walk ended. */

@@ -5,6 +5,7 @@
 #include "tests/unit/t.h"
 
 #define HALF	(ACTIVE_MAX / 2)
+#define LOW	(HALF / 4 * 3)
 
 static void
 test_share(void **state)
@@ -15,13 +16,13 @@ test_share(void **state)
 		int		 has_room, is_ready, is_low;
 	} cases[] = {
 		{ { 0, 0 }, 0, 1, 1, 1 },
-		{ { 74, 0 }, HALF, 1, 1, 1 },
-		{ { 75, 0 }, HALF, 1, 1, 0 },
-		{ { 99, 0 }, HALF, 1, 1, 0 },
-		{ { 100, 0 }, HALF, 0, 0, 0 },
+		{ { LOW - 1, 0 }, HALF, 1, 1, 1 },
+		{ { LOW, 0 }, HALF, 1, 1, 0 },
+		{ { HALF - 1, 0 }, HALF, 1, 1, 0 },
+		{ { HALF, 0 }, HALF, 0, 0, 0 },
 		/* None overtakes those that are postponed. */
 		{ { 0, 1 }, 0, 0, 1, 1 },
-		{ { 74, 7 }, HALF, 0, 1, 1 },
+		{ { LOW - 1, 7 }, HALF, 0, 1, 1 },
 		/* Others may wait: sixteen. */
 		{ { 0, 0 }, HALF + 1, 1, 1, 1 },
 		{ { 11, 0 }, HALF + 1, 1, 1, 1 },
