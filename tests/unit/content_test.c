@@ -85,7 +85,7 @@ set_up(struct setting *s, const char *in, size_t len, unsigned flags,
 	size_t i;
 
 	memset(s, 0, sizeof(*s));
-	strcpy(s->path, "/tmp/content_test.XXXXXX");
+	text_copy(s->path, sizeof(s->path), "/tmp/content_test.XXXXXX");
 	s->r.text.fd = mkstemp(s->path);
 	assert_int_not_equal(s->r.text.fd, -1);
 	/* The text stands in the file of the queue, after other things. */
@@ -96,7 +96,7 @@ set_up(struct setting *s, const char *in, size_t len, unsigned flags,
 	for (i = 0; i < len; i++)
 		s->r.text.lines += in[i] == '\n';
 	s->r.flags = flags;
-	strcpy(s->r.sender, sender);
+	text_copy(s->r.sender, sizeof(s->r.sender), sender);
 	content_init(&s->c);
 	result_init(&s->res);
 }

@@ -122,9 +122,9 @@ put_delivery(const struct helped *h, struct ipc *m, enum route_kind kind,
 	d.id = 7;
 	d.kind = kind;
 	d.origin = origin;
-	strcpy(d.name, name);
+	text_copy(d.name, sizeof(d.name), name);
 	d.entry.index = 5;
-	strcpy(d.queue_id, "3f2a");
+	text_copy(d.queue_id, sizeof(d.queue_id), "3f2a");
 	d.checkpoint.length = -1;
 	d.message = h->file;
 	delivery_request_put(m, &d);

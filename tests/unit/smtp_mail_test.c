@@ -184,7 +184,7 @@ test_replies_to_recipients(void **state)
 		m.rcpts = &rcpt;
 		m.nrcpts = 1;
 		m.accepted = cases[i].accepted;
-		strcpy(line, cases[i].reply);
+		text_copy(line, sizeof(line), cases[i].reply);
 		assert_int_equal(smtp_reply_line(&reply, line, strlen(line),
 		    &text, &len), SMTP_LINE_LAST);
 		smtp_reply_keep(&reply, text, len);

@@ -144,14 +144,14 @@ test_secrets_are_masked(void **state)
 	assert_int_equal(smtp_secrets_add(&s,
 	    "0123456789abcdefghijklmnopqrstuvwxyz"), 0);
 	for (i = 0; i < N(cases); i++) {
-		strcpy(text, cases[i].text);
+		text_copy(text, sizeof(text), cases[i].text);
 		smtp_secrets_mask(&s, text, strlen(text));
 		assert_string_equal(text, cases[i].want);
 	}
 	smtp_secrets_fini(&s);
 	/* A short password would hide innocent words. */
 	smtp_secrets_init(&s, "ok");
-	strcpy(text, "250 ok");
+	text_copy(text, sizeof(text), "250 ok");
 	smtp_secrets_mask(&s, text, strlen(text));
 	assert_string_equal(text, "250 ok");
 	smtp_secrets_fini(&s);

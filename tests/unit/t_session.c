@@ -51,7 +51,7 @@ t_session_another(struct t_session *t)
 	s->conn.state = CONN_SETUP;
 	s->conn.fd = fds[0];
 	s->begun_ms = t->net.now_ms;
-	strcpy(s->where, "host");
+	text_copy(s->where, sizeof(s->where), "host");
 	content_init(&s->mail.body);
 	s->smtp = smtp_new(&setup);
 	assert_non_null(s->smtp);
@@ -112,7 +112,7 @@ t_session_request(struct t_session *t)
 	r->id = ++t->nrequests;
 	r->rcpts = calloc(1, sizeof(*r->rcpts));
 	assert_non_null(r->rcpts);
-	strcpy(r->sender, "ann@x");
+	text_copy(r->sender, sizeof(r->sender), "ann@x");
 	r->rcpts[0].address = "bob@y";
 	r->nwanted = r->nrcpts = 1;
 	r->text.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -119,7 +119,7 @@ test_comments_and_words(void **state)
 
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
-		strcpy(line, cases[i].line);
+		text_copy(line, sizeof(line), cases[i].line);
 		p = text_trim(line);
 		assert_string_equal(p, cases[i].trimmed);
 		words[0] = '\0';
