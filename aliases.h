@@ -9,10 +9,14 @@
 
 #include <stdint.h>
 
+#include "lib/buf.h"
 #include "lib/log.h"
 #include "message.h"
 
 #define TARGETS_MAX	1000	/* targets of one alias or .forward file */
+/* Limit on the size of an aliases file, for all readers. */
+#define ALIASES_BYTES_MAX (16 * 1024 * 1024)
+#define ALIASES_TOO_LARGE "the file is larger than 16 MiB and is not used"
 #define FORWARD_MAX	65536	/* bytes of a .forward file */
 
 enum target_kind {
@@ -67,6 +71,12 @@ int	forward_parse(struct targets *, const char *text, size_t len,
 /* A list for :include:, written as a .forward; a bad line costs that line. */
 int	list_parse(struct targets *, const char *text, size_t len,
 	    const char *file, const struct report *);
+/*
+ * Adds the lines that may name that alias to out, with what goes on with them:
+ * parsed alone, they have the same alias of that name as the whole text.
+ */
+void	aliases_cut(const char *text, size_t len, const char *name,
+	    struct buf *out);
 /* Lends the alias of that name (case-insensitive), or NULL. "*" is one. */
 const struct alias *aliases_find(const struct aliases *, const char *name);
 void	aliases_fini(struct aliases *);

@@ -82,8 +82,6 @@ int	aliases_yylex_destroy(void *scanner);
 /* The text must be writable and end in two NULs, which len counts. */
 struct yy_buffer_state *aliases_yy_scan_buffer(char *, size_t len,
 	    void *scanner);
-/* Bytes of a command that begins with the bar at text. */
-size_t	aliases_command_length(const char *text, size_t len);
 }
 
 %code {
@@ -96,7 +94,6 @@ size_t	aliases_command_length(const char *text, size_t len);
 #include "lib/array.h"
 #include "lib/text.h"
 
-#define ALIASES_TEXT_MAX	(16 * 1024 * 1024)	/* bytes of a file */
 #define ALIASES_MAX		500000	/* names in a file */
 #define INCLUDE		":include:"
 #define BLANKS		" \t"
@@ -213,13 +210,14 @@ aliases_yyerror(void *scanner, struct aliases_run *w, const char *text)
 static int
 refuse(struct aliases_run *w, const struct word *word, const char *what)
 {
-	char text[SHOWN_MAX + 128];
-	size_t n;
+	struct buf text;
 
-	n = word->len < SHOWN_MAX ? word->len : SHOWN_MAX;
-	snprintf(text, sizeof(text), "%s: %.*s%s", what, (int)n, word->text,
-	    n < word->len ? "..." : "");
-	complain(w, word->line, text);
+	buf_init(&text, 0);
+	buf_printf(&text, "%s: \"", what);
+	buf_put_value(&text, word->text, word->len, SHOWN_MAX, "\">");
+	buf_putc(&text, '"');
+	complain(w, word->line, buf_str(&text));
+	buf_fini(&text);
 	return -1;
 }
 
@@ -344,9 +342,21 @@ add_path(struct aliases_run *w, const struct word *word)
 static int
 add_mailbox(struct aliases_run *w, const struct word *word)
 {
+	struct buf name;
+	const char *text;
+
 	buf_drop(&w->text, 1);
-	if (!is_plain(w->text.data) || strpbrk(w->text.data, "/|!~") != NULL)
+	text = w->text.data;
+	if (text[0] != '"' && (text[0] == '\0' ||
+	    strpbrk(text, "(),:;<>[]/|!~") != NULL))
 		return refuse(w, word, "no user name after \\ or !");
+	if (strpbrk(text, "\"@") != NULL)
+		return add_target(w, word, TARGET_MAILBOX);
+	buf_init(&name, 0);
+	addr_put_local(&name, text);
+	buf_reset(&w->text);
+	buf_puts(&w->text, buf_str(&name));
+	buf_fini(&name);
 	return add_target(w, word, TARGET_MAILBOX);
 }
 
@@ -444,25 +454,6 @@ quoted_length(const char *p, size_t len)
 	return 0;
 }
 
-/*
- * An unquoted command has all that follows, commas too; with quotes right
- * after the bar and nothing but a comma after them, it ends there.
- */
-size_t
-aliases_command_length(const char *text, size_t len)
-{
-	size_t begin, end, next;
-
-	while (len > 1 && strchr(" \t\r", text[len - 1]) != NULL)
-		len--;
-	begin = 1 + count_blanks(text + 1, len - 1);
-	end = begin + quoted_length(text + begin, len - begin);
-	if (end == begin)
-		return len;
-	next = end + count_blanks(text + end, len - end);
-	return next == len || text[next] == ',' ? end : len;
-}
-
 static int
 add_command(struct aliases_run *w, const struct word *word)
 {
@@ -472,6 +463,8 @@ add_command(struct aliases_run *w, const struct word *word)
 	n = 1 + count_blanks(word->text + 1, word->len - 1);
 	inner.text += n;
 	inner.len -= n;
+	while (inner.len > 0 && strchr(" \t\r\n", inner.text[inner.len - 1]))
+		inner.len--;
 	n = quoted_length(inner.text, inner.len);
 	buf_reset(&w->text);
 	buf_putc(&w->text, '|');
@@ -695,8 +688,8 @@ run(struct aliases_run *w, const char *text, size_t len)
 	void *scanner;
 	int ret = -1;
 
-	if (len > ALIASES_TEXT_MAX) {
-		complain(w, 0, "file is too large");
+	if (len > ALIASES_BYTES_MAX) {
+		complain(w, 0, ALIASES_TOO_LARGE);
 		return -1;
 	}
 	copy_text(&copy, text, len);
@@ -761,6 +754,42 @@ list_parse(struct targets *ts, const char *text, size_t len, const char *file,
 	    .report = report, .targets = ts };
 
 	return parse_targets(&w, text, len);
+}
+
+/* In quotes, or after a backslash, the name may look different. */
+static int
+may_name(const char *line, size_t len, const char *name)
+{
+	const char *colon = memchr(line, ':', len);
+	size_t end = colon == NULL ? len : (size_t)(colon - line);
+	size_t k, n = strlen(name);
+
+	for (k = 0; k < end; k++)
+		if (line[k] == '"' || line[k] == '\\' ||
+		    (end - k >= n && strncasecmp(line + k, name, n) == 0))
+			return 1;
+	return 0;
+}
+
+void
+aliases_cut(const char *text, size_t len, const char *name, struct buf *out)
+{
+	const char *end = text + len, *line, *next;
+	int has_begun = 0, is_wanted = 0;
+
+	for (line = text; line < end; line = next) {
+		next = memchr(line, '\n', (size_t)(end - line));
+		next = next == NULL ? end : next + 1;
+		/* Others are comments, or go on with the line before. */
+		if (line[0] == '\0' || strchr(has_begun ? " \t\r\n#" :
+		    "\r\n#", line[0]) == NULL) {
+			is_wanted = may_name(line, (size_t)(next - line),
+			    name);
+			has_begun = 1;
+		}
+		if (is_wanted)
+			buf_add(out, line, (size_t)(next - line));
+	}
 }
 
 static int

@@ -2,7 +2,8 @@
  * conf.c - dma.conf as a structure.
  * Runs as: anyone.  Uses: nothing; text in, structures out.
  * Promise: a bad line harms itself only, and never opens what was to be
- * closed: a relay or a fingerprint that is not understood defers mail.
+ * closed: a relay, a fingerprint or a key for one of them that is not
+ * understood defers mail.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 #include <strings.h>
 
 #include "conf.h"
+#include "conf/suspect.h"
 #include "conf/values.h"
 #include "lib/addr.h"
 #include "lib/array.h"
 #include "lib/buf.h"
+#include "lib/header.h"
 #include "lib/text.h"
 #include "message.h"
 
@@ -47,6 +50,7 @@ struct key {
 	const char	*wants;		/* of a number */
 	const struct choices *choices;
 	int		 is_for_root;	/* root acts by it, or logs by it */
+	enum suspect	 waits;		/* for a bad value that is ignored */
 };
 
 /* ---- one word of several ---- */
@@ -108,7 +112,7 @@ static const char *
 log_file(struct conf *c, char *path)
 {
 	if (*path != '/' || strlen(path) > VALUE_PATH_MAX)
-		return "must be syslog, stderr or file PATH";
+		return "must be syslog, journal, stderr or file PATH";
 	return value_copy(&c->log.path, path);
 }
 
@@ -132,6 +136,16 @@ static const struct choice nullclient_words[] = {
 };
 static const struct choices nullclient = {
 	nullclient_words, AS_BEFORE, "must be yes, no, aliases or empty"
+};
+
+static const struct choice from_words[] = {
+	{ "off", HEADER_FROM_OFF, NULL },
+	{ "qualify", HEADER_FROM_QUALIFY, NULL },
+	{ "force", HEADER_FROM_FORCE, NULL },
+	END
+};
+static const struct choices from = {
+	from_words, AS_BEFORE, "must be off, qualify or force"
 };
 
 static const struct choice tls_words[] = {
@@ -160,12 +174,15 @@ static const struct choices mailbox = {
 
 static const struct choice log_words[] = {
 	{ "syslog", LOG_TO_SYSLOG, NULL },
+	/* journald owns the socket of syslog. */
+	{ "journal", LOG_TO_SYSLOG, NULL },
 	{ "stderr", LOG_TO_STDERR, NULL },
 	{ "file", LOG_TO_FD, log_file },
 	END
 };
 static const struct choices log_where = {
-	log_words, AS_BEFORE, "must be syslog, stderr or file PATH"
+	log_words, AS_BEFORE,
+	"must be syslog, journal, stderr or file PATH"
 };
 
 static const struct choice level_words[] = {
@@ -238,9 +255,23 @@ set_path(struct conf *c, const struct key *k, char *value)
 static const char *
 set_login(struct conf *c, const struct key *k, char *value)
 {
-	if (!value_is_login(value))
+	if (*value == '\0' || strlen(value) > LOGIN_MAX)
 		return "must be the name of a user or group";
 	return value_copy(member(c, k), value);
+}
+
+/* One address, kept in its canonical form. */
+static const char *
+set_address(struct conf *c, const struct key *k, char *value)
+{
+	const char *reason = "must be one address";
+	struct buf address;
+
+	buf_init(&address, 0);
+	if (addr_one(value, &address) == 0 && address.len > 0)
+		reason = value_copy(member(c, k), buf_str(&address));
+	buf_fini(&address);
+	return reason;
 }
 
 static const char *
@@ -478,34 +509,38 @@ set_retry(struct conf *c, const struct key *k, char *value)
 #define NUMBER(m, l, h)	.set = set_number, AT(m), .low = (l), .high = (h), \
 			.wants = "must be a number from " #l " to " #h
 #define ROOT		.is_for_root = 1
+#define WAITS		.waits = SUSPECT_REMOTE
+#define ALL_WAITS	.waits = SUSPECT_ALL
 #define TIME(m, l, h)	.set = set_time, AT(m), .low = (l), .high = (h)
 
 static const struct key keys[] = {
 	/* upstream's */
-	{ "SMARTHOST",		.set = set_smarthost },
-	{ "PORT",		NUMBER(relays.port, 1, 65535) },
-	{ "ALIASES",		PATH(where.aliases), ROOT },
+	{ "SMARTHOST",		.set = set_smarthost, WAITS },
+	{ "PORT",		NUMBER(relays.port, 1, 65535), WAITS },
+	{ "ALIASES",		PATH(where.aliases), ROOT, ALL_WAITS },
 	{ "SPOOLDIR",		PATH(where.spool) },
-	{ "AUTHPATH",		PATH(where.auth) },
-	{ "SECURETRANSFER",	FLAG(legacy.is_securetransfer) },
-	{ "STARTTLS",		FLAG(legacy.is_starttls) },
+	{ "AUTHPATH",		PATH(where.auth), WAITS },
+	{ "SECURETRANSFER",	FLAG(legacy.is_securetransfer), WAITS },
+	{ "STARTTLS",		FLAG(legacy.is_starttls), WAITS },
 	{ "OPPORTUNISTIC_TLS",	FLAG(legacy.is_opportunistic) },
-	{ "VERIFYCERT",		FLAG(legacy.is_verifycert) },
+	{ "VERIFYCERT",		FLAG(legacy.is_verifycert), WAITS },
 	{ "FINGERPRINT",	.set = set_pins },
-	{ "CERTFILE",		PATH(tls.certfile) },
+	{ "CERTFILE",		PATH(tls.certfile), WAITS },
 	{ "SECURE",		FLAG(smtp.is_insecure), .low = 1 },
 	{ "INSECURE",		FLAG(smtp.is_insecure) },
-	{ "DEFER",		FLAG(retry.is_defer) },
+	{ "DEFER",		FLAG(retry.is_defer), WAITS },
 	{ "FULLBOUNCE",		FLAG(retry.is_fullbounce) },
-	{ "MAILNAME",		.set = set_mailname, AT(names.mailname) },
+	{ "MAILNAME",		.set = set_mailname, AT(names.mailname),
+				ALL_WAITS },
 	{ "MASQUERADE",		.set = set_masquerade },
-	{ "NULLCLIENT",		CHOICE(names.nullclient, nullclient) },
+	{ "NULLCLIENT",		CHOICE(names.nullclient, nullclient),
+				ALL_WAITS },
 	/* ours */
 	{ "TLS",		CHOICE(tls.policy, tls) },
 	{ "AUTH_MECHS",		.set = set_auth_mechs },
 	{ "DANE",		CHOICE(tls.is_dane, dane) },
-	{ "CAFILE",		PATH(tls.cafile) },
-	{ "KEYFILE",		PATH(tls.keyfile) },
+	{ "CAFILE",		PATH(tls.cafile), WAITS },
+	{ "KEYFILE",		PATH(tls.keyfile), WAITS },
 	{ "CONCURRENCY",	NUMBER(smtp.concurrency, 1, 1000) },
 	{ "RETRY",		.set = set_retry },
 	{ "WARN_AFTER",		TIME(retry.warn_after_s, 0, 365 * 86400) },
@@ -513,12 +548,14 @@ static const struct key keys[] = {
 	{ "TIMEOUT_CONNECT",	TIME(smtp.connect_timeout_s, 1, 3600) },
 	{ "ALIAS_USER",		LOGIN(local.alias_user), ROOT },
 	{ "COMMAND_TIMEOUT",	TIME(local.command_timeout_s, 1, 86400), ROOT },
+	{ "FROM_MAP",		PATH(where.from_map) },
+	{ "FROM_HEADER",	CHOICE(names.from, from) },
 	{ "RECIPIENT_DELIMITER", .set = set_delimiter },
 	{ "REQUIRE_SHELL",	FLAG(local.is_shell_required) },
 	{ "MAILBOX",		CHOICE(local.mailbox, mailbox), ROOT },
-	{ "MAILSPOOL",		PATH(local.mailspool), ROOT },
-	{ "LOCALDOMAINS",	.set = set_domains },
-	{ "NOREMOTE",		FLAG(limits.is_noremote) },
+	{ "MAILSPOOL",		PATH(local.mailspool), ROOT, ALL_WAITS },
+	{ "LOCALDOMAINS",	.set = set_domains, ALL_WAITS },
+	{ "NOREMOTE",		FLAG(limits.is_noremote), WAITS },
 	{ "SENDER_RELAY",	.set = set_sender_relay,
 				AT(where.sender_relay) },
 	{ "MAX_SIZE",		.set = set_size, AT(limits.max_size_bytes) },
@@ -526,6 +563,7 @@ static const struct key keys[] = {
 	{ "LOG",		CHOICE(log.where, log_where), ROOT },
 	{ "LOG_LEVEL",		CHOICE(log.level, log_level), ROOT },
 	{ "MAILQ_GROUP",	LOGIN(limits.mailq_group) },
+	{ "BOUNCE_TO",		.set = set_address, AT(retry.bounce_to) },
 };
 
 /* ---- dma.conf ---- */
@@ -537,6 +575,7 @@ conf_init(struct conf *c)
 	c->relays.port = 25;
 	c->names.delimiter = '+';
 	c->smtp.concurrency = 20;
+	c->limits.max_recipients = 100000;
 	c->smtp.connect_timeout_s = 30;
 	c->retry.first_s = 5 * 60;
 	c->retry.max_s = 3 * 3600;
@@ -570,7 +609,9 @@ conf_fini(struct conf *c)
 	free(c->where.aliases);
 	free(c->where.auth);
 	free(c->where.sender_relay);
+	free(c->where.from_map);
 	free(c->limits.mailq_group);
+	free(c->retry.bounce_to);
 	free(c->tls.pins);
 	free(c->tls.certfile);
 	free(c->tls.keyfile);
@@ -580,35 +621,91 @@ conf_fini(struct conf *c)
 	free(c->local.mailspool);
 	free(c->local.alias_user);
 	free(c->log.path);
+	free(c->trouble.reason);
 	memset(c, 0, sizeof(*c));
 }
 
-static const char *
-set_line(struct conf *c, char *line, int is_root)
+static const struct key *
+find_key(const char *word)
 {
-	const struct key *k = keys, *end = keys + sizeof(keys) / sizeof(*keys);
-	char *value = text_trim(line);
-	const char *word = text_word(&value);
+	const struct key *k;
 
-	if (word == NULL)
+	for (k = keys; k < keys + sizeof(keys) / sizeof(*keys); k++)
+		if (strcasecmp(word, k->name) == 0)
+			return k;
+	return NULL;
+}
+
+/* Cuts the key off: KEY value, KEY=value, KEY: value; NULL when it is none. */
+static const struct key *
+take_key(char **line)
+{
+	size_t n = strcspn(*line, BLANKS "=:");
+	char *rest = *line + n, *value, word[KEY_SHOWN_MAX + 1];
+	int is_joined = *rest == '=' || *rest == ':';
+
+	if (n > KEY_SHOWN_MAX)
 		return NULL;
-	value += strspn(value, BLANKS);
-	while (k < end && strcmp(word, k->name) != 0)
-		k++;
-	if (k == end)
-		return "unknown keyword";
-	return is_root && !k->is_for_root ? NULL : k->set(c, k, value);
+	memcpy(word, *line, n);
+	word[n] = '\0';
+	rest += strspn(rest, BLANKS);
+	value = rest;
+	if (*rest == '=' || *rest == ':')
+		value += 1 + strspn(rest + 1, BLANKS);
+	/* Apart and alone, it is the value: RECIPIENT_DELIMITER =. */
+	*line = *value == '\0' && !is_joined ? rest : value;
+	return find_key(word);
+}
+
+/* Of a value that is in quotes as a whole. */
+static char *
+drop_quotes(char *value)
+{
+	size_t n = strlen(value);
+
+	if (n < 2 || (*value != '"' && *value != '\'') ||
+	    strchr(value + 1, *value) != value + n - 1)
+		return value;
+	value[n - 1] = '\0';
+	return value + 1;
+}
+
+/* NULL, or the reason; *waits is then the mail that is deferred. */
+static const char *
+set_line(struct conf *c, char *line, int is_root, enum suspect *waits)
+{
+	char *text = text_trim(line), *value = text;
+	const struct key *k = take_key(&value);
+	const char *reason;
+
+	*waits = SUSPECT_NONE;
+	if (*text == '\0')
+		return NULL;
+	if (k == NULL) {
+		*waits = suspect_line(text);
+		return *waits == SUSPECT_NONE ? "unknown keyword" :
+		    "unknown keyword; mail is deferred";
+	}
+	if (is_root && !k->is_for_root)
+		return NULL;
+	reason = k->set(c, k, drop_quotes(value));
+	/* One good relay will do. */
+	if (reason != NULL && (k->set != set_smarthost ||
+	    relays_is_none(&c->relays)))
+		*waits = k->waits;
+	return reason;
 }
 
 int
 conf_parse_root(struct conf *c, const char *text, size_t len)
 {
 	struct text_lines t;
+	enum suspect waits;
 
 	text_init(&t, text, len);
 	while (text_next(&t))
 		if (t.trouble == NULL &&
-		    set_line(c, t.line, 1) == value_no_memory)
+		    set_line(c, t.line, 1, &waits) == value_no_memory)
 			return -1;
 	return 0;
 }
@@ -631,20 +728,60 @@ settle_tls(struct conf *c)
 		    TLS_OPPORTUNISTIC : TLS_REQUIRED;
 }
 
-/* Reports "KEY: reason": the key alone, since a value may be secret. */
+/* "KEY: reason": the key alone, since a value may be secret. */
 static void
-report_line(const struct report *report, const char *file, unsigned lineno,
-    const char *line, const char *reason)
+put_line(char *text, size_t size, const char *line, const char *reason)
 {
-	char text[160];
 	int n;
 
 	line += strspn(line, BLANKS);
-	n = (int)strcspn(line, BLANKS);
-	snprintf(text, sizeof(text), "%.*s%s%s",
-	    n > KEY_SHOWN_MAX ? KEY_SHOWN_MAX : n, line, n > 0 ? ": " : "",
-	    reason);
-	report->say(report->arg, file, lineno, text);
+	n = (int)strcspn(line, BLANKS "=:");
+	snprintf(text, size, "%.*s%s%s", n > KEY_SHOWN_MAX ? KEY_SHOWN_MAX : n,
+	    line, n > 0 ? ": " : "", reason);
+}
+
+/* The first one is told, but one that stops local mail comes first. */
+static int
+note_trouble(struct conf_trouble *t, enum suspect waits, unsigned lineno,
+    const char *text)
+{
+	char *reason;
+	struct buf b;
+
+	if (waits == SUSPECT_NONE || (t->reason != NULL &&
+	    (t->stops_local || waits != SUSPECT_ALL)))
+		return 0;
+	buf_init(&b, 0);
+	buf_printf(&b, "line %u: %s", lineno, text);
+	reason = buf_take(&b);
+	if (reason == NULL)
+		return -1;
+	free(t->reason);
+	t->reason = reason;
+	t->stops_local = waits == SUSPECT_ALL;
+	return 0;
+}
+
+/* 1 for a bad line, 0, -1 without memory. */
+static int
+parse_line(struct conf *c, struct text_lines *t, const char *file,
+    const struct report *report)
+{
+	const char *reason = t->trouble;
+	enum suspect waits = SUSPECT_ALL;
+	char text[160];
+
+	/* The purpose of the line is unknown, unless it is a comment. */
+	if (reason == NULL)
+		reason = set_line(c, t->line, 0, &waits);
+	else if (t->line[strspn(t->line, BLANKS)] == '#')
+		waits = SUSPECT_NONE;
+	if (reason == NULL)
+		return 0;
+	put_line(text, sizeof(text), t->line, reason);
+	report->say(report->arg, file, t->lineno, text);
+	return reason == value_no_memory || note_trouble(&c->trouble, waits,
+	    t->lineno, text) == -1 ? -1 : 1;
 }
 
 int
@@ -652,19 +789,14 @@ conf_parse(struct conf *c, const char *text, size_t len, const char *file,
     const struct report *report)
 {
 	struct text_lines t;
-	const char *reason;
-	int bad = 0;
+	int bad = 0, got;
 
 	text_init(&t, text, len);
 	while (text_next(&t)) {
-		reason = t.trouble != NULL ? t.trouble :
-		    set_line(c, t.line, 0);
-		if (reason == value_no_memory)
+		got = parse_line(c, &t, file, report);
+		if (got == -1)
 			return -1;
-		if (reason == NULL)
-			continue;
-		report_line(report, file, t.lineno, t.line, reason);
-		bad++;
+		bad += got;
 	}
 	settle_tls(c);
 	if (c->names.nullclient != NULLCLIENT_OFF && c->relays.n == 0) {

@@ -43,6 +43,7 @@ struct conf_where {		/* where things are: paths */
 	char		*aliases;
 	char		*auth;
 	char		*sender_relay;	/* "": not to be read; or NULL */
+	char		*from_map;	/* or NULL */
 };
 
 struct conf_names {		/* who we are, and what is local */
@@ -52,6 +53,7 @@ struct conf_names {		/* who we are, and what is local */
 	size_t		 ndomains, cdomains;
 	char		 delimiter;	/* user+extension; 0: none */
 	enum nullclient	 nullclient;
+	int		 from;		/* FROM_HEADER: enum header_from */
 };
 
 struct conf_limits {		/* what callers may do; 0: no limit */
@@ -66,6 +68,8 @@ struct conf_retry {		/* when it is sent, and what is reported */
 	unsigned	 first_s, max_s, lifetime_s;
 	unsigned	 warn_after_s;	/* notice of delay; 0: never */
 	int		 is_fullbounce;
+	char		*bounce_to;	/* address for copies of reports of
+				 * failure; or NULL */
 };
 
 struct conf_tls {
@@ -111,6 +115,12 @@ struct conf_log {
 	enum log_level	 level;
 };
 
+struct conf_trouble {		/* what defers mail: the first and worst line
+				 * that is not understood */
+	char		*reason;	/* "line 3: KEY: ..."; NULL: none */
+	int		 stops_local;	/* local mail, too */
+};
+
 struct conf {			/* grouped by its readers; strings are owned */
 	struct conf_where	where;
 	struct conf_names	names;
@@ -122,6 +132,7 @@ struct conf {			/* grouped by its readers; strings are owned */
 	struct conf_smtp	smtp;
 	struct conf_local	local;
 	struct conf_log		log;
+	struct conf_trouble	trouble;
 };
 
 /* Defaults; every string owned.  -1 when memory ran out. */
@@ -132,9 +143,12 @@ void	conf_fini(struct conf *);
  * number, and harms only that line.  Returns the number of
  * bad lines (an unknown key is a warning and counts), or -1 without memory.
  * A value that names a file is kept as a path; MAILNAME with a leading '/'
- * too (conf_mailname_file()).  Trouble fails closed: a SMARTHOST of which
- * nothing can be read becomes RELAY_NONE, a bad TLS means TLS_VERIFY, a
- * bad MAILBOX defers mail.
+ * too (conf_mailname_file()).  Trouble fails closed: a bad TLS means
+ * TLS_VERIFY, a bad MAILBOX defers mail; a line that cannot be read, or whose
+ * key or value is not understood and may have decided where mail goes, is the
+ * trouble of the configuration, and mail is deferred.
+ * Keys are read in any case, with blanks, "=" or ":" after them, and values in
+ * quotes, as other programs have them.
  */
 int	conf_parse(struct conf *, const char *text, size_t len,
 	    const char *file, const struct report *);

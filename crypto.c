@@ -12,6 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/opensslv.h>
+#if defined(OPENSSL_VERSION_NUMBER) && OPENSSL_VERSION_NUMBER < 0x30000000L
+#error "OpenSSL is too old: version 3.0 or later is required"
+#endif
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -693,6 +697,12 @@ const char *
 tls_describe(const struct tls *t)
 {
 	return buf_str(&t->description);
+}
+
+int
+tls_is_verified(const struct tls *t)
+{
+	return t->stream == STREAM_OPEN && t->trust != TRUST_NONE;
 }
 
 ssize_t

@@ -85,6 +85,8 @@ enum tls_want tls_handshake(struct tls *, struct result *);
  * Printable.
  */
 const char *tls_describe(const struct tls *);
+/* After the handshake: 1 when the server is known to be the right one. */
+int	 tls_is_verified(const struct tls *);
 /*
  * As read(2)/write(2): bytes, 0 at the end, -1 with *want set.  An end
  * without close_notify is -1 with TLS_BROKEN.  SIGPIPE is to be ignored.

@@ -45,6 +45,10 @@ set_file(struct file *f, const struct delivery *d, const char *path,
 	int len;
 
 	memset(f, 0, sizeof(*f));
+	f->name = f->path;
+	if (name != NULL && !user_name_is_file(name))
+		return delivery_defer(res, path, "the user name cannot "
+		    "be used as a file name in this directory");
 	if (path[0] == '~' && path[1] == '/') {
 		home = d->user->home;
 		path++;

@@ -27,6 +27,7 @@ message_fini(struct message *m)
 		free(m->rcpts[i].address);
 		free(m->rcpts[i].owner);
 		free(m->rcpts[i].orcpt);
+		free(m->rcpts[i].sender);
 		result_fini(&m->rcpts[i].last);
 	}
 	free(m->rcpts);
@@ -95,6 +96,33 @@ message_first(const struct message *m, uint32_t i)
 
 	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++)
 		i = m->rcpts[i].parent;
+	return &m->rcpts[i];
+}
+
+const char *
+message_sender(const struct message *m, uint32_t i)
+{
+	return m->rcpts[i].sender == NULL ? m->sender : m->rcpts[i].sender;
+}
+
+static int
+has_address(const struct recipient *r)
+{
+	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE;
+}
+
+const struct recipient *
+message_named(const struct message *m, uint32_t i)
+{
+	const char *sender = message_sender(m, i);
+	unsigned n;
+
+	for (n = 0; m->rcpts[i].parent != i && n <= DEPTH_MAX; n++) {
+		if (has_address(&m->rcpts[i]) && strcmp(sender,
+		    message_sender(m, m->rcpts[i].parent)) != 0)
+			break;
+		i = m->rcpts[i].parent;
+	}
 	return &m->rcpts[i];
 }
 

@@ -13,6 +13,8 @@
 
 #include "lib/io.h"
 #include "net.h"
+#include "net/idn.h"
+#include "net/probe.h"
 #include "net/session.h"
 #include "priv/records.h"
 
@@ -49,22 +51,11 @@ count_ready(const struct net *net, size_t place)
 	return n;
 }
 
-static void
-login_refused(struct net *net, const struct session *s)
-{
-	const struct result *reason = &s->ending.reason;
-
-	net->is_refused = 1;
-	result_copy(&net->refusal, reason);
-	log_say(net->log, LOG_LEVEL_ERROR,
-	    "relay=%s login refused, see auth.conf: %s", s->where,
-	    reason->reason == NULL ? "" : reason->reason);
-}
-
 /* What the end of a session means for the others and for the host. */
 static void
 judge_end(struct net *net, struct session *s)
 {
+	unsigned nready = count_ready(net, s->host.place);
 	struct loss loss;
 
 	session_loss(s, &loss);
@@ -75,12 +66,11 @@ judge_end(struct net *net, struct session *s)
 		hosts_clear(&net->hosts, &s->host);
 		return;
 	}
-	if (loss.cause == SMTP_CAUSE_LOGIN) {
-		login_refused(net, s);
-		return;
-	}
-	if (concurrency_lost(&net->concurrency, &loss,
-	    count_ready(net, s->host.place), net->now_ms) != HOST_DEAD)
+	/* With others that are logged in it is one too many. */
+	if (loss.cause == SMTP_CAUSE_LOGIN && nready == 0)
+		session_refuse_login(s);
+	if (concurrency_lost(&net->concurrency, &loss, nready,
+	    net->now_ms) != HOST_DEAD)
 		return;
 	/* For the mail that waits it is no matter what became of another. */
 	if (result_is_lost(&s->ending.reason))
@@ -212,6 +202,11 @@ refuse_waiting(struct net *net, const struct result *reason)
 {
 	struct request *r;
 
+	/* What fails is each message's own; and what is under way may yet be
+	 * taken. */
+	if (reason->status == STATUS_DEFERRED && net->nsessions == 0 &&
+	    net->requests.nwaiting > 0)
+		requests_no_host(&net->requests, net->trouble, reason);
 	while ((r = requests_take(&net->requests, 0, SIZE_MAX, 1)) != NULL)
 		requests_refuse(&net->requests, r, net->trouble, reason);
 }
@@ -273,7 +268,7 @@ cover(struct net *net)
 	int ret;
 
 	result_init(&res);
-	while (!net->is_refused && (r = first_uncovered(net)) != NULL &&
+	while ((r = first_uncovered(net)) != NULL &&
 	    make_place(net)) {
 		ret = open_session(net, r->past.place, &res);
 		if (ret == 1)
@@ -298,7 +293,7 @@ grow(struct net *net)
 	struct load load;
 
 	result_init(&res);
-	for (measure(net, &load); !net->is_refused &&
+	for (measure(net, &load);
 	    concurrency_may_grow(&net->concurrency, &load) &&
 	    open_session(net, 0, &res) == 0; measure(net, &load))
 		reap(net);
@@ -316,47 +311,120 @@ quit_idle(struct net *net)
 	reap(net);
 }
 
+/* Others wait for this process: messages without text sent are deferred. */
+static void
+yield(struct net *net)
+{
+	struct session *s;
+	struct result res;
+
+	net->requests.must_yield = 0;
+	for (s = net->sessions; s != NULL; s = s->next)
+		if (s->smtp == NULL || !smtp_has_text(s->smtp))
+			session_drop(s);
+	reap(net);
+	result_init(&res);
+	result_set(&res, STATUS_DEFERRED, CODE_NO_ANSWER,
+	    "no reply in time, and mail for other hosts was waiting");
+	refuse_waiting(net, &res);
+	result_fini(&res);
+}
+
+static void
+cancel(struct net *net, uint32_t id)
+{
+	struct request *r = requests_take_id(&net->requests, id);
+	struct session *s;
+
+	if (r != NULL) {
+		requests_cancel(&net->requests, r, "");
+		return;
+	}
+	for (s = net->sessions; s != NULL; s = s->next)
+		if (session_mail_cancel(s, id))
+			return;
+}
+
+/* Requests that were cancelled. */
+static void
+cancel_all(struct net *net)
+{
+	struct requests *q = &net->requests;
+
+	while (q->ncancels > 0)
+		cancel(net, q->cancels[--q->ncancels]);
+	reap(net);
+}
+
 static void
 plan(struct loop *l)
 {
 	struct net *net = &l->net;
 
+	if (net->requests.probe == PROBE_WANTED)
+		probe(net);
+	if (net->requests.must_yield)
+		yield(net);
+	if (net->requests.ncancels > 0)
+		cancel_all(net);
 	concurrency_tick(&net->concurrency, net->now_ms);
 	release(net);
 	hand_out(net);
 	reap(net);
 	cover(net);
 	grow(net);
-	if (net->is_refused && net->nsessions == 0)
-		refuse_waiting(net, &net->refusal);
 	if (l->runner != RUNNER_SENDS && net->requests.nopen == 0)
 		quit_idle(net);
 }
 
 /* 3. The runner. */
 
+/* A domain that cannot be converted fails when it is looked up. */
+static int
+start_domain(struct net *net, const char *domain)
+{
+	struct buf ascii;
+	int ret;
+
+	buf_init(&ascii, 0);
+	if (idn_name(domain, &ascii) == NULL)
+		domain = buf_str(&ascii);
+	ret = hosts_init(&net->hosts, net->conf, &net->conf->relays, domain,
+	    &lookup);
+	buf_fini(&ascii);
+	return ret;
+}
+
+static int
+init_hosts(struct loop *l)
+{
+	struct net *net = &l->net;
+	const char *name = net->requests.destination.name;
+	const struct relays *relays = &net->conf->relays;
+
+	if (net->requests.destination.kind == DESTINATION_DOMAIN)
+		return start_domain(net, name);
+	if (net->requests.destination.kind == DESTINATION_SENDER) {
+		l->sender.port = relays->port;
+		relays = &l->sender;
+		if (relays_parse(&l->sender, name) != NULL ||
+		    idn_relays(&l->sender) == -1)
+			return -1;
+	}
+	return hosts_init(&net->hosts, net->conf, relays, "", &lookup);
+}
+
 static int
 start_hosts(struct loop *l)
 {
-	struct net *net = &l->net;
-	const struct relays *relays = &net->conf->relays;
-	const char *domain = "";
+	int ret;
 
-	if (!net->requests.destination.is_known || l->has_hosts)
+	if (!l->net.requests.destination.is_known || l->has_hosts)
 		return 0;
-	if (net->requests.destination.kind == DESTINATION_SENDER) {
-		l->sender.port = relays->port;
-		if (relays_parse(&l->sender,
-		    net->requests.destination.name) != NULL)
-			return -1;
-		relays = &l->sender;
-	} else if (net->requests.destination.kind == DESTINATION_DOMAIN) {
-		domain = net->requests.destination.name;
-	}
-	if (hosts_init(&net->hosts, net->conf, relays, domain, &lookup) == -1)
-		return -1;
 	l->has_hosts = 1;
-	return 0;
+	ret = init_hosts(l);
+	hosts_skip(&l->net.hosts, l->net.requests.destination.tries);
+	return ret;
 }
 
 /* 0, or -1 to end with EX_PROTOCOL. */
@@ -494,7 +562,9 @@ fini(struct loop *l)
 		hosts_fini(&net->hosts);
 	requests_fini(&net->requests);
 	tls_setup_free(net->tls);
-	result_fini(&net->refusal);
+	while (net->nrefusals > 0)
+		result_fini(&net->refusals[--net->nrefusals].reason);
+	free(net->refusals);
 	relays_fini(&l->sender);
 }
 
@@ -502,18 +572,23 @@ int
 net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
     const struct log *log)
 {
+	struct log queued = *log;
 	struct loop l;
 	int ret;
 
 	memset(&l, 0, sizeof(l));
 	l.net.conf = conf;
-	l.net.auths = auths;
+	l.net.auths = auths != NULL ? auths : &l.net.requests.login;
 	l.net.secrets = secrets;
-	l.net.log = log;
+	/* Log lines are queued between the statuses. */
+	queued.take = requests_log;
+	queued.arg = &l.net.requests;
+	l.net.log = &queued;
 	concurrency_init(&l.net.concurrency, conf->smtp.concurrency);
 	if (io_nonblock(sock) == -1)
 		return EX_OSERR;
 	requests_init(&l.net.requests, sock);
+	l.net.requests.takes_login = auths == NULL;
 	ret = run(&l);
 	if (ret == EX_PROTOCOL)
 		log_say(log, LOG_LEVEL_WARNING,

@@ -11,7 +11,8 @@
 #include "lib/log.h"
 
 /*
- * secrets: the socket of auth_command_open().
+ * secrets: the socket of auth_command_open().  Without auths, a probe may
+ * bring its login.
  * Serves the runner at sock until it closes its end; all that was not settled
  * then is forgotten (the runner defers it).  Gives the exit status.
  */

@@ -20,28 +20,59 @@
 #include <unistd.h>
 
 #include "lib/io.h"
+#include "lib/trusted_open.h"
 #include "spool.h"
 #include "spool/journal.h"
 #include "spool/preamble.h"
 
 #define WRITE_CHUNK	65536
+#define TEXT_CHECK_MAX	(16 * 1024 * 1024)	/* bytes read while all wait */
 #define PATH_LEN_MAX	90	/* sun_path has 108 bytes */
+#define HEAD_MAX	4096	/* bytes of the first read: small files */
+#define MARK		"version-2"	/* the runner understands that */
 #define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
 /* ---- opening ---- */
+
+#define NOT_OURS	"it belongs to another user: run \"chown _dma\" on it"
+
+/* What others made in a spool that they could write once stays unused. */
+static int
+is_ours(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return 0;
+	errno = EPERM;
+	return st.st_uid == geteuid();
+}
+
+static int
+open_folder(int at, const char *name)
+{
+	int fd = openat(at, name, DIR_FLAGS);
+
+	if (fd != -1 && !is_ours(fd))
+		io_close(&fd);
+	return fd;
+}
 
 static int
 open_dir(int at, const char *name, int make)
 {
 	int fd;
 
-	fd = openat(at, name, DIR_FLAGS);
+	fd = open_folder(at, name);
+	/* The spool may be a link to another disk. */
+	if (fd == -1 && at == AT_FDCWD && (errno == ENOTDIR || errno == ELOOP))
+		fd = trusted_open(name, geteuid(), DIR_FLAGS);
 	if (fd != -1 || errno != ENOENT || !make)
 		return fd;
 	if (mkdirat(at, name, 0700) == -1 ? errno != EEXIST :
 	    at != AT_FDCWD && fsync(at) == -1)
 		return -1;
-	return openat(at, name, DIR_FLAGS);
+	return open_folder(at, name);
 }
 
 int
@@ -59,7 +90,8 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 		sp->queue = open_dir(sp->dir, "queue", 1);
 	if (sp->path == NULL || sp->queue == -1) {
 		result_set(res, STATUS_DEFERRED, "4.3.0",
-		    "spool directory %s: %s", path, strerror(errno));
+		    "spool directory %s%s: %s", path, sp->dir == -1 ? "" :
+		    "/queue", errno == EPERM ? NOT_OURS : strerror(errno));
 		spool_close(sp);
 		return -1;
 	}
@@ -75,6 +107,20 @@ spool_close(struct spool *sp)
 	io_close(&sp->queue);
 }
 
+int
+spool_open_folder(const struct spool *sp, const char *name,
+    struct spool *folder)
+{
+	memset(folder, 0, sizeof(*folder));
+	folder->dir = fcntl(sp->dir, F_DUPFD_CLOEXEC, 0);
+	folder->queue = open_dir(sp->dir, name, 0);
+	folder->path = strdup(sp->path);
+	if (folder->dir != -1 && folder->queue != -1 && folder->path != NULL)
+		return 0;
+	spool_close(folder);
+	return -1;
+}
+
 /* ---- writing ---- */
 
 static int
@@ -84,7 +130,7 @@ spool_trouble(struct result *res, const char *what)
 	int error = errno;
 
 	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-		code = "4.3.1";
+		code = CODE_FULL;
 	result_set(res, STATUS_DEFERRED, code, "spool: %s: %s", what,
 	    strerror(error));
 	errno = error;		/* callers ask what it was */
@@ -114,7 +160,7 @@ draft_open(struct draft *d)
 	int fd, tmp;
 
 #ifdef O_TMPFILE
-	if (access("/proc/self/fd", F_OK) == 0) {
+	if (faccessat(AT_FDCWD, "/proc/self/fd", F_OK, AT_EACCESS) == 0) {
 		fd = openat(d->sp->queue, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
 		    0600);
 		if (fd != -1 || (errno != EOPNOTSUPP && errno != EISDIR &&
@@ -134,6 +180,15 @@ draft_open(struct draft *d)
 	return fd;
 }
 
+/* Not by access(2), which asks for the caller. */
+static int
+has_mark(const struct spool *sp)
+{
+	struct stat st;
+
+	return fstatat(sp->dir, MARK, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int
 draft_begin(const struct spool *sp, struct draft *d, const char *id,
     struct result *res)
@@ -141,6 +196,8 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 	memset(d, 0, sizeof(*d));
 	d->sp = sp;
 	buf_init(&d->out, 0);
+	checksum_init(&d->sum);
+	d->has_sums = has_mark(sp);
 	if (id == NULL)
 		spool_new_id(d->id);
 	else if (!message_id_ok(id) ||
@@ -173,6 +230,7 @@ int
 draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 {
 	d->length += (int64_t)n;
+	checksum_add(&d->sum, p, n);
 	buf_add(&d->out, p, n);
 	if ((d->out.len >= WRITE_CHUNK || buf_failed(&d->out)) &&
 	    draft_flush(d) == -1)
@@ -181,7 +239,8 @@ draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 }
 
 static int
-write_preamble(struct draft *d, const struct message *m)
+write_preamble(struct draft *d, const struct message *m,
+    const struct preamble_sums *sums)
 {
 	char text[PREAMBLE_SIZE];
 	struct buf lines;
@@ -189,7 +248,7 @@ write_preamble(struct draft *d, const struct message *m)
 
 	memset(text, ' ', sizeof(text));
 	buf_init(&lines, sizeof(text) - 2);
-	ret = preamble_put(&lines, m, d->length);
+	ret = preamble_put(&lines, m, d->length, sums);
 	if (ret == 0)
 		memcpy(text, lines.data, lines.len);
 	buf_fini(&lines);
@@ -199,14 +258,34 @@ write_preamble(struct draft *d, const struct message *m)
 	return io_pwrite_all(d->fd, text, sizeof(text), 0);
 }
 
+static void
+put_recipients(struct draft *d, const struct message *m,
+    struct preamble_sums *sums)
+{
+	struct message sealed = { .text.sum = sums->text };
+	struct buf lines;
+	uint32_t i;
+
+	buf_init(&lines, 0);
+	for (i = 0; i < m->nrcpts; i++) {
+		journal_recipient(&lines, m, i);
+		if (m->rcpts[i].checkpoint.length != -1)
+			journal_append(&lines, m, i);
+		if (m->rcpts[i].state != RCPT_OPEN)
+			journal_state(&lines, m, i, 0);
+	}
+	sums->records = journal_put(&d->out, &sealed, &lines);
+	buf_fini(&lines);
+}
+
 int
 draft_seal(struct draft *d, const struct message *m, struct result *res)
 {
-	uint32_t i;
+	struct preamble_sums sums = { d->has_sums ? checksum_value(&d->sum) :
+	    0, 0 };
 
-	for (i = 0; i < m->nrcpts; i++)
-		journal_recipient(&d->out, m, i);
-	if (write_preamble(d, m) == -1)
+	put_recipients(d, m, &sums);
+	if (write_preamble(d, m, &sums) == -1)
 		return spool_trouble(res, "write");
 	if (fsync(d->fd) == -1)
 		return spool_trouble(res, "fsync");
@@ -256,6 +335,44 @@ draft_publish(struct draft *d, struct result *res)
 	return 0;
 }
 
+/* A name for the moment; its lock says that its writer lives. */
+static int
+name_draft(struct draft *d)
+{
+	char path[64], name[64];
+	int tmp;
+
+	if (d->is_named)
+		return 0;
+	tmp = open_dir(d->sp->dir, "tmp", 1);
+	io_close(&tmp);
+	if (flock(d->fd, LOCK_EX | LOCK_NB) == -1)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", d->fd);
+	snprintf(name, sizeof(name), "tmp/%s", d->id);
+	if (linkat(AT_FDCWD, path, d->sp->dir, name, AT_SYMLINK_FOLLOW) == -1)
+		return -1;
+	d->is_named = 1;
+	return 0;
+}
+
+int
+draft_replace(struct draft *d, const struct spool *folder, const char *id,
+    struct result *res)
+{
+	char name[64];
+
+	if (name_draft(d) == -1)
+		return spool_trouble(res, "link");
+	snprintf(name, sizeof(name), "tmp/%s", d->id);
+	if (renameat(d->sp->dir, name, folder->queue, id) == -1)
+		return spool_trouble(res, "rename");
+	d->is_named = 0;
+	if (fsync(folder->queue) == -1)
+		return spool_trouble(res, "fsync of the directory");
+	return 0;
+}
+
 void
 draft_drop(struct draft *d)
 {
@@ -266,29 +383,43 @@ draft_drop(struct draft *d)
 
 /* ---- the journal ---- */
 
-int
-spool_append(struct message *m, const struct buf *notes, int is_durable,
+static int
+append(struct message *m, const struct buf *lines, int is_durable,
     struct result *res)
 {
 	off_t end;
 
-	if (buf_failed(notes)) {
+	if (buf_failed(lines)) {
 		errno = ENOMEM;
 		return spool_trouble(res, "journal");
 	}
 	end = lseek(m->fd, 0, SEEK_END);
 	if (end == -1)
 		return spool_trouble(res, "journal");
-	if (io_write_all(m->fd, buf_str(notes), notes->len) == -1 ||
+	if (io_write_all(m->fd, buf_str(lines), lines->len) == -1 ||
 	    (is_durable && fdatasync(m->fd) == -1)) {
 		spool_trouble(res, "journal");
 		if (ftruncate(m->fd, end) == -1)
 			spool_trouble(res, "journal");
 		return -1;
 	}
-	m->journal += (int64_t)notes->len;
+	m->journal += (int64_t)lines->len;
 	m->nnoted = m->nrcpts;
 	return 0;
+}
+
+int
+spool_append(struct message *m, const struct buf *notes, int is_durable,
+    struct result *res)
+{
+	struct buf lines;
+	int ret;
+
+	buf_init(&lines, 0);
+	journal_put(&lines, m, notes);
+	ret = append(m, &lines, is_durable, res);
+	buf_fini(&lines);
+	return ret;
 }
 
 /* ---- reading back ---- */
@@ -308,45 +439,67 @@ later(struct result *res, const char *what)
 	return SPOOL_LATER;
 }
 
+/* The start of a file: the preamble, and all of it when the file is small. */
+struct file_head {
+	char	 data[HEAD_MAX];
+	off_t	 size;		/* of the file */
+};
+
 static enum spool_got
-read_preamble(struct message *m, off_t size, struct result *res)
+read_preamble(struct message *m, struct file_head *h, struct result *res)
 {
 	char text[PREAMBLE_SIZE + 1];
 
-	if (size < PREAMBLE_SIZE)
+	if (h->size < PREAMBLE_SIZE)
 		return corrupt(res, "truncated preamble");
-	if (io_pread_all(m->fd, text, PREAMBLE_SIZE, 0) == -1)
+	if (io_pread_all(m->fd, h->data, h->size < HEAD_MAX ?
+	    (size_t)h->size : HEAD_MAX, 0) == -1)
 		return later(res, "read");
+	memcpy(text, h->data, PREAMBLE_SIZE);
 	text[PREAMBLE_SIZE] = '\0';
 	if (preamble_get(m, text) == -1)
 		return corrupt(res, "invalid preamble");
-	if (m->text.offset + m->text.length >= size)
+	if (m->text.offset + m->text.length >= h->size)
 		return corrupt(res, "truncated message");
 	return SPOOL_GOT;
 }
 
+/* The n bytes of the journal, which begin at start. */
+static int
+get_journal(const struct message *m, const struct file_head *h, off_t start,
+    size_t n, struct buf *b)
+{
+	if (buf_space(b, n) == NULL)
+		return -1;
+	if (h->size <= HEAD_MAX)
+		memcpy(b->data, h->data + start, n);
+	else if (io_pread_all(m->fd, b->data, n, start) == -1)
+		return -1;
+	buf_grown(b, n);
+	return 0;
+}
+
 /* What follows the text; for_write: a last line without its end is cut off. */
 static enum spool_got
-read_journal(struct message *m, int for_write, off_t size, struct result *res)
+read_journal(struct message *m, int for_write, const struct file_head *h,
+    struct result *res)
 {
 	off_t start = m->text.offset + m->text.length;
-	size_t n = (size_t)(size - start), used = 0;
+	size_t n = (size_t)(h->size - start), used = 0;
 	struct buf b;
 	int ret;
 
-	if (size - start > JOURNAL_MAX) {
+	if (h->size - start > JOURNAL_MAX) {
 		result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "the journal is longer than %d MiB: mail is deferred",
 		    JOURNAL_MAX / 1024 / 1024);
 		return SPOOL_LATER;
 	}
 	buf_init(&b, 0);
-	if (buf_space(&b, n) == NULL ||
-	    io_pread_all(m->fd, b.data, n, start) == -1) {
+	if (get_journal(m, h, start, n, &b) == -1) {
 		buf_fini(&b);
 		return later(res, "read");
 	}
-	buf_grown(&b, n);
 	ret = journal_fold(m, &b, &used);
 	buf_fini(&b);
 	if (ret == -1)
@@ -359,33 +512,122 @@ read_journal(struct message *m, int for_write, off_t size, struct result *res)
 	return SPOOL_GOT;
 }
 
-enum spool_got
-spool_load(const struct spool *sp, const char *id, int for_write,
-    struct message *m, struct result *res)
+/* To look at a queue is no reason to write to it. */
+static int
+open_message(const struct spool *sp, const char *id, int for_write)
 {
-	enum spool_got got;
+	int flags = (for_write ? O_RDWR | O_APPEND : O_RDONLY) | O_CLOEXEC |
+	    O_NOFOLLOW | O_NONBLOCK;
+
+#ifdef O_NOATIME
+	int fd = openat(sp->queue, id, flags | O_NOATIME);
+
+	/* Not for a file of another user. */
+	if (fd != -1 || errno != EPERM)
+		return fd;
+#endif
+	return openat(sp->queue, id, flags);
+}
+
+static enum spool_got
+open_head(const struct spool *sp, const char *id, int for_write,
+    struct message *m, struct file_head *h, struct result *res)
+{
 	struct stat st;
 
 	message_init(m);
 	if (!message_id_ok(id) || text_copy(m->id, sizeof(m->id), id) == -1)
 		return SPOOL_GONE;
-	m->fd = openat(sp->queue, id, (for_write ? O_RDWR | O_APPEND :
-	    O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	m->fd = open_message(sp, id, for_write);
 	if (m->fd == -1) {
 		if (errno == ENOENT)
 			return SPOOL_GONE;
 		spool_trouble(res, "open");
 		/* A link, a directory, a socket: no later try reads it. */
-		return errno == ELOOP || errno == EISDIR || errno == ENXIO ?
-		    SPOOL_CORRUPT : SPOOL_LATER;
+		return fstatat(sp->queue, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    !S_ISREG(st.st_mode) ? SPOOL_CORRUPT : SPOOL_LATER;
 	}
 	if (fstat(m->fd, &st) == -1)
 		return later(res, "stat");
 	if (!S_ISREG(st.st_mode))
 		return corrupt(res, "not a regular file");
-	got = read_preamble(m, st.st_size, res);
-	return got != SPOOL_GOT ? got :
-	    read_journal(m, for_write, st.st_size, res);
+	h->size = st.st_size;
+	return read_preamble(m, h, res);
+}
+
+enum spool_got
+spool_load(const struct spool *sp, const char *id, int for_write,
+    struct message *m, struct result *res)
+{
+	enum spool_got got;
+	struct file_head h;
+
+	got = open_head(sp, id, for_write, m, &h, res);
+	return got != SPOOL_GOT ? got : read_journal(m, for_write, &h, res);
+}
+
+enum spool_got
+spool_load_of(const struct spool *sp, const char *id, uint32_t uid,
+    struct message *m, struct result *res)
+{
+	enum spool_got got;
+	struct file_head h;
+
+	got = open_head(sp, id, 0, m, &h, res);
+	if (got != SPOOL_GOT)
+		return got;
+	return m->submitter == uid ? read_journal(m, 0, &h, res) : SPOOL_GONE;
+}
+
+enum spool_got
+spool_check_text(const struct message *m, struct result *res)
+{
+	char chunk[WRITE_CHUNK];
+	int64_t at = m->text.offset, end = at + m->text.length;
+	struct checksum sum;
+	size_t n;
+
+	if (m->text.sum == 0 || m->text.length > TEXT_CHECK_MAX)
+		return SPOOL_GOT;
+	checksum_init(&sum);
+	for (; at < end; at += (int64_t)n) {
+		n = end - at < WRITE_CHUNK ? (size_t)(end - at) : WRITE_CHUNK;
+		if (io_pread_all(m->fd, chunk, n, (off_t)at) == -1)
+			return later(res, "read");
+		checksum_add(&sum, chunk, n);
+	}
+	return checksum_value(&sum) == m->text.sum ? SPOOL_GOT : corrupt(res,
+	    "the text has changed");
+}
+
+int
+spool_submitter(const struct spool *sp, const char *id, uint32_t *uid)
+{
+	char text[PREAMBLE_SIZE + 1];
+	struct message m;
+	int ret;
+
+	message_init(&m);
+	m.fd = openat(sp->queue, id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK);
+	if (m.fd == -1)
+		return -1;
+	ret = io_pread_all(m.fd, text, PREAMBLE_SIZE, 0);
+	text[PREAMBLE_SIZE] = '\0';
+	if (ret == 0)
+		ret = preamble_get(&m, text);
+	*uid = m.submitter;
+	message_fini(&m);
+	return ret;
+}
+
+int
+spool_has(const struct spool *sp, const char *id)
+{
+	struct stat st;
+
+	return message_id_ok(id) &&
+	    fstatat(sp->queue, id, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* ---- the directory ---- */
@@ -397,27 +639,86 @@ spool_open_text(const struct spool *sp, const char *id)
 }
 
 int
-spool_remove(const struct spool *sp, const char *id)
+spool_remove(const struct spool *sp, const char *id, int is_durable)
 {
-	return unlinkat(sp->queue, id, 0) == -1 && errno != ENOENT ? -1 : 0;
+	if (unlinkat(sp->queue, id, 0) == -1 && errno != ENOENT)
+		return -1;
+	return is_durable ? spool_sync_removed(sp) : 0;
 }
 
 int
-spool_put_aside(const struct spool *sp, const char *id, const char *where)
+spool_sync_removed(const struct spool *sp)
+{
+	return fsync(sp->queue);
+}
+
+static int
+put_aside(const struct spool *sp, int from, const char *name,
+    const char *where)
 {
 	int dir, ret;
 
 	dir = open_dir(sp->dir, where, 1);
 	if (dir == -1)
 		return -1;
-	ret = renameat(sp->queue, id, dir, id);
+	ret = renameat(from, name, dir, name);
 	/* It may have been moved before, and only the sync had failed. */
 	if (ret == -1 && errno == ENOENT)
-		ret = faccessat(dir, id, F_OK, 0);
+		ret = faccessat(dir, name, F_OK, 0);
+	/* Of two names of one file, which a power failure may leave where it
+	 * cuts a rename in two, both remain. */
+	if (ret == 0 && unlinkat(from, name, 0) == 0)
+		ret = fsync(from);
 	if (ret == 0)
 		ret = fsync(dir);
 	io_close(&dir);
 	return ret;
+}
+
+int
+spool_put_aside(const struct spool *sp, const char *id, const char *where)
+{
+	return put_aside(sp, sp->queue, id, where);
+}
+
+int
+spool_put_other_aside(const struct spool *sp, const char *name)
+{
+	return put_aside(sp, sp->dir, name, "corrupt");
+}
+
+int
+spool_claim(const struct message *m)
+{
+	struct stat st;
+
+	if (flock(m->fd, LOCK_EX | LOCK_NB) == -1 || fstat(m->fd, &st) == -1)
+		return -1;
+	if (st.st_nlink > 0)
+		return 0;
+	errno = ENOENT;
+	return -1;
+}
+
+/*
+ * The runner may have it from the rename on, and put it aside again: so there
+ * is no name in the folder then that is still to be removed.
+ */
+int
+spool_put_back(const struct spool *sp, const struct spool *folder,
+    const char *id)
+{
+	if (spool_has(sp, id)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(folder->queue, id, sp->queue, id);
+}
+
+int
+spool_sync_back(const struct spool *sp, const struct spool *folder)
+{
+	return fsync(sp->queue) == -1 ? -1 : fsync(folder->queue);
 }
 
 /* Opens a directory for reading its names; the caller closedir()s. */
@@ -432,15 +733,27 @@ read_dir(int at, const char *name)
 	return dir;
 }
 
+/* Only a regular file can be a message. */
+static int
+may_be_file(const struct dirent *e)
+{
+#ifdef DT_REG
+	return e->d_type == DT_REG || e->d_type == DT_UNKNOWN;
+#else
+	(void)e;
+	return 1;
+#endif
+}
+
 int
-spool_list(const struct spool *sp, void (*each)(void *, const char *),
+spool_list(const struct spool *sp, int (*each)(void *, const char *),
     void *arg)
 {
 	struct dirent *e;
 	DIR *dir;
 	int error;
 
-	dir = read_dir(sp->dir, "queue");
+	dir = read_dir(sp->queue, ".");
 	if (dir == NULL)
 		return -1;
 	for (;;) {
@@ -448,13 +761,28 @@ spool_list(const struct spool *sp, void (*each)(void *, const char *),
 		e = readdir(dir);
 		if (e == NULL)
 			break;
-		if (message_id_ok(e->d_name))
-			each(arg, e->d_name);
+		if (message_id_ok(e->d_name) && may_be_file(e) &&
+		    each(arg, e->d_name) != 0)
+			break;
 	}
-	error = errno;
+	error = e == NULL ? errno : 0;
 	closedir(dir);
 	errno = error;
 	return error == 0 ? 0 : -1;
+}
+
+size_t
+spool_count(const struct spool *sp, const char *where)
+{
+	DIR *dir = read_dir(sp->dir, where);
+	struct dirent *e;
+	size_t n = 0;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		n += e->d_name[0] != '.' && may_be_file(e);
+	if (dir != NULL)
+		closedir(dir);
+	return n;
 }
 
 void
@@ -481,16 +809,77 @@ spool_sweep(const struct spool *sp)
 	closedir(dir);
 }
 
+/* A file of the spool that only locks are taken on. */
+static int
+open_lock(const struct spool *sp, const char *name)
+{
+	return openat(sp->dir, name, O_RDWR | O_CREAT | O_CLOEXEC |
+	    O_NOFOLLOW | O_NONBLOCK, 0600);
+}
+
 int
 spool_lock(const struct spool *sp)
 {
-	int fd;
+	int fd = open_lock(sp, "lock");
 
-	fd = openat(sp->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
-	    O_NONBLOCK, 0600);
 	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1)
 		io_close(&fd);
 	return fd;
+}
+
+int
+spool_lock_reason(const struct spool *sp, char *dst, size_t size)
+{
+	int error, fd = open_lock(sp, "lock");
+
+	error = errno;
+	if (fd != -1) {
+		close(fd);
+		return -1;
+	}
+	snprintf(dst, size, "cannot lock the spool: %s/lock: %s%s", sp->path,
+	    strerror(error), error == EACCES || error == EPERM ||
+	    error == EISDIR || error == ELOOP || error == ENXIO ?
+	    ": remove it" : "");
+	return 0;
+}
+
+void
+spool_mark(const struct spool *sp)
+{
+	int fd = -1;
+
+	if (!has_mark(sp))
+		fd = open_lock(sp, MARK);
+	io_close(&fd);
+}
+
+int
+spool_standby(const struct spool *sp, int on)
+{
+	if (flock(sp->dir, on ? LOCK_EX | LOCK_NB : LOCK_UN) == 0)
+		return 0;
+	/* Not on this file system. */
+	return errno == EWOULDBLOCK ? -1 : 0;
+}
+
+/* A byte of the file for each: locks end with their process. */
+int
+spool_hold_call(const struct spool *sp, uint32_t uid)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+	    .l_len = 1 };
+	int fd = open_lock(sp, "repeats"), i;
+
+	for (i = 0; i < CALLS_OF_USER && fd != -1; i++) {
+		lock.l_start = (off_t)uid * CALLS_OF_USER + i;
+		if (fcntl(fd, F_SETLK, &lock) == 0)
+			return fd;
+		if (errno != EACCES && errno != EAGAIN)
+			break;
+	}
+	io_close(&fd);
+	return -1;
 }
 
 void
@@ -509,6 +898,17 @@ spool_wake_ino(const struct spool *sp)
 	if (fstatat(sp->dir, "wake", &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
 	return st.st_ino;
+}
+
+int
+spool_is_replaced(const struct spool *sp)
+{
+	struct stat named, opened;
+
+	if (fstatat(sp->dir, "queue", &named, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT;
+	return fstat(sp->queue, &opened) == 0 &&
+	    (named.st_ino != opened.st_ino || named.st_dev != opened.st_dev);
 }
 
 /* A socket and the address of the runner's; -1 with errno. */
@@ -536,17 +936,36 @@ spool_wake_open(const struct spool *sp)
 	return fd;
 }
 
+/* A socket that is connected to the runner; -1 with errno. */
+static int
+wake_connect(const struct spool *sp)
+{
+	struct sockaddr_un sun;
+	int fd = wake_socket(sp, &sun);
+
+	if (fd != -1 && connect(fd, (struct sockaddr *)&sun,
+	    sizeof(sun)) == -1)
+		io_close(&fd);
+	return fd;
+}
+
+int
+spool_is_woken(const struct spool *sp)
+{
+	int fd = wake_connect(sp), is_there = fd != -1;
+
+	io_close(&fd);
+	return is_there;
+}
+
 int
 spool_poke(const struct spool *sp, struct ipc *m)
 {
-	struct sockaddr_un sun;
-	int fd = wake_socket(sp, &sun), ret;
+	int fd = wake_connect(sp), ret;
 
 	if (fd == -1)
 		return -1;
-	ret = connect(fd, (struct sockaddr *)&sun, sizeof(sun));
-	if (ret == 0)
-		ret = ipc_send(fd, m);
+	ret = ipc_send(fd, m);
 	io_close(&fd);
 	return ret;
 }

@@ -7,8 +7,11 @@
 
 #include "message.h"
 #include "lib/buf.h"
+#include "lib/checksum.h"
 #include "lib/ipc.h"
 #include "lib/result.h"
+
+#define CALLS_OF_USER	4	/* that repeat: -qTIME */
 
 struct spool {
 	char	*path;		/* owned */
@@ -23,11 +26,19 @@ struct draft {
 	int		 is_named;	/* in tmp/, for want of O_TMPFILE */
 	struct buf	 out;		/* not yet written */
 	int64_t		 length;	/* bytes of text so far */
+	struct checksum	 sum;		/* of them */
+	int		 has_sums;	/* it is of version 2 */
 };
 
 /* Opens (and completes) the directories. 0, or -1 with the reason. */
 int	spool_open(struct spool *, const char *path, struct result *);
 void	spool_close(struct spool *);
+/*
+ * The same spool with dead/ or corrupt/ in place of the queue, for reading and
+ * removing.  -1 with errno, ENOENT if nothing was ever put there.
+ */
+int	spool_open_folder(const struct spool *, const char *name,
+	    struct spool *folder);
 
 /*
  * Writing.  draft_begin makes the id; draft_write takes the text in order;
@@ -42,6 +53,13 @@ int	draft_write(struct draft *, const void *, size_t, struct result *);
 /* Uses of m: sender, arrived, submitter, flags, hops, lines, rcpts. */
 int	draft_seal(struct draft *, const struct message *, struct result *);
 int	draft_publish(struct draft *, struct result *);
+/*
+ * Instead of draft_publish: takes the place of that file in a folder, at once
+ * and durably.  The descriptor of the draft keeps it from another call of
+ * spool_claim().
+ */
+int	draft_replace(struct draft *, const struct spool *folder,
+	    const char *id, struct result *);
 void	draft_drop(struct draft *);
 /* A new queue id into dst: sorts by time, never repeats. */
 void	spool_new_id(char dst[QUEUE_ID_MAX + 1]);
@@ -50,10 +68,26 @@ enum spool_got { SPOOL_GOT, SPOOL_GONE, SPOOL_LATER, SPOOL_CORRUPT };
 /*
  * Reads a message back: the fold over its journal.  for_write: by the runner,
  * which holds the lock; cuts off a torn last record.  m is initialised here;
- * free it with message_fini() whatever the answer.
+ * free it with message_fini() whatever the answer.  Of a damaged file (its
+ * text.offset is 0 if that is in the preamble) it has what could be read.
  */
 enum spool_got spool_load(const struct spool *, const char *id, int for_write,
 	    struct message *m, struct result *);
+/*
+ * The same for reading, of what that user submitted: the message of another is
+ * SPOOL_GONE, and its journal is not read.
+ */
+enum spool_got spool_load_of(const struct spool *, const char *id, uint32_t uid,
+	    struct message *m, struct result *);
+/*
+ * That the text of a message which was loaded is as it was committed, unless
+ * it is of version 0.1 or so long that reading it would keep others waiting.
+ */
+enum spool_got spool_check_text(const struct message *, struct result *);
+/* Who submitted a message: 0, or -1 when it cannot be read. */
+int	spool_submitter(const struct spool *, const char *id, uint32_t *uid);
+/* 1 when it is in the queue. */
+int	spool_has(const struct spool *, const char *id);
 /*
  * Appends notes to the message's journal in one write; is_durable: with one
  * fdatasync.  -1 with the reason; the journal is as before then.
@@ -65,14 +99,35 @@ int	spool_append(struct message *, const struct buf *, int is_durable,
  * so that it cannot write whatever becomes of it.  -1 with errno.
  */
 int	spool_open_text(const struct spool *, const char *id);
-/* Takes the message out of the queue. */
-int	spool_remove(const struct spool *, const char *id);
+/* Takes the message out of the queue; is_durable: with an fsync. */
+int	spool_remove(const struct spool *, const char *id, int is_durable);
+/* All that was taken out without one is durable: 0, or -1 with errno. */
+int	spool_sync_removed(const struct spool *);
 /* Moves a file to corrupt/ or dead/. */
 int	spool_put_aside(const struct spool *, const char *id,
 	    const char *where);
-/* Calls each() for every id in the queue, in no order; -1 with errno. */
-int	spool_list(const struct spool *, void (*each)(void *, const char *id),
+/* Moves a file of the spool directory itself, of upstream dma, to corrupt/. */
+int	spool_put_other_aside(const struct spool *, const char *name);
+/*
+ * Of a message that was loaded from a folder: nobody else puts it back.  0; -1
+ * with errno, EWOULDBLOCK when another call does so, ENOENT when that is done.
+ */
+int	spool_claim(const struct message *);
+/*
+ * Moves the file of a folder to the queue: 0, or -1 with errno, EEXIST if there
+ * is one of that name.  Then spool_sync_back() makes that durable.
+ */
+int	spool_put_back(const struct spool *, const struct spool *folder,
+	    const char *id);
+int	spool_sync_back(const struct spool *, const struct spool *folder);
+/*
+ * Calls each() for every id in the queue, in no order, until it gives other
+ * than 0; -1 with errno when the queue cannot be read.
+ */
+int	spool_list(const struct spool *, int (*each)(void *, const char *id),
 	    void *arg);
+/* How many files are in corrupt/ or dead/: 0 when there is no such. */
+size_t	spool_count(const struct spool *, const char *where);
 /* Removes what killed writers left in tmp/. */
 void	spool_sweep(const struct spool *);
 
@@ -81,12 +136,33 @@ void	spool_sweep(const struct spool *);
  * a runner).  It is released when the last copy of the descriptor closes.
  */
 int	spool_lock(const struct spool *);
+/*
+ * By a runner: from now on, files may be of version 2, since no older runner,
+ * which would take them for damaged, is at work.
+ */
+void	spool_mark(const struct spool *);
+/*
+ * Why the lock cannot be taken, with the name of the file: 0; -1 when it can,
+ * or another runner has it.
+ */
+int	spool_lock_reason(const struct spool *, char *dst, size_t size);
+/* Of the runners that wait for the lock file to be mended, one: 0 or -1. */
+int	spool_standby(const struct spool *, int on);
+/*
+ * For a call that repeats: a descriptor as long as which it is one of the few
+ * of that user; -1 with errno, EAGAIN when these are there already.
+ */
+int	spool_hold_call(const struct spool *, uint32_t uid);
 /* Lets the lock go whoever else has a copy of it, and closes it. */
 void	spool_unlock(int *fd);
 /* The inode of the wake-up socket's name; 0 when there is none. */
 uint64_t spool_wake_ino(const struct spool *);
+/* 1 when somebody moved queue/ away, or removed it. */
+int	spool_is_replaced(const struct spool *);
 /* The runner's wake-up socket (datagrams of msg.h), non-blocking; -1. */
 int	spool_wake_open(const struct spool *);
+/* 1 when a runner listens there. */
+int	spool_is_woken(const struct spool *);
 /*
  * Tells the runner (IPC_WAKE, IPC_FLUSH).  0; -1 with errno: ECONNREFUSED or
  * ENOENT when no runner listens, EAGAIN when it has wake-ups waiting.

@@ -5,11 +5,15 @@
  */
 #include <sys/socket.h>
 #if defined(__linux__)
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #endif
 
 #include <dirent.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -73,18 +77,82 @@ compat_default_signal(int sig)
 }
 
 int
-compat_peer_is(int fd, uid_t uid)
+compat_signal_fd(int sig)
+{
+#if defined(__linux__)
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd != -1)
+		(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	return fd;
+#else
+	(void)sig;
+	return -1;
+#endif
+}
+
+int
+compat_clock_fd(void)
+{
+#if defined(__linux__)
+	/* It never ends, so that the clock alone makes it readable. */
+	const struct itimerspec never = { .it_value = { INT32_MAX, 0 } };
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd != -1 && timerfd_settime(fd, TFD_TIMER_ABSTIME |
+	    TFD_TIMER_CANCEL_ON_SET, &never, NULL) == -1) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+#else
+	return -1;
+#endif
+}
+
+int
+compat_names_fd(void)
+{
+#if defined(__linux__)
+	return inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+#else
+	return -1;
+#endif
+}
+
+int
+compat_names_watch(int fd, const char *path)
+{
+#if defined(__linux__)
+	return inotify_add_watch(fd, path, IN_ATTRIB | IN_DELETE |
+	    IN_DELETE_SELF | IN_MOVED_FROM | IN_MOVE_SELF) == -1 ? -1 : 0;
+#else
+	(void)fd;
+	(void)path;
+	return -1;
+#endif
+}
+
+int
+compat_peer(int fd, uid_t *uid)
 {
 #if defined(__linux__)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	    peer.uid == uid;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return -1;
+	*uid = peer.uid;
 #else
-	uid_t euid;
-	gid_t egid;
+	gid_t gid;
 
-	return getpeereid(fd, &euid, &egid) == 0 && euid == uid;
+	if (getpeereid(fd, uid, &gid) == -1)
+		return -1;
 #endif
+	/* Of a socket without a peer, or of another family. */
+	return *uid == (uid_t)-1 ? -1 : 0;
 }

@@ -10,7 +10,23 @@
 int	compat_close_from(int lowest);
 /* The default action, also for signals that the C library keeps for itself. */
 void	compat_default_signal(int sig);
-/* 1 when that user is at the other end of a Unix socket. */
-int	compat_peer_is(int fd, uid_t);
+/*
+ * Blocks a signal and gives a descriptor that can be read when it came; -1
+ * where there is no such thing, and the signal does what it did.
+ */
+int	compat_signal_fd(int sig);
+/*
+ * A descriptor that can be read after the time of day was set, or the host was
+ * suspended; -1 where there is no such thing.
+ */
+int	compat_clock_fd(void);
+/*
+ * The same, after a name in a watched directory was removed, or a watched file
+ * was replaced.
+ */
+int	compat_names_fd(void);
+int	compat_names_watch(int fd, const char *path);
+/* The user who made the other end of a Unix socket: 0 or -1. */
+int	compat_peer(int fd, uid_t *);
 
 #endif

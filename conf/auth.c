@@ -6,11 +6,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/auth.h"
 #include "conf/values.h"
 #include "lib/array.h"
+#include "lib/domain.h"
 #include "lib/text.h"
 
 #define BLANKS		" \t"
@@ -67,24 +67,6 @@ split_bars(char *line, struct auth *a)
 	return value_copy(&a->password, end + 1);
 }
 
-/* A text in double quotes, or else a word; NULL when there is none. */
-static char *
-next_quoted(char **rest)
-{
-	char *end, *text;
-
-	*rest += strspn(*rest, BLANKS);
-	if (**rest != '"')
-		return text_word(rest);
-	text = *rest + 1;
-	end = strchr(text, '"');
-	if (end == NULL || strchr(BLANKS, end[1]) == NULL)
-		return NULL;
-	*rest = end[1] == '\0' ? end + 1 : end + 2;
-	*end = '\0';
-	return text;
-}
-
 /* It is cut at blanks; one that would need a shell is refused. */
 static int
 is_command(const char *text)
@@ -114,10 +96,10 @@ take_pair(struct auth *a, const char *word, char **rest)
 		{ "user", AUTH_AT(user), 0, 0, text_word },
 		{ "password", AUTH_AT(password), 0, 1, text_word },
 		{ "password-file", AUTH_AT(file), 0, 1, text_word },
-		{ "password-command", AUTH_AT(command), 0, 1, next_quoted },
+		{ "password-command", AUTH_AT(command), 0, 1, text_quoted },
 		{ "token", AUTH_AT(password), 1, 1, text_word },
 		{ "token-file", AUTH_AT(file), 1, 1, text_word },
-		{ "token-command", AUTH_AT(command), 1, 1, next_quoted },
+		{ "token-command", AUTH_AT(command), 1, 1, text_quoted },
 	};
 	char **member, *value;
 	size_t i;
@@ -272,7 +254,7 @@ auth_find(const struct auths *auths, const char *host, const char *user,
 
 	for (i = auths->n; i > 0; i--) {	/* upstream: the last one */
 		a = &auths->list[i - 1];
-		if (strcasecmp(a->host, host) != 0)
+		if (!domain_same(a->host, host))
 			continue;
 		if (user == NULL ? !a->is_kept : strcmp(a->user, user) == 0)
 			return a;

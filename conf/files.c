@@ -17,19 +17,24 @@
 
 #define CONF_FILE	DMA_CONFDIR "/dma.conf"
 #define CONF_LIMIT	(1024 * 1024)
-#define ALIASES_LIMIT	(64 * 1024 * 1024)
 #define SECRET_LIMIT	8192
 #define HOSTNAME_LIMIT	256
 
-/* The text of a file; 0, 1 when there is none, -1 with errno. */
+/*
+ * The text of a file; 0, 1 when there is none, -1 with errno.  A link that
+ * leads nowhere was meant to lead to one.
+ */
 static int
 read_text(const char *path, struct buf *b, size_t limit)
 {
+	struct stat st;
 	int fd, ret;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
+		return lstat(path, &st) == -1 || !S_ISLNK(st.st_mode) ? 1 : -1;
 	if (fd == -1)
-		return errno == ENOENT || errno == ENOTDIR ? 1 : -1;
+		return -1;
 	ret = io_read_file(fd, b, limit);
 	io_close(&fd);
 	return ret;
@@ -146,8 +151,10 @@ read_root(struct files_root *r)
 int
 files_root_reload(struct files_root *r)
 {
-	if (!files_changed(CONF_FILE, &r->stat) && r->is_read)
+	if (!files_changed(CONF_FILE, &r->stat) && r->is_read) {
+		files_log_renew(&r->conf.log, &r->log);
 		return 0;
+	}
 	if (read_root(r) == 0)
 		files_log(&r->conf.log, &r->log, "dma");
 	else
@@ -271,20 +278,49 @@ files_sender_relays(const char *path, struct sender_relays *senders,
 }
 
 int
+files_from_map(const char *path, struct from_map *map,
+    const struct report *report)
+{
+	struct buf b;
+	int ret;
+
+	memset(map, 0, sizeof(*map));
+	if (path == NULL)
+		return 0;
+	buf_init(&b, 0);
+	ret = read_text(path, &b, CONF_LIMIT);
+	if (ret != 0) {
+		tell(report, path);
+	} else if (from_map_parse(map, buf_str(&b), b.len, path,
+	    report) == -1) {
+		from_map_fini(map);
+		errno = ENOMEM;
+		tell(report, path);
+		ret = -1;
+	}
+	buf_fini(&b);
+	return ret == 0 ? 0 : -1;
+}
+
+int
 files_aliases(const char *path, struct aliases *aliases,
     const struct report *report, unsigned *bad)
 {
 	struct buf b;
-	int n = 0, ret;
+	int error, n = 0, ret;
 
 	memset(aliases, 0, sizeof(*aliases));
 	buf_init(&b, 0);
-	ret = read_text(path, &b, ALIASES_LIMIT);
-	if (ret == -1)
+	ret = read_text(path, &b, ALIASES_BYTES_MAX);
+	if (ret == -1 && errno == EFBIG)
+		report->say(report->arg, path, 0, ALIASES_TOO_LARGE);
+	else if (ret == -1)
 		tell(report, path);
 	if (ret == 0)
 		n = aliases_parse(aliases, buf_str(&b), b.len, path, report);
+	error = errno;
 	buf_fini(&b);
+	errno = error;
 	*bad = n == -1 ? 0 : (unsigned)n;
 	if (n != -1)
 		return ret;
@@ -324,6 +360,26 @@ files_log(const struct conf_log *conf, struct log *log, const char *tag)
 		log_say(log, LOG_LEVEL_WARNING, "cannot write to the log file "
 		    "%s: %s", conf->path == NULL ? "" : conf->path,
 		    strerror(errno));
+}
+
+void
+files_log_renew(const struct conf_log *conf, struct log *log)
+{
+	struct stat here, open_now;
+	int fd;
+
+	if (conf->where != LOG_TO_FD || conf->path == NULL ||
+	    stat(conf->path, &here) == -1)
+		return;
+	if (log->fd != -1 && fstat(log->fd, &open_now) == 0 &&
+	    here.st_dev == open_now.st_dev && here.st_ino == open_now.st_ino)
+		return;
+	fd = open_log(conf->path);
+	if (fd == -1)
+		return;
+	io_close(&log->fd);
+	log->fd = fd;
+	log->where = LOG_TO_FD;
 }
 
 void

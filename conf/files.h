@@ -9,6 +9,7 @@
 #include "aliases.h"
 #include "conf.h"
 #include "conf/auth.h"
+#include "conf/from_map.h"
 #include "conf/sender_relay.h"
 
 /*
@@ -51,6 +52,12 @@ int	files_auth(const char *path, struct auths *, const struct report *);
 int	files_sender_relays(const char *path, struct sender_relays *,
 	    const struct report *);
 /*
+ * Reads the file of FROM_MAP; NULL: none.  -1 with a word in the report when it
+ * cannot be read, and the map is empty.
+ */
+int	files_from_map(const char *path, struct from_map *,
+	    const struct report *);
+/*
  * Reads the aliases and counts the bad lines.  0, 1 when there is no such file,
  * -1 with errno when it cannot be read now (then nobody may be called unknown).
  */
@@ -62,6 +69,11 @@ int	files_aliases(const char *path, struct aliases *,
  * this process can create; root never creates it.  Else: syslog.
  */
 void	files_log(const struct conf_log *, struct log *, const char *tag);
+/*
+ * After the log file was moved away, or made at last: writes to the one that
+ * has the name now, if it can be opened.
+ */
+void	files_log_renew(const struct conf_log *, struct log *);
 void	files_log_close(struct log *);
 /* files_conf(), files_log(), and what is wrong with the first in the second. */
 int	files_conf_log(struct conf *, struct log *, const char *tag);

@@ -37,7 +37,6 @@ add(struct relays *all, enum relay_kind kind, const char *host, unsigned port)
 	if (value_copy_host(&r->host, host) != NULL)
 		return value_no_memory;
 	r->port = (uint16_t)port;
-	r->is_literal = value_is_literal(host);
 	r->kind = kind;
 	all->n++;
 	return NULL;
@@ -48,6 +47,12 @@ relays_set_none(struct relays *all)
 {
 	relays_fini(all);
 	return add(all, RELAY_HOST, RELAY_NONE, 0) == NULL ? 0 : -1;
+}
+
+int
+relays_is_none(const struct relays *all)
+{
+	return all->n == 1 && strcmp(all->list[0].host, RELAY_NONE) == 0;
 }
 
 int
@@ -64,7 +69,8 @@ relays_split(char *word, char **host, unsigned *port)
 		*colon++ = '\0';
 		if (strncasecmp(*host, "IPv6:", 5) == 0)
 			*host += 5;
-		if (!value_is_literal(*host) ||
+		/* Postfix's brackets: without a look at its MX, as always. */
+		if ((!value_is_literal(*host) && !value_is_host(*host)) ||
 		    (*colon != '\0' && *colon != ':'))
 			return -1;
 		if (*colon == '\0')
@@ -115,7 +121,8 @@ read_entry(struct relays *all, char *word)
 	char *host;
 
 	kind = take_kind(&word);
-	if (relays_split(word, &host, &port) == -1 ||
+	if ((kind != RELAY_HOST && *word == '[') ||
+	    relays_split(word, &host, &port) == -1 ||
 	    (kind != RELAY_HOST && value_is_literal(host)) ||
 	    (kind == RELAY_SRV && port != 0))
 		return "must be host, host:port, [v6]:port, mx:domain or "
@@ -143,4 +150,20 @@ relays_parse(struct relays *all, const char *text)
 	if (all->n == 0 && relays_set_none(all) == -1)
 		return value_no_memory;
 	return reason;
+}
+
+void
+relays_put(const struct relays *relays, struct buf *out)
+{
+	static const char *const kinds[] = { [RELAY_HOST] = "",
+	    [RELAY_MX] = "mx:", [RELAY_SRV] = "srv:" };
+	const struct relay *r;
+	size_t i;
+
+	for (i = 0; i < relays->n; i++) {
+		r = &relays->list[i];
+		buf_printf(out, "%s%s%s port %u", i > 0 ? ", then " : "",
+		    kinds[r->kind], r->host, r->port != 0 ? r->port :
+		    relays->port);
+	}
 }

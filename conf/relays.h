@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
+
 /* How an entry names its hosts. */
 enum relay_kind {
 	RELAY_HOST,
@@ -18,7 +20,6 @@ struct relay {
 	char		*host;		/* owned: name or address, without
 				 * brackets; or the domain looked up */
 	uint16_t	 port;		/* 0: that of the list */
-	int		 is_literal;	/* an address, not a name */
 	enum relay_kind	 kind;
 };
 
@@ -38,6 +39,10 @@ struct relays {
 const char *relays_parse(struct relays *, const char *text);
 /* Makes RELAY_NONE the list; 0, or -1 without memory. */
 int	relays_set_none(struct relays *);
+/* Adds the list for people: "host port 25, then mx:domain port 25". */
+void	relays_put(const struct relays *, struct buf *);
+/* 1 when that is the list. */
+int	relays_is_none(const struct relays *);
 void	relays_fini(struct relays *);
 
 /* "host", "host:port", "[v6]", "[v6]:port", a bare v6; cut in place. */

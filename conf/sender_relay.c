@@ -6,11 +6,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/array.h"
 #include "lib/buf.h"
+#include "lib/domain.h"
 #include "conf/relays.h"
+#include "conf/sender_pattern.h"
 #include "conf/sender_relay.h"
 #include "conf/values.h"
 #include "lib/text.h"
@@ -21,32 +22,11 @@
 
 /* ---- one line ---- */
 
-/* Without it there is nobody whose mail could wait. */
-static int
-is_pattern(const char *s)
-{
-	const char *at = strrchr(s, '@');
-
-	if (strlen(s) > ADDRESS_MAX || !text_is_clean(s, strlen(s)) ||
-	    strpbrk(s, "<>,;\"()") != NULL)
-		return 0;
-	if (at != NULL)
-		return at[1] != '\0';
-	return strcmp(s, "*") == 0 ||
-	    (strlen(s) <= LOGIN_MAX && strpbrk(s, "*/:!") == NULL);
-}
-
-static int
-is_bare_login(const char *s)
-{
-	return is_pattern(s) && strpbrk(s, "@*") == NULL;
-}
-
 /* The value after "user" or "login". */
 static const char *
 take_value(char **member, char **rest)
 {
-	char *value = text_word(rest);
+	char *value = text_quoted(rest);
 
 	if (value == NULL)
 		return "keyword without a value; mail is deferred";
@@ -83,7 +63,7 @@ check(const struct sender_relay *s)
 		return "no relay after the sender; mail is deferred";
 	if (s->user != NULL && strlen(s->user) > SENDER_USER_MAX)
 		return "the name after user is too long; mail is deferred";
-	if (s->login != NULL && !is_bare_login(s->login))
+	if (s->login != NULL && !sender_pattern_is_login(s->login))
 		return "no user name after login; mail is deferred";
 	return check_relays(s->relays);
 }
@@ -136,10 +116,11 @@ read_line(struct sender_relays *all, char *line)
 	const char *reason;
 	struct sender_relay *s;
 
-	pattern = text_word(&rest);
-	if (pattern == NULL)
+	if (*rest == '\0')
 		return NULL;
-	if (!is_pattern(pattern))
+	/* Without it there is nobody whose mail could wait. */
+	pattern = text_quoted(&rest);
+	if (pattern == NULL || !sender_pattern_ok(pattern))
 		return "must begin with user@host, @host, a login or *";
 	s = grow(all);
 	if (s == NULL || (s->pattern = strdup(pattern)) == NULL)
@@ -147,10 +128,21 @@ read_line(struct sender_relays *all, char *line)
 	reason = read_rest(s, rest);
 	if (reason != NULL && (s->trouble = strdup(reason)) == NULL)
 		return value_no_memory;
-	if (s->login != NULL && !is_bare_login(s->login))
+	if (s->login != NULL && !sender_pattern_is_login(s->login))
 		value_copy(&s->login, NULL);
-	all->has_logins |= s->login != NULL || is_bare_login(pattern);
+	all->has_logins |= s->login != NULL || sender_pattern_is_login(pattern);
 	return reason;
+}
+
+/* A pattern that has its end stays, and nothing after it. */
+static void
+cut_pattern(char *line)
+{
+	char *quote = line[0] == '"' ? strchr(line + 1, '"') : NULL;
+
+	if (quote == NULL)
+		quote = line;
+	quote[strcspn(quote, BLANKS)] = '\0';
 }
 
 int
@@ -167,7 +159,7 @@ sender_relay_parse(struct sender_relays *all, const char *text, size_t len,
 		line = t.line + strspn(t.line, BLANKS);
 		/* Of a bad line the pattern may be readable all the same. */
 		if (t.trouble != NULL)
-			line[strcspn(line, BLANKS)] = '\0';
+			cut_pattern(line);
 		reason = read_line(all, line);
 		if (reason == value_no_memory)
 			return -1;
@@ -203,23 +195,13 @@ sender_relay_fini(struct sender_relays *all)
 static int
 fits(const struct sender_relay *s, const char *sender, const char *login)
 {
-	const char *at;
-
 	/* A report is nobody's, and no account of a sender may send it. */
 	if (sender[0] == '\0')
 		return strcmp(s->pattern, "*") == 0 && s->login == NULL;
 	if (s->login != NULL && (login == NULL ||
 	    strcmp(s->login, login) != 0))
 		return 0;
-	if (strcmp(s->pattern, "*") == 0)
-		return 1;
-	if (s->pattern[0] == '@') {
-		at = strrchr(sender, '@');
-		return at != NULL && strcasecmp(at, s->pattern) == 0;
-	}
-	if (strchr(s->pattern, '@') != NULL)
-		return strcasecmp(sender, s->pattern) == 0;
-	return login != NULL && strcmp(s->pattern, login) == 0;
+	return sender_pattern_fits(s->pattern, sender, login);
 }
 
 const struct sender_relay *
@@ -247,7 +229,7 @@ has_host(const char *relays, const char *host)
 
 	for (i = 0; !found && i < all.n; i++)
 		found = all.list[i].kind != RELAY_HOST ||
-		    strcasecmp(all.list[i].host, host) == 0;
+		    domain_same(all.list[i].host, host);
 	relays_fini(&all);
 	return found;
 }

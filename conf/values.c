@@ -53,13 +53,6 @@ value_is_host(const char *s)
 	return is_name(s, VALUE_HOST_MAX) && strstr(s, "..") == NULL;
 }
 
-/* THREATS: no way out of a directory, and not a number. */
-int
-value_is_login(const char *s)
-{
-	return is_name(s, LOGIN_MAX) && s[strspn(s, "0123456789")] != '\0';
-}
-
 int
 value_is_literal(const char *s)
 {

@@ -19,7 +19,6 @@ extern const char value_no_memory[];
 
 int	value_is_host(const char *);		/* or a domain */
 int	value_is_literal(const char *);		/* an address, no brackets */
-int	value_is_login(const char *);		/* a user or group */
 
 /* Digits within the limits; 0 or -1. */
 int	value_number(const char *, unsigned low, unsigned high, unsigned *);

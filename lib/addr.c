@@ -6,7 +6,6 @@
  */
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
 
@@ -28,6 +27,7 @@ struct scan {
 	size_t		 len, pos;
 	size_t		 start, end;	/* of the last token */
 	int		 in_angle;	/* an encoded word is an atom there */
+	int		 at_start;	/* of an address: a colon is a letter */
 };
 
 /* How far an addr-spec has come. */
@@ -74,6 +74,13 @@ is_atext(char c)
 {
 	return isalnum((unsigned char)c) || (c & 0x80) != 0 ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+}
+
+/* As people and logins have it: a backslash stands for itself. */
+static int
+is_loose(char c)
+{
+	return is_atext(c) || c == '.' || c == '\\';
 }
 
 /* Past the comment that begins at pos: its depth, or 0 when it never ends. */
@@ -169,13 +176,24 @@ scan_atom(struct scan *s)
 		return TOKEN_ENCODED;
 	}
 	n = s->pos;
-	while (s->pos < s->len &&
-	    (is_atext(s->text[s->pos]) || s->text[s->pos] == '.'))
+	while (s->pos < s->len && is_loose(s->text[s->pos]))
 		s->pos++;
 	if (s->pos > n)
 		return TOKEN_ATOM;
 	s->pos++;
 	return TOKEN_OTHER;
+}
+
+/* ":name@host": with nothing before it, the colon ends no name of a group. */
+static enum token
+scan_colon(struct scan *s)
+{
+	size_t n = ++s->pos;
+
+	while (s->at_start && s->pos < s->len && (is_loose(s->text[s->pos]) ||
+	    (s->pos > n && s->text[s->pos] == ':')))
+		s->pos++;
+	return s->pos > n ? TOKEN_ATOM : TOKEN_COLON;
 }
 
 static enum token
@@ -184,7 +202,6 @@ scan_some(struct scan *s)
 	static const struct { char c; enum token token; } single[] = {
 		{ ',', TOKEN_SEPARATOR },
 		{ ';', TOKEN_SEPARATOR },
-		{ ':', TOKEN_COLON },
 		{ '<', TOKEN_OPEN },
 		{ '>', TOKEN_CLOSE },
 		{ '@', TOKEN_AT },
@@ -199,6 +216,8 @@ scan_some(struct scan *s)
 		s->pos++;
 		return single[i].token;
 	}
+	if (s->text[s->pos] == ':')
+		return scan_colon(s);
 	if (s->text[s->pos] == '"')
 		return scan_quoted(s);
 	if (s->text[s->pos] == '[')
@@ -308,12 +327,17 @@ check_parts(struct parts *parts)
 {
 	size_t i;
 
+	/* sendmail's mark of a name that has no alias. */
+	if (parts->ndomain == 0 && !parts->was_quoted && parts->nlocal > 1 &&
+	    parts->local[0] == '\\')
+		memmove(parts->local, parts->local + 1, --parts->nlocal);
 	for (i = 0; i < parts->nlocal && parts->local[i] == '.'; i++)
 		;
 	if (i == parts->nlocal)
 		return -1;
+	/* Without a domain, a colon begins no name. */
 	if (parts->ndomain == 0)
-		return 0;
+		return parts->local[0] == ':' && !parts->was_quoted ? -1 : 0;
 	if (parts->domain[parts->ndomain - 1] == '.')
 		parts->ndomain--;
 	parts->domain[parts->ndomain] = '\0';
@@ -323,7 +347,8 @@ check_parts(struct parts *parts)
 static int
 read_parts(const char *text, size_t len, struct parts *parts)
 {
-	struct scan s = { text, len, 0, 0, 0, 1 };
+	struct scan s = { .text = text, .len = len, .in_angle = 1,
+	    .at_start = 1 };
 	struct spec spec = { SPEC_EMPTY, 0, 0 };
 	enum token token;
 	int ret;
@@ -331,6 +356,7 @@ read_parts(const char *text, size_t len, struct parts *parts)
 	parts->nlocal = parts->ndomain = 0;
 	parts->was_quoted = 0;
 	while ((token = next_token(&s)) != TOKEN_END) {
+		s.at_start = 0;
 		spec_add(&spec, &s, token);
 		ret = 0;
 		if (spec.state == SPEC_BROKEN)
@@ -362,15 +388,33 @@ is_dot_atom(const char *text, size_t len)
 	return len > 0;
 }
 
+/*
+ * 1 when the local part has to be in quotes.  Dots in odd places may stay
+ * without, as some providers have them, but for names of this host.
+ */
+static int
+needs_quotes(const struct parts *parts)
+{
+	size_t i;
+
+	if (is_dot_atom(parts->local, parts->nlocal))
+		return 0;
+	if (parts->was_quoted || parts->ndomain == 0)
+		return 1;
+	for (i = 0; i < parts->nlocal; i++)
+		if (!is_atext(parts->local[i]) && parts->local[i] != '.')
+			return 1;
+	return 0;
+}
+
 /* Writes parts into dst of ADDR_MAX bytes: how many, or 0 if too long. */
 static size_t
 write_parts(const struct parts *parts, char *dst)
 {
+	int quote = needs_quotes(parts);
 	size_t i, n = 0;
-	int quote;
 	char c;
 
-	quote = parts->was_quoted && !is_dot_atom(parts->local, parts->nlocal);
 	if (quote)
 		dst[n++] = '"';
 	for (i = 0; i < parts->nlocal; i++) {
@@ -415,6 +459,59 @@ addr_canonical(const char *text, size_t len, struct buf *out)
 	return 0;
 }
 
+void
+addr_put_local(struct buf *out, const char *name)
+{
+	struct parts parts = { .was_quoted = 1 };
+	char address[ADDR_MAX];
+	size_t n = strlen(name);
+
+	if (n > sizeof(parts.local) || !text_is_clean(name, n)) {
+		out->failed = 1;
+		return;
+	}
+	memcpy(parts.local, name, n);
+	parts.nlocal = n;
+	n = write_parts(&parts, address);
+	if (n == 0)
+		out->failed = 1;
+	buf_add(out, address, n);
+}
+
+int
+addr_local(const char *canon, char *dst, size_t size)
+{
+	const char *domain = addr_domain(canon);
+	size_t i, n, out = 0;
+	int quoted;
+
+	n = domain == NULL ? strlen(canon) : (size_t)(domain - canon) - 1;
+	quoted = n >= 2 && canon[0] == '"' && canon[n - 1] == '"';
+	for (i = quoted ? 1 : 0; i < n - (quoted ? 1 : 0); i++) {
+		if (quoted && canon[i] == '\\' && i + 2 < n)
+			i++;
+		if (out + 1 >= size) {
+			dst[0] = '\0';
+			return -1;
+		}
+		dst[out++] = canon[i];
+	}
+	dst[out] = '\0';
+	return 0;
+}
+
+/* With a host it is an address, whatever it looks like. */
+int
+addr_is_address(const char *canonical)
+{
+	char local[ADDR_MAX + 1];
+
+	if (addr_domain(canonical) != NULL)
+		return 1;
+	return addr_local(canonical, local, sizeof(local)) == 0 &&
+	    local[0] != '\0' && strchr("|/:", local[0]) == NULL;
+}
+
 static void
 member_touch(struct member *m, const struct scan *s)
 {
@@ -444,7 +541,7 @@ member_add(struct member *m, const struct scan *s, enum token token)
 	case PLACE_NAME:
 		if (token == TOKEN_OPEN) {
 			m->place = PLACE_ANGLE;
-			m->spec.state = SPEC_EMPTY;
+			m->spec = (struct spec){ SPEC_EMPTY, 0, 0 };
 		} else if (token == TOKEN_CLOSE)
 			m->is_bad = 1;
 		else
@@ -500,7 +597,8 @@ close_member(struct walk *w)
 		return w->found(w->arg, &f);
 	while (m->end > m->start && is_white(w->scan.text[m->end - 1]))
 		m->end--;
-	f = (struct addr_found){ m->start, m->end, .is_bad = 1 };
+	f = (struct addr_found){ m->start, m->end, .is_bad = 1,
+	    .name = m->spec.start, .name_end = m->spec.end };
 	return w->found(w->arg, &f);
 }
 
@@ -542,6 +640,8 @@ addr_walk(const char *text, size_t len,
 
 	do {
 		w.scan.in_angle = w.member.place == PLACE_ANGLE;
+		w.scan.at_start = w.member.end == 0 || (w.scan.in_angle &&
+		    w.member.spec.state == SPEC_EMPTY);
 	} while (!walk_token(&w, next_token(&w.scan), &ret));
 	return ret;
 }

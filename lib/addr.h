@@ -20,13 +20,17 @@ struct addr_found {
 	int	is_bare;	/* a local part alone, without a domain */
 	int	in_angle;	/* stood in <> (a name may stand before it) */
 	int	in_group;	/* stood in "Group: ...;" */
+	size_t	name, name_end;	/* of a bad one: what stands for the addr-spec,
+				 * which may still be the name of a user */
 };
 
 /*
  * Walks an address list as header fields and sendmail's argv have it:
  * commas (and, as some write them, semicolons), folding, nested comments,
  * quoted strings, groups, "Name <a@b>", source routes (dropped), encoded
- * words, empty members (skipped).  found() is called for each address that
+ * words, empty members (skipped).  Outside of quotes a backslash stands for
+ * itself (EXAMPLE\dave), and so does a colon that begins an address with a
+ * domain.  found() is called for each address that
  * addr_canonical() takes, and with is_bad for each member that is none (the
  * rest goes on; after an open quote or comment all is one bad member); a
  * non-zero answer ends the walk and is returned.
@@ -45,6 +49,16 @@ int	addr_one(const char *text, struct buf *out);
 
 /* Canonical addr-spec of text[start..end) as addr_walk() found it. */
 int	addr_canonical(const char *text, size_t len, struct buf *out);
+
+/*
+ * Adds a user's name as a local part, in quotes if it needs them; fails if it
+ * has a control character or is too long.
+ */
+void	addr_put_local(struct buf *, const char *name);
+/* The local part of a canonical address, without quotes; -1: too long. */
+int	addr_local(const char *canonical, char *dst, size_t size);
+/* 0 for programs, files and lists, which are not for callers to name. */
+int	addr_is_address(const char *canonical);
 
 /* Lends the domain of a canonical address, or NULL when it is bare. */
 const char *addr_domain(const char *canonical);

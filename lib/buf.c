@@ -106,26 +106,29 @@ buf_putc(struct buf *b, char c)
 	buf_add(b, &c, 1);
 }
 
+/* Formats again only if there was too little room. */
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t had = b->data == NULL ? 0 : b->cap - b->len;
 	va_list again;
 	char *room;
 	int n;
 
 	va_copy(again, ap);
 	/* NOLINTNEXTLINE(clang-analyzer-valist.*): va_copy is not seen */
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(had == 0 ? NULL : b->data + b->len, had, fmt, again);
 	va_end(again);
-	if (n < 0) {
-		b->failed = 1;
+	room = n < 0 ? NULL : buf_space(b, (size_t)n);
+	if (room != NULL) {
+		if ((size_t)n >= had)
+			vsnprintf(room, (size_t)n + 1, fmt, ap);
+		buf_grown(b, (size_t)n);
 		return;
 	}
-	room = buf_space(b, (size_t)n);
-	if (room == NULL)
-		return;
-	vsnprintf(room, (size_t)n + 1, fmt, ap);
-	buf_grown(b, (size_t)n);
+	b->failed = 1;
+	if (had > 0)
+		b->data[b->len] = '\0';
 }
 
 void
@@ -179,32 +182,90 @@ buf_take(struct buf *b)
 	return p;
 }
 
+static int
+is_plain(char c, const char *also)
+{
+	return c > ' ' && c < 0x7f &&
+	    (also[0] == '\0' || strchr(also, c) == NULL);
+}
+
+/* How many bytes need no change: words with a blank between; at most max. */
+static size_t
+plain_run(const char *text, size_t len, size_t max, const char *also)
+{
+	size_t n = 0;
+
+	if (len > max)
+		len = max;
+	while (n < len && (is_plain(text[n], also) || (text[n] == ' ' &&
+	    n > 0 && n + 1 < len && also[0] == '\0' &&
+	    is_plain(text[n + 1], also))))
+		n++;
+	return n;
+}
+
+void
+buf_put_value(struct buf *b, const char *text, size_t len, size_t max,
+    const char *also)
+{
+	const char *blank = strchr(also, ' ') != NULL ? "\\040" : " ";
+	size_t i, n, start = b->len;
+	int is_apart = 0;	/* a blank is due; none at start and end */
+	unsigned char c;
+
+	for (i = 0; i < len; i += n > 0 ? n : 1) {
+		n = 0;
+		c = (unsigned char)text[i];
+		if (c == '\r' || c == '\n' || c == ' ' || c == '\t') {
+			is_apart = b->len > start;
+			continue;
+		}
+		if (b->failed || b->len - start + 4 +
+		    (is_apart ? strlen(blank) : 0) > max)
+			break;
+		if (is_apart)
+			buf_puts(b, blank);
+		is_apart = 0;
+		/* Up to where the next one could be longer than the rest. */
+		n = plain_run(text + i, len - i, max - (b->len - start) - 3,
+		    also);
+		if (n > 0)
+			buf_add(b, text + i, n);
+		else
+			buf_printf(b, "\\%03o", c);
+	}
+}
+
 void
 buf_put_clean(struct buf *b, const char *text, size_t len, size_t max)
 {
-	unsigned char c;
-	size_t i, start;
-	int blank = 1;		/* no blank at the start either */
+	buf_put_value(b, text, len, max, "");
+}
 
-	start = b->len;
-	for (i = 0; i < len; i++) {
-		c = (unsigned char)text[i];
-		if (b->failed || b->len - start + 4 > max)
-			break;
-		if (c == '\r' || c == '\n' || c == ' ' || c == '\t') {
-			if (!blank)
-				buf_putc(b, ' ');
-			blank = 1;
-			continue;
+void
+buf_put_folded(struct buf *b, const char *text, const char *first,
+    const char *next)
+{
+	size_t column = 0, n;
+
+	buf_puts(b, first);
+	while (*text != '\0') {
+		n = strcspn(text, " ");
+		if (n > FOLD_WORD_MAX)
+			n = FOLD_WORD_MAX;
+		if (column > 0 && column + 1 + n > FOLD_WIDTH) {
+			buf_printf(b, "\n%s", next);
+			column = 0;
+		} else if (column > 0) {
+			buf_putc(b, ' ');
+			column++;
 		}
-		blank = 0;
-		if (c < 0x20 || c >= 0x7f)
-			buf_printf(b, "\\%03o", c);
-		else
-			buf_putc(b, (char)c);
+		buf_add(b, text, n);
+		column += n;
+		text += n;
+		text += strspn(text, " ");
 	}
-	while (b->len > start && b->data[b->len - 1] == ' ')
-		b->data[--b->len] = '\0';
+	buf_putc(b, '\n');
 }
 
 uint64_t

@@ -49,6 +49,17 @@ char	*buf_take(struct buf *);
  * At most max bytes come out.
  */
 void	 buf_put_clean(struct buf *, const char *, size_t len, size_t max);
+/* The same; what is in also (quotes, say) comes out as \ooo, too. */
+void	 buf_put_value(struct buf *, const char *, size_t len, size_t max,
+	    const char *also);
+#define FOLD_WIDTH	72	/* columns */
+#define FOLD_WORD_MAX	512	/* bytes until a word is broken */
+/*
+ * Adds a paragraph and its end: first and its lines, with next before each but
+ * the first.  Blanks are folded; no line is too long for SMTP.
+ */
+void	 buf_put_folded(struct buf *, const char *text, const char *first,
+	    const char *next);
 
 /* A digest to notice that a list entry changed (FNV-1a 64); no secret. */
 uint64_t text_digest(const char *, size_t);

@@ -131,6 +131,38 @@ dsn_put_xtext(struct buf *b, const char *text)
 			buf_printf(b, "+%02X", (unsigned char)*text);
 }
 
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int
+dsn_get_xtext(const char *xtext, char *out, size_t size)
+{
+	size_t n = 0;
+	int high, low;
+
+	for (; *xtext != '\0' && n + 1 < size; xtext++) {
+		out[n++] = *xtext;
+		if (is_xchar(*xtext))
+			continue;
+		high = *xtext == '+' ? hex_digit(xtext[1]) : -1;
+		low = high == -1 ? -1 : hex_digit(xtext[2]);
+		if (low == -1 || high + low == 0)
+			return -1;
+		out[n - 1] = (char)(high << 4 | low);
+		xtext += 2;
+	}
+	if (*xtext != '\0' || size == 0)
+		return -1;
+	out[n] = '\0';
+	return 0;
+}
+
 /* The address is UTF-8. */
 static void
 put_utf8(struct buf *b, const char *address)

@@ -37,6 +37,8 @@ int	dsn_envid_ok(const char *);
 int	dsn_orcpt_ok(const char *);
 /* Adds text so that it is one word of printable ASCII; no 8-bit in it. */
 void	dsn_put_xtext(struct buf *, const char *);
+/* Decodes xtext; -1 when it is none, holds a NUL, or does not fit. */
+int	dsn_get_xtext(const char *xtext, char *out, size_t size);
 /*
  * Adds an orcpt for SMTP or a report.  What has 8-bit in it gets the type
  * utf-8 and is written in ASCII (RFC 6533 3).  -1 and nothing when it cannot

@@ -27,6 +27,8 @@
 #define FIELD_DROP		0x0200
 #define FIELD_HOP		0x0400
 #define FIELD_RESENT		0x0800
+#define FIELD_REPLY_TO		0x1000
+#define FIELD_IDENTITY		0x2000	/* says who sends */
 
 struct known {
 	const char	*name;
@@ -34,17 +36,19 @@ struct known {
 };
 
 static const struct known known[] = {
-	{ "From",		FIELD_QUALIFY | FIELD_FROM },
-	{ "Sender",		FIELD_QUALIFY },
-	{ "Reply-To",		FIELD_QUALIFY },
+	{ "From",		FIELD_QUALIFY | FIELD_IDENTITY | FIELD_FROM },
+	{ "Sender",		FIELD_QUALIFY | FIELD_IDENTITY },
+	{ "Reply-To",		FIELD_QUALIFY | FIELD_IDENTITY |
+				FIELD_REPLY_TO },
 	{ "To",			FIELD_QUALIFY | FIELD_TO },
 	{ "Cc",			FIELD_QUALIFY | FIELD_TO },
 	{ "Bcc",		FIELD_DROP | FIELD_TO },
 	{ "Date",		FIELD_DATE },
 	{ "Message-ID",		FIELD_ID },
-	{ "Resent-From",	FIELD_QUALIFY | FIELD_RESENT_FROM },
-	{ "Resent-Sender",	FIELD_QUALIFY },
-	{ "Resent-Reply-To",	FIELD_QUALIFY },
+	{ "Resent-From",	FIELD_QUALIFY | FIELD_IDENTITY |
+				FIELD_RESENT_FROM },
+	{ "Resent-Sender",	FIELD_QUALIFY | FIELD_IDENTITY },
+	{ "Resent-Reply-To",	FIELD_QUALIFY | FIELD_IDENTITY },
 	{ "Resent-To",		FIELD_QUALIFY | FIELD_RESENT_TO },
 	{ "Resent-Cc",		FIELD_QUALIFY | FIELD_RESENT_TO },
 	{ "Resent-Bcc",		FIELD_DROP | FIELD_RESENT_TO },
@@ -69,6 +73,7 @@ struct block {
 	unsigned	 seen;		/* FIELD_* */
 	unsigned	 hops;
 	unsigned	 nqualified;
+	int		 has_author;	/* a From is out */
 };
 
 static size_t
@@ -197,31 +202,50 @@ struct listing {
 	const struct header_env *env;
 	const struct field *field;
 	const char	*value;
+	size_t		 len;		/* of it */
 	size_t		 done;		/* bytes of value that are out */
-	unsigned	 nbare, nbad;
 	int		 failed;
+	struct block	*block;
 	struct buf	*out;
 };
+
+/* Adds what stands for an address as a local part, if it names a user. */
+static int
+put_user(const struct listing *l, const struct addr_found *found,
+    struct buf *out)
+{
+	struct buf name;
+	int is_user;
+
+	if (l->env->is_user == NULL || found->name_end <= found->name)
+		return 0;
+	buf_init(&name, 0);
+	buf_add(&name, l->value + found->name, found->name_end - found->name);
+	is_user = !buf_failed(&name) &&
+	    text_is_clean(buf_str(&name), name.len) &&
+	    l->env->is_user(l->env->arg, buf_str(&name));
+	if (is_user)
+		addr_put_local(out, buf_str(&name));
+	buf_fini(&name);
+	return is_user;
+}
 
 static int
 take_recipient(void *arg, const struct addr_found *found)
 {
 	struct listing *l = arg;
+	const char *text = l->value + found->start;
+	size_t len = found->end - found->start;
 	struct buf address;
 
-	if (found->is_bad) {
-		if (l->env->bad != NULL)
-			l->env->bad(l->env->arg, l->field->name,
-			    l->value + found->start,
-			    found->end - found->start);
-		return 0;
-	}
 	buf_init(&address, 0);
-	if (addr_canonical(l->value + found->start,
-	    found->end - found->start, &address) == 0 && !buf_failed(&address))
-		l->env->recipient(l->env->arg, buf_str(&address));
-	else
+	if (!found->is_bad && addr_canonical(text, len, &address) == -1)
 		l->failed = 1;
+	if (found->is_bad && !put_user(l, found, &address))
+		l->env->bad(l->env->arg, l->field->name, text, len);
+	else if (!l->failed && !buf_failed(&address))
+		l->env->recipient(l->env->arg, buf_str(&address));
+	l->failed |= buf_failed(&address);
 	buf_fini(&address);
 	return 0;
 }
@@ -244,38 +268,97 @@ take_recipients(const struct block *b, const struct header_env *env)
 	return l.failed ? -1 : 0;
 }
 
-static int
-count_bare(void *arg, const struct addr_found *found)
+/*
+ * Adds what stands for a name of this host, without its domain; nothing when
+ * it is none.  8-bit alone is more likely somebody's name, unless it is that
+ * of a user.  What needs quotes gets them, all else stays as it is.
+ */
+static void
+put_bare(const struct listing *l, const struct addr_found *found,
+    struct buf *out)
 {
-	struct listing *l = arg;
+	struct addr_found whole = *found;
+	const char *text = l->value + found->start;
+	size_t len = found->end - found->start;
 
+	whole.name = found->start;
+	whole.name_end = found->end;
 	if (found->is_bad)
-		l->nbad++;
-	if (!found->is_bare)
-		return 0;
-	/* 8-bit in a bare name: more likely a name than an address. */
-	if (text_is_ascii(l->value + found->start, found->end - found->start))
-		l->nbare++;
-	else
-		l->nbad++;
-	return 0;
+		put_user(l, found, out);
+	else if (found->is_bare && !text_is_ascii(text, len))
+		put_user(l, &whole, out);
+	else if (found->is_bare)
+		addr_canonical(text, len, out);
+	if (out->len > 0 && !found->is_bad && text[0] != '\\' &&
+	    (buf_str(out)[0] != '"' || text[0] == '"')) {
+		buf_reset(out);
+		buf_add(out, text, len);
+	}
 }
 
+/* 1 when there is nothing beside the address but white space. */
 static int
-put_qualified(void *arg, const struct addr_found *found)
+is_alone(const struct listing *l, size_t start, size_t end)
+{
+	return is_white_only(l->value, start) &&
+	    is_white_only(l->value + end, l->len - end);
+}
+
+/* address: as it is without FROM_MAP, with its domain. */
+static void
+put_identity(const struct listing *l, const struct addr_found *found,
+    const char *address, size_t start, size_t end)
+{
+	struct header_identity identity = { NULL, NULL };
+	struct buf canonical;
+
+	buf_init(&canonical, 0);
+	if (addr_one(address, &canonical) == -1 || buf_failed(&canonical) ||
+	    !l->env->identity(l->env->arg, buf_str(&canonical), &identity)) {
+		buf_puts(l->out, address);
+	} else if (identity.name != NULL && !found->in_angle &&
+	    is_alone(l, start, end)) {
+		addr_put_phrase(l->out, identity.name);
+		buf_printf(l->out, " <%s>", identity.address);
+	} else {
+		buf_puts(l->out, identity.address);
+	}
+	buf_fini(&canonical);
+}
+
+/* An address is completed by the domain of this host, and replaced. */
+static int
+put_address(void *arg, const struct addr_found *found)
 {
 	struct listing *l = arg;
+	size_t start = found->is_bad ? found->name : found->start;
+	size_t end = found->is_bad ? found->name_end : found->end;
+	int has_identity = l->env->identity != NULL &&
+	    (l->field->flags & FIELD_IDENTITY) != 0;
+	struct buf name;
 
-	if (!found->is_bare)
+	if (l->block->nqualified >= QUALIFY_MAX)
 		return 0;
-	buf_add(l->out, l->value + l->done, found->end - l->done);
-	buf_putc(l->out, '@');
-	buf_puts(l->out, l->env->mailname);
-	l->done = found->end;
+	buf_init(&name, 0);
+	put_bare(l, found, &name);
+	if (name.len > 0)
+		buf_printf(&name, "@%s", l->env->mailname);
+	else if (has_identity && !found->is_bad)
+		buf_add(&name, l->value + start, end - start);
+	if (name.len > 0 && !buf_failed(&name)) {
+		buf_add(l->out, l->value + l->done, start - l->done);
+		if (has_identity)
+			put_identity(l, found, buf_str(&name), start, end);
+		else
+			buf_puts(l->out, buf_str(&name));
+		l->done = end;
+		l->block->nqualified++;
+	}
+	buf_fini(&name);
 	return 0;
 }
 
-/* Text of which the walker can know where its addresses are. */
+/* Some encodings shift by controls: then a comma may be half a character. */
 static int
 is_readable(const char *text, size_t len)
 {
@@ -286,29 +369,114 @@ is_readable(const char *text, size_t len)
 		    text[i] != '\n') || text[i] == 0x7f)
 			return 0;
 	}
-	return addr_is_utf8(text, len);
+	return 1;
+}
+
+/* The value of a field, and the end of its line. */
+static void
+put_value(struct buf *out, const struct field *f, struct block *b,
+    const struct header_env *env)
+{
+	struct listing l = { .env = env, .field = f, .block = b, .out = out,
+	    .value = f->text + f->value, .len = f->len - f->value };
+	size_t len = l.len;
+	int is_kept = (f->flags & FIELD_FROM) != 0 &&
+	    env->from == HEADER_FROM_OFF;
+
+	if ((f->flags & FIELD_QUALIFY) != 0 && !is_kept &&
+	    is_readable(l.value, len))
+		addr_walk(l.value, len, put_address, &l);
+	buf_add(out, l.value + l.done, len - l.done);
+	if (f->text[f->len - 1] != '\n')
+		buf_putc(out, '\n');
+}
+
+/* The one address of a From, and whether there are others or bad ones. */
+struct author {
+	struct addr_found found;
+	unsigned	 n;
+};
+
+static int
+count_author(void *arg, const struct addr_found *found)
+{
+	struct author *author = arg;
+
+	author->found = *found;
+	author->n += found->is_bad || found->in_group ? 2 : 1;
+	return 0;
+}
+
+/* 1 when that is the sender's address: From says who sends. */
+static int
+is_sender(const struct header_env *env, const char *text, size_t len)
+{
+	struct buf address;
+	int ret;
+
+	buf_init(&address, 0);
+	ret = addr_canonical(text, len, &address);
+	if (ret == 0 && addr_domain(buf_str(&address)) == NULL)
+		buf_printf(&address, "@%s", env->mailname);
+	ret = ret == 0 && strcmp(buf_str(&address), env->sender) == 0;
+	buf_fini(&address);
+	return ret;
+}
+
+/* The sender in place of the address; a name beside a single one stays. */
+static void
+put_author(struct buf *out, const char *value, size_t len,
+    const struct author *author, const struct header_env *env)
+{
+	const struct addr_found *at = &author->found;
+
+	buf_puts(out, "From:");
+	if (author->n != 1) {
+		buf_printf(out, " %s\n", env->sender);
+		return;
+	}
+	buf_add(out, value, at->start);
+	buf_puts(out, env->sender);
+	buf_add(out, value + at->end, len - at->end);
+	if (value[len - 1] != '\n')
+		buf_putc(out, '\n');
+}
+
+static void
+put_forced(struct buf *out, const struct field *f, struct block *b,
+    const struct header_env *env)
+{
+	const char *value = f->text + f->value, *name = "From:";
+	size_t len = f->len - f->value;
+	struct author author = { .n = 0 };
+
+	if (is_readable(value, len))
+		addr_walk(value, len, count_author, &author);
+	if (b->has_author || author.n != 1 || !is_sender(env,
+	    value + author.found.start,
+	    author.found.end - author.found.start)) {
+		if (!b->has_author)
+			put_author(out, value, len, &author, env);
+		name = (b->seen & FIELD_REPLY_TO) == 0 ? "Reply-To:" :
+		    "X-Original-From:";
+		b->seen |= FIELD_REPLY_TO;
+	}
+	b->has_author = 1;
+	buf_puts(out, name);
+	put_value(out, f, b, env);
 }
 
 static void
 put_field(struct buf *out, const struct field *f, struct block *b,
     const struct header_env *env)
 {
-	struct listing l = { .env = env, .field = f, .out = out,
-	    .value = f->text + f->value };
-	size_t len = f->len - f->value;
-
-	buf_add(out, f->text, f->value);
-	if ((f->flags & FIELD_QUALIFY) != 0 && is_readable(l.value, len)) {
-		addr_walk(l.value, len, count_bare, &l);
-		if (l.nbad > 0 || l.nbare > QUALIFY_MAX - b->nqualified)
-			l.nbare = 0;
-		if (l.nbare > 0)
-			addr_walk(l.value, len, put_qualified, &l);
-		b->nqualified += l.nbare;
+	if ((f->flags & FIELD_FROM) != 0 && env->from == HEADER_FROM_FORCE &&
+	    env->sender[0] != '\0') {
+		put_forced(out, f, b, env);
+		return;
 	}
-	buf_add(out, l.value + l.done, len - l.done);
-	if (f->text[f->len - 1] != '\n')
-		buf_putc(out, '\n');
+	buf_add(out, f->text, f->value);
+	put_value(out, f, b, env);
 }
 
 static void
@@ -343,8 +511,10 @@ put_top(struct buf *out, const struct block *b, const struct header_env *env)
 	char date[40];
 
 	header_date(date, sizeof(date), env->now);
-	buf_printf(out, "Received: by %s (dma %s)\n\tid %s; %s\n",
-	    env->mailname, env->version, env->queue_id, date);
+	buf_printf(out, "Received: by %s (dma %s)\n\t%s%s%sid %s; %s\n",
+	    env->mailname, env->version, env->protocol == NULL ? "" : "with ",
+	    env->protocol == NULL ? "" : env->protocol,
+	    env->protocol == NULL ? "" : " ", env->queue_id, date);
 	if ((b->seen & FIELD_RESENT) == 0)
 		return;
 	if ((b->seen & FIELD_RESENT_DATE) == 0)

@@ -19,21 +19,44 @@ enum header_line { HEADER_LINE_FIELD, HEADER_LINE_FOLDED, HEADER_LINE_BLANK,
     HEADER_LINE_FROM_ /* "From " or ">From " */, HEADER_LINE_OTHER };
 enum header_line header_line_kind(const char *, size_t len);
 
+/* What becomes of the addresses in From. */
+enum header_from {
+	HEADER_FROM_QUALIFY,	/* bare names get a domain */
+	HEADER_FROM_OFF,	/* as they are */
+	HEADER_FROM_FORCE	/* the sender, with the name that is there */
+};
+
+/* What an address is shown as; both are lent. */
+struct header_identity {
+	const char	*address;	/* canonical, with a domain */
+	const char	*name;		/* for one without; or NULL */
+};
+
 struct header_env {
 	const char	*mailname;	/* qualifies bare names */
 	const char	*sender;	/* canonical address for an added From:,
 					 * "" is MAILER-DAEMON@mailname */
 	const char	*fullname;	/* for an added From:; or NULL */
 	const char	*queue_id;
+	const char	*protocol;	/* of Received (RFC 3848); or NULL */
 	const char	*version;	/* for Received: */
 	time_t		 now;
 	int		 take_recipients;	/* -t */
 	/* -t: each recipient of To, Cc, Bcc, or of their Resent- forms where
 	 * one of those is present; canonical, qualified only if it was. */
 	void		(*recipient)(void *, const char *address);
-	/* A member of a header list that is no address, as written; or NULL. */
+	/* A member of a header list that is no address, as written. */
 	void		(*bad)(void *, const char *field, const char *text,
 			    size_t len);
+	/* 1 when a text that is no address is a user's name; or NULL. */
+	int		(*is_user)(void *, const char *name);
+	/*
+	 * 1 when this address, canonical and qualified, is to be replaced in
+	 * From, Sender, Reply-To and their Resent- forms; or NULL.
+	 */
+	int		(*identity)(void *, const char *address,
+			    struct header_identity *);
+	enum header_from from;
 	void		*arg;
 };
 
@@ -49,9 +72,12 @@ struct header_env {
  * order without Bcc, Resent-Bcc and Return-Path, bare names in From, Sender,
  * Reply-To, To, Cc and Resent-* qualified in place (comments, names, groups
  * and folding kept), then Date, Message-ID and From where absent, and the
- * empty line.  One of these that is there but blank counts as absent.  A
- * field with anything that is no address, with controls or with 8-bit that is
- * not UTF-8 passes as it is.
+ * empty line.  With HEADER_FROM_FORCE, a From that is not the sender (unless
+ * that is null) becomes the sender, and what it was Reply-To or, where there is
+ * one, X-Original-From.
+ * One of these that is there but blank counts as absent.  A
+ * field with controls passes as it is, and so does each member of a list that
+ * is neither an address nor a user's name.
  * hops (may be NULL) gets the number of Received and Delivered-To fields.
  * Returns 0, or -1 when out failed or memory ran out.
  */

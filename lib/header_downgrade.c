@@ -1,8 +1,8 @@
 /*
- * header_downgrade.c - header fields for servers without SMTPUTF8.
+ * header_downgrade.c - header fields in ASCII, for SMTP without SMTPUTF8.
  * Runs as: anyone.  Uses: nothing.
- * Promise: a reader that decodes the encoded words sees the same text, and no
- * address changes.
+ * Promise: a reader that decodes what was encoded sees the same text, and no
+ * address changes but in how its domain is written.
  */
 #include <string.h>
 #include <strings.h>
@@ -12,8 +12,10 @@
 
 #define LINE_LIMIT	76	/* bytes of a line with an encoded word */
 #define SPACE_MIN	24	/* for an encoded word, before the line folds */
+#define SECTION_MAX	60	/* bytes of a section of a parameter */
 
-enum kind { KIND_TEXT, KIND_ADDRESSES, KIND_OTHER };
+enum kind { KIND_TEXT, KIND_ADDRESSES, KIND_IDS, KIND_TRACE,
+    KIND_PARAMETERS };
 
 /* All others are unstructured text. */
 static const struct {
@@ -36,13 +38,14 @@ static const struct {
 	{ "Errors-To",			KIND_ADDRESSES },
 	{ "Return-Receipt-To",		KIND_ADDRESSES },
 	{ "Disposition-Notification-To", KIND_ADDRESSES },
-	{ "Message-ID",			KIND_OTHER },
-	{ "Resent-Message-ID",		KIND_OTHER },
-	{ "In-Reply-To",		KIND_OTHER },
-	{ "References",			KIND_OTHER },
-	{ "Content-ID",			KIND_OTHER },
-	{ "Content-Type",		KIND_OTHER },
-	{ "Content-Disposition",	KIND_OTHER },
+	{ "Message-ID",			KIND_IDS },
+	{ "Resent-Message-ID",		KIND_IDS },
+	{ "In-Reply-To",		KIND_IDS },
+	{ "References",			KIND_IDS },
+	{ "Content-ID",			KIND_IDS },
+	{ "Received",			KIND_TRACE },
+	{ "Content-Type",		KIND_PARAMETERS },
+	{ "Content-Disposition",	KIND_PARAMETERS },
 };
 
 /* The last word that was added. */
@@ -66,6 +69,8 @@ struct words {
 	struct span	 gap;		/* blanks before the next word */
 	struct span	 run_gap;	/* those before the run */
 	struct buf	 run;		/* decoded */
+	header_domain	*to_ascii;	/* or NULL */
+	int		 is_bad;	/* it cannot be */
 };
 
 static int
@@ -197,6 +202,27 @@ add_word(struct words *w, const char *p, size_t n, int is_quoted)
 		add_encoded(w, p, n, is_quoted);
 }
 
+static int
+put_domain(const struct words *w, const char *p, size_t n, struct buf *out)
+{
+	return w->to_ascii == NULL ? -1 : w->to_ascii(p, n, out);
+}
+
+/* One that may be the name of a host. */
+static void
+add_host(struct words *w, const char *p, size_t n)
+{
+	struct buf name;
+
+	buf_init(&name, 0);
+	if (!text_is_ascii(p, n) && put_domain(w, p, n, &name) == 0)
+		add_plain(w, buf_str(&name), name.len);
+	else
+		add_word(w, p, n, 0);
+	w->out->failed |= buf_failed(&name);
+	buf_fini(&name);
+}
+
 /* ---- values ---- */
 
 static size_t
@@ -211,14 +237,17 @@ take_gap(struct words *w, const char *p, size_t n)
 }
 
 static void
-text_value(struct words *w, const char *p, size_t n)
+text_value(struct words *w, const char *p, size_t n, int is_trace)
 {
 	size_t i, k;
 
 	for (i = take_gap(w, p, n); i < n; i += take_gap(w, p + i, n - i)) {
 		for (k = 0; i + k < n && !is_blank(p[i + k]); k++)
 			;
-		add_word(w, p + i, k, 0);
+		if (is_trace)
+			add_host(w, p + i, k);
+		else
+			add_word(w, p + i, k, 0);
 		i += k;
 	}
 }
@@ -264,6 +293,29 @@ is_address(const char *p, size_t len, size_t n, int is_domain)
 	return len < n && p[len] == '@';
 }
 
+/* "<a@b>", with an 8-bit domain alone; or, without its local part, "b". */
+static int
+add_address(struct words *w, const char *p, size_t n, int is_domain)
+{
+	size_t at = n, end = n > 0 && p[n - 1] == '>' ? n - 1 : n;
+	struct buf word;
+	int ret = -1;
+
+	while (at > 0 && p[at - 1] != '@')
+		at--;
+	buf_init(&word, 0);
+	buf_add(&word, p, at);
+	if ((is_domain || at > 0) && text_is_ascii(p, at) &&
+	    put_domain(w, p + at, end - at, &word) == 0) {
+		buf_add(&word, p + end, n - end);
+		add_plain(w, buf_str(&word), word.len);
+		ret = 0;
+	}
+	w->out->failed |= buf_failed(&word);
+	buf_fini(&word);
+	return ret;
+}
+
 static void
 add_list_word(struct words *w, const char *p, size_t n)
 {
@@ -292,7 +344,8 @@ list_value(struct words *w, const char *p, size_t n)
 			add_list_word(w, p + i, len);
 		} else if (text_is_ascii(p + i, len)) {
 			add_plain(w, p + i, len);
-		} else {
+		} else if (add_address(w, p + i, len, is_domain &&
+		    p[i - 1] != '[') == -1) {
 			return -1;
 		}
 		if (depth == 0 && p[i] != ')')
@@ -314,28 +367,186 @@ kind_of(const char *field, size_t len)
 	return KIND_TEXT;
 }
 
+/* ---- ids and parameters ---- */
+
+static void
+put_hex(struct buf *out, char mark, char c)
+{
+	buf_printf(out, "%c%02X", mark, (unsigned)(unsigned char)c);
+}
+
+static void
+put_bytes(struct buf *out, const char *p, size_t n, char mark)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if ((p[i] & 0x80) != 0)
+			put_hex(out, mark, p[i]);
+		else
+			buf_putc(out, p[i]);
+}
+
+/* "<left@domain>", and whatever people write between. */
+static void
+put_ids(struct words *w, const char *p, size_t n)
+{
+	size_t i, at;
+
+	while (n > 0) {
+		for (i = 0; i < n && p[i] != '@'; i++)
+			;
+		at = i < n;
+		put_bytes(w->out, p, i + at, '=');
+		p += i + at;
+		n -= i + at;
+		for (i = 0; i < n && p[i] != '>' && p[i] != '@' &&
+		    !is_blank(p[i]); i++)
+			;
+		if (at == 0 || i == 0 || put_domain(w, p, i, w->out) == -1)
+			put_bytes(w->out, p, i, '=');
+		p += i;
+		n -= i;
+	}
+}
+
+/* One section of a value; bytes that are in it. */
+static size_t
+put_section(struct buf *out, const char *p, size_t n)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
+	size_t i, start = out->len;
+
+	for (i = 0; i < n && out->len - start < SECTION_MAX; i++)
+		if (p[i] != '\0' && strchr(plain, p[i]) != NULL)
+			buf_putc(out, p[i]);
+		else
+			put_hex(out, '%', p[i]);
+	return i;
+}
+
+/* name*=utf-8''value, or in sections name*0*=, name*1*=. */
+static void
+put_parameter(struct words *w, const char *name, size_t n,
+    const struct buf *value)
+{
+	const char *charset = w->is_utf8 ? "utf-8''" : "unknown-8bit''";
+	int is_single = value->len * 3 <= SECTION_MAX;
+	size_t i = 0;
+	unsigned k;
+
+	for (k = 0; i < value->len && !buf_failed(w->out); k++) {
+		if (k > 0)
+			buf_puts(w->out, ";\n ");
+		buf_add(w->out, name, n);
+		if (is_single)
+			buf_printf(w->out, "*=%s", charset);
+		else
+			buf_printf(w->out, "*%u*=%s", k, k == 0 ? charset : "");
+		i += put_section(w->out, buf_str(value) + i, value->len - i);
+	}
+}
+
+/* The value without quotes, backslashes and folds; where it ends. */
+static size_t
+take_value(const char *p, size_t n, struct buf *value)
+{
+	int is_quoted = n > 0 && *p == '"';
+	size_t i;
+
+	for (i = (size_t)is_quoted; i < n; i++) {
+		if (is_quoted ? p[i] == '"' : p[i] == ';' || is_blank(p[i]))
+			break;
+		if (is_quoted && p[i] == '\\' && i + 1 < n)
+			i++;
+		if (p[i] != '\n')
+			buf_putc(value, p[i]);
+	}
+	return i + (is_quoted && i < n);
+}
+
+/* From the name of a parameter on; bytes that were taken. */
+static size_t
+put_pair(struct words *w, const char *p, size_t n)
+{
+	struct buf value;
+	size_t name, len;
+
+	for (name = 0; name < n && strchr("=;\" \t\n", p[name]) == NULL; )
+		name++;
+	if (name == 0 || name == n || p[name] != '=' ||
+	    !text_is_ascii(p, name))
+		return 0;
+	buf_init(&value, 0);
+	len = name + 1 + take_value(p + name + 1, n - name - 1, &value);
+	/* What is in sections already, or has a charset, stays so. */
+	if (text_is_ascii(buf_str(&value), value.len) ||
+	    memchr(p, '*', name) != NULL)
+		put_bytes(w->out, p, len, '%');
+	else
+		put_parameter(w, p, name, &value);
+	/* The lines in the text, which it is for, stay as they are. */
+	w->is_bad |= name == 8 && strncasecmp(p, "boundary", 8) == 0 &&
+	    !text_is_ascii(buf_str(&value), value.len);
+	w->out->failed |= buf_failed(&value);
+	buf_fini(&value);
+	return len;
+}
+
+static void
+parameters_value(struct words *w, const char *p, size_t n)
+{
+	size_t i = 0, len;
+
+	while (i < n) {
+		for (len = 0; i + len < n && p[i + len] != ';'; len++)
+			if (p[i + len] == '"')
+				len += quoted_len(p + i + len, n - i - len,
+				    '"') - 1;
+		len += i + len < n;
+		put_bytes(w->out, p + i, len, '=');
+		i += len;
+		len = take_gap(w, p + i, n - i);
+		put_gap(w);
+		i += len;
+		i += put_pair(w, p + i, n - i);
+	}
+}
+
 /* The value as one kind of field has it. */
 static int
 put_value(struct words *w, enum kind kind, const char *p, size_t n)
 {
 	int ret = 0;
 
-	if (kind == KIND_ADDRESSES)
+	switch (kind) {
+	case KIND_ADDRESSES:
 		ret = list_value(w, p, n);
-	else
-		text_value(w, p, n);
+		break;
+	case KIND_IDS:
+		put_ids(w, p, n);
+		break;
+	case KIND_PARAMETERS:
+		parameters_value(w, p, n);
+		break;
+	case KIND_TRACE:
+	case KIND_TEXT:
+		text_value(w, p, n, kind == KIND_TRACE);
+	}
 	end_run(w);
 	put_gap(w);
 	buf_putc(w->out, '\n');
-	return ret;
+	return w->is_bad ? -1 : ret;
 }
 
 int
-header_downgrade_field(struct buf *out, const char *field, size_t len)
+header_downgrade_field(struct buf *out, const char *field, size_t len,
+    header_domain *to_ascii)
 {
 	const char *colon = len == 0 ? NULL : memchr(field, ':', len);
 	struct words w = { .out = out, .start = out->len,
-	    .is_utf8 = addr_is_utf8(field, len) };
+	    .is_utf8 = addr_is_utf8(field, len), .to_ascii = to_ascii };
 	size_t name, n = colon == NULL ? 0 : (size_t)(colon - field) + 1;
 	enum kind kind;
 	int ret;
@@ -343,7 +554,7 @@ header_downgrade_field(struct buf *out, const char *field, size_t len)
 	for (name = n; name > 1 && is_blank(field[name - 2]); name--)
 		;
 	kind = kind_of(field, name == 0 ? 0 : name - 1);
-	if (colon == NULL || kind == KIND_OTHER) {
+	if (colon == NULL) {
 		buf_add(out, field, len);
 		return 0;
 	}

@@ -114,12 +114,21 @@ io_read_file(int fd, struct buf *b, size_t limit_bytes)
 }
 
 int
+io_open_null(void)
+{
+	int fd;
+
+	fd = open("/dev/null", O_RDWR);
+	return fd != -1 ? fd : open("/", O_RDONLY | O_DIRECTORY);
+}
+
+int
 io_fill_descriptors(void)
 {
 	int fd;
 
 	do {
-		fd = open("/dev/null", O_RDWR);
+		fd = io_open_null();
 		if (fd == -1)
 			return -1;
 	} while (fd <= STDERR_FILENO);
@@ -186,11 +195,16 @@ io_close(int *fd)
 void
 io_default_signals(void)
 {
-	sigset_t none;
+	sigset_t none, pending;
 	int sig;
 
-	for (sig = 1; sig < NSIG; sig++)
+	sigpending(&pending);
+	for (sig = 1; sig < NSIG; sig++) {
+		/* One that was blocked is discarded so. */
+		if (sigismember(&pending, sig) == 1)
+			(void)signal(sig, SIG_IGN);
 		compat_default_signal(sig);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

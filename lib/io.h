@@ -21,6 +21,11 @@ ssize_t	 io_read(int fd, void *, size_t);
 int	 io_pread_all(int fd, void *, size_t, off_t);
 /* Whole regular file into b (appended); -1 with errno, EFBIG past limit. */
 int	 io_read_file(int fd, struct buf *b, size_t limit_bytes);
+/*
+ * /dev/null; in a chroot without it, a descriptor that can be neither read nor
+ * written.
+ */
+int	 io_open_null(void);
 /* Descriptors 0 to 2 open, so that nothing else becomes them: 0 or -1. */
 int	 io_fill_descriptors(void);
 /* O_NONBLOCK on; 0 or -1. */

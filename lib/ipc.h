@@ -2,7 +2,9 @@
  * ipc.h - records between processes, whole or not at all.
  * One record is one SOCK_SEQPACKET packet: kind, request id, then fields put
  * and got one by one, and at most IPC_FDS descriptors.  Both ends are on one
- * machine, so numbers travel in its byte order.
+ * machine, so numbers travel in its byte order.  Over a stream socket, two
+ * sides that send in turn, one record each, have the same promise: a short
+ * record that arrives in parts is an error.
  */
 #ifndef LIB_IPC_H
 #define LIB_IPC_H
@@ -13,7 +15,7 @@
 #include "lib/buf.h"
 
 #define IPC_LIMIT	(96 * 1024)	/* bytes of the longest record */
-#define IPC_FDS		2
+#define IPC_FDS		4
 
 struct ipc {
 	uint32_t kind, id;

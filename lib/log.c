@@ -1,9 +1,12 @@
 /*
  * log.c - one event, one line.
- * Runs as: anyone.  Uses: syslog, standard error or an open log file.
- * Promise: no control character reaches the log, whatever is logged.
+ * Runs as: anyone.  Uses: syslog, standard error, an open log file, or a
+ * process that logs for this one.
+ * Promise: no control character reaches the log, and no value looks like
+ * another field.
  */
-#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
@@ -50,7 +53,7 @@ log_open(struct log *log)
 		openlog(log->tag, LOG_PID, LOG_MAIL);
 }
 
-/* A file has no daemon in front of it that says when and who. */
+/* A file has no daemon that adds the time, the tag and the pid. */
 static void
 stamp(const struct log *log, struct buf *line)
 {
@@ -65,34 +68,178 @@ stamp(const struct log *log, struct buf *line)
 	buf_printf(line, "%s %s[%ld]: ", when, log->tag, (long)getpid());
 }
 
+/* ---- a line of formats and their values ---- */
+
+/* Puts a part of the format itself, and keeps track of what is open in it. */
+static void
+put_literal(struct log_line *l, const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] == '"')
+			l->in_quotes = !l->in_quotes;
+		else if (!l->in_quotes && (text[i] == '<' || text[i] == '>'))
+			l->in_angle = text[i] == '<';
+	}
+	buf_add(&l->text, text, len);
+}
+
+/*
+ * Characters that would end the value are escaped: the quotes or <> around it;
+ * after a bare equals sign, also a blank.  Text outside of fields keeps quotes.
+ */
+static void
+put_string(struct log_line *l, const char *s, size_t len)
+{
+	size_t left = l->text.len < LOG_LINE_MAX ?
+	    LOG_LINE_MAX - l->text.len : 0;
+	const char *also = ">";
+
+	if (l->in_quotes || l->in_angle)
+		also = "\">";
+	else if (l->text.len > 0 && l->text.data[l->text.len - 1] == '=')
+		also = "\"> ";
+	buf_put_value(&l->text, s, len, left, also);
+}
+
+static void
+put_signed(struct log_line *l, va_list *from, char size)
+{
+	intmax_t v;
+
+	v = size == 'L' ? va_arg(*from, long long) :
+	    size == 'l' ? va_arg(*from, long) : va_arg(*from, int);
+	buf_printf(&l->text, "%jd", v);
+}
+
+static void
+put_unsigned(struct log_line *l, va_list *from, char size)
+{
+	uintmax_t v;
+
+	v = size == 'L' ? va_arg(*from, unsigned long long) :
+	    size == 'l' ? va_arg(*from, unsigned long) :
+	    size == 'z' ? va_arg(*from, size_t) : va_arg(*from, unsigned);
+	buf_printf(&l->text, "%ju", v);
+}
+
+/*
+ * Puts the value of the conversion after a % sign: s, .*s, d, u with l, ll and
+ * z, and no others.  Gives where the format goes on.
+ */
+static const char *
+put_conversion(struct log_line *l, const char *fmt, va_list *from)
+{
+	size_t max = SIZE_MAX;
+	const char *s;
+	char size = '\0';
+	int n;
+
+	if (fmt[0] == '.' && fmt[1] == '*') {
+		n = va_arg(*from, int);
+		max = n < 0 ? 0 : (size_t)n;
+		fmt += 2;
+	}
+	for (; *fmt == 'l' || *fmt == 'z'; fmt++)
+		size = size == 'l' ? 'L' : *fmt;
+	if (*fmt == 's') {
+		s = va_arg(*from, const char *);
+		if (s != NULL)
+			put_string(l, s, strnlen(s, max));
+	} else if (*fmt == 'd') {
+		put_signed(l, from, size);
+	} else if (*fmt == 'u') {
+		put_unsigned(l, from, size);
+	} else {
+		put_literal(l, "%", 1);
+		return fmt;
+	}
+	return fmt + 1;
+}
+
+static void
+put_format(struct log_line *l, const char *fmt, va_list *from)
+{
+	size_t n;
+
+	while (*fmt != '\0') {
+		n = strcspn(fmt, "%");
+		put_literal(l, fmt, n);
+		fmt += n;
+		if (*fmt == '%')
+			fmt = put_conversion(l, fmt + 1, from);
+	}
+}
+
+void
+log_put(struct log_line *l, const char *fmt, ...)
+{
+	va_list from;
+
+	va_start(from, fmt);
+	put_format(l, fmt, &from);
+	va_end(from);
+}
+
+static void
+write_line(int fd, struct log_line *l)
+{
+	buf_putc(&l->text, '\n');
+	/* There is nowhere left to report that logging failed. */
+	(void)io_write_all(fd, buf_str(&l->text), l->text.len);
+}
+
+void
+log_end(const struct log *log, enum log_level level, struct log_line *l)
+{
+	struct log_line all = { .in_quotes = 0 };
+
+	if (level > log->level) {
+		/* not wanted */
+	} else if (log->where == LOG_TO_SYSLOG) {
+		syslog(LOG_MAIL | priorities[level], "%s", buf_str(&l->text));
+	} else if (log->where == LOG_TO_FUNCTION) {
+		log->take(log->arg, level, buf_str(&l->text));
+	} else {
+		if (log->where == LOG_TO_FD)
+			stamp(log, &all.text);
+		else
+			buf_printf(&all.text, "%s: ", log->tag);
+		buf_puts(&all.text, buf_str(&l->text));
+		write_line(log->where == LOG_TO_FD ? log->fd : STDERR_FILENO,
+		    &all);
+	}
+	buf_fini(&all.text);
+	buf_fini(&l->text);
+}
+
 void
 log_say(const struct log *log, enum log_level level, const char *fmt, ...)
 {
-	struct buf raw, line;
-	va_list ap;
+	struct log_line l = { .in_quotes = 0 };
+	va_list from;
 
 	if (level > log->level)
 		return;
-	buf_init(&raw, 0);
-	buf_init(&line, 0);
-	va_start(ap, fmt);
-	buf_vprintf(&raw, fmt, ap);
-	va_end(ap);
-	if (log->where == LOG_TO_FD)
-		stamp(log, &line);
-	else if (log->where == LOG_TO_STDERR)
-		buf_printf(&line, "%s: ", log->tag);
-	buf_put_clean(&line, buf_str(&raw), raw.len, LOG_LINE_MAX);
-	if (log->where == LOG_TO_SYSLOG) {
-		syslog(LOG_MAIL | priorities[level], "%s", buf_str(&line));
-	} else {
-		buf_putc(&line, '\n');
-		/* There is nowhere left to tell that logging failed. */
-		(void)io_write_all(log->where == LOG_TO_FD ? log->fd :
-		    STDERR_FILENO, buf_str(&line), line.len);
-	}
-	buf_fini(&raw);
-	buf_fini(&line);
+	va_start(from, fmt);
+	put_format(&l, fmt, &from);
+	va_end(from);
+	log_end(log, level, &l);
+}
+
+void
+log_stderr(const char *fmt, ...)
+{
+	struct log_line l = { .in_quotes = 0 };
+	va_list from;
+
+	buf_puts(&l.text, "dma: ");
+	va_start(from, fmt);
+	put_format(&l, fmt, &from);
+	va_end(from);
+	write_line(STDERR_FILENO, &l);
+	buf_fini(&l.text);
 }
 
 void

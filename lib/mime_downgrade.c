@@ -10,7 +10,6 @@
 
 #include "lib/addr.h"
 #include "lib/header.h"
-#include "lib/header_downgrade.h"
 #include "lib/mail.h"
 #include "lib/mime_downgrade.h"
 
@@ -309,7 +308,7 @@ put_encoded(struct mime *m, const char *p, size_t n, struct buf *out)
 	int ret;
 
 	buf_init(&field, 0);
-	ret = header_downgrade_field(&field, p, n);
+	ret = header_downgrade_field(&field, p, n, m->to_ascii);
 	if ((m->lacks & MIME_NO_8BIT) != 0 &&
 	    !text_is_ascii(buf_str(&field), field.len))
 		ret = -1;
@@ -785,9 +784,11 @@ mime_scan(struct mime *m, struct mime_plan *plan)
 }
 
 void
-mime_write(struct mime *m, struct mime_plan *plan, unsigned lacks)
+mime_write(struct mime *m, struct mime_plan *plan, unsigned lacks,
+    header_domain *to_ascii)
 {
 	begin(m, MIME_WRITE, plan, lacks);
+	m->to_ascii = to_ascii;
 }
 
 void

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
+#include "lib/header_downgrade.h"
 #include "lib/qp.h"
 
 #define MIME_HEADER_MAX		(2 * 1024 * 1024)	/* bytes of one */
@@ -97,6 +98,7 @@ struct mime {
 	struct mime_plan *plan;
 	enum mime_pass	 pass;
 	unsigned	 lacks;		/* MIME_NO_* */
+	header_domain	*to_ascii;	/* for domains; or NULL */
 	/* Why it cannot be made fit, or NULL; seen by the second pass. */
 	const char	*trouble;
 	char		 trouble_at[MIME_WORD_MAX];	/* a field */
@@ -116,8 +118,12 @@ struct mime {
 
 /* The first pass, which writes nothing. */
 void	mime_scan(struct mime *, struct mime_plan *);
-/* The second one, for a host that lacks this (MIME_NO_*). */
-void	mime_write(struct mime *, struct mime_plan *, unsigned lacks);
+/*
+ * The second one, for a host that lacks this (MIME_NO_*); domains in ASCII by
+ * to_ascii, unless that is NULL.
+ */
+void	mime_write(struct mime *, struct mime_plan *, unsigned lacks,
+	    header_domain *to_ascii);
 void	mime_text(struct mime *, const char *, size_t, struct buf *out);
 void	mime_end(struct mime *, struct buf *out);
 void	mime_fini(struct mime *);

@@ -140,6 +140,23 @@ result_is_lost(const struct result *r)
 	    strcmp(r->code, CODE_OUT_OF_STEP) == 0);
 }
 
+int
+result_has_more_hosts(const struct result *r)
+{
+	return r->status == STATUS_DEFERRED && r->source == SOURCE_US &&
+	    strcmp(r->code, CODE_MORE_HOSTS) == 0;
+}
+
+void
+result_defer(struct result *res)
+{
+	if (res->status != STATUS_FAILED)
+		return;
+	res->status = STATUS_DEFERRED;
+	if (res->code[0] == '5')
+		res->code[0] = '4';
+}
+
 void
 result_copy(struct result *dst, const struct result *src)
 {

@@ -12,9 +12,17 @@
 /* The list that names a command or file is not what it was (RFC 3463). */
 #define CODE_CHANGED	"4.2.4"
 
+/* The spool has no room. */
+#define CODE_FULL	"4.3.1"
+
+/* There are more addresses than were tried. */
+#define CODE_MORE_HOSTS	"4.4.0"
 /* The connection ended in the transaction, or is out of step in it. */
 #define CODE_LOST	"4.4.2"
 #define CODE_OUT_OF_STEP "4.5.0"
+
+/* The host rejected our login: it is not tried again soon. */
+#define CODE_LOGIN	"4.7.8"
 
 /* What became of one recipient in one attempt. */
 enum status {
@@ -72,8 +80,15 @@ int	result_is_same(const struct result *, const struct result *);
  * such a message is suspect.  By us and by these codes: no server's words.
  */
 int	result_is_lost(const struct result *);
+/*
+ * 1 when a destination has more addresses than were tried in that attempt: the
+ * next one begins with others.
+ */
+int	result_has_more_hosts(const struct result *);
 /* Makes dst a copy of src. */
 void	result_copy(struct result *dst, const struct result *src);
+/* What failed is deferred instead. */
+void	result_defer(struct result *);
 const char *status_name(enum status);	/* "sent", "deferred", "failed" */
 
 /* As fields of an IPC message: u32 status, u32 source, text code, bytes

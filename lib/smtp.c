@@ -11,6 +11,7 @@
 
 #include "lib/smtp.h"
 #include "lib/smtp_auth.h"
+#include "lib/smtp_verdict.h"
 
 #define COMMANDS_MAX	4096	/* that await a reply */
 #define COMMANDS_SPARE	8	/* of them, for RSET and QUIT */
@@ -30,13 +31,9 @@ enum phase {
 	PHASE_OVER
 };
 
-enum stage { STAGE_GREETING, STAGE_EHLO, STAGE_HELO, STAGE_STARTTLS,
-    STAGE_AUTH, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_DOT, STAGE_RSET,
-    STAGE_QUIT };
-
 /* A command that awaits its reply. */
 struct command {
-	enum stage	 stage;
+	enum smtp_stage	 stage;
 	struct smtp_mail *mail;		/* or NULL */
 	uint32_t	 rcpt;		/* in that mail */
 	uint64_t	 end;		/* bytes sent once it is sent */
@@ -67,6 +64,7 @@ struct smtp {
 	struct smtp_mail *current;	/* commands or text are being written */
 	struct smtp_mail *live, *finished;
 	unsigned	 nmails;	/* begun on this connection */
+	unsigned	 nreplied;	/* of these, MAIL was replied to */
 	/* the end */
 	enum smtp_cause	 cause;
 	int		 is_throttled;	/* smtp_is_throttled() */
@@ -131,6 +129,20 @@ command_at(const struct smtp *s, size_t i)
 	return &s->commands[(s->first + i) % COMMANDS_MAX];
 }
 
+/* By the reply to the end of data: 0, or -1 when it decides nothing. */
+static int
+decide_text(struct smtp *s, struct smtp_mail *m)
+{
+	enum smtp_verdict verdict = smtp_judge(SMTP_AT_DOT, &s->reply, 0);
+
+	if (verdict != SMTP_GO && verdict != SMTP_DEFER && verdict != SMTP_FAIL)
+		return -1;
+	smtp_reply_result(&s->reply, verdict == SMTP_GO ? STATUS_SENT :
+	    verdict == SMTP_DEFER ? STATUS_DEFERRED : STATUS_FAILED, &m->res);
+	smtp_mail_decide_accepted(m, &m->res);
+	return 0;
+}
+
 /* The transaction that the conversation ends in, or NULL. */
 static struct smtp_mail *
 mail_at_end(const struct smtp *s, int *is_all_sent)
@@ -153,6 +165,36 @@ mail_at_end(const struct smtp *s, int *is_all_sent)
 	return m;
 }
 
+/* The one that the latest reply was to, or NULL when that is over. */
+static struct smtp_mail *
+mail_replied(const struct smtp *s)
+{
+	struct smtp_mail *m;
+
+	for (m = s->live; m != NULL && m != s->replied.mail; m = m->next)
+		;
+	return m;
+}
+
+/*
+ * A reply to the end of data that is malformed still says what it begins with.
+ * What was accepted once is never sent again.
+ */
+static int
+decide_by_claim(struct smtp *s, struct smtp_mail *m)
+{
+	struct smtp_reply *r = &s->reply;
+
+	if (s->n == 0 || command_at(s, 0)->mail != m ||
+	    r->last != SMTP_LINE_MALFORMED || r->claim == 0)
+		return -1;
+	r->code = r->claim;
+	if (decide_text(s, m) == -1)
+		return -1;
+	mail_event(s, m, SMTP_EVENT_ANSWER);
+	return 0;
+}
+
 /*
  * If all of its text was sent it may or may not have been taken: deferred,
  * since a copy too many is better than one too few.  Not if a reply says that
@@ -164,9 +206,11 @@ end_mails(struct smtp *s, int is_told)
 	struct smtp_mail *m, *last = NULL;
 	int is_all_sent = 0;
 
-	if (s->cause != SMTP_CAUSE_NONE)
+	if (s->cause != SMTP_CAUSE_NONE && is_told)
+		last = mail_replied(s);
+	if (s->cause != SMTP_CAUSE_NONE && last == NULL)
 		last = mail_at_end(s, &is_all_sent);
-	if (is_all_sent && !is_told) {
+	if (is_all_sent && !is_told && decide_by_claim(s, last) == -1) {
 		last->end = SMTP_MAIL_IN_DOUBT;
 		smtp_mail_decide_accepted(last, &s->trouble);
 	}
@@ -241,6 +285,14 @@ out_of_step(struct smtp *s, const char *reason)
 	fail(s, SMTP_CAUSE_LOST, "4.5.0", reason);
 }
 
+/* Too many connections, or messages over one; that is no message's fault. */
+static void
+fail_by_throttle(struct smtp *s, const struct result *reason)
+{
+	s->is_throttled = 1;
+	end(s, SMTP_CAUSE_LOST, reason, 1);
+}
+
 /* 2. Commands. */
 
 static size_t
@@ -259,17 +311,18 @@ show(const struct smtp *s, const struct smtp_mail *m, int is_ours,
 
 /* The command that was just written; what AUTH shows is left out. */
 static void
-show_command(const struct smtp *s, enum stage stage, const struct smtp_mail *m)
+show_command(const struct smtp *s, enum smtp_stage stage,
+    const struct smtp_mail *m)
 {
 	const char *text = s->out.buf.data, *line, *name;
 	size_t n, len = s->out.buf.len;
 
-	if (stage == STAGE_GREETING)
+	if (stage == SMTP_AT_GREETING)
 		return;
 	line = memrchr(text, '\n', len - 2);
 	line = line == NULL ? text : line + 1;
 	n = (size_t)(text + len - 2 - line);
-	if (stage != STAGE_AUTH || (n == 1 && *line == '*')) {
+	if (stage != SMTP_AT_AUTH || (n == 1 && *line == '*')) {
 		show(s, m, 1, line, n);
 	} else if (n > 5 && memcmp(line, "AUTH ", 5) == 0) {
 		name = memchr(line + 5, ' ', n - 5);
@@ -281,7 +334,8 @@ show_command(const struct smtp *s, enum stage stage, const struct smtp_mail *m)
 
 /* The command that was just written awaits its reply. */
 static void
-expect(struct smtp *s, enum stage stage, struct smtp_mail *m, uint32_t rcpt)
+expect(struct smtp *s, enum smtp_stage stage, struct smtp_mail *m,
+    uint32_t rcpt)
 {
 	if (s->phase == PHASE_OVER)
 		return;
@@ -304,11 +358,11 @@ expect(struct smtp *s, enum stage stage, struct smtp_mail *m, uint32_t rcpt)
 	show_command(s, stage, m);
 }
 
-static void	say(struct smtp *, enum stage, const char *, ...)
+static void	say(struct smtp *, enum smtp_stage, const char *, ...)
 		    PRINTF_LIKE(3, 4);
 
 static void
-say(struct smtp *s, enum stage stage, const char *fmt, ...)
+say(struct smtp *s, enum smtp_stage stage, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -323,7 +377,7 @@ static void
 say_ehlo(struct smtp *s)
 {
 	smtp_capabilities_fini(&s->caps);
-	say(s, STAGE_EHLO, "EHLO %s", s->setup.helo);
+	say(s, SMTP_AT_EHLO, "EHLO %s", s->setup.helo);
 }
 
 /* What comes next on the way to the first MAIL. */
@@ -336,7 +390,7 @@ advance(struct smtp *s)
 	if (!setup->has_tls && setup->may_tls &&
 	    (s->caps.offers & SMTP_OFFERS_STARTTLS) != 0) {
 		s->phase = PHASE_STARTTLS;
-		say(s, STAGE_STARTTLS, "STARTTLS");
+		say(s, SMTP_AT_STARTTLS, "STARTTLS");
 	} else if (!setup->has_tls && setup->must_tls) {
 		fail(s, SMTP_CAUSE_HOST, "4.7.4",
 		    "TLS is required, but the server does not offer STARTTLS");
@@ -356,18 +410,33 @@ advance(struct smtp *s)
 
 /* 3. The set-up of a session. */
 
+/* It understands nothing of ours but the commands, or says so. */
+static void
+go_plain(struct smtp *s)
+{
+	s->setup.is_plain = 1;
+	s->caps.offers &= ~(unsigned)SMTP_OFFERS_OPTIONS;
+}
+
 static void
 on_ehlo(struct smtp *s)
 {
-	int code = s->reply.code;
+	const struct smtp_setup *setup = &s->setup;
+	int may_helo = (setup->has_tls || !setup->must_tls) &&
+	    !setup->must_login;
 
-	if (code / 100 == 2) {
+	switch (smtp_judge(SMTP_AT_EHLO, &s->reply,
+	    may_helo ? SMTP_IF_HELO : 0)) {
+	case SMTP_GO:
+		if (setup->is_plain)
+			go_plain(s);
 		advance(s);
-	} else if ((code == 500 || code == 502 || code == 504) &&
-	    !s->setup.must_tls && !s->setup.must_login) {
+		break;
+	case SMTP_SAY_HELO:
 		smtp_capabilities_fini(&s->caps);
-		say(s, STAGE_HELO, "HELO %s", s->setup.helo);
-	} else {
+		say(s, SMTP_AT_HELO, "HELO %s", s->setup.helo);
+		break;
+	default:
 		fail_by_reply(s, SMTP_CAUSE_HOST);
 	}
 }
@@ -394,7 +463,7 @@ expect_auth(struct smtp *s)
 {
 	s->phase = PHASE_SETUP;
 	s->out.has_secret = 1;
-	say(s, STAGE_AUTH, "%s", "");
+	say(s, SMTP_AT_AUTH, "%s", "");
 }
 
 static void
@@ -507,14 +576,16 @@ put_next(struct smtp *s, struct smtp_mail *m)
 
 	if (smtp_mail_ask(m, &s->caps, &i)) {
 		smtp_mail_put_rcpt(&m->rcpts[i], &s->caps, &s->out.buf);
-		expect(s, STAGE_RCPT, m, i);
+		expect(s, SMTP_AT_RCPT, m, i);
+	} else if (m->awaited == 0 && m->accepted == 0 && m->is_throttled) {
+		fail_by_throttle(s, &m->res);
 	} else if (m->awaited == 0 && m->accepted == 0) {
-		say(s, STAGE_RSET, "RSET");
+		say(s, SMTP_AT_RSET, "RSET");
 		mail_event(s, m, SMTP_EVENT_NO_RECIPIENTS);
 	} else {
 		mail_event(s, m, SMTP_EVENT_DATA);
 		buf_puts(&s->out.buf, "DATA\r\n");
-		expect(s, STAGE_DATA, m, 0);
+		expect(s, SMTP_AT_DATA, m, 0);
 	}
 }
 
@@ -537,7 +608,7 @@ pump(struct smtp *s)
 void
 smtp_mail(struct smtp *s, struct smtp_mail *m)
 {
-	int needs_utf8, may = smtp_want(s) == SMTP_WANT_MAIL;
+	int may = smtp_want(s) == SMTP_WANT_MAIL;
 
 	smtp_mail_reset(m);
 	push(&s->live, m);
@@ -546,52 +617,81 @@ smtp_mail(struct smtp *s, struct smtp_mail *m)
 		mail_end(s, m, SMTP_MAIL_UNSENT);
 		return;
 	}
-	if (smtp_mail_check(m, &s->caps, &needs_utf8) == -1) {
+	if (smtp_mail_check(m, &s->caps) == -1) {
 		mail_end(s, m, SMTP_MAIL_ANSWERED);
 		return;
 	}
 	s->current = m;
 	mail_event(s, m, SMTP_EVENT_BEGIN);
-	smtp_mail_put(m, &s->caps, needs_utf8, &s->out.buf);
-	expect(s, STAGE_MAIL, m, 0);
+	smtp_mail_put(m, &s->caps, &s->out.buf);
+	expect(s, SMTP_AT_MAIL, m, 0);
 	pump(s);
 }
 
-/* 421 is left to after_reply(). */
+/* No byte of the message was sent: it is not lost with this connection. */
+static void
+refuse_mail(struct smtp *s, struct smtp_mail *m, enum status status)
+{
+	if (status != STATUS_NONE) {
+		smtp_reply_result(&s->reply, status, &m->res);
+		smtp_mail_decide(m, &m->res);
+	}
+	if (m->state == SMTP_MAIL_ENVELOPE)
+		s->current = NULL;
+	mail_event(s, m, SMTP_EVENT_REFUSE);
+}
+
+/* SMTP_LEAVE is left to after_reply(). */
 static void
 on_mail(struct smtp *s)
 {
 	struct smtp_mail *m = s->replied.mail;
-	int class = s->reply.code / 100;
+	unsigned is = (m->has_parameters ? SMTP_IF_PARAMETERS : 0) |
+	    (s->nreplied++ > 0 ? SMTP_IF_LATER : 0);
 
-	if (class == 2 || s->reply.code == 421)
-		return;
-	if (class == 3) {
-		out_of_step(s, "the server sent an invalid reply to MAIL");
-		return;
-	}
-	if (smtp_reply_is_throttle(&s->reply)) {
+	switch (smtp_judge(SMTP_AT_MAIL, &s->reply, is)) {
+	case SMTP_DEFER:
+		refuse_mail(s, m, STATUS_DEFERRED);
+		break;
+	case SMTP_FAIL:
+		refuse_mail(s, m, STATUS_FAILED);
+		break;
+	case SMTP_PLAIN:
+		go_plain(s);
+		refuse_mail(s, m, STATUS_NONE);
+		break;
+	case SMTP_FRESH:
+		fail_by_reply(s, SMTP_CAUSE_NONE);
+		break;
+	case SMTP_THROTTLED:
 		fail_by_reply(s, SMTP_CAUSE_LOST);
-		return;
+		break;
+	case SMTP_ASTRAY:
+		out_of_step(s, "the server sent an invalid reply to MAIL");
+		break;
+	default:
+		break;
 	}
-	smtp_reply_result(&s->reply, smtp_reply_status(&s->reply), &m->res);
-	smtp_mail_decide(m, &m->res);
-	if (m->state == SMTP_MAIL_ENVELOPE)
-		s->current = NULL;
-	mail_event(s, m, SMTP_EVENT_REFUSE);
 }
 
 static void
 on_rcpt(struct smtp *s)
 {
 	struct smtp_mail *m = s->replied.mail;
+	const struct smtp_rcpt *to = &m->rcpts[s->replied.rcpt];
+	enum smtp_verdict verdict;
 
-	if (m->state == SMTP_MAIL_REFUSED || s->reply.code == 421)
+	if (m->state == SMTP_MAIL_REFUSED)
 		return;
-	if (s->reply.code / 100 == 3)
+	verdict = smtp_judge(SMTP_AT_RCPT, &s->reply,
+	    (to->reports == SMTP_REPORTS_ASKED ? SMTP_IF_PARAMETERS : 0) |
+	    (m->accepted > 0 ? SMTP_IF_ACCEPTED : 0));
+	if (verdict == SMTP_ASTRAY)
 		out_of_step(s, "the server sent an invalid reply to RCPT");
+	else if (verdict == SMTP_PLAIN)
+		go_plain(s);
 	else
-		smtp_mail_rcpt_reply(m, s->replied.rcpt, &s->reply);
+		smtp_mail_rcpt_reply(m, s->replied.rcpt, &s->reply, verdict);
 }
 
 static void
@@ -600,34 +700,54 @@ end_text(struct smtp *s, struct smtp_mail *m, enum smtp_mail_event event)
 	s->current = NULL;
 	mail_event(s, m, event);
 	buf_puts(&s->out.buf, ".\r\n");
-	expect(s, STAGE_DOT, m, 0);
+	expect(s, SMTP_AT_DOT, m, 0);
+}
+
+/* Nobody is left: an empty text ends the transaction. */
+static void
+go_empty(struct smtp *s, struct smtp_mail *m)
+{
+	if (m->state != SMTP_MAIL_REFUSED && m->is_throttled)
+		fail_by_throttle(s, &m->res);
+	else
+		end_text(s, m, SMTP_EVENT_GO_EMPTY);
+}
+
+static void
+refuse_data(struct smtp *s, struct smtp_mail *m, enum status status)
+{
+	if (m->accepted == 0 && m->is_throttled) {
+		fail_by_throttle(s, &m->res);
+		return;
+	}
+	smtp_reply_result(&s->reply, status, &m->res);
+	smtp_mail_decide_accepted(m, &m->res);
+	say(s, SMTP_AT_RSET, "RSET");
+	mail_event(s, m, SMTP_EVENT_NO_GO);
 }
 
 static void
 on_data(struct smtp *s)
 {
 	struct smtp_mail *m = s->replied.mail;
-	int class = s->reply.code / 100;
+	enum smtp_verdict verdict = smtp_judge(SMTP_AT_DATA, &s->reply, 0);
 
-	if (s->reply.code == 421)
+	if (verdict == SMTP_LEAVE)
 		return;
-	if (class == 2) {
+	if (verdict == SMTP_ASTRAY)
 		out_of_step(s, "the server sent an invalid reply to DATA");
-	} else if (class == 3 && (m->accepted == 0 ||
-	    m->state == SMTP_MAIL_REFUSED)) {
-		/* Nobody is left: an empty text ends the transaction. */
-		end_text(s, m, SMTP_EVENT_GO_EMPTY);
-	} else if (class == 3) {
+	else if (verdict == SMTP_GO && (m->accepted == 0 ||
+	    m->state == SMTP_MAIL_REFUSED))
+		go_empty(s, m);
+	else if (verdict == SMTP_GO)
 		mail_event(s, m, SMTP_EVENT_GO);
-	} else if (m->state == SMTP_MAIL_REFUSED) {
+	else if (m->state == SMTP_MAIL_REFUSED)
 		s->current = NULL;	/* and the last reply has come */
-	} else {
-		smtp_reply_result(&s->reply, smtp_reply_status(&s->reply),
-		    &m->res);
-		smtp_mail_decide_accepted(m, &m->res);
-		say(s, STAGE_RSET, "RSET");
-		mail_event(s, m, SMTP_EVENT_NO_GO);
-	}
+	else if (verdict == SMTP_THROTTLED && m->accepted > 0)
+		fail_by_reply(s, SMTP_CAUSE_LOST);
+	else
+		refuse_data(s, m, verdict == SMTP_FAIL ? STATUS_FAILED :
+		    STATUS_DEFERRED);
 }
 
 /* 5. The text. */
@@ -681,21 +801,20 @@ on_dot(struct smtp *s)
 	static const char invalid[] =
 	    "the server sent an invalid reply to the end of data";
 	struct smtp_mail *m = s->replied.mail;
+	enum smtp_verdict verdict = smtp_judge(SMTP_AT_DOT, &s->reply, 0);
 
-	if (m->state == SMTP_MAIL_SENT && s->reply.code / 100 == 3) {
+	if (verdict == SMTP_LEAVE)
+		return;
+	if (m->state == SMTP_MAIL_SENT && verdict == SMTP_ASTRAY) {
 		result_set(&m->res, STATUS_DEFERRED, "4.5.0", "%s", invalid);
 		smtp_mail_decide_accepted(m, &m->res);
 		m->end = SMTP_MAIL_IN_DOUBT;
 		out_of_step(s, invalid);
-		return;
-	}
-	if (m->state == SMTP_MAIL_SENT) {
-		smtp_reply_result(&s->reply, smtp_reply_status(&s->reply),
-		    &m->res);
-		smtp_mail_decide_accepted(m, &m->res);
-	}
-	if (s->reply.code != 421)
+	} else if (m->state == SMTP_MAIL_SENT && decide_text(s, m) == -1) {
+		fail_by_reply(s, SMTP_CAUSE_LOST);
+	} else {
 		mail_event(s, m, SMTP_EVENT_ANSWER);
+	}
 }
 
 /*
@@ -705,7 +824,7 @@ on_dot(struct smtp *s)
 static void
 on_rset(struct smtp *s)
 {
-	if (s->reply.code / 100 != 2)
+	if (smtp_judge(SMTP_AT_RSET, &s->reply, 0) != SMTP_GO)
 		fail_by_reply(s, SMTP_CAUSE_NONE);
 }
 
@@ -740,7 +859,7 @@ smtp_quit(struct smtp *s)
 	if (s->phase == PHASE_OVER || s->phase == PHASE_QUIT)
 		return;
 	s->phase = PHASE_QUIT;
-	say(s, STAGE_QUIT, "QUIT");
+	say(s, SMTP_AT_QUIT, "QUIT");
 }
 
 /* The first transaction keeps its commands, and what of them is unsent. */
@@ -762,6 +881,17 @@ keep_first(struct smtp *s, const struct smtp_mail *first)
 	s->out.buf.len = s->out.pos + (size_t)(last - s->out.sent);
 }
 
+int
+smtp_has_text(const struct smtp *s)
+{
+	const struct smtp_mail *m;
+
+	for (m = s->live; m != NULL; m = m->next)
+		if (m->state == SMTP_MAIL_TEXT || m->state == SMTP_MAIL_SENT)
+			return 1;
+	return 0;
+}
+
 unsigned
 smtp_release(struct smtp *s)
 {
@@ -780,6 +910,36 @@ smtp_release(struct smtp *s)
 	return n;
 }
 
+struct smtp_mail *
+smtp_live(const struct smtp *s)
+{
+	return s->live;
+}
+
+/* The end of its data is not only written, but sent. */
+static int
+is_text_sent(const struct smtp *s, const struct smtp_mail *m)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (command_at(s, i)->mail == m &&
+		    command_at(s, i)->stage == SMTP_AT_DOT)
+			return command_at(s, i)->end <= s->out.sent;
+	return 0;
+}
+
+int
+smtp_abandon(struct smtp *s, struct smtp_mail *m)
+{
+	if (is_text_sent(s, m))
+		return 0;
+	if (m != s->live && smtp_release(s) > 0)
+		return 1;
+	fail(s, SMTP_CAUSE_NONE, "4.4.2", "delivery was abandoned");
+	return 1;
+}
+
 /* 6. Replies. */
 
 static const struct {
@@ -788,28 +948,28 @@ static const struct {
 	int		 is_must;	/* a refusal ends it; the next host */
 	void		(*reply)(struct smtp *);
 } stages[] = {
-	[STAGE_GREETING] = { "the greeting",		300, 1,	say_ehlo },
-	[STAGE_EHLO] =	{ "the reply to EHLO",		300, 0,	on_ehlo },
-	[STAGE_HELO] =	{ "the reply to HELO",		300, 1,	advance },
-	[STAGE_STARTTLS] = { "the reply to STARTTLS",	120, 1,	on_starttls },
-	[STAGE_AUTH] =	{ "the reply to AUTH",		180, 0,	on_auth },
-	[STAGE_MAIL] =	{ "the reply to MAIL",		300, 0,	on_mail },
-	[STAGE_RCPT] =	{ "the reply to RCPT",		300, 0,	on_rcpt },
-	[STAGE_DATA] =	{ "the reply to DATA",		120, 0,	on_data },
-	[STAGE_DOT] =	{ "the reply to the end of data", 600, 0, on_dot },
-	[STAGE_RSET] =	{ "the reply to RSET",		300, 0,	on_rset },
-	[STAGE_QUIT] =	{ "the reply to QUIT",		2, 0,	on_quit },
+	[SMTP_AT_GREETING] = { "the greeting", 300, 1, say_ehlo },
+	[SMTP_AT_EHLO] = { "the reply to EHLO", 300, 0, on_ehlo },
+	[SMTP_AT_HELO] = { "the reply to HELO", 300, 1, advance },
+	[SMTP_AT_STARTTLS] = { "the reply to STARTTLS", 120, 1, on_starttls },
+	[SMTP_AT_AUTH] = { "the reply to AUTH", 180, 0, on_auth },
+	[SMTP_AT_MAIL] = { "the reply to MAIL", 300, 0, on_mail },
+	[SMTP_AT_RCPT] = { "the reply to RCPT", 300, 0, on_rcpt },
+	[SMTP_AT_DATA] = { "the reply to DATA", 120, 0, on_data },
+	[SMTP_AT_DOT] = { "the reply to the end of data", 600, 0, on_dot },
+	[SMTP_AT_RSET] = { "the reply to RSET", 2, 0, on_rset },
+	[SMTP_AT_QUIT] = { "the reply to QUIT", 2, 0, on_quit },
 };
 
 /* A challenge is a half of what a password could be guessed by. */
 static void
-show_reply(const struct smtp *s, enum stage stage, const char *line,
+show_reply(const struct smtp *s, enum smtp_stage stage, const char *line,
     size_t len)
 {
 	const struct smtp_mail *m = s->n > 0 ? command_at(s, 0)->mail :
 	    s->current;
 
-	show(s, m, 0, line, stage == STAGE_AUTH && s->reply.code == 334 ? 3 :
+	show(s, m, 0, line, stage == SMTP_AT_AUTH && s->reply.code == 334 ? 3 :
 	    len);
 }
 
@@ -824,8 +984,7 @@ early_reply(struct smtp *s, struct smtp_mail *m)
 		out_of_step(s, "the server replied before the end of data");
 		return;
 	}
-	smtp_reply_result(&s->reply, smtp_reply_status(&s->reply), &m->res);
-	smtp_mail_decide_accepted(m, &m->res);
+	(void)decide_text(s, m);
 	fail_by_reply(s, SMTP_CAUSE_LOST);
 }
 
@@ -883,7 +1042,8 @@ reply_done(struct smtp *s)
 	s->n--;
 	if (c->mail != NULL)
 		c->mail->awaited--;
-	if (stages[c->stage].is_must && s->reply.code / 100 != 2)
+	if (stages[c->stage].is_must &&
+	    smtp_judge(c->stage, &s->reply, 0) != SMTP_GO)
 		fail_by_reply(s, SMTP_CAUSE_HOST);
 	else
 		stages[c->stage].reply(s);
@@ -893,7 +1053,8 @@ reply_done(struct smtp *s)
 static void
 line_done(struct smtp *s)
 {
-	enum stage stage = s->n > 0 ? command_at(s, 0)->stage : STAGE_QUIT;
+	enum smtp_stage stage = s->n > 0 ? command_at(s, 0)->stage :
+	    SMTP_AT_QUIT;
 	char *line = s->line.data, *text;
 	enum smtp_line last;
 	size_t len;
@@ -903,9 +1064,9 @@ line_done(struct smtp *s)
 		out_of_step(s, "the server sent a malformed reply");
 		return;
 	}
-	if (stage == STAGE_EHLO && s->reply.code == 250 && s->reply.lines > 1)
+	if (stage == SMTP_AT_EHLO && s->reply.code == 250 && s->reply.lines > 1)
 		smtp_capabilities_add(&s->caps, text, len);
-	if (stage == STAGE_AUTH && s->reply.code == 334) {
+	if (stage == SMTP_AT_AUTH && s->reply.code == 334) {
 		buf_reset(&s->auth.challenge);
 		buf_add(&s->auth.challenge, text, len);
 	}
@@ -917,13 +1078,23 @@ line_done(struct smtp *s)
 		reply_done(s);
 }
 
+/* How it begins may say enough. */
+static void
+line_too_long(struct smtp *s, const char *rest)
+{
+	buf_add(&s->line, rest, SMTP_LINE_MAX - s->line.len);
+	(void)smtp_reply_claim(&s->reply, s->line.data, s->line.len);
+	s->reply.last = SMTP_LINE_MALFORMED;
+	out_of_step(s, "the server sent a line that is too long");
+}
+
 /* Bytes for a command that is not sent yet, which only text may expect. */
 static int
 is_ahead(const struct smtp *s)
 {
 	return s->n > 0 && s->line.len > 0 &&
 	    command_at(s, 0)->end > s->out.sent &&
-	    command_at(s, 0)->stage != STAGE_DOT;
+	    command_at(s, 0)->stage != SMTP_AT_DOT;
 }
 
 void
@@ -942,8 +1113,7 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 		lf = memchr(data, '\n', len);
 		n = lf == NULL ? len : (size_t)(lf - data);
 		if (s->line.len + n > SMTP_LINE_MAX) {
-			out_of_step(s, "the server sent a line that is too "
-			    "long");
+			line_too_long(s, data);
 			return;
 		}
 		buf_add(&s->line, data, n);
@@ -983,7 +1153,7 @@ smtp_new(const struct smtp_setup *setup)
 		smtp_free(s);
 		return NULL;
 	}
-	expect(s, STAGE_GREETING, NULL, 0);
+	expect(s, SMTP_AT_GREETING, NULL, 0);
 	return s;
 }
 
@@ -1014,7 +1184,9 @@ smtp_lost(struct smtp *s, const char *reason)
 	    "more mail";
 	buf_init(&text, 0);
 	buf_printf(&text, "%s, while waiting for %s", reason, what);
-	fail(s, SMTP_CAUSE_LOST, "4.4.2", buf_str(&text));
+	/* Nobody's transaction is at RSET; what follows goes elsewhere. */
+	fail(s, s->n > 0 && command_at(s, 0)->stage == SMTP_AT_RSET ?
+	    SMTP_CAUSE_NONE : SMTP_CAUSE_LOST, "4.4.2", buf_str(&text));
 	buf_fini(&text);
 }
 
@@ -1069,7 +1241,7 @@ smtp_wait_s(const struct smtp *s)
 
 	if (s->n == 0)
 		return smtp_text_mail(s) != NULL ? BLOCK_WAIT_S : 0;
-	return c->end > s->out.sent && c->stage == STAGE_DOT ? BLOCK_WAIT_S :
+	return c->end > s->out.sent && c->stage == SMTP_AT_DOT ? BLOCK_WAIT_S :
 	    stages[c->stage].wait_s;
 }
 
@@ -1101,6 +1273,12 @@ int
 smtp_is_closing(const struct smtp *s)
 {
 	return s->phase >= PHASE_LAST || is_full(s);
+}
+
+int
+smtp_is_plain(const struct smtp *s)
+{
+	return s->setup.is_plain;
 }
 
 int

@@ -49,6 +49,8 @@ struct smtp_setup {
 	int		 must_tls;	/* nothing in the clear */
 	int		 must_login;	/* no MAIL before a login */
 	int		 may_login_clear; /* a login without TLS is fine */
+	int		 is_plain;	/* no optional parameters: it refused
+					 * them before */
 	/*
 	 * Is given every line of the dialogue, without its end, secrets masked
 	 * and texts left out; or NULL.  mail: whose line it is, or NULL.
@@ -114,12 +116,25 @@ int	smtp_is_busy(const struct smtp *);
  * and ends once the first is over.  Returns how many were given back.
  */
 unsigned smtp_release(struct smtp *);
+/* Lends the transactions that are not finished: the first, by next all. */
+struct smtp_mail *smtp_live(const struct smtp *);
+/*
+ * Ends a transaction without its message: 1 when it is finished.  The
+ * conversation ends with it, or, where an earlier message awaits its verdict,
+ * after that; other transactions are given back for another connection.  0:
+ * the host has all of the message, and its verdict counts.
+ */
+int	smtp_abandon(struct smtp *, struct smtp_mail *);
+/* 1 when the text of a message is on the way, or its verdict. */
+int	smtp_has_text(const struct smtp *);
 void	smtp_quit(struct smtp *);
 
 enum smtp_cause smtp_cause(const struct smtp *);
 const struct result *smtp_trouble(const struct smtp *);
 /* It takes no more mail, and says QUIT, or has said it, by itself. */
 int	smtp_is_closing(const struct smtp *);
+/* It has refused optional parameters. */
+int	smtp_is_plain(const struct smtp *);
 /* A reply ended it that is about too many connections, not about a message. */
 int	smtp_is_throttled(const struct smtp *);
 

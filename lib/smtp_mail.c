@@ -66,6 +66,7 @@ smtp_mail_reset(struct smtp_mail *m)
 	m->state = SMTP_MAIL_NEW;
 	m->end = SMTP_MAIL_ANSWERED;
 	m->asked = m->accepted = m->awaited = 0;
+	m->has_parameters = m->is_throttled = 0;
 	m->recent = UINT32_MAX;
 	for (i = 0; i < m->nrcpts; i++)
 		m->rcpts[i].is_accepted = m->rcpts[i].is_first = 0;
@@ -94,28 +95,27 @@ smtp_mail_decide_accepted(struct smtp_mail *m, const struct result *res)
 			result_copy(&m->rcpts[i].res, res);
 }
 
-/*
- * "Too many" is not about this recipient.  It counts as that only once one
- * was taken, so that every transaction decides about someone; and not when
- * the enhanced code says that a mailbox or the disk is full.
- */
-static int
-is_too_many(const struct smtp_reply *r, const struct smtp_mail *m)
-{
-	if ((r->code != 452 && r->code != 552) || m->accepted == 0)
-		return 0;
-	return r->enhanced[0] == '\0' || strcmp(r->enhanced + 1, ".5.3") == 0;
-}
-
 void
 smtp_mail_rcpt_reply(struct smtp_mail *m, uint32_t i,
-    const struct smtp_reply *r)
+    const struct smtp_reply *r, enum smtp_verdict verdict)
 {
-	if (r->code / 100 == 2) {
+	switch (verdict) {
+	case SMTP_GO:
 		m->rcpts[i].is_accepted = 1;
 		m->accepted++;
-	} else if (!is_too_many(r, m)) {
-		smtp_reply_result(r, smtp_reply_status(r), &m->rcpts[i].res);
+		break;
+	case SMTP_DEFER:
+		smtp_reply_result(r, STATUS_DEFERRED, &m->rcpts[i].res);
+		break;
+	case SMTP_FAIL:
+		smtp_reply_result(r, STATUS_FAILED, &m->rcpts[i].res);
+		break;
+	case SMTP_THROTTLED:
+		m->is_throttled = 1;
+		smtp_reply_result(r, STATUS_DEFERRED, &m->res);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -182,25 +182,25 @@ check_rcpt(struct smtp_rcpt *r, const struct smtp_capabilities *caps)
 		    "not offer");
 }
 
+/* This transaction is for that recipient, too. */
+static int
+is_for(const struct smtp_mail *m, const struct smtp_rcpt *r)
+{
+	return m->utf8 == SMTP_UTF8_ALL ||
+	    (m->utf8 == SMTP_UTF8_SOME) == is_8bit(r->address);
+}
+
 int
-smtp_mail_check(struct smtp_mail *m, const struct smtp_capabilities *caps,
-    int *needs_utf8)
+smtp_mail_check(struct smtp_mail *m, const struct smtp_capabilities *caps)
 {
 	struct smtp_rcpt *r;
 	int nopen = 0;
 
-	/* An 8-bit header is only sent to who may take it (RFC 6531 3.2). */
-	*needs_utf8 = is_8bit(m->sender) ||
-	    ((caps->offers & SMTP_OFFERS_SMTPUTF8) != 0 &&
-	    (m->flags & MESSAGE_8BIT_HEADER) != 0);
 	for (r = m->rcpts; r < m->rcpts + m->nrcpts; r++) {
 		if (r->res.status != STATUS_NONE)
 			continue;
 		check_rcpt(r, caps);
-		if (r->res.status != STATUS_NONE)
-			continue;
-		nopen++;
-		*needs_utf8 |= is_8bit(r->address);
+		nopen += r->res.status == STATUS_NONE && is_for(m, r);
 	}
 	check_sender(m, caps);
 	return nopen == 0 || m->res.status != STATUS_NONE ? -1 : 0;
@@ -208,13 +208,10 @@ smtp_mail_check(struct smtp_mail *m, const struct smtp_capabilities *caps,
 
 /* ---- commands ---- */
 
-void
-smtp_mail_put(const struct smtp_mail *m, const struct smtp_capabilities *caps,
-    int needs_utf8, struct buf *out)
+/* Those that the host may refuse without refusing the message. */
+static void
+put_optional(const struct smtp_mail *m, unsigned offers, struct buf *out)
 {
-	unsigned offers = caps->offers;
-
-	buf_printf(out, "MAIL FROM:<%s>", m->sender);
 	if ((offers & SMTP_OFFERS_SIZE) != 0 && m->size_bytes > 0)
 		buf_printf(out, " SIZE=%llu",
 		    (unsigned long long)m->size_bytes);
@@ -222,8 +219,6 @@ smtp_mail_put(const struct smtp_mail *m, const struct smtp_capabilities *caps,
 	    (m->flags & (MESSAGE_8BIT_BODY | MESSAGE_8BIT_HEADER |
 	    MESSAGE_SAID_8BIT)) != 0)
 		buf_puts(out, " BODY=8BITMIME");
-	if (needs_utf8)
-		buf_puts(out, " SMTPUTF8");
 	if ((offers & SMTP_OFFERS_DSN) != 0 && m->ret != RET_UNSAID)
 		buf_printf(out, " RET=%s", m->ret == RET_FULL ? "FULL" :
 		    "HDRS");
@@ -232,6 +227,20 @@ smtp_mail_put(const struct smtp_mail *m, const struct smtp_capabilities *caps,
 		buf_puts(out, " ENVID=");
 		dsn_put_xtext(out, m->envid);
 	}
+}
+
+void
+smtp_mail_put(struct smtp_mail *m, const struct smtp_capabilities *caps,
+    struct buf *out)
+{
+	size_t before;
+
+	buf_printf(out, "MAIL FROM:<%s>", m->sender);
+	before = out->len;
+	put_optional(m, caps->offers, out);
+	m->has_parameters = out->len > before;
+	if (m->utf8 != SMTP_UTF8_NONE)
+		buf_puts(out, " SMTPUTF8");
 	buf_puts(out, "\r\n");
 }
 
@@ -244,19 +253,24 @@ smtp_mail_put_rcpt(struct smtp_rcpt *r, const struct smtp_capabilities *caps,
     struct buf *out)
 {
 	struct buf orcpt;
+	size_t before;
+	int is_passed_on;
 
 	buf_printf(out, "RCPT TO:<%s>", r->address);
-	r->is_passed_on = (caps->offers & SMTP_OFFERS_DSN) != 0;
-	if (r->is_passed_on && r->notify != 0) {
+	before = out->len;
+	is_passed_on = (caps->offers & SMTP_OFFERS_DSN) != 0;
+	if (is_passed_on && r->notify != 0) {
 		buf_puts(out, " NOTIFY=");
 		dsn_put_notify(out, r->notify);
 	}
-	if (r->is_passed_on && r->orcpt != NULL && r->notify != NOTIFY_NEVER) {
+	if (is_passed_on && r->orcpt != NULL && r->notify != NOTIFY_NEVER) {
 		buf_init(&orcpt, 0);
 		if (dsn_put_orcpt(&orcpt, r->orcpt, 1) == 0)
 			buf_printf(out, " ORCPT=%s", buf_str(&orcpt));
 		buf_fini(&orcpt);
 	}
+	r->reports = !is_passed_on ? SMTP_REPORTS_OURS :
+	    out->len > before ? SMTP_REPORTS_ASKED : SMTP_REPORTS_PASSED_ON;
 	buf_puts(out, "\r\n");
 }
 
@@ -304,6 +318,7 @@ smtp_mail_ask(struct smtp_mail *m, const struct smtp_capabilities *caps,
 	while (m->asked < m->nrcpts) {
 		*i = m->asked++;
 		if (m->rcpts[*i].res.status == STATUS_NONE &&
+		    is_for(m, &m->rcpts[*i]) &&
 		    may_ask(m, caps->domain_max, *i))
 			return 1;
 	}

@@ -12,6 +12,7 @@
 #include "lib/mail.h"
 #include "lib/result.h"
 #include "lib/smtp_reply.h"
+#include "lib/smtp_verdict.h"
 
 /* Written: handed over to be sent.  The table is in docs/states.md. */
 enum smtp_mail_state {
@@ -53,21 +54,36 @@ enum smtp_mail_end {
 	SMTP_MAIL_IN_DOUBT
 };
 
+/* Who answers for the reports of a recipient. */
+enum smtp_rcpt_reports {
+	SMTP_REPORTS_OURS,	/* the host has no DSN */
+	SMTP_REPORTS_PASSED_ON,	/* it reports what comes of it */
+	SMTP_REPORTS_ASKED	/* the same, as parameters of RCPT ask */
+};
+
 struct smtp_rcpt {
 	const char	*address;	/* lent */
 	uint32_t	 index;		/* the driver's */
 	unsigned	 notify;	/* NOTIFY_* */
 	const char	*orcpt;		/* lent: "type;address"; or NULL */
 	struct result	 res;		/* owned; STATUS_NONE: not decided */
-	int		 is_passed_on;	/* the host reports what comes of it */
+	enum smtp_rcpt_reports reports;
 	struct result	 before;	/* the driver's: another host's */
 	int		 is_accepted, is_first;	/* private */
+};
+
+/* For whom a transaction is, and whether it asks for SMTPUTF8. */
+enum smtp_utf8 {
+	SMTP_UTF8_NONE,		/* without: those with addresses in ASCII */
+	SMTP_UTF8_SOME,		/* with: the others */
+	SMTP_UTF8_ALL		/* with, for sender or header: all */
 };
 
 /* One transaction: the driver's storage, left alone until it is finished. */
 struct smtp_mail {
 	const char	*sender;	/* lent; "" is <> */
 	unsigned	 flags;		/* MESSAGE_*, as it is sent */
+	enum smtp_utf8	 utf8;
 	uint64_t	 size_bytes;	/* on the wire, for SIZE= */
 	enum ret	 ret;
 	const char	*envid;		/* lent; or NULL */
@@ -80,6 +96,8 @@ struct smtp_mail {
 	struct result	 res;		/* of the whole */
 	uint32_t	 asked, accepted, awaited;
 	uint32_t	 recent;	/* whose domain was asked for last */
+	int		 has_parameters;	/* optional ones, in MAIL */
+	int		 is_throttled;	/* a RCPT was: the reply is in res */
 	struct smtp_mail *next;
 };
 
@@ -89,25 +107,21 @@ enum smtp_mail_state smtp_mail_next(enum smtp_mail_state,
 
 /* As it is before it is begun. */
 void	smtp_mail_reset(struct smtp_mail *);
-/*
- * Decides what needs no server to be refused.  -1 when nobody is left, else 0;
- * *needs_utf8: the envelope or the header.
- */
-int	smtp_mail_check(struct smtp_mail *, const struct smtp_capabilities *,
-	    int *needs_utf8);
+/* Decides what needs no server to be refused: 0, -1 when nobody is left. */
+int	smtp_mail_check(struct smtp_mail *, const struct smtp_capabilities *);
 /* The recipient to be asked for next is *i: 1, or 0 after the last. */
 int	smtp_mail_ask(struct smtp_mail *, const struct smtp_capabilities *,
 	    uint32_t *i);
 /* Add the commands, with their ends. */
-void	smtp_mail_put(const struct smtp_mail *,
-	    const struct smtp_capabilities *, int needs_utf8, struct buf *out);
+void	smtp_mail_put(struct smtp_mail *,
+	    const struct smtp_capabilities *, struct buf *out);
 void	smtp_mail_put_rcpt(struct smtp_rcpt *,
 	    const struct smtp_capabilities *, struct buf *out);
 /* All undecided recipients share this result, or those that were accepted. */
 void	smtp_mail_decide(struct smtp_mail *, const struct result *);
 void	smtp_mail_decide_accepted(struct smtp_mail *, const struct result *);
-/* The reply to a RCPT. */
+/* The reply to a RCPT, and what it decides. */
 void	smtp_mail_rcpt_reply(struct smtp_mail *, uint32_t i,
-	    const struct smtp_reply *);
+	    const struct smtp_reply *, enum smtp_verdict);
 
 #endif

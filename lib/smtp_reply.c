@@ -88,6 +88,29 @@ read_code(const char *p, size_t len)
 	return (p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0');
 }
 
+/* The code of a line that need not be well-formed, or 0. */
+static int
+claimed_code(const char *p, size_t len)
+{
+	for (; len > 0 && (*p == ' ' || *p == '\t'); p++)
+		len--;
+	return len >= 3 && p[0] >= '2' && p[0] <= '5' &&
+	    isdigit((unsigned char)p[1]) && isdigit((unsigned char)p[2]) ?
+	    (p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0') : 0;
+}
+
+int
+smtp_reply_claim(struct smtp_reply *r, const char *line, size_t len)
+{
+	int code = claimed_code(line, len);
+
+	if (r->last != SMTP_LINE_MORE || code == 0)
+		r->claim = code;
+	else if (r->claim / 100 != code / 100)
+		r->claim = 0;
+	return r->claim;
+}
+
 enum smtp_line
 smtp_reply_line(struct smtp_reply *r, char *line, size_t len, char **text,
     size_t *text_len)
@@ -95,6 +118,7 @@ smtp_reply_line(struct smtp_reply *r, char *line, size_t len, char **text,
 	size_t n = len > 0 && line[len - 1] == '\r' ? len - 1 : len;
 	int code = read_code(line, n);
 
+	(void)smtp_reply_claim(r, line, n);
 	if (r->last != SMTP_LINE_MORE) {
 		r->code = code;
 		r->lines = 0;
@@ -163,23 +187,41 @@ smtp_reply_keep(struct smtp_reply *r, const char *text, size_t len)
 	buf_add(&r->text, text, len);
 }
 
-/* Login trouble is ours, not the message's: 530, 534, 535 and 538. */
-enum status
-smtp_reply_status(const struct smtp_reply *r)
+/*
+ * Hosts say in many ways that there are too many connections, or messages
+ * over one: as RFC 3463 has it (system not accepting, congestion), in codes
+ * alone (RFC 4954: 432), or only in words.
+ */
+static int
+has_throttle_words(const struct smtp_reply *r)
 {
-	if (r->code / 100 == 2)
-		return STATUS_SENT;
-	if (r->code / 100 != 5 || r->code == 530 || r->code == 534 ||
-	    r->code == 535 || r->code == 538)
-		return STATUS_DEFERRED;
-	return STATUS_FAILED;
+	static const char *const words[] = {
+		"too many connections", "too many concurrent",
+		"too many simultaneous", "too many sessions",
+		"too many messages", "too many emails", "too many mails",
+		"too much mail", "too fast", "connection limit",
+		"concurrent connection", "concurrency", "rate limit",
+		"rate-limit", "ratelimit", "throttl", "server busy",
+		"server too busy", "server is busy",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(buf_str(&r->text), words[i]) != NULL)
+			return 1;
+	return 0;
 }
 
 int
 smtp_reply_is_throttle(const struct smtp_reply *r)
 {
-	return r->code == 421 || r->code == 432 || (r->code / 100 == 4 &&
-	    r->enhanced[0] != '\0' && strcmp(r->enhanced + 1, ".3.2") == 0);
+	const char *code = r->enhanced;
+
+	if (r->code / 100 < 4)
+		return 0;
+	return r->code == 421 || r->code == 432 || (code[0] != '\0' &&
+	    (strcmp(code + 1, ".3.2") == 0 || strcmp(code + 1, ".4.5") == 0 ||
+	    strcmp(code + 1, ".7.28") == 0)) || has_throttle_words(r);
 }
 
 void

@@ -38,6 +38,7 @@ enum smtp_line {
 /* A reply as its lines come. */
 struct smtp_reply {
 	int		 code;		/* 0: none, or malformed */
+	int		 claim;		/* smtp_reply_claim() */
 	enum smtp_line	 last;		/* line so far */
 	unsigned	 lines;
 	size_t		 bytes;
@@ -52,9 +53,13 @@ struct smtp_reply {
 enum smtp_line smtp_reply_line(struct smtp_reply *, char *line, size_t len,
 	    char **text, size_t *text_len);
 void	smtp_reply_keep(struct smtp_reply *, const char *text, size_t len);
-/* What a reply to MAIL, RCPT, DATA or the end of data decides. */
-enum status smtp_reply_status(const struct smtp_reply *);
-/* 1 when it is about too many connections or messages: 421, 432, 4yz x.3.2. */
+/*
+ * Takes a line, or the beginning of one, that may be malformed.  The code that
+ * it begins with; 0 if it has none, or one of another class than the lines
+ * before it.
+ */
+int	smtp_reply_claim(struct smtp_reply *, const char *line, size_t len);
+/* 1 when it is about too many connections or messages. */
 int	smtp_reply_is_throttle(const struct smtp_reply *);
 /* The reply as a result of that status. */
 void	smtp_reply_result(const struct smtp_reply *, enum status,
@@ -67,6 +72,9 @@ void	smtp_reply_result(const struct smtp_reply *, enum status,
 #define SMTP_OFFERS_STARTTLS	0x08
 #define SMTP_OFFERS_DSN		0x10
 #define SMTP_OFFERS_SIZE	0x20
+/* Those that only add parameters which a message can do without. */
+#define SMTP_OFFERS_OPTIONS	(SMTP_OFFERS_8BITMIME | SMTP_OFFERS_DSN | \
+				SMTP_OFFERS_SIZE)
 
 struct smtp_capabilities {
 	unsigned	 offers;	/* SMTP_OFFERS_* */

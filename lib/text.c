@@ -4,7 +4,6 @@
  * Promise: no line is silently cut or changed; a bad one is reported as such
  * and the next one is read as if it had not been there.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,14 +104,37 @@ text_word(char **rest)
 	return word;
 }
 
+char *
+text_quoted(char **rest)
+{
+	char *end, *text;
+
+	*rest += strspn(*rest, BLANKS);
+	if (**rest != '"')
+		return text_word(rest);
+	text = *rest + 1;
+	end = strchr(text, '"');
+	if (end == NULL || strchr(BLANKS, end[1]) == NULL)
+		return NULL;
+	*rest = end[1] == '\0' ? end + 1 : end + 2;
+	*end = '\0';
+	return text;
+}
+
 int
 text_number(const char *s, uint64_t max, uint64_t *v)
 {
-	char *end;
+	uint64_t digit, n = 0;
 
-	if (*s < '0' || *s > '9')
+	if (*s == '\0')
 		return -1;
-	errno = 0;
-	*v = strtoull(s, &end, 10);
-	return errno != 0 || *end != '\0' || *v > max ? -1 : 0;
+	for (; *s != '\0'; s++) {
+		digit = (uint64_t)(*s - '0');
+		if (*s < '0' || *s > '9' || n > max / 10 ||
+		    digit > max - n * 10)
+			return -1;
+		n = n * 10 + digit;
+	}
+	*v = n;
+	return 0;
 }

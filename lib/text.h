@@ -35,6 +35,8 @@ void	 text_fini(struct text_lines *);
 char	*text_trim(char *line);
 /* Cuts the next word off a text: blank-separated, or NULL. */
 char	*text_word(char **rest);
+/* The same of a text in double quotes, without them, or else a word. */
+char	*text_quoted(char **rest);
 /* Digits and nothing else, at most max; 0 or -1. */
 int	 text_number(const char *, uint64_t max, uint64_t *);
 

@@ -1,8 +1,9 @@
 /*
  * trusted_open.c - opens a file that nobody else can put another in place of.
  * Runs as: the user.  Uses: the path.
- * Promise: where others can write, a file is opened only if it is no link:
- * they cannot have another file of the owner's read in place of it.
+ * Promise: where others can write, a file is opened only if it is no link and
+ * has no second name: they cannot have another file of the owner's read in
+ * place of it.
  */
 #include <sys/stat.h>
 
@@ -60,14 +61,25 @@ is_trusted(const struct way *w)
 	return fstat(w->dir, &st) == 0 && trusted_stat(&st, w->owner);
 }
 
+/* A link is root's or the owner's, in a directory that is. */
+static int
+may_follow(struct way *w, const char *name)
+{
+	struct stat st;
+
+	return ++w->links <= LINKS_MAX && is_trusted(w) &&
+	    fstatat(w->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (st.st_uid == 0 || st.st_uid == w->owner);
+}
+
 /* The rest of the path becomes what the link says, and then the rest. */
 static int
-follow(struct way *w, const char *target)
+follow(struct way *w, const char *name, const char *target)
 {
 	char path[PATH_MAX];
 	int n;
 
-	if (++w->links > LINKS_MAX || !is_trusted(w)) {
+	if (!may_follow(w, name)) {
 		errno = ELOOP;
 		return -1;
 	}
@@ -94,6 +106,21 @@ next_name(struct way *w)
 	return name;
 }
 
+/* A second name, where others can make one, is as good as a link. */
+static int
+open_last(const struct way *w, const char *name, int flags)
+{
+	struct stat st;
+	int fd = openat(w->dir, name, flags | O_NOFOLLOW);
+
+	if (fd != -1 && !is_trusted(w) && (fstat(fd, &st) == -1 ||
+	    (!S_ISDIR(st.st_mode) && st.st_nlink > 1))) {
+		io_close(&fd);
+		errno = ELOOP;
+	}
+	return fd;
+}
+
 static int
 walk(struct way *w, int flags)
 {
@@ -107,9 +134,9 @@ walk(struct way *w, int flags)
 		if (n == -1 && errno != EINVAL)
 			return -1;
 		if (n == -1 && w->rest[0] == '\0')
-			return openat(w->dir, name, flags | O_NOFOLLOW);
+			return open_last(w, name, flags);
 		target[n < 0 ? 0 : n] = '\0';
-		if ((n == -1 ? enter(w, name) : follow(w, target)) == -1)
+		if ((n == -1 ? enter(w, name) : follow(w, name, target)) == -1)
 			return -1;
 	}
 }

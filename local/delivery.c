@@ -177,16 +177,15 @@ delivery_defer_message(struct result *res)
 const char *
 delivery_extension(const struct delivery *d, char *room, size_t size)
 {
-	const char *plus;
-	char *at;
+	const char *plus, *name = d->user->name;
+	size_t n = strlen(name);
 
 	if (d->conf->names.delimiter == '\0' ||
-	    text_copy(room, size, d->recipient) == -1)
+	    addr_local(d->recipient, room, size) == -1)
 		return "";
-	at = strrchr(room, '@');
-	if (at != NULL)
-		*at = '\0';
-	plus = strchr(room, d->conf->names.delimiter);
+	/* A delimiter in the user's own name is none. */
+	plus = room + (strncasecmp(room, name, n) == 0 ? n : 0);
+	plus = strchr(plus, d->conf->names.delimiter);
 	return plus == NULL ? "" : plus + 1;
 }
 

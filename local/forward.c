@@ -23,8 +23,8 @@
 #include "local/delivery.h"
 #include "local/forward.h"
 #include "priv/records.h"
+#include "priv/user_shell.h"
 
-#define ALIASES_FILE_MAX	(16 * 1024 * 1024)	/* bytes */
 #define FORWARD_NAME		".forward"
 #define LIST_PIECE		(60 * 1024)	/* bytes in a message */
 #define FORWARD_LINGER_MS	1000	/* for the same question again */
@@ -55,6 +55,29 @@ postponed(struct forward *f, const char *what)
 	return FORWARD_LATER;
 }
 
+/*
+ * Without its parent, too, a home is on a file system that is not mounted;
+ * but that of many a daemon was never made.
+ */
+static enum forward_verdict
+missing_home(struct forward *f)
+{
+	char parent[sizeof(f->user->home)];
+	struct stat st;
+	char *end;
+
+	snprintf(parent, sizeof(parent), "%s", f->user->home);
+	for (end = parent + strlen(parent); end > parent + 1 &&
+	    end[-1] == '/'; )
+		*--end = '\0';
+	end = strrchr(parent, '/');
+	end[end == parent] = '\0';
+	if (stat(parent, &st) == 0 || user_has_login_shell(f->user) == 0)
+		return FORWARD_NONE;
+	errno = ENOENT;
+	return postponed(f, "");
+}
+
 /* FORWARD_TEXT: it is open. */
 static enum forward_verdict
 open_forward(struct forward *f)
@@ -63,7 +86,7 @@ open_forward(struct forward *f)
 
 	f->home = delivery_open_directory(f->user->home);
 	if (f->home == -1)
-		return errno == ENOENT || errno == ENOTDIR ? FORWARD_NONE :
+		return errno == ENOENT || errno == ENOTDIR ? missing_home(f) :
 		    postponed(f, "");
 	f->fd = openat(f->home, FORWARD_NAME, OPEN_FORWARD | O_NOFOLLOW);
 	if (f->fd != -1)
@@ -411,7 +434,7 @@ static int
 read_aliases(int fd, struct buf *text, struct result *res)
 {
 	errno = ENOENT;
-	if (fd != -1 && io_read_file(fd, text, ALIASES_FILE_MAX) == 0)
+	if (fd != -1 && io_read_file(fd, text, ALIASES_BYTES_MAX) == 0)
 		return 0;
 	return delivery_defer_system(res, "aliases file cannot be read");
 }
@@ -421,16 +444,20 @@ static int
 read_alias(int fd, const char *name, struct aliases *as,
     const struct alias **alias, struct result *res)
 {
-	struct buf text;
+	struct buf text, lines;
 	int ret;
 
 	memset(as, 0, sizeof(*as));
 	buf_init(&text, 0);
+	buf_init(&lines, 0);
 	ret = read_aliases(fd, &text, res);
-	if (ret == 0 && aliases_parse(as, text.data, text.len, "aliases",
-	    &report_quiet) == -1)
+	if (ret == 0)
+		aliases_cut(buf_str(&text), text.len, name, &lines);
+	if (ret == 0 && (buf_failed(&lines) || aliases_parse(as,
+	    buf_str(&lines), lines.len, "aliases", &report_quiet) == -1))
 		ret = result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "aliases file cannot be parsed");
+	buf_fini(&lines);
 	buf_fini(&text);
 	if (ret == -1)
 		return -1;

@@ -21,6 +21,7 @@
 #include "lib/io.h"
 #include "lib/mail.h"
 #include "lib/smtp_reply.h"
+#include "lib/smtp_verdict.h"
 #include "local/delivery.h"
 #include "local/lmtp.h"
 #include "priv/sandbox.h"
@@ -181,8 +182,8 @@ expect(struct lmtp *l, int digit, int may_fail)
 		return -1;
 	if (l->reply.code / 100 == digit)
 		return 0;
-	return quote_reply(l, may_fail && l->reply.code / 100 == 5 ?
-	    smtp_reply_status(&l->reply) : STATUS_DEFERRED);
+	return quote_reply(l, may_fail && smtp_judge(SMTP_AT_RCPT, &l->reply,
+	    0) == SMTP_FAIL ? STATUS_FAILED : STATUS_DEFERRED);
 }
 
 /* may_fail: a permanent reply is about the message, not the store. */
@@ -213,10 +214,15 @@ put_recipient(const struct delivery *d, struct buf *out)
 	char room[sizeof(d->recipient)];
 	const char *extension = delivery_extension(d, room, sizeof(room));
 
-	buf_puts(out, d->user->name);
+	struct buf name;
+
+	buf_init(&name, 0);
+	buf_puts(&name, d->user->name);
 	if (extension[0] != '\0' &&
 	    extension[strspn(extension, plain)] == '\0')
-		buf_printf(out, "%c%s", d->conf->names.delimiter, extension);
+		buf_printf(&name, "%c%s", d->conf->names.delimiter, extension);
+	addr_put_local(out, buf_str(&name));
+	buf_fini(&name);
 }
 
 static int

@@ -226,14 +226,17 @@ receive(struct mbox *m, int64_t deadline_ms)
 
 /* ---- the group ---- */
 
-/* What an earlier attempt left: found, or cut off, or not there. */
-static void
+/*
+ * Finds a message of an earlier attempt, or cuts off its beginning, if there is
+ * any.  -1 when nothing more may be appended under this lock.
+ */
+static int
 recover(struct mbox *m, struct append *a)
 {
 	enum mbox_found found;
 
 	if (a->d.checkpoint.length == -1)
-		return;
+		return 0;
 	/* Whoever wrote first may have been killed before the name was
 	 * synced. */
 	m->lock.is_name_unsure |= a->d.checkpoint.length == 0;
@@ -242,11 +245,14 @@ recover(struct mbox *m, struct append *a)
 	if (found == MBOX_FOUND_WHOLE) {
 		a->is_found = 1;
 		step(a, MBOX_EVENT_FOUND);
-	} else if (found == MBOX_FOUND_ERROR) {
-		delivery_defer_errno(&a->res, m->lock.path,
-		    "cannot examine an interrupted delivery");
-		step(a, MBOX_EVENT_FAIL);
 	}
+	if (found != MBOX_FOUND_ERROR)
+		return 0;
+	delivery_defer_errno(&a->res, m->lock.path,
+	    "cannot complete an interrupted delivery");
+	step(a, MBOX_EVENT_FAIL);
+	m->turn.is_over = 1;
+	return -1;
 }
 
 /* Others want the mailbox, too. */
@@ -339,11 +345,11 @@ build_group(struct mbox *m)
 	struct result res;
 	int newline;
 
-	for (a = m->first; a != NULL; a = a->next)
-		if (a->state == MBOX_NEW)
-			recover(m, a);
 	g->n = 0;
 	buf_reset(&g->text);
+	for (a = m->first; a != NULL; a = a->next)
+		if (a->state == MBOX_NEW && recover(m, a) == -1)
+			return;
 	newline = find_end(m);
 	if (newline == -1) {
 		result_init(&res);

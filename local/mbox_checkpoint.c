@@ -1,8 +1,9 @@
 /*
  * mbox_checkpoint.c - what an interrupted attempt left in an mbox file.
  * Runs as: the user.  Uses: an open file.
- * Promise: a text that is there whole is never appended again; what others
- * wrote is never cut off.
+ * Promise: a text that is there whole is never appended again, and is as
+ * durable after the next sync as one that was; what others wrote is never cut
+ * off.
  *
  * The runner recorded where the append began, before its first byte was
  * written.  The text follows from the delivery, so it can be compared with
@@ -11,6 +12,8 @@
  */
 #include <sys/stat.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,6 +99,49 @@ compare_text(int fd, struct mbox_text *t, int64_t pos, int64_t size)
 	return found;
 }
 
+static int
+write_again(int fd, struct mbox_text *t, int64_t pos)
+{
+	struct buf block;
+	int more, ret = 0;
+
+	buf_init(&block, 0);
+	do {
+		buf_reset(&block);
+		more = mbox_text_add(t, &block, READ_BYTES);
+		if (more == -1 || io_pwrite_all(fd, block.data, block.len,
+		    pos) == -1)
+			ret = -1;
+		pos += (int64_t)block.len;
+	} while (ret == 0 && more == 1);
+	buf_fini(&block);
+	return ret;
+}
+
+/*
+ * The same bytes in the same place.  A sync that failed leaves them in memory
+ * as if they had been written, and the next sync succeeds without them: so a
+ * text counts only if the one that syncs it has also written it.
+ */
+static int
+renew(int fd, struct mbox_text *t, int64_t pos)
+{
+	int error, flags = fcntl(fd, F_GETFL), ret;
+
+	if (flags == -1)
+		return -1;
+	/* pwrite(2) would append, too.  A file that can only be appended to
+	 * stays as it is. */
+	if (fcntl(fd, F_SETFL, flags & ~O_APPEND) == -1)
+		return errno == EPERM ? 0 : -1;
+	ret = write_again(fd, t, pos);
+	error = errno;
+	if (fcntl(fd, F_SETFL, flags) == -1)
+		return -1;
+	errno = error;
+	return ret;
+}
+
 /*
  * What is before the checkpoint decides on a newline in front, now as then.
  * Only somebody else could have changed that; then the comparison fails.
@@ -119,6 +165,11 @@ mbox_checkpoint_recover(int fd, const struct delivery *d)
 		return MBOX_FOUND_ERROR;
 	mbox_text_init(&t, d, newline);
 	found = compare_text(fd, &t, at->length, st.st_size);
+	if (found == MBOX_FOUND_WHOLE) {
+		mbox_text_init(&t, d, newline);
+		return renew(fd, &t, at->length) == -1 ? MBOX_FOUND_ERROR :
+		    found;
+	}
 	return found == MBOX_FOUND_TORN && ftruncate(fd, at->length) == -1 ?
 	    MBOX_FOUND_ERROR : found;
 }

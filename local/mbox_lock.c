@@ -145,7 +145,23 @@ remove_dotlock(const struct mbox_lock *l, const struct stat *seen)
 	    !delivery_is_same(seen, &st) || seen->st_mtime != st.st_mtime ||
 	    unlinkat(l->dir, l->dotlock_name, 0) == 0)
 		return 0;
-	return errno == EACCES || errno == EPERM || errno == EROFS;
+	return errno == EACCES || errno == EPERM || errno == EROFS ||
+	    errno == EISDIR;
+}
+
+/*
+ * Where everybody can create files, only those who may hold this mailbox can
+ * lock it: its owner, by mail readers, and root and the owner of the directory,
+ * by other programs that deliver.
+ */
+static int
+is_strangers(const struct mbox_lock *l, const struct stat *st)
+{
+	struct stat dir;
+
+	return fstat(l->dir, &dir) == 0 && (dir.st_mode & S_IWOTH) != 0 &&
+	    st->st_uid != l->owner->uid && st->st_uid != dir.st_uid &&
+	    st->st_uid != 0;
 }
 
 /* Somebody's dotlock is in the way.  Returns as remove_dotlock(). */
@@ -157,6 +173,8 @@ remove_stale(struct mbox_lock *l)
 
 	if (fstatat(l->dir, l->dotlock_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
+	if (is_strangers(l, &st))
+		return 1;
 	if (is_orphan(l, &fd)) {
 		l->is_name_unsure = 1;
 		ret = remove_dotlock(l, &st);

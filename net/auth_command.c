@@ -71,7 +71,7 @@ run(char *text, int out)
 
 	split(text, argv);
 	io_default_signals();
-	null = open("/dev/null", O_RDWR);
+	null = io_open_null();
 	if (setsid() == -1 || null == -1 || dup2(out, STDOUT_FILENO) == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDERR_FILENO) == -1)
 		return;
@@ -237,7 +237,7 @@ let_go(void)
 {
 	int null;
 
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	null = io_open_null();
 	if (null == -1 || dup2(null, STDIN_FILENO) == -1)
 		return -1;
 	close(null);

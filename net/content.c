@@ -12,6 +12,7 @@
 #include "lib/result.h"
 #include "lib/smtp_reply.h"
 #include "net/content.h"
+#include "net/idn.h"
 
 #define CHUNK		32768	/* bytes of a message read at once */
 #define TURN_CHUNKS	16	/* looked at before the others' turn */
@@ -51,7 +52,7 @@ content_begin(struct content *c, struct request *r, int stuff)
 	if (!r->fit.is_encoded)
 		return;
 	c->use = CONTENT_ENCODE;
-	mime_write(&c->mime, r->fit.plan, r->fit.lacks);
+	mime_write(&c->mime, r->fit.plan, r->fit.lacks, idn_domain);
 }
 
 /* A chunk through the parts to the wire; in a scan nowhere. */
@@ -97,22 +98,31 @@ content_next(struct content *c, struct buf *out)
 	return c->at < r->text.length;
 }
 
-/* What of this message such a server does not accept: MIME_NO_*. */
+/* 1 when the header may go as it is: with SMTPUTF8, which is for UTF-8. */
+static int
+has_utf8(const struct request *r, unsigned offers)
+{
+	return (~offers & (SMTP_OFFERS_8BITMIME | SMTP_OFFERS_SMTPUTF8)) == 0 &&
+	    (r->flags & MESSAGE_UTF8_HEADER) != 0;
+}
+
+/*
+ * What of this message such a server does not accept: MIME_NO_*.  SMTPUTF8 is
+ * not asked for because it is there: the next host may lack it.
+ */
 static unsigned
 lacks_of(const struct request *r, unsigned offers)
 {
-	int has_8bit = (offers & SMTP_OFFERS_8BITMIME) != 0;
-	int has_utf8 = has_8bit && (offers & SMTP_OFFERS_SMTPUTF8) != 0;
 	unsigned lacks = 0;
 
 	if ((r->flags & (MESSAGE_8BIT_BODY | MESSAGE_8BIT_HEADER)) != 0 &&
-	    !has_8bit)
+	    (offers & SMTP_OFFERS_8BITMIME) == 0)
 		lacks |= MIME_NO_8BIT;
 	if ((r->flags & MESSAGE_8BIT_HEADER) != 0 &&
-	    (!has_utf8 || (r->flags & MESSAGE_UTF8_HEADER) == 0))
+	    (r->fit.utf8 == FIT_UTF8_NONE || !has_utf8(r, offers)))
 		lacks |= MIME_NO_8BIT_HEADER;
 	/* Nobody would learn that a report cannot be sent. */
-	if (lacks != 0 && r->sender[0] == '\0')
+	if (lacks != 0 && r->sender[0] == '\0' && !has_utf8(r, offers))
 		lacks |= MIME_AT_ANY_COST;
 	return lacks;
 }
@@ -128,6 +138,10 @@ announce(struct request *r, uint64_t size_bytes)
 		flags |= MESSAGE_8BIT_BODY;
 	if ((r->fit.lacks & MIME_NO_8BIT_HEADER) != 0)
 		flags &= ~(unsigned)MESSAGE_8BIT_HEADER;
+	/* If it is not as it was, nothing in it asks for SMTPUTF8. */
+	if ((r->fit.lacks & MIME_NO_8BIT_HEADER) != 0 &&
+	    r->fit.utf8 == FIT_UTF8_NEEDED)
+		r->fit.utf8 = FIT_UTF8_ASKED;
 	r->mail.flags = flags;
 	r->mail.size_bytes = size_bytes;
 	r->fit.stage = FIT_DONE;
@@ -198,6 +212,14 @@ judge_scan(struct content *c, struct result *reason)
 static int
 judge_measure(struct content *c, struct result *reason)
 {
+	struct request *r = c->request;
+
+	if (c->use == CONTENT_ENCODE && c->mime.trouble != NULL &&
+	    r->fit.utf8 == FIT_UTF8_NONE && has_utf8(r, r->fit.offers)) {
+		/* An address: the header cannot do without. */
+		r->fit.utf8 = FIT_UTF8_NEEDED;
+		return first_look(c, r, r->fit.offers, reason);
+	}
 	if (c->use == CONTENT_ENCODE && c->mime.trouble != NULL)
 		return result_set(reason, STATUS_FAILED, "5.6.7",
 		    "the field %s contains %s and requires a server that "
@@ -237,15 +259,21 @@ look(struct content *c, struct result *reason)
 
 int
 content_prepare(struct content *c, struct request *r, unsigned offers,
-    struct result *reason)
+    int is_utf8, struct result *reason)
 {
+	enum fit_utf8 utf8 = is_utf8 ? FIT_UTF8_ASKED : FIT_UTF8_NONE;
 	int i, ret = 0;
 
 	offers &= SMTP_OFFERS_8BITMIME | SMTP_OFFERS_SMTPUTF8;
-	if (r->fit.stage == FIT_DONE && r->fit.offers == offers)
+	if (r->fit.utf8 == FIT_UTF8_NEEDED)
+		utf8 = FIT_UTF8_NEEDED;
+	/* The host may have taken back what it offered. */
+	if (r->fit.offers != offers || r->fit.utf8 != utf8)
+		r->fit.stage = FIT_NEW;
+	r->fit.utf8 = utf8;
+	if (r->fit.stage == FIT_DONE)
 		return 1;
-	if (c->request != r || r->fit.stage == FIT_NEW ||
-	    r->fit.stage == FIT_DONE)
+	if (c->request != r || r->fit.stage == FIT_NEW)
 		ret = first_look(c, r, offers, reason);
 	for (i = 0; i < TURN_CHUNKS && ret == 0; i++)
 		ret = look(c, reason);

@@ -28,12 +28,13 @@ void	 content_fini(struct content *);
 
 /*
  * Finds out how this server gets the text, and fills in flags and size of the
- * request's mail.  offers: SMTP_OFFERS_*.  1; 0 if it takes more calls; -1 if
+ * request's mail.  offers: SMTP_OFFERS_*; is_utf8: SMTPUTF8 will be asked for
+ * anyway, because of an address.  1; 0 if it takes more calls; -1 if
  * it cannot be sent there, with the reason.  A text that fits any server is not
  * looked at.
  */
 int	 content_prepare(struct content *, struct request *, unsigned offers,
-	    struct result *);
+	    int is_utf8, struct result *);
 /* Begins the text, as it goes over the wire; stuff: dots are doubled. */
 void	 content_begin(struct content *, struct request *, int stuff);
 /* Adds a piece of it: CRLF.  1, 0 when it was the last, -1 with errno. */

@@ -11,7 +11,6 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
-#include <ifaddrs.h>
 #include <netdb.h>
 #include <resolv.h>
 #include <stdio.h>
@@ -19,7 +18,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/local_names.h"
 #include "net/dns.h"
+#include "net/idn.h"
 
 #define PACKET_MAX	65535	/* bytes; no answer can be longer */
 #define NAME_OCTETS_MAX	253	/* of a name written out (RFC 1035 2.3.4) */
@@ -379,6 +380,21 @@ ask(const char *name, int type, struct answer *a)
 	return a->known;
 }
 
+/* One that could be written in ASCII was (idn_name()). */
+static int
+no_name(struct result *res, const char *code, const char *name)
+{
+	const char *reason;
+	struct buf ascii;
+
+	buf_init(&ascii, 0);
+	reason = idn_name(name, &ascii);
+	buf_fini(&ascii);
+	return result_set(res, STATUS_FAILED, code, "%s is not a domain name"
+	    "%s%s", name, reason == NULL ? "" : ": ",
+	    reason == NULL ? "" : reason);
+}
+
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]" (RFC 5321 4.1.3). */
 static int
 read_literal(const char *domain, struct dns_host *host)
@@ -400,8 +416,8 @@ read_literal(const char *domain, struct dns_host *host)
 }
 
 /*
- * The hosts that a name has records of a type for: 0 with what is known, and
- * perhaps with none; -1 when it cannot be known now.
+ * Looks up the hosts in the records of one type: 0 with those found, if any; -1
+ * when the answer cannot be obtained now.
  */
 static int
 find_hosts(const char *name, int type, struct answer *a,
@@ -436,8 +452,7 @@ dns_mx(const char *domain, struct dns_host *hosts, size_t max, size_t *n,
 		return 0;
 	}
 	if (copy_name(name, sizeof(name), domain) == -1 || !is_name(name))
-		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
-		    "%s is not a domain name", domain);
+		return no_name(res, CODE_NO_HOST, domain);
 	if (find_hosts(name, ns_t_mx, &a, hosts, max, n, res) == -1)
 		return -1;
 	if (a.known == KNOWN_NO_NAME)
@@ -467,8 +482,7 @@ dns_srv(const char *domain, int is_tls, struct dns_host *hosts, size_t max,
 	len = snprintf(name, sizeof(name), "%s._tcp.%s",
 	    is_tls ? "_submissions" : "_submission", domain);
 	if (len < 0 || (size_t)len >= sizeof(name) || !is_name(domain))
-		return result_set(res, STATUS_FAILED, CODE_NO_HOST,
-		    "%s is not a domain name", domain);
+		return no_name(res, CODE_NO_HOST, domain);
 	if (find_hosts(name, ns_t_srv, &a, hosts, max, n, res) == -1)
 		return -1;
 	if (*n == 0)
@@ -701,8 +715,7 @@ dns_addrs(const char *host, uint16_t port, struct dns_addr *addrs, size_t max,
 	*n = 0;
 	if (copy_name(name, sizeof(name), host) == -1 ||
 	    (!is_name(name) && !is_literal(name)))
-		return result_set(res, STATUS_FAILED, CODE_NO_ROUTE,
-		    "%s is not a host name", host);
+		return no_name(res, CODE_NO_ROUTE, host);
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
@@ -722,44 +735,8 @@ dns_addrs(const char *host, uint16_t port, struct dns_addr *addrs, size_t max,
 	return 0;
 }
 
-/* An IPv4 address written as one of IPv6 is that address. */
-static int
-plain_addr(const struct sockaddr *sa, struct in6_addr *out)
-{
-	const struct sockaddr_in *four = (const void *)sa;
-	const struct sockaddr_in6 *six = (const void *)sa;
-
-	if (sa == NULL || (sa->sa_family != AF_INET &&
-	    sa->sa_family != AF_INET6))
-		return -1;
-	memset(out, 0, sizeof(*out));
-	if (sa->sa_family == AF_INET6) {
-		*out = six->sin6_addr;
-		return 0;
-	}
-	out->s6_addr[10] = out->s6_addr[11] = 0xff;
-	memcpy(&out->s6_addr[12], &four->sin_addr, 4);
-	return 0;
-}
-
 int
 dns_is_self(const struct dns_addr *addr)
 {
-	struct in6_addr any = IN6ADDR_ANY_INIT, mine, that;
-	struct ifaddrs *list, *i;
-	int is_self;
-
-	if (plain_addr((const void *)&addr->ss, &that) == -1)
-		return 0;
-	/* Who connects to no address at all connects to this host. */
-	is_self = memcmp(&that, &any, sizeof(that)) == 0;
-	any.s6_addr[10] = any.s6_addr[11] = 0xff;
-	is_self |= memcmp(&that, &any, sizeof(that)) == 0;
-	if (is_self || getifaddrs(&list) == -1)
-		return is_self;
-	for (i = list; i != NULL && !is_self; i = i->ifa_next)
-		is_self = plain_addr(i->ifa_addr, &mine) == 0 &&
-		    memcmp(&mine, &that, sizeof(that)) == 0;
-	freeifaddrs(list);
-	return is_self;
+	return names_is_own_address((const void *)&addr->ss);
 }

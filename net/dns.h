@@ -16,7 +16,7 @@
 #include "lib/result.h"
 
 #define DNS_HOSTS_MAX	32	/* mail exchangers that are looked at */
-#define DNS_ADDRS_MAX	16	/* addresses of one host */
+#define DNS_ADDRS_MAX	64	/* addresses of one host */
 
 struct dns_host {
 	char	 name[256];	/* no final dot */

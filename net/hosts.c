@@ -5,12 +5,15 @@
  * Promise: a host that failed is not asked again for a while, whatever the
  * number of messages; a relay's own trouble is never the mail's.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "conf/local_names.h"
 #include "net/hosts.h"
 
+#define SKIP_MAX	10000	/* attempts that are skipped */
 #define WEIGHT_UNIT	100	/* a weight of 1 beside one of 0 */
 
 int
@@ -60,11 +63,8 @@ note(struct hosts *h, const struct result *reason)
 	    reason->status == STATUS_FAILED)
 		return;
 	result_copy(&h->reason, reason);
-	if (h->domain[0] == '\0' && h->reason.status == STATUS_FAILED) {
-		h->reason.status = STATUS_DEFERRED;
-		if (h->reason.code[0] == '5')
-			h->reason.code[0] = '4';
-	}
+	if (h->domain[0] == '\0')
+		result_defer(&h->reason);
 }
 
 /* 1. Names. */
@@ -128,7 +128,7 @@ cut_at_self(const struct hosts *h, const struct dns_host *found, size_t *n)
 	size_t better, i;
 
 	for (i = 0; i < *n; i++)
-		if (strcasecmp(found[i].name, h->conf->names.mailname) == 0)
+		if (names_is_host(&h->conf->names, found[i].name))
 			break;
 	if (i == *n)
 		return 0;
@@ -155,8 +155,7 @@ find_mx(struct hosts *h, struct list *l, const struct relay *relay,
 	if (h->lookup->mx(relay == NULL ? h->domain : relay->host, found,
 	    DNS_HOSTS_MAX, &n, res) == -1)
 		return -1;
-	if (relay == NULL && h->conf->names.mailname != NULL &&
-	    cut_at_self(h, found, &n) == -1)
+	if (relay == NULL && cut_at_self(h, found, &n) == -1)
 		return is_self(h, res);
 	add_found(h, l, relay, 0, found, n);
 	return 0;
@@ -340,6 +339,14 @@ find_tlsas(struct hosts *h, struct mail_host *p, struct result *res)
 	return h->lookup->tlsa(p->name, p->port, &p->tlsas, res);
 }
 
+/* Recent failures of an address are kept when it is looked up again. */
+static void
+keep_rest(struct address *s, const struct address *old)
+{
+	s->dead_until_ms = old->dead_until_ms;
+	s->is_skipped = old->is_skipped;
+}
+
 static int
 find_addrs(struct hosts *h, struct mail_host *p, struct result *res)
 {
@@ -359,7 +366,7 @@ find_addrs(struct hosts *h, struct mail_host *p, struct result *res)
 		for (j = 0; j < p->nspots; j++) {
 			old = &p->spots[j];
 			if (strcmp(old->addr.text, found[i].text) == 0)
-				spots[i].dead_until_ms = old->dead_until_ms;
+				keep_rest(&spots[i], old);
 		}
 	}
 	free(p->spots);
@@ -379,6 +386,8 @@ find_spots(struct hosts *h, struct mail_host *p, int64_t now_ms)
 		note(h, &res);
 		empty_place(p);
 		p->dead_until_ms = now_ms + HOSTS_DEAD_MS;
+		snprintf(p->trouble, sizeof(p->trouble), "%s",
+		    res.reason == NULL ? "" : res.reason);
 		result_fini(&res);
 		return -1;
 	}
@@ -433,7 +442,8 @@ count_dead(const struct hosts *h, const struct view *v)
 
 	for (i = v->from; i < h->nplaces; i++)
 		for (j = 0; j < h->places[i].nspots; j++)
-			n += v->now_ms < h->places[i].spots[j].dead_until_ms;
+			n += v->now_ms < h->places[i].spots[j].dead_until_ms &&
+			    !h->places[i].spots[j].is_skipped;
 	return n;
 }
 
@@ -569,6 +579,52 @@ looked_up(const struct hosts *h, const struct mail_host *p)
 	return p->relay->kind == RELAY_HOST ? NULL : p->relay->host;
 }
 
+void
+hosts_skip(struct hosts *h, uint32_t tries)
+{
+	h->skip = (tries < SKIP_MAX ? tries : SKIP_MAX) * HOSTS_TRIES_MAX;
+}
+
+static void
+unskip(struct hosts *h)
+{
+	struct address *s;
+	size_t i, j;
+
+	for (i = 0; i < h->nplaces; i++)
+		for (j = 0; j < h->places[i].nspots; j++) {
+			s = &h->places[i].spots[j];
+			if (s->is_skipped)
+				s->dead_until_ms = 0;
+			s->is_skipped = 0;
+		}
+}
+
+/* Skips addresses that earlier attempts tried; after the last, starts over. */
+static void
+skip_tried(struct hosts *h, const struct view *v)
+{
+	struct mail_host *p;
+	struct address *s;
+	unsigned n = 0;
+
+	for (; h->skip > 0; h->skip--, n++) {
+		p = pick(h, v);
+		if (p == NULL) {
+			unskip(h);
+			h->skip = n > HOSTS_TRIES_MAX ? h->skip % n : 0;
+			n = 0;
+			p = h->skip == 0 ? NULL : pick(h, v);
+		}
+		if (p == NULL)
+			break;
+		s = live_spot(p, v);
+		s->is_skipped = 1;
+		s->dead_until_ms = v->now_ms + HOSTS_DEAD_MS;
+	}
+	h->skip = 0;
+}
+
 int
 hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
     struct result *res)
@@ -582,10 +638,14 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
 	if (h->must_mix)
 		mix(h);
 	h->must_mix = 0;
+	skip_tried(h, &v);
 	if (count_dead(h, &v) < HOSTS_TRIES_MAX)
 		p = pick(h, &v);
 	if (p == NULL) {
 		result_copy(res, &h->reason);
+		if (has_live(h, NULL, &v) && res->status == STATUS_DEFERRED)
+			text_copy(res->code, sizeof(res->code),
+			    CODE_MORE_HOSTS);
 		return -1;
 	}
 	s = live_spot(p, &v);
@@ -599,6 +659,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
 	host->is_tls_first = p->is_tls_first;
 	host->tlsas = p->tlsas;
 	host->is_clear = s->is_clear;
+	host->is_plain = s->is_plain;
 	host->is_last = is_last(h, p, s, &v);
 	host->place = (size_t)(p - h->places);
 	return 0;
@@ -651,4 +712,14 @@ hosts_clear(struct hosts *h, const struct host *host)
 
 	while ((s = spot_of(h, host, &at)) != NULL)
 		s->is_clear = 1;
+}
+
+void
+hosts_plain(struct hosts *h, const struct host *host)
+{
+	struct address *s;
+	size_t at = 0;
+
+	while ((s = spot_of(h, host, &at)) != NULL)
+		s->is_plain = 1;
 }

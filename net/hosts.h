@@ -36,6 +36,8 @@ struct address {			/* one address */
 	struct dns_addr	 addr;
 	int64_t		 dead_until_ms;
 	int		 is_clear;	/* TLS does not work there */
+	int		 is_plain;	/* nor do parameters of MAIL and RCPT */
+	int		 is_skipped;	/* dead, as it was tried before */
 };
 
 struct mail_host {			/* one name */
@@ -47,6 +49,7 @@ struct mail_host {			/* one name */
 	int		 is_secure;	/* configuration or DNSSEC name it */
 	int		 is_tls_first;
 	int64_t		 dead_until_ms, stale_ms;
+	char		 trouble[256];	/* why it has no addresses, or "" */
 	struct address	*spots;		/* owned; NULL: to be looked up */
 	size_t		 nspots;
 	struct tlsas	*tlsas;		/* held; or NULL */
@@ -61,6 +64,7 @@ struct hosts {
 	size_t		 nplaces;
 	int64_t		 stale_ms;	/* when names are looked up again */
 	int		 must_mix;	/* see hosts_mix() */
+	unsigned	 skip;		/* see hosts_skip() */
 	struct result	 reason;		/* the latest trouble */
 };
 
@@ -74,7 +78,7 @@ struct host {
 	int		 is_secure;	/* configuration or DNSSEC name it */
 	int		 is_tls_first;	/* no other way than TLS at once */
 	struct tlsas	*tlsas;		/* lent until the next call; or NULL */
-	int		 is_clear;
+	int		 is_clear, is_plain;
 	int		 is_last;	/* there is no other to go on to */
 	size_t		 place;		/* in the order of the hosts */
 };
@@ -83,6 +87,8 @@ struct host {
 int	hosts_init(struct hosts *, const struct conf *, const struct relays *,
 	    const char *domain, const struct hosts_lookup *);
 void	hosts_fini(struct hosts *);
+/* So many earlier attempts left addresses untried: these come first. */
+void	hosts_skip(struct hosts *, uint32_t tries);
 /*
  * The best host that is not known to be dead, of those from that place on (0:
  * all); among equals chance decides.  -1 when there is none now, with the
@@ -102,5 +108,7 @@ void	hosts_dead(struct hosts *, const struct host *, int64_t now_ms,
 	    const struct result *);
 /* TLS does not work there and need not: in the clear from now on. */
 void	hosts_clear(struct hosts *, const struct host *);
+/* It refuses optional parameters of MAIL and RCPT: without, from now on. */
+void	hosts_plain(struct hosts *, const struct host *);
 
 #endif

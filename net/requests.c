@@ -10,9 +10,11 @@
 
 #include "net/concurrency.h"
 #include "net/requests.h"
+#include "net/idn.h"
+#include "lib/addr.h"
+#include "lib/array.h"
 #include "lib/dsn.h"
 #include "lib/io.h"
-#include "priv/records.h"
 #include "lib/result.h"
 
 #define REQUESTS_MAX	1024	/* not settled at once */
@@ -73,6 +75,8 @@ requests_fini(struct requests *q)
 	while ((r = requests_take(q, 0, SIZE_MAX, 1)) != NULL)
 		request_free(r);
 	request_free(q->coming);
+	free(q->cancels);
+	auth_fini(&q->login);
 	while (q->out != NULL)
 		drop_record(q);
 	ipc_fini(&q->in);
@@ -109,6 +113,17 @@ requests_take(struct requests *q, size_t first, size_t last, int has_room)
 	return suspect == NULL ? NULL : unlink_request(q, suspect);
 }
 
+struct request *
+requests_take_id(struct requests *q, uint32_t id)
+{
+	struct request **p;
+
+	for (p = &q->waiting; *p != NULL; p = &(*p)->next)
+		if ((*p)->id == id)
+			return unlink_request(q, p);
+	return NULL;
+}
+
 static void
 put(struct requests *q, struct request **at, struct request *r)
 {
@@ -134,6 +149,18 @@ requests_put_last(struct requests *q, struct request *r)
 	put(q, p, r);
 }
 
+/* Before those whose turn is later. */
+static void
+put_by_turn(struct requests *q, struct request *r)
+{
+	struct request **p;
+
+	for (p = &q->waiting; *p != NULL && (*p)->turn <= r->turn;
+	    p = &(*p)->next)
+		;
+	put(q, p, r);
+}
+
 /* 2. From the runner. */
 
 static int
@@ -144,6 +171,7 @@ read_destination(struct requests *q, struct ipc *m)
 	q->destination.kind = ipc_get_u32(m);
 	ipc_get_text(m, q->destination.name, sizeof(q->destination.name));
 	ipc_get_text(m, q->destination.user, sizeof(q->destination.user));
+	q->destination.tries = ipc_get_u32(m);
 	if (ipc_done(m) == -1 || q->destination.kind > DESTINATION_SENDER ||
 	    (q->destination.kind != DESTINATION_SMARTHOST &&
 	    q->destination.name[0] == '\0') ||
@@ -166,6 +194,20 @@ is_sane(const struct request *r, uint32_t ret)
 	    (r->envid[0] == '\0' || dsn_envid_ok(r->envid));
 }
 
+/* A sender that cannot be converted needs SMTPUTF8. */
+static void
+read_sender(struct request *r, struct ipc *m)
+{
+	struct buf ascii;
+
+	ipc_get_text(m, r->sender, sizeof(r->sender));
+	buf_init(&ascii, ADDRESS_MAX);
+	(void)idn_address(r->sender, &ascii);
+	if (!buf_failed(&ascii))
+		(void)text_copy(r->sender, sizeof(r->sender), buf_str(&ascii));
+	buf_fini(&ascii);
+}
+
 static int
 read_message(struct requests *q, struct ipc *m)
 {
@@ -173,7 +215,7 @@ read_message(struct requests *q, struct ipc *m)
 	uint32_t ret;
 
 	if (!q->destination.is_known || q->coming != NULL ||
-	    q->nopen >= REQUESTS_MAX)
+	    q->probe != PROBE_NONE || q->nopen >= REQUESTS_MAX)
 		return -1;
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
@@ -181,7 +223,7 @@ read_message(struct requests *q, struct ipc *m)
 	q->coming = r;
 	r->id = m->id;
 	ipc_get_text(m, r->queue_id, sizeof(r->queue_id));
-	ipc_get_text(m, r->sender, sizeof(r->sender));
+	read_sender(r, m);
 	r->flags = ipc_get_u32(m);
 	r->text.offset = ipc_get_u64(m);
 	r->text.length = ipc_get_u64(m);
@@ -191,6 +233,7 @@ read_message(struct requests *q, struct ipc *m)
 	ipc_get_text(m, r->envid, sizeof(r->envid));
 	r->is_watched = ipc_get_u32(m) != 0;
 	r->is_suspect = ipc_get_u32(m) != 0;
+	r->turn = ipc_get_u64(m);
 	r->drops = r->is_suspect ? DROPS_MAX - 1 : 0;
 	r->text.fd = ipc_take_fd(m, 0);
 	if (ipc_done(m) == -1 || !is_sane(r, ret))
@@ -216,7 +259,8 @@ request_ready(struct requests *q, struct request *r)
 	q->coming = NULL;
 	q->nopen++;
 	q->nwatched += r->is_watched != 0;
-	requests_put_last(q, r);
+	if (r->nbad == 0 || requests_settle(q, r, "", 0) > 0)
+		put_by_turn(q, r);
 }
 
 static int
@@ -224,6 +268,7 @@ read_recipient(struct request *r, struct ipc *m)
 {
 	char address[ADDRESS_MAX + 1], orcpt[ORCPT_MAX + 1];
 	uint32_t index, notify;
+	const char *reason;
 
 	if (r->nrcpts == r->nwanted)
 		return -1;
@@ -235,8 +280,16 @@ read_recipient(struct request *r, struct ipc *m)
 	    (orcpt[0] != '\0' && !dsn_orcpt_ok(orcpt)))
 		return -1;
 	r->rcpts[r->nrcpts].index = index;
-	r->rcpts[r->nrcpts++].notify = notify;
-	buf_add(&r->addresses, address, strlen(address) + 1);
+	r->rcpts[r->nrcpts].notify = notify;
+	reason = idn_address(address, &r->addresses);
+	buf_putc(&r->addresses, '\0');
+	if (reason != NULL && !idn_is_missing()) {
+		result_set(&r->rcpts[r->nrcpts].res, STATUS_FAILED, "5.1.2",
+		    "%s is not a domain name: %s", addr_domain(address),
+		    reason);
+		r->nbad++;
+	}
+	r->nrcpts++;
 	buf_add(&r->addresses, orcpt, strlen(orcpt) + 1);
 	return 0;
 }
@@ -258,6 +311,48 @@ read_recipients(struct requests *q, struct ipc *m)
 	return 0;
 }
 
+/* It may be over already: then there is nothing to find. */
+static int
+read_cancel(struct requests *q, struct ipc *m)
+{
+	if (q->ncancels >= REQUESTS_MAX || q->coming != NULL ||
+	    array_grow(&q->cancels, &q->ccancels, q->ncancels,
+	    sizeof(*q->cancels)) == -1)
+		return -1;
+	q->cancels[q->ncancels++] = m->id;
+	return ipc_done(m);
+}
+
+/* A process that probes gets no mail. */
+static int
+read_probe(struct requests *q, struct ipc *m)
+{
+	if (!q->destination.is_known || q->coming != NULL || q->nopen > 0 ||
+	    q->probe != PROBE_NONE)
+		return -1;
+	q->probe = PROBE_WANTED;
+	return ipc_done(m);
+}
+
+/* One line, with a password; what names files or commands came too late. */
+static int
+read_login(struct requests *q, struct ipc *m)
+{
+	const char *text;
+	size_t len;
+	int bad;
+
+	if (!q->takes_login || q->login.n > 0 || q->probe != PROBE_NONE)
+		return -1;
+	text = ipc_get_bytes(m, &len);
+	if (ipc_done(m) == -1)
+		return -1;
+	bad = auth_parse(&q->login, text, len, "login", &report_quiet);
+	explicit_bzero(m->fields.data, m->fields.len);
+	return bad == 0 && q->login.n == 1 &&
+	    q->login.list[0].password != NULL ? 0 : -1;
+}
+
 static int
 read_record(struct requests *q, struct ipc *m)
 {
@@ -268,6 +363,15 @@ read_record(struct requests *q, struct ipc *m)
 		return read_message(q, m);
 	case IPC_REMOTE_RECIPIENTS:
 		return read_recipients(q, m);
+	case IPC_REMOTE_YIELD:
+		q->must_yield = 1;
+		return ipc_done(m);
+	case IPC_REMOTE_CANCEL:
+		return read_cancel(q, m);
+	case IPC_REMOTE_LOGIN:
+		return read_login(q, m);
+	case IPC_REMOTE_PROBE:
+		return read_probe(q, m);
 	default:
 		return -1;
 	}
@@ -354,7 +458,7 @@ put_statuses(struct requests *q, const struct request *r, const char *host,
 		ipc_put_u32(m, to->index);
 		result_put(m, &to->res);
 		ipc_put_str(m, host);
-		ipc_put_u32(m, to->is_passed_on != 0);
+		ipc_put_u32(m, to->reports != SMTP_REPORTS_OURS);
 	}
 }
 
@@ -414,6 +518,53 @@ requests_show(struct requests *q, const struct request *r, const char *line)
 		ipc_put_str(m, line);
 }
 
+void
+requests_finding(struct requests *q, enum probe_level level,
+    const char *about, const char *text)
+{
+	struct ipc *m = new_record(q, IPC_REMOTE_FINDING, 0);
+	size_t len = strlen(text);
+
+	if (m == NULL)
+		return;
+	ipc_put_u32(m, (uint32_t)level);
+	ipc_put_str(m, about);
+	ipc_put_bytes(m, text, len < PROBE_TEXT_MAX ? len : PROBE_TEXT_MAX);
+}
+
+void
+requests_probed(struct requests *q, uint32_t nready)
+{
+	struct ipc *m = new_record(q, IPC_REMOTE_PROBED, 0);
+
+	if (m != NULL)
+		ipc_put_u32(m, nready);
+}
+
+void
+requests_no_host(struct requests *q, const char *host,
+    const struct result *reason)
+{
+	struct ipc *m = new_record(q, IPC_REMOTE_NO_HOST, 0);
+
+	if (m == NULL)
+		return;
+	result_put(m, reason);
+	ipc_put_str(m, strlen(host) > REQUESTS_HOST_MAX ? "" : host);
+}
+
+void
+requests_log(void *requests, enum log_level level, const char *text)
+{
+	struct ipc *m = new_record(requests, IPC_REMOTE_LOG, 0);
+	size_t len = strlen(text);
+
+	if (m == NULL)
+		return;
+	ipc_put_u32(m, (uint32_t)level);
+	ipc_put_bytes(m, text, len < LOG_TEXT_MAX ? len : LOG_TEXT_MAX);
+}
+
 int
 requests_pass(struct request *r, const char *host, size_t place)
 {
@@ -462,4 +613,16 @@ requests_refuse(struct requests *q, struct request *r, const char *host,
 		return;
 	requests_defer(r, reason);
 	requests_settle(q, r, host, 0);
+}
+
+void
+requests_cancel(struct requests *q, struct request *r, const char *host)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, STATUS_DEFERRED, "4.3.0", "delivery was cancelled");
+	requests_defer(r, &res);
+	result_fini(&res);
+	(void)requests_settle(q, r, host, 0);
 }

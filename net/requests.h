@@ -11,22 +11,39 @@
 #include "message.h"
 #include "lib/mime_downgrade.h"
 #include "lib/ipc.h"
+#include "lib/log.h"
 #include "lib/smtp.h"
+#include "conf/auth.h"
 #include "conf/sender_relay.h"
+#include "priv/records.h"
 
 #define REQUESTS_HOST_MAX	320	/* bytes of "name[address]" */
 
 /* How one host gets the text: content.c. */
 enum fit_stage { FIT_NEW, FIT_SCAN, FIT_MEASURE, FIT_DONE };
+/* Whether it is sent with SMTPUTF8. */
+enum fit_utf8 {
+	FIT_UTF8_NONE,
+	FIT_UTF8_ASKED,		/* for the envelope */
+	FIT_UTF8_NEEDED		/* the header cannot do without */
+};
 
 struct fit {
 	enum fit_stage	 stage;
 	unsigned	 offers;	/* SMTP_OFFERS_* of that host */
 	unsigned	 lacks;		/* MIME_NO_* */
+	enum fit_utf8	 utf8;
 	int		 is_encoded;	/* some of it is, for that host */
 	int		 has_8bit;	/* and 8-bit text is left */
 	struct mime_plan *plan;		/* owned; or NULL */
 	uint64_t	 size_bytes;	/* on the wire */
+};
+
+/* Whether the hosts are tried without a message. */
+enum probe_state {
+	PROBE_NONE,
+	PROBE_WANTED,
+	PROBE_DONE
 };
 
 /* A message for recipients that share a destination. */
@@ -44,6 +61,7 @@ struct request {
 	}		 text;
 	uint32_t	 nwanted;	/* recipients announced */
 	uint32_t	 nrcpts;	/* that are here and not settled */
+	uint32_t	 nbad;		/* of these, have no domain */
 	struct smtp_rcpt *rcpts;	/* owned */
 	struct buf	 addresses;	/* owned: address, orcpt, address...;
 					 * NUL after each */
@@ -51,7 +69,9 @@ struct request {
 	struct fit	 fit;
 	unsigned	 drops;		/* connections that ended on it */
 	int		 is_suspect;	/* it goes last and alone for that */
+	uint64_t	 turn;		/* the runner's: lower ones go first */
 	int		 is_watched;	/* somebody wants to see the dialogue */
+	int		 is_cancelled;	/* it must not be sent any more */
 	struct {
 		size_t		 place;	/* the hosts before that one ... */
 		unsigned	 nhosts;	/* (so many) deferred it */
@@ -66,6 +86,7 @@ struct requests {
 		uint32_t	 kind;
 		char		 name[SENDER_RELAYS_MAX + 1];
 		char		 user[SENDER_USER_MAX + 1];
+		uint32_t	 tries;		/* see hosts_skip() */
 	}		 destination;
 	struct request	*coming;	/* the rest of its recipients follows */
 	struct request	*waiting;	/* for a session, in order */
@@ -74,6 +95,12 @@ struct requests {
 	unsigned	 nlater;	/* waiting for a host after the first */
 	struct record	*out, **out_end;	/* owned: to be sent */
 	int		 has_failed;	/* a record was lost for memory */
+	int		 must_yield;	/* other destinations wait */
+	uint32_t	*cancels;	/* owned: ids of requests to cancel */
+	size_t		 ncancels, ccancels;
+	enum probe_state probe;
+	struct auths	 login;		/* to be tried; only if takes_login */
+	int		 takes_login;	/* no other login is known */
 	struct ipc	 in;
 };
 
@@ -99,6 +126,13 @@ void	 requests_put_last(struct requests *, struct request *);
 /* A line for those who watch a request, or, NULL, any; else does nothing. */
 void	 requests_show(struct requests *, const struct request *,
 	    const char *line);
+/* What a probe has found: about is clean. */
+void	 requests_finding(struct requests *, enum probe_level,
+	    const char *about, const char *text);
+/* It is over. */
+void	 requests_probed(struct requests *, uint32_t nready);
+/* For struct log, with the requests as its argument: the runner logs it. */
+void	 requests_log(void *requests, enum log_level, const char *text);
 /*
  * Reports the statuses that are known, and that they are to be recorded.
  * holds: deferred recipients are kept for another host.  Returns the number of
@@ -111,8 +145,16 @@ uint32_t requests_settle(struct requests *, struct request *,
  * those from that place on: 1.  0 when a recipient is not decided.
  */
 int	 requests_pass(struct request *, const char *host, size_t place);
+/* No host can be reached: the runner sends no more for a while. */
+void	 requests_no_host(struct requests *, const char *host,
+	    const struct result *);
 /* Undecided recipients are deferred for that reason; it is not reported yet. */
 void	 requests_defer(struct request *, const struct result *);
+/* Takes a request that is to be cancelled off the list; or NULL. */
+struct request *requests_take_id(struct requests *, uint32_t id);
+/* What is not decided of a request is deferred, as it is not wanted. */
+void	 requests_cancel(struct requests *, struct request *,
+	    const char *host);
 /*
  * Reports that all that is left of it has this result, or what a host before
  * has said of it.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/array.h"
 #include "lib/io.h"
 #include "net/auth_command.h"
 #include "net/session.h"
@@ -132,15 +133,53 @@ get_secret(struct session *s)
 	return ret;
 }
 
+const struct result *
+session_refusal(const struct net *net, const struct auth *auth)
+{
+	size_t i;
+
+	for (i = 0; i < net->nrefusals; i++)
+		if (net->refusals[i].auth == auth)
+			return &net->refusals[i].reason;
+	return NULL;
+}
+
+void
+session_refuse_login(struct session *s)
+{
+	struct net *net = s->net;
+	struct result *reason = &s->ending.reason;
+	struct login_refusal *r;
+
+	if (session_refusal(net, s->policy.auth) != NULL)
+		return;
+	if (s->policy.auth->trouble == NULL)
+		text_copy(reason->code, sizeof(reason->code), CODE_LOGIN);
+	log_say(net->log, LOG_LEVEL_ERROR,
+	    "relay=%s login refused, see auth.conf: %s", s->where,
+	    reason->reason == NULL ? "" : reason->reason);
+	if (array_grow(&net->refusals, &net->crefusals, net->nrefusals,
+	    sizeof(*r)) == -1)
+		return;
+	r = &net->refusals[net->nrefusals++];
+	r->auth = s->policy.auth;
+	result_init(&r->reason);
+	result_copy(&r->reason, reason);
+}
+
 /* 0, or -1 when the login is bound to fail: the host is left alone. */
 static int
 check_login(struct session *s)
 {
 	const struct auth *auth = s->policy.auth;
+	const struct result *refusal;
 	struct result res;
 
-	if (auth == NULL || auth->trouble == NULL)
-		return 0;
+	refusal = auth == NULL ? NULL : session_refusal(s->net, auth);
+	if (refusal != NULL)
+		over(s, SMTP_CAUSE_LOGIN, refusal);
+	if (refusal != NULL || auth == NULL || auth->trouble == NULL)
+		return refusal == NULL ? 0 : -1;
 	result_init(&res);
 	result_set(&res, STATUS_DEFERRED, "4.7.0", "this host has no usable "
 	    "login for the server");
@@ -165,6 +204,7 @@ make_smtp(struct session *s)
 	setup.must_tls = policy->must_tls;
 	setup.must_login = policy->auth != NULL;
 	setup.may_login_clear = policy->may_login_clear;
+	setup.is_plain = s->host.is_plain;
 	if (policy->auth != NULL)
 		setup.password = policy->auth->password;
 	setup.watch = show;
@@ -416,8 +456,8 @@ log_in(struct session *s)
 		sasl_give_up(&login->sasl);
 	}
 	/* Between the pick and now another session may have been told. */
-	login->mechanism = s->net->is_refused ? NULL :
-	    sasl_pick(&login->sasl,
+	login->mechanism = session_refusal(s->net, s->policy.auth) != NULL ?
+	    NULL : sasl_pick(&login->sasl,
 	    buf_str(&smtp_capabilities(s->smtp)->mechanisms));
 	if (login->mechanism == NULL) {
 		smtp_no_login(s->smtp);

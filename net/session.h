@@ -25,6 +25,12 @@
 
 struct session;
 
+/* A login that was rejected, or that there is none: it is not tried again. */
+struct login_refusal {
+	const struct auth *auth;	/* lent */
+	struct result	 reason;
+};
+
 /* What all sessions of a process share: they are to one destination. */
 struct net {
 	const struct conf *conf;
@@ -38,8 +44,8 @@ struct net {
 	struct session	*sessions;	/* owned: the list */
 	unsigned	 nsessions;
 	int64_t		 now_ms;
-	int		 is_refused;	/* the login: no further try is made */
-	struct result	 refusal;
+	struct login_refusal	*refusals;	/* owned */
+	size_t		 nrefusals, crefusals;
 	char		 trouble[WHERE_MAX];	/* the host of the latest */
 };
 
@@ -109,6 +115,10 @@ void	session_quit(struct session *);
 /* What to poll for; and milliseconds until it wants a turn in any case. */
 short	session_poll_events(const struct session *);
 int64_t	session_wait_ms(const struct session *);
+/* Why that login is not tried, or NULL. */
+const struct result *session_refusal(const struct net *, const struct auth *);
+/* It ended on its login: no further try is made with that one, anywhere. */
+void	session_refuse_login(struct session *);
 /* What its end says about the host. */
 void	session_loss(const struct session *, struct loss *);
 /* 1 when it takes mail, but not soon. */
@@ -125,6 +135,11 @@ void	session_mail_send(struct session *);
 void	session_mail_fetch(struct session *);
 /* What was looked at goes to another session, this one takes no more. */
 void	session_mail_give_back(struct session *);
+/*
+ * A request is not wanted any more: 1 when this session had it.  Its mail ends,
+ * unless the host has all of it.
+ */
+int	session_mail_cancel(struct session *, uint32_t id);
 /* 1 when a transaction waits behind a slow one. */
 int	session_mail_is_held_up(const struct session *);
 void	session_mail_fini(struct session *);

@@ -57,6 +57,10 @@ mail_cut(struct session *s, const struct smtp_mail *m)
 	    smtp_is_throttled(s->smtp), t->nsettled };
 	enum retry retry;
 
+	if (r->is_cancelled) {
+		requests_cancel(requests, r, s->where);
+		return;
+	}
 	if (cut.is_guilty)
 		t->was_suspect = r->is_suspect;
 	retry = concurrency_cut(&r->drops, &cut);
@@ -94,6 +98,10 @@ mail_over(struct session *s, struct smtp_mail *m)
 		    net->now_ms);
 		t->since_ms = net->now_ms;
 	}
+	if (r->is_cancelled) {
+		requests_cancel(&net->requests, r, s->where);
+		return;
+	}
 	passes = may_pass(s, m);
 	if (requests_settle(&net->requests, r, s->where, passes) == 0)
 		return;
@@ -111,6 +119,10 @@ session_mail_fetch(struct session *s)
 
 	while ((m = smtp_finished(s->smtp)) != NULL)
 		mail_over(s, m);
+	if (smtp_is_plain(s->smtp) && !s->host.is_plain) {
+		s->host.is_plain = 1;
+		hosts_plain(&s->net->hosts, &s->host);
+	}
 }
 
 void
@@ -137,6 +149,49 @@ session_mail_give_back(struct session *s)
 	t->body.request = NULL;
 	s->is_computing = 0;
 	s->conn.deadline_ms = 0;
+}
+
+/* Not started on this connection: it is sent in a later transaction. */
+static struct request *
+take_unbegun(struct session *s, uint32_t id)
+{
+	struct session_mail *t = &s->mail;
+	struct request *r = NULL;
+
+	if (t->again != NULL && t->again->id == id) {
+		r = t->again;
+		t->again = NULL;
+	} else if (t->coming != NULL && t->coming->id == id) {
+		r = t->coming;
+		t->coming = NULL;
+		t->body.request = NULL;
+		s->is_computing = 0;
+		s->conn.deadline_ms = 0;
+	}
+	return r;
+}
+
+int
+session_mail_cancel(struct session *s, uint32_t id)
+{
+	struct request *r = take_unbegun(s, id);
+	struct smtp_mail *m;
+
+	if (r != NULL) {
+		requests_cancel(&s->net->requests, r, "");
+		return 1;
+	}
+	for (m = s->smtp == NULL ? NULL : smtp_live(s->smtp); m != NULL;
+	    m = m->next) {
+		r = m->arg;
+		if (r->id != id)
+			continue;
+		r->is_cancelled = 1;
+		if (smtp_abandon(s->smtp, m))
+			session_go_on(s);
+		return 1;
+	}
+	return 0;
 }
 
 int
@@ -183,6 +238,26 @@ next_request(struct session *s)
 	    t->nlive == 0);
 }
 
+/*
+ * Selects the recipients of the next transaction: those whose addresses need
+ * SMTPUTF8 get a separate one, so that the others do not depend on it.
+ */
+static enum smtp_utf8
+utf8_of(const struct request *r)
+{
+	uint32_t i;
+
+	if (r->fit.utf8 == FIT_UTF8_NEEDED ||
+	    !text_is_ascii(r->sender, strlen(r->sender)))
+		return SMTP_UTF8_ALL;
+	for (i = 0; i < r->nrcpts; i++)
+		if (r->rcpts[i].res.status == STATUS_NONE &&
+		    text_is_ascii(r->rcpts[i].address,
+		    strlen(r->rcpts[i].address)))
+			return SMTP_UTF8_NONE;
+	return SMTP_UTF8_SOME;
+}
+
 /* As content_prepare(); the request comes again, or is refused. */
 static int
 prepare(struct session *s, struct request *r)
@@ -193,13 +268,17 @@ prepare(struct session *s, struct request *r)
 
 	result_init(&reason);
 	ret = content_prepare(&s->mail.body, r,
-	    smtp_capabilities(s->smtp)->offers, &reason);
+	    smtp_capabilities(s->smtp)->offers,
+	    utf8_of(r) != SMTP_UTF8_NONE, &reason);
 	s->is_computing = ret == 0;
 	if (ret == 0)
 		s->mail.coming = r;
 	/* As long as it gets on; then anew for replies that are awaited. */
 	if (s->is_computing || was_computing)
 		s->conn.deadline_ms = 0;
+	/* It offers more than it takes: no reason to give the message up. */
+	if (ret == -1 && s->host.is_plain)
+		result_defer(&reason);
 	if (ret == -1)
 		requests_refuse(&s->net->requests, r, s->where, &reason);
 	result_fini(&reason);
@@ -235,6 +314,7 @@ begin_mail(struct session *s, struct request *r)
 	r->mail.rcpts = r->rcpts;
 	r->mail.nrcpts = count_rcpts(r,
 	    smtp_capabilities(s->smtp)->rcpt_max);
+	r->mail.utf8 = utf8_of(r);
 	r->mail.arg = r;
 	smtp_mail(s->smtp, &r->mail);
 }

@@ -3,11 +3,13 @@
  * Runs as: the spool user, before anything is parsed.
  * Uses: its own descriptors, environment and signals.
  * Promise: no descriptor, variable or signal setting of the caller reaches
- * what follows, but those that struct caller and TZ hold.
+ * what follows, but those that struct caller and TZ hold, and signals that it
+ * ignores.
  */
-#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,19 +17,25 @@
 #include "compat/compat.h"
 #include "lib/io.h"
 #include "priv/caller.h"
+#include "priv/records.h"
 
 extern char **environ;
 
-static int
-clean_descriptors(struct caller *c)
+int
+caller_fill_descriptors(struct caller *c)
 {
 	int flags;
 
 	flags = fcntl(STDIN_FILENO, F_GETFL);
 	c->has_stdin = flags != -1 && (flags & O_ACCMODE) != O_WRONLY;
-	if (io_fill_descriptors() == -1)
-		return -1;
-	return compat_close_from(STDERR_FILENO + 1);
+	return io_fill_descriptors();
+}
+
+int
+caller_clean_descriptors(struct caller *c)
+{
+	return caller_fill_descriptors(c) == -1 ? -1 :
+	    compat_close_from(STDERR_FILENO + 1);
 }
 
 /* TZ may name a zone, not a file of the caller's choosing. */
@@ -43,15 +51,39 @@ zone_ok(const char *tz)
 	    tz[0] != ':' && tz[0] != '.' && strstr(tz, "..") == NULL;
 }
 
+void
+caller_ignore(char *names, size_t size, const char *name)
+{
+	size_t n = strlen(names);
+
+	snprintf(names + n, size - n, "%s%s", n > 0 ? " " : "", name);
+}
+
+/* -1 when it cannot be set. */
+static int
+take_zone(struct caller *c, const char *tz)
+{
+	/* A colon before the zone is the C library's own form of it. */
+	if (*tz == ':')
+		tz++;
+	if (*tz == '\0' || strcmp(tz, "/etc/localtime") == 0)
+		return 0;	/* which is the default */
+	if (zone_ok(tz))
+		return setenv("TZ", tz, 1);
+	caller_ignore(c->ignored, sizeof(c->ignored), "TZ");
+	return 0;
+}
+
 static void
-take_text(char *dst, size_t size, const char *name)
+take_text(struct caller *c, char *dst, size_t size, const char *name)
 {
 	const char *s;
 
+	dst[0] = '\0';
 	s = getenv(name);
-	if (s == NULL || !text_is_clean(s, strlen(s)) ||
-	    text_copy(dst, size, s) == -1)
-		dst[0] = '\0';
+	if (s != NULL && (!text_is_clean(s, strlen(s)) ||
+	    text_copy(dst, size, s) == -1))
+		caller_ignore(c->ignored, sizeof(c->ignored), name);
 }
 
 static int
@@ -60,30 +92,27 @@ clean_environment(struct caller *c)
 	static char *empty[] = { NULL };
 	char tz[64];
 
-	take_text(c->email, sizeof(c->email), "EMAIL");
-	take_text(c->logname, sizeof(c->logname), "LOGNAME");
-	take_text(c->name, sizeof(c->name), "NAME");
-	take_text(tz, sizeof(tz), "TZ");
+	c->ignored[0] = '\0';
+	take_text(c, c->email, sizeof(c->email), "EMAIL");
+	take_text(c, c->logname, sizeof(c->logname), "LOGNAME");
+	take_text(c, c->name, sizeof(c->name), "NAME");
+	take_text(c, tz, sizeof(tz), "TZ");
 	environ = empty;
 	if (setenv("PATH", "/usr/bin:/bin", 1) == -1)
 		return -1;
-	if (zone_ok(tz) && setenv("TZ", tz, 1) == -1)
-		return -1;
-	return 0;
+	return take_zone(c, tz);
 }
 
 /*
- * Only what was ignored or blocked survives an exec, and these matter here;
- * the runner and its helpers reset all of them.
+ * Only what was ignored or blocked survives an exec.  What the caller ignores,
+ * stays ignored: a job under nohup, or in the background, must not be ended by
+ * the SIGHUP or SIGINT of its terminal.
  */
 static void
 clean_signals(void)
 {
 	sigset_t mask;
 
-	(void)signal(SIGHUP, SIG_DFL);
-	(void)signal(SIGINT, SIG_DFL);
-	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	/* Output to a terminal (stty tostop) must not stop a background job. */
@@ -96,8 +125,28 @@ int
 caller_clean(struct caller *c)
 {
 	clean_signals();
-	return clean_descriptors(c) == -1 || chdir("/") == -1 ||
-	    clean_environment(c) == -1 ? -1 : 0;
+	return chdir("/") == -1 || clean_environment(c) == -1 ? -1 : 0;
+}
+
+void
+caller_ask_input(const struct caller *c)
+{
+	/* An IPC message: type and id. */
+	static const uint32_t ask[] = { IPC_SUBMIT_INPUT, 0 };
+
+	if (c->is_fed)
+		(void)io_write_all(CALLER_CONNECTION, ask, sizeof(ask));
+}
+
+int
+caller_is_gone(const struct caller *c)
+{
+	struct pollfd pfd = { CALLER_CONNECTION, POLLIN, 0 };
+	struct pollfd input = { c->is_fed ? STDIN_FILENO : -1, 0, 0 };
+
+	/* What closed both at once may have closed this one last. */
+	return c->is_handed_over && (poll(&pfd, 1, 0) != 0 ||
+	    poll(&input, 1, 0) != 0);
 }
 
 void
@@ -116,8 +165,18 @@ end_well(int sig)
 	_exit(0);
 }
 
+static void
+end_well_at_client(int sig)
+{
+	/* An IPC message: type and id; status, length of the reason. */
+	static const uint32_t good[] = { IPC_SUBMIT_STATUS, 0, 0, 0 };
+
+	(void)io_write_all(CALLER_CONNECTION, good, sizeof(good));
+	end_well(sig);
+}
+
 void
-caller_may_leave(void)
+caller_may_leave(const struct caller *c)
 {
 	static const int ends[] = { SIGHUP, SIGINT, SIGTERM };
 	sigset_t mask;
@@ -125,7 +184,9 @@ caller_may_leave(void)
 
 	sigemptyset(&mask);
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-		(void)signal(ends[i], end_well);
+		if (signal(ends[i], c->is_handed_over ?
+		    end_well_at_client : end_well) == SIG_IGN)
+			(void)signal(ends[i], SIG_IGN);
 		sigaddset(&mask, ends[i]);
 	}
 	sigprocmask(SIG_UNBLOCK, &mask, NULL);

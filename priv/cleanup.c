@@ -1,21 +1,14 @@
 /*
- * cleanup.c - no limit, descriptor or schedule of a caller reaches us.
+ * cleanup.c - no limit, descriptor or variable of a caller reaches us.
  * Runs as: root.  Uses: its own limits, descriptors and environment.
  * Promise: runs before anything is parsed; what cannot be had and is needed
  * is refused in words.
  */
 #include <sys/resource.h>
-#if defined(__linux__)
-#include <sys/personality.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#endif
+#include <sys/stat.h>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,7 +18,6 @@
 
 #define MIB	(1024UL * 1024UL)
 #define INF	RLIM_INFINITY
-#define USUAL_SLACK_NS	50000UL	/* of timers: as init's */
 
 extern char **environ;
 
@@ -39,21 +31,23 @@ static const struct limit {
 	rlim_t		 soft, hard;	/* at least, where it can be raised */
 	rlim_t		 least;		/* else the call is refused */
 } limits[] = {
-	{ RLIMIT_NOFILE, "open files",	4096,	524288,	512 },
-	{ RLIMIT_FSIZE,	"file size",	INF,	INF,	1024 * MIB },
-	{ RLIMIT_CPU,	"CPU time",	INF,	INF,	3600 },
-	{ RLIMIT_AS,	"address space", INF,	INF,	256 * MIB },
-	{ RLIMIT_DATA,	"data",		INF,	INF,	64 * MIB },
-	{ RLIMIT_STACK,	"stack",	8 * MIB, INF,	MIB },
+	{ RLIMIT_NOFILE, "limit on open files",	4096,	524288,	512 },
+	{ RLIMIT_FSIZE,	"limit on file size",	INF,	INF,	1024 * MIB },
+	{ RLIMIT_CPU,	"limit on CPU time",	INF,	INF,	3600 },
+	{ RLIMIT_AS,	"limit on memory",	INF,	INF,	256 * MIB },
+	{ RLIMIT_DATA,	"limit on data",	INF,	INF,	64 * MIB },
+	{ RLIMIT_STACK,	"limit on stack",	8 * MIB, INF,	MIB },
 #ifdef RLIMIT_NPROC
-	{ RLIMIT_NPROC,	"processes",	INF,	INF,	64 },
+	{ RLIMIT_NPROC,	"limit on processes",	INF,	INF,	64 },
 #endif
 	/* From here on for commands alone. */
+	{ RLIMIT_RSS,	"limit on memory",	0,	INF,	0 },
 #if defined(__linux__)
-	{ RLIMIT_RTTIME, "real time",	0,	INF,	0 },
-	{ RLIMIT_SIGPENDING, "signals",	0,	INF,	0 },
-	{ RLIMIT_MEMLOCK, "locked memory", 0,	8 * MIB, 0 },
-	{ RLIMIT_MSGQUEUE, "messages",	0,	819200,	0 },
+	{ RLIMIT_LOCKS, "limit on locks",	0,	INF,	0 },
+	{ RLIMIT_RTTIME, "limit on real time",	0,	INF,	0 },
+	{ RLIMIT_SIGPENDING, "limit on signals",	0,	INF,	0 },
+	{ RLIMIT_MEMLOCK, "limit on locked memory", 0,	8 * MIB, 0 },
+	{ RLIMIT_MSGQUEUE, "limit on messages",	0,	819200,	0 },
 #endif
 };
 
@@ -92,7 +86,7 @@ raise_limit(const struct limit *l, int for_commands)
 	    -1;
 }
 
-int
+const char *
 cleanup_limits(int for_commands)
 {
 	static const struct rlimit no_core = { 0, INF }, never = { 0, 0 };
@@ -102,49 +96,43 @@ cleanup_limits(int for_commands)
 		if ((l->least == 0 && !for_commands) ||
 		    raise_limit(l, for_commands) == 0)
 			continue;
-		dprintf(STDERR_FILENO, "dma: limit on %s: it is too low (at "
-		    "least %ju is needed) and cannot be raised\n", l->name,
-		    (uintmax_t)l->least);
-		return -1;
+		return l->name;
 	}
-	return !for_commands || setrlimit(RLIMIT_CORE, &no_core) == 0 ? 0 :
-	    setrlimit(RLIMIT_CORE, &never);
+	if (for_commands && setrlimit(RLIMIT_CORE, &no_core) == -1 &&
+	    setrlimit(RLIMIT_CORE, &never) == -1)
+		return "limit on core size";
+	return NULL;
 }
 
-/* How the caller is scheduled is not how mail is delivered; not vital. */
-static void
-usual_schedule(void)
+/* inetd gives one socket for all three, and a terminal is somebody's. */
+static int
+is_for_log(int fd)
 {
-#if defined(__linux__)
-	struct sched_param param = { 0 };
-	cpu_set_t all;
-	int fd;
+	struct stat in, st;
 
-	(void)sched_setscheduler(0, SCHED_OTHER, &param);
-	memset(&all, 0xff, sizeof(all));
-	(void)sched_setaffinity(0, sizeof(all), &all);
-	(void)syscall(SYS_ioprio_set, 1 /* a process */, 0, 0 /* by nice */);
-	(void)prctl(PR_SET_TIMERSLACK, USUAL_SLACK_NS, 0, 0, 0);
-	(void)personality(PER_LINUX);
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd != -1) {
-		(void)io_write_all(fd, "0", 1);
-		close(fd);
-	}
-#endif
-	(void)setpriority(PRIO_PROCESS, 0, 0);
+	return fstat(fd, &st) == 0 && (fstat(STDIN_FILENO, &in) == -1 ||
+	    in.st_dev != st.st_dev || in.st_ino != st.st_ino);
 }
 
 static int
-clean_descriptors(void)
+clean_descriptors(int *kept, int keeps_stderr)
 {
-	int fd;
+	int fd, lowest = STDERR_FILENO + 1;
 
-	if (compat_close_from(STDERR_FILENO + 1) == -1)
+	if (*kept != -1) {
+		if (*kept != lowest && dup2(*kept, lowest) == -1)
+			return -1;
+		*kept = lowest++;
+		if (fcntl(*kept, F_SETFD, FD_CLOEXEC) == -1)
+			return -1;
+	}
+	if (compat_close_from(lowest) == -1)
 		return -1;
-	fd = open("/dev/null", O_RDWR);
+	keeps_stderr = keeps_stderr && is_for_log(STDERR_FILENO);
+	fd = io_open_null();
 	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 ||
-	    dup2(fd, STDOUT_FILENO) == -1 || dup2(fd, STDERR_FILENO) == -1)
+	    dup2(fd, STDOUT_FILENO) == -1 ||
+	    (!keeps_stderr && dup2(fd, STDERR_FILENO) == -1))
 		return -1;
 	if (fd > STDERR_FILENO)
 		close(fd);
@@ -152,7 +140,7 @@ clean_descriptors(void)
 }
 
 int
-cleanup_all(void)
+cleanup_all(int *kept, int keeps_stderr)
 {
 	static char path[] = "PATH=/usr/bin:/bin";
 	static char *clean[] = { path, NULL };
@@ -161,6 +149,6 @@ cleanup_all(void)
 	io_default_signals();
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
-	usual_schedule();
-	return clean_descriptors() == -1 || chdir("/") == -1 ? -1 : 0;
+	return clean_descriptors(kept, keeps_stderr) == -1 ||
+	    chdir("/") == -1 ? -1 : 0;
 }

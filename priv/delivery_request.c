@@ -134,3 +134,32 @@ delivery_request_get(struct ipc *m, struct delivery *d)
 	/* Callers name no files and no commands. */
 	return kind != ROUTE_MAILBOX && origin == ORIGIN_CALLER ? -1 : 0;
 }
+
+/* Path, text, path, text; a path that is "" goes on with the last. */
+int
+forward_list_get(void *ipc, const char *path, struct buf *text, int *is_loose,
+    struct result *res)
+{
+	struct ipc m = *(const struct ipc *)ipc;
+	char name[TARGET_MAX + 1];
+	int found = 0;
+	const char *p;
+	size_t len;
+
+	(void)is_loose;		/* checked by the child that would use it */
+	while (ipc_more(&m)) {
+		ipc_get_text(&m, name, sizeof(name));
+		p = ipc_get_bytes(&m, &len);
+		if (m.bad || (found && name[0] != '\0'))
+			break;
+		found |= name[0] != '\0' && strcmp(name, path) == 0;
+		if (found)
+			buf_add(text, p, len);
+	}
+	if (found)
+		return 0;
+	result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "a list that the address expands to cannot be read now");
+	return result_detail(res, "list %s: not read with the file that names "
+	    "it", path);
+}

@@ -5,6 +5,7 @@
 #define PRIV_DELIVERY_REQUEST_H
 
 #include "lib/ipc.h"
+#include "lib/result.h"
 #include "conf.h"
 #include "message.h"
 #include "priv/user.h"
@@ -16,10 +17,7 @@ struct delivery {
 	enum route_kind	 kind;
 	enum origin	 origin;
 	char		 name[ADDRESS_MAX + 1];	/* user, or alias asked for */
-	struct {
-		uint32_t	 index;
-		uint64_t	 digest;
-	} entry;			/* of the list; of files and commands */
+	struct list_entry entry;	/* of files and commands */
 	/* the message */
 	char		 queue_id[QUEUE_ID_MAX + 1];
 	uint32_t	 rcpt;		/* index of the recipient there */
@@ -59,5 +57,11 @@ int	delivery_exit_get(struct ipc *, int *wait_status, int *is_late);
 void	forward_request_put(struct ipc *, uint32_t id, enum origin,
 	    const char *name);
 int	forward_request_get(struct ipc *, struct delivery *);
+/*
+ * For struct include_source: a list from the rest of an IPC_FORWARD_REPLY,
+ * which is lent and stays as it is, or from the fields of IPC_FORWARD_LIST.
+ */
+int	forward_list_get(void *ipc, const char *path, struct buf *text,
+	    int *is_loose, struct result *);
 
 #endif

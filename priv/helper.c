@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "conf/files.h"
+#include "lib/hash.h"
 #include "lib/io.h"
 #include "priv/helper.h"
 #include "priv/login_limits.h"
@@ -25,7 +26,7 @@
 #include "priv/request.h"
 
 #define CHILDREN_MAX	72	/* of one helper */
-#define DELIVERIES_MAX	20	/* of them in the delivery helper */
+#define DELIVERIES_MAX	52	/* of them in the delivery helper */
 #define NAMESAKES_MAX	8	/* of them about one user or alias */
 #define FORWARD_LIMIT_S	60	/* for reading a .forward or lists */
 #define MAILBOX_LIMIT_S	300	/* for one append, locks included */
@@ -34,7 +35,7 @@
 struct child {
 	pid_t		 pid;
 	uint32_t	 id;		/* of its request */
-	uint64_t	 name;		/* digest of whom it is about */
+	uint64_t	 name;		/* hash of whom it is about */
 	int64_t		 deadline_ms;
 	int		 is_late;	/* it was killed for that */
 };
@@ -47,6 +48,7 @@ struct helper {
 	struct files_root root;		/* dma.conf and the log */
 	struct child	 children[CHILDREN_MAX];
 	int		 nchildren;
+	struct hash_key	 key;		/* of their names */
 };
 
 /* The requests that each helper serves, and nothing else. */
@@ -217,7 +219,7 @@ start_child(struct helper *h, const struct delivery *d)
 
 	/* However the name is spelled; an alias is not the user. */
 	text_lower(lower, d->name, strlen(d->name) + 1);
-	c->name = text_digest(lower, strlen(lower)) + d->origin;
+	c->name = hash_bytes(&h->key, lower, strlen(lower)) + d->origin;
 	c->pid = -1;
 	if (files_root_reload(&h->root) == 0 && !is_stuck(h, c->name)) {
 		c->pid = fork();
@@ -238,6 +240,50 @@ start_child(struct helper *h, const struct delivery *d)
 	h->nchildren++;
 }
 
+/* As a submission that finds none. */
+static int
+is_for_successor(struct ipc *m)
+{
+	return m->kind == IPC_HELPER_SUCCESSOR && m->nfds == 0 &&
+	    ipc_done(m) == 0;
+}
+
+/* Not by this process, which has children to wait for. */
+static void
+start_successor(const struct helper *h)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(request_runner() == -1 ? EX_OSERR : 0);
+	if (pid == -1)
+		log_say(&h->root.log, LOG_LEVEL_ERROR, "cannot start another "
+		    "runner: %s; queued mail is deferred until the next start",
+		    strerror(errno));
+	else
+		log_say(&h->root.log, LOG_LEVEL_INFO,
+		    "another runner takes over");
+}
+
+/* Only the runner asks, and only children of its own requests are ended. */
+static int
+is_to_cancel(const struct helper *h, struct ipc *m)
+{
+	return m->kind == IPC_DELIVER_CANCEL && m->nfds == 0 &&
+	    h->service->kind == IPC_DELIVER_REQUEST && ipc_done(m) == 0;
+}
+
+/* As if its time were over. */
+static void
+cancel_child(struct helper *h, uint32_t id)
+{
+	int i;
+
+	for (i = 0; i < h->nchildren; i++)
+		if (h->children[i].id == id)
+			h->children[i].deadline_ms = 0;
+}
+
 /* 0, or -1 when the helper has to end. */
 static int
 take_request(struct helper *h, struct ipc *m)
@@ -251,6 +297,14 @@ take_request(struct helper *h, struct ipc *m)
 		return 0;
 	if (n == 0)
 		return -1;
+	if (n == 1 && is_for_successor(m)) {
+		start_successor(h);
+		return -1;
+	}
+	if (n == 1 && is_to_cancel(h, m)) {
+		cancel_child(h, m->id);
+		return 0;
+	}
 	d.channel = d.message = -1;
 	ok = n == 1 && m->kind == s->kind && m->nfds == s->nfds &&
 	    s->get(m, &d) == 0 && request_is_channel(d.channel, h->spool->uid);
@@ -348,6 +402,7 @@ helper_main(enum helper_kind kind, int sock, const struct spool_user *spool,
 	h.spool = spool;
 	h.body = body;
 	h.sock = sock;
+	hash_key_make(&h.key);
 	log_init(&h.root.log, "dma");
 	(void)files_root_reload(&h.root);
 	signal(SIGCHLD, on_child);

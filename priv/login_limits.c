@@ -23,8 +23,10 @@ static const struct { int which; rlim_t soft, hard; } login_limits[] = {
 	{ RLIMIT_STACK,		8 * MIB,	RLIM_INFINITY },
 	{ RLIMIT_CORE,		0,		RLIM_INFINITY },
 	{ RLIMIT_AS,		RLIM_INFINITY,	RLIM_INFINITY },
+	{ RLIMIT_RSS,		RLIM_INFINITY,	RLIM_INFINITY },
 	{ RLIMIT_NOFILE,	1024,		524288 },
 #if defined(__linux__)
+	{ RLIMIT_LOCKS,		RLIM_INFINITY,	RLIM_INFINITY },
 	{ RLIMIT_MEMLOCK,	8 * MIB,	8 * MIB },
 	{ RLIMIT_MSGQUEUE,	819200,		819200 },
 	{ RLIMIT_NICE,		0,		0 },

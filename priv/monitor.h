@@ -10,7 +10,8 @@
 /* The runner's ends of the sockets of its helpers, and what it is for. */
 struct helpers {
 	int	 forward, deliver;
-	int	 for_flush;	/* of request_runner() */
+	int	 start;		/* start_socket_given() */
+	int	 for_flush;	/* of request_flush_runner() */
 };
 
 /* What each process does when it is who it should be, for good. */

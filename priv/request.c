@@ -19,41 +19,79 @@
 #include "lib/log.h"
 #include "priv/records.h"
 #include "priv/request.h"
+#include "priv/start_socket.h"
+#include "priv/user.h"
 
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
 
 /* Whoever reads the caller's output to its end does not wait for us. */
 static void
-leave_caller(void)
+leave_caller(int report)
 {
 	int fd, i;
 
 	(void)setsid();
-	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	fd = io_open_null();
 	for (i = STDIN_FILENO; fd != -1 && i <= STDERR_FILENO; i++)
 		(void)dup2(fd, i);
+	io_close(&fd);
+	if (report != -1)
+		(void)dup2(report, STDERR_FILENO);
 }
 
-int
-request_runner(int for_flush)
+/* In a new process; report: gets its error messages; or -1. */
+static void
+become_runner(int for_flush, int report)
 {
 	static char name[] = "dma", mode[] = "--runner",
 	    flush_mode[] = "--runner=flush";
 	char *argv[] = { name, for_flush ? flush_mode : mode, NULL };
 	struct log log;
+
+	log_init(&log, "dma");
+	leave_caller(report);
+	/* Else it would be the caller's to end, and no runner. */
+	if (user_leave_caller() == 0)
+		execv(DMA_PROGRAM, argv);
+	log_say(&log, LOG_LEVEL_ERROR, "cannot start the runner: " DMA_PROGRAM
+	    ": %s", strerror(errno));
+	dprintf(STDERR_FILENO, "dma: " DMA_PROGRAM ": %s\n", strerror(errno));
+	_exit(EX_OSERR);
+}
+
+int
+request_runner(void)
+{
 	pid_t pid;
 
+	if (start_socket_ask(0) == 0)
+		return 0;
 	/* Nobody waits for it; a call may start several in its time. */
 	(void)signal(SIGCHLD, SIG_IGN);
 	pid = fork();
-	if (pid != 0)
-		return pid == -1 ? -1 : 0;
-	leave_caller();
-	execv(DMA_PROGRAM, argv);
-	log_init(&log, "dma");
-	log_say(&log, LOG_LEVEL_ERROR, "cannot start the runner: " DMA_PROGRAM
-	    ": %s", strerror(errno));
-	_exit(EX_OSERR);
+	if (pid == 0)
+		become_runner(0, -1);
+	return pid == -1 ? -1 : 0;
+}
+
+int
+request_flush_runner(void)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (start_socket_ask(1) == 0 || pipe2(pair, O_CLOEXEC) == -1)
+		return -1;
+	(void)signal(SIGCHLD, SIG_IGN);
+	pid = fork();
+	if (pid == 0)
+		become_runner(1, pair[1]);
+	if (pid == -1)
+		dprintf(pair[1], "dma: fork: %s\n", strerror(errno));
+	io_close(&pair[1]);
+	if (io_nonblock(pair[0]) == -1)
+		io_close(&pair[0]);
+	return pair[0];
 }
 
 int
@@ -63,13 +101,39 @@ request_channel(int pair[2])
 }
 
 int
-request_is_channel(int fd, uid_t uid)
+request_channel_of(int fd, uid_t *uid)
 {
 	int type = 0;
 	socklen_t len = sizeof(type);
 
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	    type == SOCK_SEQPACKET && compat_peer_is(fd, uid);
+	    type == SOCK_SEQPACKET ? compat_peer(fd, uid) : -1;
+}
+
+int
+request_is_channel(int fd, uid_t uid)
+{
+	uid_t peer;
+
+	return request_channel_of(fd, &peer) == 0 && peer == uid;
+}
+
+int
+request_call(const struct caller *c, int pair[2])
+{
+	uid_t self = geteuid();
+	int ret;
+
+	pair[0] = c->channel[0];
+	pair[1] = c->channel[1];
+	if (pair[0] > STDERR_FILENO)
+		return 0;
+	if (user_as_caller() == -1)
+		return -1;
+	ret = request_channel(pair);
+	if (user_as_before(self) == -1)
+		return -1;
+	return ret;
 }
 
 static void
@@ -86,24 +150,66 @@ report_trouble(const char *what, const char *reason)
 	ipc_fini(&m);
 }
 
+static int
+leave_stderr(void)
+{
+	int fd = io_open_null(), ret;
+
+	ret = fd == -1 || dup2(fd, STDERR_FILENO) == -1 ? -1 : 0;
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return ret;
+}
+
+/* In a new process; sock: its socket. */
+static void
+become_remote(int sock, int is_given)
+{
+	static char name[] = "dma-remote", given[] = REMOTE_GIVEN;
+	char *argv[] = { name, is_given ? given : NULL, NULL };
+
+	io_default_signals();
+	/* What talks to strangers has no log: see docs/privileges.md. */
+	if (leave_stderr() == 0 && dup2(sock, STDIN_FILENO) == STDIN_FILENO)
+		execv(REMOTE_FILE, argv);
+	report_trouble(REMOTE_FILE " cannot be run", strerror(errno));
+	_exit(EX_UNAVAILABLE);
+}
+
+int
+request_probe(int is_given)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (request_channel(pair) == -1)
+		return -1;
+	(void)signal(SIGCHLD, SIG_IGN);	/* nobody waits for it */
+	pid = fork();
+	if (pid == 0) {
+		/* It talks to strangers: the caller's terminal is not its. */
+		leave_caller(-1);
+		if (user_leave_caller() == -1)
+			_exit(EX_OSERR);
+		become_remote(pair[1], is_given);
+	}
+	io_close(&pair[1]);
+	if (pid == -1)
+		io_close(&pair[0]);
+	return pair[0];
+}
+
 int
 request_remote(void)
 {
-	static char name[] = "dma-remote";
-	char *argv[] = { name, NULL };
 	int pair[2];
 	pid_t pid;
 
 	if (request_channel(pair) == -1)
 		return -1;
 	pid = fork();
-	if (pid == 0) {
-		signal(SIGCHLD, SIG_DFL);
-		if (dup2(pair[1], STDIN_FILENO) == STDIN_FILENO)
-			execv(REMOTE_FILE, argv);
-		report_trouble(REMOTE_FILE " cannot be run", strerror(errno));
-		_exit(EX_UNAVAILABLE);
-	}
+	if (pid == 0)
+		become_remote(pair[1], 0);
 	io_close(&pair[1]);
 	if (pid == -1 || io_nonblock(pair[0]) == -1)
 		io_close(&pair[0]);

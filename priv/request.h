@@ -6,16 +6,30 @@
 
 #include <sys/types.h>
 
+#include "priv/caller.h"
+
 /*
- * For the front end: starts a runner, which leaves again at once if there is
- * one.  It is of another session and no child to wait for; -1 with errno.
- * for_flush: it waits a moment for the flush that is to come, so that the
- * caller misses nothing of it.
+ * For the front end: has init start a runner, or starts it where init does
+ * not; one too many leaves again at once.  It is of another session and no
+ * child to wait for; -1 with errno.
  */
-int	request_runner(int for_flush);
+int	request_runner(void);
+/*
+ * The same, and it waits a moment for the flush that is to come, so that the
+ * caller misses nothing of it.  Gives a descriptor (non-blocking) that says
+ * why it cannot be a runner, or nothing; -1 when there is none.
+ */
+int	request_flush_runner(void);
 
 /* A channel for one request, both ends close-on-exec. */
 int	request_channel(int pair[2]);
+/*
+ * A channel whose ends say, by the kernel, that the caller of this front end
+ * made them.  Root as a caller made it before it became the spool user.
+ */
+int	request_call(const struct caller *, int pair[2]);
+/* Who made the other end of a channel; -1 for what is none. */
+int	request_channel_of(int fd, uid_t *);
 /*
  * 1 when that is such a channel, with this user at its other end: anybody
  * else could take what is said over it for a wish of the one who says it.
@@ -26,5 +40,10 @@ int	request_is_channel(int fd, uid_t);
  * the socket to it (non-blocking); -1 with errno.
  */
 int	request_remote(void);
+/*
+ * For the front end: the same for a probe, away from the caller's terminal
+ * (blocking).  is_given: by IPC_REMOTE_LOGIN, instead of by auth.conf.
+ */
+int	request_probe(int is_given);
 
 #endif

@@ -7,22 +7,17 @@
 #include <sys/resource.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#if defined(__has_include)
-#if __has_include(<linux/landlock.h>)
-#include <linux/landlock.h>
-#define HAVE_LANDLOCK 1
-#endif
-#endif
 #endif
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "compat/landlock.h"
+#include "lib/buf.h"
 #include "priv/sandbox.h"
+#include "priv/syscalls.h"
+
+#define DNS_PORT	53
 
 /* Nor a core file, which could hold messages and passwords. */
 static int
@@ -39,77 +34,78 @@ no_new_privs(void)
 #endif
 }
 
-#ifdef HAVE_LANDLOCK
-
-#define READ_FS		(LANDLOCK_ACCESS_FS_READ_FILE | \
-			LANDLOCK_ACCESS_FS_READ_DIR)
-#define RUN_FS		(READ_FS | LANDLOCK_ACCESS_FS_EXECUTE)
-#ifndef LANDLOCK_ACCESS_FS_REFER
-#define LANDLOCK_ACCESS_FS_REFER	(LANDLOCK_ACCESS_FS_MAKE_SYM << 1)
-#endif
-/*
- * Everything of the second version of the interface.  The first one can not
- * allow a rename from one directory to another, which putting a message
- * aside is: there this wall is left out.
- */
-#define ABI_NEEDED	2
-#define ALL_FS		((LANDLOCK_ACCESS_FS_REFER << 1) - 1)
+void
+sandbox_ports_add(struct sandbox_ports *ports, unsigned port)
+{
+	ports->set[port / 8 % sizeof(ports->set)] |=
+	    (uint8_t)(1U << port % 8);
+}
 
 struct place {
 	const char	*path;
 	uint64_t	 access;
 };
 
-static int
-allow(int ruleset, const struct place *place)
-{
-	struct landlock_path_beneath_attr beneath;
-	int ret;
+#define RUN_FS		(READ_FS | FS_EXECUTE | FS_IOCTL_DEV)
 
-	beneath.parent_fd = open(place->path, O_PATH | O_CLOEXEC);
-	if (beneath.parent_fd == -1)
-		return errno == ENOENT ? 0 : -1;
-	beneath.allowed_access = place->access;
-	ret = (int)syscall(SYS_landlock_add_rule, ruleset,
-	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
-	/* A plain file takes no rights of directories: ask for less. */
-	if (ret == -1 && errno == EINVAL) {
-		beneath.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE |
-		    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
-		ret = (int)syscall(SYS_landlock_add_rule, ruleset,
-		    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
-	}
-	close(beneath.parent_fd);
+/* A NULL path is a file that is not configured; no access ends the list. */
+static int
+allow_places(int fd, const struct place *places, uint64_t handled)
+{
+	int ret = 0;
+
+	for (; ret == 0 && places->access != 0; places++)
+		if (places->path != NULL)
+			ret = landlock_allow_path(fd, places->path,
+			    places->access & handled);
 	return ret;
 }
 
-/*
- * Only these places of the file system from here on.  A NULL path is a file
- * that is not configured; no access at all ends the list.
- */
 static int
-confine(const struct place *places)
+allow_ports(int fd, const struct sandbox_ports *ports)
 {
-	struct landlock_ruleset_attr attr;
-	int ret, ruleset;
+	unsigned port;
+	int ret = 0;
 
-	if (syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
-	    LANDLOCK_CREATE_RULESET_VERSION) < ABI_NEEDED)
-		return 0;
-	memset(&attr, 0, sizeof(attr));
-	attr.handled_access_fs = ALL_FS;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr,
-	    sizeof(attr.handled_access_fs), 0);
-	if (ruleset == -1)
-		return 0;
-	ret = 0;
-	for (; ret == 0 && places->access != 0; places++)
-		if (places->path != NULL)
-			ret = allow(ruleset, places);
-	if (ret == 0)
-		ret = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
-	close(ruleset);
+	for (port = 0; ret == 0 && port < 8 * sizeof(ports->set); port++)
+		if (ports->set[port / 8] & 1U << port % 8)
+			ret = landlock_allow_port(fd, port);
 	return ret;
+}
+
+/* Only these places of the file system and these ports (NULL: any). */
+static int
+confine(const struct place *places, const struct sandbox_ports *ports)
+{
+	uint64_t net = ports == NULL ? 0 : ports->is_any ? NET_BIND_TCP :
+	    NET_BIND_TCP | NET_CONNECT_TCP;
+	struct ruleset set;
+	int fd = landlock_begin(net, &set), ret;
+
+	if (fd == -1)
+		return 0;
+	ret = allow_places(fd, places, set.fs);
+	if (ret == 0 && (set.net & NET_CONNECT_TCP) != 0)
+		ret = allow_ports(fd, ports);
+	return landlock_end(fd, ret);
+}
+
+/*
+ * A rule is for the file that has the name now, and a log that is rotated is
+ * another file tomorrow: so it is for its directory.
+ */
+static const char *
+log_place(const char *path, char *dir, size_t size)
+{
+	char *slash;
+
+	if (path == NULL || text_copy(dir, size, path) == -1)
+		return path;
+	slash = strrchr(dir, '/');
+	if (slash == NULL || slash == dir)
+		return path;
+	*slash = '\0';
+	return dir;
 }
 
 /*
@@ -120,21 +116,23 @@ confine(const struct place *places)
 int
 sandbox_runner(const struct conf *conf)
 {
+	char dir[1024];
 	const struct place places[] = {
 		{ conf->where.spool, ALL_FS },
 		{ "/", RUN_FS },
-		{ "/dev/null", READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
-		{ conf->log.path, READ_FS | LANDLOCK_ACCESS_FS_WRITE_FILE },
+		{ "/dev/null", FILE_FS },
+		{ log_place(conf->log.path, dir, sizeof(dir)),
+		    FS_READ_FILE | FS_WRITE_FILE },
 		{ NULL, 0 }
 	};
 
-	if (no_new_privs() == -1)
+	if (no_new_privs() == -1 || confine(places, NULL) == -1)
 		return -1;
-	return confine(places);
+	return syscalls_confine(SYSCALLS_RUNNER);
 }
 
 int
-sandbox_remote(const struct conf *conf)
+sandbox_remote(const struct conf *conf, const struct sandbox_ports *wanted)
 {
 	const struct place places[] = {
 		{ DMA_CONFDIR, READ_FS },
@@ -143,46 +141,28 @@ sandbox_remote(const struct conf *conf)
 		{ "/lib", READ_FS },
 		{ "/lib64", READ_FS },
 		{ "/run", READ_FS },
-		{ "/dev", READ_FS },
+		{ "/dev/random", READ_FS },
+		{ "/dev/urandom", READ_FS },
 		{ conf->tls.cafile, READ_FS },
 		{ conf->tls.certfile, READ_FS },
 		{ conf->tls.keyfile, READ_FS },
 		{ NULL, 0 }
 	};
+	struct sandbox_ports ports = *wanted;
 
-	if (no_new_privs() == -1)
+	sandbox_ports_add(&ports, DNS_PORT);
+	if (no_new_privs() == -1 || confine(places, &ports) == -1)
 		return -1;
-	return confine(places);
+	return syscalls_confine(SYSCALLS_REMOTE);
 }
 
 int
 sandbox_lmtp(void)
 {
-	const struct place none[] = { { NULL, 0 } };
+	static const struct place no_places[] = { { NULL, 0 } };
+	static const struct sandbox_ports no_ports;
 
-	return no_new_privs() == -1 ? -1 : confine(none);
+	if (no_new_privs() == -1 || confine(no_places, &no_ports) == -1)
+		return -1;
+	return syscalls_confine(SYSCALLS_REMOTE);
 }
-
-#else
-
-int
-sandbox_lmtp(void)
-{
-	return no_new_privs();
-}
-
-int
-sandbox_runner(const struct conf *conf)
-{
-	(void)conf;
-	return no_new_privs();
-}
-
-int
-sandbox_remote(const struct conf *conf)
-{
-	(void)conf;
-	return no_new_privs();
-}
-
-#endif

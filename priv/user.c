@@ -10,43 +10,57 @@
 #endif
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
+#include "lib/trusted_open.h"
 #include "priv/user.h"
 
+/* What getpwnam() knows is a user, a number or a blank in it or not. */
 int
 user_name_ok(const char *name)
 {
 	size_t n = strlen(name);
 
-	if (n == 0 || n > LOGIN_MAX || name[0] == '-' || name[0] == '.' ||
-	    strchr(name, '/') != NULL || !text_is_clean(name, n))
-		return 0;
-	return strspn(name, "0123456789") != n;
+	return n > 0 && n <= LOGIN_MAX && text_is_clean(name, n);
+}
+
+int
+user_name_is_file(const char *name)
+{
+	return name[0] != '.' && name[0] != '-' && strchr(name, '/') == NULL;
+}
+
+/* By that very name: lends the entry, or NULL; 0, or -1 when it fails. */
+static int
+find_name(const char *name, const struct passwd **pw)
+{
+	errno = 0;
+	*pw = getpwnam(name);
+	return *pw == NULL && errno != 0 && errno != ENOENT &&
+	    errno != ESRCH ? -1 : 0;
 }
 
 int
 user_lookup(const char *name, struct user *u)
 {
 	char lower[LOGIN_MAX + 1];
-	struct passwd *pw = NULL;
-	int i;
+	const struct passwd *pw;
 
 	memset(u, 0, sizeof(*u));
 	if (!user_name_ok(name))
 		return 1;
 	text_lower(lower, name, strlen(name) + 1);
+	if (find_name(name, &pw) == -1)
+		return -1;
 	/* Mail for Bob is for bob, as with every local MTA. */
-	for (i = 0; i < 1 + (strcmp(lower, name) != 0) && pw == NULL; i++) {
-		errno = 0;
-		pw = getpwnam(i == 0 ? name : lower);
-		if (pw == NULL && errno != 0 && errno != ENOENT &&
-		    errno != ESRCH)
-			return -1;
-	}
+	if (pw == NULL && strcmp(lower, name) != 0 &&
+	    find_name(lower, &pw) == -1)
+		return -1;
 	if (pw == NULL)
 		return 1;
 	if (!user_name_ok(pw->pw_name) ||
@@ -61,13 +75,72 @@ user_lookup(const char *name, struct user *u)
 	return 0;
 }
 
+static int
+exists(const char *name)
+{
+	struct user u;
+	int ret = user_lookup(name, &u);
+
+	return ret == -1 ? -1 : ret == 0;
+}
+
+/* Bob and bob are one user, or two. */
+static int
+is_same(const char *a, const char *b)
+{
+	const struct passwd *pw;
+	struct user u, v;
+	int one, two;
+
+	if (strcmp(a, b) == 0)
+		return 1;
+	if (strcasecmp(a, b) != 0)
+		return 0;
+	/* With no user of either name, both mean the one in lower case. */
+	if (!user_name_ok(a) || (find_name(a, &pw) == 0 && pw == NULL &&
+	    find_name(b, &pw) == 0 && pw == NULL))
+		return 1;
+	one = user_lookup(a, &u);
+	two = one == -1 ? -1 : user_lookup(b, &v);
+	if (two == -1)
+		return -1;
+	return one == two && (one == 1 || strcmp(u.name, v.name) == 0);
+}
+
+const struct names_users user_names = { exists, is_same };
+
+/* A link to another disk: st becomes its target; NULL, or the reason. */
+static const char *
+follow_spool(const char *spooldir, struct stat *st)
+{
+	int fd;
+
+	if (stat(spooldir, st) == -1)
+		return strerror(errno);
+	fd = trusted_open(spooldir, st->st_uid, O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
+	if (fd == -1 && errno == ELOOP)
+		return "is a symbolic link that is owned neither by "
+		    "root nor by _dma, or is in a directory that others can "
+		    "write: run \"chown -h root\" on it, or move it";
+	if (fd == -1 || fstat(fd, st) == -1)
+		return strerror(errno);
+	close(fd);
+	return NULL;
+}
+
 const char *
 user_find_spool(const char *spooldir, struct spool_user *u)
 {
+	const char *reason = NULL;
 	struct stat st;
 
 	if (lstat(spooldir, &st) == -1)
 		return strerror(errno);
+	if (S_ISLNK(st.st_mode))
+		reason = follow_spool(spooldir, &st);
+	if (reason != NULL)
+		return reason;
 	if (!S_ISDIR(st.st_mode) || st.st_uid == 0 || st.st_gid == 0)
 		return "must be a directory owned by the user _dma (see "
 		    "dma(8), FILES)";
@@ -76,18 +149,31 @@ user_find_spool(const char *spooldir, struct spool_user *u)
 	return NULL;
 }
 
-/* Becomes uid and gid for good; groups were set by the caller. */
 static int
-become(uid_t uid, gid_t gid)
+become_uids(uid_t real, uid_t uid)
 {
 	uid_t r, e, s;
-	gid_t rg, eg, sg;
 
-	if (setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
-		return -1;
-	if (getresuid(&r, &e, &s) == -1 || getresgid(&rg, &eg, &sg) == -1 ||
-	    r != uid || e != uid || s != uid || rg != gid || eg != gid ||
-	    sg != gid)
+	return setresuid(real, uid, uid) == -1 ||
+	    getresuid(&r, &e, &s) == -1 || r != real || e != uid || s != uid ?
+	    -1 : 0;
+}
+
+static int
+become_gid(gid_t gid)
+{
+	gid_t r, e, s;
+
+	return setresgid(gid, gid, gid) == -1 ||
+	    getresgid(&r, &e, &s) == -1 || r != gid || e != gid || s != gid ?
+	    -1 : 0;
+}
+
+/* Becomes uid and gid for good; groups were set by the caller. */
+static int
+become(uid_t real, uid_t uid, gid_t gid)
+{
+	if (become_gid(gid) == -1 || become_uids(real, uid) == -1)
 		return -1;
 #if defined(__linux__)
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -117,7 +203,7 @@ int
 user_become_root(void)
 {
 	leave_keyring();
-	return setgroups(0, NULL) == -1 ? -1 : become(0, 0);
+	return setgroups(0, NULL) == -1 ? -1 : become(0, 0, 0);
 }
 
 int
@@ -128,7 +214,70 @@ user_become_spool(const struct spool_user *u, int with_groups)
 	if (u->uid == 0 || u->gid == 0 || (pw != NULL ?
 	    initgroups(pw->pw_name, u->gid) : setgroups(0, NULL)) == -1)
 		return -1;
-	return become(u->uid, u->gid);
+	return become(u->uid, u->uid, u->gid);
+}
+
+/* Root ends what it wants to end, and no other process has its real uid. */
+int
+user_become_front_end(const struct spool_user *u, uid_t caller)
+{
+	if (u->uid == 0 || u->gid == 0 || setgroups(0, NULL) == -1)
+		return -1;
+	return become(caller == 0 ? u->uid : caller, u->uid, u->gid);
+}
+
+int
+user_leave_caller(void)
+{
+	uid_t uid = geteuid();
+
+	return become_uids(uid, uid);
+}
+
+int
+user_as_caller(void)
+{
+	return seteuid(getuid());
+}
+
+int
+user_as_before(uid_t uid)
+{
+	if (seteuid(uid) == -1 || geteuid() != uid)
+		return -1;
+#if defined(__linux__)
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	return 0;
+}
+
+int
+user_in_group(uid_t uid, const char *name)
+{
+	const struct passwd *pw;
+	const struct group *gr;
+	char login[LOGIN_MAX + 1];
+	size_t i;
+
+	pw = name == NULL ? NULL : getpwuid(uid);
+	gr = pw == NULL ? NULL : getgrnam(name);
+	if (gr == NULL)
+		return 0;
+	if (pw->pw_gid == gr->gr_gid)
+		return 1;
+	if (text_copy(login, sizeof(login), pw->pw_name) == -1)
+		return 0;
+	for (i = 0; gr->gr_mem[i] != NULL; i++)
+		if (strcmp(gr->gr_mem[i], login) == 0)
+			return 1;
+	return 0;
+}
+
+int
+user_become_caller(void)
+{
+	return getuid() == geteuid() && getgid() == getegid() ? 0 :
+	    become(getuid(), getuid(), getgid());
 }
 
 int
@@ -144,5 +293,5 @@ user_become(const struct user *u, const char *mail_dir)
 	    S_ISDIR(st.st_mode) && (st.st_mode & S_IWGRP) != 0 &&
 	    st.st_gid != 0)
 		gid = st.st_gid;
-	return become(u->uid, gid);
+	return become(u->uid, u->uid, gid);
 }

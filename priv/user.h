@@ -22,8 +22,12 @@ struct spool_user {
 	gid_t	 gid;
 };
 
-/* 1 when a text can be a user's name as THREATS.md has it. */
+/* 1 when a text may be looked up: it has no control character. */
 int	user_name_ok(const char *);
+/* 1 when a user's name can be that of a file or directory. */
+int	user_name_is_file(const char *);
+/* The user database, for whoever only asks for names. */
+extern const struct names_users user_names;
 /* 0 found, 1 there is none, -1 it cannot be told now. */
 int	user_lookup(const char *name, struct user *);
 /* NULL, or why the owner of the spool directory cannot be the spool user. */
@@ -41,5 +45,24 @@ int	user_become(const struct user *, const char *mail_dir);
 /* with_groups: those that the group file gives to that user, else none. */
 int	user_become_spool(const struct spool_user *, int with_groups);
 int	user_become_root(void);
+/*
+ * The spool user but for the real uid, which stays the caller's: who can end
+ * it, and on whose account it runs.  Root as a caller leaves nothing of its
+ * own.
+ */
+int	user_become_front_end(const struct spool_user *, uid_t caller);
+/* From there on: the spool user alone; no signal of the caller reaches it. */
+int	user_leave_caller(void);
+/*
+ * The front end as its caller, for what the kernel attributes to the effective
+ * uid; and back: -1 then must end the call.  Nobody else gets at it meanwhile:
+ * the saved uid is not the caller's.
+ */
+int	user_as_caller(void);
+int	user_as_before(uid_t);
+/* 1 for a member, by the group's list or as login group.  name: or NULL. */
+int	user_in_group(uid_t, const char *name);
+/* The real ids of this process, with the groups it has. */
+int	user_become_caller(void);
 
 #endif

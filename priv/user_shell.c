@@ -54,13 +54,11 @@ read_shells(struct buf *text)
  * lists nothing, and mail would bounce for that.
  */
 int
-user_may_run(const struct conf_local *conf, const struct user *user)
+user_has_login_shell(const struct user *user)
 {
 	struct buf text;
 	int ret;
 
-	if (user->uid == 0 || !conf->is_shell_required)
-		return user->uid != 0;
 	buf_init(&text, 0);
 	ret = read_shells(&text);
 	if (ret == 0 && buf_failed(&text)) {
@@ -71,4 +69,12 @@ user_may_run(const struct conf_local *conf, const struct user *user)
 		ret = user_shell_is_listed(user->shell, buf_str(&text));
 	buf_fini(&text);
 	return ret;
+}
+
+int
+user_may_run(const struct conf_local *conf, const struct user *user)
+{
+	if (user->uid == 0 || !conf->is_shell_required)
+		return user->uid != 0;
+	return user_has_login_shell(user);
 }

@@ -9,10 +9,9 @@
 
 #define SHELLS_FILE	"/etc/shells"
 
-/*
- * 1 when they may be used, 0 when not: they are root's, or the login shell is
- * not in SHELLS_FILE; -1 with errno when that file cannot be read now.
- */
+/* 1, 0, or -1 with errno when SHELLS_FILE cannot be read now. */
+int	user_has_login_shell(const struct user *);
+/* The same; 0 also for what is root's. */
 int	user_may_run(const struct conf_local *, const struct user *);
 /* 1 when the text of SHELLS_FILE lists that shell; "" is /bin/sh. */
 int	user_shell_is_listed(const char *shell, const char *text);

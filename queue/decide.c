@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "queue/decide.h"
+#include "queue/entry.h"
 #include "queue/limits.h"
 #include "queue/route.h"
 #include "spool/journal.h"
@@ -20,6 +21,7 @@ active_message_free(struct active_message *a)
 		free(a->attempts[i].where);
 	free(a->attempts);
 	message_fini(&a->m);
+	result_fini(&a->unwritten);
 	buf_fini(&a->notes);
 	free(a);
 }
@@ -95,6 +97,38 @@ decide_later(struct active_message *a, uint32_t i, const char *reason)
 	decide_as(a, i, STATUS_DEFERRED, "4.3.0", reason);
 }
 
+void
+decide_unwritten(struct active_message *a, uint32_t i)
+{
+	a->attempts[i].is_uncounted = 1;
+	decide(a, i, &a->unwritten, NULL);
+}
+
+/* What the journal has already is not written again. */
+void
+decide_unreachable(struct active_message *a, uint32_t i,
+    const struct result *reason, const char *where, uint64_t key,
+    time_t until)
+{
+	struct attempt *t = &a->attempts[i];
+	struct recipient *r = &a->m.rcpts[i];
+
+	t->waits_for = key;
+	t->is_uncounted = 1;
+	r->due = until;
+	if (result_is_same(&r->last, reason))
+		decide_not_now(a, i);
+	else
+		decide(a, i, reason, where);
+}
+
+void
+decide_unsynced(struct active_message *a, enum unsynced least)
+{
+	if (a->unsynced < least)
+		a->unsynced = least;
+}
+
 enum action
 decide_action(const struct message *m, uint32_t i, enum action action)
 {
@@ -111,12 +145,17 @@ decide_expanded(struct active_message *a, uint32_t i, uint32_t before)
 	for (k = before; k < a->m.nrcpts; k++)
 		journal_recipient(&a->notes, &a->m, k);
 	r->state = RCPT_EXPANDED;
-	if (route_is_list(&a->m, before))
+	if (route_is_owned(&a->m, i, before))
+		r->action = decide_action(&a->m, i, ACTION_DELIVERED);
+	else if (route_is_list(&a->m, before))
 		r->action = decide_action(&a->m, i, ACTION_EXPANDED);
+	/* A mailing list has it: its members are the owner's concern. */
+	if (r->action == ACTION_DELIVERED)
+		r->state = RCPT_SENT;
 	if (r->action != ACTION_NONE) {
 		result_set(&r->last, STATUS_SENT, "2.1.5", "sent on to %u "
 		    "recipients", a->m.nrcpts - before);
-		a->needs_sync = 1;
+		decide_unsynced(a, UNSYNCED_FACT);
 	}
 	journal_state(&a->notes, &a->m, i, 0);
 	a->attempts[i].stage = STAGE_DONE;
@@ -131,6 +170,87 @@ decide_not_now(struct active_message *a, uint32_t i)
 }
 
 void
+decide_stop(struct active_message *a)
+{
+	enum attempt_stage stage;
+	uint32_t i;
+
+	for (i = 0; i < a->nattempts; i++) {
+		stage = a->attempts[i].stage;
+		if (stage == STAGE_ROUTE || stage == STAGE_LOCAL ||
+		    stage == STAGE_REMOTE)
+			decide_not_now(a, i);
+	}
+}
+
+void
+decide_removal(struct active_message *a, enum removal removal)
+{
+	uint32_t i;
+
+	a->removal = removal;
+	for (i = 0; i < a->nattempts; i++)
+		a->attempts[i].was_busy = a->attempts[i].stage == STAGE_BUSY;
+}
+
+int
+decide_has_open(const struct active_message *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->nattempts; i++)
+		if (a->m.rcpts[i].state == RCPT_OPEN)
+			return 1;
+	return 0;
+}
+
+/* Its result in this attempt, if any, was another one, and is recorded. */
+static int
+may_be_returned(const struct active_message *a, uint32_t i)
+{
+	enum attempt_stage stage = a->attempts[i].stage;
+
+	return a->m.rcpts[i].state == RCPT_OPEN && stage != STAGE_BUSY &&
+	    stage != STAGE_LOOKUP && stage != STAGE_DECIDED;
+}
+
+/*
+ * 5.0.0: RFC 3463 has no code for that.  Codes of classes x.3 and x.7 would
+ * blame the host of the recipient or the right of the sender.
+ */
+void
+decide_returned(struct active_message *a)
+{
+	enum attempt_stage stage;
+	uint32_t i;
+
+	for (i = 0; i < a->nattempts; i++) {
+		if (!may_be_returned(a, i))
+			continue;
+		stage = a->attempts[i].stage;
+		a->open += stage == STAGE_NONE || stage == STAGE_DONE ||
+		    stage == STAGE_UNTIL_FLUSH;
+		a->attempts[i].stage = STAGE_ROUTE;
+		decide_as(a, i, STATUS_FAILED, "5.0.0", "returned by its "
+		    "sender or the administrator of the mail system before "
+		    "it could be delivered");
+	}
+}
+
+int
+decide_is_over(const struct active_message *a)
+{
+	if (a->requests > 0 || a->decided != 0)
+		return 0;
+	if (a->entry->state == ENTRY_GONE)
+		return 1;
+	/* Deferred meanwhile: it fails in the next turn. */
+	if (a->removal == REMOVAL_BOUNCE && decide_has_open(a))
+		return 0;
+	return a->open == 0 && a->again_ms == 0;
+}
+
+void
 decide_postponed(struct active_message *a, uint32_t i)
 {
 	decide_not_now(a, i);
@@ -138,9 +258,17 @@ decide_postponed(struct active_message *a, uint32_t i)
 }
 
 void
-decide_held(struct active_message *a, uint32_t i)
+decide_without_helper(struct active_message *a, uint32_t i)
 {
-	a->attempts[i].stage = STAGE_HELD;
+	decide_not_now(a, i);
+	a->is_partial = 1;
+	a->is_forced = 0;
+}
+
+void
+decide_until_flush(struct active_message *a, uint32_t i)
+{
+	a->attempts[i].stage = STAGE_UNTIL_FLUSH;
 	a->open--;
 	a->is_partial = 1;
 }

@@ -210,8 +210,7 @@ describe(const struct conf_names *names, const struct local_child *c,
 	d->id = r->id;
 	d->kind = kind_of(rcpt);
 	d->origin = rcpt->origin;
-	d->entry.index = rcpt->entry;
-	d->entry.digest = rcpt->digest;
+	d->entry = rcpt->entry;
 	d->rcpt = r->rcpt.i;
 	d->arrived = m->arrived;
 	d->offset = m->text.offset;
@@ -220,7 +219,8 @@ describe(const struct conf_names *names, const struct local_child *c,
 	d->message = file;
 	return text_copy(d->name, sizeof(d->name), c->name) == -1 ||
 	    text_copy(d->queue_id, sizeof(d->queue_id), m->id) == -1 ||
-	    text_copy(d->sender, sizeof(d->sender), m->sender) == -1 ||
+	    text_copy(d->sender, sizeof(d->sender),
+	    message_sender(m, r->rcpt.i)) == -1 ||
 	    copy_qualified(names, d->recipient, sizeof(d->recipient),
 	    message_address(m, r->rcpt.i)) == -1 ||
 	    copy_qualified(names, d->original, sizeof(d->original),
@@ -285,7 +285,11 @@ static void
 give_or_defer(struct local_helper *h, struct local_child *c,
     struct active_message *a, uint32_t i)
 {
-	if (give(h, c, a, i) == -1)
+	int ret = give(h, c, a, i);
+
+	if (ret == -1 && h->socket.fd == -1)
+		decide_without_helper(a, i);
+	else if (ret == -1)
 		decide_later(a, i, "the local delivery helper cannot be "
 		    "reached");
 }
@@ -296,9 +300,43 @@ takes_more(const struct local_helper *h, const struct local_child *c,
 {
 	/* Bob and bob may be two users, and a further message names nobody. */
 	return child_takes(c->state) && c->channel != -1 &&
+	    !c->is_cancelled &&
 	    strcmp(c->name, r->owner) == 0 && is_for_mbox(h, r) &&
 	    c->n < REQUESTS_MAX && count_given(c) < GIVEN_MAX &&
 	    io_clock_ms() - c->born_ms < LIFE_MS;
+}
+
+/* One more child may be for this message. */
+static int
+may_start(const struct local_helper *h, const struct active_message *a)
+{
+	unsigned nfree = 0, held = 0, own = 0;
+	const struct local_child *c;
+	struct part part;
+	int i;
+
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		c = &h->children[i];
+		if (c->n == 0) {
+			nfree++;
+			continue;
+		}
+		held += c->submitter == a->entry->submitter;
+		own += c->first == a;
+	}
+	part = limits_part(held, nfree);
+	return limits_may_take(&part, own);
+}
+
+/* It waits for a child that is busy. */
+static void
+wait_for(struct local_helper *h, const struct local_child *c,
+    struct active_message *a, uint32_t i)
+{
+	struct part part = active_part(h->active, a);
+
+	if (limits_must_yield(&part, io_clock_ms() - c->moved_ms))
+		decide_postponed(a, i);
 }
 
 void
@@ -312,22 +350,95 @@ local_give(struct local_helper *h, struct active_message *a, uint32_t i)
 		return;
 	}
 	if (c != NULL) {
-		if (limits_must_yield(h->active->nmessages,
-		    io_clock_ms() - c->moved_ms))
-			decide_postponed(a, i);
+		wait_for(h, c, a, i);
 		return;
 	}
 	if (strlen(r->owner) > ADDRESS_MAX) {
 		decide_later(a, i, "the user name is too long");
 		return;
 	}
-	c = free_child(h);
-	if (c == NULL)
+	c = may_start(h, a) ? free_child(h) : NULL;
+	if (c == NULL) {
+		a->pass.full |= PASS_NO_CHILD;
 		return;
+	}
 	start(c, r->owner, ++h->last_id, !is_for_mbox(h, r));
+	c->first = a;
+	c->submitter = a->entry->submitter;
 	give_or_defer(h, c, a, i);
 	if (c->n == 0)
 		end(c);
+}
+
+static int
+runs_command(const struct local_helper *h, const struct recipient *r)
+{
+	return r->kind == ROUTE_PIPE || (kind_of(r) == ROUTE_MAILBOX &&
+	    h->active->q->conf.local.mailbox == MAILBOX_COMMAND);
+}
+
+static int
+has_request_of(const struct local_child *c, const struct active_message *a)
+{
+	size_t k;
+
+	for (k = 0; k < c->n; k++)
+		if (c->requests[k].rcpt.a == a)
+			return 1;
+	return 0;
+}
+
+/*
+ * Without an acknowledgement it appends nothing: perhaps it waits for a lock.
+ * What it leaves of other messages is given to another child.
+ */
+static int
+has_begun(const struct local_child *c)
+{
+	size_t k;
+
+	for (k = 0; k < c->n; k++)
+		if (c->requests[k].state == LOCAL_ACKNOWLEDGED)
+			return 1;
+	return 0;
+}
+
+/* A command, or an append to a file that has not begun. */
+static int
+may_be_ended(const struct local_helper *h, const struct local_child *c)
+{
+	const struct recipient *r = recipient_of(&c->requests[0]);
+
+	if (runs_command(h, r))
+		return 1;
+	return (r->kind == ROUTE_FILE || is_for_mbox(h, r)) && !has_begun(c);
+}
+
+/* Without room it is sent in a later turn. */
+static void
+cancel_child(struct local_helper *h, struct local_child *c)
+{
+	struct ipc m;
+
+	ipc_init(&m);
+	ipc_begin(&m, IPC_DELIVER_CANCEL, c->id);
+	c->is_cancelled = h->socket.fd == -1 ||
+	    ipc_send(h->socket.fd, &m) == 0;
+	ipc_fini(&m);
+}
+
+void
+local_cancel(struct local_helper *h, const struct active_message *a)
+{
+	struct local_child *c;
+	int i;
+
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		c = &h->children[i];
+		if (!c->is_cancelled && has_request_of(c, a) &&
+		    may_be_ended(h, c))
+			cancel_child(h, c);
+	}
 }
 
 /* ---- from the children ---- */
@@ -366,7 +477,7 @@ take_checkpoint(struct local_child *c, struct ipc *m)
 		return -1;
 	recipient_of(r)->checkpoint = at;
 	journal_append(&r->rcpt.a->notes, &r->rcpt.a->m, r->rcpt.i);
-	r->rcpt.a->needs_sync = 1;
+	decide_unsynced(r->rcpt.a, UNSYNCED_PLAN);
 	r->state = LOCAL_CHECKPOINT;
 	return 0;
 }
@@ -518,7 +629,9 @@ set_command_result(struct local_child *c, const struct child_exit *x)
 
 	buf_init(&reason, 0);
 	if (x->is_late) {
-		buf_puts(&reason, "command timed out and was killed");
+		buf_puts(&reason, c->is_cancelled ? "command was killed, as "
+		    "the message was removed from the queue" :
+		    "command timed out and was killed");
 	} else if (WIFSIGNALED(x->status)) {
 		buf_printf(&reason, "command was terminated by signal %d",
 		    WTERMSIG(x->status));
@@ -543,17 +656,19 @@ set_command_result(struct local_child *c, const struct child_exit *x)
 }
 
 /*
- * Its outcome is not known.  It is looked at before other messages get at the
- * file, even if children are killed one after the other: a torn message can be
- * told from others only at the end of a file.
+ * Its outcome is not known; of a single one without a checkpoint, which may
+ * have been a command, it stays so.  Any other is looked at before other
+ * messages get at the file, even if children are killed one after the other: a
+ * torn message can be told from others only at the end of a file.
  */
 static int
-is_tried_again(struct local_request *r, int is_single,
-    const struct child_exit *x)
+is_tried_again(const struct local_child *c, struct local_request *r,
+    int is_single, const struct child_exit *x)
 {
 	struct attempt *t = &r->rcpt.a->attempts[r->rcpt.i];
 
-	if (is_single || x->is_late || t->nlost >= LOST_MAX)
+	if ((is_single && recipient_of(r)->checkpoint.length == -1) ||
+	    (x->is_late && !c->is_cancelled) || t->nlost >= LOST_MAX)
 		return 0;
 	t->nlost++;
 	return 1;
@@ -572,7 +687,7 @@ leave_request(struct local_child *c, struct local_request *r, int is_single,
 	    c->res.status != STATUS_SENT))
 		withdraw(r);
 	if (outcome == OUTCOME_AGAIN || (outcome == OUTCOME_LOST &&
-	    is_tried_again(r, is_single, x))) {
+	    is_tried_again(c, r, is_single, x))) {
 		r->rcpt.a->attempts[r->rcpt.i].stage = STAGE_LOCAL;
 		drop_request(c, r);
 		return;
@@ -644,7 +759,32 @@ local_read_exits(struct local_helper *h)
 
 /* ---- once a turn ---- */
 
-/* A child whose checkpoint is not durable gives up. */
+/*
+ * A checkpoint that is not durable: the child is let go, and has written
+ * nothing.  Gives the number of those.
+ */
+static int
+refuse_unwritten(struct local_child *c)
+{
+	struct local_request *r;
+	size_t k;
+	int n = 0;
+
+	for (k = c->n; k-- > 0;) {
+		r = &c->requests[k];
+		if (r->state != LOCAL_CHECKPOINT ||
+		    r->rcpt.a->unsynced == UNSYNCED_NONE)
+			continue;
+		withdraw(r);
+		decide_unwritten(r->rcpt.a, r->rcpt.i);
+		drop_request(c, r);
+		n++;
+	}
+	if (n > 0)
+		cut(c);
+	return n;
+}
+
 static void
 acknowledge(struct local_child *c)
 {
@@ -653,26 +793,42 @@ acknowledge(struct local_child *c)
 	size_t k;
 
 	ipc_init(&m);
-	for (k = 0; k < c->n && c->channel != -1; k++) {
+	/* One that is about to be killed must not begin. */
+	for (k = 0; k < c->n && c->channel != -1 && !c->is_cancelled; k++) {
 		r = &c->requests[k];
 		if (r->state != LOCAL_CHECKPOINT)
 			continue;
 		r->state = LOCAL_ACKNOWLEDGED;
 		ipc_begin(&m, IPC_DELIVER_ACKNOWLEDGE, r->id);
-		if (r->rcpt.a->needs_sync || ipc_send(c->channel, &m) == -1)
+		if (ipc_send(c->channel, &m) == -1)
 			cut(c);
 	}
 	ipc_fini(&m);
 }
 
-void
+int
 local_acknowledge(struct local_helper *h)
+{
+	int i, n = 0;
+
+	for (i = 0; i < CHILDREN_MAX; i++) {
+		if (h->children[i].state == CHILD_FREE)
+			continue;
+		n += refuse_unwritten(&h->children[i]);
+		acknowledge(&h->children[i]);
+	}
+	return n;
+}
+
+int
+local_is_busy(const struct local_helper *h)
 {
 	int i;
 
 	for (i = 0; i < CHILDREN_MAX; i++)
-		if (h->children[i].state != CHILD_FREE)
-			acknowledge(&h->children[i]);
+		if (h->children[i].n > 0)
+			return 1;
+	return 0;
 }
 
 int64_t

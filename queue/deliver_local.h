@@ -10,7 +10,8 @@
 #include "queue/helper_socket.h"
 #include "queue/local_child.h"
 
-#define CHILDREN_MAX	16	/* of the delivery helper */
+/* Of the delivery helper.  Many, since commands may do nothing for long. */
+#define CHILDREN_MAX	48
 
 enum local_state {
 	LOCAL_GIVEN,		/* the child has it */
@@ -30,7 +31,10 @@ struct local_child {
 	enum child_state state;
 	uint32_t	 id;		/* of its first request */
 	char		 name[ADDRESS_MAX + 1];	/* user or alias */
+	const struct active_message *first;	/* lent: that it is for */
+	const struct submitter *submitter;	/* lent: of that one */
 	int		 channel, output;	/* owned; or -1 */
+	int		 is_cancelled;	/* it is to end */
 	struct buf	 text;		/* the last of the command's output */
 	struct result	 res;		/* that it sent last */
 	struct local_request *requests;	/* owned, in the order given */
@@ -48,15 +52,28 @@ struct local_helper {
 
 /* Takes the socket. */
 void	local_init(struct local_helper *, struct active *, int fd);
-/* Gives recipient i, whose owner is known, to a child, or lets it wait. */
+/*
+ * Gives recipient i, whose owner is known, to a child, or lets it wait.  The
+ * pass of the message has PASS_NO_CHILD when it can have no other now.
+ */
 void	local_give(struct local_helper *, struct active_message *, uint32_t i);
-/* Answers checkpoints that are durable: after status_record(). */
-void	local_acknowledge(struct local_helper *);
+/*
+ * A message is to be removed: a command that runs for it is ended, and a child
+ * that has not begun to append it.  What has begun is completed.
+ */
+void	local_cancel(struct local_helper *, const struct active_message *);
+/*
+ * Answers checkpoints that are durable: after status_record().  Gives the
+ * number of those that are not, which are decided.
+ */
+int	local_acknowledge(struct local_helper *);
 /* Reads what a child sends: over its channel, or as output of a command. */
 void	local_read_channel(struct local_helper *, struct local_child *);
 void	local_read_output(struct local_child *);
 /* Reads which children have ended. */
 void	local_read_exits(struct local_helper *);
+/* 1 while a child has a message. */
+int	local_is_busy(const struct local_helper *);
 /* Lets idle children go; milliseconds until the next is due, or -1. */
 int64_t	local_linger(struct local_helper *);
 

@@ -8,10 +8,18 @@
 #include <string.h>
 
 #include "aliases_include.h"
+#include "priv/delivery_request.h"
 #include "priv/records.h"
 #include "priv/user_shell.h"
 #include "queue/expand.h"
 #include "queue/route.h"
+
+static struct route_env
+route_env(const struct queue *q)
+{
+	return (struct route_env){ &q->conf, q->has_aliases ? &q->aliases :
+	    NULL, &user_names };
+}
 
 /* ---- what a name stands for ---- */
 
@@ -71,6 +79,7 @@ expand(struct lookups *ls, struct active_message *a, uint32_t i,
     const struct expansion *to)
 {
 	uint32_t before = a->m.nrcpts;
+	struct route_env env;
 	struct result res;
 	int ret;
 
@@ -84,41 +93,13 @@ expand(struct lookups *ls, struct active_message *a, uint32_t i,
 		return;
 	}
 	result_init(&res);
-	ret = route_expand(&ls->active->q->conf.names, &a->m, i, to, &res);
+	env = route_env(ls->active->q);
+	ret = route_expand(&env, &a->m, i, to, &res);
 	replace(a, i, before, ret == 0, &res);
 	result_fini(&res);
 }
 
 /* ---- :include: ---- */
-
-/* From the child: path, text, path, text; "" goes on with the last. */
-static int
-get_list(void *arg, const char *path, struct buf *text, int *is_loose,
-    struct result *res)
-{
-	struct ipc m = *(const struct ipc *)arg;
-	char name[TARGET_MAX + 1];
-	int found = 0;
-	const char *p;
-	size_t len;
-
-	(void)is_loose;		/* checked by the child that would use it */
-	while (ipc_more(&m)) {
-		ipc_get_text(&m, name, sizeof(name));
-		p = ipc_get_bytes(&m, &len);
-		if (m.bad || (found && name[0] != '\0'))
-			break;
-		found |= name[0] != '\0' && strcmp(name, path) == 0;
-		if (found)
-			buf_add(text, p, len);
-	}
-	if (found)
-		return 0;
-	result_set(res, STATUS_DEFERRED, "4.3.0",
-	    "a list that the address expands to cannot be read now");
-	return result_detail(res, "list %s: not read with the file that names "
-	    "it", path);
-}
 
 /* lists: field by field, as they came from the child. */
 static void
@@ -126,7 +107,7 @@ expand_lists(struct lookups *ls, const struct pending *p,
     const struct expansion *to, const struct ipc *lists)
 {
 	struct ipc copy = *lists;
-	struct include_source source = { get_list, &copy };
+	struct include_source source = { forward_list_get, &copy };
 	const struct report report = { log_report,
 	    (void *)&ls->active->q->log };
 	struct expansion flat = *to;
@@ -157,8 +138,7 @@ ask_user(struct lookups *ls, struct active_message *a, uint32_t i,
 {
 	if (!user_name_ok(user))
 		decide_as(a, i, STATUS_FAILED, "5.1.1", "no such user here");
-	else if (active_admit(ls->active, a, i,
-	    active_user(ls->active, user)) == 0)
+	else if (active_admit(ls->active, a, i, user) == 0)
 		lookups_ask(ls, a, i, ORIGIN_FORWARD, user);
 }
 
@@ -196,11 +176,26 @@ is_changed(struct active_message *a, uint32_t i)
 	return 1;
 }
 
+/* The intended configuration for this mail is not known. */
+static void
+conf_trouble(const struct queue *q, struct active_message *a, uint32_t i)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, STATUS_DEFERRED, "4.3.5",
+	    "dma.conf on this host has an error in %s", q->conf.trouble.reason);
+	decide(a, i, &res, NULL);
+	result_fini(&res);
+}
+
 static void
 to_remote(struct lookups *ls, struct active_message *a, uint32_t i)
 {
-	if (ls->active->q->conf.retry.is_defer && !a->is_forced)
-		decide_held(a, i);
+	if (ls->active->q->conf.trouble.reason != NULL)
+		conf_trouble(ls->active->q, a, i);
+	else if (ls->active->q->conf.retry.is_defer && !a->is_forced)
+		decide_until_flush(a, i);
 	else
 		a->attempts[i].stage = STAGE_REMOTE;
 }
@@ -209,9 +204,7 @@ to_remote(struct lookups *ls, struct active_message *a, uint32_t i)
 static void
 take_step(struct lookups *ls, struct active_message *a, uint32_t i)
 {
-	const struct queue *q = ls->active->q;
-	struct route_env env = { &q->conf, q->has_aliases ? &q->aliases :
-	    NULL };
+	struct route_env env = route_env(ls->active->q);
 	char user[ADDRESS_MAX + 1];
 	const struct alias *alias;
 	struct result res;
@@ -244,9 +237,12 @@ expand_route(struct lookups *ls, struct active_message *a, uint32_t i)
 
 	if (is_changed(a, i))
 		return;
-	if (kind != ROUTE_UNKNOWN)
-		a->attempts[i].stage = kind == ROUTE_REMOTE ? STAGE_REMOTE :
-		    STAGE_LOCAL;
+	if (kind == ROUTE_REMOTE)
+		to_remote(ls, a, i);
+	else if (kind != ROUTE_UNKNOWN)
+		a->attempts[i].stage = STAGE_LOCAL;
+	else if (ls->active->q->conf.trouble.stops_local)
+		conf_trouble(ls->active->q, a, i);
 	else if (a->m.text.hops > RECEIVED_MAX)
 		decide_as(a, i, STATUS_FAILED, "5.4.6",
 		    "mail loop: too many Received lines");
@@ -264,10 +260,10 @@ got_forward(struct lookups *ls, const struct lookup *l,
 	struct expansion to = { &targets, ORIGIN_FORWARD, l->name };
 	const struct report report = { log_report,
 	    (void *)&ls->active->q->log };
-	char file[LOGIN_MAX + 32];
+	char file[sizeof(l->name) + 32];
 	int bad;
 
-	snprintf(file, sizeof(file), ".forward of %.32s", l->name);
+	snprintf(file, sizeof(file), ".forward of %s", l->name);
 	memset(&targets, 0, sizeof(targets));
 	bad = forward_parse(&targets, answer->text, answer->len, file,
 	    &report);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/io.h"
+#include "priv/records.h"
 #include "priv/request.h"
 #include "queue/helper_socket.h"
 
@@ -25,31 +26,69 @@ helper_retry(struct helper_socket *h)
 	h->is_full = 0;
 }
 
+/* Its pending requests end when their channels close. */
+static void
+lose(struct helper_socket *h, const struct log *log)
+{
+	log_say(log, LOG_LEVEL_ERROR, "a local delivery helper has exited: "
+	    "another runner takes over");
+	io_close(&h->fd);
+}
+
+int
+helper_pass(struct helper_socket *h, struct ipc *m, int channel,
+    const struct log *log)
+{
+	if (h->fd == -1 || m->bad)
+		return -1;
+	ipc_put_fd(m, channel);
+	if (ipc_send(h->fd, m) == 0)
+		return 0;
+	if (errno == EAGAIN) {
+		h->is_full = 1;
+		return 1;
+	}
+	if (!helper_is_passing(errno))
+		lose(h, log);
+	return -1;
+}
+
 int
 helper_ask(struct helper_socket *h, struct ipc *m, int *channel,
     const struct log *log)
 {
-	int error, ok, pair[2];
+	int pair[2], ret;
 
 	if (h->fd == -1 || m->bad || request_channel(pair) == -1)
 		return -1;
-	ipc_put_fd(m, pair[1]);
-	ok = io_nonblock(pair[0]) == 0 && ipc_send(h->fd, m) == 0;
-	error = errno;
+	ret = io_nonblock(pair[0]) == -1 ? -1 : helper_pass(h, m, pair[1],
+	    log);
 	close(pair[1]);
-	if (ok) {
+	if (ret == 0)
 		*channel = pair[0];
-		return 0;
-	}
-	close(pair[0]);
-	if (error == EAGAIN) {
-		h->is_full = 1;
-		return 1;
-	}
-	if (helper_is_passing(error))
-		return -1;
-	log_say(log, LOG_LEVEL_ERROR, "a local delivery helper has "
-	    "exited: %s", strerror(error));
-	io_close(&h->fd);
-	return -1;
+	else
+		close(pair[0]);
+	return ret;
+}
+
+int
+helper_is_there(struct helper_socket *h, const struct log *log)
+{
+	/* Nothing but its end is waited for. */
+	if (h->fd != -1 && io_wait(h->fd, 0, 0) == 1)
+		lose(h, log);
+	return h->fd != -1;
+}
+
+int
+helper_ask_successor(struct helper_socket *h)
+{
+	struct ipc m;
+	int ret;
+
+	ipc_init(&m);
+	ipc_begin(&m, IPC_HELPER_SUCCESSOR, 0);
+	ret = h->fd == -1 ? -1 : ipc_send(h->fd, &m);
+	ipc_fini(&m);
+	return ret;
 }

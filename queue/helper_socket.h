@@ -18,6 +18,13 @@ struct helper_socket {
  */
 int	helper_ask(struct helper_socket *, struct ipc *, int *channel,
 	    const struct log *);
+/* The same with a channel of another process, whose end is lent. */
+int	helper_pass(struct helper_socket *, struct ipc *, int channel,
+	    const struct log *);
+/* Asks for the runner that comes after this one; -1 when it cannot be asked. */
+int	helper_ask_successor(struct helper_socket *);
+/* 0 when it is gone, which may show only now. */
+int	helper_is_there(struct helper_socket *, const struct log *);
 /* Another turn: one that was full is tried again. */
 void	helper_retry(struct helper_socket *);
 /* 1 for errors of sending that pass: no memory, no room. */

@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "aliases_include.h"
 #include "lib/array.h"
 #include "lib/io.h"
 #include "priv/delivery_request.h"
 #include "priv/records.h"
+#include "priv/request.h"
+#include "priv/user.h"
 #include "queue/limits.h"
 #include "queue/lookup.h"
 
@@ -55,6 +58,28 @@ end(struct lookup *l)
 	free(l->pending);
 	memset(l, 0, sizeof(*l));
 	l->channel = -1;
+}
+
+/* One more of the lookups may be for this message. */
+static int
+may_begin(const struct lookups *ls, const struct active_message *a)
+{
+	unsigned nfree = 0, held = 0, own = 0;
+	const struct lookup *l;
+	struct part part;
+	int i;
+
+	for (i = 0; i < LOOKUPS_MAX; i++) {
+		l = &ls->list[i];
+		if (l->state == LOOKUP_FREE || l->state == LOOKUP_IDLE) {
+			nfree++;
+			continue;
+		}
+		held += l->submitter == a->entry->submitter;
+		own += l->first == a;
+	}
+	part = limits_part(held, nfree);
+	return limits_may_take(&part, own);
 }
 
 /* A free one, or one whose child is idle; NULL while all are sent. */
@@ -108,26 +133,58 @@ lookups_ask(struct lookups *ls, struct active_message *a, uint32_t i,
     enum origin origin, const char *name)
 {
 	struct lookup *l;
+	struct part part;
 
 	a->attempts[i].stage = STAGE_ROUTE;
 	l = find(ls, origin, name);
 	if (l != NULL && is_taken(l, name)) {
-		if (limits_must_yield(ls->active->nmessages,
-		    io_clock_ms() - l->moved_ms))
+		part = active_part(ls->active, a);
+		if (limits_must_yield(&part, io_clock_ms() - l->moved_ms))
 			decide_postponed(a, i);
 		return;
 	}
-	if (l != NULL && strcmp(l->name, name) != 0) {
-		end(l);
-		l = NULL;
+	if (l == NULL || l->state != LOOKUP_GATHERING) {
+		if (!may_begin(ls, a)) {
+			a->pass.full |= PASS_NO_LOOKUP;
+			return;
+		}
+		if (l != NULL && strcmp(l->name, name) != 0) {
+			end(l);
+			l = NULL;
+		}
+		if (l == NULL)
+			l = begin(ls, origin, name);
+		if (l == NULL)
+			return;
+		l->first = a;
+		l->submitter = a->entry->submitter;
 	}
-	if (l == NULL)
-		l = begin(ls, origin, name);
-	if (l == NULL)
-		return;
 	l->state = LOOKUP_GATHERING;
 	if (add_pending(l, a, i) == -1)
 		decide_later(a, i, "out of memory");
+}
+
+static void
+forget(struct lookup *l, struct active_message *a)
+{
+	size_t k, n = 0;
+
+	for (k = 0; k < l->n; k++) {
+		if (l->pending[k].a == a)
+			a->attempts[l->pending[k].i].stage = STAGE_ROUTE;
+		else
+			l->pending[n++] = l->pending[k];
+	}
+	l->n = n;
+}
+
+void
+lookups_forget(struct lookups *ls, struct active_message *a)
+{
+	int i;
+
+	for (i = 0; i < LOOKUPS_MAX; i++)
+		forget(&ls->list[i], a);
 }
 
 /* The result of all that are pending. */
@@ -137,6 +194,16 @@ fail(struct lookup *l, const char *reason)
 	for (; l->n > 0; l->n--)
 		decide_later(l->pending[l->n - 1].a, l->pending[l->n - 1].i,
 		    reason);
+	end(l);
+}
+
+/* For the next runner, which has a helper. */
+static void
+fail_without_helper(struct lookup *l)
+{
+	for (; l->n > 0; l->n--)
+		decide_without_helper(l->pending[l->n - 1].a,
+		    l->pending[l->n - 1].i);
 	end(l);
 }
 
@@ -189,6 +256,10 @@ send_lookup(struct lookups *ls, struct lookup *l)
 	l->is_again = ask_again(l) == 0;
 	if (!l->is_again)
 		ret = ask_new(ls, l);
+	if (ret == -1 && ls->socket.fd == -1) {
+		fail_without_helper(l);
+		return;
+	}
 	if (ret == -1) {
 		fail(l, "the .forward helper cannot be reached");
 		return;
@@ -206,6 +277,27 @@ lookups_send(struct lookups *ls)
 	for (i = 0; i < LOOKUPS_MAX; i++)
 		if (ls->list[i].state == LOOKUP_GATHERING)
 			send_lookup(ls, &ls->list[i]);
+}
+
+/* Users may see their own .forward, and root all. */
+const char *
+lookups_show(struct lookups *ls, uint32_t uid, const char *name, int channel)
+{
+	struct user user;
+	struct ipc m;
+	int ret;
+
+	if (uid != 0 && (user_lookup(name, &user) != 0 || user.uid != uid))
+		return "the .forward file of another user";
+	/* A helper that is given anything else ends. */
+	if (!request_is_channel(channel, geteuid()))
+		return "not a channel of the spool user";
+	ipc_init(&m);
+	forward_request_put(&m, ++ls->last_id, ORIGIN_FORWARD, name);
+	ret = helper_pass(&ls->socket, &m, channel, &ls->active->q->log);
+	ipc_fini(&m);
+	return ret == 0 ? "" : "too many .forward files are being read: try "
+	    "again later";
 }
 
 /* ---- from its children ---- */
@@ -279,6 +371,10 @@ take(struct lookups *ls, struct lookup *l, struct ipc *m)
 		send_lookup(ls, l);
 		return;
 	}
+	if (m == NULL && !helper_is_there(&ls->socket, &ls->active->q->log)) {
+		fail_without_helper(l);
+		return;
+	}
 	get_answer(&a, m);
 	give_answer(ls, l, &a);
 	if (l->channel == -1)
@@ -300,13 +396,23 @@ lookup_read(struct lookups *ls, struct lookup *l)
 
 /* ---- late ones ---- */
 
+/* How crowded the active queue is for those that wait; none does: not. */
+static struct part
+part_of(const struct lookups *ls, const struct lookup *l)
+{
+	struct part none = { 0, ACTIVE_MAX };
+
+	return l->n == 0 ? none : active_part(ls->active, l->pending[0].a);
+}
+
 /* A child that hangs must not keep the active queue for itself. */
 static void
 make_room(struct lookups *ls, struct lookup *l)
 {
+	struct part part = part_of(ls, l);
 	struct pending p;
 
-	while (limits_pending(ls->active->nmessages, l->n) < l->n) {
+	while (limits_pending(&part, l->n) < l->n) {
 		p = l->pending[--l->n];
 		decide_postponed(p.a, p.i);
 	}
@@ -316,10 +422,11 @@ static int64_t
 left_ms(const struct lookups *ls, const struct lookup *l)
 {
 	int64_t age_ms = io_clock_ms() - l->moved_ms;
+	struct part part = part_of(ls, l);
 
 	if (l->state == LOOKUP_IDLE)
 		return age_ms < LINGER_MS ? LINGER_MS - age_ms : 0;
-	return limits_lookup_left_ms(ls->active->nmessages, l->n, age_ms);
+	return limits_lookup_left_ms(&part, l->n, age_ms);
 }
 
 int64_t

@@ -26,6 +26,8 @@ struct lookup {
 	int		 channel;	/* owned; -1: no child */
 	struct buf	 lists;		/* of an alias, as far as they came */
 	int		 is_again;	/* its child had answered before */
+	const struct active_message *first;	/* lent: that it is for */
+	const struct submitter *submitter;	/* lent: of that one */
 	struct pending	*pending;	/* owned */
 	size_t		 n, cap;
 	int64_t		 born_ms;	/* the child */
@@ -54,12 +56,21 @@ struct lookups {
 void	lookups_init(struct lookups *, struct active *, int fd);
 /*
  * Recipient i is for that user or alias: it becomes pending, or stays to be
- * routed while there is no room, or is postponed.
+ * routed while there is no room, or is postponed.  The pass of the message
+ * has PASS_NO_LOOKUP when it can have no other now.
  */
 void	lookups_ask(struct lookups *, struct active_message *, uint32_t i,
 	    enum origin, const char *name);
+/* Recipients of a message that are pending are to be routed again. */
+void	lookups_forget(struct lookups *, struct active_message *);
 /* Sends what was gathered in this turn. */
 void	lookups_send(struct lookups *);
+/*
+ * Has the forward child of a user reply over the channel of a caller, which is
+ * lent; "", or the reason why not.
+ */
+const char *lookups_show(struct lookups *, uint32_t uid, const char *name,
+	    int channel);
 /* Reads an answer. */
 void	lookup_read(struct lookups *, struct lookup *);
 /*

@@ -12,13 +12,13 @@
 #include "lib/addr.h"
 #include "queue/route.h"
 
-#define EXPANDED_MAX	100000	/* recipients of one message */
+#define EXPANDED_MAX	250000	/* recipients of one message */
 
 void
 route_put_orcpt(struct buf *b, const struct conf_names *names,
     const struct message *m, uint32_t i)
 {
-	const struct recipient *r = message_first(m, i);
+	const struct recipient *r = message_named(m, i);
 
 	if (r->orcpt != NULL) {
 		buf_puts(b, r->orcpt);
@@ -38,6 +38,14 @@ route_usable(const struct conf *conf, const struct alias *alias,
 	    "the alias %s has a syntax error", alias->name);
 	return result_detail(res, "%s:%u: run newaliases to see the error",
 	    conf->where.aliases, alias->line);
+}
+
+static enum route_step
+no_users(struct result *res)
+{
+	result_set(res, STATUS_DEFERRED, "4.3.0",
+	    "users cannot be looked up now");
+	return STEP_DECIDED;
 }
 
 static enum route_step
@@ -61,7 +69,7 @@ route_chain(const struct message *m, uint32_t i, struct buf *out)
 	}
 	buf_puts(out, m->rcpts[i].address);
 	while (n > 0)
-		buf_printf(out, " -> %s", m->rcpts[steps[--n]].address);
+		buf_printf(out, " / %s", m->rcpts[steps[--n]].address);
 }
 
 int
@@ -72,8 +80,9 @@ route_lost(const struct message *m, uint32_t i, const char *what,
 
 	buf_init(&chain, 0);
 	route_chain(m, i, &chain);
-	result_set(res, STATUS_FAILED, "5.4.6", "%s: %s", what,
-	    buf_str(&chain));
+	/* Where somebody's mail goes is theirs to tell. */
+	result_set(res, STATUS_FAILED, "5.4.6", "%s", what);
+	result_detail(res, "%s", buf_str(&chain));
 	buf_fini(&chain);
 	return -1;
 }
@@ -84,9 +93,10 @@ route_lost(const struct message *m, uint32_t i, const char *what,
  * keeps the copy and a loop of aliases ends.
  */
 static int
-was_expanded(const struct conf_names *names, const struct message *m,
+was_expanded(const struct route_env *env, const struct message *m,
     uint32_t i, const char *local, enum origin by)
 {
+	const struct conf_names *names = &env->conf->names;
 	char other[ADDRESS_MAX + 1];
 	uint32_t p;
 	unsigned n;
@@ -95,7 +105,9 @@ was_expanded(const struct conf_names *names, const struct message *m,
 		p = m->rcpts[i].parent;
 		if (m->rcpts[i].origin == by &&
 		    names_is_own(names, m->rcpts[p].address, other,
-		    sizeof(other)) && strcasecmp(local, other) == 0)
+		    sizeof(other)) && (by == ORIGIN_ALIASES ?
+		    strcasecmp(local, other) == 0 :
+		    env->users->is_same(local, other)))
 			return 1;
 		i = p;
 	}
@@ -107,17 +119,19 @@ static enum route_step
 next_of_nullclient(const struct route_env *env, const struct message *m,
     uint32_t i, const struct alias **alias, struct result *res)
 {
-	char local[ADDRESS_MAX + 1];
+	char local[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
 
 	if (env->conf->names.nullclient != NULLCLIENT_ALIASES ||
 	    m->rcpts[i].is_final ||
 	    !names_is_own(&env->conf->names, m->rcpts[i].address, local,
 	    sizeof(local)) ||
-	    was_expanded(&env->conf->names, m, i, local, ORIGIN_ALIASES))
+	    was_expanded(env, m, i, local, ORIGIN_ALIASES))
 		return STEP_REMOTE;
 	if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
-	*alias = names_alias(&env->conf->names, env->aliases, local);
+	if (names_resolve(&env->conf->names, env->users, env->aliases, local,
+	    user, alias) == -1)
+		return no_users(res);
 	if (*alias == NULL)
 		return STEP_REMOTE;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
@@ -129,8 +143,9 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
     char *user, const struct alias **alias, struct result *res)
 {
 	const struct recipient *r = &m->rcpts[i];
+	const struct conf_names *names = &env->conf->names;
 	char local[ADDRESS_MAX + 1];
-	enum route_step step;
+	enum route_step step = STEP_ALIAS;
 
 	*alias = NULL;
 	user[0] = '\0';
@@ -147,16 +162,17 @@ route_next(const struct route_env *env, const struct message *m, uint32_t i,
 		    "this host sends no mail to other hosts (NOREMOTE)");
 		return STEP_DECIDED;
 	}
-	names_user(&env->conf->names, local, user, ADDRESS_MAX + 1);
-	if (r->is_final)
-		return STEP_MAILBOX;
-	if (was_expanded(&env->conf->names, m, i, local, ORIGIN_FORWARD))
-		return STEP_MAILBOX;
-	if (was_expanded(&env->conf->names, m, i, local, ORIGIN_ALIASES))
-		return STEP_USER;
-	if (env->aliases == NULL)
+	if (r->is_final || was_expanded(env, m, i, local, ORIGIN_FORWARD))
+		step = STEP_MAILBOX;
+	else if (was_expanded(env, m, i, local, ORIGIN_ALIASES))
+		step = STEP_USER;
+	else if (env->aliases == NULL)
 		return no_aliases(env->conf, res);
-	*alias = names_alias(&env->conf->names, env->aliases, local);
+	if (names_resolve(names, env->users, step == STEP_ALIAS ?
+	    env->aliases : NULL, local, user, alias) == -1)
+		return no_users(res);
+	if (step != STEP_ALIAS)
+		return step;
 	if (*alias == NULL)
 		return STEP_USER;
 	return route_usable(env->conf, *alias, res) == 0 ? STEP_ALIAS :
@@ -172,7 +188,7 @@ same_target(const struct conf_names *names, const struct recipient *r,
 		    strcmp(r->owner, owner) == 0 &&
 		    strcmp(r->address, address) == 0;
 	return r->kind != ROUTE_PIPE && r->kind != ROUTE_FILE &&
-	    names_same(names, r->address, address);
+	    names_same(names, NULL, r->address, address);
 }
 
 static int
@@ -203,15 +219,16 @@ is_hollow(const struct message *m, uint32_t i)
  * submission may name a hundred thousand, and each of them is looked for.
  */
 static uint64_t
-target_key(const struct conf_names *names, enum route_kind kind,
-    const char *address, const char *owner)
+hash_target(const struct conf_names *names, const struct hash_key *key,
+    enum route_kind kind, const char *address, const char *owner)
 {
-	uint64_t key;
+	uint64_t hash;
 
 	if (kind != ROUTE_PIPE && kind != ROUTE_FILE)
-		return names_digest(names, address);
-	key = text_digest(address, strlen(address));
-	return owner == NULL ? key : key ^ text_digest(owner, strlen(owner));
+		return names_hash(names, key, address, 0);
+	hash = hash_bytes(key, address, strlen(address));
+	return owner == NULL ? hash : hash ^ ~hash_bytes(key, owner,
+	    strlen(owner));
 }
 
 /* In the first slot that is free, or has one that counts no more. */
@@ -221,7 +238,8 @@ put_in_index(const struct conf_names *names, struct message *m, uint32_t i)
 	const struct recipient *r = &m->rcpts[i];
 	uint32_t k, mask = m->index.nslots - 1;
 
-	k = (uint32_t)target_key(names, r->kind, r->address, r->owner) & mask;
+	k = (uint32_t)hash_target(names, &m->index.key, r->kind, r->address,
+	    r->owner) & mask;
 	while (m->index.slots[k] != 0 && !is_hollow(m, m->index.slots[k] - 1))
 		k = (k + 1) & mask;
 	m->index.slots[k] = i + 1;
@@ -249,6 +267,7 @@ fill_index(const struct conf_names *names, struct message *m)
 		if (m->index.slots == NULL)
 			return -1;
 		m->index.nslots = n;
+		hash_key_make(&m->index.key);
 	}
 	for (; m->index.nindexed < m->nrcpts; m->index.nindexed++)
 		put_in_index(names, m, m->index.nindexed);
@@ -268,7 +287,7 @@ is_listed(const struct conf_names *names, struct message *m, uint32_t i,
 
 	if (fill_index(names, m) == -1)
 		return -1;
-	k = (uint32_t)target_key(names, kind, address, owner);
+	k = (uint32_t)hash_target(names, &m->index.key, kind, address, owner);
 	for (;; k++) {
 		k &= m->index.nslots - 1;
 		if (m->index.slots[k] == 0)
@@ -280,15 +299,43 @@ is_listed(const struct conf_names *names, struct message *m, uint32_t i,
 	}
 }
 
+/*
+ * 1 when an address in a .forward is that of its owner: the mailbox.  Where
+ * that cannot be told now, the address is routed, and found out then.
+ */
+static int
+is_owners(const struct route_env *env, const struct expansion *to,
+    const char *address)
+{
+	char local[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
+	const struct alias *none;
+
+	return to->origin == ORIGIN_FORWARD &&
+	    names_is_local(&env->conf->names, address, local, sizeof(local)) &&
+	    names_resolve(&env->conf->names, env->users, NULL, local, user,
+	    &none) == 0 && env->users->is_same(user, to->owner);
+}
+
+/* Copies to a new recipient what it inherits from its parent: 0 or -1. */
+static int
+inherit(struct recipient *r, const struct recipient *from)
+{
+	r->notify = from->notify;
+	if (from->sender == NULL)
+		return 0;
+	r->sender = strdup(from->sender);
+	return r->sender == NULL ? -1 : 0;
+}
+
 /* 0 added or there already, 1 it is no address, -1 no memory. */
 static int
-add_target(const struct conf_names *names, struct message *m, uint32_t i,
+add_target(const struct route_env *env, struct message *m, uint32_t i,
     const struct target *t, uint32_t entry, const struct expansion *to)
 {
+	const struct conf_names *names = &env->conf->names;
 	enum route_kind kind = ROUTE_UNKNOWN;
 	struct recipient *r;
 	struct buf address;
-	char local[ADDRESS_MAX + 1], user[ADDRESS_MAX + 1];
 	int final, listed, ret = -1;
 
 	buf_init(&address, TARGET_MAX);
@@ -300,13 +347,8 @@ add_target(const struct conf_names *names, struct message *m, uint32_t i,
 		buf_fini(&address);
 		return 1;
 	}
-	final = t->kind == TARGET_MAILBOX;
-	if (to->origin == ORIGIN_FORWARD && t->kind == TARGET_ADDRESS &&
-	    names_is_local(names, buf_str(&address), local,
-	    sizeof(local))) {
-		names_user(names, local, user, sizeof(user));
-		final = strcasecmp(user, to->owner) == 0;
-	}
+	final = t->kind == TARGET_MAILBOX || (t->kind == TARGET_ADDRESS &&
+	    is_owners(env, to, buf_str(&address)));
 	listed = is_listed(names, m, i, kind, buf_str(&address), to->owner);
 	if (listed != 0) {
 		buf_fini(&address);
@@ -320,11 +362,12 @@ add_target(const struct conf_names *names, struct message *m, uint32_t i,
 		r->parent = i;
 		m->rcpts[i].nchildren++;
 		r->depth = m->rcpts[i].depth + 1;
-		r->entry = entry;
-		r->digest = t->digest;
-		r->notify = m->rcpts[i].notify;
+		r->entry.index = entry;
+		r->entry.digest = t->digest;
 		r->owner = strdup(to->owner);
-		ret = r->owner == NULL ? -1 : 0;
+		ret = inherit(r, &m->rcpts[i]);
+		if (r->owner == NULL)
+			ret = -1;
 	}
 	buf_fini(&address);
 	return ret;
@@ -332,17 +375,20 @@ add_target(const struct conf_names *names, struct message *m, uint32_t i,
 
 /* A list without a usable address must not lose the message. */
 static int
-no_target(const struct conf_names *names, struct message *m, uint32_t i,
+no_target(const struct route_env *env, struct message *m, uint32_t i,
     const struct expansion *to, struct result *res)
 {
 	struct target self = { TARGET_MAILBOX, NULL, 0, 0 };
+	struct buf name;
 	int ret;
 
 	if (to->origin != ORIGIN_FORWARD)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
 		    "the alias %s contains no usable address", to->owner);
-	self.text = strdup(to->owner);
-	ret = self.text == NULL ? -1 : add_target(names, m, i, &self, 0, to);
+	buf_init(&name, 0);
+	addr_put_local(&name, to->owner);
+	self.text = buf_take(&name);
+	ret = self.text == NULL ? -1 : add_target(env, m, i, &self, 0, to);
 	free(self.text);
 	return ret != -1 ? 0 : result_set(res, STATUS_DEFERRED, "4.3.0",
 	    "out of memory");
@@ -359,6 +405,7 @@ route_cut(struct message *m, uint32_t before)
 		free(m->rcpts[m->nrcpts].address);
 		free(m->rcpts[m->nrcpts].owner);
 		free(m->rcpts[m->nrcpts].orcpt);
+		free(m->rcpts[m->nrcpts].sender);
 	}
 }
 
@@ -390,8 +437,7 @@ route_again(struct message *m, uint32_t i)
 	r->parent = old->parent;
 	m->rcpts[r->parent].nchildren++;
 	r->depth = m->rcpts[old->parent].depth;
-	r->notify = old->notify;
-	return 1;
+	return inherit(r, old) == 0 ? 1 : -1;
 }
 
 int
@@ -400,6 +446,44 @@ route_is_named(const struct message *m, uint32_t i)
 	while (m->rcpts[i].origin == ORIGIN_CALLER && m->rcpts[i].parent != i)
 		i = m->rcpts[i].parent;
 	return m->rcpts[i].origin == ORIGIN_CALLER;
+}
+
+/* ---- mailing lists ---- */
+
+int
+route_is_owned(const struct message *m, uint32_t i, uint32_t before)
+{
+	return before < m->nrcpts && strcmp(message_sender(m, before),
+	    message_sender(m, i)) != 0;
+}
+
+/*
+ * The members of a mailing list, from before on: failures are reported to its
+ * owner (RFC 5321 3.9.2), and what the sender asked for ends at the list (RFC
+ * 3461 5.2.7.3).  Reports remain without a sender.  0 or -1.
+ */
+static int
+give_owner(const struct route_env *env, struct message *m, uint32_t before,
+    const struct expansion *to)
+{
+	struct buf sender;
+	int has_owner, ret = 0;
+
+	if (to->origin != ORIGIN_ALIASES || m->sender[0] == '\0' ||
+	    env->aliases == NULL)
+		return 0;
+	buf_init(&sender, ADDRESS_MAX);
+	has_owner = names_put_owner(&sender, &env->conf->names, env->aliases,
+	    to->owner);
+	for (; has_owner && before < m->nrcpts; before++) {
+		free(m->rcpts[before].sender);
+		m->rcpts[before].sender = strdup(buf_str(&sender));
+		m->rcpts[before].notify = NOTIFY_FAILURE;
+		if (m->rcpts[before].sender == NULL)
+			ret = -1;
+	}
+	buf_fini(&sender);
+	return ret;
 }
 
 static void
@@ -413,13 +497,13 @@ unwish_success(struct recipient *r)
 }
 
 int
-route_expand(const struct conf_names *names, struct message *m, uint32_t i,
+route_expand(const struct route_env *env, struct message *m, uint32_t i,
     const struct expansion *to, struct result *res)
 {
 	const struct targets *targets = to->targets;
 	uint32_t before = m->nrcpts;
 	size_t bad = 0, k;
-	int got;
+	int got = 0;
 
 	if (m->rcpts[i].depth >= DEPTH_MAX)
 		return route_lost(m, i,
@@ -428,19 +512,19 @@ route_expand(const struct conf_names *names, struct message *m, uint32_t i,
 		return result_set(res, STATUS_FAILED, "5.4.6",
 		    "too many addresses in aliases or .forward of %s",
 		    to->owner);
-	for (k = 0; k < targets->n; k++) {
-		got = add_target(names, m, i, &targets->list[k], (uint32_t)k,
+	for (k = 0; k < targets->n && got != -1; k++) {
+		got = add_target(env, m, i, &targets->list[k], (uint32_t)k,
 		    to);
-		if (got == -1) {
-			/* Half an expansion would lose the other half. */
-			route_cut(m, before);
-			return result_set(res, STATUS_DEFERRED, "4.3.0",
-			    "out of memory");
-		}
 		bad += got == 1;
 	}
+	if (got == -1 || give_owner(env, m, before, to) == -1) {
+		/* Half an expansion would lose the other half. */
+		route_cut(m, before);
+		return result_set(res, STATUS_DEFERRED, "4.3.0",
+		    "out of memory");
+	}
 	if (bad > 0 && bad == targets->n)
-		return no_target(names, m, i, to, res);
+		return no_target(env, m, i, to, res);
 	if (route_is_list(m, before))
 		for (; before < m->nrcpts; before++)
 			unwish_success(&m->rcpts[before]);

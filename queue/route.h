@@ -1,12 +1,14 @@
 /*
  * route.h - one recipient -> where it goes: aliases, .forward, loops, limits.
- * Pure: lookups that need other processes are named, not made.
+ * Lookups that need other processes are named, not made; of the user database
+ * only names are asked, where a local part may name several users.
  */
 #ifndef ROUTE_H
 #define ROUTE_H
 
 #include "aliases.h"
 #include "conf.h"
+#include "conf/local_names.h"
 #include "message.h"
 #include "lib/buf.h"
 #include "lib/result.h"
@@ -14,6 +16,7 @@
 struct route_env {
 	const struct conf	*conf;
 	const struct aliases	*aliases;	/* NULL: cannot be read now */
+	const struct names_users *users;
 };
 
 enum route_step {
@@ -45,7 +48,7 @@ enum route_step route_next(const struct route_env *, const struct message *,
  * Returns 0, or -1 with a result: failed 5.4.6 (too deep, too many), or
  * deferred (no memory).
  */
-int	route_expand(const struct conf_names *, struct message *, uint32_t i,
+int	route_expand(const struct route_env *, struct message *, uint32_t i,
 	    const struct expansion *, struct result *);
 
 /*
@@ -59,10 +62,12 @@ int	route_is_named(const struct message *, uint32_t i);
 
 /* Were these, added from before on, made of one that is a list of several? */
 int	route_is_list(const struct message *, uint32_t before);
+/* The same, of one whose failures are reported to an owner of its own? */
+int	route_is_owned(const struct message *, uint32_t i, uint32_t before);
 /* Removes the recipients from before on, which are in no journal yet. */
 void	route_cut(struct message *, uint32_t before);
 /*
- * Adds the steps that led to i: "team -> ann -> bob".  Each but the first is
+ * Adds the steps that led to i: "team / ann / bob".  Each but the first is
  * an address that a list names; commands and files are omitted.
  */
 void	route_chain(const struct message *, uint32_t i, struct buf *);

@@ -4,11 +4,13 @@
  * Promise: a success is durable before anything of it is forgotten; a message
  * leaves the queue only when nothing is owed to anybody.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "lib/io.h"
 #include "queue/bounce.h"
+#include "queue/bounce_facts.h"
 #include "queue/status.h"
 #include "spool/journal.h"
 
@@ -19,7 +21,7 @@
 static void
 show_status(struct active *all, const struct active_message *a, uint32_t i)
 {
-	unsigned set = watchers_of(all->watchers, &a->m);
+	unsigned set = watchers_of(all->watchers, &a->m, a->entry->waiting);
 	const struct recipient *r = &a->m.rcpts[i];
 	struct buf b;
 
@@ -36,18 +38,8 @@ static time_t
 next_due(const struct conf *conf, const struct message *m,
     const struct recipient *r, time_t now)
 {
-	uint64_t spread, wait = conf->retry.first_s;
-	unsigned i;
-
-	for (i = 1; i < r->attempts && wait < conf->retry.max_s; i++)
-		wait *= 2;
-	if (wait > conf->retry.max_s)
-		wait = conf->retry.max_s;
-	/* Spread by id, so that a queue does not come due in one second. */
-	spread = wait / 8;
-	if (spread > 0)
-		wait += text_digest(m->id, strlen(m->id)) % spread - spread / 2;
-	return now + (time_t)wait;
+	return now + (time_t)limits_retry_s(r->attempts, conf->retry.first_s,
+	    conf->retry.max_s, text_digest(m->id, strlen(m->id)));
 }
 
 static void
@@ -58,20 +50,24 @@ log_recipient(struct active *all, const struct message *m, uint32_t i,
 	const struct result *res = &r->last;
 	const char *original = message_first(m, i)->address;
 	int failed = res->status == STATUS_FAILED;
-	int is_same = original == r->address;
+	struct log_line l = { .in_quotes = 0 };
 	struct buf reply;
 
 	buf_init(&reply, 0);
 	result_put_full(&reply, res);
-	log_say(&all->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-	    "id=%s from=<%s> to=<%s%s>%s%s%s relay=%s delay=%" PRId64 " dsn=%s "
-	    "status=%s%s reply=\"%s%s\"", m->id, m->sender,
-	    r->kind == ROUTE_PIPE ? "|" : "", r->address,
-	    is_same ? "" : " orig=<", is_same ? "" : original,
-	    is_same ? "" : ">", where, (int64_t)(now - m->arrived), res->code,
-	    status_name(res->status), failed && r->action == ACTION_NONE ?
-	    " report=none" : "", failed && res->code[0] == '4' ?
-	    "expired; last reply: " : "", buf_str(&reply));
+	log_put(&l, "id=%s from=<%s> to=<%s%s>", m->id,
+	    message_sender(m, i), r->kind == ROUTE_PIPE ? "|" : "", r->address);
+	if (original != r->address)
+		log_put(&l, " orig=<%s>", original);
+	log_put(&l, " relay=%s delay=%" PRId64 " dsn=%s status=%s", where,
+	    (int64_t)(now - m->arrived), res->code, status_name(res->status));
+	if (failed && r->action == ACTION_NONE)
+		log_put(&l, " report=none");
+	log_put(&l, " reply=\"");
+	if (failed && res->code[0] == '4')
+		log_put(&l, "expired; last reply: ");
+	log_put(&l, "%s\"", buf_str(&reply));
+	log_end(&all->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &l);
 	buf_fini(&reply);
 }
 
@@ -85,7 +81,7 @@ record_sent(struct active_message *a, uint32_t i, enum action action)
 	journal_state(&a->notes, &a->m, i, 0);
 	/* An append is found again by its checkpoint; a report is not. */
 	if (r->checkpoint.length == -1 || r->action != ACTION_NONE)
-		a->needs_sync = 1;
+		decide_unsynced(a, UNSYNCED_FACT);
 }
 
 static void
@@ -97,7 +93,7 @@ record_failed(struct active_message *a, uint32_t i)
 	if (recipient_wants(r, NOTIFY_FAILURE))
 		r->action = ACTION_FAILED;
 	journal_state(&a->notes, &a->m, i, 0);
-	a->needs_sync = 1;
+	decide_unsynced(a, UNSYNCED_FACT);
 }
 
 static void
@@ -106,8 +102,10 @@ record_deferred(struct active *all, struct active_message *a, uint32_t i,
 {
 	struct recipient *r = &a->m.rcpts[i];
 
-	if (now - a->m.arrived < (time_t)all->q->conf.retry.lifetime_s) {
-		r->due = next_due(&all->q->conf, &a->m, r, now);
+	if (a->attempts[i].is_uncounted ||
+	    now - a->m.arrived < (time_t)all->q->conf.retry.lifetime_s) {
+		if (a->attempts[i].waits_for == 0)
+			r->due = next_due(&all->q->conf, &a->m, r, now);
 		/* A checkpoint tells only until others get at the file. */
 		if (r->checkpoint.length != -1 &&
 		    r->due > now + CHECKPOINT_AGAIN_S)
@@ -125,9 +123,10 @@ record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 {
 	struct attempt *t = &a->attempts[i];
 	struct recipient *r = &a->m.rcpts[i];
+	int is_unwritten = t->is_uncounted && t->waits_for == 0;
 
 	/* A flush by hand does not lengthen the wait. */
-	if (!a->is_forced || r->attempts == 0)
+	if (!t->is_uncounted && (!a->is_forced || r->attempts == 0))
 		r->attempts++;
 	r->tried = now;
 	switch (r->last.status) {
@@ -141,29 +140,60 @@ record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 		record_deferred(all, a, i, now, t->is_same);
 		break;
 	}
-	log_recipient(all, &a->m, i, t->where == NULL ? "local" : t->where,
-	    now);
+	/* While the spool is full, each message is logged once. */
+	if (!is_unwritten || !a->entry->is_unwritten)
+		log_recipient(all, &a->m, i, t->where == NULL ? "local" :
+		    t->where, now);
+	a->entry->is_unwritten = (unsigned char)is_unwritten;
 	show_status(all, a, i);
 }
 
+/* Notes that must not be lost are kept in memory, and written later. */
 static int
-stay(struct active_message *a)
+stay(struct active *all, struct active_message *a, const struct result *res)
 {
+	if (active_is_news(all, a->entry, res))
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s; will be "
+		    "retried soon", a->m.id, res->reason);
 	a->again_ms = io_clock_ms() + AGAIN_MS;
+	active_failed(all, a, res->reason);
 	return -1;
 }
 
+static int
+stay_for(struct active *all, struct active_message *a, const char *what)
+{
+	struct result res;
+
+	result_init(&res);
+	result_set(&res, STATUS_DEFERRED, "4.3.0", "%s: %s", what,
+	    strerror(errno));
+	stay(all, a, &res);
+	result_fini(&res);
+	return -1;
+}
+
+/* Drops the notes: the next attempt has the same outcome. */
+static void
+forget(struct active *all, struct active_message *a)
+{
+	/* Else the log has a line for the recipient. */
+	if (!a->entry->is_unwritten &&
+	    active_is_news(all, a->entry, &a->unwritten))
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s: mail is "
+		    "deferred", a->m.id, a->unwritten.reason);
+	active_failed(all, a, a->unwritten.reason);
+}
+
 /*
- * 0, or -1: the notes stay, to be written later.
+ * 0, or -1: the notes are kept, to be written later; unwritten has the reason.
  * Each journal is synced by itself: to sync those of a turn side by side
  * (kernel AIO) did not move P2 (64 callers, 1 mailbox: 671 messages a second
  * like this, 585 that way; 10 mailboxes: 459 and 490; noise 25 %).
  */
 static int
-write_notes(struct active *all, struct active_message *a, int is_durable)
+append_notes(struct active_message *a, int is_durable)
 {
-	struct result res;
-
 	if (a->notes.len == 0 && !buf_failed(&a->notes))
 		return 0;
 	/*
@@ -174,18 +204,38 @@ write_notes(struct active *all, struct active_message *a, int is_durable)
 		buf_reset(&a->notes);
 		journal_all(&a->notes, &a->m);
 	}
-	result_init(&res);
-	if (spool_append(&a->m, &a->notes, is_durable, &res) == -1) {
-		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s; will be "
-		    "retried soon", a->m.id, res.reason == NULL ? "journal" :
-		    res.reason);
-		result_fini(&res);
-		return stay(a);
-	}
+	result_fini(&a->unwritten);
+	if (spool_append(&a->m, &a->notes, is_durable, &a->unwritten) == -1)
+		return -1;
 	buf_reset(&a->notes);
+	a->entry->trouble = 0;
 	if (is_durable)
-		a->needs_sync = 0;
+		a->unsynced = UNSYNCED_NONE;
 	return 0;
+}
+
+/* The same; a fact that cannot be written is reported. */
+static int
+write_notes(struct active *all, struct active_message *a, int is_durable)
+{
+	if (append_notes(a, is_durable) == 0)
+		return 0;
+	return a->unsynced == UNSYNCED_FACT ? stay(all, a, &a->unwritten) : -1;
+}
+
+/*
+ * If nothing is open any more, the message is removed once its requests are
+ * back, and needs no note then.
+ */
+static void
+record_notes(struct active *all, struct active_message *a)
+{
+	int is_durable = a->unsynced != UNSYNCED_NONE;
+
+	if (a->open > 0)
+		(void)write_notes(all, a, is_durable);
+	else
+		(void)append_notes(a, is_durable);
 }
 
 void
@@ -200,10 +250,26 @@ status_record(struct active *all)
 		for (i = 0; decide_next(a, &i); i++)
 			record(all, a, i, now);
 		/* An attempt that is over is written when it is finished. */
-		if ((n > 0 || a->needs_sync) && a->again_ms == 0 &&
-		    (a->open > 0 || a->requests > 0))
-			write_notes(all, a, a->needs_sync);
+		if ((n > 0 || a->unsynced != UNSYNCED_NONE) &&
+		    a->again_ms == 0 && (a->open > 0 || a->requests > 0))
+			record_notes(all, a);
 	}
+}
+
+int
+status_hold(struct active_message *a, int is_held)
+{
+	int was_held = a->m.is_held;
+
+	a->m.is_held = is_held;
+	journal_held(&a->notes, is_held);
+	decide_unsynced(a, UNSYNCED_FACT);
+	if (append_notes(a, 1) == 0)
+		return 0;
+	/* A later write must not record it. */
+	a->m.is_held = was_held;
+	journal_held(&a->notes, was_held);
+	return -1;
 }
 
 /* When the sender receives a notice of delay: once, by the stored time; 0. */
@@ -211,28 +277,55 @@ static time_t
 warn_at(const struct conf *conf, const struct message *m)
 {
 	if (conf->retry.warn_after_s == 0 || m->reports.is_warned ||
-	    !bounce_has_delay(m))
+	    m->is_held || !bounce_has_delay(m))
 		return 0;
 	return m->arrived + (time_t)conf->retry.warn_after_s;
 }
 
-/* When the message is due again; what DEFER holds is never due. */
+/* The one destination that all of its open recipients wait for; or 0. */
+static uint64_t
+find_destination(const struct active_message *a)
+{
+	uint64_t key = 0;
+	uint32_t i;
+
+	for (i = 0; i < a->nattempts; i++) {
+		if (a->m.rcpts[i].state != RCPT_OPEN)
+			continue;
+		if (a->attempts[i].waits_for == 0 ||
+		    (key != 0 && a->attempts[i].waits_for != key))
+			return 0;
+		key = a->attempts[i].waits_for;
+	}
+	return key;
+}
+
+/*
+ * When the message is due again; what DEFER keeps for a flush is never due.
+ * One that waits for a destination is due when it expires.
+ */
 static void
-reschedule(struct active_message *a, time_t warning)
+reschedule(const struct conf *conf, struct active_message *a, time_t warning)
 {
 	struct entry *e = a->entry;
 	const struct recipient *r;
 	uint32_t i;
 
-	e->state = ENTRY_HELD;
+	e->state = a->m.is_held ? ENTRY_HELD : ENTRY_UNTIL_FLUSH;
+	if (a->m.is_held)
+		return;
 	for (i = 0; i < a->nattempts; i++) {
 		r = &a->m.rcpts[i];
-		if (r->state != RCPT_OPEN || a->attempts[i].stage == STAGE_HELD)
+		if (r->state != RCPT_OPEN ||
+		    a->attempts[i].stage == STAGE_UNTIL_FLUSH)
 			continue;
-		if (e->state == ENTRY_HELD || r->due < e->due)
+		if (e->state == ENTRY_UNTIL_FLUSH || r->due < e->due)
 			e->due = r->due;
 		e->state = ENTRY_WAITING;
 	}
+	a->waits_for = conf->retry.is_defer ? 0 : find_destination(a);
+	if (a->waits_for != 0)
+		e->due = a->m.arrived + (time_t)conf->retry.lifetime_s;
 	if (warning != 0 && e->state == ENTRY_WAITING && warning < e->due)
 		e->due = warning;
 }
@@ -254,16 +347,55 @@ count(const struct message *m, uint32_t *owed, uint32_t *open)
 static int
 bury(struct active *all, struct active_message *a)
 {
-	if (spool_put_aside(&all->q->spool, a->m.id, "dead") == -1) {
-		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s cannot be moved "
-		    "to dead/", a->m.id);
-		return stay(a);
-	}
+	if (spool_put_aside(&all->q->spool, a->m.id, "dead") == -1)
+		return stay_for(all, a, "cannot be moved to dead/");
 	log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s undeliverable, and "
 	    "the failure cannot be reported: kept in %s/dead/%s", a->m.id,
 	    all->q->conf.where.spool, a->m.id);
 	a->entry->state = ENTRY_GONE;
 	return 0;
+}
+
+static void
+cannot_commit(struct active *all, struct active_message *a, int is_delay,
+    struct result *res)
+{
+	if (res->reason == NULL)
+		result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
+	if (active_is_news(all, a->entry, res))
+		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s: %s", a->m.id,
+		    is_delay ? "delay notification" : "bounce", res->reason);
+	result_copy(&a->unwritten, res);
+}
+
+/* One is. */
+static uint32_t
+first_owed(const struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; !recipient_is_owed(&m->rcpts[i]); i++)
+		;
+	return i;
+}
+
+static void
+plan(struct active_message *a, int is_delay)
+{
+	struct message_reports *to = &a->m.reports;
+
+	if (is_delay ? to->warn_id[0] != '\0' : to->bounce_id[0] != '\0' &&
+	    recipient_is_owed(&a->m.rcpts[to->bounce_of]))
+		return;
+	if (is_delay) {
+		spool_new_id(to->warn_id);
+		journal_warning(&a->notes, to->warn_id);
+	} else {
+		spool_new_id(to->bounce_id);
+		to->bounce_of = first_owed(&a->m);
+		journal_bounce(&a->notes, to->bounce_id, to->bounce_of);
+	}
+	decide_unsynced(a, UNSYNCED_PLAN);
 }
 
 /*
@@ -273,15 +405,14 @@ bury(struct active *all, struct active_message *a)
 static enum bounced
 commit(struct active *all, struct active_message *a, int is_delay)
 {
-	char *id = is_delay ? a->m.reports.warn_id : a->m.reports.bounce_id;
+	const struct message_reports *to = &a->m.reports;
+	const char *sender;
 	enum bounced got;
 	struct result res;
 
-	if (id[0] == '\0') {
-		spool_new_id(id);
-		(is_delay ? journal_warning : journal_bounce)(&a->notes, id);
-		a->needs_sync = 1;
-	}
+	plan(a, is_delay);
+	sender = is_delay ? a->m.sender : message_sender(&a->m,
+	    to->bounce_of);
 	if (write_notes(all, a, 1) == -1)
 		return BOUNCE_LATER;
 	result_init(&res);
@@ -289,12 +420,11 @@ commit(struct active *all, struct active_message *a, int is_delay)
 	    time(NULL), &res);
 	if (got == BOUNCED)
 		log_say(&all->q->log, LOG_LEVEL_INFO, "id=%s %s=%s to=<%s>",
-		    a->m.id, is_delay ? "notice" : "bounce", id,
-		    a->m.sender[0] == '\0' ? "postmaster" : a->m.sender);
+		    a->m.id, is_delay ? "notice" : "bounce", is_delay ?
+		    to->warn_id : to->bounce_id, sender[0] == '\0' ?
+		    "postmaster" : sender);
 	else if (got == BOUNCE_LATER)
-		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s: %s", a->m.id,
-		    is_delay ? "delay notification" : "bounce",
-		    res.reason == NULL ? "failed" : res.reason);
+		cannot_commit(all, a, is_delay, &res);
 	result_fini(&res);
 	return got;
 }
@@ -303,33 +433,67 @@ commit(struct active *all, struct active_message *a, int is_delay)
 static int
 committed(struct active *all, struct active_message *a)
 {
-	a->needs_sync = 1;
+	decide_unsynced(a, UNSYNCED_FACT);
 	active_scan_soon(all);
 	return write_notes(all, a, 1);
+}
+
+static void
+note_reported(struct active_message *a, uint32_t i)
+{
+	a->m.rcpts[i].is_reported = 1;
+	journal_reported(&a->notes, i);
+}
+
+/* The recipient that the plan names comes last: until then, it holds. */
+static void
+note_all_reported(struct active_message *a)
+{
+	uint32_t i, of = a->m.reports.bounce_of;
+	const char *sender = message_sender(&a->m, of);
+
+	for (i = 0; i < a->m.nrcpts; i++)
+		if (i != of && recipient_is_owed(&a->m.rcpts[i]) &&
+		    strcmp(message_sender(&a->m, i), sender) == 0)
+			note_reported(a, i);
+	note_reported(a, of);
+	a->m.reports.bounce_id[0] = '\0';
+}
+
+/* One report, to one sender.  BOUNCED, or why there is none. */
+static enum bounced
+report_one(struct active *all, struct active_message *a)
+{
+	enum bounced got = commit(all, a, 0);
+
+	if (got == BOUNCE_LATER)
+		(void)stay(all, a, &a->unwritten);
+	if (got != BOUNCED)
+		return got;
+	note_all_reported(a);
+	return committed(all, a) == 0 ? BOUNCED : BOUNCE_LATER;
 }
 
 int
 status_report(struct active *all, struct active_message *a)
 {
-	enum bounced got = commit(all, a, 0);
-	uint32_t i, open, owed;
+	enum bounced got = BOUNCED;
+	uint32_t open, owed;
 
-	if (got == BOUNCE_LATER)
-		return stay(a);
-	if (got == BOUNCE_IMPOSSIBLE) {
+	for (;;) {
 		count(&a->m, &owed, &open);
-		a->m.reports.owed = 0;
-		/* Others may still get it: it is kept when they are through. */
-		return open > 0 ? 0 : bury(all, a);
+		a->m.reports.owed = owed;
+		if (owed == 0 || got != BOUNCED)
+			break;
+		got = report_one(all, a);
 	}
-	for (i = 0; i < a->m.nrcpts; i++)
-		if (recipient_is_owed(&a->m.rcpts[i])) {
-			a->m.rcpts[i].is_reported = 1;
-			journal_reported(&a->notes, i);
-		}
-	a->m.reports.bounce_id[0] = '\0';
+	if (got == BOUNCE_LATER)
+		return -1;
+	if (got == BOUNCED)
+		return 0;
 	a->m.reports.owed = 0;
-	return committed(all, a);
+	/* Others may still get it: it is kept when they are through. */
+	return open > 0 ? 0 : bury(all, a);
 }
 
 /*
@@ -362,10 +526,93 @@ finish_open(struct active *all, struct active_message *a)
 	at = warn_at(&all->q->conf, &a->m);
 	if (at != 0 && at <= now)
 		at = warn(all, a) == 0 ? 0 : now + WARN_AGAIN_S;
-	if (write_notes(all, a, a->needs_sync) == -1)
-		return -1;
-	reschedule(a, at);
+	if (write_notes(all, a, a->unsynced != UNSYNCED_NONE) == -1) {
+		if (a->unsynced == UNSYNCED_FACT)
+			return -1;
+		forget(all, a);
+	}
+	reschedule(&all->q->conf, a, at);
 	return 0;
+}
+
+/*
+ * All is done.  Deliveries by SMTP or into a pipe must be recorded even if a
+ * power cut undoes the removal.  In a full spool the removal is the record.
+ */
+static int
+drop(struct active *all, struct active_message *a)
+{
+	struct result res;
+	int is_recorded = a->unsynced == UNSYNCED_NONE;
+
+	result_init(&res);
+	if (!is_recorded)
+		is_recorded = spool_append(&a->m, &a->notes, 1, &res) == 0;
+	result_fini(&res);
+	return spool_remove(&all->q->spool, a->m.id, !is_recorded);
+}
+
+static void
+not_deleted(struct active *all, struct active_message *a, const char *what,
+    int error)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_printf(&b, "%s: %s", what, strerror(error));
+	active_failed(all, a, buf_str(&b));
+	log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s", a->m.id,
+	    buf_str(&b));
+	buf_fini(&b);
+}
+
+/*
+ * What was delivered is recorded first, in case that a power cut brings the
+ * file back.  0 when it has no name any more.
+ */
+static int
+unlink_deleted(struct active *all, struct active_message *a)
+{
+	if (a->unsynced != UNSYNCED_NONE)
+		(void)append_notes(a, 1);
+	if (spool_remove(&all->q->spool, a->m.id, 0) == 0) {
+		a->entry->state = ENTRY_GONE;
+		return 0;
+	}
+	not_deleted(all, a, "cannot be removed", errno);
+	a->removal = REMOVAL_NONE;
+	return -1;
+}
+
+static int
+is_deleted(const struct active_message *a)
+{
+	return a->removal == REMOVAL_DELETE && decide_is_over(a);
+}
+
+/* Nobody hears "deleted" before the sync. */
+void
+status_delete(struct active *all)
+{
+	struct active_message *a;
+	int error, n = 0;
+
+	for (a = all->messages; a != NULL; a = a->next)
+		if (is_deleted(a))
+			n += unlink_deleted(all, a) == 0;
+	if (n == 0)
+		return;
+	error = spool_sync_removed(&all->q->spool) == 0 ? 0 : errno;
+	for (a = all->messages; a != NULL; a = a->next) {
+		if (!is_deleted(a))
+			continue;
+		if (error == 0)
+			log_say(&all->q->log, LOG_LEVEL_INFO,
+			    "id=%s status=deleted", a->m.id);
+		else
+			not_deleted(all, a, "it is removed, but a crash of "
+			    "this host may bring it back", error);
+	}
 }
 
 int
@@ -380,17 +627,8 @@ status_finish(struct active *all, struct active_message *a)
 		return 0;
 	if (open > 0)
 		return finish_open(all, a);
-	/*
-	 * All is done.  Deliveries by SMTP or into a pipe must be recorded
-	 * even if a power cut undoes the removal.
-	 */
-	if (a->needs_sync && write_notes(all, a, 1) == -1)
-		return -1;
-	if (spool_remove(&all->q->spool, a->m.id) == -1) {
-		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s cannot be "
-		    "removed", a->m.id);
-		return stay(a);
-	}
+	if (drop(all, a) == -1)
+		return stay_for(all, a, "cannot be removed");
 	a->entry->state = ENTRY_GONE;
 	return 0;
 }

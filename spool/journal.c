@@ -5,9 +5,11 @@
  * not understood makes the journal damaged, not the message lost.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/checksum.h"
 #include "lib/dsn.h"
 #include "lib/text.h"
 #include "spool/journal.h"
@@ -30,18 +32,9 @@ put_value(struct buf *b, const char *s, size_t max)
 	buf_add(b, s, n);
 }
 
-void
-journal_recipient(struct buf *b, const struct message *m, uint32_t i)
+static void
+put_wishes(struct buf *b, const struct recipient *r, uint32_t i)
 {
-	const struct recipient *r = &m->rcpts[i];
-
-	buf_printf(b, "R\t%u\t%u\t%u\t%d\t%d\t%d\t%u\t%016" PRIx64 "\t", i,
-	    r->parent, r->depth, (int)r->kind, (int)r->origin, r->is_final,
-	    r->entry, r->digest);
-	put_value(b, r->address, TARGET_MAX);
-	buf_putc(b, '\t');
-	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
-	buf_putc(b, '\n');
 	if (r->notify == 0 && r->orcpt == NULL)
 		return;
 	if (!dsn_notify_ok(r->notify) ||
@@ -49,6 +42,26 @@ journal_recipient(struct buf *b, const struct message *m, uint32_t i)
 		b->failed = 1;
 	buf_printf(b, "N\t%u\t%u\t%s\n", i, r->notify,
 	    r->orcpt == NULL ? "" : r->orcpt);
+}
+
+void
+journal_recipient(struct buf *b, const struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+
+	buf_printf(b, "R\t%u\t%u\t%u\t%d\t%d\t%d\t%u\t%016" PRIx64 "\t", i,
+	    r->parent, r->depth, (int)r->kind, (int)r->origin, r->is_final,
+	    r->entry.index, r->entry.digest);
+	put_value(b, r->address, TARGET_MAX);
+	buf_putc(b, '\t');
+	put_value(b, r->owner == NULL ? "" : r->owner, ADDRESS_MAX);
+	buf_putc(b, '\n');
+	put_wishes(b, r, i);
+	if (r->sender == NULL)
+		return;
+	buf_printf(b, "O\t%u\t", i);
+	put_value(b, r->sender, ADDRESS_MAX);
+	buf_putc(b, '\n');
 }
 
 /* Bytes of a reason: so few that the journal can still be read at the end. */
@@ -149,18 +162,12 @@ journal_withdrawn(struct buf *b, uint32_t i)
 	buf_printf(b, "W\t%u\n", i);
 }
 
-static void
-note_plan(struct buf *b, char letter, const char *id)
-{
-	if (!message_id_ok(id))
-		b->failed = 1;
-	buf_printf(b, "%c\t%s\n", letter, id);
-}
-
 void
-journal_bounce(struct buf *b, const char *bounce_id)
+journal_bounce(struct buf *b, const char *bounce_id, uint32_t of)
 {
-	note_plan(b, 'B', bounce_id);
+	if (!message_id_ok(bounce_id))
+		b->failed = 1;
+	buf_printf(b, "B\t%s\t%u\n", bounce_id, of);
 }
 
 void
@@ -172,13 +179,21 @@ journal_reported(struct buf *b, uint32_t i)
 void
 journal_warning(struct buf *b, const char *notice_id)
 {
-	note_plan(b, 'H', notice_id);
+	if (!message_id_ok(notice_id))
+		b->failed = 1;
+	buf_printf(b, "H\t%s\n", notice_id);
 }
 
 void
 journal_warned(struct buf *b)
 {
 	buf_puts(b, "G\n");
+}
+
+void
+journal_held(struct buf *b, int is_held)
+{
+	buf_printf(b, "K\t%d\n", is_held);
 }
 
 /* An open one if this runner tried it, or its checkpoint may have changed. */
@@ -196,6 +211,13 @@ note_anew(struct buf *b, const struct message *m, uint32_t i)
 		journal_state(b, m, i, 0);
 }
 
+static void
+note_reported(struct buf *b, const struct message *m, uint32_t i)
+{
+	note_anew(b, m, i);
+	journal_reported(b, i);
+}
+
 void
 journal_all(struct buf *b, const struct message *m)
 {
@@ -203,21 +225,62 @@ journal_all(struct buf *b, const struct message *m)
 
 	for (i = m->nnoted; i < m->nrcpts; i++)
 		journal_recipient(b, m, i);
-	/* First the reported ones: the last P ends the report in the file. */
+	/* First the reported ones, the one that ends the report at last. */
 	for (i = 0; i < m->nrcpts; i++)
-		if (m->rcpts[i].is_reported) {
-			note_anew(b, m, i);
-			journal_reported(b, i);
-		}
+		if (m->rcpts[i].is_reported && i != m->reports.bounce_of)
+			note_reported(b, m, i);
+	i = m->reports.bounce_of;
+	if (i < m->nrcpts && m->rcpts[i].is_reported)
+		note_reported(b, m, i);
 	for (i = 0; i < m->nrcpts; i++)
 		if (!m->rcpts[i].is_reported)
 			note_anew(b, m, i);
 	if (m->reports.bounce_id[0] != '\0')
-		journal_bounce(b, m->reports.bounce_id);
+		journal_bounce(b, m->reports.bounce_id, m->reports.bounce_of);
 	if (m->reports.warn_id[0] != '\0')
 		journal_warning(b, m->reports.warn_id);
 	if (m->reports.is_warned)
 		journal_warned(b);
+	journal_held(b, m->is_held);
+}
+
+/* ---- as it stands in the file ---- */
+
+/* A TAB and eight digits end each line. */
+#define SUM_LEN	9
+
+uint32_t
+journal_put(struct buf *b, const struct message *m, const struct buf *lines)
+{
+	const char *p = buf_str(lines), *end = p + lines->len, *nl;
+	uint32_t n = 0;
+
+	b->failed |= buf_failed(lines);
+	for (; p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL;
+	    p = nl + 1, n++) {
+		buf_add(b, p, (size_t)(nl - p));
+		if (m->text.sum != 0)
+			buf_printf(b, "\t%08" PRIx32, checksum_line(p,
+			    (size_t)(nl - p)));
+		buf_putc(b, '\n');
+	}
+	return n;
+}
+
+/* Cuts the checksum off; 0, or -1 if the line is another one. */
+static int
+cut_sum(char *line, size_t *n)
+{
+	char want[SUM_LEN + 1];
+
+	if (*n < SUM_LEN)
+		return -1;
+	*n -= SUM_LEN;
+	snprintf(want, sizeof(want), "\t%08" PRIx32, checksum_line(line, *n));
+	if (memcmp(line + *n, want, SUM_LEN) != 0)
+		return -1;
+	line[*n] = '\0';
+	return 0;
 }
 
 /* ---- read back ---- */
@@ -259,7 +322,7 @@ fold_rcpt(struct message *m, struct recipient *r, const struct fields *f)
 	r = message_add(m, f->v[9]);
 	if (r == NULL)
 		return -1;
-	r->digest = strtoull(f->v[8], NULL, 16);
+	r->entry.digest = strtoull(f->v[8], NULL, 16);
 	r->parent = (uint32_t)parent;
 	if (parent != index)
 		m->rcpts[parent].nchildren++;
@@ -267,7 +330,7 @@ fold_rcpt(struct message *m, struct recipient *r, const struct fields *f)
 	r->kind = (enum route_kind)kind;
 	r->origin = (enum origin)origin;
 	r->is_final = (int)final;
-	r->entry = (uint32_t)entry;
+	r->entry.index = (uint32_t)entry;
 	if (f->v[10][0] != '\0') {
 		r->owner = strdup(f->v[10]);
 		if (r->owner == NULL)
@@ -369,8 +432,9 @@ fold_state(struct message *m, struct recipient *r, const struct fields *f)
 		if (!recipient_is_owed(r))
 			break;
 		r->is_reported = 1;
+		m->reports.owed -= m->reports.owed > 0;
 		/* That report is done; what is owed next plans another. */
-		if (m->reports.owed > 0 && --m->reports.owed == 0)
+		if (r == &m->rcpts[m->reports.bounce_of])
 			m->reports.bounce_id[0] = '\0';
 		break;
 	}
@@ -425,17 +489,57 @@ fold_append(struct message *m, struct recipient *r, const struct fields *f)
 	return r->owner == NULL ? -1 : 0;
 }
 
-/* A report or a notice that is about to be committed. */
+/* The envelope sender, right after the recipient, like its wishes. */
 static int
-fold_plan(struct message *m, struct recipient *r, const struct fields *f)
+fold_sender(struct message *m, struct recipient *r, const struct fields *f)
 {
-	struct message_reports *to = &m->reports;
+	if (r != &m->rcpts[m->nrcpts - 1] || r->sender != NULL ||
+	    r->state != RCPT_OPEN || r->attempts > 0 || f->v[2][0] == '\0' ||
+	    strlen(f->v[2]) > ADDRESS_MAX)
+		return -1;
+	r->sender = strdup(f->v[2]);
+	return r->sender == NULL ? -1 : 0;
+}
 
+/* Version 0.1 had one report for all that were owed, in their order. */
+static uint64_t
+last_owed(const struct message *m)
+{
+	uint32_t i, last = 0;
+
+	for (i = 0; i < m->nrcpts; i++)
+		if (recipient_is_owed(&m->rcpts[i]))
+			last = i;
+	return last;
+}
+
+/* A report that is about to be committed. */
+static int
+fold_bounce(struct message *m, struct recipient *r, const struct fields *f)
+{
+	uint64_t of;
+
+	(void)r;
+	if ((f->n != 2 && f->n != 3) || !message_id_ok(f->v[1]))
+		return -1;
+	if (f->n == 2)
+		of = last_owed(m);
+	else if (text_number(f->v[2], RECIPIENTS_MAX, &of) == -1)
+		return -1;
+	if (of >= m->nrcpts)
+		return -1;
+	m->reports.bounce_of = (uint32_t)of;
+	return text_copy(m->reports.bounce_id, QUEUE_ID_MAX + 1, f->v[1]);
+}
+
+/* The same of a notice of delay. */
+static int
+fold_warning(struct message *m, struct recipient *r, const struct fields *f)
+{
 	(void)r;
 	if (!message_id_ok(f->v[1]))
 		return -1;
-	return text_copy(f->v[0][0] == 'B' ? to->bounce_id : to->warn_id,
-	    QUEUE_ID_MAX + 1, f->v[1]);
+	return text_copy(m->reports.warn_id, QUEUE_ID_MAX + 1, f->v[1]);
 }
 
 static int
@@ -444,6 +548,18 @@ fold_warned(struct message *m, struct recipient *r, const struct fields *f)
 	(void)r;
 	(void)f;
 	m->reports.is_warned = 1;
+	return 0;
+}
+
+static int
+fold_held(struct message *m, struct recipient *r, const struct fields *f)
+{
+	uint64_t is_held;
+
+	(void)r;
+	if (text_number(f->v[1], 1, &is_held) == -1)
+		return -1;
+	m->is_held = (int)is_held;
 	return 0;
 }
 
@@ -460,8 +576,9 @@ static const struct fold {
 	{ 'S', 2, 1, fold_state },	{ 'W', 2, 1, fold_state },
 	{ 'P', 2, 1, fold_state },	{ 'F', 0, 1, fold_result },
 	{ 'D', 0, 1, fold_result },	{ 'A', 6, 1, fold_append },
-	{ 'B', 2, 0, fold_plan },	{ 'H', 2, 0, fold_plan },
-	{ 'G', 1, 0, fold_warned },
+	{ 'B', 0, 0, fold_bounce },	{ 'H', 2, 0, fold_warning },
+	{ 'O', 3, 1, fold_sender },
+	{ 'G', 1, 0, fold_warned },	{ 'K', 2, 0, fold_held },
 };
 
 static int
@@ -489,11 +606,14 @@ fold_line(struct message *m, char *line)
 static int
 line_ok(const char *p, size_t n)
 {
+	unsigned char c;
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (p[i] != '\t' && !text_is_clean(p + i, 1))
+	for (i = 0; i < n; i++) {
+		c = (unsigned char)p[i];
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return 0;
+	}
 	return 1;
 }
 
@@ -501,6 +621,8 @@ int
 journal_fold(struct message *m, struct buf *b, size_t *used)
 {
 	char *p, *nl, *end;
+	uint32_t nrecords = 0;
+	size_t n;
 
 	if (b->len == 0)
 		return -1;
@@ -508,10 +630,13 @@ journal_fold(struct message *m, struct buf *b, size_t *used)
 	end = b->data + b->len;
 	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
 		*nl = '\0';
-		if (!line_ok(p, (size_t)(nl - p)) || fold_line(m, p) == -1)
+		n = (size_t)(nl - p);
+		if ((m->text.sum != 0 && cut_sum(p, &n) == -1) ||
+		    !line_ok(p, n) || fold_line(m, p) == -1)
 			return -1;
 		p = nl + 1;
+		nrecords++;
 	}
 	*used = (size_t)(p - b->data);
-	return m->nrcpts > 0 ? 0 : -1;
+	return m->nrcpts > 0 && nrecords >= m->nsealed ? 0 : -1;
 }

@@ -20,16 +20,24 @@ void	journal_state(struct buf *, const struct message *, uint32_t i,
 	    int is_same);
 void	journal_append(struct buf *, const struct message *, uint32_t i);
 void	journal_withdrawn(struct buf *, uint32_t i);	/* nothing was left */
-void	journal_bounce(struct buf *, const char *bounce_id);
+/* The report with that id, for the sender of recipient of. */
+void	journal_bounce(struct buf *, const char *bounce_id, uint32_t of);
 void	journal_reported(struct buf *, uint32_t i);
 void	journal_warning(struct buf *, const char *notice_id);	/* of delay */
 void	journal_warned(struct buf *);	/* that notice is committed */
+void	journal_held(struct buf *, int is_held);	/* or released */
 /*
  * All that became of the message, for when notes of it are lost: the journal
  * with this after it folds to what is in memory, whatever it has of it.
  */
 void	journal_all(struct buf *, const struct message *);
 
+/*
+ * Adds those lines as a file of version 2 has them, each with its checksum;
+ * for one of version 1, as they are.  Returns how many there are.
+ */
+uint32_t journal_put(struct buf *, const struct message *,
+	    const struct buf *lines);
 /*
  * Folds the whole lines of a journal, which is cut in place, into a message
  * without recipients; *used is where the last whole line ends.  0, or -1 when

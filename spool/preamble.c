@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/checksum.h"
 #include "lib/dsn.h"
 #include "lib/text.h"
 #include "spool/preamble.h"
@@ -15,19 +17,32 @@ static const char *const ret_names[] = {
 	[RET_UNSAID] = NULL, [RET_FULL] = "full", [RET_HDRS] = "hdrs",
 };
 
+static void
+put_sums(struct buf *b, const struct preamble_sums *sums)
+{
+	buf_printf(b, "records %" PRIu32 "\ntext %016" PRIx64 "\n",
+	    sums->records, sums->text);
+	buf_printf(b, "check %08" PRIx32 "\n", checksum_line(buf_str(b),
+	    b->len));
+}
+
 int
-preamble_put(struct buf *b, const struct message *m, int64_t length)
+preamble_put(struct buf *b, const struct message *m, int64_t length,
+    const struct preamble_sums *sums)
 {
 	buf_printf(b,
-	    "dma-queue 1\narrived %" PRId64 "\nsubmitter %" PRIu32 "\n"
+	    "dma-queue %d\narrived %" PRId64 "\nsubmitter %" PRIu32 "\n"
 	    "offset %d\nlength %" PRId64 "\nlines %" PRId64 "\nflags %u\n"
-	    "hops %u\nsender <%s>\n", (int64_t)m->arrived, m->submitter,
+	    "hops %u\nsender <%s>\n", sums->text == 0 ? 1 : 2,
+	    (int64_t)m->arrived, m->submitter,
 	    PREAMBLE_SIZE, length, m->text.lines, m->text.flags, m->text.hops,
 	    m->sender);
 	if (m->ret != RET_UNSAID)
 		buf_printf(b, "ret %s\n", ret_names[m->ret]);
 	if (m->envid[0] != '\0')
 		buf_printf(b, "envid <%s>\n", m->envid);
+	if (sums->text != 0)
+		put_sums(b, sums);
 	if (!buf_failed(b) && text_is_clean(m->sender, strlen(m->sender)) &&
 	    (m->envid[0] == '\0' || dsn_envid_ok(m->envid)))
 		return 0;
@@ -42,8 +57,10 @@ take_line(char **p, const char *name)
 	char *line = *p, *nl;
 	size_t n = strlen(name);
 
-	nl = strchr(line, '\n');
-	if (nl == NULL || strncmp(line, name, n) != 0 || line[n] != ' ')
+	if (strncmp(line, name, n) != 0 || line[n] != ' ')
+		return NULL;
+	nl = strchr(line + n, '\n');
+	if (nl == NULL)
 		return NULL;
 	*nl = '\0';
 	*p = nl + 1;
@@ -86,15 +103,52 @@ take_dsn(struct message *m, char **p)
 	    dsn_envid_ok(m->envid) ? 0 : -1;
 }
 
+/* Lower-case digits, as many; 0 or -1. */
+static int
+take_hex(char **p, const char *name, size_t digits, uint64_t *v)
+{
+	const char *s = take_line(p, name);
+
+	if (s == NULL || strlen(s) != digits ||
+	    strspn(s, "0123456789abcdef") != digits)
+		return -1;
+	*v = strtoull(s, NULL, 16);
+	return 0;
+}
+
+/* Version 1 has none of it; here, all that precedes the last line counts. */
+static int
+take_sums(struct message *m, char **p, uint32_t check)
+{
+	uint64_t records, sum, is;
+
+	if (take_number(p, "records", UINT32_MAX, &records) == -1 ||
+	    take_hex(p, "text", 16, &sum) == -1 || sum == 0 ||
+	    take_hex(p, "check", 8, &is) == -1 || is != check)
+		return -1;
+	m->nsealed = (uint32_t)records;
+	m->text.sum = sum;
+	return 0;
+}
+
+/* Of the lines before "check", as they are before they are cut. */
+static uint32_t
+sum_lines(const char *text)
+{
+	const char *end = strstr(text, "\ncheck ");
+
+	return end == NULL ? 0 : checksum_line(text, (size_t)(end + 1 - text));
+}
+
 int
 preamble_get(struct message *m, char *text)
 {
+	uint32_t check = sum_lines(text);
 	uint64_t arrived, uid, offset, length, lines, flags, hops;
-	const char *s;
+	uint64_t version;
 	char *p = text;
 
-	s = take_line(&p, "dma-queue");
-	if (s == NULL || strcmp(s, "1") != 0 ||
+	if (take_number(&p, "dma-queue", 2, &version) == -1 || version == 0 ||
 	    take_number(&p, "arrived", INT64_MAX / 2, &arrived) == -1 ||
 	    take_number(&p, "submitter", UINT32_MAX, &uid) == -1 ||
 	    take_number(&p, "offset", PREAMBLE_SIZE, &offset) == -1 ||
@@ -108,7 +162,9 @@ preamble_get(struct message *m, char *text)
 	    !text_is_clean(m->sender, strlen(m->sender)) ||
 	    offset != PREAMBLE_SIZE)
 		return -1;
-	if (take_dsn(m, &p) == -1 || strcmp(p + strspn(p, " "), "\n") != 0)
+	if (take_dsn(m, &p) == -1 ||
+	    (version == 2 && take_sums(m, &p, check) == -1) ||
+	    strcmp(p + strspn(p, " "), "\n") != 0)
 		return -1;
 	m->arrived = (time_t)arrived;
 	m->submitter = (uint32_t)uid;

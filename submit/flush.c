@@ -1,11 +1,10 @@
 /*
- * flush.c - wakes the runner, and waits until it has tried what is queued.
- * Runs as: the spool user.  Uses: the wake socket by spool.c; starts runners.
- * Promise: no message is left lying between a commit and a runner that
- * leaves; a wait ends when all was tried, or says why not.
+ * flush.c - wakes the runner, and waits until delivery was attempted.
+ * Runs as: the spool user.  Uses: the runner by runner_link.c; starts runners.
+ * Promise: a message that is committed while a runner exits is not forgotten; a
+ * wait ends when all was attempted, or gives the reason.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,12 +15,12 @@
 #include "lib/ipc.h"
 #include "priv/records.h"
 #include "priv/request.h"
+#include "priv/user.h"
 #include "submit/flush.h"
+#include "submit/progress.h"
+#include "submit/queue_batch.h"
 
-#define START_AGAIN	31	/* tries, 1 ms apart, that a start may take */
-#define START_TRIES	600	/* the rest of them 10 ms apart */
 #define ANNOUNCE_WAIT_MS	5000	/* for a runner that is busy */
-#define FLUSH_TRIES	3	/* runners that may die under a flush */
 
 /*
  * After a commit.  A runner that is just starting reads the queue after it
@@ -38,170 +37,232 @@ flush_wake(const struct spool *sp, const struct log *log, const char *id)
 	ipc_begin(&m, IPC_WAKE, 0);
 	ipc_put_str(&m, id);
 	if (spool_poke(sp, &m) == -1 && errno != EAGAIN &&
-	    request_runner(0) == -1)
+	    request_runner() == -1)
 		log_say(log, LOG_LEVEL_ERROR, "cannot start the runner: %s; "
 		    "queued mail is deferred until the next start",
 		    strerror(errno));
 	ipc_fini(&m);
 }
 
-/* Gives the flush to the runner there is; -1 with errno. */
-static int
-send_flush(const struct spool *sp, const char *id, int done, unsigned flags,
-    const struct caller *watcher)
+/* ---- one that waits ---- */
+
+void
+flush_clear(struct flush *f)
 {
-	struct ipc m;
-	int ret;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_FLUSH, 0);
-	ipc_put_str(&m, id);
-	ipc_put_u32(&m, flags | (watcher == NULL ? 0 : FLUSH_WATCH));
-	ipc_put_u32(&m, watcher == NULL ? 0 : watcher->uid);
-	if (done != -1)
-		ipc_put_fd(&m, done);
-	ret = spool_poke(sp, &m);
-	ipc_fini(&m);
-	return ret;
-}
-
-/*
- * The same, or to a new runner.  The one that was started may have met one
- * that was just leaving: so another is started, ever more seldom.
- */
-static int
-ask_flush(const struct spool *sp, const char *id, int done, unsigned flags,
-    const struct caller *watcher)
-{
-	int i;
-
-	for (i = 0; i < START_TRIES; i++) {
-		if (send_flush(sp, id, done, flags, watcher) == 0)
-			return 0;
-		if (errno != EAGAIN && (i == 0 || (i >= START_AGAIN &&
-		    (i & (i + 1)) == 0)) && request_runner(1) == -1)
-			return -1;
-		poll(NULL, 0, i < START_AGAIN ? 1 : 10);
-	}
-	errno = ETIMEDOUT;
-	return -1;
-}
-
-/* Gives what await_tried() reads; -1 with errno. */
-static int
-open_flush(const struct spool *sp, const char *id, unsigned flags,
-    const struct caller *watcher)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) == -1)
-		return -1;
-	if (ask_flush(sp, id, fds[1], flags, watcher) == -1) {
-		io_close(&fds[0]);
-	}
-	close(fds[1]);
-	return fds[0];
-}
-
-/* Shows what the runner writes, up to its last octet; 1 when that came. */
-static int
-await_tried(int fd)
-{
-	char text[4096];
-	const char *end;
-	size_t len;
-	ssize_t n;
-
-	for (;;) {
-		n = io_read(fd, text, sizeof(text));
-		if (n <= 0)
-			return 0;
-		end = memchr(text, '\0', (size_t)n);
-		len = end == NULL ? (size_t)n : (size_t)(end - text);
-		/* There may be nobody to read it. */
-		(void)io_write_all(STDERR_FILENO, text, len);
-		if (end != NULL)
-			return 1;
-	}
-}
-
-/* 1 when all was tried, 0 when the runner died before, -1 with errno. */
-static int
-flush_once(const struct spool *sp, const char *id,
-    const struct caller *watcher)
-{
-	int fd, ret;
-
-	fd = open_flush(sp, id, 0, watcher);
-	if (fd == -1)
-		return -1;
-	ret = await_tried(fd);
-	close(fd);
-	return ret;
+	memset(f, 0, sizeof(*f));
+	runner_link_clear(&f->link);
+	f->done = -1;
 }
 
 int
-flush(const struct spool *sp, const char *id,
-    const struct caller *watcher)
+flush_init(struct flush *f, const struct spool *sp, const struct caller *c,
+    const struct options *o)
 {
-	int i, ret;
-
-	/* A runner that was just dying took the wish with it. */
-	for (i = 0; i < FLUSH_TRIES; i++) {
-		ret = flush_once(sp, id, watcher);
-		if (ret == 1)
-			return 0;
-		if (ret == -1) {
-			fprintf(stderr, "dma: cannot start delivery: %s\n",
-			    strerror(errno));
-			return EX_TEMPFAIL;
-		}
-	}
-	fprintf(stderr, "dma: queue run was interrupted; see the log\n");
-	return EX_TEMPFAIL;
-}
-
-int
-flush_announce(const struct spool *sp, const char *id,
-    const struct caller *watcher)
-{
-	char c;
-	int fd;
-
-	fd = open_flush(sp, id, FLUSH_COMING, watcher);
-	/* It says that it knows; else it could have the message before. */
-	if (fd != -1 && (io_wait(fd, POLLIN, io_clock_ms() +
-	    ANNOUNCE_WAIT_MS) != 1 || io_read(fd, &c, 1) != 1))
-		io_close(&fd);
-	return fd;
+	flush_clear(f);
+	f->flags = o->is_watched ? FLUSH_WATCH : 0;
+	return runner_link_init(&f->link, sp, c);
 }
 
 void
-flush_follow(const struct spool *sp, int fd, const char *id,
-    const struct caller *watcher)
+flush_fini(struct flush *f)
 {
-	caller_may_leave();
+	runner_link_fini(&f->link);
+	io_close(&f->done);
+}
+
+/* A request for a message, or for all ("") that the caller may flush. */
+struct wanted {
+	const char	*id;
+	unsigned	 flags;
+	struct progress	 progress;
+};
+
+static void
+put_wanted(void *arg, struct ipc *m)
+{
+	const struct wanted *w = arg;
+
+	ipc_begin(m, IPC_FLUSH_REQUEST, 0);
+	ipc_put_str(m, w->id);
+	ipc_put_u32(m, w->flags);
+}
+
+/* The reader may have gone. */
+static void
+show_line(void *arg, const char *line)
+{
+	struct wanted *w = arg;
+
+	if (line[0] == '+') {
+		progress_line(&w->progress, line);
+		return;
+	}
+	progress_clear(&w->progress);
+	fprintf(stderr, "%s\n", line);
+}
+
+int
+flush(struct flush *f, const char *id)
+{
+	struct wanted w = { id, f->flags, { 0 } };
+	const struct runner_request r = { put_wanted, show_line, &w };
+	enum runner_reply reply;
+
+	progress_init(&w.progress);
+	if (w.progress.is_shown && id[0] == '\0')
+		w.flags |= FLUSH_COUNT;
+	reply = runner_link_call(&f->link, &r);
+	progress_clear(&w.progress);
+	switch (reply) {
+	case RUNNER_DONE:
+		return 0;
+	case RUNNER_REFUSED:
+		fprintf(stderr, "dma: %s\n", f->link.reason);
+		break;
+	case RUNNER_LOST:
+		fprintf(stderr, "dma: the runner ended during this queue run: "
+		    "see the log, and try again\n");
+		break;
+	case RUNNER_NONE:
+		fprintf(stderr, "dma: cannot start delivery: %s\n",
+		    f->link.reason);
+		break;
+	}
+	return EX_TEMPFAIL;
+}
+
+/* It says that it knows; else it could have the message before. */
+static int
+knows(struct flush *f)
+{
+	char c;
+
+	return runner_link_is_read(&f->link, f->done) && io_wait(f->done,
+	    POLLIN, io_clock_ms() + ANNOUNCE_WAIT_MS) == 1 &&
+	    io_read(f->done, &c, 1) == 1 && c == '\n';
+}
+
+void
+flush_announce(struct flush *f, const char *id)
+{
+	struct wanted w = { id, f->flags | FLUSH_COMING, { 0 } };
+	const struct runner_request r = { put_wanted, show_line, &w };
+
+	f->done = runner_link_ask(&f->link, &r);
+	if (f->done != -1 && !knows(f))
+		io_close(&f->done);
+}
+
+void
+flush_follow(struct flush *f, const char *id)
+{
+	struct wanted w = { id, f->flags, { 0 } };
+	const struct runner_request r = { put_wanted, show_line, &w };
+	enum runner_reply reply = RUNNER_LOST;
+
 	/* With DEFER only a flush has it tried.  Here as there: if nobody
 	 * listens any more, the pipe ends at once. */
-	if (fd == -1 || send_flush(sp, id, -1, 0, NULL) == -1 ||
-	    await_tried(fd) != 1)
-		flush(sp, id, watcher);
+	if (f->done != -1 && runner_link_more(&f->link, &r) == 0)
+		reply = runner_link_await(&f->link, f->done, &r);
+	if (reply == RUNNER_REFUSED)
+		fprintf(stderr, "dma: %s\n", f->link.reason);
+	else if (reply == RUNNER_LOST)
+		flush(f, id);
+}
+
+/* ---- the calls ---- */
+
+/* A user can have a few calls that repeat; root has no limit. */
+static int
+hold_call(const struct spool *sp, const struct caller *c)
+{
+	if (c->uid == 0 || spool_hold_call(sp, c->uid) != -1)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		fprintf(stderr, "dma: -q with a time: this user already has "
+		    "%d such calls: end one of them first\n", CALLS_OF_USER);
+	else
+		fprintf(stderr, "dma: %s/repeats: %s\n", sp->path,
+		    strerror(errno));
+	return -1;
+}
+
+/* A call of -q. */
+struct flush_call {
+	const struct caller *caller;
+	const struct options *o;
+	const struct spool *sp;
+	const char	*group;		/* that may have all tried; or NULL */
+};
+
+static int
+cannot_start(void)
+{
+	fprintf(stderr, "dma: cannot start delivery: %s\n", strerror(errno));
+	return EX_TEMPFAIL;
+}
+
+static int
+flush_all(const struct flush_call *call)
+{
+	struct flush f;
+	int status;
+
+	status = flush_init(&f, call->sp, call->caller, call->o) == -1 ?
+	    cannot_start() : flush(&f, "");
+	flush_fini(&f);
+	return status;
+}
+
+/* -qI, -qR, -qS. */
+static int
+flush_selected(const struct flush_call *call)
+{
+	const struct selection_scope scope = { call->caller->uid,
+	    call->caller->uid == 0 || user_in_group(call->caller->uid,
+	    call->group) };
+	struct queue_batch b;
+	int status;
+
+	if (queue_batch_init(&b, call->sp, call->caller, QUEUE_RETRY) == -1) {
+		status = cannot_start();
+	} else {
+		b.is_quiet = 1;
+		b.flags = call->o->is_watched ? FLUSH_WATCH : 0;
+		if (selection_each(&call->o->selection, &scope, call->sp,
+		    queue_batch_each, &b) == -1 && b.status == 0)
+			b.status = cannot_start();
+		status = queue_batch_end(&b);
+	}
+	queue_batch_fini(&b);
+	return status;
+}
+
+static int
+repeat(const struct flush_call *call)
+{
+	int status;
+
+	for (;;) {
+		status = selection_is_given(&call->o->selection) ?
+		    flush_selected(call) : flush_all(call);
+		if (call->o->interval_s == 0)
+			return status;
+		sleep(call->o->interval_s);
+	}
 }
 
 int
 flush_mode(const struct caller *caller, const struct options *o,
-    const struct spool *sp, const struct log *log)
+    const char *group, const struct spool *sp, const struct log *log)
 {
-	int status;
+	const struct flush_call call = { caller, o, sp, group };
 
 	if (o->is_wake) {
 		flush_wake(sp, log, "");
 		return 0;
 	}
-	for (;;) {
-		status = flush(sp, "", o->is_watched ? caller : NULL);
-		if (o->interval_s == 0)
-			return status;
-		sleep(o->interval_s);
-	}
+	if (o->interval_s != 0 && hold_call(sp, caller) == -1)
+		return EX_TEMPFAIL;
+	return repeat(&call);
 }

@@ -8,26 +8,39 @@
 #include "priv/caller.h"
 #include "spool.h"
 #include "submit/options.h"
+#include "submit/runner_link.h"
+
+/* One that waits for delivery. */
+struct flush {
+	struct runner_link link;
+	int		 done;		/* owned: announced, its pipe; or -1 */
+	unsigned	 flags;		/* FLUSH_WATCH or none */
+};
 
 /* After a commit: has that message tried; "": whatever is due. */
 void	flush_wake(const struct spool *, const struct log *, const char *id);
+/* Owns nothing yet. */
+void	flush_clear(struct flush *);
+/* o: whether the dialogue is shown.  0, or -1 with errno. */
+int	flush_init(struct flush *, const struct spool *, const struct caller *,
+	    const struct options *);
+void	flush_fini(struct flush *);
 /*
- * Has what is queued tried (id "": all of it) and returns the exit status
- * when that was done.  watcher: is shown the dialogue meanwhile; or NULL.
+ * Has delivery of a message attempted (id "": of all that the caller may flush)
+ * and then returns the exit status.
  */
-int	flush(const struct spool *, const char *id,
-	    const struct caller *watcher);
+int	flush(struct flush *, const char *id);
 /*
  * The same for one message, in two steps so that nothing of its first attempt
- * is missed.  Announce: before its commit; gives a descriptor, or -1.  Follow:
- * after it; lends that.
+ * is missed.  Announce: before its commit.  Follow: after it.
  */
-int	flush_announce(const struct spool *, const char *id,
-	    const struct caller *watcher);
-void	flush_follow(const struct spool *, int fd, const char *id,
-	    const struct caller *watcher);
-/* -q, -qTIME and -qd; the exit status. */
+void	flush_announce(struct flush *, const char *id);
+void	flush_follow(struct flush *, const char *id);
+/*
+ * All forms of -q; the exit status.  group: whose members may have all tried,
+ * as root may; or NULL.
+ */
 int	flush_mode(const struct caller *, const struct options *,
-	    const struct spool *, const struct log *);
+	    const char *group, const struct spool *, const struct log *);
 
 #endif

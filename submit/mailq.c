@@ -1,175 +1,238 @@
 /*
  * mailq.c - the queue, as people and monitors read it.
- * Runs as: the spool user.  Uses: the queue by spool.c, standard output.
- * Promise: nobody sees what is not theirs; no control character gets out.
+ * Runs as: the spool user.  Uses: standard output.
+ * Promise: nobody sees what is not theirs; no control character gets out;
+ * memory does not grow with the number of messages.
  */
 #include <errno.h>
-#include <grp.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "lib/array.h"
+#include "lib/json.h"
 #include "submit/mailq.h"
+#include "submit/queue_walk.h"
+#include "submit/time_text.h"
 
-struct ids {
-	char	(*list)[QUEUE_ID_MAX + 1];
-	size_t	 n, cap;
-	int	 failed;
+#define OUT_CHUNK	32768	/* bytes that are written at a time */
+
+struct queue_listing {
+	struct queue_walk walk;
+	struct json	 json;
+	struct buf	*out;		/* of json: all that is printed */
+	time_t		 now;
+	int64_t		 bytes;		/* of the messages shown */
+	size_t		 shown;
+	int		 is_broken;	/* the output: dma.c says why */
 };
 
-static void
-add_id(void *arg, const char *id)
-{
-	struct ids *ids = arg;
-
-	if (array_grow(&ids->list, &ids->cap, ids->n,
-	    sizeof(*ids->list)) == -1) {
-		ids->failed = 1;
-		return;
-	}
-	text_copy(ids->list[ids->n++], QUEUE_ID_MAX + 1, id);
-}
-
+/* To standard output, in large pieces. */
 static int
-compare(const void *a, const void *b)
+flush_chunk(struct queue_listing *l, size_t from)
 {
-	return strcmp(a, b);
-}
-
-/* Is the caller a member of MAILQ_GROUP? By its list and as login group. */
-static int
-in_group(const struct caller *c, const char *name)
-{
-	const struct passwd *pw;
-	const struct group *gr;
-	char login[LOGIN_MAX + 1];
-	size_t i;
-
-	pw = getpwuid(c->uid);
-	gr = name == NULL ? NULL : getgrnam(name);
-	if (pw == NULL || gr == NULL)
+	if (l->out->len < from || l->out->len == 0)
 		return 0;
-	if (pw->pw_gid == gr->gr_gid)
-		return 1;
-	if (text_copy(login, sizeof(login), pw->pw_name) == -1)
-		return 0;
-	for (i = 0; gr->gr_mem[i] != NULL; i++)
-		if (strcmp(gr->gr_mem[i], login) == 0)
-			return 1;
-	return 0;
+	l->is_broken = buf_failed(l->out) || fwrite(l->out->data, 1,
+	    l->out->len, stdout) != l->out->len;
+	buf_reset(l->out);
+	return l->is_broken ? -1 : 0;
 }
 
+/* The reason why a recipient is still queued. */
 static void
-print_time(const char *name, time_t when)
+put_reply(struct buf *b, const struct queue_listing *l,
+    const struct recipient *r)
 {
-	char text[64];
-	struct tm tm;
-
-	if (localtime_r(&when, &tm) == NULL || strftime(text, sizeof(text),
-	    "%a, %d %b %Y %H:%M:%S %z", &tm) == 0)
-		return;
-	printf("%s\t: %s\n", name, text);
+	if (l->walk.sees_all)
+		result_put_full(b, &r->last);
+	else
+		result_put_reason(b, &r->last);
 }
 
+/* ---- for people ---- */
+
 static void
-print_clean(const char *name, const char *text)
+put_plain(struct queue_listing *l, const char *name, const char *text)
 {
-	struct buf b;
-
-	buf_init(&b, 0);
-	buf_put_clean(&b, text, strlen(text), REASON_MAX);
-	printf("%s\t: %s\n", name, buf_str(&b));
-	buf_fini(&b);
+	buf_puts(l->out, name);
+	buf_puts(l->out, "\t: ");
+	buf_puts(l->out, text);
+	buf_putc(l->out, '\n');
 }
 
 static void
-print_recipient(const struct message *m, uint32_t i, time_t now, int all)
+put_clean(struct queue_listing *l, const char *name, const char *text)
+{
+	buf_puts(l->out, name);
+	buf_puts(l->out, "\t: ");
+	buf_put_clean(l->out, text, strlen(text), REASON_MAX);
+	buf_putc(l->out, '\n');
+}
+
+static void
+put_recipient(struct queue_listing *l, const struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
+	enum queue_state state = queue_state(m, i);
 	struct buf reply;
 
-	print_clean("To", message_address(m, i));
+	if (state == QUEUE_STATE_DONE)
+		return;
+	put_clean(l, "To", message_address(m, i));
+	put_plain(l, "State", queue_state_name(state));
+	if (r->sender != NULL)
+		put_clean(l, "Sender", r->sender);
 	if (r->attempts > 0)
-		printf("Tries\t: %u\n", r->attempts);
+		buf_printf(l->out, "Tries\t: %u\n", r->attempts);
 	buf_init(&reply, 0);
-	if (all)
-		result_put_full(&reply, &r->last);
-	else
-		result_put_reason(&reply, &r->last);
+	put_reply(&reply, l, r);
 	if (reply.len > 0)
-		print_clean("Reply", buf_str(&reply));
+		put_clean(l, "Reply", buf_str(&reply));
 	buf_fini(&reply);
-	if (r->state != RCPT_OPEN)
-		printf("Next\t: a report to the sender\n");
-	else if (r->attempts > 0 && r->due > now)
-		print_time("Next", r->due);
-	else if (r->attempts > 0)
-		printf("Next\t: now\n");
+	if (state == QUEUE_STATE_NEW)
+		return;
+	buf_puts(l->out, "Next\t: ");
+	queue_put_next(l->out, m, i, l->now);
+	buf_putc(l->out, '\n');
 }
 
 static int
-is_open(const struct recipient *r)
-{
-	return r->state == RCPT_OPEN || recipient_is_owed(r);
-}
-
-static void
-print_message(const struct message *m, time_t now, int all)
+put_message(struct queue_listing *l, const struct message *m)
 {
 	uint32_t i;
 
-	printf("ID\t: %s\n", m->id);
-	print_clean("From", m->sender[0] == '\0' ? "<>" : m->sender);
-	printf("Size\t: %" PRId64 "\n", m->text.length);
-	print_time("Date", m->arrived);
-	printf("Age\t: %" PRId64 " s\n", (int64_t)(now - m->arrived));
-	for (i = 0; i < m->nrcpts; i++)
-		if (is_open(&m->rcpts[i]))
-			print_recipient(m, i, now, all);
+	if (l->shown > 0)
+		buf_puts(l->out, "--\n");
+	put_plain(l, "ID", m->id);
+	put_clean(l, "From", m->sender[0] == '\0' ? "<>" : m->sender);
+	buf_printf(l->out, "Size\t: %" PRId64 "\nDate\t: ", m->text.length);
+	time_text_put(l->out, m->arrived);
+	buf_puts(l->out, "\nAge\t: ");
+	time_text_put_span(l->out, (int64_t)l->now - m->arrived);
+	buf_putc(l->out, '\n');
+	for (i = 0; i < m->nrcpts; i++) {
+		put_recipient(l, m, i);
+		if (flush_chunk(l, OUT_CHUNK) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Monitors look for these lines: sendmail's, and Postfix's, which is last. */
+static void
+put_end(struct queue_listing *l)
+{
+	if (l->shown == 0)
+		buf_puts(l->out, "Mail queue is empty\n");
+	else
+		buf_printf(l->out, "\t\tTotal requests: %zu\n-- %" PRId64
+		    " Kbytes in %zu Request%s.\n", l->shown,
+		    (l->bytes + 1023) / 1024, l->shown,
+		    l->shown == 1 ? "" : "s");
+}
+
+/* ---- for programs ---- */
+
+static void
+put_json_recipient(struct queue_listing *l, const struct message *m, uint32_t i)
+{
+	const struct recipient *r = &m->rcpts[i];
+	enum queue_state state = queue_state(m, i);
+	struct json *j = &l->json;
+	struct buf reply;
+
+	if (state == QUEUE_STATE_DONE)
+		return;
+	buf_init(&reply, 0);
+	put_reply(&reply, l, r);
+	json_open(j, NULL, '{');
+	json_text(j, "address", message_address(m, i));
+	json_text(j, "sender", r->sender);
+	json_text(j, "state", queue_state_name(state));
+	json_number(j, "attempts", r->attempts);
+	json_text(j, "code", r->last.code[0] != '\0' ? r->last.code : NULL);
+	json_text(j, "reply", reply.len > 0 ? buf_str(&reply) : NULL);
+	if (state == QUEUE_STATE_DEFERRED && r->due > l->now)
+		json_number(j, "next", r->due);
+	else
+		json_null(j, "next");
+	json_close(j, '}');
+	buf_fini(&reply);
+}
+
+static int
+put_json_message(struct queue_listing *l, const struct message *m)
+{
+	struct json *j = &l->json;
+	uint32_t i;
+
+	json_open(j, NULL, '{');
+	json_text(j, "id", m->id);
+	json_text(j, "sender", m->sender);
+	json_number(j, "submitter", m->submitter);
+	json_number(j, "size", m->text.length);
+	json_number(j, "arrived", m->arrived);
+	json_number(j, "age", (int64_t)l->now - m->arrived);
+	json_bool(j, "held", m->is_held);
+	json_open(j, "recipients", '[');
+	for (i = 0; i < m->nrcpts; i++) {
+		put_json_recipient(l, m, i);
+		if (flush_chunk(l, OUT_CHUNK) == -1)
+			return -1;
+	}
+	json_close(j, ']');
+	json_close(j, '}');
+	json_line(j);
+	return 0;
+}
+
+/* ---- the listing ---- */
+
+static int
+show_text(struct queue_walk *w, const struct message *m)
+{
+	struct queue_listing *l = w->arg;
+
+	if (put_message(l, m) == -1)
+		return -1;
+	l->shown++;
+	l->bytes += m->text.length;
+	return flush_chunk(l, OUT_CHUNK);
+}
+
+static int
+show_json(struct queue_walk *w, const struct message *m)
+{
+	return put_json_message(w->arg, m) == -1 ? -1 :
+	    flush_chunk(w->arg, OUT_CHUNK);
 }
 
 int
-mailq_print(const struct caller *c, const char *group,
-    const struct spool *sp)
+mailq_print(const struct caller *c, const char *group, const struct spool *sp,
+    int is_json)
 {
-	struct message m;
-	struct result res;
-	struct ids ids;
-	int64_t octets = 0;
-	size_t i, shown = 0;
-	int all;
+	struct queue_listing l = { .walk = { .sp = sp, .caller = c,
+	    .group = group, .each = is_json ? show_json : show_text,
+	    .arg = &l }, .out = &l.json.out, .now = time(NULL) };
+	static char pieces[OUT_CHUNK];
+	int ret;
 
-	memset(&ids, 0, sizeof(ids));
-	if (spool_list(sp, add_id, &ids) == -1 || ids.failed) {
-		fprintf(stderr, "dma: queue: %s\n", strerror(errno));
-		free(ids.list);
+	(void)setvbuf(stdout, pieces, _IOFBF, sizeof(pieces));
+	json_init(&l.json);
+	ret = queue_walk(&l.walk);
+	if (ret == -1)
+		log_stderr("queue: %s", strerror(errno));
+	else if (!is_json && !l.is_broken)
+		put_end(&l);
+	flush_chunk(&l, 0);
+	json_fini(&l.json);
+	/* Whose it is cannot be read, either. */
+	if (l.walk.unreadable > 0 && l.walk.sees_all)
+		log_stderr("queue: %zu file%s cannot be read: run \"sendmail "
+		    "-q\", and see the log", l.walk.unreadable,
+		    l.walk.unreadable == 1 ? "" : "s");
+	if (ret == -1)
 		return EX_OSERR;
-	}
-	if (ids.n > 0)
-		qsort(ids.list, ids.n, sizeof(*ids.list), compare);
-	all = c->uid == 0 ||
-	    (ids.n > 0 && in_group(c, group));
-	result_init(&res);
-	for (i = 0; i < ids.n; i++) {
-		if (spool_load(sp, ids.list[i], 0, &m, &res) == SPOOL_GOT &&
-		    (all || m.submitter == c->uid)) {
-			if (shown++ > 0)
-				printf("--\n");
-			print_message(&m, time(NULL), all);
-			octets += m.text.length;
-		}
-		message_fini(&m);
-	}
-	result_fini(&res);
-	free(ids.list);
-	if (shown == 0)
-		printf("Mail queue is empty\n");
-	else
-		printf("-- %" PRId64 " Kbytes in %zu Request%s.\n",
-		    (octets + 1023) / 1024, shown, shown == 1 ? "" : "s");
-	return fflush(stdout) == EOF ? EX_IOERR : 0;
+	return l.is_broken ? EX_IOERR : 0;
 }

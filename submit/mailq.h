@@ -10,9 +10,10 @@
 
 /*
  * Prints what the caller may see: all for root and for members of
- * MAILQ_GROUP, their own messages for others.  Gives the exit status.
+ * MAILQ_GROUP, their own messages for others.  is_json: an object on a line
+ * for each message.  Gives the exit status.
  */
 int	mailq_print(const struct caller *, const char *group,
-	    const struct spool *);
+	    const struct spool *, int is_json);
 
 #endif

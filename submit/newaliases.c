@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -19,9 +20,9 @@ newaliases_report(void *arg, const char *file, unsigned line, const char *text)
 {
 	(void)arg;
 	if (line > 0)
-		fprintf(stderr, "dma: %s:%u: %s\n", file, line, text);
+		log_stderr("%s:%u: %s", file, line, text);
 	else
-		fprintf(stderr, "dma: %s: %s\n", file, text);
+		log_stderr("%s: %s", file, text);
 }
 
 static void
@@ -42,7 +43,8 @@ look_at_list(void *arg, const char *path, struct buf *text, int *is_loose,
 
 	(void)arg;
 	(void)is_loose;
-	if (access(path, R_OK) == -1 && errno == EACCES)
+	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == -1 &&
+	    errno == EACCES)
 		return 0;
 	if (include_read_file(path, text, &st, res) == -1)
 		return -1;
@@ -86,7 +88,7 @@ newaliases(const struct conf_where *where)
 		sender_relay_fini(&senders);
 	ret = files_aliases(where->aliases, &aliases, &report, &bad);
 	if (ret == -1)
-		return EX_NOINPUT;
+		return errno == EFBIG ? EX_DATAERR : EX_NOINPUT;
 	for (i = 0; i < aliases.n; i++) {
 		good += !aliases.list[i].is_bad;
 		targets += aliases.list[i].targets.n;

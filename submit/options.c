@@ -12,6 +12,7 @@
 #include "lib/dsn.h"
 #include "submit/options.h"
 
+#define N(a)	(sizeof(a) / sizeof((a)[0]))
 #define MODE_SHOWN_MAX	32	/* octets of a refused -b that are told */
 
 enum takes {
@@ -23,6 +24,9 @@ enum takes {
 struct parse {
 	struct options	*o;
 	struct buf	*reason;
+	const char	*next;		/* argument, or NULL */
+	int		 is_next_used;	/* it is a value */
+	char		 name[3];	/* of the option, "-f" */
 };
 
 struct option {
@@ -45,13 +49,15 @@ set_mode(struct parse *p, const char *v)
 		char letter;
 		enum mode mode;
 	} modes[] = {
-		{ 'm', MODE_SEND }, { 'q', MODE_SEND }, { 'p', MODE_LIST },
+		{ 'm', MODE_SEND }, { 'q', MODE_SEND }, { 's', MODE_SMTP },
+		{ 'v', MODE_VERIFY },
+		{ 'p', MODE_LIST },
 		{ 'i', MODE_ALIASES }, { 'h', MODE_NOTHING },
 		{ 'H', MODE_NOTHING }, { 'P', MODE_NOTHING }
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+	for (i = 0; i < N(modes); i++) {
 		if (v[0] != modes[i].letter || v[1] != '\0')
 			continue;
 		p->o->mode = modes[i].mode;
@@ -61,15 +67,47 @@ set_mode(struct parse *p, const char *v)
 	}
 	buf_puts(p->reason, "-b");
 	buf_put_clean(p->reason, v, strlen(v), MODE_SHOWN_MAX);
-	buf_puts(p->reason, ": not supported (no SMTP server or address "
-	    "verification mode)");
+	buf_puts(p->reason, ": not supported (there is no daemon and no "
+	    "address test mode)");
 	return EX_USAGE;
+}
+
+/* -qITEXT, -q!I TEXT: messages with that text, or without it. */
+static int
+set_selection(struct parse *p, const char *v)
+{
+	static const struct {
+		char letter;
+		enum selection_by by;
+		const char *name;
+	} kinds[] = {
+		{ 'I', SELECTION_ID, "-qI" },
+		{ 'R', SELECTION_RECIPIENT, "-qR" },
+		{ 'S', SELECTION_SENDER, "-qS" },
+	};
+	const char *why;
+	int is_not = v[0] == '!';
+	size_t i;
+
+	v += is_not;
+	for (i = 0; i < N(kinds) && kinds[i].letter != v[0]; i++)
+		;
+	if (i == N(kinds))
+		return refuse(p, "-q!", "takes I, R or S and a text");
+	if (*++v == '\0' && p->next != NULL) {
+		v = p->next;
+		p->is_next_used = 1;
+	}
+	why = selection_add(&p->o->selection, kinds[i].by, is_not, v);
+	return why == NULL ? 0 : refuse(p, kinds[i].name, why);
 }
 
 static int
 set_flush(struct parse *p, const char *v)
 {
 	p->o->mode = MODE_FLUSH;
+	if (v[0] != '\0' && strchr("!IRS", v[0]) != NULL)
+		return set_selection(p, v);
 	if (strcmp(v, "d") == 0)
 		p->o->is_wake = 1;
 	if (v[0] == '\0' || strcmp(v, "f") == 0 || p->o->is_wake)
@@ -77,7 +115,8 @@ set_flush(struct parse *p, const char *v)
 	if (v[0] >= '0' && v[0] <= '9' &&
 	    value_time(v, &p->o->interval_s) == 0 && p->o->interval_s > 0)
 		return 0;
-	return refuse(p, "-q", "takes no value or a time such as 30m");
+	return refuse(p, "-q", "takes no value, a time such as 30m, or I, R or "
+	    "S and a text");
 }
 
 static int
@@ -103,7 +142,7 @@ set_tag(struct parse *p, const char *v)
 	    "abcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t n = strlen(v);
 
-	/* Nobody writes what looks like another program's line. */
+	/* A tag must not make a line look like that of another program. */
 	if (n == 0 || n > 32 || strspn(v, plain) != n)
 		return refuse(p, "-L", "takes 1 to 32 letters, digits, \".\", "
 		    "\"_\" and \"-\"");
@@ -183,7 +222,7 @@ set_body(struct parse *p, const char *v)
 {
 	p->o->is_8bit = strcasecmp(v, "8BITMIME") == 0;
 	if (!text_is_clean(v, strlen(v)))
-		return refuse(p, "option", "control character in its value");
+		return refuse(p, p->name, "control character in its value");
 	return 0;
 }
 
@@ -227,7 +266,7 @@ static int
 ignore(struct parse *p, const char *v)
 {
 	if (v != NULL && !text_is_clean(v, strlen(v)))
-		return refuse(p, "option", "control character in its value");
+		return refuse(p, p->name, "control character in its value");
 	return 0;
 }
 
@@ -263,7 +302,7 @@ find(char letter)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+	for (i = 0; i < N(options); i++)
 		if (options[i].letter == letter)
 			return &options[i];
 	return NULL;
@@ -271,18 +310,19 @@ find(char letter)
 
 /* One argument that begins with '-': a group of letters. */
 static int
-cluster(struct parse *p, const char *letters, const char *next, int *used)
+cluster(struct parse *p, const char *letters)
 {
 	const struct option *opt;
 	const char *value;
-	char name[3] = "-?";
 	int status;
 
 	for (; *letters != '\0'; letters++) {
-		name[1] = *letters;
+		p->name[0] = '-';
+		p->name[1] = *letters;
 		opt = find(*letters);
 		if (opt == NULL)
-			return refuse(p, text_is_clean(name, 2) ? name : "-?",
+			return refuse(p, text_is_clean(p->name, 2) ? p->name :
+			    "-?",
 			    "unknown option (see dma(8))");
 		if (opt->takes == TAKES_NONE) {
 			status = opt->set(p, NULL);
@@ -292,10 +332,10 @@ cluster(struct parse *p, const char *letters, const char *next, int *used)
 		}
 		value = letters + 1;
 		if (*value == '\0' && opt->takes == TAKES_VALUE) {
-			if (next == NULL)
-				return refuse(p, name, "requires a value");
-			value = next;
-			*used = 1;
+			if (p->next == NULL)
+				return refuse(p, p->name, "requires a value");
+			value = p->next;
+			p->is_next_used = 1;
 		}
 		return opt->set(p, value);
 	}
@@ -316,11 +356,37 @@ face(struct options *o, const char *name)
 		o->mode = MODE_ALIASES;
 }
 
+/* "dma check": by this name alone, so that no recipient is taken for it. */
+static int
+set_command(struct options *o, int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		enum mode mode;
+	} commands[] = {
+		{ "check", MODE_CHECK }, { "setup", MODE_SETUP },
+		{ "queue", MODE_QUEUE }, { "status", MODE_STATUS },
+	};
+	const char *slash = argc > 1 ? strrchr(argv[0], '/') : NULL;
+	size_t i;
+
+	if (argc < 2 || strcmp(slash != NULL ? slash + 1 : argv[0],
+	    "dma") != 0)
+		return 0;
+	for (i = 0; i < N(commands); i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		o->mode = commands[i].mode;
+		return 1;
+	}
+	return 0;
+}
+
 int
 options_parse(struct options *o, int argc, char **argv, struct buf *reason)
 {
-	struct parse p = { o, reason };
-	int i, only_rcpts = 0, status, used;
+	struct parse p = { .o = o, .reason = reason };
+	int i, only_rcpts = 0, status;
 
 	memset(o, 0, sizeof(*o));
 	if (argc > 0)
@@ -330,6 +396,7 @@ options_parse(struct options *o, int argc, char **argv, struct buf *reason)
 		buf_puts(reason, "out of memory");
 		return EX_TEMPFAIL;
 	}
+	only_rcpts = set_command(o, argc, argv);
 	for (i = 1; i < argc; i++) {
 		if (!only_rcpts && strcmp(argv[i], "--") == 0) {
 			only_rcpts = 1;
@@ -339,14 +406,21 @@ options_parse(struct options *o, int argc, char **argv, struct buf *reason)
 			o->rcpts[o->nrcpts++] = argv[i];
 			continue;
 		}
-		used = 0;
-		status = cluster(&p, argv[i] + 1, i + 1 < argc ? argv[i + 1] :
-		    NULL, &used);
-		if (status != 0)
+		if (strcmp(argv[i], "--json") == 0) {
+			o->is_json = 1;
+			continue;
+		}
+		p.next = i + 1 < argc ? argv[i + 1] : NULL;
+		p.is_next_used = 0;
+		status = cluster(&p, argv[i] + 1);
+		if (status != 0 && o->mode == MODE_LIST)
+			buf_reset(reason);	/* a listing takes any */
+		else if (status != 0)
 			return status;
-		i += used;
+		i += p.is_next_used;
 	}
-	return 0;
+	return o->is_json && o->mode != MODE_LIST ? refuse(&p, "--json",
+	    "only with mailq and -bp") : 0;
 }
 
 void

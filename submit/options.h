@@ -6,12 +6,19 @@
 
 #include "message.h"
 #include "lib/buf.h"
+#include "submit/selection.h"
 
 enum mode {
 	MODE_SEND,
+	MODE_SMTP,		/* -bs */
+	MODE_VERIFY,		/* -bv */
 	MODE_LIST,		/* -bp, mailq */
 	MODE_ALIASES,		/* -bi, newaliases */
 	MODE_FLUSH,		/* -q */
+	MODE_CHECK,		/* dma check: rcpts are its arguments */
+	MODE_SETUP,		/* dma setup: the same */
+	MODE_QUEUE,		/* dma queue: the same */
+	MODE_STATUS,		/* dma status: the same */
 	MODE_NOTHING		/* -bh and its like: accepted, nothing to do */
 };
 
@@ -23,8 +30,10 @@ struct options {
 	int		 is_foreground;		/* -D, -v */
 	int		 is_watched;		/* -v: show what is said */
 	int		 is_8bit;		/* -B8BITMIME */
+	int		 is_json;		/* --json, with MODE_LIST */
 	int		 is_wake;		/* -qd: only what is due */
 	unsigned	 interval_s;		/* -q30m; 0: once */
+	struct selection selection;		/* -qI, -qR, -qS; lent */
 	const char	*sender;		/* lent from argv, or NULL */
 	const char	*fullname;		/* the same */
 	const char	*tag;			/* the same */

@@ -8,11 +8,12 @@
 #include "submit/options.h"
 #include "priv/caller.h"
 #include "spool.h"
+#include "submit/flush.h"
 
 struct submitted {
 	char	 id[QUEUE_ID_MAX + 1];
-	int	 is_held;	/* DEFER: nothing of it is tried now */
-	int	 watch;		/* -D, -v: owned, for flush_follow() */
+	int	 awaits_flush;	/* DEFER: nothing of it is tried now */
+	struct flush flush;	/* -D, -v: owned, for flush_follow() */
 };
 
 /*

@@ -12,7 +12,7 @@
 #include "tests/unit/t_active.h"
 
 #define HALF	(ACTIVE_MAX / 2)
-#define LOW	(HALF / 4 * 3)
+#define MOST	(ACTIVE_MAX / 4 * 3)	/* of one submitter */
 
 /* How many were loaded. */
 static unsigned	 nloaded;
@@ -98,7 +98,7 @@ test_removed_by_the_administrator(void **state)
 	take_away(t, "a");
 	active_scan(&t->active);
 	assert_int_equal(entry(t, "a")->state, ENTRY_GONE);
-	assert_int_equal(entry(t, "b")->state, ENTRY_WAITING);
+	assert_int_equal(entry(t, "b")->state, ENTRY_NEW);
 	active_sweep(&t->active);
 	assert_int_equal(t->active.n, 1);
 	/* One that is being delivered stays until that is over. */
@@ -108,6 +108,45 @@ test_removed_by_the_administrator(void **state)
 	assert_int_equal(entry(t, "b")->state, ENTRY_ACTIVE);
 }
 
+/* Back into the queue, to be due at that time. */
+static void
+unload(struct t_active *t, const char *id, enum entry_state state, time_t due)
+{
+	struct entry *e = entry(t, id);
+
+	e->state = (unsigned char)state;
+	e->due = due;
+	active_end(&t->active, e->message);
+}
+
+/* By a user, or by root: the number of entries that it is about. */
+static size_t
+flush(struct t_active *t, const char *id, uint32_t uid)
+{
+	struct watcher w;
+	unsigned bit;
+	size_t left;
+	int fds[2], i = 0;
+
+	memset(&w, 0, sizeof(w));
+	w.state = WATCHER_WAITING;
+	w.uid = uid;
+	w.sees_all = uid == 0;
+	text_copy(w.id, sizeof(w.id), id);
+	assert_int_equal(pipe(fds), 0);
+	w.fd = fds[1];
+	bit = active_watch(&t->active, &w);
+	assert_int_not_equal(bit, 0);
+	assert_int_equal(active_flush(&t->active, &w, bit), 0);
+	while (bit != 1U << i)
+		i++;
+	left = t->watchers.list[i].left - 1;
+	if (uid == 0)
+		watcher_lost(&t->watchers, &t->watchers.list[i]);
+	close(fds[0]);
+	return left;
+}
+
 static void
 test_due(void **state)
 {
@@ -115,7 +154,7 @@ test_due(void **state)
 	time_t now = time(NULL);
 	const struct {
 		enum entry_state state;
-		int		 is_forced, is_defer;
+		int		 is_flushed, is_defer;
 		time_t		 due;
 		int		 is_loaded;
 	} cases[] = {
@@ -123,30 +162,44 @@ test_due(void **state)
 		{ ENTRY_WAITING, 0, 0, now + 3600, 0 },
 		{ ENTRY_WAITING, 1, 0, now + 3600, 1 },
 		{ ENTRY_WAITING, 0, 0, now + 1000000, 1 },	/* a clock */
-		{ ENTRY_HELD, 0, 1, 0, 0 },
-		{ ENTRY_HELD, 1, 1, 0, 1 },
-		{ ENTRY_HELD, 0, 0, 0, 1 },
-		{ ENTRY_POSTPONED, 0, 0, now + 3600, 1 },
-		{ ENTRY_GONE, 1, 0, 0, 0 },
+		{ ENTRY_UNTIL_FLUSH, 0, 1, 0, 0 },
+		{ ENTRY_UNTIL_FLUSH, 1, 1, 0, 1 },
+		{ ENTRY_UNTIL_FLUSH, 0, 0, 0, 1 },
 	};
-	struct entry *e;
 	size_t i;
 
 	commit(t, "a");
-	active_scan(&t->active);
-	e = entry(t, "a");
 	for (i = 0; i < N(cases); i++) {
-		e->state = cases[i].state;
-		e->is_forced = cases[i].is_forced;
-		e->due = cases[i].due;
+		assert_non_null(t_active_load(t, "a"));
 		t->q.conf.retry.is_defer = cases[i].is_defer;
-		t->active.is_stale = 1;
+		unload(t, "a", cases[i].state, cases[i].due);
+		if (cases[i].is_flushed)
+			flush(t, "", 0);
+		assert_true(active_refresh(&t->active, 0));
 		active_load(&t->active, count);
-		if ((e->message != NULL) != cases[i].is_loaded)
+		if ((entry(t, "a")->message != NULL) != cases[i].is_loaded)
 			fail_msg("case %zu", i);
-		if (e->message != NULL)
-			t_active_unload(t, e->message);
+		flush(t, "a", 0);
 	}
+}
+
+/* Set back far, and what was due is a year away: it is due now. */
+static void
+test_clock_that_is_set_back(void **state)
+{
+	struct t_active *t = *state;
+
+	commit(t, "a");
+	commit(t, "b");
+	assert_non_null(t_active_load(t, "a"));
+	unload(t, "b", ENTRY_WAITING, time(NULL) + 3600);
+	unload(t, "a", ENTRY_WAITING, time(NULL) + 365 * 86400);
+	active_load(&t->active, count);
+	assert_null(t->active.messages);
+	active_clock_set(&t->active);
+	active_load(&t->active, count);
+	assert_non_null(entry(t, "a")->message);
+	assert_null(entry(t, "b")->message);
 }
 
 /* Nothing is walked before something may be due. */
@@ -159,17 +212,16 @@ test_due_ms(void **state)
 	commit(t, "a");
 	active_scan(&t->active);
 	assert_int_equal(active_due_ms(&t->active), 0);
-	entry(t, "a")->due = time(NULL) + 100;
+	assert_non_null(t_active_load(t, "a"));
+	unload(t, "a", ENTRY_WAITING, time(NULL) + 100);
+	nloaded = 0;
 	active_load(&t->active, count);
 	assert_int_equal(nloaded, 0);
 	assert_true(active_due_ms(&t->active) > 0);
 	assert_true(active_due_ms(&t->active) <= 100 * 1000);
 	assert_true(active_is_idle(&t->active));
 	assert_false(active_is_done(&t->active));
-	entry(t, "a")->due = 0;
-	active_load(&t->active, count);
-	assert_int_equal(nloaded, 0);		/* not looked at */
-	assert_true(active_refresh(&t->active, 0));
+	flush(t, "a", 0);
 	active_load(&t->active, count);
 	assert_int_equal(nloaded, 1);
 	assert_false(active_is_idle(&t->active));
@@ -197,7 +249,8 @@ test_which_recipients(void **state)
 		assert_int_equal(spool_append(&a->m, &a->notes, 0,
 		    &a->m.rcpts[0].last), 0);
 		t_active_unload(t, a);
-		entry(t, "a")->is_forced = forced;
+		if (forced)
+			flush(t, "", 0);
 		a = t_active_load(t, "a");
 		assert_int_equal(a->is_forced, forced);
 		assert_int_equal(a->open, forced ? 2 : 1);
@@ -222,10 +275,34 @@ test_unreadable(void **state)
 	assert_non_null(t_active_load(t, "b"));
 	assert_int_equal(entry(t, "a")->state, ENTRY_GONE);
 	assert_int_equal(t_count(t->top, "corrupt"), 1);
+	assert_int_equal(t_count(t->top, "queue"), 2);	/* b, the notice */
 	/* One that was listed and is not there any more. */
 	active_add(&t->active, "c");
 	assert_null(t_active_load(t, "c"));
 	assert_int_equal(entry(t, "c")->state, ENTRY_GONE);
+}
+
+static void
+load_all(struct t_active *t)
+{
+	unsigned before;
+
+	do {
+		before = nloaded;
+		active_load(&t->active, count);
+	} while (nloaded > before);
+}
+
+/* As if somebody else had submitted it. */
+static void
+commit_as(struct t_active *t, const char *id, uint32_t uid)
+{
+	struct message m;
+
+	t_message(&m, "ann@example.org", time(NULL), "bob", NULL);
+	m.submitter = uid;
+	t_commit(&t->q.spool, id, &m, T_TEXT, sizeof(T_TEXT) - 1);
+	message_fini(&m);
 }
 
 static void
@@ -235,21 +312,100 @@ test_no_more_than_that(void **state)
 	char id[8];
 	int i;
 
-	for (i = 0; i < ACTIVE_MAX + 3; i++) {
+	for (i = 0; i < MOST + 3; i++) {
 		snprintf(id, sizeof(id), "%04d", i);
 		commit(t, id);
 	}
 	active_scan(&t->active);
-	active_load(&t->active, count);
-	assert_int_equal(nloaded, ACTIVE_MAX);
+	load_all(t);
+	assert_int_equal(nloaded, MOST);
 	assert_int_equal(active_due_ms(&t->active), -1);
 	assert_string_equal(t->active.messages->m.id, "0000");
 	/* The oldest that is not tried yet. */
+	unload(t, "0000", ENTRY_WAITING, time(NULL) + 300);
+	load_all(t);
+	assert_int_equal(nloaded, MOST + 1);
+	assert_non_null(entry(t, "0225")->message);
+}
+
+/* However much one has queued, another one is loaded at once. */
+static void
+test_submitters_take_turns(void **state)
+{
+	struct t_active *t = *state;
+	char id[8];
+	int i;
+
+	for (i = 0; i < 2 * ACTIVE_MAX; i++) {
+		snprintf(id, sizeof(id), "%04d", i);
+		commit_as(t, id, 1001);
+	}
+	active_scan(&t->active);
+	load_all(t);
+	assert_int_equal(nloaded, MOST);
+	for (i = 0; i < 3; i++) {
+		snprintf(id, sizeof(id), "x%d", i);
+		commit_as(t, id, 1002 + (uint32_t)i);
+		active_add(&t->active, id);
+	}
+	load_all(t);
+	assert_int_equal(nloaded, MOST + 3);
+	assert_non_null(entry(t, "x2")->message);
+	/* A free place goes to who has fewest. */
+	commit_as(t, "y", 1002);
+	active_add(&t->active, "y");
+	unload(t, "0000", ENTRY_WAITING, time(NULL) + 300);
+	load_all(t);
+	assert_non_null(entry(t, "y")->message);
+}
+
+static void
+commit_long(struct t_active *t, const char *id, int nrcpts)
+{
+	struct message m;
+	char address[16];
+	int i;
+
+	t_message(&m, "ann@example.org", time(NULL), NULL);
+	m.submitter = 1001;
+	for (i = 0; i < nrcpts; i++) {
+		snprintf(address, sizeof(address), "u%d", i);
+		assert_non_null(message_add(&m, address));
+	}
+	t_commit(&t->q.spool, id, &m, T_TEXT, sizeof(T_TEXT) - 1);
+	message_fini(&m);
+}
+
+/* Its recipients take memory. */
+static void
+test_places(void **state)
+{
+	struct t_active *t = *state;
+
+	commit_long(t, "a", 5000);
+	assert_non_null(t_active_load(t, "a"));
+	assert_int_equal(t->active.turns.nplaces, 11);
 	t_active_unload(t, t->active.messages);
-	entry(t, "0000")->due = time(NULL) + 300;
-	active_load(&t->active, count);
-	assert_int_equal(nloaded, ACTIVE_MAX + 1);
-	assert_non_null(entry(t, "0200")->message);
+	assert_int_equal(t->active.turns.nplaces, 0);
+}
+
+/* Nor do long ones take the places of others. */
+static void
+test_places_of_long_ones(void **state)
+{
+	struct t_active *t = *state;
+	char id[] = "a";
+
+	for (; id[0] < 'e'; id[0]++)
+		commit_long(t, id, 50000);
+	active_scan(&t->active);
+	load_all(t);
+	assert_int_equal(nloaded, 3);
+	assert_int_equal(t->active.turns.nplaces, MOST);
+	commit_as(t, "x", 1002);
+	active_add(&t->active, "x");
+	load_all(t);
+	assert_non_null(entry(t, "x")->message);
 }
 
 /* A share that is used up postpones; its message comes back with a place. */
@@ -257,65 +413,65 @@ static void
 test_share(void **state)
 {
 	struct t_active *t = *state;
-	struct share *share = active_user(&t->active, "bob");
 	struct active_message *a, *b;
+	struct share *share;
 
 	commit(t, "a");
 	commit(t, "b");
 	a = t_active_load(t, "a");
 	b = t_active_load(t, "b");
+	share = t_active_share(t, SHARE_USER, "bob");
 	share->active = HALF - 1;
-	assert_int_equal(active_admit(&t->active, a, 0, share), 0);
+	assert_int_equal(active_admit(&t->active, a, 0, "bob"), 0);
 	assert_int_equal(share->active, HALF);
 	assert_ptr_equal(a->share, share);
-	assert_int_equal(active_admit(&t->active, a, 0, share), 0);
+	assert_int_equal(active_admit(&t->active, a, 0, "BOB"), 0);
 	assert_int_equal(share->active, HALF);		/* once */
-	assert_int_equal(active_admit(&t->active, b, 0, share), -1);
+	assert_int_equal(active_admit(&t->active, b, 0, "Bob"), -1);
 	assert_int_equal(b->open, 0);
-	assert_int_equal(share->postponed, 1);
+	assert_int_equal(share->postponed.n, 1);
 	b->entry->state = ENTRY_WAITING;
 	active_end(&t->active, b);
 	assert_int_equal(entry(t, "b")->state, ENTRY_POSTPONED);
 	assert_null(t_active_load(t, "b"));
-	/* A quarter of it is free again: it is time to look. */
-	share->active = LOW + 1;
 	t->active.is_stale = 0;
-	active_release(&t->active, share);
-	assert_int_equal(t->active.is_stale, 0);
 	active_release(&t->active, share);
 	assert_int_equal(t->active.is_stale, 1);
 	b = t_active_load(t, "b");
 	assert_non_null(b);
-	assert_int_equal(share->postponed, 0);
+	assert_int_equal(share->postponed.n, 0);
 	assert_ptr_equal(b->share, share);
-	assert_int_equal(share->active, LOW);
+	assert_int_equal(share->active, HALF);
+	share->active = 2;
 	t_active_unload(t, b);
-	t_active_unload(t, a);
-	assert_int_equal(share->active, LOW - 2);
+	t_active_unload(t, a);		/* and the share is gone */
 }
 
-/* Where there is room for one, the oldest has it, wherever a walk ended. */
+/* Where there is room for one, the oldest has it. */
 static void
 test_oldest_first(void **state)
 {
 	static const char *const ids[] = { "a", "b", "c" };
 	struct t_active *t = *state;
-	struct share *share = active_user(&t->active, "bob");
+	struct share *share;
+	struct active_message *a;
 	size_t i;
 
-	for (i = 0; i < N(ids); i++)
+	commit(t, "0");
+	assert_non_null(t_active_load(t, "0"));
+	share = t_active_share(t, SHARE_USER, "bob");
+	share->active = HALF;
+	for (i = N(ids); i-- > 0; ) {
 		commit(t, ids[i]);
-	active_scan(&t->active);
-	for (i = 0; i < N(ids); i++) {
-		entry(t, ids[i])->state = ENTRY_POSTPONED;
-		entry(t, ids[i])->share = share;
+		a = t_active_load(t, ids[i]);
+		assert_int_equal(active_admit(&t->active, a, 0, "bob"), -1);
+		unload(t, ids[i], ENTRY_WAITING, 0);
 	}
-	share->postponed = N(ids);
 	for (i = 0; i < N(ids); i++) {
 		share->active = HALF - 1;
 		t->active.is_stale = 1;
 		active_load(&t->active, count);
-		assert_int_equal(t->active.nmessages, i + 1);
+		assert_int_equal(nloaded, i + 1);
 		assert_non_null(entry(t, ids[i])->message);
 	}
 	share->active = N(ids);
@@ -326,70 +482,38 @@ static void
 test_many_recipients_are_not_postponed(void **state)
 {
 	struct t_active *t = *state;
-	struct share full = { ACTIVE_MAX, 5 };
 	struct active_message *a;
 
 	t_active_commit(t, "a", "bob", "carl", NULL);
 	a = t_active_load(t, "a");
-	assert_int_equal(active_admit(&t->active, a, 0, &full), 0);
+	t_active_share(t, SHARE_USER, "bob")->active = ACTIVE_MAX;
+	assert_int_equal(active_admit(&t->active, a, 0, "bob"), 0);
 	assert_null(a->share);
-}
-
-static void
-test_share_that_goes(void **state)
-{
-	struct t_active *t = *state;
-	struct share share = { ACTIVE_MAX, 0 };
-	struct active_message *a;
-
-	commit(t, "a");
-	a = t_active_load(t, "a");
-	assert_int_equal(active_admit(&t->active, a, 0, &share), -1);
-	a->entry->state = ENTRY_WAITING;
-	active_end(&t->active, a);
-	active_forget(&t->active, &share);
-	assert_int_equal(share.postponed, 0);
-	assert_non_null(t_active_load(t, "a"));
-}
-
-/* However a name is spelled; and it is not the same share for all. */
-static void
-test_users(void **state)
-{
-	struct t_active *t = *state;
-	char name[16];
-	int i, same = 0;
-
-	assert_ptr_equal(active_user(&t->active, "bob"),
-	    active_user(&t->active, "BOB"));
-	for (i = 0; i < 100; i++) {
-		snprintf(name, sizeof(name), "user%d", i);
-		same += active_user(&t->active, name) ==
-		    active_user(&t->active, "bob");
-	}
-	assert_true(same < 20);
 }
 
 /* What only a flush can move keeps no runner. */
 static void
 test_done(void **state)
 {
-	static const struct {
-		int	 is_defer;
-		time_t	 look_at;
-		int	 ret;
-	} cases[] = { { 0, 0, 0 }, { 0, 5, 0 }, { 1, 0, 1 }, { 1, 5, 0 } };
 	struct t_active *t = *state;
-	size_t i;
 
 	assert_true(active_is_done(&t->active));
 	commit(t, "a");
-	active_scan(&t->active);
-	for (i = 0; i < N(cases); i++) {
-		t->q.conf.retry.is_defer = cases[i].is_defer;
-		t->active.look_at = cases[i].look_at;
-		assert_int_equal(active_is_done(&t->active), cases[i].ret);
-	}
+	assert_non_null(t_active_load(t, "a"));
+	unload(t, "a", ENTRY_WAITING, time(NULL) + 300);
+	assert_false(active_is_done(&t->active));
+	t->q.conf.retry.is_defer = 1;
+	assert_false(active_is_done(&t->active));
+	flush(t, "a", 0);
+	active_load(&t->active, count);
+	unload(t, "a", ENTRY_UNTIL_FLUSH, 0);
+	flush(t, "a", 0);
+	active_load(&t->active, count);
+	entry(t, "a")->is_forced = 0;
+	unload(t, "a", ENTRY_UNTIL_FLUSH, 0);
+	assert_true(active_is_done(&t->active));
+	t->q.conf.retry.is_defer = 0;
+	assert_false(active_is_done(&t->active));
 }
 
 static void
@@ -399,10 +523,28 @@ test_flush(void **state)
 
 	commit(t, "a");
 	commit(t, "b");
-	assert_int_equal(active_flush(&t->active, ""), 2);
+	assert_int_equal(flush(t, "", 0), 2);
 	assert_true(entry(t, "a")->is_forced && entry(t, "b")->is_forced);
-	assert_int_equal(active_flush(&t->active, "b"), 1);
-	assert_int_equal(active_flush(&t->active, "c"), 0);
+	assert_int_equal(flush(t, "b", 0), 1);
+	assert_int_equal(flush(t, "../a", 0), 0);
+	assert_int_equal(flush(t, "c", 0), 0);
+}
+
+/* Users have their own tried, and nothing of others. */
+static void
+test_flush_of_a_user(void **state)
+{
+	struct t_active *t = *state;
+
+	commit_as(t, "a", 1000);
+	commit_as(t, "b", 1000);
+	assert_int_equal(flush(t, "", 7), 0);
+	assert_int_equal(entry(t, "a")->is_forced, 0);
+	assert_int_equal(flush(t, "a", 7), 0);
+	assert_int_equal(flush(t, "", 1000), 2);
+	assert_int_equal(entry(t, "a")->is_forced, 1);
+	assert_int_equal(flush(t, "b", 1000), 1);
+	assert_int_equal(flush(t, "", 0), 2);
 }
 
 /* One that came during an attempt of a part is not the end of it. */
@@ -425,7 +567,7 @@ test_flush_during_an_attempt(void **state)
 		a->is_forced = cases[i].was_forced;
 		a->is_partial = cases[i].is_partial;
 		a->open -= (uint32_t)cases[i].ndecided;
-		active_flush(&t->active, "");
+		flush(t, "", 0);
 		t_active_unload(t, a);
 		assert_int_equal(entry(t, "a")->is_forced,
 		    cases[i].is_forced_after);
@@ -441,17 +583,20 @@ main(void)
 		CASE(test_listed_once_and_sorted),
 		CASE(test_removed_by_the_administrator),
 		CASE(test_due),
+		CASE(test_clock_that_is_set_back),
 		CASE(test_due_ms),
 		CASE(test_which_recipients),
 		CASE(test_unreadable),
 		CASE(test_no_more_than_that),
+		CASE(test_submitters_take_turns),
+		CASE(test_places),
+		CASE(test_places_of_long_ones),
 		CASE(test_share),
 		CASE(test_oldest_first),
 		CASE(test_many_recipients_are_not_postponed),
-		CASE(test_share_that_goes),
-		CASE(test_users),
 		CASE(test_done),
 		CASE(test_flush),
+		CASE(test_flush_of_a_user),
 		CASE(test_flush_during_an_attempt),
 	};
 

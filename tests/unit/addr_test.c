@@ -38,6 +38,40 @@ hear_good(void *arg, const struct addr_found *f)
 }
 
 static void
+test_local_part(void **state)
+{
+	static const struct { const char *name, *local; } cases[] = {
+		{ "ann", "ann" }, { "20231234", "20231234" },
+		{ "EXAMPLE\\dave", "\"EXAMPLE\\\\dave\"" },
+		{ "two words", "\"two words\"" }, { "a..b", "\"a..b\"" },
+		{ "b.", "\"b.\"" }, { "a@b", "\"a@b\"" },
+		{ "\\a", "\"\\\\a\"" }, { "a\"b", "\"a\\\"b\"" },
+		{ "j\xc3\xb6rg", "j\xc3\xb6rg" }, { "a$", "a$" },
+		{ "a\tb", NULL }, { "", "\"\"" },
+	};
+	char back[ADDRESS_MAX + 1];
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		buf_init(&b, 0);
+		addr_put_local(&b, cases[i].name);
+		assert_int_equal(buf_failed(&b), cases[i].local == NULL);
+		if (cases[i].local != NULL) {
+			assert_string_equal(buf_str(&b), cases[i].local);
+			buf_puts(&b, "@b.c");
+			assert_int_equal(addr_local(buf_str(&b), back,
+			    sizeof(back)), 0);
+			assert_string_equal(back, cases[i].name);
+		}
+		buf_fini(&b);
+	}
+	assert_int_equal(addr_local("abc@d", back, 3), -1);
+	assert_int_equal(addr_local("abc@d", back, 4), 0);
+}
+
+static void
 test_walk(void **state)
 {
 	static const struct { const char *in, *out; } cases[] = {
@@ -79,6 +113,16 @@ test_walk(void **state)
 		{ "u%h!x+y=z@b", "u%h!x+y=z@b;" },
 		{ "/usr/bin/x", "/usr/bin/x bare;" },
 		{ "a@my_box", "a@my_box;" },
+		/* not in quotes as they should be, but clear */
+		{ "\\root, d@e", "root bare;d@e;" },
+		{ "EXAMPLE\\dave", "\"EXAMPLE\\\\dave\" bare;" },
+		{ "<EXAMPLE\\dave@b>", "\"EXAMPLE\\\\dave\"@b angle;" },
+		{ "\\bob@b", "\"\\\\bob\"@b;" },
+		{ "a..b, b., 1", "\"a..b\" bare;\"b.\" bare;1 bare;" },
+		{ "|x@b, !x@b, /G=A/S=B/@b", "|x@b;!x@b;/G=A/S=B/@b;" },
+		{ ":x@b, <:x:y@b>, a: :x@b", "\":x\"@b;\":x:y\"@b angle;"
+		    "\":x\"@b group;" },
+		{ "\"|a b\"@c, :a b@c", "\"|a b\"@c;!:a b@c;" },
 		{ "\xc3\xbc@b\xc3\xbc", "\xc3\xbc@b\xc3\xbc;" },
 		/* groups */
 		{ "undisclosed-recipients:;", "" },
@@ -121,7 +165,7 @@ test_walk(void **state)
 		{ "<@x,@y>, c@d", "!<@x,@y>, c@d;" },
 		{ "a\001b@c", "!a\001b@c;" },
 		{ "\"a\nb\"@c, d@e", "!\"a\nb\"@c;d@e;" },
-		{ "\\root, d@e", "!\\root;d@e;" },
+		{ "\\, d@e", "\"\\\\\" bare;d@e;" },
 		/* what never ends takes the rest with it */
 		{ "a@b, \"c@d, e@f", "a@b;!\"c@d, e@f;" },
 		{ "a@b, c (d, e@f", "a@b;!c (d, e@f;" },
@@ -428,10 +472,32 @@ test_utf8(void **state)
 		    strlen(cases[i].in)), cases[i].ok);
 }
 
+static void
+test_programs_files_and_lists_are_no_addresses(void **state)
+{
+	static const struct {
+		const char *canonical;
+		int is_address;
+	} cases[] = {
+		{ "bob", 1 }, { "b|ob", 1 }, { "a@b.test", 1 },
+		{ "|cat@b.test", 1 }, { "|cat", 0 }, { "\"|cat x\"", 0 },
+		{ "/tmp/x", 0 }, { ":include:/x", 0 }, { "", 0 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		assert_int_equal(addr_is_address(cases[i].canonical),
+		    cases[i].is_address);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_programs_files_and_lists_are_no_addresses),
+		cmocka_unit_test(test_local_part),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_walk_stops),
 		cmocka_unit_test(test_depth),

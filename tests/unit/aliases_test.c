@@ -65,10 +65,21 @@ static const struct {
 	{ T("a: \"| /bin/cat\"\n"), "a: |[/bin/cat]\n", "", NULL },
 	{ T("a: |\"/bin/cat -v\" , b\n"), "a: |[/bin/cat -v] @[b]\n", "",
 	    NULL },
-	{ T("a: |\"/bin/c x\" -v, b\n"), "a: |[\"/bin/c x\" -v, b]\n", "",
+	{ T("a: |\"/bin/c x\" -v, b\n"), "a: |[\"/bin/c x\" -v] @[b]\n", "",
 	    NULL },
-	{ T("a: |/bin/cat -v, b # c  \n"), "a: |[/bin/cat -v, b # c]\n", "",
+	{ T("a: |/bin/cat -v, b # c  \n"), "a: |[/bin/cat -v] @[b]\n", "",
 	    NULL },
+	{ T("a: |/bin/cat,b@h,/x,y\n"), "a: |[/bin/cat] @[b@h] /[/x] @[y]\n",
+	    "", NULL },
+	{ T("a: |sh -c \"a, b\" x , c\n"), "a: |[sh -c \"a, b\" x] @[c]\n",
+	    "", NULL },
+	{ T("a: |sh -c \"a,\n b\", c\n"), "a: |[sh -c \"a, b\"] @[c]\n",
+	    "", NULL },
+	{ T("a: |x -\\, -\\\", c\n"), "a: |[x -\\, -\\\"] @[c]\n", "",
+	    NULL },
+	{ T("a: |x \"y, z\nc: d\n"), "c: @[d]\n", "1;", "unterminated" },
+	{ T("a: |x, |y ,, :include:/z , \"|w, v\"\n"),
+	    "a: |[x] |[y] :[/z] |[w, v]\n", "", NULL },
 	{ T("a: |/bin/cat\n  # c\nb: c\n"),
 	    "a: |[/bin/cat]\nb: @[c]\n", "", NULL },
 	{ T("a: |/bin/cat\r\n"), "a: |[/bin/cat]\n", "", NULL },
@@ -212,6 +223,66 @@ static const struct {
 	{ T("a: d\nA: b c\n"), "" },
 };
 
+static int
+same_targets(const struct alias *a, const struct alias *b)
+{
+	size_t i;
+
+	if (a == NULL || b == NULL || a->is_bad != b->is_bad ||
+	    a->targets.n != b->targets.n)
+		return 0;
+	for (i = 0; i < a->targets.n; i++)
+		if (a->targets.list[i].kind != b->targets.list[i].kind ||
+		    strcmp(a->targets.list[i].text,
+		    b->targets.list[i].text) != 0)
+			return 0;
+	return 1;
+}
+
+/* The lines of a name alone say of it what the whole file says. */
+static void
+expect_cut(const char *text, size_t len)
+{
+	struct aliases all, few;
+	struct buf lines;
+	size_t i;
+
+	if (aliases_parse(&all, text, len, "list", &report_quiet) == -1)
+		return;
+	for (i = 0; i < all.n; i++) {
+		buf_init(&lines, 0);
+		aliases_cut(text, len, all.list[i].name, &lines);
+		assert_true(aliases_parse(&few, buf_str(&lines), lines.len,
+		    "list", &report_quiet) >= 0);
+		if (!same_targets(&all.list[i], aliases_find(&few,
+		    all.list[i].name)))
+			fail_msg("%s of: %s", all.list[i].name, text);
+		aliases_fini(&few);
+		buf_fini(&lines);
+	}
+	aliases_fini(&all);
+}
+
+static void
+test_cut(void **state)
+{
+	static const char text[] = "bob: ann\nteam: bob,\n# x\n  carl\n"
+	    "\nlist: bob\nBOB: other\n\"two w\": x\n\"b\\ob2\": y\n"
+	    "far\n : near\nlast: |x";
+	struct buf lines;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(files); i++)
+		expect_cut(files[i].in, files[i].len);
+	expect_cut(text, sizeof(text) - 1);
+	buf_init(&lines, 0);
+	aliases_cut(text, sizeof(text) - 1, "team", &lines);
+	assert_string_equal(buf_str(&lines), "team: bob,\n# x\n  carl\n\n"
+	    "\"two w\": x\n\"b\\ob2\": y\n");
+	buf_fini(&lines);
+}
+
 static void
 test_bad_names(void **state)
 {
@@ -282,7 +353,11 @@ static const struct {
 	{ T("\\ann, \"|/usr/bin/vacation -a allman ann\"\n"),
 	    "=[ann] |[/usr/bin/vacation -a allman ann]", NULL },
 	{ T("|/usr/bin/procmail -a x, y\nbob # x\n"),
-	    "|[/usr/bin/procmail -a x, y] @[bob]", NULL },
+	    "|[/usr/bin/procmail -a x] @[y] @[bob]", NULL },
+	{ T("|/cmd -x, bob@example.org\n|/cmd,bob"),
+	    "|[/cmd -x] @[bob@example.org] |[/cmd] @[bob]", NULL },
+	{ T("|/cmd \"x, y\" ,~/m/,\"|z, w\" , \\bob\n"),
+	    "|[/cmd \"x, y\"] /[~/m/] |[z, w] =[bob]", NULL },
 	{ T("|/bin/a\n   b\n"), "|[/bin/a] @[b]", NULL },
 	{ T("\"|IFS=' ' && exec /usr/bin/procmail -f- || exit 75 #ann\""),
 	    "|[IFS=' ' && exec /usr/bin/procmail -f- || exit 75 #ann]", NULL },
@@ -480,6 +555,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_bad_names),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_forwards),

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "queue/bounce.h"
+#include "queue/bounce_facts.h"
+#include "queue/own_mail.h"
+#include "lib/addr.h"
 #include "lib/io.h"
 #include "tests/unit/t_queue.h"
 
@@ -137,8 +140,8 @@ forget(struct world *w)
 	buf_reset(&w->text);
 	message_fini(&w->m);
 	message_fini(&w->report);
-	assert_int_equal(spool_remove(&w->sp, ID), 0);
-	assert_int_equal(spool_remove(&w->sp, BOUNCE_ID), 0);
+	assert_int_equal(spool_remove(&w->sp, ID, 0), 0);
+	assert_int_equal(spool_remove(&w->sp, BOUNCE_ID, 0), 0);
 }
 
 static int
@@ -164,6 +167,22 @@ count_lines(const struct world *w, const char *line)
 	return n;
 }
 
+/* One part of a report: the next text that is not there fails the case. */
+static void
+assert_parts(const struct world *w, const char *const *parts)
+{
+	for (; *parts != NULL; parts++)
+		if (!has(w, *parts))
+			fail_msg("not in the report: %s", *parts);
+}
+
+static void
+commit_and_load(struct world *w)
+{
+	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
+	load_report(w);
+}
+
 static void
 test_report(void **state)
 {
@@ -178,17 +197,19 @@ test_report(void **state)
 		"\nMessage-ID: <" BOUNCE_ID "@host.example.org>\n", "\nDate: ",
 		/* for people */
 		"\nThis is the mail system at host.example.org. This report "
-		    "is about your message of\n",
+		    "is about your\nmessage of ",
 		"\n\nYour message could not be delivered to the following "
 		    "addresses. No\nfurther attempts will be made.\n\n<bob@",
 		"\n<bob@example.org>:\n    550 5.1.1 no such user \\033[2J--=_"
-		    BOUNCE_ID "--\n    Check the address",
-		"\n<list>:\n    expired after 9 attempts; last reply: "
-		    "connect: timed out\n    The mail server of that address "
-		    "could not be reached,",
+		    BOUNCE_ID "--\n\n    Check the address",
+		"\n<list@host.example.org>:\n    expired after 1 hour and 9 attempts; "
+		    "last reply: connect: timed out\n\n    The mail server "
+		    "of that address could not be reached,",
+		" (queue id " ID ").\n",
 		/* for programs */
 		"Content-Type: message/delivery-status\n\n"
-		    "Original-Envelope-Id: QQ 1+1\nReporting-MTA: dns; host.example.org\nArrival-Date: ",
+		    "Original-Envelope-Id: QQ 1+1\nReporting-MTA: dns; host.example.org\n"
+		    "X-Dma-Queue-Id: " ID "\nArrival-Date: ",
 		"\n\nOriginal-Recipient: rfc822;bob@example.org\n"
 		    "Final-Recipient: rfc822;bob@example.org\n"
 		    "Action: failed\nStatus: 5.1.1\nDiagnostic-Code: X-dma; "
@@ -255,10 +276,53 @@ test_children_are_explained(void **state)
 	fail_with(r, "5.7.1", "policy");
 	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
 	load_report(w);
-	assert_true(has(w, "\n<erin@example.net> (from <list>):\n    policy"));
+	assert_true(has(w, "\n<erin@example.net> (from <list@host.example.org>):\n    policy"));
 	assert_true(has(w, "\nOriginal-Recipient: "
 	    "rfc822;list@host.example.org\n"
 	    "Final-Recipient: rfc822;erin@example.net\n"));
+}
+
+/* The owner of a list hears of its members; the sender, of the others. */
+static void
+test_owner(void **state)
+{
+	static const char *const parts[] = {
+		"\nTo: joe@example.com\n",
+		"\nThis is the mail system at host.example.org. This report "
+		    "is about a\nmessage to your mailing list of ",
+		"\nA message to a mailing list of which you are the owner ",
+		"\n<erin@example.net> (from <list@host.example.org>):\n    policy",
+		"Content-Type: message/delivery-status\n\nReporting-MTA: ",
+		"\nOriginal-Recipient: rfc822;erin@example.net\n"
+		    "Final-Recipient: rfc822;erin@example.net\n",
+		"Content-Type: text/rfc822-headers\n", NULL
+	};
+	struct world *w = *state;
+	struct recipient *r;
+
+	queue_plain(w, "ann@example.org");
+	w->m.ret = RET_FULL;		/* the sender's wish */
+	w->m.rcpts[3].state = RCPT_EXPANDED;
+	w->m.rcpts[3].action = ACTION_NONE;
+	r = message_add(&w->m, "erin@example.net");
+	assert_non_null(r);
+	r->parent = 3;
+	r->depth = 1;
+	r->sender = strdup("joe@example.com");
+	fail_with(r, "5.7.1", "policy");
+	w->m.reports.bounce_of = 4;
+	commit_and_load(w);
+	assert_string_equal(w->report.rcpts[0].address, "joe@example.com");
+	assert_parts(w, parts);
+	assert_false(has(w, "bob@"));
+	buf_reset(&w->text);
+	message_fini(&w->report);
+	assert_int_equal(spool_remove(&w->sp, BOUNCE_ID, 0), 0);
+	w->m.reports.bounce_of = 0;
+	commit_and_load(w);
+	assert_string_equal(w->report.rcpts[0].address, "ann@example.org");
+	assert_true(has(w, "<bob@example.org>:"));
+	assert_false(has(w, "erin@"));
 }
 
 /* Where this host keeps what is no matter for a sender. */
@@ -276,6 +340,42 @@ test_paths_are_not_told(void **state)
 	assert_true(has(w,
 	    "\nDiagnostic-Code: X-dma; mailbox cannot be used "));
 	assert_false(has(w, "/var/mail"));
+}
+
+/* A report is shown with its original, whatever stands in there. */
+static void
+test_references(void **state)
+{
+	static const struct { const char *header, *id; } cases[] = {
+		{ "Message-ID: <a@b>\n", "<a@b>" },
+		{ "Subject: x\nMESSAGE-id:<a@b> (c)\n", "<a@b>" },
+		{ "Message-Id:\n\t<a@b>\n", "<a@b>" },
+		{ "Message-Id: <a@b> <c@d>\n", "<a@b>" },
+		{ "Message-Id:\nTo: <a@b>\n", NULL },
+		{ "Message-Id: a@b\n", NULL },
+		{ "Message-Id: <>\n", NULL },
+		{ "Message-Id: <a@b\n", NULL },
+		{ "Message-Id: <a@b\n\tc>\n", NULL },
+		{ "Message-Id: <a@\xc3\xbc>\n", NULL },
+		{ "Message-Id: <a\033@b>\n", NULL },
+		{ "X: y\n\nMessage-Id: <a@b>\n", NULL },
+		{ "Message-Id: <", NULL },
+	};
+	struct world *w = *state;
+	char line[64];
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		queue_original(w, "ann@example.org", cases[i].header,
+		    strlen(cases[i].header), 0);
+		commit_and_load(w);
+		snprintf(line, sizeof(line), "\nIn-Reply-To: %s\nReferences: "
+		    "%s\n", cases[i].id, cases[i].id);
+		if (has(w, "In-Reply-To: ") != (cases[i].id != NULL) ||
+		    (cases[i].id != NULL && !has(w, line)))
+			fail_msg("%s: %s", cases[i].header, w->text.data);
+		forget(w);
+	}
 }
 
 static void
@@ -387,22 +487,6 @@ test_bounds(void **state)
 	}
 }
 
-/* One part of a report: the next text that is not there fails the case. */
-static void
-assert_parts(const struct world *w, const char *const *parts)
-{
-	for (; *parts != NULL; parts++)
-		if (!has(w, *parts))
-			fail_msg("not in the report: %s", *parts);
-}
-
-static void
-commit_and_load(struct world *w)
-{
-	assert_int_equal(commit(w, &w->m, 0), BOUNCED);
-	load_report(w);
-}
-
 static void
 succeed_with(struct recipient *r, enum action action, const char *reason)
 {
@@ -423,12 +507,12 @@ test_successes(void **state)
 		    "Final-Recipient: rfc822;bob@example.org\n"
 		    "Action: delivered\nStatus: 2.1.5\nLast-Attempt-Date: ",
 		"\n\nYour message was relayed to the mail server of the "
-		    "following addresses.\nThis server",
+		    "following addresses.\nThat server",
 		"\n<carl@example.org>:\n    mx[192.0.2.1] said: 250 2.1.5 "
 		    "ok\n",
 		"Action: relayed\nStatus: 2.1.5\nRemote-MTA: dns; mx\n"
 		    "Diagnostic-Code: smtp; 250 2.1.5 ok\nLast-",
-		"\n<list>\n",
+		"\n<list@host.example.org>\n",
 		"Original-Recipient: x-400;/c=de/\n"
 		    "Final-Recipient: rfc822;list@host.example.org\n"
 		    "Action: expanded\nStatus: 2.1.5\nLast-",
@@ -501,6 +585,49 @@ test_ret(void **state)
 	}
 }
 
+/* BOUNCE_TO: who receives which report, and which loss is reported. */
+static void
+test_copy(void **state)
+{
+	static const struct {
+		const char	*sender, *copy;
+		enum action	 action;	/* of all that is reported */
+		uint32_t	 nrcpts;
+	} cases[] = {
+		{ "ann@example.org", "admin", ACTION_FAILED, 2 },
+		{ "ann@example.org", "Ann@example.org", ACTION_FAILED, 2 },
+		{ "ann@example.org", NULL, ACTION_FAILED, 1 },
+		{ "ann@example.org", "ann@example.org", ACTION_FAILED, 1 },
+		{ "ann@example.org", "admin", ACTION_RELAYED, 1 },
+		/* It is a report already, or the postmaster has it. */
+		{ "", "admin", ACTION_FAILED, 1 },
+	};
+	struct world *w = *state;
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		w->conf.retry.bounce_to = cases[i].copy == NULL ? NULL :
+		    strdup(cases[i].copy);
+		queue_plain(w, cases[i].sender);
+		w->m.rcpts[0].action = w->m.rcpts[3].action = cases[i].action;
+		commit_and_load(w);
+		assert_int_equal(w->report.nrcpts, cases[i].nrcpts);
+		if (w->report.nrcpts == 2) {
+			assert_string_equal(w->report.rcpts[1].address,
+			    cases[i].copy);
+			assert_int_equal(w->report.rcpts[0].notify, 0);
+			assert_int_equal(w->report.rcpts[1].notify,
+			    NOTIFY_NEVER);
+			assert_int_equal(w->report.text.flags &
+			    MESSAGE_DOUBLE_BOUNCE, 0);
+		}
+		assert_string_equal(w->report.sender, "");
+		free(w->conf.retry.bounce_to);
+		w->conf.retry.bounce_to = NULL;
+		forget(w);
+	}
+}
+
 static void
 delay_with(struct recipient *r, unsigned notify, const char *reason)
 {
@@ -565,46 +692,13 @@ test_whom_to_warn(void **state)
 	delay_with(r, NOTIFY_SUCCESS | NOTIFY_FAILURE, "later");
 	assert_false(bounce_has_delay(&w->m));
 	delay_with(r, 0, "later");
-	r->attempts = 0;		/* put back, or held */
+	r->attempts = 0;		/* its destination is not tried */
+	assert_true(bounce_has_delay(&w->m));
+	result_fini(&r->last);		/* put back, or held */
 	assert_false(bounce_has_delay(&w->m));
 	delay_with(r, 0, "later");
 	w->m.sender[0] = '\0';
 	assert_false(bounce_has_delay(&w->m));
-}
-
-/* What people read is right for where the mail went. */
-static void
-test_advice(void **state)
-{
-	static const struct { const char *code; size_t relays;
-	    const char *text; } cases[] = {
-		{ "4.4.1", 0, "The mail server of that address could not" },
-		{ "4.4.1", 1, "The outgoing mail server could not be reached" },
-		{ "4.4.3", 0, "The mail servers of the domain could not" },
-		{ "4.7.5", 1, "A secure connection could not be" },
-		{ "4.2.1", 1, "Delivery was attempted until the message" },
-		{ "5.1.1", 1, "Check the address for typing errors." },
-		{ "5.1.10", 0, "The domain accepts no mail." },
-		{ "5.1.2", 0, "The domain does not exist." },
-		{ "5.3.45", 0, "If the reason above does not help," },
-		{ "", 0, "If the reason above does not help," },
-	};
-	struct world *w = *state;
-	size_t i;
-
-	for (i = 0; i < N(cases); i++) {
-		queue_plain(w, "ann@example.org");
-		w->conf.relays.n = cases[i].relays;
-		fail_with(&w->m.rcpts[0], cases[i].code, "");
-		w->m.rcpts[3].action = ACTION_NONE;
-		commit_and_load(w);
-		if (!has(w, cases[i].text))
-			fail_msg("%s: %s", cases[i].code, w->text.data);
-		assert_true(has(w, "no reason is known"));
-		assert_false(has(w, "unknown"));
-		w->conf.relays.n = 0;
-		forget(w);
-	}
 }
 
 /* 8-bit stands where it is declared, and nowhere else. */
@@ -681,7 +775,9 @@ main(void)
 		CASE(test_report),
 		CASE(test_facts),
 		CASE(test_children_are_explained),
+		CASE(test_owner),
 		CASE(test_paths_are_not_told),
+		CASE(test_references),
 		CASE(test_null_sender),
 		CASE(test_twice),
 		CASE(test_later),
@@ -691,8 +787,8 @@ main(void)
 		CASE(test_mixed),
 		CASE(test_ret),
 		CASE(test_warning),
+		CASE(test_copy),
 		CASE(test_whom_to_warn),
-		CASE(test_advice),
 		CASE(test_8bit),
 		CASE(test_line_lengths),
 	};

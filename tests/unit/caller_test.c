@@ -15,7 +15,7 @@ extern char **environ;
 
 struct zone {
 	const char *tz;
-	int is_kept;
+	int is_kept, is_useless;
 };
 
 static int
@@ -23,7 +23,7 @@ keeps_zone(const void *arg)
 {
 	const struct zone *z = arg;
 	const char *now;
-	struct caller c;
+	struct caller c = { 0 };
 
 	setenv("TZ", z->tz, 1);
 	setenv("LD_PRELOAD", "/tmp/evil.so", 1);
@@ -34,8 +34,10 @@ keeps_zone(const void *arg)
 		return 1;
 	now = getenv("TZ");
 	if ((now != NULL) != z->is_kept || (now != NULL &&
-	    strcmp(now, z->tz) != 0))
+	    strcmp(now, z->tz + (z->tz[0] == ':')) != 0))
 		return 2;
+	if (strcmp(c.ignored, z->is_useless ? "LOGNAME TZ" : "LOGNAME") != 0)
+		return 5;
 	if (getenv("LD_PRELOAD") != NULL || getenv("EMAIL") != NULL ||
 	    getenv("PATH") == NULL || environ[1 + z->is_kept] != NULL)
 		return 3;
@@ -47,12 +49,15 @@ static void
 test_variables(void **state)
 {
 	static const struct zone cases[] = {
-		{ "Europe/Berlin", 1 }, { "UTC", 1 }, { "CET-1CEST", 1 },
-		{ "<-03>3", 1 }, { "EST5EDT,M3.2.0,M11.1.0", 1 },
-		{ "", 0 }, { "/etc/passwd", 0 }, { ":/etc/passwd", 0 },
-		{ "../../tmp/evil", 0 }, { "Europe/../x", 0 }, { "a b", 0 },
+		{ "Europe/Berlin", 1, 0 }, { "UTC", 1, 0 }, { "CET-1CEST", 1, 0 },
+		{ "<-03>3", 1, 0 }, { "EST5EDT,M3.2.0,M11.1.0", 1, 0 },
+		{ ":Europe/Berlin", 1, 0 },
+		{ "", 0, 0 }, { "/etc/localtime", 0, 0 }, { ":/etc/localtime", 0, 0 },
+		{ "/etc/passwd", 0, 1 }, { ":/etc/passwd", 0, 1 },
+		{ "../../tmp/evil", 0, 1 }, { "Europe/../x", 0, 1 },
+		{ "a b", 0, 1 },
 		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		    "aaaaaaaaaa", 0 },
+		    "aaaaaaaaaa", 0, 1 },
 	};
 	size_t i;
 	int ret;
@@ -75,7 +80,7 @@ has_three_descriptors(const void *arg)
 {
 	const struct standard *s = arg;
 	struct dirent *e;
-	struct caller c;
+	struct caller c = { 0 };
 	int fd, n = 0;
 	DIR *dir;
 
@@ -85,7 +90,7 @@ has_three_descriptors(const void *arg)
 	close(STDOUT_FILENO);
 	if (dup2(STDERR_FILENO, 40) == -1)
 		return 2;
-	if (caller_clean(&c) == -1 || c.has_stdin != s->has_stdin)
+	if (caller_clean_descriptors(&c) == -1 || c.has_stdin != s->has_stdin)
 		return 3;
 	for (fd = 0; fd <= 2; fd++)
 		if (fcntl(fd, F_GETFD) == -1)
@@ -116,7 +121,7 @@ test_descriptors(void **state)
 static int
 has_plain_signals(const void *arg)
 {
-	struct caller c;
+	struct caller c = { 0 };
 	sigset_t all;
 	char here[64];
 	int sig;
@@ -125,8 +130,6 @@ has_plain_signals(const void *arg)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGTERM, SIG_IGN);
 	if (chdir("/tmp") == -1 || caller_clean(&c) == -1 ||
 	    getcwd(here, sizeof(here)) == NULL || strcmp(here, "/") != 0)
 		return 1;
@@ -134,8 +137,8 @@ has_plain_signals(const void *arg)
 	for (sig = 1; sig < SIGSYS; sig++)
 		if (sigismember(&all, sig) != (sig == SIGTTOU))
 			return 2;
-	/* A terminal can end it. */
-	if (signal(SIGHUP, SIG_DFL) != SIG_DFL ||
+	/* A terminal can end it, unless the caller is under nohup. */
+	if (signal(SIGHUP, SIG_DFL) != SIG_IGN ||
 	    signal(SIGINT, SIG_DFL) != SIG_DFL ||
 	    signal(SIGTERM, SIG_DFL) != SIG_DFL)
 		return 3;
@@ -162,11 +165,27 @@ outlives_its_terminal(const void *arg)
 static int
 leaves_with_0(const void *arg)
 {
+	const struct caller c = { 0 };
+
 	(void)arg;
 	caller_block_signals();
 	raise(SIGINT);
-	caller_may_leave();
+	caller_may_leave(&c);
 	return 1;
+}
+
+static int
+stays_under_nohup(const void *arg)
+{
+	const struct caller c = { 0 };
+
+	(void)arg;
+	(void)signal(SIGHUP, SIG_IGN);
+	caller_block_signals();
+	raise(SIGHUP);
+	caller_may_leave(&c);
+	raise(SIGHUP);
+	return 7;
 }
 
 static void
@@ -176,6 +195,7 @@ test_signals(void **state)
 	assert_int_equal(t_in_child(has_plain_signals, NULL), 0);
 	assert_int_equal(t_in_child(outlives_its_terminal, NULL), 0);
 	assert_int_equal(t_in_child(leaves_with_0, NULL), 0);
+	assert_int_equal(t_in_child(stays_under_nohup, NULL), 7);
 }
 
 int

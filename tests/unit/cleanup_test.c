@@ -21,7 +21,7 @@ keeps_nothing(const void *arg)
 	struct stat null, st;
 	char here[64];
 	sigset_t mask;
-	int fd, sig;
+	int fd, kept = -1, sig;
 
 	(void)arg;
 	setenv("TZ", "/tmp/evil", 1);
@@ -30,7 +30,7 @@ keeps_nothing(const void *arg)
 	sigfillset(&mask);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	if (chdir("/tmp") == -1 || dup2(STDERR_FILENO, 40) == -1 ||
-	    cleanup_all() == -1)
+	    cleanup_all(&kept, 0) == -1)
 		return 1;
 	if (environ[0] == NULL || strncmp(environ[0], "PATH=", 5) != 0 ||
 	    environ[1] != NULL || getcwd(here, sizeof(here)) == NULL ||
@@ -59,77 +59,93 @@ test_a_runner_keeps_nothing(void **state)
 	assert_int_equal(t_in_child(keeps_nothing, NULL), 0);
 }
 
+/* arg: the descriptor that standard input is a copy of. */
+static int
+keeps_log(const void *arg)
+{
+	int kept = -1, log = open("/", O_TMPFILE | O_WRONLY, 0600);
+	struct stat here, st;
+
+	if (log == -1)
+		log = open("/tmp", O_TMPFILE | O_WRONLY, 0600);
+	if (log == -1 || dup2(log, STDERR_FILENO) == -1 ||
+	    fstat(log, &here) == -1)
+		return 2;
+	if (*(const int *)arg == STDERR_FILENO &&
+	    dup2(STDERR_FILENO, STDIN_FILENO) == -1)
+		return 3;
+	if (cleanup_all(&kept, 1) == -1 || fstat(STDERR_FILENO, &st) == -1)
+		return 4;
+	return here.st_ino == st.st_ino && here.st_dev == st.st_dev ? 0 : 1;
+}
+
+static void
+test_standard_error_of_init_is_a_log(void **state)
+{
+	static const int own = STDIN_FILENO, copy = STDERR_FILENO;
+
+	(void)state;
+	assert_int_equal(t_in_child(keeps_log, &own), 0);
+	/* As inetd gives a socket. */
+	assert_int_equal(t_in_child(keeps_log, &copy), 1);
+}
+
 /* Raised, or refused with the name of the limit. */
 static int
-is_enough_or_said(int which, const char *name, const char *dir,
-    rlim_t least)
+is_enough_or_named(int which, const char *name, rlim_t least)
 {
 	struct rlimit rl = { least / 2, least / 2 };
-	struct buf text;
-	int fd, ret;
+	const char *named;
 
-	fd = open(t_path(dir, "err"), O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (fd == -1 || dup2(fd, STDERR_FILENO) == -1)
-		return 1;
 	if (setrlimit(which, &rl) == -1)
 		return 2;
-	ret = cleanup_limits(0);
-	if (getrlimit(which, &rl) == -1)
-		return 3;
-	if (ret == 0)
-		return rl.rlim_cur >= least ? 0 : 4;
-	/* Without room for a file there is none to read. */
-	if (which == RLIMIT_FSIZE)
-		return 0;
-	buf_init(&text, 0);
-	t_get(t_path(dir, "err"), &text);
-	return strstr(buf_str(&text), name) != NULL &&
-	    strstr(buf_str(&text), "cannot be raised") != NULL ? 0 : 5;
+	named = cleanup_limits(0);
+	if (named != NULL)
+		return strcmp(named, name) == 0 ? 0 : 5;
+	return getrlimit(which, &rl) == 0 && rl.rlim_cur >= least ? 0 : 4;
 }
 
 static int
-files(const void *dir)
+files(const void *arg)
 {
-	return is_enough_or_said(RLIMIT_NOFILE, "limit on open files", dir,
-	    512);
+	(void)arg;
+	return is_enough_or_named(RLIMIT_NOFILE, "limit on open files", 512);
 }
 
 static int
-file_size(const void *dir)
+file_size(const void *arg)
 {
-	return is_enough_or_said(RLIMIT_FSIZE, "limit on file size", dir,
+	(void)arg;
+	return is_enough_or_named(RLIMIT_FSIZE, "limit on file size",
 	    (rlim_t)1 << 30);
 }
 
 static int
-processor(const void *dir)
+processor(const void *arg)
 {
-	return is_enough_or_said(RLIMIT_CPU, "limit on CPU time", dir, 3600);
+	(void)arg;
+	return is_enough_or_named(RLIMIT_CPU, "limit on CPU time", 3600);
 }
 
 /* What is enough for a call is left alone. */
 static int
-is_left_alone(const void *dir)
+is_left_alone(const void *arg)
 {
 	struct rlimit rl = { 600, 600 };
 
-	(void)dir;
-	return setrlimit(RLIMIT_NOFILE, &rl) == -1 || cleanup_limits(0) == -1 ||
+	(void)arg;
+	return setrlimit(RLIMIT_NOFILE, &rl) == -1 || cleanup_limits(0) != NULL ||
 	    getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur != 600;
 }
 
 static void
 test_limits_that_are_too_low(void **state)
 {
-	char dir[64];
-
 	(void)state;
-	t_dir(dir, sizeof(dir));
-	assert_int_equal(t_in_child(files, dir), 0);
-	assert_int_equal(t_in_child(file_size, dir), 0);
-	assert_int_equal(t_in_child(processor, dir), 0);
-	assert_int_equal(t_in_child(is_left_alone, dir), 0);
-	t_dir_remove(dir);
+	assert_int_equal(t_in_child(files, NULL), 0);
+	assert_int_equal(t_in_child(file_size, NULL), 0);
+	assert_int_equal(t_in_child(processor, NULL), 0);
+	assert_int_equal(t_in_child(is_left_alone, NULL), 0);
 }
 
 int
@@ -137,6 +153,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_runner_keeps_nothing),
+		cmocka_unit_test(test_standard_error_of_init_is_a_log),
 		cmocka_unit_test(test_limits_that_are_too_low),
 	};
 

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,15 +43,16 @@ static void
 test_peer(void **state)
 {
 	int pair[2], pipes[2];
+	uid_t uid;
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	assert_true(compat_peer_is(pair[0], geteuid()));
-	assert_false(compat_peer_is(pair[0], geteuid() + 1));
+	assert_int_equal(compat_peer(pair[0], &uid), 0);
+	assert_int_equal(uid, geteuid());
 	close(pair[0]);
 	close(pair[1]);
 	assert_int_equal(pipe(pipes), 0);
-	assert_false(compat_peer_is(pipes[0], geteuid()));
+	assert_int_equal(compat_peer(pipes[0], &uid), -1);
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -67,6 +69,7 @@ test_default_signal(void **state)
 	FILE *f;
 
 	(void)state;
+	t_needs_the_kernel();
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = SIG_IGN;
 	for (i = 0; i < N(signals); i++)
@@ -84,11 +87,33 @@ test_default_signal(void **state)
 		assert_int_equal(ignored >> (signals[i] - 1) & 1, 0);
 }
 
+static void
+test_signal_fd(void **state)
+{
+	struct pollfd p;
+	sigset_t old;
+
+	(void)state;
+	sigprocmask(SIG_BLOCK, NULL, &old);
+	p.fd = compat_signal_fd(SIGUSR1);
+	if (p.fd == -1)
+		skip();
+	p.events = POLLIN;
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	/* Read, so that it does not come when it is unblocked. */
+	assert_true(read(p.fd, &(char[1024]){ 0 }, 1024) > 0);
+	close(p.fd);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_close_from),
+		cmocka_unit_test(test_signal_fd),
 		cmocka_unit_test(test_peer),
 		cmocka_unit_test(test_default_signal),
 	};

@@ -105,6 +105,7 @@ static const struct member {
 	{ "relays", 0, put_relays, NULL }, NUMBER(relays.port),
 	OTHER(limits.max_size_bytes), NUMBER(limits.max_recipients),
 	NUMBER(limits.is_noremote), STRING(limits.mailq_group),
+	STRING(retry.bounce_to),
 	NUMBER(retry.is_defer), NUMBER(retry.first_s), NUMBER(retry.max_s),
 	NUMBER(retry.lifetime_s), NUMBER(retry.warn_after_s),
 	NUMBER(retry.is_fullbounce), NAMED(tls.policy, tls_names),
@@ -179,7 +180,24 @@ static const struct {
 	{ "#CAFILE /a", 0, "tls.cafile=-" },
 	{ "   # only a comment", 0, "tls.cafile=-" },
 	{ "\n\n \t\n", 0, "tls.cafile=-" },
-	{ "smarthost lower.case", 1, "relays=" },
+	/* as other programs have them (c18) */
+	{ "smarthost lower.case", 0, "relays=lower.case" },
+	{ "SMARTHOST=relay", 0, "relays=relay" },
+	{ "SMARTHOST = relay:587", 0, "relays=relay" },
+	{ "SMARTHOST: relay:587", 0, "relays=relay" },
+	{ "SmartHost:\t'relay:587'  # here", 0, "relays=relay" },
+	{ "\xef\xbb\xbfSMARTHOST\t\"relay\"\t", 0, "relays=relay" },
+	{ "SMARTHOST = [relay]:587", 0, "relays=relay" },
+	{ "SMARTHOST=[::1]:587", 0, "relays=::1" },
+	{ "SMARTHOST=", 0, "relays=" },
+	{ "SMARTHOST =", 1, "relays=" RELAY_NONE },
+	{ "SMARTHOST = \"a", 1, "relays=" RELAY_NONE },
+	{ "RECIPIENT_DELIMITER =", 0, "names.delimiter=61" },
+	{ "RECIPIENT_DELIMITER = =", 0, "names.delimiter=61" },
+	{ "RECIPIENT_DELIMITER==", 0, "names.delimiter=61" },
+	{ "securetransfer: yes\nPort=465", 0, "relays.port=465" },
+	{ "MAILBOX: command \"/x\" \"y\"", 1, "local.mailbox=unreadable" },
+	{ "MAILBOX: command /x \"y\"", 0, "local.where=/x \"y\"" },
 	{ "UNKNOWN_KEY 1", 1, "relays.port=25" },
 	/* paths */
 	{ "CAFILE relative", 1, "tls.cafile=-" },
@@ -223,8 +241,9 @@ static const struct {
 	{ "MAILBOX maildir ~bob/x", 1, "local.mailbox=unreadable" },
 	{ "MAILBOX mdir\nMAILBOX mbox", 1, "local.mailbox=mbox" },
 	{ "ALIAS_USER mailer", 0, "local.alias_user=mailer" },
-	{ "ALIAS_USER 0", 1, "local.alias_user=nobody" },
-	{ "ALIAS_USER ../root", 1, "local.alias_user=nobody" },
+	{ "ALIAS_USER 20231234", 0, "local.alias_user=20231234" },
+	{ "ALIAS_USER EXAMPLE\\two words", 0,
+	    "local.alias_user=EXAMPLE\\two words" },
 	{ "ALIAS_USER", 1, "local.alias_user=nobody" },
 	{ "REQUIRE_SHELL no", 0, "local.is_shell_required=0" },
 	{ "COMMAND_TIMEOUT 1h", 0, "local.command_timeout_s=3600" },
@@ -363,9 +382,19 @@ static const struct {
 	{ "MAX_SIZE 10MB", 1, "limits.max_size_bytes=0" },
 	{ "MAX_RECIPIENTS 100", 0, "limits.max_recipients=100" },
 	{ "MAILQ_GROUP adm", 0, "limits.mailq_group=adm" },
+	{ "BOUNCE_TO postmaster", 0, "retry.bounce_to=postmaster" },
+	{ "BOUNCE_TO The Admin <Admin@Example.ORG.>", 0,
+	    "retry.bounce_to=Admin@example.org" },
+	{ "BOUNCE_TO", 1, "retry.bounce_to=-" },
+	{ "BOUNCE_TO <>", 1, "retry.bounce_to=-" },
+	{ "BOUNCE_TO a@x.test, b@x.test", 1, "retry.bounce_to=-" },
+	{ "BOUNCE_TO a@x.test\nBOUNCE_TO a@b@c", 1,
+	    "retry.bounce_to=a@x.test" },
 	/* the log */
 	{ "LOG stderr", 0, "log.where=stderr" },
 	{ "LOG stderr\nLOG Syslog", 0, "log.where=syslog" },
+	{ "LOG stderr\nLOG journal", 0, "log.where=syslog" },
+	{ "LOG stderr\nLOG journal x", 1, "log.where=stderr" },
 	{ "LOG file  /var/log/d m a.log", 0,
 	    "log.where=file|log.path=/var/log/d m a.log" },
 	{ "LOG file relative", 1, "log.where=syslog|log.path=-" },
@@ -424,6 +453,8 @@ test_report(void **state)
 	} cases[] = {
 		{ T("PORT 26\n\nBOGUS 1\nDEFER\n"), "3;",
 		    "BOGUS: unknown keyword" },
+		{ T("PORT 26\nDEFER\nRELAYHOST=secret\n"), "3;",
+		    "RELAYHOST: unknown keyword; mail is deferred" },
 		{ T("PORT 26\n \tTLS secret\nDEFER"), "2;", "TLS: must be off, "
 		    "opportunistic, required or verify; verify is assumed" },
 		{ T("PORT 26\nALIASES /a\0b\nDEFER\n"), "2;",
@@ -447,6 +478,72 @@ test_report(void **state)
 		assert_members(&c, "relays.port=26|retry.is_defer=1");
 		conf_fini(&c);
 	}
+}
+
+/* What may have decided where mail goes is not passed over (c18). */
+static void
+test_trouble(void **state)
+{
+	static const struct {
+		const char *in, *reason;
+		int stops_local;
+	} cases[] = {
+		{ "PORT 26\nBOGUS\nFOO tls\n", NULL, 0 },
+		{ "COLOR=red\nX_Y 1\nRETRIES 5\nUSER bob\nREPORT x\n", NULL,
+		    0 },
+		{ "SMTPPORT 25\n", "line 1: SMTPPORT: unknown", 0 },
+		{ "PORTS 25\n", "line 1: PORTS: unknown", 0 },
+		{ "# SMARTHOST\x01x\n", NULL, 0 },
+		{ "SMARTHOST a b:x\n", NULL, 0 },
+		{ "\nrelayhost = [relay]:587\n",
+		    "line 2: relayhost: unknown keyword; mail is deferred", 0 },
+		{ "SMRTHOST relay", "line 1: SMRTHOST: unknown", 0 },
+		{ "SMARHTOST relay", "line 1: SMARHTOST: unknown", 0 },
+		{ "SMARTHOSTrelay", "line 1: SMARTHOSTrelay: unknown", 0 },
+		{ "SMART HOST relay", "line 1: SMART: unknown", 0 },
+		{ "export SMARTHOST=relay", "line 1: export: unknown", 0 },
+		{ ";SMARTHOST relay", "line 1: ;SMARTHOST: unknown", 0 },
+		{ "mailhub=relay", "line 1: mailhub: unknown", 0 },
+		{ "\xc2\xa0SMARTHOST relay", "line 1: \xc2\xa0SMARTHOST", 0 },
+		{ "SMARTHOST relay\x01", "line 1: SMARTHOST: control", 1 },
+		{ "\x01SMARTHOST relay", "line 1: control", 1 },
+		{ "SMARTHOST a,b", "line 1: SMARTHOST: must", 0 },
+		{ "PORT x", "line 1: PORT: must", 0 },
+		{ "SECURETRANFER", "line 1: SECURETRANFER: unknown", 0 },
+		{ "SECURETRANSFER maybe", "line 1: SECURETRANSFER: must", 0 },
+		{ "VERIFY_CERT", "line 1: VERIFY_CERT: unknown", 0 },
+		{ "TLS_POLICY verify", "line 1: TLS_POLICY: unknown", 0 },
+		{ "AUTHPTH /x", "line 1: AUTHPTH: unknown", 0 },
+		{ "AUTHPATH x", "line 1: AUTHPATH: must", 0 },
+		{ "NOREMOTE maybe", "line 1: NOREMOTE: must", 0 },
+		{ "NULCLIENT", "line 1: NULCLIENT: unknown", 1 },
+		{ "NULLCLIENT maybe", "line 1: NULLCLIENT: must", 1 },
+		{ "RELAYHOST x\nALIASSES /x", "line 2: ALIASSES: unknown", 1 },
+		{ "ALIASSES /x\nRELAYHOST x", "line 1: ALIASSES: unknown", 1 },
+		{ "MAILNAME a b", "line 1: MAILNAME: must", 1 },
+	};
+	struct t_reports r;
+	struct conf c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		print_message("%s\n", cases[i].in);
+		(void)parse(&c, cases[i].in, strlen(cases[i].in), &r);
+		if (cases[i].reason == NULL)
+			assert_null(c.trouble.reason);
+		else {
+			assert_non_null(c.trouble.reason);
+			assert_memory_equal(c.trouble.reason, cases[i].reason,
+			    strlen(cases[i].reason));
+		}
+		assert_int_equal(c.trouble.stops_local, cases[i].stops_local);
+		conf_fini(&c);
+	}
+	/* As some editors save it: nothing of it can be read. */
+	(void)parse(&c, "\xff\xfeS\0M\0\n\0", 8, &r);
+	assert_true(c.trouble.stops_local);
+	conf_fini(&c);
 }
 
 static void
@@ -563,6 +660,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_trouble),
 		cmocka_unit_test(test_a_long_line_costs_itself_only),
 		cmocka_unit_test(test_mailname),
 		cmocka_unit_test(test_root_takes_its_own_keys_only),

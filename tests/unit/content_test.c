@@ -33,8 +33,6 @@ static const struct {
 	  "A: b\r\n\r\n..\r\n...x\r\n", 0 },
 	{ T("A: b\n\n" UE "\n"), BODY8, EIGHT, "a@b",
 	  "A: b\r\n\r\n" UE "\r\n", BODY8 },
-	{ T("A: " UE "\n\nx\n"), HEAD8, UTF8, "a@b", "A: " UE "\r\n\r\nx\r\n",
-	  HEAD8 },
 	{ T("A: b\n\nx\ry\0z\n"), MESSAGE_HAS_CR | MESSAGE_HAS_NUL, 0, "a@b",
 	  "A: b\r\n\r\nx\r\nyz\r\n", MESSAGE_HAS_CR | MESSAGE_HAS_NUL },
 	/* The text. */
@@ -50,17 +48,24 @@ static const struct {
 	{ T("A: \xfc\n\nx\n"), MESSAGE_8BIT_HEADER, UTF8, "a@b",
 	  "A: =?unknown-8bit?Q?=FC?=\r\n\r\nx\r\n", 0 },
 	{ T("From: <" UE "@x>\n\nx\n"), HEAD8, EIGHT, "a@b", "5.6.7", 0 },
-	/* Left as it is, and announced as 8-bit text. */
 	{ T("Content-ID: <" UE ">\n\nx\n"), HEAD8, EIGHT, "a@b",
-	  "Content-ID: <" UE ">\r\n\r\nx\r\n", MESSAGE_UTF8_HEADER | BODY8 },
-	{ T("Content-ID: <" UE ">\n\nx\n"), HEAD8, 0, "a@b", "5.6.7", 0 },
+	  "Content-ID: <=C3=BC>\r\n\r\nx\r\n", MESSAGE_UTF8_HEADER },
+	/* SMTPUTF8 is not for what can do without it. */
+	{ T("A: " UE "\n\nx\n"), HEAD8, UTF8, "a@b",
+	  "A: =?utf-8?Q?=C3=BC?=\r\n\r\nx\r\n", MESSAGE_UTF8_HEADER },
+	{ T("A: " UE "\nFrom: <" UE "@x>\n\nx\n"), HEAD8, UTF8, "a@b",
+	  "A: " UE "\r\nFrom: <" UE "@x>\r\n\r\nx\r\n", HEAD8 },
+	{ T("From: <" UE "@x>\n\nx\n"), HEAD8, UTF8, "",
+	  "From: <" UE "@x>\r\n\r\nx\r\n", HEAD8 },
+	{ T("From: <\xfc@x>\n\nx\n"), MESSAGE_8BIT_HEADER, UTF8, "a@b", "5.6.7",
+	  0 },
 	/* Both. */
 	{ T("A: " UE "\n\n" UE "\n"), HEAD8 | BODY8, EIGHT, "a@b",
 	  "A: =?utf-8?Q?=C3=BC?=\r\n\r\n" UE "\r\n",
 	  MESSAGE_UTF8_HEADER | BODY8 },
 	/* Reports go out, at any cost. */
 	{ T("From: <" UE "@x>\nContent-ID: <" UE ">\n\nx\n"), HEAD8, 0, "",
-	  "From: <\?\?@x>\r\nContent-ID: <\?\?>\r\n\r\nx\r\n",
+	  "From: <\?\?@x>\r\nContent-ID: <=C3=BC>\r\n\r\nx\r\n",
 	  MESSAGE_UTF8_HEADER },
 	{ T("Content-Type: multipart/signed; boundary=b\n\n--b\n\n" UE
 	  "\n--b--\n"), BODY8, 0, "",
@@ -112,12 +117,12 @@ tear_down(struct setting *s)
 }
 
 static int
-prepare(struct setting *s, unsigned offers)
+prepare(struct setting *s, unsigned offers, int is_utf8)
 {
 	int ret;
 
 	do {
-		ret = content_prepare(&s->c, &s->r, offers, &s->res);
+		ret = content_prepare(&s->c, &s->r, offers, is_utf8, &s->res);
 	} while (ret == 0);
 	return ret;
 }
@@ -157,7 +162,7 @@ test_cases(void **state)
 	for (i = 0; i < N(cases); i++) {
 		set_up(&s, cases[i].in, cases[i].len, cases[i].flags,
 		    cases[i].sender);
-		if (prepare(&s, cases[i].offers) == -1) {
+		if (prepare(&s, cases[i].offers, 0) == -1) {
 			assert_int_equal(s.res.status, STATUS_FAILED);
 			assert_string_equal(s.res.code, cases[i].out);
 			tear_down(&s);
@@ -178,11 +183,13 @@ test_cases(void **state)
 static void
 test_another_server(void **state)
 {
-	static const unsigned offers[] = { UTF8, 0, UTF8, EIGHT };
+	static const unsigned offers[] = { UTF8, 0, UTF8, EIGHT, UTF8 };
+	static const int is_utf8[] = { 1, 1, 1, 1, 0 };
 	static const char *const outs[] = {
 		"A: " UE "\r\n\r\n" UE "\r\n",
 		"A: =?utf-8?Q?=C3=BC?=\r\n" ADDED "=C3=BC\r\n",
 		"A: " UE "\r\n\r\n" UE "\r\n",
+		"A: =?utf-8?Q?=C3=BC?=\r\n\r\n" UE "\r\n",
 		"A: =?utf-8?Q?=C3=BC?=\r\n\r\n" UE "\r\n",
 	};
 	struct setting s;
@@ -193,7 +200,7 @@ test_another_server(void **state)
 	set_up(&s, T("A: " UE "\n\n" UE "\n"), HEAD8 | BODY8, "a@b");
 	buf_init(&out, 0);
 	for (i = 0; i < N(offers); i++) {
-		assert_int_equal(prepare(&s, offers[i]), 1);
+		assert_int_equal(prepare(&s, offers[i], is_utf8[i]), 1);
 		buf_reset(&out);
 		read_all(&s, &out);
 		assert_string_equal(buf_str(&out), outs[i]);
@@ -213,7 +220,7 @@ test_truncated_file(void **state)
 	(void)state;
 	set_up(&s, T("A: b\n\n" UE "\n"), BODY8, "a@b");
 	assert_int_equal(ftruncate(s.r.text.fd, 8), 0);
-	assert_int_equal(prepare(&s, 0), -1);
+	assert_int_equal(prepare(&s, 0, 0), -1);
 	assert_int_equal(s.res.status, STATUS_DEFERRED);
 	buf_init(&out, 0);
 	content_begin(&s.c, &s.r, 1);
@@ -238,7 +245,7 @@ test_large_message(void **state)
 	for (i = 0; i < 20000; i++)
 		buf_puts(&in, UE LONG "\n");
 	set_up(&s, in.data, in.len, BODY8, "a@b");
-	while (content_prepare(&s.c, &s.r, 0, &s.res) == 0)
+	while (content_prepare(&s.c, &s.r, 0, 0, &s.res) == 0)
 		turns++;
 	assert_true(turns > 1);
 	assert_int_equal(s.r.fit.stage, FIT_DONE);

@@ -149,13 +149,13 @@ test_not_now(void **state)
 
 	decide_not_now(a, 0);
 	decide_postponed(a, 1);
-	decide_held(a, 2);
+	decide_until_flush(a, 2);
 	assert_int_equal(a->open, 0);
 	assert_int_equal(decide_next(a, &k), 0);
 	assert_int_equal(a->attempts[0].stage, STAGE_NONE);
 	assert_true(a->m.rcpts[0].due <= now);
 	assert_true(a->m.rcpts[1].due >= now + POSTPONE_S);
-	assert_int_equal(a->attempts[2].stage, STAGE_HELD);
+	assert_int_equal(a->attempts[2].stage, STAGE_UNTIL_FLUSH);
 	assert_true(a->is_partial);
 	for (k = 0; k < 3; k++)
 		assert_int_equal(a->m.rcpts[k].attempts, 0);
@@ -185,7 +185,7 @@ test_expanded(void **state)
 	assert_int_equal(a->attempts[4].stage, STAGE_ROUTE);
 	assert_non_null(strstr(buf_str(&a->notes), "fred"));
 	/* It is done again after a kill: no sync is due for it. */
-	assert_int_equal(a->needs_sync, 0);
+	assert_int_equal(a->unsynced, UNSYNCED_NONE);
 	t_active_unload(&w->t, a);
 }
 
@@ -204,7 +204,7 @@ test_expanded_is_reported(void **state)
 	decide_expanded(a, 0, 3);
 	assert_int_equal(a->m.rcpts[0].action, ACTION_EXPANDED);
 	assert_true(recipient_is_owed(&a->m.rcpts[0]));
-	assert_int_equal(a->needs_sync, 1);
+	assert_int_equal(a->unsynced, UNSYNCED_FACT);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -282,11 +282,18 @@ test_not_durable(void **state)
 	receive(w, 0, "a");
 	send_checkpoint(w, w->id, 77);
 	status_record(&w->t.active);
-	local_acknowledge(&w->h);
+	assert_int_equal(local_acknowledge(&w->h), 1);
 	assert_int_equal(acknowledged(w), -1);
+	/* Nothing was begun: deferred for that reason, and not counted. */
+	assert_int_equal(a->attempts[0].stage, STAGE_DECIDED);
+	assert_int_equal(a->m.rcpts[0].checkpoint.length, -1);
+	status_record(&w->t.active);
+	assert_int_equal(a->m.rcpts[0].attempts, 0);
+	assert_int_equal(a->m.rcpts[0].state, RCPT_OPEN);
+	assert_non_null(strstr(a->m.rcpts[0].last.reason, "journal"));
 	is_bad_disk = 0;
 	send_exit(w, w->id, CODE(1), 0);
-	assert_int_equal(a->attempts[0].stage, STAGE_LOCAL);
+	assert_int_equal(a->attempts[0].stage, STAGE_DONE);
 }
 
 /* n checkpoints of one message each cost one sync each, in one turn. */
@@ -375,11 +382,11 @@ test_slow_and_crowded(void **state)
 	child(w)->moved_ms -= 2 * SLOW_MS;
 	local_give(&w->h, b, 0);
 	assert_int_equal(b->attempts[0].stage, STAGE_LOCAL);
-	w->t.active.nmessages = ACTIVE_MAX;
+	t_active_crowd(&w->t, ACTIVE_MAX);
 	local_give(&w->h, b, 0);
 	assert_int_equal(b->attempts[0].stage, STAGE_NONE);
 	assert_true(b->m.rcpts[0].due > time(NULL));
-	w->t.active.nmessages = 2;
+	t_active_crowd(&w->t, 2);
 }
 
 /* A single delivery: its result holds when its process ends well. */
@@ -558,10 +565,13 @@ test_all_children_are_busy(void **state)
 		free(a->m.rcpts[0].owner);
 		snprintf(name, sizeof(name), "user%d", i);
 		a->m.rcpts[0].owner = strdup(name);
+		a->entry->submitter = turns_submitter(&w->t.active.turns,
+		    (uint32_t)i);
 		local_give(&w->h, a, 0);
 		assert_int_equal(a->attempts[0].stage, i < CHILDREN_MAX ?
 		    STAGE_BUSY : STAGE_LOCAL);
 	}
+	assert_int_equal(a->pass.full, PASS_NO_CHILD);
 	assert_int_not_equal(w->h.children[3].channel, -1);
 	/* One that is idle is let go, to make room. */
 	w->h.children[3].n = 0;
@@ -583,9 +593,73 @@ test_helper_ends(void **state)
 	local_read_exits(&w->h);
 	assert_int_equal(w->h.socket.fd, -1);
 	assert_int_equal(a->attempts[0].stage, STAGE_LOCAL);
+	/* It is for the next runner: not an attempt. */
+	a->is_forced = 1;
 	local_give(&w->h, a, 0);
-	assert_int_equal(a->attempts[0].stage, STAGE_DECIDED);
-	assert_int_equal(last(a)->status, STATUS_DEFERRED);
+	assert_int_equal(a->attempts[0].stage, STAGE_NONE);
+	assert_int_equal(last(a)->status, STATUS_NONE);
+	assert_true(a->is_partial && !a->is_forced);
+}
+
+/* The id of the child that the helper is asked to kill; 0: none. */
+static uint32_t
+cancelled(struct world *w)
+{
+	uint32_t id = 0;
+	struct ipc m;
+
+	ipc_init(&m);
+	if (ipc_recv(w->helper, &m, IPC_DELIVER_LIMIT) == 1) {
+		assert_int_equal(m.kind, IPC_DELIVER_CANCEL);
+		id = m.id;
+	}
+	ipc_fini(&m);
+	return id;
+}
+
+enum progress { GIVEN, CHECKPOINT, ACKNOWLEDGED, PROGRESS };
+
+/*
+ * A child that has begun an append ends it; one that is to be killed begins
+ * none, and its other message is for another child.
+ */
+static void
+test_cancelled(void **state)
+{
+	struct world *w = *state;
+	struct active_message *a = message(w, "a"), *b = message(w, "b");
+	enum progress progress;
+	uint32_t id;
+
+	assert_int_equal(io_nonblock(w->helper), 0);
+	for (progress = GIVEN; progress < PROGRESS; progress++) {
+		t_active_stage(a, 0, STAGE_LOCAL);
+		t_active_stage(b, 0, STAGE_LOCAL);
+		local_give(&w->h, a, 0);
+		receive(w, 0, "a");
+		id = w->id;
+		local_give(&w->h, b, 0);
+		receive(w, 1, "b");
+		if (progress >= CHECKPOINT)
+			send_checkpoint(w, id, 10);
+		status_record(&w->t.active);
+		if (progress == ACKNOWLEDGED) {
+			assert_int_equal(local_acknowledge(&w->h), 0);
+			assert_int_equal(acknowledged(w), id);
+		}
+		local_cancel(&w->h, a);
+		assert_int_equal(cancelled(w), progress < ACKNOWLEDGED ? id :
+		    0);
+		if (progress == ACKNOWLEDGED)
+			return;
+		local_cancel(&w->h, a);
+		assert_int_equal(cancelled(w), 0);
+		assert_int_equal(local_acknowledge(&w->h), 0);
+		assert_int_equal(acknowledged(w), 0);
+		send_exit(w, id, SIGKILL, 1);
+		assert_int_equal(a->attempts[0].stage, STAGE_LOCAL);
+		assert_int_equal(b->attempts[0].stage, STAGE_LOCAL);
+	}
 }
 
 static void
@@ -624,6 +698,7 @@ main(void)
 		CASE(test_out_of_turn),
 		CASE(test_all_children_are_busy),
 		CASE(test_helper_ends),
+		CASE(test_cancelled),
 		CASE(test_idle),
 	};
 

@@ -163,6 +163,42 @@ test_orcpt(void **state)
 	buf_fini(&b);
 }
 
+static void
+test_xtext(void **state)
+{
+	static const struct {
+		const char *xtext, *text;	/* NULL: none */
+	} cases[] = {
+		{ "", "" },
+		{ "abc", "abc" },
+		{ "a+2Bb+3D", "a+b=" },
+		{ "+C3+bc", "\xc3\xbc" },
+		{ "+20+7F", " \x7f" },
+		{ "12345678", NULL },
+		{ "+31+32+33+34+35+36+37", "1234567" },
+		{ "+", NULL },
+		{ "+4", NULL },
+		{ "+4G", NULL },
+		{ "+00", NULL },
+		{ "a=b", NULL },
+		{ "a b", NULL },
+		{ "a\xc3\xbc", NULL },
+		{ "a\x7f", NULL },
+	};
+	char text[8];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		if (dsn_get_xtext(cases[i].xtext, text, sizeof(text)) !=
+		    (cases[i].text == NULL ? -1 : 0))
+			fail_msg("%s", cases[i].xtext);
+		if (cases[i].text != NULL)
+			assert_string_equal(text, cases[i].text);
+	}
+	assert_int_equal(dsn_get_xtext("", text, 0), -1);
+}
+
 int
 main(void)
 {
@@ -171,6 +207,7 @@ main(void)
 		cmocka_unit_test(test_ret),
 		cmocka_unit_test(test_envid),
 		cmocka_unit_test(test_orcpt),
+		cmocka_unit_test(test_xtext),
 	};
 
 	return cmocka_run_group_tests_name("dsn", tests, NULL, NULL);

@@ -57,7 +57,7 @@ static const char *
 state_of(struct world *w)
 {
 	static const char *const stages[] = { "none", "route", "lookup",
-	    "local", "remote", "busy", "held", "decided", "done" };
+	    "local", "remote", "busy", "until_flush", "decided", "done" };
 	const struct recipient *r;
 	uint32_t i;
 
@@ -95,8 +95,8 @@ test_route(void **state)
 		{ "", "", "bob", "bob:lookup" },
 		{ "", "", "bob@host.example.org",
 		    "bob@host.example.org:lookup" },
-		{ "", "", "\"a/b\"", "\"a/b\":decided(failed 5.1.1)" },
-		{ "", "", "12345", "12345:decided(failed 5.1.1)" },
+		{ "", "", "\"a/b\"", "\"a/b\":lookup" },
+		{ "", "", "12345", "12345:lookup" },
 		{ "", "team: x@other.example, y", "team",
 		    "team:expanded x@other.example:remote y:lookup" },
 		{ "", "a: b\nb: c@x.example\n", "a",
@@ -109,7 +109,8 @@ test_route(void **state)
 		{ "", "l: :include:/list\n", "l", "l:lookup" },
 		{ "", NULL, "bob", "bob:decided(deferred 4.3.5)" },
 		{ "", NULL, "x@other.example", "x@other.example:remote" },
-		{ "DEFER\n", "", "x@other.example", "x@other.example:held" },
+		{ "DEFER\n", "", "x@other.example",
+		    "x@other.example:until_flush" },
 		{ "DEFER\n", "", "bob", "bob:lookup" },
 		{ "NOREMOTE\n", "", "x@other.example",
 		    "x@other.example:decided(failed 5.4.4)" },
@@ -186,7 +187,7 @@ test_share_is_used_up(void **state)
 	(void)state;
 	setup(&w, "", "");
 	message(&w, "bob");
-	active_user(&w.t.active, "bob")->active = ACTIVE_MAX;
+	t_active_share(&w.t, SHARE_USER, "bob")->active = ACTIVE_MAX;
 	route_all(&w);
 	assert_string_equal(state_of(&w), "bob:none");
 	assert_non_null(w.a->entry->share);

@@ -12,45 +12,19 @@
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "priv/records.h"
+#include "priv/request.h"
 #include "submit/flush.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_queue.h"
 
 #define WAIT_MS	30000
 
-struct queue {
-	char		 dir[64];
-	struct spool	 sp;
-	int		 wake;
-};
-
-static void
-setup(struct queue *q)
-{
-	struct result res;
-
-	t_dir(q->dir, sizeof(q->dir));
-	result_init(&res);
-	assert_int_equal(spool_open(&q->sp, q->dir, &res), 0);
-	q->wake = spool_wake_open(&q->sp);
-	assert_true(q->wake != -1);
-	result_fini(&res);
-}
-
-static void
-teardown(struct queue *q)
-{
-	close(q->wake);
-	spool_close(&q->sp);
-	t_dir_remove(q->dir);
-}
-
-/* The next datagram: its kind, id and flags, and the pipe that came with it. */
+/* The next datagram; of a flush the request that its channel brings. */
 static int
-take(const struct queue *q, uint32_t *kind, char *id, uint32_t *flags,
-    uint32_t *uid)
+take(const struct t_wake *q, uint32_t *kind, char *id, uint32_t *flags)
 {
+	int channel, fd = -1;
 	struct ipc m;
-	int fd;
+	uid_t uid;
 
 	if (io_wait(q->wake, POLLIN, io_clock_ms() + WAIT_MS) != 1)
 		_exit(90);
@@ -58,15 +32,22 @@ take(const struct queue *q, uint32_t *kind, char *id, uint32_t *flags,
 	if (ipc_recv(q->wake, &m, IPC_WAKE_LIMIT) != 1)
 		_exit(91);
 	*kind = m.kind;
-	ipc_get_text(&m, id, QUEUE_ID_MAX + 1);
-	*flags = *uid = 0;
+	*flags = 0;
 	if (m.kind == IPC_FLUSH) {
-		*flags = ipc_get_u32(&m);
-		*uid = ipc_get_u32(&m);
+		channel = ipc_take_fd(&m, 0);
+		if (request_channel_of(channel, &uid) == -1 ||
+		    uid != geteuid() || ipc_done(&m) == -1 ||
+		    ipc_recv(channel, &m, IPC_WAKE_LIMIT) != 1 ||
+		    m.kind != IPC_FLUSH_REQUEST)
+			_exit(92);
+		close(channel);
 	}
+	ipc_get_text(&m, id, QUEUE_ID_MAX + 1);
+	if (*kind == IPC_FLUSH)
+		*flags = ipc_get_u32(&m);
 	fd = ipc_take_fd(&m, 0);
 	if (ipc_done(&m) == -1)
-		_exit(92);
+		_exit(93);
 	ipc_fini(&m);
 	return fd;
 }
@@ -75,21 +56,21 @@ static void
 test_a_wake_up_names_the_message(void **state)
 {
 	char id[QUEUE_ID_MAX + 1];
-	uint32_t flags, kind, uid;
-	struct queue q;
+	uint32_t flags, kind;
+	struct t_wake q;
 	struct log log;
 
 	(void)state;
-	setup(&q);
+	t_wake_init(&q);
 	log_init(&log, "dma");
 	flush_wake(&q.sp, &log, "3f2a");
-	assert_int_equal(take(&q, &kind, id, &flags, &uid), -1);
+	assert_int_equal(take(&q, &kind, id, &flags), -1);
 	assert_int_equal(kind, IPC_WAKE);
 	assert_string_equal(id, "3f2a");
 	flush_wake(&q.sp, &log, "");
-	take(&q, &kind, id, &flags, &uid);
+	take(&q, &kind, id, &flags);
 	assert_string_equal(id, "");
-	teardown(&q);
+	t_wake_fini(&q);
 }
 
 /* What the runner writes to each caller in turn, and how often it is asked. */
@@ -100,10 +81,10 @@ struct script {
 };
 
 static pid_t
-run_script(const struct queue *q, const struct script *s)
+run_script(const struct t_wake *q, const struct script *s)
 {
 	char id[QUEUE_ID_MAX + 1];
-	uint32_t flags, kind, uid;
+	uint32_t flags, kind;
 	pid_t pid;
 	int fd, i;
 
@@ -112,9 +93,9 @@ run_script(const struct queue *q, const struct script *s)
 	if (pid != 0)
 		return pid;
 	for (i = 0; i < s->times; i++) {
-		fd = take(q, &kind, id, &flags, &uid);
+		fd = take(q, &kind, id, &flags);
 		if (kind != IPC_FLUSH || fd == -1 || id[0] != '\0' ||
-		    flags != FLUSH_WATCH || uid != 1234)
+		    flags != FLUSH_WATCH)
 			_exit(1);
 		(void)!write(fd, s->says, s->len);
 		close(fd);
@@ -124,9 +105,11 @@ run_script(const struct queue *q, const struct script *s)
 
 /* Runs flush() with standard error in a file. */
 static int
-run_flush(const struct queue *q)
+run_flush(const struct t_wake *q)
 {
-	struct caller c = { .uid = 1234 };
+	static const struct options o = { .is_watched = 1 };
+	static const struct caller c = { .uid = 1234 };
+	struct flush f;
 	int fd, status;
 	pid_t pid;
 
@@ -136,7 +119,8 @@ run_flush(const struct queue *q)
 		fd = open(t_path(q->dir, "err"), O_WRONLY | O_CREAT | O_TRUNC,
 		    0600);
 		dup2(fd, STDERR_FILENO);
-		_exit(flush(&q->sp, "", &c));
+		_exit(flush_init(&f, &q->sp, &c, &o) == -1 ? 99 :
+		    flush(&f, ""));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -154,11 +138,18 @@ test_a_flush_ends_with_its_last_byte(void **state)
 		{ { T("\0"), 1 }, 0, "" },
 		{ { T("=== sent\n\0"), 1 }, 0, "=== sent\n" },
 		{ { T("one\n\0two\n"), 1 }, 0, "one\n" },
+		/* Counts are for a terminal. */
+		{ { T("+1 0 0 0\n+0 1 0 0\n\0"), 1 }, 0, "" },
+		/* Not tried, and why. */
+		{ { T("\001the spool is full"), 1 }, EX_TEMPFAIL,
+		    "dma: the spool is full\n" },
+		{ { T("=== one\n\001why"), 1 }, EX_TEMPFAIL,
+		    "=== one\ndma: why\n" },
 		/* It died: the next one is asked, but not for ever. */
-		{ { T("=== half"), 3 }, EX_TEMPFAIL, "interrupted" },
-		{ { "", 0, 3 }, EX_TEMPFAIL, "interrupted" },
+		{ { T("=== half"), 3 }, EX_TEMPFAIL, "runner ended" },
+		{ { "", 0, 3 }, EX_TEMPFAIL, "runner ended" },
 	};
-	struct queue q;
+	struct t_wake q;
 	struct buf err;
 	int status;
 	pid_t pid;
@@ -167,7 +158,7 @@ test_a_flush_ends_with_its_last_byte(void **state)
 	(void)state;
 	buf_init(&err, 0);
 	for (i = 0; i < N(cases); i++) {
-		setup(&q);
+		t_wake_init(&q);
 		pid = run_script(&q, &cases[i].script);
 		if (run_flush(&q) != cases[i].status)
 			fail_msg("case %zu", i);
@@ -178,28 +169,28 @@ test_a_flush_ends_with_its_last_byte(void **state)
 		if (strstr(buf_str(&err), cases[i].shown) == NULL ||
 		    (cases[i].shown[0] == '\0' && err.len > 0))
 			fail_msg("case %zu: %s", i, buf_str(&err));
-		teardown(&q);
+		t_wake_fini(&q);
 	}
 	buf_fini(&err);
 }
 
 /* The runner knows of it before the message can be there. */
 static void
-follow(const struct queue *q, const char *dir)
+follow(const struct t_wake *q, const char *dir)
 {
 	char id[QUEUE_ID_MAX + 1];
-	uint32_t flags, kind, uid;
+	uint32_t flags, kind;
 	int again, fd;
 
-	fd = take(q, &kind, id, &flags, &uid);
+	fd = take(q, &kind, id, &flags);
 	if (kind != IPC_FLUSH || fd == -1 || strcmp(id, "3f2a") != 0 ||
 	    flags != (FLUSH_COMING | FLUSH_WATCH))
 		_exit(1);
 	if (t_exists(t_path(dir, "committed")))
 		_exit(2);
 	(void)!write(fd, "\n", 1);
-	again = take(q, &kind, id, &flags, &uid);
-	if (kind != IPC_FLUSH || again != -1 || flags != 0 ||
+	again = take(q, &kind, id, &flags);
+	if (kind != IPC_FLUSH || again != -1 || flags != FLUSH_WATCH ||
 	    strcmp(id, "3f2a") != 0 || !t_exists(t_path(dir, "committed")))
 		_exit(3);
 	(void)!write(fd, "", 1);
@@ -209,25 +200,28 @@ follow(const struct queue *q, const char *dir)
 static void
 test_a_watched_message_is_announced(void **state)
 {
-	struct caller c = { .uid = 1234 };
-	struct queue q;
-	int fd, status;
+	static const struct options o = { .is_watched = 1 };
+	static const struct caller c = { .uid = 1234 };
+	struct t_wake q;
+	struct flush f;
+	int status;
 	pid_t pid;
 
 	(void)state;
-	setup(&q);
+	t_wake_init(&q);
 	pid = fork();
 	assert_true(pid != -1);
 	if (pid == 0)
 		follow(&q, q.dir);
-	fd = flush_announce(&q.sp, "3f2a", &c);
-	assert_true(fd != -1);
+	assert_int_equal(flush_init(&f, &q.sp, &c, &o), 0);
+	flush_announce(&f, "3f2a");
+	assert_true(f.done != -1);
 	t_put(t_path(q.dir, "committed"), T("x"), 0600);
-	flush_follow(&q.sp, fd, "3f2a", &c);
-	close(fd);
+	flush_follow(&f, "3f2a");
+	flush_fini(&f);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	teardown(&q);
+	t_wake_fini(&q);
 }
 
 int

@@ -30,7 +30,18 @@ static void fwd_none(struct t_delivery *w)
 
 static void fwd_no_home(struct t_delivery *w)
 {
-	text_copy(w->user.home, sizeof(w->user.home), "/nonexistent/bob");
+	text_copy(w->user.home, sizeof(w->user.home), "/nonexistent");
+}
+
+static void fwd_no_parent(struct t_delivery *w)
+{
+	text_copy(w->user.home, sizeof(w->user.home), "/nonexistent/bob//");
+}
+
+static void fwd_no_parent_no_login(struct t_delivery *w)
+{
+	fwd_no_parent(w);
+	text_copy(w->user.shell, sizeof(w->user.shell), "/usr/sbin/nologin");
 }
 
 static void fwd_home_is_file(struct t_delivery *w)
@@ -169,6 +180,8 @@ static const struct {
 	{ fwd_plain,		FORWARD_TEXT,	"ann@example.org\n" },
 	{ fwd_none,		FORWARD_NONE,	"" },
 	{ fwd_no_home,		FORWARD_NONE,	"" },
+	{ fwd_no_parent,	FORWARD_LATER,	"No such file" },
+	{ fwd_no_parent_no_login, FORWARD_NONE,	"" },
 	{ fwd_home_is_file,	FORWARD_NONE,	"" },
 	{ fwd_relative_home,	FORWARD_NONE,	"" },
 	{ fwd_empty,		FORWARD_TEXT,	"" },

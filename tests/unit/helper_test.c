@@ -393,6 +393,44 @@ test_the_end_of_the_runner(void **state)
 	end(&h);
 }
 
+static void
+ask_to_cancel(const struct helped *h, uint32_t id)
+{
+	struct ipc m;
+
+	ipc_init(&m);
+	ipc_begin(&m, IPC_DELIVER_CANCEL, id);
+	assert_int_equal(ipc_send(h->sock, &m), 0);
+	ipc_fini(&m);
+}
+
+/* The child of that request alone is killed, as one that is late. */
+static void
+test_a_cancelled_child_is_killed(void **state)
+{
+	struct helped h;
+	struct ipc m;
+	char c;
+	int fd;
+
+	(void)state;
+	other_user();
+	start(&h, HELPER_DELIVER, stay);
+	fd = ask_delivery(&h, ROUTE_PIPE, ORIGIN_FORWARD, USER);
+	assert_int_equal(read(fd, &c, 1), 1);
+	ask_to_cancel(&h, 8);		/* there is none */
+	ask_to_cancel(&h, 7);
+	ipc_init(&m);
+	assert_int_equal(ipc_recv(h.sock, &m, IPC_DELIVER_LIMIT), 1);
+	assert_int_equal(m.kind, IPC_DELIVER_EXIT);
+	assert_int_equal(m.id, 7);
+	assert_true(WIFSIGNALED(ipc_get_u32(&m)));
+	assert_int_equal(ipc_get_u32(&m), 1);
+	ipc_fini(&m);
+	close(fd);
+	end(&h);
+}
+
 /* Nobody is served with an identity that could not be taken. */
 static void
 test_without_root_nothing_is_done(void **state)
@@ -482,6 +520,37 @@ test_a_malformed_request_ends_the_helper(void **state)
 	}
 }
 
+/* Nothing comes with these; the forward helper has nothing to cancel. */
+static void
+test_a_record_without_fields_that_has_some(void **state)
+{
+	static const struct {
+		enum helper_kind helper;
+		uint32_t	 kind;
+		int		 has_field;
+	} cases[] = {
+		{ HELPER_DELIVER, IPC_HELPER_SUCCESSOR, 1 },
+		{ HELPER_DELIVER, IPC_DELIVER_CANCEL, 1 },
+		{ HELPER_FORWARD, IPC_DELIVER_CANCEL, 0 },
+	};
+	struct helped h;
+	struct ipc m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		start(&h, cases[i].helper, identity);
+		ipc_init(&m);
+		ipc_begin(&m, cases[i].kind, 0);
+		if (cases[i].has_field)
+			ipc_put_u32(&m, 1);
+		assert_int_equal(ipc_send(h.sock, &m), 0);
+		assert_int_equal(ipc_recv(h.sock, &m, IPC_DELIVER_LIMIT), 0);
+		ipc_fini(&m);
+		end(&h);
+	}
+}
+
 int
 main(void)
 {
@@ -494,6 +563,8 @@ main(void)
 		cmocka_unit_test(test_the_end_of_the_runner),
 		cmocka_unit_test(test_without_root_nothing_is_done),
 		cmocka_unit_test(test_a_malformed_request_ends_the_helper),
+		cmocka_unit_test(test_a_record_without_fields_that_has_some),
+		cmocka_unit_test(test_a_cancelled_child_is_killed),
 	};
 
 	return cmocka_run_group_tests_name("helper", tests, NULL, NULL);

@@ -162,8 +162,8 @@ static const struct {
 	{ "x,t",	"R4.4.3 +60 R4.4.3" },
 	{ "x",		"F5.4.4 +60 F5.4.4" },
 	{ "t,a",	"a1. +60 a1." },
-	{ "m",		"m1 m2 m3 m4 m5 m6 m7 m8 m9 m10 R4.4.1 +60 m1." },
-	{ "m,b",	"m1 m2 m3 m4 m5 m6 m7 m8 m9 m10 R4.4.1" },
+	{ "m",		"m1 m2 m3 m4 m5 m6 m7 m8 m9 m10 R4.4.0 +60 m1." },
+	{ "m,b",	"m1 m2 m3 m4 m5 m6 m7 m8 m9 m10 R4.4.0" },
 	{ "nxdomain",	"F5.1.2 F5.1.2 +60 F5.1.2" },
 	/* this host among them: only what is better than it */
 	{ "s",		"F5.4.6 +60 F5.4.6" },
@@ -319,6 +319,29 @@ test_ports_and_clear(void **state)
 	assert_int_equal(hosts_next(&h, 0, 1000 + HOSTS_FRESH_MS, &host, &res),
 	    0);
 	assert_int_equal(host.port, 587);
+	hosts_fini(&h);
+	result_fini(&res);
+}
+
+/* Each name keeps why it has no address. */
+static void
+test_trouble(void **state)
+{
+	struct relay two[2];
+	struct result res;
+	struct hosts h;
+	struct host host;
+	struct conf conf;
+
+	(void)state;
+	result_init(&res);
+	relays(&conf, two);
+	two[0].host = "x";
+	two[1].host = "t";
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
+	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), -1);
+	assert_string_equal(h.places[0].trouble, "no such host");
+	assert_string_equal(h.places[1].trouble, "timed out");
 	hosts_fini(&h);
 	result_fini(&res);
 }
@@ -566,6 +589,52 @@ test_names_change(void **state)
 }
 
 /* An end that was seen late finds its host in the list that is there now. */
+/* The first that is tried after so many attempts, each of ten addresses. */
+static void
+expect_first(const char *domain, uint32_t tries, const char *first)
+{
+	struct relay two[2];
+	struct result res;
+	struct hosts h;
+	struct host host;
+	struct conf conf;
+	unsigned n;
+
+	relays(&conf, two);
+	result_init(&res);
+	assert_int_equal(hosts_init(&h, &conf, &conf.relays, domain,
+	    &fake), 0);
+	hosts_skip(&h, tries);
+	for (n = 0; hosts_next(&h, 0, 1000, &host, &res) == 0; n++) {
+		if (n == 0)
+			assert_string_equal(host.addr.text, first);
+		result_set(&res, STATUS_DEFERRED, "4.4.1", "dead");
+		hosts_dead(&h, &host, 1000, &res);
+	}
+	assert_true(n <= HOSTS_TRIES_MAX);
+	if (tries == 0)
+		assert_int_equal(result_has_more_hosts(&res),
+		    n == HOSTS_TRIES_MAX);
+	hosts_fini(&h);
+	result_fini(&res);
+}
+
+/* What no attempt has tried comes first, however the addresses are spread. */
+static void
+test_more_addresses_than_are_tried(void **state)
+{
+	(void)state;
+	expect_first("m", 0, "m1");
+	expect_first("m", 1, "m11");
+	expect_first("m", 2, "m6");	/* the 20th after 15 */
+	expect_first("m", 3, "m1");
+	expect_first("a,b,m", 1, "m7");
+	expect_first("a,b,c,d,e,f", 1, "f1");
+	/* Few are tried in every attempt. */
+	expect_first("a,b", 1, "a1");
+	expect_first("a,b", 7, "a1");
+}
+
 static void
 test_late_end(void **state)
 {
@@ -708,12 +777,14 @@ main(void)
 		cmocka_unit_test(test_relay_unknown),
 		cmocka_unit_test(test_ports_and_clear),
 		cmocka_unit_test(test_from),
+		cmocka_unit_test(test_trouble),
 		cmocka_unit_test(test_looked_up),
 		cmocka_unit_test(test_ports_of_services),
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_mix),
 		cmocka_unit_test(test_share_of_the_dead),
 		cmocka_unit_test(test_names_change),
+		cmocka_unit_test(test_more_addresses_than_are_tried),
 		cmocka_unit_test(test_late_end),
 		cmocka_unit_test(test_tlsa),
 	};

@@ -166,7 +166,8 @@ test_raw_packets(void **state)
 		{ 7, 2, -1 },
 		{ 1, 1, -1 },
 		{ 0, 1, -1 },			/* no record, one descriptor */
-		{ 8, 3, -1 },			/* too many */
+		{ 8, IPC_FDS, 1 },
+		{ 8, IPC_FDS + 1, -1 },		/* too many */
 		{ 8, FDS_SENT, -1 },
 		{ 8 + LIMIT + 1, FDS_SENT, -1 },
 	};
@@ -174,6 +175,7 @@ test_raw_packets(void **state)
 	char packet[4096];
 	size_t i;
 
+	t_needs_the_kernel();	/* qemu hides that descriptors were left out */
 	memset(packet, 1, sizeof(packet));
 	for (i = 0; i < N(cases); i++) {
 		send_raw(w->sock[0], packet, cases[i].len, cases[i].fds);
@@ -222,13 +224,15 @@ test_ends(void **state)
 	assert_int_equal(errno, ENOMEM);
 }
 
-/* u32 8, u64 900, "text" of 4: each get but the right one is an error. */
+#define IN_BOTH_HALVES	(900ULL << 32 | 900)
+
+/* u32 8, u64, "text" of 4: each get but the right one is an error. */
 static void
 put_three(struct world *w)
 {
 	ipc_begin(&w->out, 1, 1);
 	ipc_put_u32(&w->out, 8);
-	ipc_put_u64(&w->out, 900);
+	ipc_put_u64(&w->out, IN_BOTH_HALVES);
 	ipc_put_str(&w->out, "text");
 	assert_int_equal(ipc_send(w->sock[0], &w->out), 0);
 	assert_int_equal(ipc_recv(w->sock[1], &w->in, LIMIT), 1);
@@ -254,7 +258,7 @@ test_errors_stick(void **state)
 	put_three(w);
 	assert_int_equal(ipc_get_u32(&w->in), 8);
 	assert_int_equal(ipc_done(&w->in), -1);	/* something is left */
-	assert_int_equal(ipc_get_u64(&w->in), 900);
+	assert_true(ipc_get_u64(&w->in) == IN_BOTH_HALVES);
 	ipc_get_text(&w->in, text, 4);		/* no room for the NUL */
 	assert_string_equal(text, "");
 	assert_int_equal(ipc_done(&w->in), -1);

@@ -122,12 +122,36 @@ test_lines(void **state)
 		{ R0 "D\t0\t1\n", -1 },
 		{ R0 "D\t0\t1\tx\n", -1 },
 		{ R0 "D\t0\t1\t9\t4\twhy\nN\t0\t1\t\n", -1 },
+		/* senders: after their recipient, once, before all else */
+		{ R0 "O\t0\to@h\n", 0 },
+		{ R0 "N\t0\t4\t\nO\t0\to@h\n", 0 },
+		{ R0 "O\t0\t\n", -1 },
+		{ R0 "O\t0\n", -1 },
+		{ R0 "O\t1\to@h\n", -1 },
+		{ R0 "O\t0\to@h\nO\t0\to@h\n", -1 },
+		{ R0 "S\t0\nO\t0\to@h\n", -1 },
+		{ R0 "R\t1\t1\t0\t0\t0\t0\t0\t" Z "\tx\t\nO\t0\to@h\n",
+		    -1 },
+		/* reports */
+		{ R0 "B\tb1\n", 0 },
+		{ R0 "B\tb1\t0\n", 0 },
+		{ R0 "B\tb1\t1\n", -1 },
+		{ R0 "B\tb1\t-1\n", -1 },
+		{ R0 "B\tb1\t0\t0\n", -1 },
+		{ R0 "B\t../b\t0\n", -1 },
 		/* notices */
 		{ R0 "H\tw1\nG\n", 0 },
 		{ R0 "H\t../w\n", -1 },
 		{ R0 "H\n", -1 },
 		{ R0 "H\ta\tb\n", -1 },
 		{ R0 "G\t0\n", -1 },
+		/* holds */
+		{ R0 "K\t1\n", 0 },
+		{ R0 "K\t1\nK\t0\nK\t1\nK\t1\n", 0 },
+		{ R0 "K\t2\n", -1 },
+		{ R0 "K\t-1\n", -1 },
+		{ R0 "K\n", -1 },
+		{ R0 "K\t0\t1\n", -1 },
 		/* successes that are told */
 		{ R0 "Y\t0\t5\t2.0.0\tok\n", 0 },
 		{ R0 "Y\t0\t5\t2.0.0\tok\nY\t0\t5\t2.0.0\tok\n", 0 },
@@ -205,6 +229,40 @@ test_fold(void **state)
 	}
 }
 
+/* The last one counts, and is noted anew with all else. */
+static void
+test_hold(void **state)
+{
+	static const struct { const char *text; int is_held; } cases[] = {
+		{ R0, 0 },
+		{ R0 "K\t1\n", 1 },
+		{ R0 "K\t1\nD\t0\t1\t9\t4.0.0\twhy\n", 1 },
+		{ R0 "K\t1\nK\t0\n", 0 },
+		{ R0 "K\t0\nK\t1\nK\t1\n", 1 },
+		{ R0 "K\t1\nK\t0", 1 },		/* torn */
+	};
+	struct message m, again;
+	struct buf b;
+	size_t i, used;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		message_init(&m);
+		message_init(&again);
+		buf_init(&b, 0);
+		buf_puts(&b, cases[i].text);
+		assert_int_equal(journal_fold(&m, &b, &used), 0);
+		assert_int_equal(m.is_held, cases[i].is_held);
+		buf_reset(&b);
+		journal_all(&b, &m);
+		assert_int_equal(journal_fold(&again, &b, &used), 0);
+		assert_int_equal(again.is_held, cases[i].is_held);
+		buf_fini(&b);
+		message_fini(&m);
+		message_fini(&again);
+	}
+}
+
 /* A value that would be read back as another line is not written. */
 static void
 test_values_that_are_refused(void **state)
@@ -225,7 +283,7 @@ test_values_that_are_refused(void **state)
 		message_fini(&m);
 	}
 	buf_init(&b, 0);
-	journal_bounce(&b, "../x");
+	journal_bounce(&b, "../x", 0);
 	assert_true(buf_failed(&b));
 	buf_fini(&b);
 }
@@ -236,6 +294,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_hold),
 		cmocka_unit_test(test_values_that_are_refused),
 	};
 

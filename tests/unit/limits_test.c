@@ -1,73 +1,125 @@
 /*
- * limits_test.c - shares of the active queue, while others wait and while not.
+ * limits_test.c - parts of what is shared, while others wait and while not.
  */
+#include <limits.h>
+
 #include "queue/limits.h"
 #include "tests/unit/t.h"
 
 #define HALF	(ACTIVE_MAX / 2)
-#define LOW	(HALF / 4 * 3)
+
+/* Of a submitter that alone has something of the active queue. */
+static struct part
+alone(unsigned nactive)
+{
+	return limits_part(nactive, ACTIVE_MAX - nactive);
+}
+
+static void
+test_part(void **state)
+{
+	static const struct {
+		unsigned held, nfree, most;
+	} cases[] = {
+		{ 0, 0, 0 }, { 7, 0, 7 },
+		/* The last place is for somebody who has none. */
+		{ 0, 1, 1 }, { 2, 1, 3 }, { 3, 1, 3 }, { 300, 1, 300 },
+		/* Three quarters are the most. */
+		{ 0, 24, 18 }, { 17, 7, 18 }, { 18, 6, 18 },
+		{ 0, 300, 225 }, { 150, 150, 225 }, { 225, 75, 225 },
+		/* With another one less. */
+		{ 0, 75, 57 }, { 128, 44, 129 },
+	};
+	struct part p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		p = limits_part(cases[i].held, cases[i].nfree);
+		assert_int_equal(p.held, cases[i].held);
+		assert_int_equal(p.most, cases[i].most);
+	}
+}
+
+/* However many come, each has a place while there is one at all. */
+static void
+test_newcomer_has_a_place(void **state)
+{
+	unsigned n, most, nfree = 64, held;
+	struct part p;
+
+	(void)state;
+	for (n = 0; nfree > 0; n++) {
+		for (held = 0; ; held++, nfree--) {
+			p = limits_part(held, nfree);
+			if (!limits_may_take(&p, 0))
+				break;
+		}
+		assert_true(held > 0);
+		most = held;
+	}
+	assert_true(n > 2 && most == 1);
+}
+
+/* One message leaves a third of its submitter's part to the others. */
+static void
+test_message_has_its_part(void **state)
+{
+	unsigned own = 0;
+	struct part p;
+
+	(void)state;
+	for (; p = limits_part(own, 48 - own), limits_may_take(&p, own); own++)
+		;
+	assert_int_equal(own, 24);
+	assert_true(limits_may_take(&p, 0));
+}
 
 static void
 test_share(void **state)
 {
 	static const struct {
-		struct share	 share;
-		unsigned	 nactive;
-		int		 has_room, is_ready, is_low;
+		unsigned	 active, postponed, nactive;
+		int		 has_room, is_ready;
 	} cases[] = {
-		{ { 0, 0 }, 0, 1, 1, 1 },
-		{ { LOW - 1, 0 }, HALF, 1, 1, 1 },
-		{ { LOW, 0 }, HALF, 1, 1, 0 },
-		{ { HALF - 1, 0 }, HALF, 1, 1, 0 },
-		{ { HALF, 0 }, HALF, 0, 0, 0 },
+		{ 0, 0, 0, 1, 1 },
+		{ HALF - 1, 0, HALF, 1, 1 },
+		{ HALF, 0, HALF, 0, 0 },
 		/* None overtakes those that are postponed. */
-		{ { 0, 1 }, 0, 0, 1, 1 },
-		{ { LOW - 1, 7 }, HALF, 0, 1, 1 },
-		/* Others may wait: sixteen. */
-		{ { 0, 0 }, HALF + 1, 1, 1, 1 },
-		{ { 11, 0 }, HALF + 1, 1, 1, 1 },
-		{ { 12, 0 }, HALF + 1, 1, 1, 0 },
-		{ { 15, 0 }, ACTIVE_MAX, 1, 1, 0 },
-		{ { 16, 0 }, HALF + 1, 0, 0, 0 },
-		{ { 99, 0 }, HALF + 1, 0, 0, 0 },
+		{ 0, 1, 0, 0, 1 },
+		{ HALF - 1, 7, HALF, 0, 1 },
+		/* Others of this submitter may wait: sixteen. */
+		{ 0, 0, HALF + 1, 1, 1 },
+		{ 15, 0, ACTIVE_MAX, 1, 1 },
+		{ 16, 0, HALF + 1, 0, 0 },
+		{ 99, 0, HALF + 1, 0, 0 },
 	};
+	struct part p;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
-		assert_int_equal(limits_has_room(&cases[i].share,
-		    cases[i].nactive), cases[i].has_room);
-		assert_int_equal(limits_is_ready(&cases[i].share,
-		    cases[i].nactive), cases[i].is_ready);
-		assert_int_equal(limits_is_low(&cases[i].share,
-		    cases[i].nactive), cases[i].is_low);
+		p = alone(cases[i].nactive);
+		assert_int_equal(limits_has_room(&p, cases[i].active,
+		    cases[i].postponed), cases[i].has_room);
+		assert_int_equal(limits_is_ready(&p, cases[i].active),
+		    cases[i].is_ready);
 	}
-}
-
-/* No share is more than half, so that others are always taken. */
-static void
-test_others_get_in(void **state)
-{
-	struct share greedy = { 0, 0 }, other = { 0, 0 };
-	unsigned n = 0;
-
-	(void)state;
-	for (; limits_has_room(&greedy, n); n++)
-		greedy.active++;
-	assert_true(n <= HALF);
-	assert_true(limits_has_room(&other, n));
 }
 
 /* A share that has nothing under way is ready, or it would never be again. */
 static void
 test_empty_share_is_ready(void **state)
 {
-	struct share s = { 0, 1000 };
-	unsigned n;
+	struct part p;
+	unsigned n, held;
 
 	(void)state;
 	for (n = 0; n <= ACTIVE_MAX; n++)
-		assert_true(limits_is_ready(&s, n) && limits_is_low(&s, n));
+		for (held = 0; held <= n; held++) {
+			p = limits_part(held, ACTIVE_MAX - n);
+			assert_true(limits_is_ready(&p, 0));
+		}
 }
 
 static void
@@ -82,12 +134,15 @@ test_yield(void **state)
 		{ HALF + 1, SLOW_MS, 0 }, { HALF + 1, SLOW_MS + 1, 1 },
 		{ ACTIVE_MAX, 999999, 1 },
 	};
+	struct part p;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < N(cases); i++)
-		assert_int_equal(limits_must_yield(cases[i].nactive,
-		    cases[i].silent_ms), cases[i].ret);
+	for (i = 0; i < N(cases); i++) {
+		p = alone(cases[i].nactive);
+		assert_int_equal(limits_must_yield(&p, cases[i].silent_ms),
+		    cases[i].ret);
+	}
 }
 
 static void
@@ -112,14 +167,15 @@ test_lookup(void **state)
 		{ HALF + 1, 5, SLOW_MS, 4, 0 },
 		{ HALF + 1, 0, SLOW_MS, 0, LOOKUP_LIMIT_MS - SLOW_MS },
 	};
+	struct part p;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
-		assert_int_equal(limits_pending(cases[i].nactive,
-		    cases[i].pending), cases[i].stay);
-		assert_int_equal(limits_lookup_left_ms(cases[i].nactive,
-		    cases[i].pending, cases[i].age_ms), cases[i].left_ms);
+		p = alone(cases[i].nactive);
+		assert_int_equal(limits_pending(&p, cases[i].pending),
+		    cases[i].stay);
+		assert_int_equal(limits_lookup_left_ms(&p, cases[i].pending, cases[i].age_ms), cases[i].left_ms);
 	}
 }
 
@@ -132,14 +188,66 @@ test_processes(void **state)
 	} cases[] = {
 		{ 1, 0, 24, 1 }, { 1, 24, 24, 1 }, { HALF, 500, 24, 1 },
 		{ HALF + 1, 23, 24, 1 }, { HALF + 1, 24, 24, 0 },
+		{ 1, 511, 24, 1 }, { 1, 512, 24, 0 },
 		{ ACTIVE_MAX, 500, 24, 0 },
 	};
+	struct part p;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < N(cases); i++)
-		assert_int_equal(limits_may_queue(cases[i].nactive,
-		    cases[i].busy, cases[i].most), cases[i].ret);
+	for (i = 0; i < N(cases); i++) {
+		p = alone(cases[i].nactive);
+		assert_int_equal(limits_may_queue(&p, cases[i].busy,
+		    cases[i].most), cases[i].ret);
+	}
+}
+
+/* Longer than any time limit at length: no host is only ever given up. */
+static void
+test_patience(void **state)
+{
+	unsigned n;
+
+	(void)state;
+	assert_int_equal(limits_patience_ms(0), 4000);
+	for (n = 1; n < 100; n++)
+		assert_true(limits_patience_ms(n) >= limits_patience_ms(n - 1));
+	assert_true(limits_patience_ms(8) > 600000);
+	assert_int_equal(limits_patience_ms(9), limits_patience_ms(UINT_MAX));
+}
+
+static void
+test_places(void **state)
+{
+	struct part p = { 0, ACTIVE_MAX };
+
+	(void)state;
+	assert_int_equal(limits_places(&p, 1), 1);
+	assert_int_equal(limits_places(&p, 499), 1);
+	assert_int_equal(limits_places(&p, 20000), 41);
+	assert_true(limits_places(&p, UINT32_MAX) <= ACTIVE_MAX / 3);
+	/* What is left of the part. */
+	p.held = ACTIVE_MAX - 7;
+	assert_int_equal(limits_places(&p, 20000), 7);
+	p.held = ACTIVE_MAX;
+	assert_int_equal(limits_places(&p, 20000), 1);
+}
+
+/* Ten of one, then one of another: that one is the second. */
+static void
+test_turn(void **state)
+{
+	uint64_t one = 0, now = 0;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 10; i++)
+		one = limits_turn(one, now);
+	assert_int_equal(one, 10);
+	now = 1;
+	assert_int_equal(limits_turn(0, now), 2);
+	assert_int_equal(limits_turn(one, now), 11);
+	assert_int_equal(limits_turn(0, 50), 51);
 }
 
 static void
@@ -162,16 +270,57 @@ test_due(void **state)
 		    100), cases[i].ret);
 }
 
+static void
+test_retry_doubles_up_to_the_longest(void **state)
+{
+	static const struct {
+		unsigned attempts, first_s, longest_s, least_s, most_s;
+	} cases[] = {
+		/* One sixteenth earlier or later. */
+		{ 0, 300, 10800, 282, 318 }, { 1, 300, 10800, 282, 318 },
+		{ 2, 300, 10800, 563, 637 }, { 3, 300, 10800, 1125, 1275 },
+		{ 6, 300, 10800, 9000, 10200 }, { 7, 300, 10800, 10125, 11475 },
+		{ 1000, 300, 10800, 10125, 11475 },
+		{ UINT_MAX, UINT_MAX / 2, UINT_MAX / 2, UINT_MAX / 32 * 15 - 16,
+		    UINT_MAX / 32 * 17 + 16 },
+		/* Too short to be spread. */
+		{ 1, 1, 100, 1, 1 }, { 4, 1, 100, 8, 8 }, { 9, 0, 0, 0, 0 },
+		/* The longest is less than the first. */
+		{ 1, 100, 7, 7, 7 },
+	};
+	unsigned k, wait_s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		for (k = 0; k < 1000; k++) {
+			wait_s = limits_retry_s(cases[i].attempts,
+			    cases[i].first_s, cases[i].longest_s,
+			    k * 0x9e3779b97f4a7c15);
+			assert_in_range(wait_s, cases[i].least_s,
+			    cases[i].most_s);
+		}
+	/* What waits together does not come due together. */
+	assert_int_not_equal(limits_retry_s(1, 300, 10800, 1),
+	    limits_retry_s(1, 300, 10800, 2));
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_part),
+		cmocka_unit_test(test_retry_doubles_up_to_the_longest),
+		cmocka_unit_test(test_newcomer_has_a_place),
+		cmocka_unit_test(test_message_has_its_part),
 		cmocka_unit_test(test_share),
-		cmocka_unit_test(test_others_get_in),
 		cmocka_unit_test(test_empty_share_is_ready),
 		cmocka_unit_test(test_yield),
 		cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_turn),
 		cmocka_unit_test(test_due),
 	};
 

@@ -42,7 +42,9 @@ static void
 test_one_line(void **state)
 {
 	static const struct { const char *in, *out; } cases[] = {
-		{ "id=1 to=<a@b>", "id=1 to=<a@b>\n" },
+		{ "id=1 to=<a@b>", "id=1 to=<a@b\\076\n" },
+		{ "say \"x\"", "say \"x\"\n" },
+		{ "\xc2\x9b[31m", "\\302\\233[31m\n" },
 		{ "", "\n" },
 		{ "a\nid=2 forged", "a id=2 forged\n" },
 		{ "a\r\nb", "a b\n" },
@@ -65,6 +67,32 @@ test_one_line(void **state)
 		buf_fini(&b);
 		close(log.fd);
 	}
+}
+
+/* A value that would look like more than one, where each may stand. */
+static void
+test_t11_value_forges_no_field(void **state)
+{
+	static const char forged[] = "x\"> to=<root> status=sent \r\n";
+	static const char in_both[] = "x\\042\\076 to=<root\\076 status=sent";
+	static const char bare[] =
+	    "x\\042\\076\\040to=<root\\076\\040status=sent";
+	struct log log;
+	struct buf b, want;
+
+	(void)state;
+	to_memory(&log, "dma");
+	log_say(&log, LOG_LEVEL_INFO, "to=<%s> a=<|%s> user=%s reply=\"1 %s\" "
+	    "n=%d u=%u z=%zu l=%ld ll=%lld %.*s%% end=%s", forged, forged,
+	    forged, forged, -1, 2U, (size_t)3, -4L, 5LL, 3, "abcd", "e");
+	buf_init(&want, 0);
+	buf_printf(&want, "to=<%s> a=<|%s> user=%s reply=\"1 %s\" n=-1 u=2 "
+	    "z=3 l=-4 ll=5 abc%%%% end=e\n", in_both, in_both, bare, in_both);
+	read_log(log.fd, &b);
+	assert_string_equal(text_of(buf_str(&b)), buf_str(&want));
+	buf_fini(&b);
+	buf_fini(&want);
+	close(log.fd);
 }
 
 static void
@@ -146,11 +174,11 @@ test_stderr(void **state)
 	assert_true(dup2(fd, STDERR_FILENO) != -1);
 	log_init(&log, "dma");
 	log.where = LOG_TO_STDERR;
-	log_say(&log, LOG_LEVEL_WARNING, "one\n%s", "two\r");
+	log_say(&log, LOG_LEVEL_WARNING, "one %s", "two\nthree\r");
 	assert_true(dup2(saved, STDERR_FILENO) != -1);
 	close(saved);
 	read_log(fd, &b);
-	assert_string_equal(buf_str(&b), "dma: one two\n");
+	assert_string_equal(buf_str(&b), "dma: one two three\n");
 	buf_fini(&b);
 	close(fd);
 }
@@ -177,6 +205,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_t11_value_forges_no_field),
 		cmocka_unit_test(test_level),
 		cmocka_unit_test(test_length_is_bounded),
 		cmocka_unit_test(test_tag),

@@ -19,7 +19,7 @@ has_login_limits(const void *arg)
 	size_t i;
 
 	(void)arg;
-	if (cleanup_limits(1) == -1 || login_limits_set() == -1)
+	if (cleanup_limits(1) != NULL || login_limits_set() == -1)
 		return 1;
 	for (i = 0; i < N(wanted); i++)
 		if (getrlimit(wanted[i].which, &rl) == -1 ||

@@ -11,6 +11,7 @@
 #include "lib/io.h"
 #include "priv/delivery_request.h"
 #include "priv/records.h"
+#include "priv/request.h"
 #include "queue/lookup.h"
 #include "tests/unit/t_active.h"
 
@@ -156,6 +157,26 @@ test_shared_in_a_turn(void **state)
 	assert_string_equal(got(w), "bob:0=1:x bob:1=1:x ");
 	ask(w, 2, "bob");
 	assert_int_equal(w->a->attempts[2].stage, STAGE_LOOKUP);
+}
+
+/* A message that waits no more: sent or not, its answer is for nobody. */
+static void
+test_forgotten(void **state)
+{
+	struct world *w = *state;
+
+	ask(w, 0, "bob");
+	lookups_send(&w->ls);
+	assert_string_equal(request(w), "bob");
+	ask(w, 1, "carl");
+	lookups_forget(&w->ls, w->a);
+	assert_int_equal(w->a->attempts[0].stage, STAGE_ROUTE);
+	assert_int_equal(w->a->attempts[1].stage, STAGE_ROUTE);
+	reply(w, IPC_FORWARD_REPLY, FORWARD_TEXT, "x");
+	turn(w);
+	assert_string_equal(got(w), "");
+	ask(w, 0, "bob");
+	assert_int_equal(w->a->attempts[0].stage, STAGE_LOOKUP);
 }
 
 /* The child that answered is asked again, in its life and after its end. */
@@ -349,7 +370,7 @@ test_slow_and_crowded(void **state)
 	assert_true(lookups_late(&w->ls) > 0);
 	for (i = 0; i < 5; i++)
 		assert_int_equal(w->a->attempts[i].stage, STAGE_LOOKUP);
-	w->t.active.nmessages = ACTIVE_MAX;
+	t_active_crowd(&w->t, ACTIVE_MAX);
 	lookups_late(&w->ls);
 	for (i = 0; i < 5; i++)
 		pending += w->a->attempts[i].stage == STAGE_LOOKUP;
@@ -358,7 +379,7 @@ test_slow_and_crowded(void **state)
 	t_active_stage(w->a, 4, STAGE_ROUTE);
 	ask(w, 4, "bob");
 	assert_int_equal(w->a->attempts[4].stage, STAGE_NONE);
-	w->t.active.nmessages = 1;
+	t_active_crowd(&w->t, 1);
 }
 
 /* While all are sent, others stay to be routed; an idle one makes room. */
@@ -371,14 +392,46 @@ test_no_room(void **state)
 
 	for (i = 0; i < LOOKUPS_MAX; i++) {
 		snprintf(name, sizeof(name), "user%d", i);
+		/* As if each were for another message and submitter. */
+		w->a->entry->submitter = turns_submitter(&w->t.active.turns,
+		    (uint32_t)i);
 		ask(w, 0, name);
+		w->ls.list[i].first = NULL;
 		lookups_send(&w->ls);
 		assert_string_equal(request(w), name);
 	}
 	ask(w, 1, "another");
 	assert_int_equal(w->a->attempts[1].stage, STAGE_ROUTE);
+	assert_int_equal(w->a->pass.full, PASS_NO_LOOKUP);
 	reply(w, IPC_FORWARD_REPLY, FORWARD_NONE, "");
 	turn(w);
+	ask(w, 1, "another");
+	assert_int_equal(w->a->attempts[1].stage, STAGE_LOOKUP);
+}
+
+/* One message, or one submitter, does not have them all. */
+static void
+test_parts(void **state)
+{
+	struct world *w = *state;
+	char name[16];
+	int i, k;
+
+	for (i = 0; i < LOOKUPS_MAX && w->a->pass.full == 0; i++) {
+		snprintf(name, sizeof(name), "user%d", i);
+		ask(w, 0, name);
+		lookups_send(&w->ls);
+	}
+	assert_int_equal(i, LOOKUPS_MAX / 2 + 1);
+	for (w->a->pass.full = 0; w->a->pass.full == 0; i++) {
+		snprintf(name, sizeof(name), "user%d", i);
+		for (k = 0; k < LOOKUPS_MAX; k++)	/* another message */
+			w->ls.list[k].first = NULL;
+		ask(w, 0, name);
+		lookups_send(&w->ls);
+	}
+	assert_int_equal(i, LOOKUPS_MAX / 4 * 3 + 2);
+	w->a->entry->submitter = turns_submitter(&w->t.active.turns, 77);
 	ask(w, 1, "another");
 	assert_int_equal(w->a->attempts[1].stage, STAGE_LOOKUP);
 }
@@ -391,8 +444,8 @@ test_helper_is_gone(void **state)
 	io_close(&w->helper);
 	ask(w, 0, "bob");
 	lookups_send(&w->ls);
-	assert_int_equal(w->a->attempts[0].stage, STAGE_DECIDED);
-	assert_int_equal(w->a->m.rcpts[0].last.status, STATUS_DEFERRED);
+	assert_int_equal(w->a->attempts[0].stage, STAGE_NONE);
+	assert_int_equal(w->a->m.rcpts[0].last.status, STATUS_NONE);
 	assert_int_equal(w->ls.socket.fd, -1);
 	assert_int_equal(w->ls.list[0].state, LOOKUP_FREE);
 }
@@ -418,6 +471,40 @@ test_helper_is_full(void **state)
 	assert_string_equal(request(w), "bob");
 }
 
+/* uid 0 and root are in every user database. */
+static void
+test_a_caller_is_shown_their_own(void **state)
+{
+	static const struct {
+		uint32_t uid;
+		const char *name, *reason;
+	} cases[] = {
+		{ 0, "root", "" },
+		{ 0, "bob", "" },	/* whether there is such a user or not */
+		{ 54321, "root", "the .forward file of another user" },
+		{ 54321, "no such user", "the .forward file of another user" },
+	};
+	struct world *w = *state;
+	int pair[2];
+	size_t i;
+
+	assert_int_equal(request_channel(pair), 0);
+	for (i = 0; i < N(cases); i++) {
+		assert_string_equal(lookups_show(&w->ls, cases[i].uid,
+		    cases[i].name, pair[1]), cases[i].reason);
+		assert_string_equal(request(w), cases[i].reason[0] == '\0' ?
+		    cases[i].name : "-");
+	}
+	/* The helper would end if it got that. */
+	assert_string_equal(lookups_show(&w->ls, 0, "root", STDIN_FILENO),
+	    "not a channel of the spool user");
+	assert_string_equal(request(w), "-");
+	io_close(&w->helper);
+	assert_string_not_equal(lookups_show(&w->ls, 0, "root", pair[1]), "");
+	io_close(&pair[0]);
+	io_close(&pair[1]);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -425,6 +512,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_shared_in_a_turn),
+		CASE(test_forgotten),
 		CASE(test_same_child_again),
 		CASE(test_spelled_otherwise),
 		CASE(test_broken_answers),
@@ -434,8 +522,10 @@ main(void)
 		CASE(test_idle),
 		CASE(test_slow_and_crowded),
 		CASE(test_no_room),
+		CASE(test_parts),
 		CASE(test_helper_is_gone),
 		CASE(test_helper_is_full),
+		CASE(test_a_caller_is_shown_their_own),
 	};
 
 	return cmocka_run_group_tests_name("lookup", tests, NULL, NULL);

@@ -182,7 +182,7 @@ pass(const char *p, size_t n, unsigned lacks, size_t chunk, struct buf *out)
 	if (mime_verdict(plan, lacks, &is_needless) != NULL) {
 		end = SEALED;
 	} else {
-		mime_write(m, plan, lacks);
+		mime_write(m, plan, lacks, NULL);
 		feed(m, p, n, chunk, out);
 		end = m->trouble != NULL ? TROUBLE :
 		    is_needless ? FITS : CHANGED;

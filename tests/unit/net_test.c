@@ -23,6 +23,7 @@ struct whole {
 	int	 runner;	/* socket to it */
 	int	 listener;
 	char	 relay[32];	/* "127.0.0.1:PORT" */
+	int	 nunreached;	/* times that no host was reached */
 	struct ipc m;
 };
 
@@ -36,6 +37,7 @@ whole_init(struct whole *w)
 	struct log log;
 	int fds[2];
 
+	w->nunreached = 0;
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	w->listener = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(w->listener, (struct sockaddr *)&sin, len), 0);
@@ -92,6 +94,7 @@ send_message(struct whole *w, uint32_t id)
 	ipc_put_str(&w->m, "");
 	ipc_put_u32(&w->m, 0);
 	ipc_put_u32(&w->m, 0);
+	ipc_put_u64(&w->m, 0);
 	ipc_put_fd(&w->m, fd);
 	assert_int_equal(ipc_send(w->runner, &w->m), 0);
 	ipc_begin(&w->m, IPC_REMOTE_RECIPIENTS, id);
@@ -110,6 +113,7 @@ send_destination(struct whole *w)
 	ipc_put_u32(&w->m, DESTINATION_SENDER);
 	ipc_put_str(&w->m, w->relay);
 	ipc_put_str(&w->m, "");
+	ipc_put_u32(&w->m, 0);
 	assert_int_equal(ipc_send(w->runner, &w->m), 0);
 }
 
@@ -121,7 +125,11 @@ expect_status(struct whole *w, const char *text)
 	char got[64];
 
 	result_init(&res);
-	assert_int_equal(ipc_recv(w->runner, &w->m, IPC_REMOTE_LIMIT), 1);
+	do {
+		assert_int_equal(ipc_recv(w->runner, &w->m, IPC_REMOTE_LIMIT),
+		    1);
+		w->nunreached += w->m.kind == IPC_REMOTE_NO_HOST;
+	} while (w->m.kind == IPC_REMOTE_NO_HOST);
 	assert_int_equal(w->m.kind, IPC_REMOTE_STATUS);
 	assert_int_equal(ipc_get_u32(&w->m), 0);
 	assert_int_equal(result_get(&w->m, &res), 0);
@@ -191,6 +199,95 @@ test_nobody_listens(void **state)
 	send_message(&w, 2);
 	expect_status(&w, "1 deferred 4.4.1");
 	expect_status(&w, "2 deferred 4.4.1");
+	assert_in_range(w.nunreached, 1, 2);
+	assert_int_equal(whole_fini(&w), EX_OK);
+}
+
+static void
+send_probe(struct whole *w)
+{
+	send_destination(w);
+	ipc_begin(&w->m, IPC_REMOTE_PROBE, 0);
+	assert_int_equal(ipc_send(w->runner, &w->m), 0);
+}
+
+/* The next finding; what is logged is passed over. */
+static void
+expect_finding(struct whole *w, enum probe_level level, const char *expected)
+{
+	char about[PROBE_ABOUT_MAX], text[PROBE_TEXT_MAX];
+	const char *bytes;
+	size_t len;
+
+	do {
+		assert_int_equal(ipc_recv(w->runner, &w->m, IPC_REMOTE_LIMIT),
+		    1);
+	} while (w->m.kind == IPC_REMOTE_LOG);
+	assert_int_equal(w->m.kind, IPC_REMOTE_FINDING);
+	assert_int_equal(ipc_get_u32(&w->m), level);
+	ipc_get_text(&w->m, about, sizeof(about));
+	assert_memory_equal(about, "127.0.0.1 port ", 15);
+	bytes = ipc_get_bytes(&w->m, &len);
+	assert_int_equal(ipc_done(&w->m), 0);
+	snprintf(text, sizeof(text), "%.*s", (int)len, bytes);
+	assert_string_equal(text, expected);
+}
+
+static void
+expect_probed(struct whole *w, uint32_t nready)
+{
+	assert_int_equal(ipc_recv(w->runner, &w->m, IPC_REMOTE_LIMIT), 1);
+	assert_int_equal(w->m.kind, IPC_REMOTE_PROBED);
+	assert_int_equal(ipc_get_u32(&w->m), nready);
+}
+
+static void
+test_probe(void **state)
+{
+	struct whole w;
+	FILE *f;
+
+	(void)state;
+	whole_init(&w);
+	assert_int_equal(listen(w.listener, 5), 0);
+	send_probe(&w);
+	f = fdopen(accept(w.listener, NULL, NULL), "r+");
+	assert_non_null(f);
+	setvbuf(f, NULL, _IONBF, 0);
+	fputs("220 hi\r\n", f);
+	converse(f, "EHLO me\r\n", "250 x\r\n");
+	converse(f, "QUIT\r\n", "221 bye\r\n");
+	fclose(f);
+	expect_finding(&w, PROBE_WARNING, "mail is sent without TLS: the "
+	    "server does not offer STARTTLS");
+	expect_finding(&w, PROBE_OK, "ready for mail, without a login");
+	expect_probed(&w, 1);
+	assert_int_equal(whole_fini(&w), EX_OK);
+}
+
+static void
+test_probe_of_nobody(void **state)
+{
+	struct whole w;
+
+	(void)state;
+	whole_init(&w);
+	send_probe(&w);
+	expect_finding(&w, PROBE_ERROR, "connect: Connection refused");
+	expect_probed(&w, 0);
+	assert_int_equal(whole_fini(&w), EX_OK);
+}
+
+/* The host says nothing, and whoever asked is gone: so it ends. */
+static void
+test_probe_for_nobody(void **state)
+{
+	struct whole w;
+
+	(void)state;
+	whole_init(&w);
+	assert_int_equal(listen(w.listener, 5), 0);
+	send_probe(&w);
 	assert_int_equal(whole_fini(&w), EX_OK);
 }
 
@@ -212,6 +309,9 @@ main(void)
 		cmocka_unit_test(test_two_messages_one_connection),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_runner_out_of_turn),
+		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_probe_of_nobody),
+		cmocka_unit_test(test_probe_for_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

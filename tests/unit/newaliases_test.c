@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "aliases.h"
 #include "lib/io.h"
 #include "submit/newaliases.h"
 #include "tests/unit/t.h"
@@ -112,6 +113,13 @@ test_no_file_and_an_unreadable_one(void **state)
 	assert_int_equal(run(dir, t_path(dir, "aliases"), &out, &err),
 	    EX_NOINPUT);
 	assert_true(err.len > 0 && out.len == 0);
+	/* One that nobody uses. */
+	t_put(t_path(dir, "large"), "a: b\n", 5, 0644);
+	assert_int_equal(truncate(t_path(dir, "large"), ALIASES_BYTES_MAX + 1),
+	    0);
+	assert_int_equal(run(dir, t_path(dir, "large"), &out, &err),
+	    EX_DATAERR);
+	assert_non_null(strstr(buf_str(&err), ALIASES_TOO_LARGE));
 	buf_fini(&out);
 	buf_fini(&err);
 	t_dir_remove(dir);

@@ -13,8 +13,11 @@ static void
 describe(const struct options *o, struct buf *b)
 {
 	static const char *const modes[] = {
-		[MODE_SEND] = "send", [MODE_LIST] = "list",
+		[MODE_SEND] = "send", [MODE_SMTP] = "smtp",
+		[MODE_LIST] = "list",
 		[MODE_ALIASES] = "aliases", [MODE_FLUSH] = "flush",
+		[MODE_CHECK] = "check", [MODE_SETUP] = "setup",
+		[MODE_QUEUE] = "queue", [MODE_STATUS] = "status",
 		[MODE_NOTHING] = "nothing",
 	};
 	int i;
@@ -30,10 +33,17 @@ describe(const struct options *o, struct buf *b)
 		buf_puts(b, " D");
 	if (o->is_watched)
 		buf_puts(b, " v");
+	if (o->is_json)
+		buf_puts(b, " json");
 	if (o->is_8bit)
 		buf_puts(b, " 8bit");
 	if (o->interval_s != 0)
 		buf_printf(b, " every=%u", o->interval_s);
+	for (i = 0; i < o->selection.n; i++)
+		buf_printf(b, " %s%c=<%s>",
+		    o->selection.list[i].is_not ? "!" : "",
+		    "ISR"[o->selection.list[i].by],
+		    o->selection.list[i].text);
 	if (o->sender != NULL)
 		buf_printf(b, " from=<%s>", o->sender);
 	if (o->fullname != NULL)
@@ -162,6 +172,7 @@ test_callers(void **state)
 		{ { S, "-i", "-f", "a@b", "--", "c@d" },
 		    "send i from=<a@b> to=<c@d>" },
 		{ { S, "-i", "-bm", "bob" }, "send i to=<bob>" },
+		{ { S, "-bs", "-odb", "-oem", "-om" }, "smtp" },
 		/* RT, Sympa, majordomo, sqwebmail */
 		{ { S, "-oi", "-t", "-f", "<>" }, "send t i from=<<>>" },
 		{ { S, "-oi", "-odi", "-oem", "-N", "success,delay,failure",
@@ -174,7 +185,19 @@ test_callers(void **state)
 		{ { "mailq" }, "list" },
 		{ { "/usr/bin/mailq" }, "list" },
 		{ { S, "-bp" }, "list" },
+		{ { S, "-bp", "--json" }, "list json" },
+		{ { S, "--json", "-bp" }, "list json" },
+		{ { "mailq", "--json" }, "list json" },
+		{ { S, "--", "--json" }, "send to=<--json>" },
+		{ { S, "-f", "--json", "x" }, "send from=<--json> to=<x>" },
 		{ { "/usr/bin/newaliases" }, "aliases" },
+		/* ours, by the name dma alone */
+		{ { "/usr/sbin/dma", "check", "--to", "a@b" },
+		    "check to=<check> to=<--to> to=<a@b>" },
+		{ { "dma", "setup", "-x", "a@b" },
+		    "setup to=<setup> to=<-x> to=<a@b>" },
+		{ { S, "setup", "a@b" }, "send to=<setup> to=<a@b>" },
+		{ { "dma", "-i", "setup" }, "send i to=<setup>" },
 	};
 	size_t i;
 
@@ -196,6 +219,11 @@ test_options(void **state)
 		{ { "mailq/" }, "send" },
 		{ { "mailq", "-bm" }, "send" },
 		{ { "mailq", "-v", "more" }, "list D v to=<more>" },
+		/* a listing takes any */
+		{ { "mailq", "-Z" }, "list" },
+		{ { "mailq", "-Zq", "more", "--all" }, "list to=<more>" },
+		{ { "mailq", "-bd", "-Nx" }, "list" },
+		{ { S, "-bp", "-Zx", "-oi" }, "list i" },
 		{ { S, "-v", "bob" }, "send D v to=<bob>" },
 		/* groups: the first letter with a value takes the rest */
 		{ { S, "-itf", "a@b" }, "send t i from=<a@b>" },
@@ -233,6 +261,13 @@ test_options(void **state)
 		{ { S, "-q90" }, "flush every=90" },
 		{ { S, "-q", "30m" }, "flush to=<30m>" },
 		{ { S, "-vq" }, "flush D v" },
+		/* a selection, joined or apart */
+		{ { S, "-qI6921", "-qR@far.test", "-qSann" },
+		    "flush I=<6921> R=<@far.test> S=<ann>" },
+		{ { S, "-qR", "far.test", "-v" }, "flush D v R=<far.test>" },
+		{ { S, "-q!S", "<>", "-q!Ibob" }, "flush !S=<<>> !I=<bob>" },
+		{ { S, "-qR", "-v" }, "flush R=<-v>" },
+		{ { S, "-q5m", "-qSann" }, "flush every=300 S=<ann>" },
 		{ { S, "-bh" }, "nothing" },
 		{ { S, "-bH" }, "nothing" },
 		{ { S, "-bP" }, "nothing" },
@@ -303,12 +338,11 @@ test_refused(void **state)
 		{ { S, "-V", "=========|=========|=========|=========" },
 		    "-V" },
 		{ { S, "-X", "a\tb" }, "control" },
-		{ { S, "-bs" }, "-bs" },
 		{ { S, "-bd" }, "-bd" },
 		{ { S, "-bD" }, "-bD" },
 		{ { S, "-bl" }, "-bl" },
 		{ { S, "-bt" }, "-bt" },
-		{ { S, "-bv" }, "-bv" },
+		{ { S, "-bt" }, "-bt" },
 		{ { S, "-be" }, "-be" },
 		{ { S, "-b", "" }, "-b" },
 		{ { S, "-bmx" }, "-bmx" },
@@ -318,7 +352,14 @@ test_refused(void **state)
 		{ { S, "-qx" }, "-q" },
 		{ { S, "-q1000000d" }, "-q" },
 		{ { S, "-q-1" }, "-q" },
-		{ { "mailq", "-Z" }, "-Z" },
+		{ { S, "-qR" }, "-qR" },
+		{ { S, "-qS", "" }, "-qS" },
+		{ { S, "-qIa\nb" }, "-qI" },
+		{ { S, "-q!" }, "-q!" },
+		{ { S, "-q!x" }, "-q!" },
+		{ { S, "-qp", "x" }, "-q" },
+		{ { "mailq", "-qx" }, "-q" },
+		{ { S, "--json", "x" }, "--json" },
 	};
 	size_t i;
 

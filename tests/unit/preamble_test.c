@@ -4,6 +4,9 @@
 #include "spool/preamble.h"
 #include "tests/unit/t.h"
 
+static const struct preamble_sums sums = { 0x123456789abcdef0, 7 };
+static const struct preamble_sums none = { 0, 0 };
+
 static void
 fill(struct message *m)
 {
@@ -44,7 +47,7 @@ test_what_is_put_is_read(void **state)
 	fill(&m);
 	message_init(&n);
 	buf_init(&lines, PREAMBLE_SIZE - 2);
-	assert_int_equal(preamble_put(&lines, &m, 17), 0);
+	assert_int_equal(preamble_put(&lines, &m, 17, &sums), 0);
 	assert_int_equal(get(&n, &lines), 0);
 	assert_int_equal(n.arrived, m.arrived);
 	assert_int_equal(n.submitter, m.submitter);
@@ -56,6 +59,8 @@ test_what_is_put_is_read(void **state)
 	assert_int_equal(n.ret, m.ret);
 	assert_string_equal(n.sender, m.sender);
 	assert_string_equal(n.envid, m.envid);
+	assert_int_equal(n.text.sum, sums.text);
+	assert_int_equal(n.nsealed, sums.records);
 	buf_fini(&lines);
 }
 
@@ -71,11 +76,11 @@ test_longest_values_fit(void **state)
 	m.sender[ADDRESS_MAX] = '\0';
 	memset(m.envid, 'x', ENVID_MAX);
 	m.envid[ENVID_MAX] = '\0';
-	m.arrived = INT64_MAX / 2;
+	m.arrived = T_TIME(INT64_MAX / 2);
 	m.text.lines = INT64_MAX / 2;
 	m.text.hops = UINT32_MAX;
 	buf_init(&lines, PREAMBLE_SIZE - 2);
-	assert_int_equal(preamble_put(&lines, &m, INT64_MAX / 2), 0);
+	assert_int_equal(preamble_put(&lines, &m, INT64_MAX / 2, &sums), 0);
 	assert_int_equal(get(&m, &lines), 0);
 	buf_fini(&lines);
 }
@@ -97,7 +102,7 @@ test_values_that_are_refused(void **state)
 		text_copy(m.sender, sizeof(m.sender), cases[i].sender);
 		text_copy(m.envid, sizeof(m.envid), cases[i].envid);
 		buf_init(&lines, PREAMBLE_SIZE - 2);
-		assert_int_equal(preamble_put(&lines, &m, 17), -1);
+		assert_int_equal(preamble_put(&lines, &m, 17, &sums), -1);
 		buf_fini(&lines);
 	}
 }
@@ -106,7 +111,9 @@ static void
 test_lines_that_are_not_understood(void **state)
 {
 	static const struct { const char *from, *to; } cases[] = {
+		{ "dma-queue 1", "dma-queue 0" },
 		{ "dma-queue 1", "dma-queue 2" },
+		{ "dma-queue 1", "dma-queue 3" },
 		{ "dma-queue 1", "dma-queue 11" },
 		{ "dma-queue", "dma queue" },
 		{ "arrived 1700000000", "arrived -1" },
@@ -146,7 +153,7 @@ test_lines_that_are_not_understood(void **state)
 	(void)state;
 	fill(&m);
 	buf_init(&lines, PREAMBLE_SIZE - 2);
-	assert_int_equal(preamble_put(&lines, &m, 17), 0);
+	assert_int_equal(preamble_put(&lines, &m, 17, &none), 0);
 	for (i = 0; i < N(cases); i++) {
 		at = strstr(buf_str(&lines), cases[i].from);
 		assert_non_null(at);
@@ -164,10 +171,50 @@ test_lines_that_are_not_understood(void **state)
 	buf_fini(&lines);
 }
 
+/* Of version 2: every other text is another one. */
+static void
+test_checksum(void **state)
+{
+	static const struct { const char *from, *to; } cases[] = {
+		{ "dma-queue 2", "dma-queue 1" },
+		{ "arrived 1700000000", "arrived 1700000001" },
+		{ "ann@", "bob@" },
+		{ "ret hdrs", "ret full" },
+		{ "records 7", "records 6" },
+		{ "text 1", "text 2" },
+		{ "text 123456789abcdef0", "text 0000000000000000" },
+		{ "check", "chekc" },
+		{ "\nrecords", "\nrecord" },
+	};
+	struct buf changed, lines;
+	struct message m, n;
+	const char *at;
+	size_t i;
+
+	(void)state;
+	fill(&m);
+	buf_init(&lines, PREAMBLE_SIZE - 2);
+	assert_int_equal(preamble_put(&lines, &m, 17, &sums), 0);
+	for (i = 0; i < N(cases); i++) {
+		at = strstr(buf_str(&lines), cases[i].from);
+		assert_non_null(at);
+		buf_init(&changed, 0);
+		buf_add(&changed, lines.data, (size_t)(at - lines.data));
+		buf_puts(&changed, cases[i].to);
+		buf_puts(&changed, at + strlen(cases[i].from));
+		message_init(&n);
+		if (get(&n, &changed) != -1)
+			fail_msg("case %zu: %s", i, cases[i].to);
+		buf_fini(&changed);
+	}
+	buf_fini(&lines);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_what_is_put_is_read),
 		cmocka_unit_test(test_longest_values_fit),
 		cmocka_unit_test(test_values_that_are_refused),

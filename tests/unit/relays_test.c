@@ -2,6 +2,7 @@
  * relays_test.c - unit tests of conf/relays.c.
  */
 #include "conf/relays.h"
+#include "conf/values.h"
 #include "tests/unit/t.h"
 
 /* A list as text: "kind:host:port", with an = where it is an address. */
@@ -16,7 +17,7 @@ put_list(struct buf *b, const struct relays *all)
 	for (i = 0; i < all->n; i++) {
 		r = &all->list[i];
 		buf_printf(b, "%s%s%s%s", i > 0 ? " " : "", kinds[r->kind],
-		    r->is_literal ? "=" : "", r->host);
+		    value_is_literal(r->host) ? "=" : "", r->host);
 		if (r->port != 0)
 			buf_printf(b, ":%u", r->port);
 	}
@@ -48,7 +49,8 @@ test_entries(void **state)
 		{ "a:b mx:example.org", 1, "mx:example.org" },
 		{ "a:0", 1, RELAY_NONE }, { "a:", 1, RELAY_NONE },
 		{ "[::1", 1, RELAY_NONE }, { "[::1]x", 1, RELAY_NONE },
-		{ "[name]", 1, RELAY_NONE }, { "mx:", 1, RELAY_NONE },
+		{ "[name] [b]:587", 0, "name b:587" }, { "mx:", 1, RELAY_NONE },
+		{ "[na me]", 1, RELAY_NONE }, { "mx:[name]", 1, RELAY_NONE },
 		{ "mx:a:b", 1, RELAY_NONE }, { "mx:192.0.2.1", 1, RELAY_NONE },
 		{ "mx:[::1]", 1, RELAY_NONE }, { "srv:a:587", 1, RELAY_NONE },
 		{ "srv:::1", 1, RELAY_NONE }, { "", 0, RELAY_NONE },

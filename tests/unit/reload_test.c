@@ -18,12 +18,16 @@ static const char *spooldir, *relay_file;
 static unsigned bad_lines, opened, closed;
 static char log_text[512];
 
+static int has_new_logins;
+
 int
 files_changed(const char *path, struct stat *last)
 {
 	(void)last;
 	if (strstr(path, "dma.conf") != NULL)
 		return conf_file.is_new;
+	if (strstr(path, "auth.conf") != NULL)
+		return has_new_logins;
 	return strstr(path, "aliases") != NULL ? aliases_file.is_new :
 	    senders_file.is_new;
 }
@@ -58,6 +62,13 @@ files_log(const struct conf_log *conf, struct log *log, const char *tag)
 	(void)log;
 	(void)tag;
 	opened++;
+}
+
+void
+files_log_renew(const struct conf_log *conf, struct log *log)
+{
+	(void)conf;
+	(void)log;
 }
 
 void
@@ -223,9 +234,36 @@ test_aliases(void **state)
 	}
 }
 
-/* Once a minute, though nothing changed. */
+/* Nothing changed since, as after an error of the disk. */
 static void
-test_aliases_that_could_not_be_read(void **state)
+test_what_could_not_be_read_is_tried_again(void **state)
+{
+	struct reloader r;
+	struct queue q;
+
+	(void)state;
+	begin(&r, &q);
+	conf_file.is_new = aliases_file.is_new = senders_file.is_new = 1;
+	conf_file.is_bad = aliases_file.is_bad = senders_file.is_bad = 1;
+	q.has_aliases = q.has_senders = 0;
+	reload_changed(&r);
+	conf_file.is_new = aliases_file.is_new = senders_file.is_new = 0;
+	conf_file.is_bad = aliases_file.is_bad = senders_file.is_bad = 0;
+	relay_file = "/relays";
+	reload_changed(&r);
+	assert_false(q.has_aliases || q.has_senders);
+	assert_null(q.conf.where.sender_relay);
+	reload_retry(&r);
+	assert_int_equal(reload_changed(&r), 1);
+	assert_true(q.has_aliases && q.has_senders);
+	assert_string_equal(q.conf.where.sender_relay, "/relays");
+	assert_int_equal(r.unread, 0);
+	end(&q);
+}
+
+/* The old ones hold meanwhile. */
+static void
+test_files_that_were_known_are_tried_again(void **state)
 {
 	struct reloader r;
 	struct queue q;
@@ -233,14 +271,33 @@ test_aliases_that_could_not_be_read(void **state)
 	(void)state;
 	begin(&r, &q);
 	aliases_file.is_new = aliases_file.is_bad = 1;
-	q.has_aliases = 0;
+	senders_file.is_new = senders_file.is_bad = 1;
+	q.has_aliases = q.has_senders = 1;
 	reload_changed(&r);
+	assert_true(q.has_aliases && q.has_senders);
 	aliases_file.is_new = aliases_file.is_bad = 0;
-	reload_changed(&r);
-	assert_false(q.has_aliases);
+	senders_file.is_new = senders_file.is_bad = 0;
+	assert_int_equal(reload_changed(&r), 0);
+	assert_int_not_equal(r.unread, 0);
 	reload_retry(&r);
-	reload_changed(&r);
-	assert_true(q.has_aliases);
+	assert_int_equal(reload_changed(&r), 1);
+	assert_int_equal(r.unread, 0);
+	end(&q);
+}
+
+/* A host that rejected the login is to be tried again. */
+static void
+test_new_logins(void **state)
+{
+	struct reloader r;
+	struct queue q;
+
+	(void)state;
+	begin(&r, &q);
+	assert_int_equal(reload_changed(&r), 0);
+	has_new_logins = 1;
+	assert_int_equal(reload_changed(&r), 1);
+	has_new_logins = 0;
 	end(&q);
 }
 
@@ -273,7 +330,9 @@ main(void)
 		cmocka_unit_test(test_first),
 		cmocka_unit_test(test_conf),
 		cmocka_unit_test(test_aliases),
-		cmocka_unit_test(test_aliases_that_could_not_be_read),
+		cmocka_unit_test(test_what_could_not_be_read_is_tried_again),
+		cmocka_unit_test(test_files_that_were_known_are_tried_again),
+		cmocka_unit_test(test_new_logins),
 		cmocka_unit_test(test_sender_relay),
 	};
 

@@ -1,6 +1,7 @@
 /*
  * request_test.c - channels, and what may stand for one.
  */
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -10,6 +11,7 @@
 #include "lib/ipc.h"
 #include "priv/records.h"
 #include "priv/request.h"
+#include "priv/user.h"
 #include "tests/unit/t.h"
 
 static void
@@ -56,12 +58,54 @@ test_others_are_none(void **state)
 	close(fd);
 }
 
+/* As a front end: the channel says who called, whoever uses it. */
+static int
+makes_call(const void *arg)
+{
+	static const struct spool_user spool = { 65534, 65534 };
+	struct caller c = { .uid = *(const uint32_t *)arg };
+	int pair[2];
+	uid_t uid;
+
+	if (c.uid == 0 && request_channel(c.channel) == -1)
+		return 1;
+	if (user_become_front_end(&spool, c.uid) == -1 ||
+	    request_call(&c, pair) == -1)
+		return 2;
+	if (geteuid() != 65534 || prctl(PR_GET_DUMPABLE) != 0)
+		return 3;
+	return request_channel_of(pair[1], &uid) == -1 || uid != c.uid;
+}
+
+static void
+test_a_call_names_its_caller(void **state)
+{
+	static const uid_t callers[] = { 0, 1000, 65534 };
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	t_for_callers(makes_call, callers, N(callers));
+}
+
 /* What should have become dma-remote says why it did not. */
+static void
+expect_trouble(int fd)
+{
+	struct ipc m;
+
+	ipc_init(&m);
+	assert_int_equal(ipc_recv(fd, &m, IPC_REMOTE_LIMIT), 1);
+	assert_int_equal(m.kind, IPC_REMOTE_TROUBLE);
+	assert_int_equal(ipc_recv(fd, &m, IPC_REMOTE_LIMIT), 0);
+	ipc_fini(&m);
+	close(fd);
+}
+
 static void
 test_a_program_that_is_missing(void **state)
 {
 	struct stat st;
-	struct ipc m;
 	int fd;
 
 	(void)state;
@@ -71,12 +115,11 @@ test_a_program_that_is_missing(void **state)
 	assert_true(fd != -1);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
-	ipc_init(&m);
-	assert_int_equal(ipc_recv(fd, &m, IPC_REMOTE_LIMIT), 1);
-	assert_int_equal(m.kind, IPC_REMOTE_TROUBLE);
-	assert_int_equal(ipc_recv(fd, &m, IPC_REMOTE_LIMIT), 0);
-	ipc_fini(&m);
-	close(fd);
+	expect_trouble(fd);
+	fd = request_probe(0);
+	assert_true(fd != -1);
+	assert_false(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	expect_trouble(fd);
 }
 
 int
@@ -84,6 +127,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_channel_is_one),
+		cmocka_unit_test(test_a_call_names_its_caller),
 		cmocka_unit_test(test_others_are_none),
 		cmocka_unit_test(test_a_program_that_is_missing),
 	};

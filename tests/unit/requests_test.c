@@ -51,6 +51,7 @@ send_destination(struct sides *s, uint32_t kind, const char *name,
 	ipc_put_u32(&m, kind);
 	ipc_put_str(&m, name);
 	ipc_put_str(&m, user);
+	ipc_put_u32(&m, 0);
 	assert_int_equal(ipc_send(s->runner, &m), 0);
 	ipc_fini(&m);
 }
@@ -64,6 +65,7 @@ struct head {
 };
 
 static const struct head good = { 8, 100, 5, 1, 0, "", 1, 0 };
+static const struct head early = { 8, 100, 5, 1, 0, "", 1, 0 };
 static const struct head bad_one = { 8, 100, 5, 1, 0, "", 1, 1 };
 static const struct head for_two = { 8, 100, 5, 2, 0, "", 1, 0 };
 
@@ -86,6 +88,7 @@ send_message(struct sides *s, uint32_t id, const struct head *head)
 	ipc_put_str(&m, head->envid);
 	ipc_put_u32(&m, 0);
 	ipc_put_u32(&m, head->is_suspect != 0);
+	ipc_put_u64(&m, head == &early ? 2 : 5);	/* its turn */
 	if (head->has_fd)
 		ipc_put_fd(&m, fd);
 	assert_int_equal(ipc_send(s->runner, &m), 0);
@@ -210,6 +213,56 @@ test_records_out_of_turn(void **state)
 	sides_fini(&s);
 }
 
+static void
+send_cancel(struct sides *s, uint32_t id, int has_field)
+{
+	struct ipc m;
+
+	ipc_init(&m);
+	ipc_begin(&m, IPC_REMOTE_CANCEL, id);
+	if (has_field)
+		ipc_put_u32(&m, 1);
+	assert_int_equal(ipc_send(s->runner, &m), 0);
+	ipc_fini(&m);
+}
+
+/* Noted, whatever it names, but not between a message and its recipients. */
+static void
+test_cancels(void **state)
+{
+	struct request *r;
+	struct sides s;
+
+	(void)state;
+	sides_init(&s);
+	send_destination(&s, 0, "", "");
+	send_whole(&s, 1, &good);
+	send_whole(&s, 2, &good);
+	send_cancel(&s, 2, 0);
+	send_cancel(&s, 3, 0);
+	assert_int_equal(requests_read(&s.q), 1);
+	assert_int_equal(s.q.ncancels, 2);
+	assert_int_equal(s.q.cancels[0], 2);
+	assert_null(requests_take_id(&s.q, 3));
+	r = requests_take_id(&s.q, 2);
+	assert_non_null(r);
+	assert_int_equal(r->id, 2);
+	assert_null(requests_take_id(&s.q, 2));
+	requests_cancel(&s.q, r, "");
+	assert_int_equal(s.q.nopen, 1);
+	assert_int_equal(s.q.nwaiting, 1);
+	send_cancel(&s, 1, 1);
+	assert_int_equal(requests_read(&s.q), -1);
+	sides_fini(&s);
+
+	sides_init(&s);
+	send_destination(&s, 0, "", "");
+	send_message(&s, 1, &for_two);
+	send_cancel(&s, 1, 0);
+	assert_int_equal(requests_read(&s.q), -1);
+	sides_fini(&s);
+}
+
 /* The ids in the order in which a session would get them. */
 static void
 expect_order(struct sides *s, size_t first, size_t last, int has_room,
@@ -256,6 +309,11 @@ test_order(void **state)
 	assert_ptr_equal(requests_take(&s.q, 2, 2, 1), r);
 	assert_int_equal(s.q.nlater, 0);
 	assert_int_equal(s.q.nwaiting, 4);
+	requests_put_first(&s.q, r);
+	/* By its turn. */
+	send_whole(&s, 6, &early);
+	expect_order(&s, 0, SIZE_MAX, 0, "61345");
+	r = requests_take(&s.q, 0, SIZE_MAX, 0);
 	requests_put_first(&s.q, r);
 	sides_fini(&s);
 }
@@ -356,15 +414,124 @@ test_reports(void **state)
 	sides_fini(&s);
 }
 
+static int
+send_probe(struct sides *s)
+{
+	ipc_begin(&s->m, IPC_REMOTE_PROBE, 0);
+	assert_int_equal(ipc_send(s->runner, &s->m), 0);
+	return requests_read(&s->q);
+}
+
+/* After the destination, once, and a process that probes gets no mail. */
+static void
+test_probe(void **state)
+{
+	struct sides s;
+
+	(void)state;
+	sides_init(&s);
+	assert_int_equal(send_probe(&s), -1);
+	sides_fini(&s);
+
+	sides_init(&s);
+	send_destination(&s, 0, "", "");
+	assert_int_equal(send_probe(&s), 1);
+	assert_int_equal(s.q.probe, PROBE_WANTED);
+	assert_int_equal(send_probe(&s), -1);
+	sides_fini(&s);
+
+	sides_init(&s);
+	send_destination(&s, 0, "", "");
+	assert_int_equal(send_probe(&s), 1);
+	s.q.probe = PROBE_DONE;
+	send_message(&s, 1, &good);
+	assert_int_equal(requests_read(&s.q), -1);
+	sides_fini(&s);
+
+	sides_init(&s);
+	send_destination(&s, 0, "", "");
+	send_whole(&s, 1, &good);
+	assert_int_equal(send_probe(&s), -1);
+	sides_fini(&s);
+}
+
+/* One line with a password, before the probe, and only where it is awaited. */
+static void
+test_login_to_try(void **state)
+{
+	static const struct {
+		const char *lines;
+		int takes_login, want;
+	} cases[] = {
+		{ "me|a.test:secret\n", 1, 1 },
+		{ "me|a.test:secret\n", 0, -1 },
+		{ "", 1, -1 }, { "me\n", 1, -1 },
+		{ "me|a.test:x\nme|b.test:y\n", 1, -1 },
+		{ "host a.test user me password-file /etc/passwd\n", 1, -1 },
+		{ "host a.test user me password-command /bin/x\n", 1, -1 },
+		{ "host a.test external\n", 1, -1 },
+	};
+	struct sides s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		sides_init(&s);
+		s.q.takes_login = cases[i].takes_login;
+		send_destination(&s, DESTINATION_SENDER, "a.test", "");
+		ipc_begin(&s.m, IPC_REMOTE_LOGIN, 0);
+		ipc_put_str(&s.m, cases[i].lines);
+		assert_int_equal(ipc_send(s.runner, &s.m), 0);
+		assert_int_equal(requests_read(&s.q), cases[i].want);
+		if (cases[i].want == 1) {
+			assert_string_equal(auth_find(&s.q.login, "a.test",
+			    NULL, 1)->password, "secret");
+			assert_int_equal(ipc_send(s.runner, &s.m), 0);
+			assert_int_equal(requests_read(&s.q), -1);
+		}
+		sides_fini(&s);
+	}
+}
+
+static void
+test_findings(void **state)
+{
+	char text[2 * PROBE_TEXT_MAX], about[PROBE_ABOUT_MAX];
+	struct sides s;
+	size_t len;
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	sides_init(&s);
+	requests_finding(&s.q, PROBE_WARNING, "a.test", text);
+	requests_probed(&s.q, 3);
+	assert_int_equal(hear(&s, about, sizeof(about)), IPC_REMOTE_FINDING);
+	assert_int_equal(ipc_get_u32(&s.m), PROBE_WARNING);
+	ipc_get_text(&s.m, about, sizeof(about));
+	assert_string_equal(about, "a.test");
+	assert_non_null(ipc_get_bytes(&s.m, &len));
+	assert_int_equal(len, PROBE_TEXT_MAX);
+	assert_int_equal(ipc_done(&s.m), 0);
+	assert_int_equal(hear(&s, about, sizeof(about)), IPC_REMOTE_PROBED);
+	assert_int_equal(ipc_get_u32(&s.m), 3);
+	assert_int_equal(ipc_done(&s.m), 0);
+	sides_fini(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_records_out_of_shape),
 		cmocka_unit_test(test_records_out_of_turn),
+		cmocka_unit_test(test_cancels),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_suspect_has_few_tries),
 		cmocka_unit_test(test_reports),
+		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_login_to_try),
+		cmocka_unit_test(test_findings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /*
  * route_test.c - where recipients go: whole expansions, told in one line.
  */
+#include <strings.h>
+
 #include "lib/buf.h"
 #include "conf/local_names.h"
 #include "lib/result.h"
@@ -25,6 +27,22 @@ struct world {
 };
 
 /* aliases may have bad lines. */
+static int
+exists(const char *name)
+{
+	return strcmp(name, "bob+smith") == 0;
+}
+
+/* Alice and alice are two. */
+static int
+is_same(const char *a, const char *b)
+{
+	return strcasecmp(a, "alice") == 0 ? strcmp(a, b) == 0 :
+	    strcasecmp(a, b) == 0;
+}
+
+static const struct names_users users = { exists, is_same };
+
 static void
 begin(struct world *w, const char *conf, const char *aliases,
     const struct home *homes)
@@ -38,6 +56,7 @@ begin(struct world *w, const char *conf, const char *aliases,
 	    "aliases", &report_quiet) >= 0);
 	w->env.conf = &w->conf;
 	w->env.aliases = &w->aliases;
+	w->env.users = &users;
 	w->homes = homes;
 	message_init(&w->m);
 	buf_init(&w->out, 0);
@@ -59,7 +78,7 @@ expand(struct world *w, uint32_t i, const struct targets *targets,
 	struct result res;
 
 	result_init(&res);
-	if (route_expand(&w->conf.names, &w->m, i, &(const struct expansion){
+	if (route_expand(&w->env, &w->m, i, &(const struct expansion){
 	    targets, origin, owner }, &res) == 0) {
 		w->m.rcpts[i].state = RCPT_EXPANDED;
 	} else {
@@ -189,7 +208,8 @@ test_local_or_remote(void **state)
 		{ "bob@lists.example.org", "mailbox(bob) " },
 		{ "bob@example.org", "remote(bob@example.org) " },
 		{ "bob@xlocalhost", "remote(bob@xlocalhost) " },
-		{ "bob@[127.0.0.1]", "remote(bob@[127.0.0.1]) " },
+		{ "bob@[127.0.0.1]", "mailbox(bob) " },
+		{ "bob@[192.0.2.99]", "remote(bob@[192.0.2.99]) " },
 		{ "\"bob\"@localhost", "mailbox(bob) " },
 		{ "\"a@b\"@localhost", "mailbox(a@b) " },
 		{ "\"a@localhost\"@b.org", "remote(\"a@localhost\"@b.org) " },
@@ -403,7 +423,7 @@ test_unusable_targets(void **state)
 		list[0].text = cases[i].first;
 		list[1].text = cases[i].second;
 		result_init(&res);
-		assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
+		assert_int_equal(route_expand(&w.env, &w.m, 0,
 		    &(const struct expansion){ &targets, cases[i].origin,
 		    "bob" }, &res), cases[i].ret);
 		if (cases[i].child == NULL) {
@@ -486,14 +506,15 @@ test_chain(void **state)
 			route_chain(&w.m, i, &chain);
 		}
 	assert_string_equal(buf_str(&chain),
-	    "Team -> bob -> list -> zoe@localhost");
+	    "Team / bob / list / zoe@localhost");
 	buf_reset(&chain);
 	route_chain(&w.m, 0, &chain);
 	assert_string_equal(buf_str(&chain), "Team");
 	result_init(&res);
 	assert_int_equal(route_lost(&w.m, 1, "lost", &res), -1);
 	assert_int_equal(res.status, STATUS_FAILED);
-	assert_string_equal(res.reason, "lost: Team -> bob");
+	assert_string_equal(res.reason, "lost");
+	assert_string_equal(res.detail, "Team / bob");
 	result_fini(&res);
 	buf_fini(&chain);
 	end(&w);
@@ -554,14 +575,14 @@ test_number(void **state)
 		targets.list[i].text = text;
 	}
 	result_init(&res);
-	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
+	assert_int_equal(route_expand(&w.env, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_ALIASES,
 	    "bob" }, &res), -1);
 	assert_int_equal(res.status, STATUS_FAILED);
 	assert_string_equal(res.code, "5.4.6");
 	assert_int_equal(w.m.nrcpts, 1);
 	targets.n = TARGETS_MAX;
-	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
+	assert_int_equal(route_expand(&w.env, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_ALIASES,
 	    "bob" }, &res), 0);
 	assert_int_equal(w.m.nrcpts, 2);
@@ -586,13 +607,13 @@ test_children(void **state)
 	assert_int_equal(forward_parse(&targets, forward, strlen(forward),
 	    ".forward", &report_quiet), 0);
 	result_init(&res);
-	assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
+	assert_int_equal(route_expand(&w.env, &w.m, 0,
 	    &(const struct expansion){ &targets, ORIGIN_FORWARD,
 	    "bob" }, &res), 0);
 	assert_int_equal(w.m.nrcpts, 5);
 	for (i = 1; i < 5; i++) {
-		assert_int_equal(w.m.rcpts[i].entry, i - 1);
-		assert_true(w.m.rcpts[i].digest == targets.list[i - 1].digest);
+		assert_int_equal(w.m.rcpts[i].entry.index, i - 1);
+		assert_true(w.m.rcpts[i].entry.digest == targets.list[i - 1].digest);
 		assert_string_equal(w.m.rcpts[i].owner, "bob");
 		assert_int_equal(w.m.rcpts[i].origin, ORIGIN_FORWARD);
 		assert_int_equal(w.m.rcpts[i].parent, 0);
@@ -641,9 +662,9 @@ test_wishes(void **state)
 		assert_non_null(message_add(&w.m, cases[i].rcpts));
 		w.m.rcpts[0].notify = cases[i].notify;
 		result_init(&res);
-		assert_int_equal(route_expand(&w.conf.names, &w.m, 0,
-		    &(const struct expansion){ &names_alias(&w.conf.names,
-		    w.env.aliases, cases[i].rcpts)->targets, ORIGIN_ALIASES,
+		assert_int_equal(route_expand(&w.env, &w.m, 0,
+		    &(const struct expansion){ &aliases_find(w.env.aliases,
+		    cases[i].rcpts)->targets, ORIGIN_ALIASES,
 		    cases[i].rcpts }, &res), 0);
 		assert_true(w.m.nrcpts > 1);
 		assert_int_equal(route_is_list(&w.m, 1), cases[i].is_list);
@@ -661,6 +682,88 @@ test_wishes(void **state)
 			buf_fini(&orcpt);
 		}
 		result_fini(&res);
+		end(&w);
+	}
+}
+
+/* The envelope sender of each recipient that is left, and its ORCPT. */
+static void
+put_senders(struct world *w, struct buf *b)
+{
+	const struct recipient *r;
+	uint32_t i;
+
+	for (i = 0; i < w->m.nrcpts; i++) {
+		r = &w->m.rcpts[i];
+		if (r->state == RCPT_EXPANDED)
+			continue;
+		buf_printf(b, "%s<%s>%s", r->address,
+		    message_sender(&w->m, i), r->sender == NULL ? "" : "!");
+		assert_int_equal(r->notify, r->sender == NULL ?
+		    NOTIFY_DELAY : NOTIFY_FAILURE);
+		route_put_orcpt(b, &w->conf.names, &w->m, i);
+		buf_putc(b, ' ');
+	}
+}
+
+/* owner-NAME is the sender of mail to the members of NAME. */
+static void
+test_owners(void **state)
+{
+	static const char aliases[] =
+	    "plain: a@x\n"
+	    "one: a@x, \"|prog\"\nowner-one: Joe@Y.test\n"
+	    "two: a@x, b@x\nowner-two: joe, ann\n"
+	    "inner: b@x, carl\nowner-inner: \\joe\n"
+	    "outer: a@x, inner\nowner-outer: o\n"
+	    "named: two\n"
+	    "owner-owner: boss\n"
+	    "self: c@x\nowner-self: self\n"
+	    "odd: d@x\nowner-odd: a b c@\n";
+	static const struct home homes[] = {
+		{ "carl", "carl@far" }, { NULL, NULL }
+	};
+	static const struct { const char *sender, *rcpt, *want; } cases[] = {
+		{ "s@x", "plain", "a@x<s@x>rfc822;plain@" MAILNAME " " },
+		{ "s@x", "one", "a@x<Joe@y.test>!rfc822;a@x "
+		    "prog<Joe@y.test>!rfc822;one@" MAILNAME " " },
+		{ "s@x", "two", "a@x<owner-two@" MAILNAME ">!rfc822;a@x "
+		    "b@x<owner-two@" MAILNAME ">!rfc822;b@x " },
+		{ "s@x", "TWO+x", "a@x<owner-two@" MAILNAME ">!rfc822;a@x "
+		    "b@x<owner-two@" MAILNAME ">!rfc822;b@x " },
+		/* of the innermost list; a .forward is no list */
+		{ "s@x", "outer", "a@x<o@" MAILNAME ">!rfc822;a@x "
+		    "b@x<owner-inner@" MAILNAME ">!rfc822;b@x "
+		    "carl@far<owner-inner@" MAILNAME ">!rfc822;carl@"
+		    MAILNAME " " },
+		{ "s@x", "named", "a@x<owner-two@" MAILNAME ">!rfc822;a@x "
+		    "b@x<owner-two@" MAILNAME ">!rfc822;b@x " },
+		/* mail to an owner, and to the owner of all owners */
+		{ "s@x", "owner-one", "Joe@y.test<boss@" MAILNAME ">!rfc822;"
+		    "Joe@y.test " },
+		{ "s@x", "owner-owner", "boss<boss@" MAILNAME ">!rfc822;boss@"
+		    MAILNAME " " },
+		{ "s@x", "self", "c@x<self@" MAILNAME ">!rfc822;c@x " },
+		{ "s@x", "odd", "d@x<owner-odd@" MAILNAME ">!rfc822;d@x " },
+		/* a report is answered to nobody */
+		{ "", "one", "a@x<>rfc822;one@" MAILNAME " prog<>rfc822;one@"
+		    MAILNAME " " },
+	};
+	struct world w;
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		begin(&w, "", aliases, homes);
+		text_copy(w.m.sender, sizeof(w.m.sender), cases[i].sender);
+		assert_non_null(message_add(&w.m, cases[i].rcpt));
+		w.m.rcpts[0].notify = NOTIFY_DELAY;
+		run(&w, "");
+		buf_init(&b, 0);
+		put_senders(&w, &b);
+		assert_string_equal(buf_str(&b), cases[i].want);
+		buf_fini(&b);
 		end(&w);
 	}
 }
@@ -791,6 +894,7 @@ main(void)
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_orcpt),
 		cmocka_unit_test(test_bad_alias),
 		cmocka_unit_test(test_again),

@@ -46,9 +46,15 @@ static const struct {
 	{ "a m login b n", 1, "a", NULL, NULL, "b" },
 	{ "a m:0", 1, "a", NULL, NULL, NULL },
 	{ "a m:65536 user u", 1, "a", NULL, "u", NULL },
-	{ "a [m]", 1, "a", NULL, NULL, NULL },
+	{ "\"two words\" m login \"x y\"", 0, "two words", "m", NULL, "x y" },
+	{ "\"EX\\a b\" m user \"u v\"", 0, "EX\\a b", "m", "u v", NULL },
+	{ "a [m", 1, "a", NULL, NULL, NULL },
 	{ "a good bad:x", 1, "a", NULL, NULL, NULL },
 	{ "a m\x01", 1, "a", NULL, NULL, NULL },
+	{ "\"a b\" m\x01", 1, "a b", NULL, NULL, NULL },
+	{ "\"\" m", 1, NULL, NULL, NULL, NULL },
+	{ "a m login \"\"", 1, "a", NULL, NULL, NULL },
+	{ "\"a b m", 1, NULL, NULL, NULL, NULL },
 };
 
 static void
@@ -116,7 +122,9 @@ static const char table[] =
     "eve four\n"
     "x@c.org five login eve\n"
     "bad@c.org\n"
-    "@c.org six:0 login eve\n";
+    "@c.org six:0 login eve\n"
+    "@M\xc3\x9cller.org. seven\n"
+    "ann@gr\xc3\xbcn.org eight user u2\n";
 
 static const struct {
 	const char *sender, *login;
@@ -137,6 +145,11 @@ static const struct {
 	{ "bad@c.org", "ann", 6 },
 	{ "\"a@b.org\"@d.org", NULL, 0 },
 	{ "\"a@d.org\"@b.org", NULL, 3 },
+	{ "bob@b.org.", NULL, 3 },
+	{ "bob@m\xc3\xbcller.org", NULL, 8 },
+	{ "bob@xn--mller-kva.org", NULL, 8 },
+	{ "ann@xn--grn-ioa.org", NULL, 9 },
+	{ "bann@xn--grn-ioa.org", NULL, 0 },
 	{ "", "eve", 0 },
 	{ "", NULL, 0 },
 };

@@ -62,35 +62,38 @@ test_every_state_and_event(void **state)
 }
 
 #define UTF8	SMTP_OFFERS_SMTPUTF8
+#define NONE	SMTP_UTF8_NONE
+#define SOME	SMTP_UTF8_SOME
+#define ALL	SMTP_UTF8_ALL
 
 static void
 test_what_needs_no_server(void **state)
 {
 	static const struct {
 		const char *sender, *rcpt;
-		unsigned flags, offers;
+		enum smtp_utf8 utf8;
+		unsigned offers;
 		uint64_t size_max;
-		int ret, needs_utf8;
+		int ret;
 		const char *code;		/* of the recipient */
 	} cases[] = {
-		{ "a@x", "b@x", 0, 0, 0,	0, 0, "" },
-		{ "", "b@x", 0, 0, 0,		0, 0, "" },
-		{ "a@x", "", 0, 0, 0,		-1, 0, "5.1.3" },
-		{ "a@x", "b@x> X=1", 0, 0, 0,	-1, 0, "5.1.3" },
-		{ "a@x>", "b@x", 0, 0, 0,	-1, 0, "5.1.7" },
-		{ "a@x", "\xc3\xbc@x", 0, 0, 0,	-1, 0, "5.6.7" },
-		{ "a@x", "\xc3\xbc@x", 0, UTF8, 0,	0, 1, "" },
-		{ "\xc3\xbc@x", "b@x", 0, 0, 0,	-1, 1, "5.6.7" },
-		{ "\xc3\xbc@x", "b@x", 0, UTF8, 0,	0, 1, "" },
-		{ "a@x", "b@x", MESSAGE_8BIT_HEADER, UTF8, 0,	0, 1, "" },
-		{ "a@x", "b@x", MESSAGE_8BIT_HEADER, 0, 0,	0, 0, "" },
-		{ "a@x", "b@x", 0, 0, 999,	-1, 0, "5.3.4" },
-		{ "a@x", "b@x", 0, 0, 1000,	0, 0, "" },
+		{ "a@x", "b@x", NONE, 0, 0,	0, "" },
+		{ "", "b@x", NONE, 0, 0,	0, "" },
+		{ "a@x", "", NONE, 0, 0,	-1, "5.1.3" },
+		{ "a@x", "b@x> X=1", NONE, 0, 0, -1, "5.1.3" },
+		{ "a@x>", "b@x", NONE, 0, 0,	-1, "5.1.7" },
+		{ "a@x", "\xc3\xbc@x", NONE, 0, 0,	-1, "5.6.7" },
+		{ "a@x", "\xc3\xbc@x", SOME, 0, 0,	-1, "5.6.7" },
+		{ "a@x", "\xc3\xbc@x", SOME, UTF8, 0,	0, "" },
+		{ "a@x", "b@x", ALL, UTF8, 0,		0, "" },
+		{ "\xc3\xbc@x", "b@x", ALL, 0, 0,	-1, "5.6.7" },
+		{ "\xc3\xbc@x", "b@x", ALL, UTF8, 0,	0, "" },
+		{ "a@x", "b@x", NONE, 0, 999,	-1, "5.3.4" },
+		{ "a@x", "b@x", NONE, 0, 1000,	0, "" },
 	};
 	struct smtp_capabilities caps;
 	struct smtp_rcpt rcpt;
 	struct smtp_mail m;
-	int needs_utf8;
 	size_t i;
 
 	(void)state;
@@ -101,21 +104,60 @@ test_what_needs_no_server(void **state)
 		memset(&m, 0, sizeof(m));
 		memset(&rcpt, 0, sizeof(rcpt));
 		m.sender = cases[i].sender;
-		m.flags = cases[i].flags;
+		m.utf8 = cases[i].utf8;
 		m.size_bytes = 1000;
 		m.rcpts = &rcpt;
 		m.nrcpts = 1;
 		rcpt.address = cases[i].rcpt;
 		smtp_mail_reset(&m);
-		assert_int_equal(smtp_mail_check(&m, &caps, &needs_utf8),
-		    cases[i].ret);
-		if (cases[i].ret == 0)
-			assert_int_equal(needs_utf8, cases[i].needs_utf8);
-		assert_string_equal(rcpt.res.code, cases[i].code);
+		if (smtp_mail_check(&m, &caps) != cases[i].ret ||
+		    strcmp(rcpt.res.code, cases[i].code) != 0)
+			fail_msg("case %zu: %s", i, rcpt.res.code);
 		result_fini(&m.res);
 		result_fini(&rcpt.res);
 		smtp_capabilities_fini(&caps);
 	}
+}
+
+/* Those who can do without SMTPUTF8 do not depend on it. */
+static void
+test_for_whom_a_transaction_is(void **state)
+{
+	static const struct {
+		enum smtp_utf8 utf8;
+		const char *said;
+	} cases[] = {
+		{ NONE, "MAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\n"
+		    "RCPT TO:<d@x>\r\n" },
+		{ SOME, "MAIL FROM:<a@x> SMTPUTF8\r\n"
+		    "RCPT TO:<\xc3\xbc@x>\r\n" },
+		{ ALL, "MAIL FROM:<a@x> SMTPUTF8\r\nRCPT TO:<b@x>\r\n"
+		    "RCPT TO:<\xc3\xbc@x>\r\nRCPT TO:<d@x>\r\n" },
+	};
+	struct smtp_rcpt rcpts[] = { { .address = "b@x" },
+	    { .address = "\xc3\xbc@x" }, { .address = "d@x" } };
+	struct smtp_mail m = { .sender = "a@x", .rcpts = rcpts, .nrcpts = 3 };
+	struct smtp_capabilities caps;
+	struct buf said;
+	uint32_t k;
+	size_t i;
+
+	(void)state;
+	smtp_capabilities_init(&caps);
+	caps.offers = UTF8;
+	buf_init(&said, 0);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&said);
+		smtp_mail_reset(&m);
+		m.utf8 = cases[i].utf8;
+		assert_int_equal(smtp_mail_check(&m, &caps), 0);
+		smtp_mail_put(&m, &caps, &said);
+		while (smtp_mail_ask(&m, &caps, &k))
+			smtp_mail_put_rcpt(&rcpts[k], &caps, &said);
+		assert_string_equal(buf_str(&said), cases[i].said);
+	}
+	buf_fini(&said);
+	smtp_capabilities_fini(&caps);
 }
 
 /* RCPTDOMAINMAX=2: the third domain waits for another transaction. */
@@ -168,7 +210,8 @@ test_replies_to_recipients(void **state)
 		{ "452 4.2.2 full", 1,		STATUS_DEFERRED },
 		{ "552 too many", 1,		STATUS_NONE },
 		{ "552 5.2.2 full", 1,		STATUS_FAILED },
-		{ "530 login", 1,		STATUS_DEFERRED },
+		{ "550 5.7.0 login", 1,		STATUS_FAILED },
+		{ "432 slow down", 0,		STATUS_NONE },
 	};
 	struct smtp_reply reply;
 	struct smtp_rcpt rcpt;
@@ -188,12 +231,15 @@ test_replies_to_recipients(void **state)
 		assert_int_equal(smtp_reply_line(&reply, line, strlen(line),
 		    &text, &len), SMTP_LINE_LAST);
 		smtp_reply_keep(&reply, text, len);
-		smtp_mail_rcpt_reply(&m, 0, &reply);
+		smtp_mail_rcpt_reply(&m, 0, &reply, smtp_judge(SMTP_AT_RCPT,
+		    &reply, m.accepted > 0 ? SMTP_IF_ACCEPTED : 0));
+		assert_int_equal(m.is_throttled, line[1] == '3');
 		assert_int_equal(rcpt.res.status, cases[i].status);
 		assert_int_equal(rcpt.is_accepted, line[0] == '2');
 		assert_int_equal(m.accepted, cases[i].accepted +
 		    (line[0] == '2'));
 		result_fini(&rcpt.res);
+		result_fini(&m.res);
 		buf_fini(&reply.text);
 	}
 }
@@ -204,6 +250,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_state_and_event),
 		cmocka_unit_test(test_what_needs_no_server),
+		cmocka_unit_test(test_for_whom_a_transaction_is),
 		cmocka_unit_test(test_domains_of_one_transaction),
 		cmocka_unit_test(test_replies_to_recipients),
 	};

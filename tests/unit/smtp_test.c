@@ -351,8 +351,13 @@ static const struct {
 	    "closed, while waiting for the greeting" },
 	{ "greeting late", 0, "!late\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
 	    "", "timed out, while waiting for the greeting" },
-	{ "EHLO 550", 0, "<220 hi\n>EHLO me\n<550 5.7.1 no\n",
-	    SMTP_WANT_CLOSE, SMTP_CAUSE_HOST, "", "550 5.7.1 no" },
+	{ "EHLO 550, HELO 550", 0, "<220 hi\n>EHLO me\n<550 5.7.1 no\n"
+	    ">HELO me\n<550 5.7.1 no\n", SMTP_WANT_CLOSE, SMTP_CAUSE_HOST,
+	    "", "550 5.7.1 no" },
+	{ "EHLO 554 with TLS required and up", HAS_TLS | TLS_MUST,
+	    "<220 hi\n>EHLO me\n<554 no\n>HELO me\n<250 x\n"
+	    ">MAIL FROM:<me@y>\n", SMTP_WANT_NOTHING, SMTP_CAUSE_NONE,
+	    "open, open, open", NULL },
 	{ "EHLO 421", 0, "<220 hi\n>EHLO me\n<421 no\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_HOST, "", "421 no" },
 	{ "EHLO 502, HELO", 0, "<220 hi\n>EHLO me\n<502 eh\n>HELO me\n"
@@ -526,6 +531,11 @@ static const struct {
 	    ">RSET\n>MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
 	    ">DATA\n<502 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_NONE,
 	    ALL("failed 5.0.0") ", open, open", NULL },
+	{ "RSET never replied to: the same", TWO_MAILS, UP
+	    "<250 ok\n<550 no\n<550 no\n<550 no\n<554 no\n"
+	    ">RSET\n>MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n"
+	    ">DATA\n!late\n", SMTP_WANT_CLOSE, SMTP_CAUSE_NONE,
+	    ALL("failed 5.0.0") ", open, open", NULL },
 	{ "RCPT 421", 0, UP "<250 ok\n<550 5.1.1 no\n<421 4.3.2 bye\n",
 	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "failed 5.1.1, open, open",
 	    NULL },
@@ -555,8 +565,77 @@ static const struct {
 	    SMTP_CAUSE_NONE, ALL("failed 5.7.1"), "554 5.7.1 spam" },
 	{ "end 538", 0, UP ACCEPT BODY "<538 eh\n", SMTP_WANT_MAIL,
 	    SMTP_CAUSE_NONE, ALL("deferred 4.0.0"), "538 eh" },
-	{ "end 421", 0, UP ACCEPT BODY "<421 4.3.2 bye\n", SMTP_WANT_CLOSE,
-	    SMTP_CAUSE_LOST, ALL("deferred 4.3.2"), "421 4.3.2 bye" },
+	{ "end 421: not taken", 0, UP ACCEPT BODY "<421 4.3.2 bye\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, open, open",
+	    "421 4.3.2 bye" },
+	{ "end 450 4.3.2: not taken", TWO_MAILS, UP ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "<450 4.3.2 busy\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
+	    "open, open, open, open, open", "450 4.3.2 busy" },
+	{ "end 501", 0, UP ACCEPT BODY "<501 5.5.2 eh\n", SMTP_WANT_MAIL,
+	    SMTP_CAUSE_NONE, ALL("deferred 4.5.2"), "501 5.5.2 eh" },
+
+	/* What was accepted is sent, however the host writes it. */
+	{ "end 250-one 251 two", TWO_MAILS, UP ACCEPT BODY
+	    ">MAIL FROM:<me@y>\n>RCPT TO:<e@x>\n>RCPT TO:<f@x>\n>DATA\n"
+	    "<250-one\n<251 two\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
+	    ALL("sent 2.0.0") ", open, open", NULL },
+	{ "end 250 without a blank", 0, UP ACCEPT BODY "<250ok\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, ALL("sent 2.0.0"), NULL },
+	{ "end 250 after a blank", 0, UP ACCEPT BODY "< 250 ok\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, ALL("sent 2.0.0"), NULL },
+	{ "end 250, cut off", 0, UP ACCEPT BODY "<250-one\n!eof\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, ALL("deferred 4.4.2"), NULL },
+	{ "end 550-one 554 two", 0, UP ACCEPT BODY "<550-one\n<554 two\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, ALL("failed 5.0.0"), NULL },
+	{ "end 250-one 550 two", 0, UP ACCEPT BODY "<250-one\n<550 two\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, ALL("deferred 4.5.0"), NULL },
+	{ "end 000", 0, UP ACCEPT BODY "<000 eh\n", SMTP_WANT_CLOSE,
+	    SMTP_CAUSE_LOST, ALL("deferred 4.5.0"), NULL },
+
+	/* Protocol errors are not verdicts on mail. */
+	{ "MAIL 555: again without parameters", BIG, "<220 hi\n>EHLO me\n"
+	    "<250-x\n<250-8BITMIME\n<250 SIZE\n"
+	    ">MAIL FROM:<me@y> SIZE=1000 BODY=8BITMIME\n<555 eh\n",
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, "open, open, open", NULL },
+	{ "MAIL 501 without parameters", 0, PLAIN ">MAIL FROM:<me@y>\n"
+	    "<501 eh\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
+	    ALL("deferred 4.0.0"), "501 eh" },
+	{ "RCPT 501: again without parameters", REPORTS, "<220 hi\n"
+	    ">EHLO me\n<250-x\n<250 DSN\n"
+	    ">MAIL FROM:<me@y> RET=HDRS ENVID=id+201\n<250 ok\n"
+	    ">RCPT TO:<a@x> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;\"l+20ist\"@y\n"
+	    "<501 eh\n>RCPT TO:<b@x>\n<250 ok\n>RCPT TO:<c@x>\n<250 ok\n"
+	    ">DATA\n<354 go\n" BODY "<250 ok\n", SMTP_WANT_MAIL,
+	    SMTP_CAUSE_NONE, "open, sent 2.0.0, sent 2.0.0", NULL },
+	{ "MAIL 503 later on: over another connection", TWO_MAILS,
+	    PLAIN ">MAIL FROM:<me@y>\n<550 no\n>MAIL FROM:<me@y>\n"
+	    "<503 eh\n", SMTP_WANT_CLOSE, SMTP_CAUSE_NONE,
+	    ALL("failed 5.0.0") ", open, open", NULL },
+	{ "RCPT 502", 0, UP "<250 ok\n<502 eh\n<250 ok\n<250 ok\n"
+	    "<354 go\n" BODY "<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
+	    "deferred 4.0.0, sent 2.0.0, sent 2.0.0", NULL },
+	{ "DATA 503", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n"
+	    "<503 eh\n>RSET\n<250 ok\n", SMTP_WANT_MAIL, SMTP_CAUSE_NONE,
+	    ALL("deferred 4.0.0"), NULL },
+
+	/* Throttled at RCPT: about the host, unless others are accepted. */
+	{ "RCPT 451 4.3.2 all", 0, UP "<250 ok\n<451 4.3.2 busy\n"
+	    "<451 4.3.2 busy\n<451 4.3.2 busy\n<503 eh\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, open, open",
+	    "451 4.3.2 busy" },
+	{ "RCPT 451 4.3.2 all, without pipelining", 0, PLAIN
+	    ">MAIL FROM:<me@y>\n<250 ok\n>RCPT TO:<a@x>\n<432 no\n"
+	    ">RCPT TO:<b@x>\n<550 no\n>RCPT TO:<c@x>\n<432 no\n",
+	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, failed 5.0.0, open",
+	    NULL },
+	{ "RCPT 451 4.3.2 of one", 0, UP "<250 ok\n<250 ok\n"
+	    "<451 4.3.2 busy\n<250 ok\n<354 go\n" BODY "<250 ok\n",
+	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, "sent 2.0.0, open, sent 2.0.0",
+	    NULL },
+	{ "DATA 451 4.3.2", 0, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n"
+	    "<451 4.3.2 busy\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
+	    "open, open, open", "451 4.3.2 busy" },
 	{ "end 354", 0, UP ACCEPT BODY "<354 more\n", SMTP_WANT_CLOSE,
 	    SMTP_CAUSE_LOST, ALL("deferred 4.5.0"), NULL },
 	{ "end eof", 0, UP ACCEPT BODY "!eof\n", SMTP_WANT_CLOSE,
@@ -769,7 +848,8 @@ test_early_reply(void **state)
 	} early[] = {
 		{ "552 5.3.4 big\r\n",	STATUS_FAILED,	"5.3.4" },
 		{ "451 4.3.1 full\r\n",	STATUS_DEFERRED,	"4.3.1" },
-		{ "421 bye\r\n",	STATUS_DEFERRED,	"4.0.0" },
+		{ "421 bye\r\n",	STATUS_NONE,	"" },
+		{ "432 bye\r\n",	STATUS_NONE,	"" },
 		{ "530 login\r\n",	STATUS_DEFERRED,	"4.0.0" },
 		{ "250 ok\r\n",		STATUS_NONE,	"" },
 	};
@@ -878,6 +958,41 @@ test_release_says_no_more(void **state)
 	play_fini(&p);
 }
 
+/* As long as its dot is not sent, and harming no other. */
+static void
+test_abandon(void **state)
+{
+	struct play p;
+
+	(void)state;
+	play_init(&p, TWO_MAILS, 0);
+	go_on(&p);
+	perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n", "abandon");
+	smtp_input(p.s, "354 go\r\n", 8);
+	grant(&p);
+	/* The text is written, and a part of it is sent. */
+	smtp_sent(p.s, strlen("body\r\n"));
+	assert_int_equal(p.mails[0].state, SMTP_MAIL_SENT);
+	assert_int_equal(smtp_abandon(p.s, &p.mails[1]), 1);
+	assert_int_equal(p.mails[1].end, SMTP_MAIL_UNSENT);
+	assert_int_equal(p.mails[0].state, SMTP_MAIL_SENT);
+	assert_int_equal(smtp_abandon(p.s, &p.mails[0]), 1);
+	assert_int_equal(p.mails[0].end, SMTP_MAIL_UNSENT);
+	assert_int_equal(smtp_want(p.s), SMTP_WANT_CLOSE);
+	assert_int_equal(smtp_cause(p.s), SMTP_CAUSE_NONE);
+	play_fini(&p);
+
+	play_init(&p, TWO_MAILS, 0);
+	go_on(&p);
+	perform(&p, UP "<250 ok\n<250 ok\n<250 ok\n<250 ok\n", "late");
+	smtp_input(p.s, "354 go\r\n", 8);
+	grant(&p);
+	smtp_sent(p.s, strlen("body\r\n.\r\n"));
+	assert_int_equal(smtp_abandon(p.s, &p.mails[0]), 0);
+	assert_int_equal(p.mails[0].state, SMTP_MAIL_SENT);
+	play_fini(&p);
+}
+
 /* What is sent of a text without its dot is no message. */
 static void
 test_cut_text(void **state)
@@ -954,19 +1069,22 @@ test_utf8(void **state)
 	(void)state;
 	play_init(&p, 0, 0);
 	p.rcpts[0][1].address = "j\xc3\xb6@x";
-	go_on(&p);
-	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250 SMTPUTF8\n"
-	    ">MAIL FROM:<me@y> SMTPUTF8\n", "utf8");
-	play_fini(&p);
-	/* A header alone needs it as well, and has to be fit without. */
-	play_init(&p, 0, 0);
+	p.mails[0].utf8 = SMTP_UTF8_ALL;
 	p.mails[0].flags = MESSAGE_8BIT_HEADER;
 	go_on(&p);
 	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250-8BITMIME\n"
 	    "<250 SMTPUTF8\n>MAIL FROM:<me@y> BODY=8BITMIME SMTPUTF8\n",
-	    "utf8 header");
+	    "utf8");
 	assert_int_equal(smtp_capabilities(p.s)->offers, SMTP_OFFERS_8BITMIME |
 	    SMTP_OFFERS_SMTPUTF8);
+	play_fini(&p);
+	/* What does not need it does not ask for it. */
+	play_init(&p, 0, 0);
+	p.rcpts[0][1].address = "j\xc3\xb6@x";
+	go_on(&p);
+	perform(&p, "<220 hi\n>EHLO me\n<250-x\n<250 SMTPUTF8\n"
+	    ">MAIL FROM:<me@y>\n<250 ok\n>RCPT TO:<a@x>\n<250 ok\n"
+	    ">RCPT TO:<c@x>\n<250 ok\n>DATA\n", "not utf8");
 	play_fini(&p);
 	play_init(&p, 0, 0);
 	go_on(&p);
@@ -1075,6 +1193,7 @@ main(void)
 		cmocka_unit_test(test_reply_limits),
 		cmocka_unit_test(test_cut_text),
 		cmocka_unit_test(test_release_says_no_more),
+		cmocka_unit_test(test_abandon),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_thousands),

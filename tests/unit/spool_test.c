@@ -4,9 +4,12 @@
  */
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "lib/io.h"
@@ -17,6 +20,7 @@
 
 #define PREAMBLE	1024	/* docs/spool.md */
 #define CHUNK		65536	/* a write of spool.c */
+#define HEAD		4096	/* its first read */
 #define TEXT		"Subject: x\n\nbody\n"
 #define POKES_MAX	100000	/* more than any socket keeps */
 #define ID		"0123456789abc"
@@ -32,13 +36,14 @@ struct world {
 static int	 has_no_proc;
 
 int
-access(const char *path, int mode)
+faccessat(int dir, const char *path, int mode, int flags)
 {
+	(void)flags;
 	if (has_no_proc && strcmp(path, "/proc/self/fd") == 0) {
 		errno = ENOENT;
 		return -1;
 	}
-	return faccessat(AT_FDCWD, path, mode, 0);
+	return (int)syscall(SYS_faccessat, dir, path, mode);
 }
 
 static int
@@ -175,13 +180,13 @@ fill(struct message *m)
 	    "archive");
 	r->parent = 2;
 	r->depth = 2;
-	r->entry = UINT32_MAX;
-	r->digest = UINT64_MAX;
+	r->entry.index = UINT32_MAX;
+	r->entry.digest = UINT64_MAX;
 	r = add(m, "prog -x \"y\" | z", ROUTE_PIPE, ORIGIN_FORWARD, "carl");
 	r->parent = 1;
 	r->depth = 10;
-	r->entry = 7;
-	r->digest = 1;
+	r->entry.index = 7;
+	r->entry.digest = 1;
 	add(m, "j\xc3\xbcrgen@example.org", ROUTE_REMOTE, ORIGIN_CALLER, NULL);
 }
 
@@ -210,8 +215,8 @@ assert_same_rcpt(const struct recipient *a, const struct recipient *b)
 	assert_int_equal(a->owner == NULL, b->owner == NULL);
 	if (a->owner != NULL)
 		assert_string_equal(a->owner, b->owner);
-	assert_int_equal(a->entry, b->entry);
-	assert_true(a->digest == b->digest);
+	assert_int_equal(a->entry.index, b->entry.index);
+	assert_true(a->entry.digest == b->entry.digest);
 	assert_int_equal(a->checkpoint.length, b->checkpoint.length);
 	assert_int_equal(a->action, b->action);
 	assert_int_equal(a->notify, b->notify);
@@ -268,7 +273,7 @@ test_longest_values(void **state)
 	owner[ADDRESS_MAX] = '\0';
 	message_init(&m);
 	memcpy(m.sender, owner, sizeof(owner));
-	m.arrived = (time_t)1 << 40;
+	m.arrived = T_TIME(1LL << 40);
 	m.text.hops = UINT32_MAX;
 	m.text.flags = 0xff;
 	m.submitter = UINT32_MAX;
@@ -341,10 +346,75 @@ test_sizes(void **state)
 		    m.rcpts[m.nrcpts - 1].address);
 		message_fini(&got);
 		message_fini(&m);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		assert_int_equal(spool_remove(&w->sp, ID, 0), 0);
 		free(text);
 		free(back);
 	}
+}
+
+/* Files that the first read has just, or just not. */
+static void
+test_sizes_around_the_first_read(void **state)
+{
+	struct world *w = *state;
+	char text[HEAD] = "";
+	struct message m, got;
+	struct stat st;
+	size_t n, small = 0, large = 0;
+
+	memset(text, 'x', sizeof(text));
+	for (n = HEAD - PREAMBLE - 100; n < HEAD - PREAMBLE + 10; n++) {
+		message_init(&m);
+		add(&m, "ann@example.org", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+		t_commit(&w->sp, ID, &m, text, n);
+		message_fini(&m);
+		assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
+		assert_int_equal(got.nrcpts, 1);
+		assert_string_equal(got.rcpts[0].address, "ann@example.org");
+		assert_int_equal(fstat(got.fd, &st), 0);
+		small += st.st_size <= HEAD;
+		large += st.st_size > HEAD;
+		assert_int_equal(got.text.offset + got.text.length +
+		    got.journal, st.st_size);
+		message_fini(&got);
+		assert_int_equal(spool_remove(&w->sp, ID, 0), 0);
+	}
+	assert_true(small > 1 && large > 1);
+}
+
+static void
+test_load_of_a_submitter(void **state)
+{
+	struct world *w = *state;
+	struct message m;
+
+	commit_filled(w);
+	assert_int_equal(spool_load_of(&w->sp, ID, UINT32_MAX, &m, &w->res),
+	    SPOOL_GOT);
+	assert_int_equal(m.nrcpts, 6);
+	message_fini(&m);
+	assert_int_equal(spool_load_of(&w->sp, ID, 0, &m, &w->res),
+	    SPOOL_GONE);
+	assert_int_equal(m.nrcpts, 0);
+	message_fini(&m);
+	assert_int_equal(spool_load_of(&w->sp, "0", 0, &m, &w->res),
+	    SPOOL_GONE);
+	message_fini(&m);
+}
+
+/* A listing of many messages would else write as many inodes. */
+static void
+test_a_look_leaves_no_time_of_access(void **state)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+	struct world *w = *state;
+	struct stat st;
+
+	commit_filled(w);
+	assert_int_equal(utimensat(w->sp.queue, ID, old, 0), 0);
+	assert_int_equal(load_verdict(w, ID, 0), SPOOL_GOT);
+	assert_int_equal(fstatat(w->sp.queue, ID, &st, 0), 0);
+	assert_int_equal(st.st_atim.tv_sec, 1000);
 }
 
 static void
@@ -556,8 +626,8 @@ test_notes_refused(void **state)
 	m.rcpts[0].owner = strdup("bob\nS\t1");
 	m.rcpts[0].checkpoint.length = 0;
 	journal_append(&notes[2], &m, 0);
-	journal_bounce(&notes[3], "x\nS\t1");
-	journal_bounce(&notes[4], "");
+	journal_bounce(&notes[3], "x\nS\t1", 0);
+	journal_bounce(&notes[4], "", 0);
 	memset(address, 'x', sizeof(address));
 	address[sizeof(address) - 1] = '\0';
 	memset(owner, 'x', sizeof(owner));
@@ -668,6 +738,7 @@ assert_same_state(const struct message *a, const struct message *b)
 	assert_string_equal(a->reports.bounce_id, b->reports.bounce_id);
 	assert_string_equal(a->reports.warn_id, b->reports.warn_id);
 	assert_int_equal(a->reports.is_warned, b->reports.is_warned);
+	assert_int_equal(a->is_held, b->is_held);
 }
 
 /*
@@ -698,6 +769,7 @@ happen(struct message *m, uint32_t told)
 	r->parent = 1;
 	text_copy(m->reports.warn_id, sizeof(m->reports.warn_id), "w1");
 	m->reports.is_warned = 1;
+	m->is_held = told != 0;
 	text_copy(m->reports.bounce_id, sizeof(m->reports.bounce_id),
 	    told ? "b2" : "");
 }
@@ -846,7 +918,7 @@ test_same_words(void **state)
 		assert_string_equal(m.rcpts[1].last.code, "4.2.0");
 		assert_string_equal(m.rcpts[1].last.reason, whys[i]);
 		message_fini(&m);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		assert_int_equal(spool_remove(&w->sp, ID, 0), 0);
 	}
 }
 
@@ -1019,7 +1091,7 @@ test_wishes(void **state)
 		assert_int_equal(recipient_is_owed(&m.rcpts[0]),
 		    cases[i].failure);
 		message_fini(&m);
-		assert_int_equal(spool_remove(&w->sp, ID), 0);
+		assert_int_equal(spool_remove(&w->sp, ID, 0), 0);
 	}
 }
 
@@ -1048,6 +1120,14 @@ test_bounce_plan(void **state)
 		{ "F\t0\t1\t5.1.1\tx\nB\tb1\nP\t0\nF\t1\t1\t5\ty\n", "", 1 },
 		{ "F\t0\t1\t5\tx\nB\tb1\nP\t0\nF\t1\t1\t5\ty\nB\tb2\n", "b2",
 		    1 },
+		/* one for each sender: it holds until its last P */
+		{ "F\t0\t1\t5\tx\nF\t1\t1\t5\ty\nB\tb1\t0\n", "b1", 2 },
+		{ "F\t0\t1\t5\tx\nF\t1\t1\t5\ty\nB\tb1\t0\nP\t1\n", "b1", 1 },
+		{ "F\t0\t1\t5\tx\nF\t1\t1\t5\ty\nB\tb1\t0\nP\t0\n", "", 1 },
+		{ "F\t0\t1\t5\tx\nF\t1\t1\t5\ty\nB\tb1\t0\nP\t0\nB\tb2\t1\n",
+		    "b2", 1 },
+		{ "F\t0\t1\t5\tx\nF\t1\t1\t5\ty\nB\tb1\t0\nP\t0\nB\tb2\t1\n"
+		    "P\t1\n", "", 0 },
 	};
 	struct world *w = *state;
 	struct message m;
@@ -1243,13 +1323,15 @@ struct seen {
 	char	ids[8][QUEUE_ID_MAX + 1];
 };
 
-static void
+/* Enough at two. */
+static int
 see(void *arg, const char *id)
 {
 	struct seen *s = arg;
 
 	assert_true(s->n < 8);
 	text_copy(s->ids[s->n++], sizeof(s->ids[0]), id);
+	return s->n == 2;
 }
 
 static void
@@ -1267,13 +1349,56 @@ test_list_and_remove(void **state)
 	plant(w, "0123456789abcdefghijklmno", "", 0);
 	assert_int_equal(spool_list(&w->sp, see, &seen), 0);
 	assert_int_equal(seen.n, 2);
-	assert_int_equal(spool_remove(&w->sp, "one"), 0);
-	assert_int_equal(spool_remove(&w->sp, "one"), 0);
+	plant(w, "three", "", 0);
+	seen.n = 0;
+	assert_int_equal(spool_list(&w->sp, see, &seen), 0);
+	assert_int_equal(seen.n, 2);
+	assert_int_equal(spool_remove(&w->sp, "three", 0), 0);
+	assert_int_equal(spool_remove(&w->sp, "one", 0), 0);
+	assert_int_equal(spool_remove(&w->sp, "one", 0), 0);
 	assert_int_equal(spool_put_aside(&w->sp, "two", "dead"), 0);
 	assert_true(exists(w, "dead", "two"));
+	assert_int_equal(spool_count(&w->sp, "dead"), 1);
+	assert_int_equal(spool_count(&w->sp, "corrupt"), 0);
 	seen.n = 0;
 	assert_int_equal(spool_list(&w->sp, see, &seen), 0);
 	assert_int_equal(seen.n, 0);
+}
+
+/* One file at any time; of two names, as a power failure may leave, too. */
+static void
+test_a_message_is_put_back_under_its_id(void **state)
+{
+	struct world *w = *state;
+	struct spool folder;
+	struct message m, other;
+
+	assert_int_equal(spool_open_folder(&w->sp, "dead", &folder), -1);
+	assert_int_equal(errno, ENOENT);
+	plant(w, "one", "", 0);
+	assert_int_equal(spool_put_aside(&w->sp, "one", "dead"), 0);
+	assert_int_equal(spool_open_folder(&w->sp, "dead", &folder), 0);
+	(void)spool_load(&folder, "one", 0, &m, &w->res);
+	(void)spool_load(&folder, "one", 0, &other, &w->res);
+	assert_int_equal(spool_claim(&m), 0);
+	assert_int_equal(spool_claim(&other), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	assert_int_equal(spool_put_back(&w->sp, &folder, "one"), 0);
+	assert_false(exists(w, "dead", "one"));
+	assert_int_equal(spool_sync_back(&w->sp, &folder), 0);
+	assert_int_equal(linkat(w->sp.queue, "one", folder.queue, "one", 0), 0);
+	assert_int_equal(spool_put_back(&w->sp, &folder, "one"), -1);
+	assert_int_equal(errno, EEXIST);
+	/* The runner puts it aside again: rename(2) would leave both. */
+	assert_int_equal(spool_put_aside(&w->sp, "one", "dead"), 0);
+	assert_false(exists(w, "queue", "one"));
+	assert_true(exists(w, "dead", "one"));
+	assert_int_equal(spool_remove(&folder, "one", 1), 0);
+	message_fini(&m);
+	assert_int_equal(spool_claim(&other), -1);
+	assert_int_equal(errno, ENOENT);
+	message_fini(&other);
+	spool_close(&folder);
 }
 
 static void
@@ -1298,7 +1423,12 @@ test_open(void **state)
 	assert_int_equal(w->res.status, STATUS_DEFERRED);
 	snprintf(path, sizeof(path), "%s/link", w->top);
 	assert_int_equal(symlink(w->top, path), 0);
+	assert_int_equal(spool_open(&sp, path, &w->res), 0);
+	spool_close(&sp);
+	/* Where others could make another link. */
+	assert_int_equal(chmod(w->top, 0777), 0);
 	assert_int_equal(spool_open(&sp, path, &w->res), -1);
+	assert_int_equal(chmod(w->top, 0700), 0);
 }
 
 static void
@@ -1349,6 +1479,68 @@ test_lock(void **state)
 }
 
 static void
+test_why_it_cannot_be_locked(void **state)
+{
+	struct world *w = *state;
+	char reason[256];
+	int fd;
+
+	assert_int_equal(spool_lock_reason(&w->sp, reason, sizeof(reason)),
+	    -1);
+	fd = spool_lock(&w->sp);
+	assert_int_equal(spool_lock_reason(&w->sp, reason, sizeof(reason)),
+	    -1);
+	close(fd);
+	assert_int_equal(unlinkat(w->sp.dir, "lock", 0), 0);
+	assert_int_equal(mkdirat(w->sp.dir, "lock", 0700), 0);
+	assert_int_equal(spool_lock_reason(&w->sp, reason, sizeof(reason)),
+	    0);
+	assert_non_null(strstr(reason, w->top));
+	assert_non_null(strstr(reason, "/lock: Is a directory: remove it"));
+}
+
+/* In a process of its own: its locks are one owner's. */
+static int
+is_over(const void *arg)
+{
+	return spool_hold_call(arg, 1000) == -1;
+}
+
+static void
+test_few_calls_of_a_user(void **state)
+{
+	struct world *w = *state;
+	pid_t pids[CALLS_OF_USER];
+	int i, pair[2];
+	char c;
+
+	for (i = 0; i < CALLS_OF_USER; i++) {
+		assert_int_equal(pipe(pair), 0);
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			if (spool_hold_call(&w->sp, 1000) == -1)
+				_exit(1);
+			(void)!write(pair[1], "", 1);
+			pause();
+		}
+		close(pair[1]);
+		assert_int_equal(read(pair[0], &c, 1), 1);
+		close(pair[0]);
+	}
+	assert_int_equal(t_in_child(is_over, &w->sp), 1);
+	assert_int_not_equal(spool_hold_call(&w->sp, 1001), -1);
+	/* However it ends. */
+	kill(pids[1], SIGKILL);
+	waitpid(pids[1], NULL, 0);
+	assert_int_equal(t_in_child(is_over, &w->sp), 0);
+	for (i = 0; i < CALLS_OF_USER; i++)
+		if (i != 1) {
+			kill(pids[i], SIGKILL);
+			waitpid(pids[i], NULL, 0);
+		}
+}
+
+static void
 test_wake(void **state)
 {
 	struct world *w = *state;
@@ -1394,6 +1586,39 @@ test_wake(void **state)
 	ipc_fini(&in);
 }
 
+/* Somebody moved queue/ away, as its runner can tell. */
+static void
+test_queue_is_replaced(void **state)
+{
+	struct world *w = *state;
+	struct spool other;
+
+	assert_false(spool_is_replaced(&w->sp));
+	assert_int_equal(renameat(w->sp.dir, "queue", w->sp.dir, "old"), 0);
+	assert_true(spool_is_replaced(&w->sp));
+	assert_int_equal(spool_open(&other, w->sp.path, &w->res), 0);
+	assert_true(spool_is_replaced(&w->sp));
+	assert_false(spool_is_replaced(&other));
+	spool_close(&other);
+	assert_int_equal(unlinkat(w->sp.dir, "queue", AT_REMOVEDIR), 0);
+	assert_int_equal(renameat(w->sp.dir, "old", w->sp.dir, "queue"), 0);
+}
+
+/* A queue that another user could prepare is not used. */
+static void
+test_queue_of_another_user(void **state)
+{
+	struct world *w = *state;
+	struct spool other;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(fchownat(w->sp.dir, "queue", 1, 1, 0), 0);
+	assert_int_equal(spool_open(&other, w->sp.path, &w->res), -1);
+	assert_non_null(strstr(w->res.reason, "/queue: "));
+	assert_int_equal(fchownat(w->sp.dir, "queue", 0, 0, 0), 0);
+}
+
 /* A journal that cannot be written is as it was before. */
 static void
 test_append_fails(void **state)
@@ -1423,7 +1648,9 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_round_trip),
 		CASE(test_longest_values),
-		CASE(test_sizes),
+		CASE(test_sizes), CASE(test_sizes_around_the_first_read),
+		CASE(test_load_of_a_submitter),
+		CASE(test_a_look_leaves_no_time_of_access),
 		CASE(test_draft_without_publish),
 		CASE(test_named_draft),
 		CASE(test_sweep),
@@ -1449,10 +1676,15 @@ main(void)
 		CASE(test_lengths_beyond_the_file),
 		CASE(test_files_that_are_none),
 		CASE(test_list_and_remove),
+		CASE(test_a_message_is_put_back_under_its_id),
 		CASE(test_open),
 		CASE(test_file_mode),
 		CASE(test_lock),
+		CASE(test_why_it_cannot_be_locked),
+		CASE(test_few_calls_of_a_user),
 		CASE(test_wake),
+		CASE(test_queue_is_replaced),
+		CASE(test_queue_of_another_user),
 		CASE(test_append_fails),
 	};
 

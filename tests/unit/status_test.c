@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "queue/bounce.h"
+#include "queue/bounce_facts.h"
+#include "queue/own_mail.h"
 #include "queue/status.h"
 #include "tests/unit/t_active.h"
 
@@ -118,6 +120,48 @@ test_report_is_synced(void **state)
 	assert_true(w->a->m.rcpts[0].is_reported);
 	assert_string_equal(w->a->m.reports.bounce_id, "");
 	assert_int_equal(w->a->m.reports.owed, 0);
+}
+
+static void
+fail_open(struct active_message *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->m.nrcpts; i++)
+		if (a->m.rcpts[i].state == RCPT_OPEN)
+			decide_as(a, i, STATUS_FAILED, "5.1.1", "no such user");
+}
+
+/*
+ * Two senders: each sync in turn does not work, and the message is read again
+ * after that.  Each of them has one report in the end.
+ */
+static void
+test_a_report_for_each_sender(void **state)
+{
+	struct world *w = *state;
+	int bad, n;
+
+	buf_puts(&w->a->notes, "O\t1\towner@example.org\n");
+	assert_int_equal(spool_append(&w->a->m, &w->a->notes, 1,
+	    &w->a->unwritten), 0);
+	buf_reset(&w->a->notes);
+	read_again(w);
+	for (bad = 1; w->a->entry->state != ENTRY_GONE; bad++) {
+		assert_true(bad < 9);
+		fail_open(w->a);
+		syncs = 0;
+		bad_sync = bad;
+		status_record(&w->t.active);
+		if (status_finish(&w->t.active, w->a) == 0)
+			break;
+		n = t_count(w->t.top, "queue");
+		assert_true(n <= 3);
+		read_again(w);
+	}
+	assert_true(bad > 3);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+	assert_int_equal(t_count(w->t.top, "queue"), 2);
 }
 
 /* The same for a notice of delay. */
@@ -282,17 +326,17 @@ test_when_it_is_due(void **state)
 		    ENTRY_WAITING, 500 },
 		{ { STAGE_NONE, STAGE_NONE }, { 900, 500 }, 0,
 		    ENTRY_WAITING, 500 },
-		{ { STAGE_HELD, STAGE_NONE }, { 100, 500 }, 0,
+		{ { STAGE_UNTIL_FLUSH, STAGE_NONE }, { 100, 500 }, 0,
 		    ENTRY_WAITING, 500 },
-		{ { STAGE_HELD, STAGE_HELD }, { 100, 500 }, 0, ENTRY_HELD,
-		    0 },
+		{ { STAGE_UNTIL_FLUSH, STAGE_UNTIL_FLUSH }, { 100, 500 }, 0,
+		    ENTRY_UNTIL_FLUSH, 0 },
 		/* An hour old: the notice comes in 200 seconds. */
 		{ { STAGE_NONE, STAGE_NONE }, { 500, 900 }, 3800,
 		    ENTRY_WAITING, 200 },
 		{ { STAGE_NONE, STAGE_NONE }, { 500, 900 }, 9999,
 		    ENTRY_WAITING, 500 },
-		{ { STAGE_HELD, STAGE_HELD }, { 500, 900 }, 3800, ENTRY_HELD,
-		    0 },
+		{ { STAGE_UNTIL_FLUSH, STAGE_UNTIL_FLUSH }, { 500, 900 }, 3800,
+		    ENTRY_UNTIL_FLUSH, 0 },
 	};
 	struct world *w = *state;
 	time_t wait, now;
@@ -374,14 +418,14 @@ test_failed_write(void **state)
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
 	bad_sync = 1;
 	status_record(&w->t.active);
-	assert_int_equal(w->a->needs_sync, 1);
+	assert_int_equal(w->a->unsynced, UNSYNCED_FACT);
 	assert_int_not_equal(w->a->again_ms, 0);
 	status_record(&w->t.active);		/* not yet */
 	assert_int_equal(syncs, 1);
 	w->a->again_ms = 0;
 	status_record(&w->t.active);
 	assert_int_equal(syncs, 2);
-	assert_int_equal(w->a->needs_sync, 0);
+	assert_int_equal(w->a->unsynced, UNSYNCED_NONE);
 	read_again(w);
 	assert_int_equal(w->a->m.rcpts[0].state, RCPT_SENT);
 	assert_int_equal(w->a->m.rcpts[1].state, RCPT_OPEN);
@@ -455,6 +499,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_due_soon_with_checkpoint),
 		CASE(test_report_is_synced),
+		CASE(test_a_report_for_each_sender),
 		CASE(test_lost_notes),
 		CASE(test_one_sync_a_turn),
 		CASE(test_found_by_checkpoint),

@@ -16,40 +16,9 @@
 		"Bcc: dan@y.test\nSubject: s\n\n"
 #define UID	4711
 
-struct queue {
-	char		 dir[64];
-	struct spool	 sp;
-	struct conf	 conf;
-};
-
-static void
-setup(struct queue *q, const char *conf)
-{
-	struct result res;
-
-	t_dir(q->dir, sizeof(q->dir));
-	result_init(&res);
-	assert_int_equal(spool_open(&q->sp, q->dir, &res), 0);
-	assert_int_equal(conf_init(&q->conf), 0);
-	assert_int_equal(conf_parse(&q->conf, conf, strlen(conf), "conf",
-	    &report_quiet), 0);
-	assert_int_equal(conf_finish(&q->conf, NULL, "host.test"), 0);
-	free(q->conf.where.aliases);
-	q->conf.where.aliases = strdup(t_path(q->dir, "aliases"));
-	result_fini(&res);
-}
-
-static void
-teardown(struct queue *q)
-{
-	conf_fini(&q->conf);
-	spool_close(&q->sp);
-	t_dir_remove(q->dir);
-}
-
 /* argv ends with NULL; stdin_text NULL: standard input is closed. */
 static int
-submit(struct queue *q, char **argv, const char *stdin_text)
+submit(struct t_spool *q, char **argv, const char *stdin_text)
 {
 	struct caller c = { .uid = UID, .has_stdin = stdin_text != NULL };
 	struct submitted done;
@@ -88,30 +57,31 @@ submit(struct queue *q, char **argv, const char *stdin_text)
 	return WEXITSTATUS(status);
 }
 
-static void
+static int
 keep_id(void *arg, const char *id)
 {
-	text_copy(arg, QUEUE_ID_MAX + 1, id);
+	return text_copy(arg, QUEUE_ID_MAX + 1, id);
 }
 
 /* Of the one message: its recipients as "a b ", with the sender in front. */
 static void
-envelope(struct queue *q, char *text, size_t size, struct message *m)
+envelope(struct t_spool *q, char *text, size_t size, struct message *m)
 {
 	char id[QUEUE_ID_MAX + 1] = "";
 	struct result res;
+	struct buf b;
 	uint32_t i;
 
 	result_init(&res);
+	buf_init(&b, size - 1);
 	assert_int_equal(spool_list(&q->sp, keep_id, id), 0);
 	assert_int_equal(spool_load(&q->sp, id, 0, m, &res), SPOOL_GOT);
-	snprintf(text, size, "%s:", m->sender);
-	for (i = 0; i < m->nrcpts; i++) {
-		assert_true(strlen(text) + strlen(m->rcpts[i].address) + 2 <
-		    size);
-		strcat(text, " ");
-		strcat(text, m->rcpts[i].address);
-	}
+	buf_printf(&b, "%s:", m->sender);
+	for (i = 0; i < m->nrcpts; i++)
+		buf_printf(&b, " %s", m->rcpts[i].address);
+	assert_false(buf_failed(&b));
+	assert_int_equal(text_copy(text, size, buf_str(&b)), 0);
+	buf_fini(&b);
 	result_fini(&res);
 }
 
@@ -126,14 +96,14 @@ struct call {
 static void
 check(const struct call *c, size_t n)
 {
-	struct queue q;
+	struct t_spool q;
 	struct message m;
 	struct buf err;
 	char text[1024], *argv[6];
 	int status;
 
 	memcpy(argv, c->argv, sizeof(argv));
-	setup(&q, c->conf);
+	t_spool_init(&q, c->conf);
 	status = submit(&q, argv, c->text);
 	buf_init(&err, 0);
 	t_get(t_path(q.dir, "err"), &err);
@@ -150,7 +120,7 @@ check(const struct call *c, size_t n)
 	} else if (strstr(buf_str(&err), c->envelope) == NULL)
 		fail_msg("case %zu: %s", n, buf_str(&err));
 	buf_fini(&err);
-	teardown(&q);
+	t_spool_fini(&q);
 }
 
 static void
@@ -222,13 +192,13 @@ test_standard_input_that_cannot_be_read(void **state)
 	struct submitted done;
 	struct options o;
 	struct buf reason;
-	struct queue q;
+	struct t_spool q;
 	struct log log;
 	int fd, status;
 	pid_t pid;
 
 	(void)state;
-	setup(&q, "");
+	t_spool_init(&q, "");
 	fflush(NULL);
 	pid = fork();
 	assert_true(pid != -1);
@@ -248,7 +218,7 @@ test_standard_input_that_cannot_be_read(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
 	assert_int_equal(t_count(q.dir, "queue"), 0);
-	teardown(&q);
+	t_spool_fini(&q);
 }
 
 int

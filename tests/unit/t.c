@@ -119,11 +119,32 @@ t_in_child(int (*check)(const void *), const void *arg)
 }
 
 void
+t_for_callers(int (*check)(const void *uid), const uid_t *callers, size_t n)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < n; i++) {
+		ret = t_in_child(check, &callers[i]);
+		if (ret != 0)
+			fail_msg("caller %u: %d", callers[i], ret);
+	}
+}
+
+void
 t_become_nobody(void)
 {
 	if (getuid() == 0 && (setresgid(NOBODY, NOBODY, NOBODY) == -1 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) == -1))
 		exit(1);
+}
+
+/* See tests/platforms/enter.sh. */
+void
+t_needs_the_kernel(void)
+{
+	if (getenv("DMA_EMULATED") != NULL)
+		skip();
 }
 
 void

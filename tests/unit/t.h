@@ -38,8 +38,14 @@ void	t_assert_text(const struct buf *, const char *text, size_t len);
 
 /* Runs a check in a process of its own; its exit status, which is below 128. */
 int	t_in_child(int (*check)(const void *), const void *arg);
+/* The same for each caller: its exit status is zero. */
+void	t_for_callers(int (*check)(const void *uid), const uid_t *, size_t n);
 /* As root, becomes nobody for good: what is tested runs as a plain user. */
 void	t_become_nobody(void);
+/* A time, or the last there is where it has 32 bits. */
+#define T_TIME(late)	((time_t)(sizeof(time_t) > 4 ? (late) : INT32_MAX))
+/* Skips a test of the kernel where system calls are those of qemu. */
+void	t_needs_the_kernel(void);
 
 /* What a parser reports: the lines as "3;7;", and the last line and text. */
 struct t_reports {

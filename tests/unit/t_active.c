@@ -30,13 +30,9 @@ t_active_init(struct t_active *t, const char *conf_text)
 void
 t_active_fini(struct t_active *t)
 {
-	size_t i;
-
 	while (t->active.messages != NULL)
 		t_active_unload(t, t->active.messages);
-	for (i = 0; i < t->active.n; i++)
-		free(t->active.entries[i]);
-	free(t->active.entries);
+	active_fini(&t->active);
 	spool_close(&t->q.spool);
 	conf_fini(&t->q.conf);
 	t_dir_remove(t->top);
@@ -76,6 +72,23 @@ t_active_load(struct t_active *t, const char *id)
 		if (strcmp(a->m.id, id) == 0)
 			return a;
 	return NULL;
+}
+
+void
+t_active_crowd(struct t_active *t, unsigned nplaces)
+{
+	t->active.messages->entry->submitter->places = nplaces;
+	t->active.turns.nplaces = nplaces;
+}
+
+struct share *
+t_active_share(struct t_active *t, unsigned kind, const char *name)
+{
+	struct share *s = turns_share(&t->active.turns,
+	    t->active.messages->entry->submitter, kind, name, "");
+
+	assert_non_null(s);
+	return s;
 }
 
 void

@@ -24,6 +24,11 @@ void	t_active_commit(struct t_active *, const char *id, ...);
 /* Scans and loads what is due; gives the message of that id, or NULL. */
 struct active_message *t_active_load(struct t_active *, const char *id);
 /* Ends an attempt without a trace, so that the message can be loaded anew. */
+/* As if the submitter of the first one had so many places. */
+void	t_active_crowd(struct t_active *, unsigned nplaces);
+/* The share of that submitter. */
+struct share *t_active_share(struct t_active *, unsigned kind,
+	    const char *name);
 void	t_active_unload(struct t_active *, struct active_message *);
 /* Brings recipient i to a stage. */
 void	t_active_stage(struct active_message *, uint32_t i,

@@ -60,3 +60,49 @@ t_count(const char *top, const char *folder)
 	closedir(dir);
 	return n;
 }
+
+void
+t_spool_init(struct t_spool *q, const char *conf)
+{
+	struct result res;
+
+	t_dir(q->dir, sizeof(q->dir));
+	result_init(&res);
+	assert_int_equal(spool_open(&q->sp, q->dir, &res), 0);
+	assert_int_equal(conf_init(&q->conf), 0);
+	assert_int_equal(conf_parse(&q->conf, conf, strlen(conf), "conf",
+	    &report_quiet), 0);
+	assert_int_equal(conf_finish(&q->conf, NULL, "host.test"), 0);
+	free(q->conf.where.aliases);
+	q->conf.where.aliases = strdup(t_path(q->dir, "aliases"));
+	result_fini(&res);
+}
+
+void
+t_spool_fini(struct t_spool *q)
+{
+	conf_fini(&q->conf);
+	spool_close(&q->sp);
+	t_dir_remove(q->dir);
+}
+
+void
+t_wake_init(struct t_wake *w)
+{
+	struct result res;
+
+	t_dir(w->dir, sizeof(w->dir));
+	result_init(&res);
+	assert_int_equal(spool_open(&w->sp, w->dir, &res), 0);
+	w->wake = spool_wake_open(&w->sp);
+	assert_true(w->wake != -1);
+	result_fini(&res);
+}
+
+void
+t_wake_fini(struct t_wake *w)
+{
+	close(w->wake);
+	spool_close(&w->sp);
+	t_dir_remove(w->dir);
+}

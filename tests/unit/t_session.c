@@ -97,7 +97,6 @@ t_session_fini(struct t_session *t)
 	hosts_fini(&t->net.hosts);
 	close(t->net.requests.sock);
 	requests_fini(&t->net.requests);
-	result_fini(&t->net.refusal);
 	close(t->runner);
 	close(t->server);
 	conf_fini(&t->conf);

@@ -9,16 +9,15 @@
 
 /* Lines joined by "|"; one with trouble is followed by "!". */
 static void
-join(const char *bytes, size_t len, char *all)
+join(const char *bytes, size_t len, struct buf *all)
 {
 	struct text_lines t;
 	unsigned n = 0;
 
-	all[0] = '\0';
+	buf_reset(all);
 	for (text_init(&t, bytes, len); text_next(&t); ) {
 		assert_int_equal(t.lineno, ++n);
-		strcat(all, t.line);
-		strcat(all, t.trouble != NULL ? "!|" : "|");
+		buf_printf(all, "%s%s", t.line, t.trouble != NULL ? "!|" : "|");
 	}
 	assert_int_equal(text_next(&t), 0);
 	text_fini(&t);
@@ -52,14 +51,16 @@ test_lines(void **state)
 		{ TEXT("\x7f\nc"), "!|c|" },
 		{ TEXT("ab\x1b[1m\n"), "ab!|" },
 	};
-	char all[64];
+	struct buf all;
 	size_t i;
 
 	(void)state;
+	buf_init(&all, 0);
 	for (i = 0; i < N(cases); i++) {
-		join(cases[i].bytes, cases[i].len, all);
-		assert_string_equal(all, cases[i].want);
+		join(cases[i].bytes, cases[i].len, &all);
+		assert_string_equal(buf_str(&all), cases[i].want);
 	}
+	buf_fini(&all);
 }
 
 static void
@@ -114,21 +115,51 @@ test_comments_and_words(void **state)
 		{ "a #", "a", "a|" },
 		{ "\t \t", "", "" },
 	};
-	char line[64], words[64], *p, *word;
+	char line[64], *p, *word;
+	struct buf words;
 	size_t i;
 
 	(void)state;
+	buf_init(&words, 0);
 	for (i = 0; i < N(cases); i++) {
 		text_copy(line, sizeof(line), cases[i].line);
 		p = text_trim(line);
 		assert_string_equal(p, cases[i].trimmed);
-		words[0] = '\0';
-		while ((word = text_word(&p)) != NULL) {
-			strcat(words, word);
-			strcat(words, "|");
-		}
-		assert_string_equal(words, cases[i].words);
+		buf_reset(&words);
+		while ((word = text_word(&p)) != NULL)
+			buf_printf(&words, "%s|", word);
+		assert_string_equal(buf_str(&words), cases[i].words);
 		assert_null(text_word(&p));
+	}
+	buf_fini(&words);
+}
+
+static void
+test_numbers(void **state)
+{
+	static const struct { const char *text; uint64_t max; int ret;
+	    uint64_t v; } cases[] = {
+		{ "0", 0, 0, 0 }, { "0", 7, 0, 0 }, { "007", 7, 0, 7 },
+		{ "1", 0, -1, 0 }, { "8", 7, -1, 0 }, { "70", 7, -1, 0 },
+		{ "1999", 2000, 0, 1999 }, { "2000", 2000, 0, 2000 },
+		{ "2001", 2000, -1, 0 }, { "20000", 2000, -1, 0 },
+		{ "18446744073709551615", UINT64_MAX, 0, UINT64_MAX },
+		{ "18446744073709551616", UINT64_MAX, -1, 0 },
+		{ "184467440737095516150", UINT64_MAX, -1, 0 },
+		{ "9223372036854775807", INT64_MAX, 0, INT64_MAX },
+		{ "9223372036854775808", INT64_MAX, -1, 0 },
+		{ "", 9, -1, 0 }, { "-1", 9, -1, 0 }, { "+1", 9, -1, 0 },
+		{ " 1", 9, -1, 0 }, { "1 ", 9, -1, 0 }, { "0x1", 9, -1, 0 },
+	};
+	uint64_t v;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		v = 0;
+		assert_int_equal(text_number(cases[i].text, cases[i].max, &v),
+		    cases[i].ret);
+		assert_true(v == cases[i].v);
 	}
 }
 
@@ -140,6 +171,7 @@ main(void)
 		cmocka_unit_test(test_line_limit),
 		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_comments_and_words),
+		cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

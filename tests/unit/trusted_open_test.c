@@ -35,6 +35,8 @@ static const struct {
 	{ "safe/dir/file", 0 },
 	{ "safe/absolute", 0 },
 	{ "loose/file", 0 },
+	{ "loose/twice", ELOOP },
+	{ "safe/twice", 0 },
 	{ "loose/link", ELOOP },
 	{ "loose/dir/file", ELOOP },
 	{ "safe/dir/link", ELOOP },
@@ -57,6 +59,9 @@ make_tree(const char *top)
 	assert_int_equal(chmod(t_path(top, "loose"), 0777), 0);
 	t_put(t_path(top, "safe/file"), "x", 1, 0600);
 	t_put(t_path(top, "loose/file"), "x", 1, 0600);
+	t_put(t_path(top, "safe/twice"), "x", 1, 0600);
+	assert_int_equal(linkat(AT_FDCWD, t_path(top, "safe/twice"), AT_FDCWD,
+	    t_path(top, "loose/twice"), 0), 0);
 	for (i = 0; i < N(links); i++)
 		assert_int_equal(symlink(links[i].target, t_path(top,
 		    links[i].name)), 0);

@@ -1,0 +1,225 @@
+/*
+ * turns.c - the next message to load, by submitter and share.
+ * Runs as: the spool user.  Uses: nothing.
+ * Promise: submitters take turns in the active queue; a postponed message
+ * precedes newer ones.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/turns.h"
+
+void
+turns_init(struct turns *t)
+{
+	memset(t, 0, sizeof(*t));
+	hash_key_make(&t->key);
+}
+
+static void
+free_share(struct share *s)
+{
+	entry_heap_fini(&s->postponed);
+	free(s);
+}
+
+void
+turns_fini(struct turns *t)
+{
+	struct submitter *s;
+	struct share *share;
+	size_t i;
+
+	for (i = 0; i < SHARES; i++)
+		while ((share = t->slots[i]) != NULL) {
+			t->slots[i] = share->next;
+			free_share(share);
+		}
+	while ((s = t->submitters) != NULL) {
+		t->submitters = s->next;
+		entry_heap_fini(&s->ready);
+		free(s);
+	}
+}
+
+struct submitter *
+turns_submitter(struct turns *t, uint32_t uid)
+{
+	struct submitter *s;
+
+	for (s = t->submitters; s != NULL; s = s->next)
+		if (s->uid == uid)
+			return s;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->uid = uid;
+	s->ready.before = entry_is_older;
+	s->next = t->submitters;
+	t->submitters = s;
+	return s;
+}
+
+struct part
+turns_part(const struct turns *t, const struct submitter *s)
+{
+	return limits_part(s->places, t->nplaces < ACTIVE_MAX ?
+	    ACTIVE_MAX - t->nplaces : 0);
+}
+
+/* ---- shares ---- */
+
+/* The key consists of uid, kind, length of the name, name and login. */
+#define KEY_MAX	(sizeof(uint32_t) * 3 + 2048)
+
+static uint64_t
+key_of(const struct turns *t, uint32_t uid, unsigned kind, const char *name,
+    const char *user)
+{
+	uint32_t head[3] = { uid, kind, (uint32_t)strnlen(name, 1536) };
+	size_t nuser = strnlen(user, 256), n = sizeof(head);
+	char key[KEY_MAX];
+
+	memcpy(key, head, sizeof(head));
+	text_lower(key + n, name, head[2]);
+	n += head[2];
+	memcpy(key + n, user, nuser);
+	return hash_bytes(&t->key, key, n + nuser);
+}
+
+struct share *
+turns_share(struct turns *t, struct submitter *by, unsigned kind,
+    const char *name, const char *user)
+{
+	uint64_t key = key_of(t, by->uid, kind, name, user);
+	struct share **slot = &t->slots[key % SHARES], *s;
+
+	for (s = *slot; s != NULL; s = s->next)
+		if (s->key == key)
+			return s;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->submitter = by;
+	s->key = key;
+	s->postponed.before = entry_is_older;
+	s->next = *slot;
+	*slot = s;
+	return s;
+}
+
+static void
+unpress(struct turns *t, struct share *s)
+{
+	struct share **p;
+
+	for (p = &t->pressed; *p != s; p = &(*p)->next_pressed)
+		;
+	*p = s->next_pressed;
+	s->is_pressed = 0;
+}
+
+void
+turns_drop(struct turns *t, struct share *s)
+{
+	struct share **p;
+
+	if (s->postponed.n > 0)
+		return;
+	if (s->is_pressed)
+		unpress(t, s);
+	if (s->active > 0)
+		return;
+	for (p = &t->slots[s->key % SHARES]; *p != s; p = &(*p)->next)
+		;
+	*p = s->next;
+	free_share(s);
+}
+
+int
+turns_has_room(const struct turns *t, const struct share *s)
+{
+	struct part p = turns_part(t, s->submitter);
+
+	return limits_has_room(&p, s->active, (unsigned)s->postponed.n);
+}
+
+int
+turns_postpone(struct turns *t, struct share *s, struct entry *e)
+{
+	if (entry_heap_add(&s->postponed, e) == -1)
+		return -1;
+	e->share = s;
+	if (!s->is_pressed) {
+		s->is_pressed = 1;
+		s->next_pressed = t->pressed;
+		t->pressed = s;
+	}
+	return 0;
+}
+
+/* ---- the next ---- */
+
+static struct entry *
+older(struct entry *a, struct entry *b)
+{
+	if (a == NULL || b == NULL)
+		return a == NULL ? b : a;
+	return entry_is_older(a, b) ? a : b;
+}
+
+/*
+ * It may be loaded: its share has room, and its own attempt is over.  One that
+ * is still at another host, which may be silent for long, stops no other.
+ */
+static struct entry *
+first_postponed(const struct share *s, const struct part *p)
+{
+	const struct entry_heap *h = &s->postponed;
+	struct entry *e = entry_heap_first(h), *first = NULL;
+	size_t i;
+
+	if (!limits_is_ready(p, s->active))
+		return NULL;
+	if (e == NULL || e->state == ENTRY_POSTPONED)
+		return e;
+	for (i = 0; i < h->n; i++)
+		if (h->list[i]->state == ENTRY_POSTPONED)
+			first = older(first, h->list[i]);
+	return first;
+}
+
+static struct entry *
+next_of(const struct turns *t, const struct submitter *by)
+{
+	struct part p = turns_part(t, by);
+	struct entry *e;
+	struct share *s;
+
+	if (!limits_may_take(&p, 0))
+		return NULL;
+	e = entry_heap_first(&by->ready);
+	for (s = t->pressed; s != NULL; s = s->next_pressed)
+		if (s->submitter == by)
+			e = older(e, first_postponed(s, &p));
+	return e;
+}
+
+struct entry *
+turns_next(struct turns *t)
+{
+	struct entry *e, *best = NULL;
+	struct submitter *s;
+	unsigned least = 0;
+
+	for (s = t->submitters; s != NULL; s = s->next) {
+		if (best != NULL && s->places >= least)
+			continue;
+		e = next_of(t, s);
+		if (e == NULL)
+			continue;
+		best = e;
+		least = s->places;
+	}
+	return best;
+}

@@ -1,0 +1,196 @@
+/*
+ * overview_text.c - dma status for people.
+ * Runs as: the spool user.  Uses: standard output, by check_findings.c.
+ * Promise: looks like dma check; what needs attention is no "ok".
+ */
+#include <string.h>
+
+#include "submit/overview.h"
+#include "submit/time_text.h"
+
+#define SHOWN_MAX	10	/* destinations, and reasons */
+
+static void
+print_absent(const struct overview *o, struct findings *f)
+{
+	struct buf text;
+
+	buf_init(&text, 0);
+	if (overview_is_stuck(o)) {
+		buf_puts(&text, "none, and mail has been due for ");
+		time_text_put_span(&text, o->now - o->queue.due_since);
+		buf_puts(&text, ": run \"sendmail -qd\", and see the log");
+	} else {
+		buf_puts(&text, "none is active");
+	}
+	findings_add(f, overview_is_stuck(o) ? FINDING_ERROR : FINDING_OK,
+	    "runner", 0, "%s", buf_str(&text));
+	buf_fini(&text);
+}
+
+static void
+print_runner(const struct overview *o, struct findings *f)
+{
+	const struct runner_state *r = &o->runner;
+	struct buf text;
+
+	if (r->presence == RUNNER_ABSENT) {
+		print_absent(o, f);
+		return;
+	}
+	buf_init(&text, 0);
+	buf_puts(&text, "active");
+	if (r->pid != 0) {
+		buf_printf(&text, ", process %llu, version %s, since ",
+		    (unsigned long long)r->pid, r->version);
+		time_text_put(&text, (time_t)r->since);
+		buf_puts(&text, " (");
+		time_text_put_span(&text, o->now - (int64_t)r->since);
+		buf_printf(&text, " ago), started by %s%s",
+		    strcmp(r->starter, "call") == 0 ? "a " : "", r->starter);
+	}
+	if (r->knows_active)
+		buf_printf(&text, ", %llu message%s being tried",
+		    (unsigned long long)r->active, r->active == 1 ? "" : "s");
+	if (r->presence == RUNNER_MUTE)
+		buf_puts(&text, ", but it does not reply");
+	findings_add(f, r->presence == RUNNER_MUTE ? FINDING_WARNING :
+	    FINDING_OK, "runner", 0, "%s", buf_str(&text));
+	buf_fini(&text);
+}
+
+static void
+print_queue(const struct overview *o, struct findings *f)
+{
+	const struct queue_summary *q = &o->queue;
+	size_t i, n = queue_summary_messages(q);
+	struct buf text;
+
+	buf_init(&text, 0);
+	buf_printf(&text, "%zu message%s", n, n == 1 ? "" : "s");
+	for (i = 0; i < QUEUE_CLASS__MAX; i++)
+		if (q->messages[i] > 0)
+			buf_printf(&text, ", %zu %s", q->messages[i],
+			    queue_class_name((enum queue_class)i));
+	if (n > 0) {
+		buf_printf(&text, "; %lld KB; the oldest is ",
+		    (long long)(q->bytes + 1023) / 1024);
+		time_text_put_span(&text, (int64_t)o->now - q->oldest);
+		buf_puts(&text, " old");
+	}
+	findings_add(f, FINDING_OK, q->sees_all ? "queue" : "your mail", 0,
+	    "%s", buf_str(&text));
+	buf_fini(&text);
+	if (q->unreadable > 0 && q->sees_all)
+		findings_add(f, FINDING_WARNING, "queue", 0,
+		    "%zu file%s cannot be read: run \"sendmail -q\", and see "
+		    "the log", q->unreadable, q->unreadable == 1 ? "" : "s");
+}
+
+static void
+print_domain(const struct overview *o, struct findings *f,
+    const struct tally_entry *e)
+{
+	struct buf text;
+
+	buf_init(&text, 0);
+	buf_printf(&text, "%zu recipient%s deferred; next attempt ", e->n,
+	    e->n == 1 ? "" : "s");
+	time_text_put_attempt(&text, e->next, o->now);
+	buf_printf(&text, "; last reply: %s", e->text[0] != '\0' ? e->text :
+	    "none");
+	findings_add(f, FINDING_WARNING, e->key, 0, "%s", buf_str(&text));
+	buf_fini(&text);
+}
+
+static void
+print_deferred(const struct overview *o, struct findings *f)
+{
+	const struct tally *t = &o->queue.domains;
+	size_t i, rest = t->others;
+
+	for (i = 0; i < t->n; i++)
+		if (i < SHOWN_MAX)
+			print_domain(o, f, &t->list[i]);
+		else
+			rest += t->list[i].n;
+	if (rest > 0)
+		findings_add(f, FINDING_WARNING, "other domains", 0,
+		    "%zu recipients deferred", rest);
+	t = &o->queue.reasons;
+	for (i = 0; i < t->n && i < SHOWN_MAX; i++)
+		findings_add(f, FINDING_WARNING, "deferred", 0,
+		    "%zu recipient%s: %s", t->list[i].n,
+		    t->list[i].n == 1 ? "" : "s", t->list[i].key);
+}
+
+/* A destination of the runner, which is a relay or a domain. */
+static void
+print_destination(const struct overview *o, struct findings *f,
+    const struct runner_destination *d)
+{
+	int is_away = strcmp(d->state, RUNNER_UNREACHABLE) == 0;
+	struct buf text, name;
+
+	buf_init(&name, 0);
+	if (d->name[0] == '\0')
+		buf_printf(&name, "relay %s", o->relays);
+	else
+		buf_puts(&name, d->name);
+	buf_init(&text, 0);
+	buf_printf(&text, "%s, %llu message%s %s", d->state,
+	    (unsigned long long)d->messages, d->messages == 1 ? "" : "s",
+	    is_away ? "waiting" : "being sent");
+	if (is_away) {
+		buf_printf(&text, "; %llu attempt%s failed, the next is made ",
+		    (unsigned long long)d->failures,
+		    d->failures == 1 ? "" : "s");
+		time_text_put_next(&text, (time_t)d->next, o->now);
+	}
+	if (d->reason[0] != '\0')
+		buf_printf(&text, ": %s", d->reason);
+	findings_add(f, is_away || d->reason[0] != '\0' ? FINDING_WARNING :
+	    FINDING_OK, buf_str(&name), 0, "%s", buf_str(&text));
+	buf_fini(&text);
+	buf_fini(&name);
+}
+
+static void
+print_destinations(const struct overview *o, struct findings *f)
+{
+	size_t i;
+
+	for (i = 0; i < o->runner.ndestinations; i++)
+		print_destination(o, f, &o->runner.destinations[i]);
+	if (o->runner.nothers > 0)
+		findings_add(f, FINDING_OK, "other destinations", 0, "%zu",
+		    o->runner.nothers);
+}
+
+static void
+print_folder(const struct overview *o, struct findings *f, const char *name,
+    size_t n, const char *what)
+{
+	struct buf path;
+
+	if (n == 0)
+		return;
+	buf_init(&path, 0);
+	buf_printf(&path, "%s/%s", o->spool, name);
+	findings_add(f, FINDING_WARNING, buf_str(&path), 0,
+	    "%zu message%s %s: run \"dma queue list %s\"", n,
+	    n == 1 ? "" : "s", what, name);
+	buf_fini(&path);
+}
+
+void
+overview_print_text(const struct overview *o, struct findings *f)
+{
+	print_runner(o, f);
+	print_queue(o, f);
+	print_destinations(o, f);
+	print_deferred(o, f);
+	print_folder(o, f, "dead", o->dead,
+	    "whose failure could not be reported");
+	print_folder(o, f, "corrupt", o->corrupt, "with a damaged file");
+}

@@ -1,0 +1,60 @@
+/*
+ * usage.c - how the commands dma check, queue, setup and status are called.
+ * Runs as: the spool user.  Uses: standard output and error.
+ * Promise: as in the synopsis of dma(8).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "submit/usage.h"
+
+static const char *
+text(enum mode mode)
+{
+	switch (mode) {
+	case MODE_CHECK:
+		return "dma check [--connect] [--json] [--to ADDRESS]";
+	case MODE_QUEUE:
+		return "dma queue hold | release | delete | bounce | retry "
+		    "ID ... | - | SELECTION\n"
+		    "       dma queue show [--body | --message] [--raw] ID\n"
+		    "       dma queue list dead | corrupt\n"
+		    "       dma queue requeue ID [RECIPIENT ...]\n"
+		    "A SELECTION is --all, or --sender TEXT and --recipient "
+		    "TEXT.";
+	case MODE_SETUP:
+		return "dma setup [--masquerade] [--password-file FILE] "
+		    "[--print | --yes]\n"
+		    "           [--relay HOST:PORT] [--user NAME] ADDRESS";
+	case MODE_STATUS:
+		return "dma status [--json | --prometheus]";
+	default:
+		return NULL;
+	}
+}
+
+int
+usage_is_wanted(const struct options *o)
+{
+	int i;
+
+	for (i = 1; i < o->nrcpts && text(o->mode) != NULL; i++)
+		if (strcmp(o->rcpts[i], "--help") == 0)
+			return 1;
+	return 0;
+}
+
+int
+usage_print(enum mode mode)
+{
+	printf("usage: %s\n", text(mode));
+	return 0;
+}
+
+int
+usage_refuse(enum mode mode)
+{
+	fprintf(stderr, "usage: %s\n", text(mode));
+	return EX_USAGE;
+}

@@ -1,0 +1,187 @@
+/*
+ * turns_test.c - whose message is next.
+ */
+#include "queue/turns.h"
+#include "tests/unit/t.h"
+
+static struct share *
+share_of(struct turns *t, uint32_t uid, unsigned kind, const char *name,
+    const char *user)
+{
+	return turns_share(t, turns_submitter(t, uid), kind, name, user);
+}
+
+static void
+make_ready(struct turns *t, uint32_t uid, struct entry *e, const char *id)
+{
+	memset(e, 0, sizeof(*e));
+	snprintf(e->id, sizeof(e->id), "%s", id);
+	e->state = ENTRY_READY;
+	e->submitter = turns_submitter(t, uid);
+	assert_int_equal(entry_heap_add(&e->submitter->ready, e), 0);
+}
+
+static void
+test_one_submitter_for_a_uid(void **state)
+{
+	struct turns t;
+
+	(void)state;
+	turns_init(&t);
+	assert_ptr_equal(turns_submitter(&t, 7), turns_submitter(&t, 7));
+	assert_ptr_not_equal(turns_submitter(&t, 7), turns_submitter(&t, 8));
+	turns_fini(&t);
+}
+
+static void
+test_what_shares_are_of(void **state)
+{
+	static const struct {
+		uint32_t	 uid;
+		unsigned	 kind;
+		const char	*name, *user;
+		int		 is_same;	/* as 7, bob */
+	} cases[] = {
+		{ 7, SHARE_USER, "bob", "", 1 },
+		{ 7, SHARE_USER, "BoB", "", 1 },
+		{ 8, SHARE_USER, "bob", "", 0 },
+		{ 7, SHARE_DESTINATION, "bob", "", 0 },
+		{ 7, SHARE_DESTINATION + 1, "bob", "", 0 },
+		{ 7, SHARE_USER, "bobby", "", 0 },
+		{ 7, SHARE_USER, "bo", "b", 0 },
+		{ 7, SHARE_USER, "bob", "login", 0 },
+		{ 7, SHARE_USER, "", "bob", 0 },
+	};
+	struct share *s, *bob;
+	struct turns t;
+	size_t i;
+
+	(void)state;
+	turns_init(&t);
+	bob = share_of(&t, 7, SHARE_USER, "bob", "");
+	for (i = 0; i < N(cases); i++) {
+		s = share_of(&t, cases[i].uid, cases[i].kind, cases[i].name,
+		    cases[i].user);
+		assert_non_null(s);
+		assert_int_equal(s == bob, cases[i].is_same);
+	}
+	turns_fini(&t);
+}
+
+static void
+test_share_stays_while_in_use(void **state)
+{
+	struct entry e = { .id = "a", .state = ENTRY_POSTPONED };
+	struct share *s;
+	struct turns t;
+
+	(void)state;
+	turns_init(&t);
+	s = share_of(&t, 7, SHARE_USER, "bob", "");
+	s->active = 1;
+	assert_int_equal(turns_postpone(&t, s, &e), 0);
+	assert_ptr_equal(e.share, s);
+	turns_drop(&t, s);
+	assert_ptr_equal(share_of(&t, 7, SHARE_USER, "bob", ""), s);
+	assert_ptr_equal(t.pressed, s);
+	entry_leave(&e);
+	turns_drop(&t, s);
+	assert_null(t.pressed);
+	assert_ptr_equal(share_of(&t, 7, SHARE_USER, "bob", ""), s);
+	s->active = 0;
+	turns_drop(&t, s);
+	assert_int_equal(share_of(&t, 7, SHARE_USER, "bob", "")->active, 0);
+	turns_fini(&t);
+}
+
+/* Oldest first, but of whoever has fewest places. */
+static void
+test_who_has_fewest_is_next(void **state)
+{
+	struct entry a, b, c;
+	struct turns t;
+
+	(void)state;
+	turns_init(&t);
+	assert_null(turns_next(&t));
+	make_ready(&t, 7, &a, "2");
+	make_ready(&t, 7, &b, "1");
+	assert_ptr_equal(turns_next(&t), &b);
+	make_ready(&t, 8, &c, "9");
+	turns_submitter(&t, 7)->places = t.nplaces = 1;
+	assert_ptr_equal(turns_next(&t), &c);
+	turns_submitter(&t, 8)->places = 2;
+	t.nplaces = 3;
+	assert_ptr_equal(turns_next(&t), &b);
+	turns_fini(&t);
+}
+
+static void
+test_nobody_has_all(void **state)
+{
+	struct entry a, b;
+	struct submitter *s;
+	struct turns t;
+
+	(void)state;
+	turns_init(&t);
+	make_ready(&t, 7, &a, "1");
+	s = turns_submitter(&t, 7);
+	for (; turns_next(&t) != NULL; t.nplaces = ++s->places)
+		;
+	assert_true(s->places >= ACTIVE_MAX / 2 && s->places < ACTIVE_MAX);
+	make_ready(&t, 8, &b, "2");
+	assert_ptr_equal(turns_next(&t), &b);
+	t.nplaces = ACTIVE_MAX;
+	assert_null(turns_next(&t));
+	turns_fini(&t);
+}
+
+/* It comes before what is newer, as soon as its share has room. */
+static void
+test_postponed(void **state)
+{
+	struct entry old = { .id = "1", .state = ENTRY_ACTIVE }, newer;
+	struct entry later[] = { { .id = "1b", .state = ENTRY_POSTPONED },
+	    { .id = "1a", .state = ENTRY_POSTPONED } };
+	struct submitter *by;
+	struct share *s;
+	struct turns t;
+
+	(void)state;
+	turns_init(&t);
+	make_ready(&t, 7, &newer, "2");
+	by = turns_submitter(&t, 7);
+	s = share_of(&t, 7, SHARE_DESTINATION, "example.net", "");
+	for (; turns_has_room(&t, s); t.nplaces = ++by->places)
+		s->active++;
+	assert_true(s->active > 0);
+	assert_int_equal(turns_postpone(&t, s, &old), 0);
+	assert_ptr_equal(turns_next(&t), &newer);
+	s->active = 0;
+	/* None overtakes it, and its attempt must be over. */
+	assert_false(turns_has_room(&t, s));
+	assert_ptr_equal(turns_next(&t), &newer);
+	/* Till then it is in the way of no other. */
+	assert_int_equal(turns_postpone(&t, s, &later[0]), 0);
+	assert_int_equal(turns_postpone(&t, s, &later[1]), 0);
+	assert_ptr_equal(turns_next(&t), &later[1]);
+	old.state = ENTRY_POSTPONED;
+	assert_ptr_equal(turns_next(&t), &old);
+	turns_fini(&t);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_submitter_for_a_uid),
+		cmocka_unit_test(test_what_shares_are_of),
+		cmocka_unit_test(test_share_stays_while_in_use),
+		cmocka_unit_test(test_who_has_fewest_is_next),
+		cmocka_unit_test(test_nobody_has_all),
+		cmocka_unit_test(test_postponed),
+	};
+
+	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
+}
