@@ -41,34 +41,52 @@ PROGRAMS = {"smtpd": ("lib", "compat")}
 
 # Calls, the modules or folders that may make them, and what they are.
 INTERFACES = (
-    (r"set(?:res|re|e|fs)?[ug]id|setgroups|initgroups", ("priv/user",),
+    (r"set(?:res|re|e)?[ug]id|setgroups|initgroups",
+     ("priv/user", "smtpd/identity"),
      "identities"),
+    (r"setfs[ug]id|setns|unshare|chroot|fchdir|mount|personality",
+     ("priv/host_context",), "the context of a process"),
+    (r"access|getuid|getgid",
+     ("priv/monitor", "priv/user", "net/auth_command"),
+     "of the real ids, which may be the caller's"),
     (r"v?fork|clone|socketpair",
-     ("priv/helper", "priv/monitor", "priv/request", "net/auth_command"),
-     "processes"),
+     ("priv/apart", "priv/helper", "priv/monitor", "priv/request",
+      "priv/setup_writer", "priv/submit_acceptor", "priv/submit_client",
+      "net/auth_command", "smtpd/", "smtpd/drain/",
+      "smtpd/modules/"), "processes and pairs of sockets"),
     (r"exec(?:l|le|lp|v|ve|vp|vpe|veat)|fexecve|posix_spawnp?",
-     ("priv/request", "local/command", "net/auth_command"),
-     "starting programs"),
+     ("priv/request", "priv/submit_acceptor", "local/command",
+      "net/auth_command", "smtpd/drain/",
+      "smtpd/modules/"), "starting programs"),
     (r"socket|connect|bind|getaddrinfo|res_\w+",
-     ("net/conn", "net/dns", "spool", "local/lmtp"),
-     "the network, the wake socket, and LMTP"),
-    (r"listen|accept4?", ("smtpd/",), "dma never listens"),
+     ("net/conn", "net/dns", "spool", "local/lmtp", "priv/start_socket",
+      "priv/submit_client", "conf/local_names", "smtpd/listen",
+      "smtpd/notify", "smtpd/status", "smtpd/modules/"),
+     "the network, the sockets of a runner and of init, LMTP, and whether an "
+     "address is our own"),
+    (r"accept4?", ("smtpd/", "priv/start_socket", "priv/submit_acceptor"),
+     "init's sockets"),
+    (r"listen", ("smtpd/",), "dma never listens"),
     (r"(?:SSL|EVP|X509|BIO|ERR|HMAC|OSSL|OPENSSL|RAND|PEM)_\w+|SHA256|HMAC",
-     ("crypto",), "OpenSSL"),
+     ("crypto", "smtpd/tls"), "OpenSSL"),
     (r"v?syslog|openlog|closelog", ("lib/log",), "syslog"),
     (r"link|linkat|symlink(?:at)?|rename(?:at2?)?",
-     ("spool", "local/mbox", "local/mbox_lock", "local/maildir"),
+     ("spool", "local/mbox", "local/mbox_lock", "local/maildir",
+      "priv/setup_writer", "smtpd/modules/", "smtpd/drain/"),
      "names of files"),
     (r"_?exit|_Exit|quick_exit|abort|v?errx?",
-     ("priv/caller", "priv/helper", "priv/monitor", "priv/request",
-      "net/auth_command", "smtpd/"), "the end of a process"),
+     ("priv/apart", "priv/caller", "priv/helper", "priv/monitor",
+      "priv/request", "priv/setup_writer", "priv/submit_acceptor",
+      "net/auth_command", "smtpd/", "smtpd/drain/"), "the end of a process"),
     (r"strcpy|strcat|v?sprintf|gets|system|popen|mktemp|tmpnam|tempnam"
      r"|alloca|strtok", (), "banned"),
 )
+# All that is asked of tests.
+BANNED = INTERFACES[-1:]
 
 # System headers, and the modules that may include them.
 HEADERS = (
-    (r"openssl/", ("crypto",)),
+    (r"openssl/", ("crypto", "smtpd/tls")),
     (r"syslog\.h$", ("lib/log",)),
     (r"resolv\.h$|arpa/nameser", ("net/dns",)),
 )
@@ -117,7 +135,6 @@ def rank(layer):
     return None
 
 
-
 def blank_out(text):
     """Comments, strings and characters become blanks; offsets stay."""
     def blanks(m):
@@ -147,13 +164,17 @@ def check_page(page, say):
             say(n, "an open end without an issue")
 
 
-def check_interfaces(page, say):
-    for calls, modules, what in INTERFACES:
+def check_calls(page, interfaces, say):
+    for calls, modules, what in interfaces:
         if page.may(modules):
             continue
         for m in re.finditer(r"(?<![\w.>])(%s)\s*\(" % calls, page.code):
             say(page.line_of(m.start()), "%s() is not for this module (%s: %s)"
                 % (m.group(1), what, ", ".join(modules) or "nowhere"))
+
+
+def check_interfaces(page, say):
+    check_calls(page, INTERFACES, say)
     for m in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>", page.text,
                          re.M):
         for header, modules in HEADERS:
@@ -278,8 +299,8 @@ def check_header_alone(page, top, say):
 def source_names(top):
     """Ours: what bison and flex make of a .y or .l is not."""
     for folder in ("", *(os.path.relpath(d, top) for d in sorted(
-            glob.glob(top + "/*/")))):
-        if folder in ("tests", "build", "docs", "packaging"):
+            glob.glob(top + "/*/") + glob.glob(top + "/*/*/")))):
+        if folder.partition("/")[0] in ("tests", "build", "docs", "packaging"):
             continue
         names = sorted(os.listdir(os.path.join(top, folder)))
         for name in names:
@@ -288,6 +309,11 @@ def source_names(top):
                 base + ".y" in names or base + ".l" in names)
             if ext in (".c", ".h", ".l", ".y") and not is_made:
                 yield os.path.join(folder, name)
+
+
+def test_names(top):
+    for name in sorted(glob.glob(top + "/tests/**/*.[ch]", recursive=True)):
+        yield os.path.relpath(name, top)
 
 
 def main(argv):
@@ -305,6 +331,9 @@ def main(argv):
         check_includes(page, top, say)
         check_scope(page, say)
         check_header_alone(page, top, say)
+    for name in test_names(top):
+        check_calls(Page(top, name), BANNED, lambda line, why, name=name:
+                    hits.append("%s:%d: %s" % (name, line, why)))
     cycle = check_cycles(pages, top)
     if cycle:
         hits.append("%s: includes in a circle" % " > ".join(cycle))
