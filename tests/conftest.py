@@ -3,6 +3,7 @@ import ctypes
 import glob
 import itertools
 import os
+import signal
 import stat
 import sys
 import tempfile
@@ -15,6 +16,67 @@ import smtp_peer    # noqa: E402
 import world as worlds  # noqa: E402
 
 
+DEFAULT_S = 0.7         # what a test without a mark takes
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shard", metavar="I/N", default="1/1",
+                     help="run the Ith of N parts of the tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "seconds(n): what the test takes; "
+                            "from about 4, for shards that take equally long")
+    # Whoever ignores them in a test says so; a background job does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def shards(seconds, n):
+    """For each test, by what it takes, the number of its shard: the longest
+    first, each into the shard that has least."""
+    loads, where = [0] * n, {}
+    for i in sorted(range(len(seconds)), key=lambda i: -seconds[i]):
+        where[i] = loads.index(min(loads))
+        loads[where[i]] += seconds[i]
+    return [where[i] for i in range(len(seconds))]
+
+
+def seconds_of(item):
+    mark = item.get_closest_marker("seconds")
+    return mark.args[0] if mark else DEFAULT_S
+
+
+def pytest_collection_modifyitems(config, items):
+    i, n = map(int, config.getoption("shard").split("/"))
+    if not 1 <= i <= n:
+        raise pytest.UsageError("--shard: not one of 1/%d to %d/%d" % (n, n, n))
+    where = shards([seconds_of(item) for item in items], n)
+    config.hook.pytest_deselected(
+        items=[x for x, k in zip(items, where) if k != i - 1])
+    items[:] = [x for x, k in zip(items, where) if k == i - 1]
+
+
+def pytest_sessionfinish(session, exitstatus):
+    # Of few tests, a shard may get none.
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and \
+            not session.config.getoption("shard").endswith("/1"):
+        session.exitstatus = pytest.ExitCode.OK
+
+
+def sanitizer_reports():
+    """Errors alone: without /proc, the sanitizer warns that it cannot tell
+    where the stack is.  Each is told to one test."""
+    texts = []
+    for name in glob.glob("/tmp/sanitizer.*"):
+        with open(name, errors="replace") as f:
+            texts.append(f.read())
+        os.unlink(name)
+    return [text for text in texts
+            if "ERROR" in text or "runtime error" in text]
+
+
 @pytest.fixture
 def world():
     if not os.path.exists(worlds.BINARY):
@@ -24,7 +86,7 @@ def world():
     yield w
     w.finish()
     # A build with sanitizers leaves its reports there (tests/sanitize.c).
-    assert glob.glob("/tmp/sanitizer.*") == []
+    assert sanitizer_reports() == []
 
 
 @pytest.fixture

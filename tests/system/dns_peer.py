@@ -77,15 +77,23 @@ class NameServer:
                 continue
             with s:
                 s.settimeout(5)
-                head = s.recv(2, socket.MSG_WAITALL)
-                if len(head) < 2:
-                    continue
-                query = s.recv(struct.unpack(">H", head)[0],
-                               socket.MSG_WAITALL)
-                self.over_tcp += 1
-                answer = self._answer(query)
-                if answer:
-                    s.sendall(struct.pack(">H", len(answer)) + answer)
+                # The C library asks for A and AAAA over one connection.
+                try:
+                    while self._answer_tcp(s):
+                        pass
+                except OSError:
+                    pass
+
+    def _answer_tcp(self, s):
+        head = s.recv(2, socket.MSG_WAITALL)
+        if len(head) < 2:
+            return False
+        query = s.recv(struct.unpack(">H", head)[0], socket.MSG_WAITALL)
+        self.over_tcp += 1
+        answer = self._answer(query)
+        if answer:
+            s.sendall(struct.pack(">H", len(answer)) + answer)
+        return True
 
     def _answer(self, query):
         labels, at = [], 12

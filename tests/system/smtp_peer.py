@@ -13,11 +13,13 @@ import re
 import select
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
 
 LINE_LIMIT = 1 << 20
+MUTE, RESET = "MUTE", "RESET"   # never a reply; a TCP RST
 IDLE_LIMIT = 60         # seconds that a silent client is kept
 
 
@@ -109,6 +111,10 @@ class Script:
     settle: float = 0           # seconds to wait for more input before
     #                             answering: makes the count of waits exact
     hold_open: bool = False     # after QUIT: neither answer nor close
+    hook: object = None         # hook(connection, verb, argument or message):
+    #                             None, or what happens instead: a reply, MUTE,
+    #                             RESET, bytes as they are.  Verbs: CONNECT,
+    #                             those of commands, BODY (the final dot)
 
 
 class Transaction:
@@ -234,7 +240,8 @@ class Connection:
             if self.script.tls == "implicit":
                 self._handshake()
             self._misbehave("CONNECT")
-            self._say(self.script.banner)
+            if not self._hooked("CONNECT", ""):
+                self._say(self.script.banner)
             while True:
                 self._command()
         except Gone:
@@ -284,11 +291,35 @@ class Connection:
         verb, _, rest = text.partition(" ")
         verb = verb.upper()
         self._misbehave(verb)
+        if self._hooked(verb, rest):
+            return
         do = getattr(self, "_do_" + verb.lower(), None)
         if do is None:
             self._say("500 5.5.1 unknown command")
         else:
             do(rest)
+
+    def _hooked(self, verb, said):
+        """What the script's hook does instead; gives the reply's text."""
+        done = self.script.hook and self.script.hook(self, verb, said)
+        if done is None:
+            return None
+        if done == MUTE:
+            self._flush()
+            while True:
+                self._more()
+        if done == RESET:
+            self._flush()
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                 struct.pack("ii", 1, 0))
+            raise Gone("as told")
+        if isinstance(done, bytes):
+            self._out += done
+            return done.decode("latin-1").strip() or " "
+        self._say(done)
+        if done.startswith("421"):
+            raise Gone("as told")
+        return done
 
     def _misbehave(self, verb):
         s = self.script
@@ -546,6 +577,11 @@ class Connection:
         t.data = data
         if s.final_delay:
             time.sleep(s.final_delay)
+        t.reply = self._hooked("BODY", data)
+        if t.reply:
+            self.taken_at.append(time.monotonic())
+            self._open = None
+            return
         t.reply = next((r for pattern, r in s.final_rules
                         if re.search(pattern, t.data)), s.final_reply)
         if s.drop_at == "TAKEN":

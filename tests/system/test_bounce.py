@@ -2,6 +2,8 @@
 import email
 import os
 
+import pytest
+
 from smtp_peer import Script
 from world import SPOOL
 
@@ -118,3 +120,101 @@ def test_nasty_reply_makes_no_header_and_no_boundary(world, peer):
         assert word in bounce.text
     message = email.message_from_bytes(bounce.text)
     assert len(message.get_payload()) == 3
+
+
+# BOUNCE_TO: a copy of each report of failure goes to another address, too.
+
+def test_a_copy_of_a_report_goes_to_bounce_to(world, peer):
+    refusing(world, peer, BOUNCE_TO="bob")
+    world.send("ann@far.test")
+    bounce, = world.wait_mail("alice")
+    copy, = world.wait_mail("bob")
+    assert copy["Message-ID"] == bounce["Message-ID"]
+    assert copy["Return-Path"] == "<>" and b"ann@far.test" in copy.text
+    assert copy["To"] == "alice@host.test"
+    world.wait_quiet()
+    assert world.mailbox("root") == []
+
+
+def test_a_copy_that_fails_is_only_logged(world, peer):
+    refusing(world, peer, BOUNCE_TO="admin@far.test")
+    world.send("ann@far.test")
+    world.wait_mail("alice")
+    world.wait_until(lambda: world.log_lines("admin@far.test", "report=none"))
+    world.wait_quiet()
+    assert world.mailbox("root") == []
+
+
+def test_a_report_that_fails_goes_to_postmaster_without_a_copy(world, peer):
+    refusing(world, peer, BOUNCE_TO="bob")
+    world.send("-f", "lost@far.test", "ann@far.test")
+    world.wait_mail("root")
+    world.wait_quiet()
+    assert len(world.mailbox("bob")) == 1     # of the first report
+    assert len(world.mailbox("root")) == 1
+
+
+@pytest.mark.parametrize("sender,address,notify", (
+    ("<>", "ann@far.test", "failure"),      # goes to postmaster
+    ("alice", "carol", "success"),          # is no report of failure
+    ("alice", "ann@far.test", "never")))    # there is no report
+def test_only_reports_of_failure_to_a_sender_are_copied(
+        world, peer, sender, address, notify):
+    refusing(world, peer, BOUNCE_TO="bob")
+    world.send("-f", sender, "-N", notify, address)
+    world.wait_quiet()
+    assert world.mailbox("bob") == []
+
+
+def test_check_reads_bounce_to(world):
+    world.write_conf({"BOUNCE_TO": "admin@far.test"})
+    assert "too (BOUNCE_TO)" in world.run(
+        ["/usr/sbin/dma", "check"]).stdout.decode()
+    world.write_conf({"BOUNCE_TO": "a b c@"})
+    assert "must be one address" in world.run(
+        ["/usr/sbin/dma", "check"]).stdout.decode()
+
+
+# What a report about a report about a report does: it ends.
+
+def kept(world):
+    try:
+        return os.listdir(SPOOL + "/dead")
+    except FileNotFoundError:
+        return []
+
+
+@pytest.mark.parametrize("sender,reports", (
+    ("<>", 1),              # to postmaster
+    ("lost@far.test", 2)))  # to the sender, and about that to postmaster
+@pytest.mark.parametrize("aliases", (
+    "postmaster: gone@far.test\n",          # refused by another host
+    "postmaster: nobody-here\n",            # refused here
+    "postmaster: pm\npm: pm2\npm2: pm\n",   # a loop
+    "postmaster: |\"exit 67\"\n"))          # EX_NOUSER
+def test_reports_end_when_postmaster_fails(world, peer, aliases, sender,
+                                           reports):
+    refusing(world, peer)
+    world.write_aliases(aliases)
+    world.leaves("dead")
+    world.send("-f", sender, "ann@far.test")
+    world.wait_until(lambda: kept(world))
+    world.wait_quiet()
+    assert len(kept(world)) == 1 and not world.queue()
+    assert len(world.log_lines("bounce=")) == reports
+    assert len(world.log_lines("undeliverable")) == 1
+    assert all(world.mailbox(u) == [] for u in ("alice", "bob", "root"))
+
+
+def test_postmaster_is_an_address_of_a_host_that_answers_reports(world, peer):
+    """It takes the report, and sends one of its own to its From:."""
+    p = peer(Script(rcpt_rules=((r"^ann|^lost", "550 5.1.1 no such person"),)))
+    world.smarthost(p)
+    world.write_aliases("postmaster: pm@far.test\n")
+    world.send("-f", "lost@far.test", "ann@far.test")
+    world.wait_until(lambda: p.taken)
+    world.send("-f", "<>", "MAILER-DAEMON")
+    world.wait_mail("root")
+    world.wait_quiet()
+    assert len(p.taken) == 1 and kept(world) == []
+    assert len(world.log_lines("bounce=")) == 2

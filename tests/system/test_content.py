@@ -86,6 +86,7 @@ def test_a_host_that_takes_all_gets_the_bytes(world, peer):
 
 
 @pytest.mark.parametrize("capabilities", (BARE, NO_UTF8))
+@pytest.mark.seconds(5)
 def test_a_host_that_takes_less_gets_what_reads_the_same(world, peer,
                                                          capabilities):
     offers = {"8"} if "8BITMIME" in capabilities else set()
@@ -108,6 +109,7 @@ def test_a_host_that_takes_less_gets_what_reads_the_same(world, peer,
 
 
 @pytest.mark.parametrize("is_7bit", (False, True))
+@pytest.mark.seconds(5)
 def test_second_opinion(world, is_7bit):
     """aiosmtpd, which is strict about lines; once as a 7-bit host."""
     got = []
@@ -175,6 +177,88 @@ def test_a_sender_that_can_not_be_said(world, peer):
     assert p.transactions == []
     assert "jürgen@far.test".encode() in report.text
     assert report.text.count(b"5.6.7") >= 1
+
+
+# -- SMTPUTF8 is for what cannot do without it --------------------------------
+
+HEADER = "From: Jürg Müller <alice@host.test>\nTo: Zoë <ben@far.test>\n" \
+    "Subject: Grüße aus Köln\nX-Odd: ä\nMIME-Version: 1.0\n" \
+    "Content-Type: text/plain; charset=utf-8; name=\"größe.txt\"\n" \
+    "Content-Disposition: attachment; filename=\"größe.txt\"\n"
+
+
+@pytest.mark.parametrize("text", (HEADER, HEADER.encode("latin-1")))
+def test_c3_header_does_not_ask_for_smtputf8(world, peer, text):
+    p = peer(Script(capabilities=ALL))
+    world.smarthost(p)
+    if isinstance(text, str):
+        text = text.encode()
+    world.send("ben@far.test", "bob", input=text + b"\nx\n")
+    world.wait_quiet()
+    t, = p.taken
+    assert "SMTPUTF8" not in t.mail and "BODY" not in t.mail
+    assert t.data.isascii()
+    local, = world.mailbox("bob")
+    assert b"\n" + text in local.text      # as it was written
+    if b"\xc3" in text:
+        assert corpus.content(corpus.without_received(t.data)) == \
+            corpus.content(text + b"\nx\n" if b"Date:" in text else
+                           header_of(t.data, text))
+
+
+def header_of(data, text):
+    """The caller's fields behind those that were added."""
+    added = re.findall(rb"(?m)^(?:Date|Message-ID): .*\r\n", data)
+    before = data.index(added[0]) < data.index(b"From:")
+    lines = b"".join(x.replace(b"\r\n", b"\n") for x in added)
+    return (lines + text if before else text + lines) + b"\nx\n"
+
+
+def test_c3_only_whose_address_needs_it(world, peer):
+    """The others get a transaction of their own."""
+    p = peer(Script(capabilities=ALL))
+    world.smarthost(p)
+    world.send("ann@far.test", "jörg@far.test", "ben@far.test",
+               input="Subject: Grüße\n\nx\n")
+    world.wait_quiet()
+    plain, wide = sorted(p.taken, key=lambda t: "SMTPUTF8" in t.mail)
+    assert plain.accepted == ["ann@far.test", "ben@far.test"]
+    assert "SMTPUTF8" not in plain.mail and plain.data.isascii()
+    assert len(wide.accepted) == 1 and "SMTPUTF8" in wide.mail
+    assert "Subject: Grüße\r\n".encode() in wide.data
+    assert len(p.connections) == 1
+
+
+@pytest.mark.parametrize("field", ("From", "Cc", "Reply-To"))
+def test_c3_address_in_the_header_needs_it(world, peer, field):
+    p = peer(Script(capabilities=ALL))
+    world.smarthost(p)
+    world.send("ben@far.test", input="%s: Jürg <jürg@host.test>\n"
+               "Subject: Grüße\n\nx\n" % field)
+    world.wait_quiet()
+    assert "SMTPUTF8" in p.taken[0].mail
+    assert "Subject: Grüße\r\n".encode() in p.taken[0].data
+
+
+@pytest.mark.parametrize("full", ({}, {"FULLBOUNCE": ""}))
+def test_c3_report_of_such_a_message(world, peer, full):
+    p = peer(Script(capabilities=ALL, rcpt_rules=(
+        ("^ben@", "550 5.1.1 no such person"),)))
+    world.smarthost(p, **full)
+    world.send("-f", "ann@else.test", "ben@far.test",
+               input="Subject: Grüße\n\nx\n")
+    world.wait_quiet()
+    report, = p.taken
+    assert report.accepted == ["ann@else.test"]
+    assert "SMTPUTF8" not in report.mail
+
+
+def test_c3_extensions_are_for_what_needs_them(world, peer):
+    p = peer(Script(capabilities=ALL + ("DSN",)))
+    world.smarthost(p)
+    world.send("ben@far.test")
+    world.wait_quiet()
+    assert re.fullmatch(r"FROM:<alice@host.test> SIZE=\d+", p.taken[0].mail)
 
 
 # -- what the caller says of it -------------------------------------------

@@ -86,11 +86,7 @@ def test_foreground_tries_what_is_deferred(world, peer):
 
 
 def test_flush_by_hand_does_not_lengthen_the_wait(world, peer):
-    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    world.smarthost(p)
-    world.leaves("queue")
-    world.send("later@far.test")
-    world.wait_tried("later@far.test")
+    p = world.defer(peer, "later@far.test")
     for _ in range(4):
         world.flush()
     assert len(p.transactions) == 5
@@ -147,11 +143,7 @@ def test_log_says_who_sent_and_what_was_refused(world):
 
 
 def test_waking_tries_only_what_is_due(world, peer):
-    p = peer(Script(rcpt_rules=((r"^later", "450 4.2.1 later"),)))
-    world.smarthost(p)
-    world.leaves("queue")
-    world.send("later@far.test")
-    world.wait_tried("later@far.test")
+    p = world.defer(peer, "later@far.test")
     world.send("-odq", "now@far.test")
     assert world.run([SENDMAIL, "-qd"]).returncode == 0
     world.wait_until(lambda: p.taken)

@@ -160,7 +160,7 @@ def test_giving_up_says_what_to_do(world):
     report = Report(world.wait_mail("alice")[0])
     assert report.actions() == {"ann@far.test": "failed"}
     words = " ".join(report.text.split())
-    assert "expired after 1 attempt; last reply:" in words
+    assert "expired after 6 days and 1 attempt; last reply:" in words
     assert "Connection refused" in words
     assert "The outgoing mail server could not be reached" in words
     assert "contact your administrator" in words

@@ -47,6 +47,7 @@ def test_next_exchanger_when_the_best_puts_it_off(world, exchangers, words):
     assert len(world.log_lines("to=<a@far.test>", "status=sent")) == 1
 
 
+@pytest.mark.seconds(6)
 def test_host_that_does_not_read_holds_nobody(world, exchangers):
     """Its own connection waits for as long as it may, others go on."""
     one = exchangers(11, Script(deaf_at="TEXT", capabilities=(
@@ -130,3 +131,21 @@ def test_domains_do_not_wait_for_each_other(world, exchangers):
         world.send("a@far.test")
         world.send("b@good.test")
         world.wait_until(lambda: world.log_lines("b@good.test", "sent"), 10)
+
+
+@pytest.mark.parametrize("table", (
+    {("mx.big.test", A): ["127.0.1.%d" % i for i in range(1, 31)],
+     ("big.test", MX): [(10, "mx.big.test")]},
+    {("big.test", MX): [(i, "mx%d.big.test" % i) for i in range(1, 31)],
+     **{("mx%d.big.test" % i, A): ["127.0.1.%d" % i] for i in range(1, 31)}}))
+def test_n10_more_addresses_than_an_attempt_tries(world, exchangers, table):
+    """The first 29 are dead; each attempt goes on where the last one ended."""
+    last = exchangers("127.0.1.30", Script())
+    with NameServer(table):
+        world.send("a@big.test")
+        world.wait_tried("a@big.test")
+        assert last.connections == []
+        for _ in range(3):
+            world.run(["/usr/sbin/sendmail", "-q"])
+        world.wait_quiet()
+    assert len(last.taken) == 1

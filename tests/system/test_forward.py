@@ -3,6 +3,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import subprocess
 
 import pytest
@@ -282,6 +283,30 @@ def test_unreadable_home_is_later(world):
     world.wait_mail("carol")
 
 
+@pytest.mark.parametrize("shell", ("/bin/sh", "/usr/sbin/nologin"))
+def test_t4_home_without_its_parent_is_later(world, shell):
+    """The disk with the homes is not mounted; daemons never had one."""
+    world.add_user("dave", shell=shell)
+    try:
+        world.run(["usermod", "-d", "/disk/home/dave", "dave"])
+        world.send("dave", user="alice")
+        if shell == "/bin/sh":
+            world.wait_tried("dave")
+            assert world.mailbox("dave") == []
+            os.makedirs("/disk/home/dave")
+            world.forward("dave", "carol\n")
+            os.chown("/disk/home/dave", pwd.getpwnam("dave").pw_uid, -1)
+            world.flush()
+            world.wait_mail("carol")
+            assert world.mailbox("dave") == []
+        else:
+            world.wait_mail("dave")
+        world.wait_quiet()
+    finally:
+        world.stop()
+        world.remove_user("dave")
+
+
 def test_user_without_a_valid_shell_runs_no_command(world):
     world.add_user("dave", shell="/usr/sbin/nologin")
     try:
@@ -434,3 +459,29 @@ def test_paths_of_a_forward_are_not_for_the_sender(world):
     messages = world.mailbox("alice")
     assert b"mailbox cannot be used now" in messages[-1].text
     assert all(b"hidden" not in x.text for x in messages)
+
+
+@pytest.mark.parametrize("where", ("forward", "list", "alias"))
+def test_c6_a_comma_ends_a_command(world, where):
+    """Outside of quotes, with and without blanks, as for any target."""
+    text = ('|tee /tmp/c6/one, carol\n' '|tee /tmp/c6/two,/tmp/c6/file,root\n'
+            '"|tee /tmp/c6/a,b", |tee "/tmp/c6/c,d" , alice\n')
+    os.makedirs("/tmp/c6")
+    os.chmod("/tmp/c6", 0o777)
+    target = "bob"
+    if where == "forward":
+        world.forward("bob", text)
+    elif where == "list":
+        world.write_home("bob", "list", text)
+        world.forward("bob", ":include:~/list\n")
+    else:
+        target = "team"
+        world.write_aliases("team: " + ",\n  ".join(text.splitlines()) + "\n")
+        done = world.run(["newaliases"])
+        assert done.returncode == 0 and b"8 targets" in done.stdout
+    world.send(target, user="carol")
+    for user in ("carol", "root", "alice"):
+        world.wait_mail(user)
+    world.wait_quiet()
+    assert sorted(os.listdir("/tmp/c6")) == ["a,b", "c,d", "file", "one", "two"]
+    shutil.rmtree("/tmp/c6")

@@ -321,7 +321,7 @@ def spoolers(world):
     """Who has dropped by now; that takes a moment from the exec on."""
     uid = str(pwd.getpwnam("_dma").pw_uid)
     return [pid for pid in world.processes()
-            if set(world.status_of(pid, "Uid")) == {uid}]
+            if set(world.status_of(pid, "Uid")[1:]) == {uid}]
 
 
 def test_no_process_of_ours_can_be_traced_or_dumped(world):
@@ -389,7 +389,8 @@ def inherited(pid):
     return {
         "cwd": os.readlink("/proc/%d/cwd" % pid),
         "umask": status["Umask"].strip(),
-        "blocked": int(status["SigBlk"], 16) & ~(1 << signal.SIGCHLD - 1),
+        "blocked": int(status["SigBlk"], 16) & ~sum(
+            1 << s - 1 for s in (signal.SIGCHLD, signal.SIGTERM)),
         "ignored": int(status["SigIgn"], 16) & ~sum(
             1 << s - 1 for s in (signal.SIGPIPE, signal.SIGXFSZ,
                                  signal.SIGCHLD)),

@@ -152,6 +152,7 @@ def dual(six, **more):
     return NameServer(table)
 
 
+@pytest.mark.seconds(6)
 def test_other_family_is_tried_after_five_seconds(world, exchangers, six,
                                                   hole):
     """In the same attempt, and long before TIMEOUT_CONNECT."""
@@ -181,6 +182,7 @@ def test_address_literal_of_ipv6(world, exchangers, six):
     assert len(one.taken) == 1
 
 
+@pytest.mark.seconds(6)
 def test_less_good_exchanger_is_tried_if_the_best_is_silent(world, exchangers,
                                                             hole):
     hole("127.0.0.11")

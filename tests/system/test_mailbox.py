@@ -7,7 +7,8 @@ import time
 import pytest
 
 PLAIN = b"Subject: plain\n\nhello\n"
-BOX = "/var/mail/bob"
+MAIL = "/var/mail"
+BOX = MAIL + "/bob"
 
 
 def make_box(user="bob", data=b"", mode=0o600, path=None):
@@ -42,6 +43,18 @@ def test_what_was_in_the_mailbox_stays(world):
     world.wait_mail("bob", 2)
     with open(BOX, "rb") as f:
         assert f.read().startswith(old)
+
+
+def test_mailbox_may_have_more_than_two_gigabytes(world):
+    make_box(data=b"From x Thu Jan  1 00:00:00 1970\nSubject: hole\n\n")
+    with open(BOX, "r+b") as f:
+        f.seek(3 << 30)
+        f.write(b"\n\n")
+    world.send("bob", input=b"Subject: beyond\n\nhello\n")
+    world.wait_quiet()
+    with open(BOX, "rb") as f:
+        f.seek((3 << 30) + 2)
+        assert b"\nSubject: beyond\n" in f.read()
 
 
 def test_from_lines_are_quoted_reversibly(world):
@@ -102,6 +115,84 @@ def test_stale_dotlock_is_overcome(world):
     os.utime(BOX + ".lock", (time.time() - 1200, time.time() - 1200))
     world.send("bob")
     world.wait_mail("bob", limit=30)
+
+
+def touch(path, age_s=0, text=""):
+    with open(path, "w") as f:
+        f.write(text)
+    os.utime(path, (time.time() - age_s,) * 2)
+
+
+# What a stranger puts where bob's dotlock would be.
+STRANGE = {
+    "fresh": touch,
+    "from 2100": lambda path: touch(path, -75 * 365 * 86400),
+    "of tomorrow": lambda path: touch(path, -86400),
+    "nearly stale": lambda path: touch(path, -599),
+    "like ours": lambda path: touch(path, 0, "1\ndma\n"),
+    "directory": os.mkdir,
+    "link": lambda path: os.symlink("/etc/passwd", path),
+    "dangling link": lambda path: os.symlink("/nowhere", path),
+    "fifo": os.mkfifo,
+}
+
+
+@pytest.fixture
+def open_mail(world):
+    """A mail directory in which everybody can create files."""
+    before = os.stat(MAIL)
+    os.chmod(MAIL, 0o1777)
+    os.chown(MAIL, 0, 0)
+    yield
+    for name in os.listdir(MAIL):
+        if name.endswith(".lock"):
+            path = MAIL + "/" + name
+            (os.rmdir if os.path.isdir(path) and not os.path.islink(path)
+             else os.unlink)(path)
+    os.chown(MAIL, before.st_uid, before.st_gid)
+    os.chmod(MAIL, before.st_mode & 0o7777)
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_t14_a_strangers_dotlock_holds_nothing(world, open_mail, what):
+    lock = BOX + ".lock"
+    STRANGE[what](lock)
+    os.chown(lock, pwd.getpwnam("carol").pw_uid, -1, follow_symlinks=False)
+    if os.path.isfile(lock) and not os.path.islink(lock):
+        held = open(lock)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    world.send("bob", input=b"Subject: one\n\nhello\n")
+    world.send("bob", input=b"Subject: two\n\nhello\n")
+    world.wait_until(lambda: len(world.mailbox("bob")) == 2)
+    assert os.path.lexists(lock)
+
+
+@pytest.mark.parametrize("who", ("bob", "root"))
+def test_t14_a_dotlock_of_those_concerned_holds(world, open_mail, who):
+    touch(BOX + ".lock")
+    os.chown(BOX + ".lock", pwd.getpwnam(who).pw_uid, -1)
+    world.send("bob")
+    time.sleep(1)       # long enough for a delivery that does not wait
+    assert not os.path.exists(BOX)
+    os.unlink(BOX + ".lock")
+    world.wait_mail("bob")
+
+
+def test_t14_many_dotlocks_hold_up_nobody(world, open_mail):
+    """More than there are places for deliveries, of users who are not there
+    to remove them."""
+    names = ["m%d" % i for i in range(40)]
+    for name in names:
+        world.add_user(name)
+        touch(MAIL + "/%s.lock" % name)
+        os.chown(MAIL + "/%s.lock" % name, pwd.getpwnam("carol").pw_uid, -1)
+    world.send(*names, user="carol")
+    world.send("bob")
+    world.wait_mail("bob")
+    world.wait_quiet()
+    for name in names:
+        assert len(world.mailbox(name)) == 1
+        world.remove_user(name)
 
 
 def deferred(world, words="bob"):

@@ -1,10 +1,15 @@
 """mailq: what is waiting, for whom it is, and who may see it."""
 import grp
+import json
+import os
+import pwd
 import re
 import subprocess
+import time
 
 import pytest
 
+import queue_files
 from smtp_peer import Script
 
 
@@ -41,6 +46,9 @@ def test_entry_says_it_all(world, stuck, call):
         "ann@far.test", "eve@far.test"]
     assert re.search(r"(?m)^--", text)
     assert "450" in text and "later" in text
+    assert text.count("State\t: deferred\nTries\t: 1\nReply\t: ") == 2
+    assert len(re.findall(r"(?m)^Next\t: .* \(in \d+ min\)$", text)) == 2
+    assert len(re.findall(r"(?m)^Age\t: \d+ (s|min)$", text)) == 2
     assert re.search(r"-- \d+ Kbytes in 2 Requests?\.", text)
 
 
@@ -83,3 +91,106 @@ def test_listing_does_not_wait_for_the_runner(world, peer):
     world.send("ann@far.test")
     world.wait_until(lambda: p.connections)
     assert "ann@far.test" in world.run(["mailq"], limit=3).stdout.decode()
+
+
+def by_python(world, user=None):
+    done = world.run(["mailq", "--json"], user=user)
+    assert done.returncode == 0 and done.stderr == b""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_json(world, stuck):
+    first, second = by_python(world)
+    assert [first["id"], second["id"]] == world.queue()
+    assert first["sender"] == "alice@host.test" and not first["held"]
+    assert first["submitter"] == pwd.getpwnam("alice").pw_uid
+    assert first["size"] > 6000
+    assert first["arrived"] <= first["arrived"] + first["age"] <= time.time()
+    (to,) = first["recipients"]
+    assert to["address"] == "ann@far.test" and to["state"] == "deferred"
+    assert to["attempts"] == 1 and to["code"] == "4.2.1"
+    assert "try later \\ \\033[31mnow" in to["reply"]
+    assert to["next"] > time.time()
+    assert [m["sender"] for m in by_python(world, "bob")] == ["bob@host.test"]
+    assert by_python(world, "carol") == []
+
+
+def test_json_of_every_state_is_read_by_jq(world):
+    """And of any bytes that an address can have."""
+    world.leaves("queue")
+    due, to = int(time.time()) + 3600, queue_files.recipient
+    cases = (
+        ("new", [to("n@x.test")]),
+        ("deferred", [to("d@x.test"), queue_files.deferred(due)]),
+        ("held", [to("h@x.test"), "K\t1\n"]),
+        ("failed", [to("f@x.test"), "F\t0\t1\t5.1.1\tno\t1\t\tmx\n"]),
+        ("delivered", [to("y@x.test"), "Y\t0\t3\t2.0.0\tok\t0\t\t\n"]),
+        ("new", [b"R\t0\t0\t0\t4\t0\t0\t0\t%016x\t\"q\\\xff\"@\xc3\xbc\t\n" % 0]),
+    )
+    for i, (_, records) in enumerate(cases):
+        queue_files.put(i, queue_files.content(due - 7200, 0, records))
+    done = subprocess.run(
+        "mailq --json | jq -r '.recipients[0] | "
+        "[.state, .next, .address] | @tsv'", shell=True, check=True,
+        capture_output=True, timeout=30)
+    rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert [row[0] for row in rows] == [case[0] for case in cases]
+    assert [row[1] for row in rows] == ["", str(due), "", "", "", ""]
+    assert rows[5][2] == '"q\\\\\ufffd"@\u00fc'       # @tsv doubles "\\"
+    assert [m["held"] for m in by_python(world)] == [
+        False, False, True, False, False, False]
+
+
+def memory_kb(call):
+    done = subprocess.run(["time", "-f", "%M", *call], check=True,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          timeout=60)
+    return int(done.stderr.split()[-1])
+
+
+def fill(n):
+    now = int(time.time())
+    for i in range(n):
+        queue_files.put(i, queue_files.content(now - 60, 0, [
+            queue_files.recipient("ann@far%d.test" % (i % 50)),
+            queue_files.deferred(now + 3600)]))
+
+
+def test_memory_does_not_grow_with_the_queue(world):
+    """But for the ids of one group."""
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has memory of its own")
+    world.leaves("queue")
+    fill(200)
+    calls = (["mailq"], ["mailq", "--json"])
+    small = [memory_kb(call) for call in calls]
+    fill(25000)
+    for call, before in zip(calls, small):
+        assert memory_kb(call) < min(before + 1024, 3 * 1024)
+        assert world.run(call).stdout.count(b"ann@far7.test") == 500
+
+
+def test_four_system_calls_a_message(world, tmp_path):
+    """And output in large pieces."""
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has calls of its own")
+    world.leaves("queue")
+    fill(2000)
+    subprocess.run(["strace", "-f", "-o", str(tmp_path / "calls"), "mailq"],
+                   check=True, stdout=subprocess.DEVNULL, timeout=60)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert 4 * 2000 < len(calls) < 4 * 2000 + 200
+    assert sum(" write(" in c for c in calls) < 30
+
+
+def test_listing_ends_with_its_reader(world):
+    """A long queue is not read for nobody."""
+    world.leaves("queue")
+    fill(5000)
+    done = subprocess.run(
+        ["strace", "-f", "-c", "-e", "trace=openat", "sh", "-c",
+         "mailq | head -n 3"], check=True, capture_output=True, timeout=60)
+    assert done.stdout.startswith(b"ID\t: ")
+    opened = int(re.search(rb"(?m)(\d+) +(?:\d+ +)?openat$",
+                           done.stderr).group(1))
+    assert 100 < opened < 4000

@@ -235,8 +235,10 @@ MECHANISMS = (("PLAIN", "password"), ("LOGIN", "password"),
 
 @pytest.mark.parametrize("when", ("login", "recipient"))
 def test_host_that_repeats_what_was_said(world, peer, certs, when):
-    """With every mechanism, in the reply to it and in one much later."""
+    """With every mechanism, in the reply to it and in one much later; nor does
+    the caller see it with -v."""
     world.leaves("queue")
+    shown = b""
     for n, (mechanism, kind) in enumerate(MECHANISMS):
         p = peer(login(auth=(mechanism,), password=TOKEN,
                        certificate=certs["smart"],
@@ -246,10 +248,13 @@ def test_host_that_repeats_what_was_said(world, peer, certs, when):
         configure(world, certs, p, auth=False)
         world.write_auth("host smart.test user %s %s %s\n"
                          % (USER, kind, TOKEN))
-        world.send("u%d@far.test" % n)
+        shown += world.send("-v", "u%d@far.test" % n).stderr
         if when == "login":
             world.wait_tried("u%d@far.test" % n)
             world.wait_listed("not with ")
+            # The next login is that of the next message.
+            assert world.run(["dma", "queue", "delete", "--all"]
+                             ).returncode == 0
         else:
             world.wait_mail("alice", n + 1)
         c = p.connections[0]
@@ -257,7 +262,12 @@ def test_host_that_repeats_what_was_said(world, peer, certs, when):
         for line in c.lines:
             if len(line.split()) == 3 and line.startswith(b"AUTH"):
                 not_shown(world, line.split()[2].decode())
+                assert line.split()[2] not in shown
     not_shown(world, *(x.decode() for x in traces(TOKEN)))
+    for mechanism, _ in MECHANISMS:
+        assert b">>> AUTH %s\n" % mechanism.encode() in shown
+    for word in [TOKEN.encode(), *traces(TOKEN)]:
+        assert word not in shown
 
 
 @pytest.mark.parametrize("mechanism", ("XOAUTH2", "OAUTHBEARER"))
@@ -274,11 +284,48 @@ def test_host_that_repeats_a_part(world, peer, certs, mechanism):
     not_shown(world, TOKEN[:20], *(x[:40].decode() for x in traces(TOKEN)))
 
 
+def kinds_of_descriptors(pid):
+    """What it has open, one word for each, sorted."""
+    kinds = []
+    for name in os.listdir("/proc/%d/fd" % pid):
+        path = os.readlink("/proc/%d/fd/%s" % (pid, name))
+        with open("/proc/%d/fdinfo/%s" % (pid, name)) as f:
+            flags = int(f.read().split("flags:")[1].split()[0], 8)
+        if path.startswith("/var/spool/dma/queue/"):
+            assert flags & os.O_ACCMODE == os.O_RDONLY
+            path = "message"
+        kinds.append(path.split(":")[0])
+    return sorted(kinds)
+
+
+def test_t7_dma_remote_has_what_it_needs_and_no_more(world, peer):
+    """No log, which is a socket to anywhere or a file that others believe;
+    messages are open for reading only."""
+    world.smarthost(peer({"final_delay": 3}))
+    world.send("far@far.test")
+    remote, = world.wait_until(lambda: [
+        pid for pid in world.processes()
+        if world.status_of(pid, "Name") == ["dma-remote"] and
+        "message" in kinds_of_descriptors(pid)])
+    # The runner's, and the connection.
+    assert kinds_of_descriptors(remote) == [
+        "/dev/null", "/dev/null", "message", "socket", "socket"]
+    assert world.status_of(remote, "NoNewPrivs") == ["1"]
+    assert world.status_of(remote, "Seccomp") == ["2"]
+    assert world.status_of(remote, "Threads") == ["1"]
+    runner, = [pid for pid in world.processes()
+               if world.status_of(pid, "Name") == ["dma"] and
+               world.status_of(pid, "Seccomp") == ["2"]]
+    assert world.status_of(runner, "NoNewPrivs") == ["1"]
+    world.wait_quiet()
+
+
 def test_auth_conf_is_not_opened_for_local_mail(world):
+    """The runner only looks whether it was changed."""
     world.write_auth("u|smart.test:%s\n" % TOKEN)
     trace = "/tmp/trace"
     done = world.run(["strace", "-f", "-o", trace, "-e",
-                      "trace=openat,open,execve,stat,newfstatat",
+                      "trace=openat,open,execve",
                       worlds.SENDMAIL, "bob"], input="Subject: s\n\nx\n")
     assert done.returncode == 0, done.stderr
     world.wait_mail("bob")

@@ -46,6 +46,7 @@ inside()
 	rmdir /.outside
 	test "$net" = "" || private_names
 	cd "$tree"
+	private_uids "${scratch##*.}"
 	sh -c "${DMA_INSTALL:-make -s install FORCE=1}" </dev/null >/tmp/install.log 2>&1 || {
 		cat /tmp/install.log >&2
 		die "the installation failed"
@@ -53,6 +54,17 @@ inside()
 	status=0
 	"$@" || status=$?
 	exit $status
+}
+
+# The kernel counts processes and more for each uid, of all worlds together: the
+# users made here have uids of this world's own.
+private_uids()
+{
+	sed -E -i "
+		s/^#?SYS_UID_MAX.*/SYS_UID_MAX $((999 - $1 * 10))/
+		s/^#?SYS_GID_MAX.*/SYS_GID_MAX $((999 - $1 * 10))/
+		s/^(UID|GID)_MIN.*/\1_MIN $((20000 + $1 * 500))/" \
+	    /etc/login.defs
 }
 
 # No /dev/log of the machine is reached from in there.
@@ -114,8 +126,13 @@ shift $((OPTIND - 1))
 [ $# -gt 0 ] || die "usage: world.sh [-l layer] [-n] command [arg ...]"
 [ "$(id -u)" = 0 ] || die "must be root (try: sudo $0 ...)"
 
+# The number of this world is the lowest that is free, and ends its name.
 base=${DMA_WORLD_DIR:-/var/tmp}
-scratch=$(mktemp -d "$base/dma-world.XXXXXX")
+n=0
+until scratch=$base/dma-world.$n && mkdir -m 700 "$scratch" 2>/dev/null; do
+	n=$((n + 1))
+	[ $n -lt 80 ] || die "$base has too many dma-world.*, or is read-only"
+done
 shield=0
 trap 'test $shield = 0 || umount -l "$scratch"; rm -rf --one-file-system "$scratch"' EXIT
 # An overlay cannot be written to another overlay (a container's root).
