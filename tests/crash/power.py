@@ -10,10 +10,13 @@ likes, as it likes, of what nobody has synced.
 Names and data of a file are told apart by inode; numbers are used again, so
 that each making of a file counts as another.
 """
+import errno
 import os
 import re
+import signal
 import stat
 
+from queue_files import sign
 from world import MAIL, SPOOL
 
 CHANGES = {"write", "pwrite64", "ftruncate", "openat", "open", "link",
@@ -23,7 +26,7 @@ SYNCS = {"fsync", "fdatasync"}
 O_CREAT, O_TMPFILE = os.O_CREAT, 0o20000000
 NOT_KEPT = {SPOOL + "/wake", SPOOL + "/lock"}
 FOLDER = "folder"
-MARK = re.compile(rb"(?m)^(A\t\d+\t)(\d+)\t(\d+)(?=\t)")
+MARK = re.compile(rb"(?m)^(A\t\d+\t\d+\t)(\d+)(\t.*)$")
 
 
 # How what is not synced fares: names and data of the spool, then of mail.
@@ -188,6 +191,49 @@ class Disk:
         return list(seen.values())
 
 
+class FailingDisk(Disk):
+    """The first sync of that file fails, and its process is killed before it
+    can do anything about it.  As Linux has it, what was to be written then
+    counts as written: later syncs succeed, and bring to the disk only what
+    was written again."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self.victim = None      # pid
+        self.failed = None      # key of the file
+        self.written = []       # since then: from, to
+
+    def before(self, run, call):
+        if call.pid == self.victim:
+            os.kill(call.pid, signal.SIGKILL)
+        elif self.victim is None and call.name == "fsync":
+            path, st = self._open(call.pid, call.args[0])
+            if os.readlink(path) == self.path:
+                self.victim, self.failed = call.pid, self.key(st)
+                call.error = errno.EIO
+
+    def after(self, run, call, result):
+        if self.failed and call.name in ("write", "pwrite64") and result > 0:
+            _, st = self._open(call.pid, call.args[0])
+            if self.key(st) == self.failed:
+                start = call.args[3] if call.name == "pwrite64" else \
+                    st.st_size - result
+                self.written.append((start, start + result))
+        super().after(run, call, result)
+
+    def _synced(self, pid, fd):
+        before = self.old_data.get(self.failed, b"")
+        super()._synced(pid, fd)
+        if self.failed is None or self.failed not in self.old_data:
+            return
+        now = self.old_data[self.failed]
+        durable = bytearray(before[:len(now)].ljust(len(now), b"\0"))
+        for start, end in self.written:
+            durable[start:end] = now[start:end]
+        self.old_data[self.failed] = bytes(durable)
+
+
 # -- back on the disk --------------------------------------------------------
 
 
@@ -213,6 +259,14 @@ def write(path, meta, data):
     return os.stat(path)
 
 
+def moved(mark, inodes):
+    """The same record with the new inode, and its checksum if it had one."""
+    record, _, _ = mark[0].rpartition(b"\t")
+    is_signed = sign(record) == mark[0]
+    record = mark[1] + inodes.get(mark[2], mark[2]) + mark[3]
+    return sign(record.rpartition(b"\t")[0]) if is_signed else record
+
+
 def put_back(files):
     """The disk as it would be; inodes get others, and marks with them."""
     for top in Disk.tops:
@@ -232,5 +286,4 @@ def put_back(files):
     for path in files:
         meta, key, data = files[path]
         if path.startswith(queue):
-            write(path, meta, MARK.sub(lambda m: m[1] + m[2] + b"\t" +
-                                       inodes.get(m[3], m[3]), data))
+            write(path, meta, MARK.sub(lambda m: moved(m, inodes), data))

@@ -4,13 +4,15 @@ Counts the system calls of a program and of all that it forks, in the order
 in which they happen, through ptrace(2).  Other programs that those start
 (somebody's command) are followed, but neither counted nor killed.  Set-uid
 programs keep their rights, since root traces them.  A watcher is told of
-each call before and after it, and may have it fail instead (on x86-64).
+each call before and after it, and may hold it, or have it fail instead (on
+x86-64).
 """
 import ctypes
 import errno
 import os
 import pwd
 import signal
+import time
 
 TRACEME, SYSCALL, DETACH, SETOPTIONS, GETEVENTMSG, CALLINFO = (
     0, 24, 17, 0x4200, 0x4201, 0x420e)
@@ -25,7 +27,8 @@ STOP_CALL = signal.SIGTRAP | 0x80
 # The calls that matter here, of x86-64.
 NAMES = {
     0: "read", 1: "write", 2: "open", 3: "close", 5: "fstat", 7: "poll",
-    9: "mmap", 12: "brk", 13: "rt_sigaction", 17: "pread64", 18: "pwrite64",
+    8: "lseek", 9: "mmap", 12: "brk", 13: "rt_sigaction", 17: "pread64",
+    18: "pwrite64",
     21: "access", 41: "socket", 46: "sendmsg", 47: "recvmsg",
     53: "socketpair", 55: "getsockopt", 56: "clone", 57: "fork",
     61: "wait4", 72: "fcntl", 73: "flock", 74: "fsync", 75: "fdatasync",
@@ -76,6 +79,7 @@ class Call:
         self.name = NAMES.get(number, str(number))
         self.error = None       # errno that it fails with, not being made
         self.most = None        # of a write: no more bytes than that
+        self.is_held = None     # a function: it is not made as long as that
 
     def regs(self, change):
         regs = Regs()
@@ -107,13 +111,16 @@ class Run:
     which the process that makes it is killed, or all with everybody; 0: none.
     Ends when all have ended; once somebody was killed, when the program
     itself has (what it left running then goes on untraced).
-    watcher: its before(run, call) and after(run, call, result)."""
+    watcher: its before(run, call) and after(run, call, result).
+    stderr_path: a file that takes the standard error."""
 
     def __init__(self, argv, user, stdin_path, kill_at=0, everybody=False,
-                 limit=20, watcher=None):
+                 limit=100, watcher=None, stderr_path="/dev/null"):
         self.watcher = watcher
+        self._stderr_path = stderr_path
         self.children = {}      # pid -> pids, in the order of their birth
         self._under_way = {}    # pid -> its call
+        self._held = {}         # pid -> says whether its call is held
         self.calls = 0          # system calls seen
         self.killed = False
         self.status = None      # as subprocess has it: negative for signals
@@ -140,9 +147,9 @@ class Run:
         try:
             fd = os.open(stdin_path, os.O_RDONLY)
             os.dup2(fd, 0)
-            null = os.open("/dev/null", os.O_WRONLY)
-            os.dup2(null, 1)
-            os.dup2(null, 2)
+            os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+            os.dup2(os.open(self._stderr_path, os.O_WRONLY | os.O_CREAT |
+                            os.O_TRUNC, 0o600), 2)
             os.setgroups(groups)
             os.setresgid(who.pw_gid, who.pw_gid, who.pw_gid)
             # Traced before it is that user: the tracer must be root's.
@@ -161,7 +168,7 @@ class Run:
                     self.status is not None:
                 self._release()
                 return
-            pid, status = os.waitpid(-1, WALL)
+            pid, status = self._wait()
             if os.WIFEXITED(status) or os.WIFSIGNALED(status):
                 self._alive.discard(pid)
                 self._inside.discard(pid)
@@ -177,6 +184,8 @@ class Run:
                 sig = 0
             elif sig == STOP_CALL:
                 self._call(pid)
+                if pid in self._held:
+                    continue
                 sig = 0
             elif sig in (signal.SIGTRAP, signal.SIGSTOP):
                 if status >> 16 in FORKS:
@@ -185,6 +194,18 @@ class Run:
                     self._ours.pop(pid, None)
                 sig = 0         # an event, or the start of a new child
             _ptrace(SYSCALL, pid, sig)
+
+    def _wait(self):
+        """For the next stop of somebody; who was held for long goes on."""
+        while self._held:
+            for pid in [p for p, held in self._held.items() if not held()]:
+                del self._held[pid]
+                _ptrace(SYSCALL, pid)
+            pid, status = os.waitpid(-1, WALL | os.WNOHANG)
+            if pid:
+                return pid, status
+            time.sleep(0.01)
+        return os.waitpid(-1, WALL)
 
     def _born(self, parent):
         child = ctypes.c_ulong()
@@ -241,6 +262,8 @@ class Run:
         call = self._under_way[pid] = Call(pid, info[0], info[1:7])
         self.watcher.before(self, call)
         call.spoil()
+        if call.is_held is not None:
+            self._held[pid] = call.is_held
 
     def _after(self, pid):
         call = self._under_way.pop(pid, None)
