@@ -22,7 +22,8 @@ SOCKET = "/tmp/compromised.sock"
 # priv/records.h
 FORWARD_REQUEST, FORWARD_LIST, FORWARD_REPLY, FORWARD_AGAIN = range(16, 20)
 (DELIVER_REQUEST, DELIVER_CHECKPOINT, DELIVER_ACKNOWLEDGE, DELIVER_OUTPUT,
- DELIVER_RESULT, DELIVER_EXIT, DELIVER_NEXT) = range(32, 39)
+ DELIVER_RESULT, DELIVER_EXIT, DELIVER_NEXT,
+ DELIVER_CANCEL) = range(32, 40)
 NONE, TEXT, REFUSED, NOUSER, LATER = range(5)
 SENT, DEFERRED, FAILED = 1, 2, 3
 MAILBOX, FILE, PIPE = 1, 2, 3
@@ -103,7 +104,7 @@ def channel():
 def install():
     """Beside the honest one, which stays the machine's."""
     os.makedirs(os.path.dirname(BINARY), exist_ok=True)
-    shutil.copy(os.environ["DMA_COMPROMISED"], BINARY)
+    shutil.copy(os.environ["DMA_COMPROMISED"] + "/compromised", BINARY)
     os.chown(BINARY, 0, 0)
     os.chmod(BINARY, 0o4755)
 

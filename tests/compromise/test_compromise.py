@@ -22,7 +22,8 @@ from compromised import (
     FORWARD_REPLY, FORWARD_REQUEST, LATER, MESSAGE, NONE, NOUSER, PIPE,
     PROTOCOL, SENT, TEXT, as_spool_user, channel, get, put,
     text, u32, u64)
-from world import MAIL, SENDMAIL
+from smtp_peer import Script
+from world import MAIL, SENDMAIL, SPOOL
 
 USERS_FILES = ["/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?"]
 BOX = MAIL + "/bob"
@@ -49,7 +50,9 @@ def host(world):
     give(BOX, "bob", OLD)
     world.write_conf({"ALIAS_USER": "carol"})
     world.before = attack.inventory()
-    world.may_change = ["/etc/aliases", "/etc/dma/dma.conf"]
+    # The first runner marks the spool.
+    world.may_change = ["/etc/aliases", "/etc/dma/dma.conf",
+                        "/var/spool/dma/version-2"]
     yield world
     world.wait_until(lambda: not world.processes(), 20, "our processes' end")
     left = [path for path in attack.changed(world.before)
@@ -111,6 +114,34 @@ def test_a_request_twice_is_one_more_delivery(host, attacker):
     result = attacker.put_mail(checkpoint=result.checkpoint)
     assert result.status == SENT and result.checkpoint is None
     bob_has(host, "compromised", "compromised")
+
+
+def test_it_can_end_what_it_has_set_off_and_nothing_else(host, attacker):
+    host.forward("bob", "|echo begun; sleep 300\n")
+    host.may_change += ["/home/bob/.*"]
+    sleeper = host.start(["sleep", "300"], user="bob")
+    for ident in (0, 2 ** 32 - 1, sleeper.pid, attacker.program.pid):
+        put(attacker.deliver, attack.DELIVER_CANCEL, ident)
+    ident, ours = attacker.start(attacker.fields(
+        kind=PIPE, origin=FORWARD, is_text="echo begun; sleep 300"))
+    kind, _, _, fds = get(ours)
+    assert kind == attack.DELIVER_OUTPUT and os.read(fds[0], 100) == b"begun\n"
+    put(attacker.deliver, attack.DELIVER_CANCEL, ident)
+    kind, of, fields, _ = get(attacker.deliver)
+    status, is_late = struct.unpack("=II", fields)
+    assert (kind, of) == (attack.DELIVER_EXIT, ident)
+    assert os.WIFSIGNALED(status) and is_late == 1
+    assert sleeper.poll() is None and attacker.program.poll() is None
+    sleeper.kill()
+    sleeper.wait()
+    os.close(fds[0])
+    ours.close()
+
+
+def test_a_cancellation_with_something_in_it_ends_the_helper(host, attacker):
+    put(attacker.deliver, attack.DELIVER_CANCEL, 1, u32(0))
+    assert get(attacker.deliver) is None
+    warned(host, "malformed request")
 
 
 # ---- names ----
@@ -780,7 +811,7 @@ def test_many_requests_at_once(host, attacker):
     host.wait_until(lambda: len(host.processes()) > 15, 10)
     time.sleep(0.2)
     # the runner, two helpers, and the children of one
-    assert len(host.processes()) <= 3 + 20
+    assert len(host.processes()) <= 3 + 52
     for result in attacker.listen_to_all(under_way):
         assert (result.status, result.wait_status) == (SENT, 0)
     assert len(host.mailbox("bob")) == n // 2 + 1
@@ -847,25 +878,87 @@ print([x for x in open("/proc/self/status") if x[:3] == "Cap" and
 """
 
 
-def front_end(host, *argv, **more):
+def front_end(host, *argv, user="alice", **more):
     """What a compromised front end starts."""
-    return host.run([attack.BINARY, *argv], user="alice", **more)
+    return host.run([attack.BINARY, *argv], user=user, **more)
 
 
 def test_a_front_end_is_the_spool_user_for_good(host):
+    """But for its real uid, by which its caller can end it."""
     who = pwd.getpwnam("_dma")
-    done = front_end(host, "/usr/bin/python3", "-c", WHO_AM_I)
-    assert done.stdout.decode().split("\n") == [
-        "%s %s [] ['0', '1', '2', '3']" % ((who.pw_uid,) * 3,
-                                           (who.pw_gid,) * 3), "[]", ""]
+    for user, real in ("alice", pwd.getpwnam("alice").pw_uid), \
+            (None, who.pw_uid):
+        done = front_end(host, "/usr/bin/python3", "-c", WHO_AM_I, user=user)
+        assert done.stdout.decode().split("\n") == [
+            "%s %s [] ['0', '1', '2', '3']" % (
+                (real, who.pw_uid, who.pw_uid), (who.pw_gid,) * 3), "[]", ""]
+
+
+LEAVE_CALLER = """
+import os, sys
+uid = os.geteuid()
+os.setresuid(uid, uid, uid)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def test_a_front_end_can_start_an_honest_runner(host):
     host.send("-odq", "carol", input=b"Subject: queued\n\nhello\n")
-    assert front_end(host, "/usr/sbin/dma", "--runner").returncode == 0
+    done = front_end(host, "/usr/bin/python3", "-c", LEAVE_CALLER,
+                     "/usr/sbin/dma", "--runner")
+    assert done.returncode == 0
     host.wait_until(lambda: not host.queue())
     assert host.mailbox("carol")[-1]["Subject"] == "queued"
     bob_has(host)
+
+
+# ---- the wake socket ----
+
+WAKE = SPOOL + "/wake"
+FLUSH, FLUSH_REQUEST = 65, 66
+FLUSH_WATCH = 1
+
+
+def flush_as_spool_user(pipe, connection):
+    """As a compromised process of _dma asks to see everything."""
+    ours, theirs = connection
+    put(ours, FLUSH_REQUEST, 0, text("") + u32(FLUSH_WATCH), [pipe])
+    with as_spool_user(), \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect(WAKE)
+        put(s, FLUSH, 0, b"", [theirs.fileno()])
+    ours.close()
+    theirs.close()
+
+
+def test_a_process_of_the_spool_user_sees_nobodys_mail(host, peer):
+    """Whoever it says it is: the kernel says who made its channel."""
+    p = peer(Script(rcpt_reply="450 4.2.1 later"))
+    host.smarthost(p)
+    host.send("ann@far.test", user="alice")
+    host.wait_tried("ann@far.test")
+    n = len(p.connections)
+    read, write = os.pipe()
+    flush_as_spool_user(write, channel())
+    os.close(write)
+    with open(read, "rb") as f:
+        assert f.read() == b"\0"        # nothing of its own was tried
+    assert len(p.connections) == n
+    # What is no channel, or brings another record, is let go.
+    for record in b"", text("x"), text("") + u32(1) + b"more":
+        ours, theirs = channel()
+        put(ours, FLUSH_REQUEST, 0, record)
+        with as_spool_user(), open("/dev/null") as null, \
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.connect(WAKE)
+            put(s, FLUSH, 0, b"", [theirs.fileno()])
+            put(s, FLUSH, 0, b"", [null.fileno()])
+            put(s, FLUSH, 0, b"")
+            put(s, FLUSH, 0, u32(0), [theirs.fileno()])
+    # The honest way works.
+    p.scripts[:] = [Script()]
+    host.flush()
+    host.wait_quiet()
 
 
 # ---- dma --runner ----

@@ -6,6 +6,7 @@ built to read, writable for the test).  As root, the executable is run as
 "nobody".
 """
 import array
+import contextlib
 import hashlib
 import os
 import quopri
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.skipif(not (REMOTE and CONFDIR),
                                 reason="DMA_REMOTE and DMA_CONFDIR are not set")
 
 DESTINATION, MESSAGE, RECIPIENTS, STATUS, RECORD = range(48, 53)
+LOG, NO_HOST, CANCEL = 55, 61, 62
 SERVER = 1                      # enum source in lib/result.h
 SMARTHOST, DOMAIN, SENDER = 0, 1, 2
 SENT, DEFERRED, FAILED = 1, 2, 3
@@ -263,8 +265,10 @@ class Runner:
         theirs.close()
         self.statuses, self.recorded, self.hosts = {}, [], {}
         self.left, self.passed_on = {}, {}
+        self.logged = ""
+        self.unreached = []     # what the runner was told before statuses
         if hop:
-            self.send(DESTINATION, 0, put(*hop))
+            self.send(DESTINATION, 0, put(*hop, 0))
 
     def send(self, kind, ident, data, fds=()):
         anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
@@ -283,7 +287,8 @@ class Runner:
             self.send(MESSAGE, ident, put("id%d" % ident, sender, flags,
                                       (len(junk),), (length,),
                                       (text.count(b"\n"),), len(rcpts), ret,
-                                      envid, int(watched), int(suspect)),
+                                      envid, int(watched), int(suspect),
+                                      (ident,)),
                       [f.fileno()])
         self.left[ident] = len(rcpts)
         data = b""
@@ -304,6 +309,18 @@ class Runner:
         kind, ident = struct.unpack_from("=II", data)
         assert len(data) <= 64 * 1024 + 8
         f = Fields(data[8:])
+        if kind == LOG:
+            level, line = f.u32(), f.text()
+            assert level <= 3 and not f.more() and line.isprintable()
+            self.logged += line + "\n"
+            return
+        if kind == NO_HOST:
+            assert f.u32() == DEFERRED
+            f.u32()
+            code, why, _, host = f.text(), f.text(), f.text(), f.text()
+            assert not f.more()
+            self.unreached.append((code, why, host))
+            return
         if kind == RECORD:
             self.left[ident] = f.u32()
             self.recorded.append((ident, self.left[ident]))
@@ -328,11 +345,15 @@ class Runner:
         return self.statuses
 
     def log(self):
+        """What the runner was to log; else there are only sanitizers."""
         self.err.seek(0)
-        return self.err.read().decode()
+        return self.err.read().decode() + self.logged
 
     def finish(self):
         start = time.time()
+        with contextlib.suppress(TimeoutError, EOFError):
+            while True:
+                self.read(0)
         self.sock.close()
         status = self.proc.wait(10)
         assert time.time() - start < 4
@@ -470,7 +491,6 @@ STAGES = [
     (".", False, DEFERRED, "4.4.2"),
     (".", "2x0 eh", DEFERRED, "4.5.0"),
     ("EHLO", "421 busy", DEFERRED, "4.0.0"),
-    ("EHLO", "550 5.7.1 no", DEFERRED, "4.7.1"),
     ("EHLO", False, DEFERRED, "4.4.1"),
 ]
 
@@ -503,8 +523,25 @@ def test_nobody_listens():
     assert statuses[0][:2] == (DEFERRED, "4.4.1") and "refused" in statuses[0][2]
 
 
-def test_helo():
-    s = Server(lambda session, line: "502 eh" if line.startswith("EHLO")
+@pytest.mark.parametrize("verb, is_unreached", (
+    ("banner", True), ("EHLO", True), ("MAIL", False), ("RCPT", False),
+    (".", False)))
+def test_host_that_is_not_reached_is_not_the_messages_fault(verb, is_unreached):
+    """The runner learns it first, and sends no more for a while."""
+    s = Server(lambda session, line: "450 4.3.0 busy"
+               if line.startswith(verb) else None,
+               banner="450 4.3.0 busy" if verb == "banner" else "220 hi")
+    r = Runner(smarthost(s))
+    r.job(1, TEXT, "a@example.net")
+    wait_for(r, 1)
+    assert r.statuses[1, 0][0] == DEFERRED
+    assert [code for code, _, _ in r.unreached] == (
+        [r.statuses[1, 0][1]] if is_unreached else [])
+
+
+@pytest.mark.parametrize("reply", ["502 eh", "550 5.7.1 no"])
+def test_helo(reply):
+    s = Server(lambda session, line: reply if line.startswith("EHLO")
                else None)
     assert run(s)[0][0][0] == SENT
     assert "HELO sender.example.org" in s.sessions[0].commands
@@ -1184,10 +1221,11 @@ def expected(stage, name, has_next):
     if stage in BEFORE:
         if stage == "AUTH" and name == "535":
             return DEFERRED
-        return SENT if has_next else DEFERRED
+        is_helo = stage == "EHLO" and name in ("5xx", "530", "535")
+        return SENT if has_next or is_helo else DEFERRED
     if name == "5xx":
         return FAILED
-    if name == "twice" and stage == ".":
+    if stage == "." and name in ("twice", "lines", "bytes", "line", "nul"):
         return SENT                 # and the connection is of no more use
     if stage == "." and name not in CLEAN:
         return DEFERRED                # it may have been taken
@@ -1318,19 +1356,19 @@ def test_runner_gone():
 
 
 def head(sender="s", ret=0, envid=""):
-    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid, 0, 0)
+    return put("id", sender, 0, (0,), (0,), (0,), 1, ret, envid, 0, 0, (0,))
 
 
-HEAD = (DESTINATION, 0, put(0, "", ""), False)
+HEAD = (DESTINATION, 0, put(0, "", "", 0), False)
 
 
 @pytest.mark.parametrize("records", [
     [(MESSAGE, 1, head(), True)],   # no hop
-    [(DESTINATION, 0, put(7, "", ""), False)],
-    [(DESTINATION, 0, put(DOMAIN, "", ""), False)],
-    [(DESTINATION, 0, put(DOMAIN, "x", "user"), False)],
-    [(DESTINATION, 0, put(SENDER, "", "user"), False)],
-    [(DESTINATION, 0, put(SENDER, "a:b", "user"), False)],
+    [(DESTINATION, 0, put(7, "", "", 0), False)],
+    [(DESTINATION, 0, put(DOMAIN, "", "", 0), False)],
+    [(DESTINATION, 0, put(DOMAIN, "x", "user", 0), False)],
+    [(DESTINATION, 0, put(SENDER, "", "user", 0), False)],
+    [(DESTINATION, 0, put(SENDER, "a:b", "user", 0), False)],
     [HEAD, HEAD],
     [HEAD, (RECIPIENTS, 1, put(0, "a@x", 0, ""), False)],
     [HEAD, (MESSAGE, 1, head(), False)],  # no file
@@ -1544,3 +1582,109 @@ def test_login_trouble(reply, next_host):
     assert statuses[0][0] == DEFERRED
     assert not any(c.startswith("MAIL") for x in bad.sessions
                    for c in x.commands)
+
+
+# --- requests that are not wanted any more ---------------------------------
+
+def cancel(r, ident):
+    r.send(CANCEL, ident, b"")
+
+
+def until(condition):
+    end = time.time() + 20
+    while not condition():
+        assert time.time() < end
+        time.sleep(0.01)
+
+
+def assert_cancelled(r, s, n):
+    """Job 0 was not sent, and each of the n others once."""
+    assert r.statuses.pop((0, 0))[:2] == (DEFERRED, "4.3.0")
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    assert len(r.statuses) == n == len(s.messages) == len(set(s.messages))
+
+
+@pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("caps", [CAPS, CAPS[1:]], ids=["pipelining", "plain"])
+def test_cancelled_before_its_text_is_not_sent(stage, caps):
+    s = Held(stage, caps=caps)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    slow_and_nine(r)
+    until(lambda: s.held)
+    cancel(r, 0)
+    r.collect()
+    s.go.set()
+    r.finish()
+    assert_cancelled(r, s, 9)
+
+
+def test_cancelled_between_its_recipients_is_not_sent():
+    s = Held("RCPT", caps=CAPS[1:])
+    r = Runner(smarthost(s))
+    r.job(0, TEXT, ["to@x", "slow@x", "more@x"])
+    until(lambda: s.held)
+    cancel(r, 0)
+    r.collect()
+    s.go.set()
+    r.finish()
+    assert {f[:2] for f in r.statuses.values()} == {(DEFERRED, "4.3.0")}
+    assert not s.messages and len(r.statuses) == 3
+
+
+def test_cancelled_in_its_text_is_not_sent():
+    s = Server(delay=0.02)
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    r.job(0, b"Subject: big\n\n" + (b"x" * 76 + b"\n") * 300000, "slow@x")
+    until(lambda: s.sessions and s.sessions[0].flights > 12)
+    for i in range(1, 10):
+        r.job(i, b"Subject: %d\n\nbody\n" % i, "to@x")
+    cancel(r, 0)
+    r.collect()
+    r.finish()
+    assert_cancelled(r, s, 9)
+
+
+def test_cancelled_after_its_text_has_the_verdict_of_the_server():
+    s = Held(".")
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    slow_and_nine(r)
+    until(lambda: s.held)
+    cancel(r, 0)
+    with pytest.raises(TimeoutError):
+        while True:
+            r.read(0.3)
+    s.go.set()
+    r.collect()
+    r.finish()
+    assert {f[0] for f in r.statuses.values()} == {SENT}
+    assert len(s.messages) == 10 == len(set(s.messages))
+
+
+def test_cancelled_behind_the_text_of_another_harms_neither():
+    """One is in doubt when its connection is closed; here it is not."""
+    s = Held(".")
+    r = Runner(smarthost(s, more="CONCURRENCY 1\n"))
+    r.job(1, TEXT, "slow@x", sender="slow@y")
+    until(lambda: s.held)
+    r.job(0, b"Subject: no\n\nno\n", "to@x")
+    r.job(2, b"Subject: yes\n\nyes\n", "to@x")
+    with pytest.raises(TimeoutError):
+        while True:
+            r.read(0.3)
+    cancel(r, 0)
+    wait_for(r, 1)
+    s.go.set()
+    r.collect()
+    r.finish()
+    assert_cancelled(r, s, 2)
+
+
+def test_cancelled_before_there_is_a_connection():
+    s = Server(greet=lambda session: time.sleep(0.5) or "220 hi")
+    r = Runner(smarthost(s))
+    slow_and_nine(r)
+    cancel(r, 0)
+    cancel(r, 77)               # over, or never there
+    r.collect()
+    r.finish()
+    assert_cancelled(r, s, 9)
