@@ -1,8 +1,9 @@
 # dma - a mail agent for hosts. GNU and BSD make; there is no configure step.
 #
-#   make                 build dma and dma-remote
+#   make                 build dma, dma-remote, dma-smtpd and its modules
 #   make install         install as root; with DESTDIR, root is not needed
 #   make try             show deliveries on a private copy of the host (root)
+#   make try-smtpd       the same for dma-smtpd
 #   make check           run all tests (root); installs what they need
 #   make check-platforms build and test on other platforms (root)
 #   make deb             build Debian packages, in build/deb (root)
@@ -129,7 +130,7 @@ BELOW =		priv/priv.a spool.a conf/conf.a aliases.a message.a lib/lib.a \
 DMA =		dma.o submit/submit.a queue/queue.a local/local.a $(BELOW)
 REMOTE =	net/main.o net/net.a crypto.a $(BELOW)
 
-all: dma dma-remote
+all: dma dma-remote smtpd
 
 dma: $(DMA)
 	$(LINK) -o $@ $(DMA) $(LIBS)
@@ -177,6 +178,11 @@ try:
 	@$(MAKE) -s all
 	@bash tests/try.sh
 
+try-smtpd:
+	@sh tests/deps.sh try
+	@$(MAKE) -s all
+	@sh tests/try_smtpd.sh
+
 clean: clean-tests
 	rm -f dma dma-remote dma-smtpd dma-smtpd-amqp dma-smtpd-drain smtpd/*/*.so \
 	    *.[ado] */*.[ado] smtpd/*/*.[ado] aliases_parse.c \
@@ -185,5 +191,6 @@ clean: clean-tests
 
 .PHONY: all deps try try-smtpd clean
 
+include smtpd/Makefile
 include packaging/Makefile
 include tests/Makefile
