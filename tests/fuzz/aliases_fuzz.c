@@ -21,6 +21,40 @@ say(void *arg, const char *file, unsigned line, const char *text)
 	++*told;
 }
 
+static void
+ignore(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)arg;
+	(void)file;
+	(void)line;
+	(void)text;
+}
+
+/* The lines of a good alias alone say of it what the whole file says. */
+static void
+cut(const char *text, size_t len, const struct alias *a)
+{
+	const struct report quiet = { ignore, NULL };
+	const struct alias *b;
+	struct aliases few;
+	struct buf lines;
+	size_t i;
+
+	buf_init(&lines, 0);
+	aliases_cut(text, len, a->name, &lines);
+	if (aliases_parse(&few, buf_str(&lines), lines.len, "f", &quiet) == -1)
+		abort();
+	b = aliases_find(&few, a->name);
+	if (b == NULL || b->is_bad || b->targets.n != a->targets.n)
+		abort();
+	for (i = 0; i < a->targets.n; i++)
+		if (strcmp(a->targets.list[i].text,
+		    b->targets.list[i].text) != 0)
+			abort();
+	aliases_fini(&few);
+	buf_fini(&lines);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -40,6 +74,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    !text_is_clean(as.list[i].name, n))
 			abort();
 		bad |= as.list[i].is_bad;
+		if (!as.list[i].is_bad && i < 8)
+			cut((const char *)data, size, &as.list[i]);
 		for (k = 0; k < as.list[i].targets.n; k++) {
 			t = &as.list[i].targets.list[k];
 			n = strlen(t->text);

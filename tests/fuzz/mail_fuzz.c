@@ -80,7 +80,8 @@ header_len(const char *p, size_t n)
 
 	while (pos < n) {
 		kind = header_line_kind(p + pos, n - pos);
-		if (kind == HEADER_LINE_BLANK || kind == HEADER_LINE_OTHER)
+		if (kind != HEADER_LINE_FIELD &&
+		    (kind != HEADER_LINE_FOLDED || pos == 0))
 			break;
 		nl = memchr(p + pos, '\n', n - pos);
 		pos = nl == NULL ? n : (size_t)(nl - p) + 1;
@@ -89,19 +90,50 @@ header_len(const char *p, size_t n)
 }
 
 static void
-repair(struct buf *out, const char *p, size_t n, int take_recipients)
+repair_as(struct buf *out, const char *p, size_t n, enum header_from from,
+    int take_recipients)
 {
-	static const struct header_env model = { "box.example",
-	    "ann@box.example", "Ann Doe", "q1", "1.0", 1234567890, 0,
-	    recipient, bad, NULL };
-	struct header_env env = model;
+	const struct header_env env = { .mailname = "box.example",
+	    .sender = "ann@box.example", .fullname = "Ann Doe",
+	    .queue_id = "q1", .version = "1.0", .now = 1234567890,
+	    .take_recipients = take_recipients, .recipient = recipient,
+	    .bad = bad, .from = from };
 	unsigned hops;
 
-	env.take_recipients = take_recipients;
 	HOLDS(header_repair(p, n, &env, out, &hops) == 0);
 	HOLDS(strncmp(buf_str(out), "Received: ", 10) == 0);
 	HOLDS(strstr(buf_str(out), "\n\n") != NULL ||
 	    memchr(out->data, '\0', out->len) != NULL);
+}
+
+/* What we have made, we only put another Received on top of. */
+static void
+repair_again(const struct buf *once, enum header_from from)
+{
+	struct buf twice;
+	const char *rest;
+
+	buf_init(&twice, 0);
+	repair_as(&twice, once->data, once->len - 1, from, 0);
+	rest = strstr(buf_str(&twice), "\nReceived: ");
+	HOLDS(rest != NULL);
+	HOLDS((size_t)(twice.data + twice.len - (rest + 1)) == once->len);
+	HOLDS(memcmp(rest + 1, once->data, once->len) == 0);
+	buf_fini(&twice);
+}
+
+static void
+repair(struct buf *out, const char *p, size_t n, int take_recipients)
+{
+	static const enum header_from froms[] = { HEADER_FROM_OFF,
+	    HEADER_FROM_QUALIFY, HEADER_FROM_FORCE };
+	size_t i;
+
+	for (i = 0; i < sizeof(froms) / sizeof(froms[0]); i++) {
+		buf_reset(out);
+		repair_as(out, p, n, froms[i], take_recipients);
+		repair_again(out, froms[i]);
+	}
 }
 
 static void
@@ -241,7 +273,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_out(text.data, text.len, stuff, chunk, 1);
 	/* What is no header, handed in as one by mistake. */
 	buf_reset(&text);
-	repair(&text, p, n, data[0] & 2);
+	repair_as(&text, p, n, HEADER_FROM_FORCE, data[0] & 2);
 	check_out(text.data, text.len, stuff, chunk, 1);
 	buf_fini(&whole);
 	buf_fini(&parts);

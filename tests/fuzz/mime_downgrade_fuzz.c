@@ -44,7 +44,7 @@ pass(const char *p, size_t n, unsigned lacks, size_t chunk, struct buf *out,
 	HOLDS(out->len == 0 && plan.nparts >= 1);
 	if (mime_verdict(&plan, lacks, is_needless) != NULL)
 		return 0;
-	mime_write(&m, &plan, lacks);
+	mime_write(&m, &plan, lacks, NULL);
 	feed(&m, p, n, chunk, out);
 	return m.trouble == NULL;
 }

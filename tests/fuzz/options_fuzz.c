@@ -39,6 +39,12 @@ check(const struct options *o, int argc, char *const *argv)
 		if (lent[i] != NULL &&
 		    !text_is_clean(lent[i], strlen(lent[i])))
 			abort();
+	if (o->selection.n > SELECTION_MAX)
+		abort();
+	for (i = 0; i < o->selection.n; i++)
+		if (!is_member(argv, argc, o->selection.list[i].text) ||
+		    o->selection.list[i].text[0] == '\0')
+			abort();
 	if (o->nrcpts > argc)
 		abort();
 	for (i = 0; i < o->nrcpts; i++)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/smtp_reply.h"
+#include "lib/smtp_verdict.h"
 
 #define HOLDS(claim)	do { if (!(claim)) abort(); } while (0)
 #define SECRET		"c2VjcmV0"
@@ -17,6 +18,7 @@ int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 static void
 check(const struct smtp_reply *r)
 {
+	enum smtp_stage stage;
 	struct result res;
 
 	HOLDS(r->code >= 200 && r->code <= 599);
@@ -24,7 +26,9 @@ check(const struct smtp_reply *r)
 	HOLDS(memmem(buf_str(&r->text), r->text.len, SECRET, 8) == NULL);
 	HOLDS(r->enhanced[0] == '\0' || r->enhanced[0] == '0' + r->code / 100);
 	result_init(&res);
-	smtp_reply_result(r, smtp_reply_status(r), &res);
+	for (stage = SMTP_AT_GREETING; stage <= SMTP_AT_QUIT; stage++)
+		HOLDS(smtp_judge(stage, r, 0) <= SMTP_ASTRAY);
+	smtp_reply_result(r, STATUS_DEFERRED, &res);
 	HOLDS(res.reason != NULL);
 	result_fini(&res);
 }

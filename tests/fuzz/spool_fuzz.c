@@ -13,6 +13,7 @@
 #include "lib/io.h"
 #include "spool.h"
 #include "spool/journal.h"
+#include "spool/salvage.h"
 
 #define PREAMBLE	1024	/* docs/spool.md */
 
@@ -26,6 +27,7 @@ clean_up(void)
 {
 	unlinkat(spool.queue, "file", 0);
 	unlinkat(spool.queue, "again", 0);
+	unlinkat(spool.dir, "version-2", 0);
 	unlinkat(spool.dir, "queue", AT_REMOVEDIR);
 	rmdir(top);
 	spool_close(&spool);
@@ -43,6 +45,7 @@ make_spool(void)
 	result_init(&res);
 	if (mkdtemp(top) == NULL || spool_open(&spool, top, &res) == -1)
 		abort();
+	spool_mark(&spool);
 	atexit(clean_up);
 }
 
@@ -75,6 +78,10 @@ check_rcpt(const struct message *m, uint32_t i)
 	if (!dsn_notify_ok(r->notify) || r->action > ACTION_EXPANDED ||
 	    (r->orcpt != NULL && !dsn_orcpt_ok(r->orcpt)))
 		abort();
+	if (r->sender != NULL && (r->sender[0] == '\0' ||
+	    strlen(r->sender) > ADDRESS_MAX ||
+	    !text_is_clean(r->sender, strlen(r->sender))))
+		abort();
 	if (!text_is_clean(r->last.code, strlen(r->last.code)) ||
 	    (r->last.reason != NULL && !text_is_clean(r->last.reason,
 	    strlen(r->last.reason))))
@@ -87,11 +94,13 @@ put_notes(struct buf *b, const struct message *m)
 	uint32_t i;
 
 	if (m->reports.bounce_id[0] != '\0')
-		journal_bounce(b, m->reports.bounce_id);
+		journal_bounce(b, m->reports.bounce_id, m->reports.bounce_of);
 	if (m->reports.warn_id[0] != '\0')
 		journal_warning(b, m->reports.warn_id);
 	if (m->reports.is_warned)
 		journal_warned(b);
+	if (m->is_held)
+		journal_held(b, 1);
 	for (i = 0; i < m->nrcpts; i++) {
 		if (m->rcpts[i].checkpoint.length >= 0)
 			journal_append(b, m, i);
@@ -124,6 +133,7 @@ write_again(const struct message *m)
 	    strcmp(got.reports.bounce_id, m->reports.bounce_id) != 0 ||
 	    strcmp(got.reports.warn_id, m->reports.warn_id) != 0 ||
 	    got.reports.is_warned != m->reports.is_warned ||
+	    got.is_held != m->is_held ||
 	    strcmp(got.envid, m->envid) != 0 || got.ret != m->ret)
 		abort();
 	for (i = 0; i < m->nrcpts; i++)
@@ -131,12 +141,13 @@ write_again(const struct message *m)
 		    got.rcpts[i].state != m->rcpts[i].state ||
 		    got.rcpts[i].checkpoint.length !=
 		    m->rcpts[i].checkpoint.length ||
-		    got.rcpts[i].digest != m->rcpts[i].digest ||
+		    got.rcpts[i].entry.digest != m->rcpts[i].entry.digest ||
 		    got.rcpts[i].notify != m->rcpts[i].notify ||
+		    strcmp(message_sender(&got, i), message_sender(m, i)) != 0 ||
 		    (got.rcpts[i].orcpt == NULL) != (m->rcpts[i].orcpt == NULL))
 			abort();
 	message_fini(&got);
-	spool_remove(&spool, "again");
+	spool_remove(&spool, "again", 0);
 	buf_fini(&notes);
 	result_fini(&res);
 }
@@ -160,12 +171,17 @@ load(void)
 		if (spool_load(&spool, "file", 1, &second, &res) != got ||
 		    second.nrcpts != first.nrcpts ||
 		    second.reports.owed != first.reports.owed ||
+		    first.reports.bounce_of >= first.nrcpts ||
 		    first.nrcpts == 0)
 			abort();
 		message_fini(&second);
 		for (i = 0; i < first.nrcpts; i++)
 			check_rcpt(&first, i);
 		write_again(&first);
+	} else if (salvage_text(&first) == 0 && (first.text.length < 0 ||
+	    first.text.offset + first.text.length >
+	    lseek(first.fd, 0, SEEK_END))) {
+		abort();
 	}
 	message_fini(&first);
 	result_fini(&res);
