@@ -85,7 +85,7 @@ class Postfix:
             f.write(MAIN % {"name": name, "host": host, "uid": who.pw_uid,
                             "gid": who.pw_gid, "folder": self.folder})
         with open(self._conf + "/master.cf", "w") as f:
-            f.write(MASTER.replace("%d inet", "%s:%d inet") % (host, PORT))
+            f.write(MASTER % ("%s:%d" % (host, PORT)))
 
     def _postfix(self, verb, check=True):
         subprocess.run(["postfix", "-c", self._conf, verb], check=check,

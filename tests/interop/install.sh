@@ -8,8 +8,24 @@ set -eu
 
 packages="postfix dovecot-core dovecot-lmtpd dovecot-submissiond cron"
 packages="$packages bsd-mailx mutt git-email libmailtools-perl python3-dkim"
-packages="$packages haproxy unbound ldnsutils procmail mailutils"
+packages="$packages haproxy unbound ldnsutils procmail mailutils swaks"
+packages="$packages alpine nmh php-cli php-symfony-mailer"
+packages="$packages rabbitmq-server librabbitmq-dev"
+# The programs of callers.py, besides those above; emacs-nox is tried, too,
+# if DMA_INTEROP_MORE has it.
+packages="$packages anacron at sudo s-nail neomutt mblaze mercurial devscripts"
+packages="$packages libphp-phpmailer libemail-sender-perl libmime-lite-perl"
+packages="$packages ruby-mail ruby-actionmailer node-nodemailer smartmontools"
+packages="$packages mdadm fail2ban logwatch logcheck apticron"
+packages="$packages unattended-upgrades cron-apt popularity-contest rss2email"
+packages="$packages maildrop fdm vacation dovecot-sieve fetchmail getmail6"
+packages="$packages libmail-deliverystatus-bounceparser-perl libsisimai-perl"
+packages="$packages python3-flufl.bounce"
+packages="$packages monitoring-plugins-standard"
 packages="$packages ${DMA_INTEROP_MORE:-}"
+# Their files alone, in /unpacked: these cannot be installed beside others, or
+# are more than is needed.
+unpacked="opensmtpd dma prometheus systemd-cron nagios4-common"
 layer=$1
 
 die()
@@ -20,7 +36,7 @@ die()
 
 fits()
 {
-	{ echo "$packages"; cat /etc/debian_version /var/lib/dpkg/status; } |
+	{ echo "$packages $unpacked"; cat /etc/debian_version /var/lib/dpkg/status; } |
 	    sha256sum | cut -d' ' -f1
 }
 
@@ -47,6 +63,23 @@ inside()
 		    debconf-set-selections
 		apt-get -q update
 		apt-get -q -y --no-install-recommends install $packages
+		cd /tmp
+		apt-get -q download $unpacked
+		for deb in *.deb; do
+			to=/unpacked/\${deb%%_*}
+			mkdir -p \$to
+			dpkg -x \$deb \$to
+			dpkg-deb -f \$deb Version >\$to/version
+		done
+		mkdir /usr/lib/upstream
+		cd /unpacked
+		cp -a dma/usr/sbin/dma dma/usr/share/dma/dma.conf \
+		    /usr/lib/upstream
+		cp -a opensmtpd/usr/sbin/smtpd opensmtpd/usr/sbin/smtpctl \
+		    /usr/sbin/
+		cp -a opensmtpd/usr/libexec/. /usr/libexec/
+		mv prometheus/usr/bin/promtool /usr/bin/
+		rm -r dma opensmtpd prometheus
 		apt-get clean
 	" </dev/null >"$layer.log" 2>&1 || {
 		tail -30 "$layer.log" >&2

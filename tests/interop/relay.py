@@ -16,6 +16,7 @@ import world as worlds
 USER, PASSWORD = "relay-user", "s3cret word"
 BOX = "/var/relay/box"
 PORT = 10587
+NEXT = 10589            # a scripted host behind it: next.test
 
 MAIN = """compatibility_level = 3.6
 myhostname = smart.test
@@ -28,7 +29,8 @@ setgid_group = postdrop
 queue_directory = /var/spool/postfix
 data_directory = /var/lib/postfix
 maillog_file = /var/log/postfix.log
-transport_maps = inline:{ nowhere.test=error:there_is_no_such_place }
+transport_maps = inline:{ nowhere.test=error:there_is_no_such_place, next.test=smtp:[127.0.0.1]:%(next)d, host.test=smtp:[127.0.0.1]:%(next)d }
+smtputf8_enable = yes
 smtpd_reject_unlisted_recipient = no
 virtual_mailbox_domains = far.test
 virtual_mailbox_base = /var/relay
@@ -48,7 +50,7 @@ smtpd_recipient_limit = 2000
 %(more)s
 """
 
-MASTER = """%d inet n - n - - smtpd
+MASTER = """%s inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -63,6 +65,8 @@ scache unix - - n - 1 scache
 error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
 postlog unix-dgram n - n - 1 postlogd
 """
 
@@ -95,7 +99,7 @@ class Relay:
         os.makedirs("/var/relay", exist_ok=True)
         os.chown("/var/relay", who.pw_uid, who.pw_gid)
         self._write("/etc/postfix/main.cf", MAIN % {
-            "uid": who.pw_uid, "gid": who.pw_gid, "cert": certificate,
+            "next": NEXT, "uid": who.pw_uid, "gid": who.pw_gid, "cert": certificate,
             "more": more})
         self._write("/etc/postfix/master.cf", MASTER % PORT)
         self._write("/etc/dovecot/relay.conf", DOVECOT)
