@@ -1,0 +1,20 @@
+#!/bin/sh
+# deb.sh - builds the Debian packages in a clean copy of the tree: deb.sh DIR
+# Leaves them in DIR, which is made anew.
+set -eu
+cd "$(dirname "$0")/.."
+dir=$(mkdir -p "$1" && cd "$1" && pwd)
+tree=$dir/dma
+rm -rf "$tree" "$dir"/*.deb "$dir"/*.buildinfo "$dir"/*.changes
+mkdir "$tree"
+if git rev-parse --git-dir >/dev/null 2>&1; then
+	git ls-files -z
+else
+	find . -name build -prune -o -type f -print0
+fi | tar --null -T - -cf - | tar -C "$tree" -xf -
+mv "$tree/packaging/debian" "$tree/debian"
+cd "$tree"
+dpkg-buildpackage -us -uc -b
+cd ..
+rm -rf "$tree"
+ls -- *.deb
