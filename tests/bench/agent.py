@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 
+import intake
 import systems
 from systems import tool
 
@@ -129,6 +130,7 @@ class Agent:
         self.name = name
         self.system = systems.SYSTEMS[name](self)
         self.system.install()
+        self.intake = intake.Intake(self)
 
     def certificates(self):
         """A CA, and a certificate of smart.test signed by it."""
@@ -474,6 +476,13 @@ class Agent:
                     "connections", "most_at_once", "handshakes", "resumed",
                     "transactions", "flights", "bytes")}}
 
+    def do_intake(self, measure, **order):
+        """Mail that comes by SMTP: see intake.py."""
+        try:
+            return getattr(self.intake, measure)(**order)
+        finally:
+            self.end_all(0)
+
     # -- the loop ------------------------------------------------------------
 
     def answer(self, line):
@@ -481,7 +490,7 @@ class Agent:
         do = getattr(self, "do_" + order.pop("do"))
         try:
             return do(**order)
-        except (Trouble, OSError, subprocess.SubprocessError,
+        except (Trouble, intake.Trouble, OSError, subprocess.SubprocessError,
                 AssertionError) as e:
             return {"error": "%s: %s" % (type(e).__name__, e)}
         finally:

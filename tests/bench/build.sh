@@ -10,7 +10,7 @@ made()
 {
 	[ "$out/$1" -nt "$here/$1.c" ] && [ "$out/$1" -nt "$here/common.h" ]
 }
-for name in callers limit_mailbox proxy sink limit_smtp; do
+for name in callers limit_intake limit_mailbox proxy sink limit_smtp; do
 	made $name || [ ! -e "$here/$name.c" ] ||
 	    $cc -pthread -o "$out/$name" "$here/$name.c" $(
 	    case $name in sink|limit_smtp) echo -lssl -lcrypto ;; esac)

@@ -19,7 +19,7 @@ import plot
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 NAMES = ("ours", "dma", "nullmailer", "msmtp", "postfix", "opensmtpd", "exim",
-         "limit")
+         "limit", "smtp-sink")
 PATIENCE = 300                  # seconds for one measurement
 
 # scenario, variant, order, systems, rounds, main metric, further metrics.
@@ -28,6 +28,10 @@ Cell = collections.namedtuple(
     "Cell", "scenario variant order systems rounds main more")
 QUEUES = ("ours", "dma", "nullmailer", "postfix", "limit")
 NETWORK = {"rtt_ms": 20}
+INTAKE = ("ours", "postfix", "opensmtpd", "limit")
+EACH = ", a connection each"
+OWN = ", own file system"
+SESSIONS = ((1, 1500), (20, 6000), (100, 6000))     # and messages
 
 
 def cells():
@@ -82,6 +86,45 @@ def cells():
                {"do": "flush", "messages": 10000, "rtt_ms": 20},
                ("ours",), 1, "seconds", more)
 
+    yield from intake_cells()
+
+
+def intake_cells():
+    def cell(variant, order, systems, rounds, main, more):
+        return Cell("P9", variant, {"do": "intake", **order}, systems, rounds,
+                    main, more)
+    more = ("cpu_ms", "client_ms", "processes", "lost", "rate_threads",
+            "rate_fsync", "rate_syncfs")
+    for way, is_kept, has_own, systems in (
+            ("", True, False, INTAKE), (EACH, False, False, INTAKE[:2]),
+            (OWN, True, True, INTAKE)):
+        for sessions, messages in SESSIONS:
+            yield cell("durable, sessions: %d%s" % (sessions, way),
+                       {"measure": "rate", "messages": messages,
+                        "sessions": sessions, "is_kept": is_kept,
+                        "has_own": has_own}, systems, 3, "rate", more)
+    for way, is_kept in (("", True), (EACH, False)):
+        for sessions, messages in SESSIONS:
+            yield cell("not durable, sessions: %d%s" % (sessions, way),
+                       {"measure": "rate", "messages": messages,
+                        "sessions": sessions, "is_kept": is_kept,
+                        "mode": "files"}, ("ours", "smtp-sink"), 3, "rate",
+                       more)
+    for sessions, messages in SESSIONS:
+        yield cell("client alone, sessions: %d" % sessions,
+                   {"measure": "rate", "messages": messages,
+                    "sessions": sessions, "mode": "discard"},
+                   ("smtp-sink",), 3, "rate", more)
+    for way, has_own in (("", False), (OWN, True)):
+        for sessions, messages in SESSIONS:
+            yield cell("counts, sessions: %d%s" % (sessions, way),
+                       {"measure": "counts", "messages": messages,
+                        "sessions": sessions, "has_own": has_own},
+                       INTAKE[:3], 1, "syncs", ("folder_syncs",))
+    yield cell("10000 idle clients", {"measure": "idle", "connections": 10000},
+               ("ours", "postfix", "opensmtpd", "smtp-sink"), 1,
+               "kb_per_session", ("memory_mb", "clients", "processes"))
+
 
 # Who would take minutes does a part of the work, once; its seconds are
 # multiplied.
@@ -91,6 +134,8 @@ SHARES = {("nullmailer", "P3"): ("recipients", 10),
           ("nullmailer", "P5"): ("messages", 25),
           ("opensmtpd", "P5"): ("messages", 10),
           ("exim", "P5"): ("messages", 10)}
+# The same for rates, which need no multiplication, in every round.
+SMALLER = {("postfix", "P9"): 4, ("opensmtpd", "P9"): 4}
 
 
 class Session:
@@ -101,6 +146,7 @@ class Session:
         if os.path.isdir(layer):
             argv += ["-l", layer]
         env = dict(os.environ)
+        env["BENCH_CACHE"] = os.path.abspath(cache)
         if name != "ours":
             env["DMA_INSTALL"] = "true"
         self.name = name
@@ -166,6 +212,9 @@ def scaled(cell, scale):
 def one(session, cell, turn):
     """One measurement; None where there is none to take."""
     key, part = SHARES.get((session.name, cell.scenario), ("messages", 1))
+    smaller = SMALLER.get((session.name, cell.scenario))
+    if smaller and key in cell.order:
+        return session.ask({**cell.order, key: cell.order[key] // smaller})
     if part == 1:
         return session.ask(cell.order)
     if turn:
@@ -234,6 +283,34 @@ def table(cell, results):
     sys.stdout.flush()
 
 
+def intake_goals(get, over):
+    for sessions, _ in SESSIONS:
+        for way in ("", OWN):
+            v = "durable, sessions: %d%s" % (sessions, way)
+            for peer, least in (("limit", 0.8), ("postfix", 3),
+                                ("opensmtpd", 3)):
+                yield "P9 rate / %s, %s" % (peer, v), \
+                    over("P9", v, "rate", peer), ">=", least
+            yield "P9 CPU / postfix, " + v, \
+                over("P9", v, "cpu_ms", "postfix"), "<=", 0.15
+            v = "counts, sessions: %d%s" % (sessions, way)
+            yield "P9 syncs a message, " + v, get("P9", v, "syncs"), "<=", \
+                0.3 if way and sessions >= 100 else \
+                1.2 if sessions > 1 else 2
+        v = "durable, sessions: %d%s" % (sessions, EACH)
+        yield "P9 rate / postfix, " + v, over("P9", v, "rate", "postfix"), \
+            ">=", 3
+        yield "P9 CPU / postfix, " + v, over("P9", v, "cpu_ms", "postfix"), \
+            "<=", 0.15
+        v = "not durable, sessions: %d" % sessions
+        yield "P9 rate / smtp-sink, " + v, \
+            over("P9", v, "rate", "smtp-sink"), ">=", 1
+    yield "P9 MB with 10000 clients", \
+        get("P9", "10000 idle clients", "memory_mb"), "<=", 210
+    yield "P9 lost", max(get("P9", c.variant, "lost") or 0
+                         for c in intake_cells()), "<=", 0
+
+
 def goals(results):
     """What is to be reached, and what was: (name, figure, bound)."""
     def get(scenario, variant, metric, system="ours"):
@@ -255,6 +332,7 @@ def goals(results):
         if callers > 1:
             yield "P1 rate / limit, %d callers" % callers, \
                 over("P1", v, "rate", "limit"), ">=", 0.65
+    yield from intake_goals(get, over)
     yield "P1 system calls", get("P1", "counts", "calls"), "<=", 100
     yield "P1 syncs, file and folder", get("P1", "counts", "syncs"), "<=", 2
     many, single = (get("P1k", "submit, %s" % x, "p50_ms")
@@ -314,7 +392,7 @@ def show_goals(results):
         if figure is None:
             continue
         met = figure <= bound if sign == "<=" else figure >= bound
-        print("  %-44s %9s  %s %-6s %s" % (
+        print("  %-60s %9s  %s %-6s %s" % (
             name, number(round(figure, 3)), sign, number(bound),
             "" if met else "MISSED"))
 
@@ -328,12 +406,15 @@ def main():
                     help="share of messages and recipients, for trials")
     ap.add_argument("-x", "--without", action="append", default=[],
                     choices=NAMES, help="leave a system out")
+    ap.add_argument("-k", "--only", default="", metavar="WORDS",
+                    help="only variants that have these words")
     ap.add_argument("-o", "--output", help="CSV file; the plot gets .svg",
                     default=os.path.join(HERE, "results", "bench.csv"))
-    ap.add_argument("scenario", nargs="*", help="P1 P1k P2 P3 P4 P5; all")
+    ap.add_argument("scenario", nargs="*", help="P1 P1k P2 P3 P4 P5 P9; all")
     args = ap.parse_args()
     todo = [scaled(c, args.scale) for c in cells()
-            if not args.scenario or c.scenario in args.scenario]
+            if (not args.scenario or c.scenario in args.scenario) and
+            args.only in c.variant]
     needed = {s for c in todo for s in c.systems} - set(args.without)
     began = time.monotonic()
     results = Results()
@@ -353,10 +434,12 @@ def main():
         results.save(args.output)
     if any(key[3] == "part" for key in results.values):
         print("\n* measured with a part of the work, and multiplied")
-    if args.scale == 1:
+    if args.scale == 1 and not args.only:
         show_goals(results)
     plot.draw(args.output, os.path.splitext(args.output)[0] + ".svg",
               [(c.scenario, c.variant, c.main) for c in todo])
+    plot.draw_curves(args.output, "P9", "sessions",
+                     os.path.splitext(args.output)[0] + "-intake.svg")
     print("\n%d s; %s" % (time.monotonic() - began,
                           os.path.relpath(args.output)))
 

@@ -43,6 +43,15 @@ def folder(path, mode, user="root", group="root"):
     os.chmod(path, mode)
 
 
+def system_user(name, home):
+    """Unless the machine has it."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        subprocess.run(["useradd", "-r", "-U", "-M", "-d", home, "-s",
+                        "/usr/sbin/nologin", name], check=True, **QUIET)
+
+
 def files_below(*paths):
     return sum(len(files) for path in paths
                for _, _, files in os.walk(path))
@@ -200,14 +209,17 @@ class Postfix(System):
     running = False
 
     def install(self):
-        subprocess.run(["groupadd", "-r", "postdrop"], check=True, **QUIET)
-        subprocess.run(["useradd", "-r", "-U", "-M", "-d",
-                        "/var/spool/postfix", "-s", "/usr/sbin/nologin",
-                        "postfix"], check=True, **QUIET)
+        subprocess.run(["groupadd", "-f", "-r", "postdrop"], check=True,
+                       **QUIET)
+        system_user("postfix", "/var/spool/postfix")
         shared = "/usr/share/postfix/"
-        shutil.copy(shared + "dynamicmaps.cf", "/etc/postfix/")
-        if os.path.exists(shared + "makedefs.out"):
-            shutil.copy(shared + "makedefs.out", "/etc/postfix/")
+        for name in ("dynamicmaps.cf", "makedefs.out"):
+            # Where the machine has Postfix, one is a link to the other.
+            target = "/etc/postfix/" + name
+            if os.path.lexists(target):
+                os.unlink(target)
+            if os.path.exists(shared + name):
+                shutil.copy(shared + name, target)
         with open(shared + "master.cf.dist") as f:
             lines = [x for x in f.read().splitlines()
                      if not x.startswith(("#", "smtp      inet"))]
@@ -292,9 +304,7 @@ class Opensmtpd(System):
 
     def install(self):
         for name in ("opensmtpd", "opensmtpq"):
-            subprocess.run(["useradd", "-r", "-U", "-M", "-d",
-                            "/var/lib/opensmtpd/empty", "-s",
-                            "/usr/sbin/nologin", name], check=True, **QUIET)
+            system_user(name, "/var/lib/opensmtpd/empty")
         folder("/usr/sbin/smtpctl", 0o2555, "root", "opensmtpq")
         folder("/var/spool/smtpd", 0o711)
         for name in ("queue", "corrupt", "incoming", "purge", "temporary"):
@@ -340,9 +350,7 @@ class Exim(System):
     folders = ("/var/spool/exim4/input", "/var/spool/exim4/msglog")
 
     def install(self):
-        subprocess.run(["useradd", "-r", "-U", "-M", "-d",
-                        "/var/spool/exim4", "-s", "/usr/sbin/nologin",
-                        "Debian-exim"], check=True, **QUIET)
+        system_user("Debian-exim", "/var/spool/exim4")
         for path in ("/var/spool/exim4", "/var/log/exim4"):
             folder(path, 0o750, "Debian-exim", "Debian-exim")
         os.chmod("/usr/sbin/exim4", 0o4755)
@@ -411,6 +419,10 @@ class Limit(System):
         return [tool("limit_submit"), "/var/spool/limit"]
 
 
+class Sink(System):
+    """smtp-sink of the Postfix package; only takes mail: see intake.py."""
+
+
 SYSTEMS = {"ours": Ours, "dma": Upstream, "nullmailer": Nullmailer,
            "msmtp": Msmtp, "postfix": Postfix, "opensmtpd": Opensmtpd,
-           "exim": Exim, "limit": Limit}
+           "exim": Exim, "limit": Limit, "smtp-sink": Sink}
