@@ -18,15 +18,10 @@ work=$(mktemp -d "${DMA_WORLD_DIR:-/var/tmp}/dma-check.XXXXXX") || exit 1
 trap 'rm -rf --one-file-system "$work"' EXIT
 chmod 755 "$work"
 
-# part SECONDS NAME COMMAND...: one step of a lane, or a line of the plan.
-part() {
-	local seconds=$1 name=$2 log start=$SECONDS ok=1 passed failed
-	shift 2
-	if [ "$mode" = plan ]; then
-		printf '  %3d:%02d  %s\n' $((seconds / 60)) $((seconds % 60)) \
-		    "$name"
-		return 0
-	fi
+# run_part NAME COMMAND...: its result, with the log of what failed.
+run_part() {
+	local name=$1 log start=$SECONDS ok=1 passed failed
+	shift
 	log=$logs/${name//[^a-z0-9]/-}.log
 	"$@" >"$log" 2>&1 || ok=0
 	# A test that counts says "N passed, M failed"; others pass as a whole.
@@ -44,22 +39,55 @@ part() {
 		END { if (n) print passed, failed; else print "-", 0 }' "$log")"
 	[ "$passed" != - ] || passed=$ok
 	[ $ok -eq 1 ] || [ "$failed" -gt 0 ] || failed=1
-	echo "$passed $failed" >>"$work/tally"
 	{
 		flock 9
+		echo "$passed $failed" >>"$work/tally"
 		printf '%3d:%02d  %s: %d passed, %d failed (%d s)\n' \
 		    $((SECONDS / 60)) $((SECONDS % 60)) "$name" \
 		    "$passed" "$failed" $((SECONDS - start))
-		if [ "$failed" -gt 0 ]; then
-			echo "$name, after $((SECONDS / 60)) min: $({
-			    grep -E '^(FAILED|ERROR|not ok)' "$log" ||
-			    grep -E 'error|: failed' "$log" ||
-			    tail -1 "$log"
-			} | head -1)" >>"$work/failures"
-			tail -150 "$log"
-		fi
+		sed -n 's/^0 passed, 1 skipped: /        skipped: /p' "$log"
+		[ "$failed" -eq 0 ] || show_failure "$name" "$log"
 	} 9>"$work/lock"
 	return $((failed > 0))
+}
+
+# The lines that name what failed go to the end of all.
+show_failure() {
+	{
+		echo "$1, after $((SECONDS / 60)) min:"
+		{
+			grep -E '^(FAILED|ERROR|not ok)' "$2" ||
+			grep -E 'error|: failed' "$2" ||
+			tail -1 "$2"
+		} | head -10 | sed 's/^/    /'
+	} >>"$work/failures"
+	tail -300 "$2"
+}
+
+# The tests share this many places: most of them wait most of the time.
+nplaces=$((4 * $(nproc)))
+[ $nplaces -ge 8 ] || nplaces=8
+
+# part PLACES SECONDS NAME COMMAND...: a line of the plan, or what is run when
+# so many places are free, beside others; with 0 places it is run alone.
+part() {
+	local n=$1 seconds=$2 name=$3
+	shift 3
+	if [ "$mode" = plan ]; then
+		printf '  %3d:%02d  %s\n' $((seconds / 60)) $((seconds % 60)) \
+		    "$name"
+		return 0
+	fi
+	started=$((started + 1))
+	if [ "$n" = 0 ]; then
+		run_part "$name" "$@" 8>&-
+		return
+	fi
+	read -r -N "$n" -u 8 _
+	{
+		run_part "$name" "$@" 8>&-
+		printf "%${n}s" >&8
+	} &
 }
 
 # What make gets for each variant.
@@ -67,7 +95,7 @@ san="-fsanitize=address,undefined -fno-sanitize-recover=all"
 gcc=(CC=gcc WERROR=-Werror)
 clang=(CC=clang WERROR=-Werror HARDEN=-fPIE "CFLAGS=-O1 -g" "SANITIZE=$san")
 remote=("${clang[@]}" CONFDIR="$work/remote/conf")
-fuzz=(CC=clang HARDEN=-fPIE "CFLAGS=-O1 -g"
+fuzz=(CC=clang WERROR=-Werror HARDEN=-fPIE "CFLAGS=-O1 -g"
     "SANITIZE=${san/undefined/undefined,fuzzer-no-link}")
 
 # in_variant NAME MAKE-ARGUMENT...: make in that copy.
@@ -80,67 +108,88 @@ in_variant() {
 build() {
 	mkdir "$work/$1"
 	tar -cf - --exclude=./build --exclude=./.git --exclude='*.[oad]' \
-	    --exclude=./dma --exclude=./dma-remote \
+	    --exclude=./dma --exclude=./dma-remote --exclude=./dma-smtpd \
+	    --exclude=./dma-smtpd-drain --exclude='*.so' \
 	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
 	    --exclude='*_test' --exclude='*_fuzz' --exclude=__pycache__ \
-	    --exclude=./tests/compromise/compromised . | tar -xf - -C "$work/$1"
+	    --exclude=./tests/compromise/compromised \
+	    --exclude=./tests/compromise/confined . | tar -xf - -C "$work/$1"
 	in_variant "$@"
 }
 
-builds() {
-	part 20 "build with gcc" build gcc all tests/compromise/compromised &&
-	part 30 "build with clang and sanitizers" build clang \
-	    LIBS=tests/sanitize.c all tests/compromise/compromised
-}
-
-# Without the installed program, then the one with sanitizers.
-first() {
-	part 60 "lint" env LINT_DEEP="${LINT_DEEP:-1}" make -s -C "$work/gcc" \
-	    lint
-	part 30 "unit tests" in_variant gcc unit
-	part 60 "unit tests with sanitizers" in_variant clang unit
-	part 40 "build of the fuzzers" build fuzz fuzzers
-	part $((10 + ${FUZZ_SECONDS:-0})) "fuzzing" \
-	    sh "$work/fuzz/tests/fuzz/run.sh" "${FUZZ_SECONDS:-0}"
-	part 30 "build of dma-remote with sanitizers" build remote dma-remote
-	part 90 "dma-remote with sanitizers" \
+remote() {
+	build remote dma-remote &&
 	    sh "$work/remote/tests/remote/run.sh" "$work/remote/conf"
-	export DMA_SANITIZED=1
-	part 360 "system tests with sanitizers" \
-	    sh "$work/clang/tests/system/run.sh"
-	part 30 "compromised processes with sanitizers" \
-	    sh "$work/clang/tests/compromise/run.sh"
 }
 
-# The installed program, as it is shipped.
-second() {
-	part 300 "system tests" sh "$work/gcc/tests/system/run.sh"
-	part 20 "compromised processes" sh "$work/gcc/tests/compromise/run.sh"
-	part 200 "crashes" sh "$work/gcc/tests/crash/run.sh"
-	part 120 "other mail software" bash "$work/gcc/tests/interop/run.sh"
+fuzz() {
+	build fuzz fuzzers &&
+	    sh "$work/fuzz/tests/fuzz/run.sh" "${FUZZ_SECONDS:-0}"
+}
+
+builds() {
+	part 0 20 "build with gcc" build gcc all compromised &&
+	part 0 30 "build with clang and sanitizers" build clang \
+	    LIBS=tests/sanitize.c all compromised
+}
+
+# The longest first.  What needs the processors more than others is nice.
+tests() {
+	part 4 300 "system tests with sanitizers" env DMA_SANITIZED=1 \
+	    sh "$work/clang/tests/system/run.sh" -j 4
+	part 1 200 "other mail software" bash "$work/gcc/tests/interop/run.sh" \
+	    --ignore=tests/interop/test_rabbitmq.py \
+	    --ignore=tests/interop/test_callers.py
+	part 1 100 "programs that call sendmail" \
+	    bash "$work/gcc/tests/interop/run.sh" tests/interop/test_callers.py
+	part 2 120 "RabbitMQ cluster" bash "$work/gcc/tests/interop/run.sh" \
+	    tests/interop/test_rabbitmq.py
+	part 1 160 "booted systemd" bash "$work/gcc/tests/boot/run.sh"
+	part 1 150 "Debian packages" bash tests/packages/run.sh
+	part 1 250 "lint" nice env LINT_DEEP="${LINT_DEEP:-1}" \
+	    make -s -C "$work/gcc" lint
+	part 1 100 "other platforms" nice bash "$work/gcc/tests/platforms/run.sh" \
+	    native
+	part 1 40 "unit tests" in_variant gcc unit
+	part 4 240 "system tests" sh "$work/gcc/tests/system/run.sh" -j 4
+	part 1 60 "unit tests with sanitizers" in_variant clang unit
+	part 3 100 "dma-smtpd with sanitizers" env DMA_SANITIZED=1 \
+	    sh "$work/clang/tests/smtpd/run.sh" -j 3
+	part 3 90 "dma-smtpd" sh "$work/gcc/tests/smtpd/run.sh" -j 3
+	part 3 100 "crashes" sh "$work/gcc/tests/crash/run.sh" -j 3
+	part 1 90 "dma-remote with sanitizers" remote
+	part 1 40 "submission without set-uid" env WORLD_SUBMIT=socket \
+	    sh "$work/gcc/tests/system/run.sh" tests/system/test_submit.py \
+	    tests/system/test_header.py tests/system/test_mailq.py \
+	    tests/system/test_senders.py tests/system/test_verbose.py
+	part 1 40 "compromised processes" sh "$work/gcc/tests/compromise/run.sh"
+	part 1 40 "compromised processes with sanitizers" env DMA_SANITIZED=1 \
+	    sh "$work/clang/tests/compromise/run.sh"
+	part 1 $((40 + ${FUZZ_SECONDS:-0})) "fuzzing" fuzz
 }
 
 mode=plan
 echo "Builds (expected minutes:seconds):"
 builds
-echo "Tests, two at a time:"
-first
-echo "and:"
-second
-echo "This takes about 15 minutes on two processors.  Results, by time:"
+echo "Tests, some side by side:"
+tests
+echo "This takes about 18 minutes on two processors.  Results, by time:"
 
 mode=run
+started=0
 : >"$work/tally"
 : >"$work/failures"
+mkfifo "$work/places" || exit 1
+exec 8<>"$work/places"
+printf "%${nplaces}s" >&8
 if builds; then
-	for lane in first second; do
-		($lane; touch "$work/ended.$lane") &
-	done
+	tests
 	wait
-	for lane in first second; do
-		[ -e "$work/ended.$lane" ] || echo "0 1" >>"$work/tally"
-	done
 fi
+# A part that has no result did not end.
+while [ "$(wc -l <"$work/tally")" -lt $started ]; do
+	echo "0 1" >>"$work/tally"
+done
 if [ -s "$work/failures" ]; then
 	printf '\nFailed, in this order (logs in build/check):\n'
 	cat "$work/failures"
