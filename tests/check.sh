@@ -5,7 +5,8 @@
 # once for each variant, so it does not matter where the tree is, and the tree
 # keeps what it has.  The logs stay in build/check.
 # Says first what runs and about how long it takes, then what has ended; ends
-# with "N passed, M failed".
+# with "N passed, M failed".  A test that failed beside others is run three times
+# alone; it has passed if all three do, and is named.
 cd "$(dirname "$0")/.." || exit 1
 [ "$(id -u)" = 0 ] || {
 	echo "check.sh: must be root (try: sudo make check)" >&2
@@ -46,7 +47,10 @@ run_part() {
 		    $((SECONDS / 60)) $((SECONDS % 60)) "$name" \
 		    "$passed" "$failed" $((SECONDS - start))
 		sed -n 's/^0 passed, 1 skipped: /        skipped: /p' "$log"
-		[ "$failed" -eq 0 ] || show_failure "$name" "$log"
+		[ "$failed" -eq 0 ] || {
+			show_failure "$name" "$log"
+			note_failed "$log" "$@"
+		}
 	} 9>"$work/lock"
 	return $((failed > 0))
 }
@@ -62,6 +66,56 @@ show_failure() {
 		} | head -10 | sed 's/^/    /'
 	} >>"$work/failures"
 	tail -300 "$2"
+}
+
+# note_failed LOG COMMAND...: the command for each test that is to be run alone.
+# What a sanitizer found, or a message that was lost or doubled, is no chance.
+note_failed() {
+	local log=$1 words=() test
+	shift
+	[ "$1" != bash ] || [[ $2 != *tests/packages/run.sh ]] || return 0
+	grep -qE 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$log" && return
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-j) shift ;;
+		tests/*.py | --ignore=*) ;;
+		*) words+=("$1") ;;
+		esac
+		shift
+	done
+	sed -nE '/(lost|doubled|twice)/!s/^(FAILED|ERROR) (tests\/[^ ]*::.*)/\2/p' \
+	    "$log" | sed 's/ - .*//' | sort -u | while read -r test; do
+		case $test in
+		tests/boot/*) set -- -k "$(sed 's/.*:://; s/\[.*//' <<<"$test")" ;;
+		*) set -- "$test" ;;
+		esac
+		printf '%q ' "${words[@]}" "$@"
+		echo
+	done >>"$work/again"
+}
+
+# run_again: each of these tests three times, when nothing else runs.
+run_again() {
+	local count command i
+	count=$(wc -l <"$work/again")
+	[ "$count" -gt 0 ] || return
+	if [ "$count" -gt 8 ]; then
+		echo "$count tests failed: too many to run each of them alone."
+		return
+	fi
+	while read -r command; do
+		i=0
+		while [ $i -lt 3 ] && eval "$command" >>"$logs/alone.log" 2>&1 \
+		    </dev/null; do
+			i=$((i + 1))
+		done
+		if [ $i -eq 3 ]; then
+			echo "1 -1" >>"$work/tally"
+			echo "Failed beside others, passes alone: ${command#*run.sh }"
+		else
+			echo "Fails alone, too (in $((i + 1))): ${command#*run.sh }"
+		fi
+	done <"$work/again"
 }
 
 # The tests share this many places: most of them wait most of the time.
@@ -118,8 +172,8 @@ build() {
 }
 
 remote() {
-	build remote dma-remote &&
-	    sh "$work/remote/tests/remote/run.sh" "$work/remote/conf"
+	[ -d "$work/remote" ] || build remote dma-remote || return
+	sh "$work/remote/tests/remote/run.sh" "$work/remote/conf" "$@"
 }
 
 fuzz() {
@@ -179,6 +233,7 @@ mode=run
 started=0
 : >"$work/tally"
 : >"$work/failures"
+: >"$work/again"
 mkfifo "$work/places" || exit 1
 exec 8<>"$work/places"
 printf "%${nplaces}s" >&8
@@ -193,6 +248,7 @@ done
 if [ -s "$work/failures" ]; then
 	printf '\nFailed, in this order (logs in build/check):\n'
 	cat "$work/failures"
+	run_again
 fi
 awk '{ passed += $1; failed += $2 }
     END { printf "\n%d passed, %d failed\n", passed, failed

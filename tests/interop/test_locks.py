@@ -131,7 +131,24 @@ class Peers:
             if not self.on_terminal(["mutt", "-n", "-F", "/home/bob/.muttrc",
                                      "-f", BOX, "-e", "push " + keys]):
                 self.cut_short.append(os.path.basename(to))
+                self.remove_left_lock()
             time.sleep(0.05)
+
+    def remove_left_lock(self):
+        """mutt leaves its lock when its terminal is closed.  Nobody else keeps
+        one that long; an administrator would remove it, too."""
+        def lock():
+            try:
+                st = os.stat(BOX + ".lock")
+            except OSError:
+                return None
+            return st.st_ino, st.st_mtime_ns
+        first, end = lock(), time.monotonic() + 20
+        while lock() == first is not None:
+            if time.monotonic() > end:
+                os.unlink(BOX + ".lock")
+                return
+            time.sleep(0.1)
 
     def on_terminal(self, argv):
         ours, theirs = pty.openpty()

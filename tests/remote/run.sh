@@ -8,6 +8,12 @@ DMA_CONFDIR=$1
 DMA_REMOTE=$PWD/dma-remote
 shift
 mkdir -p "$DMA_CONFDIR"
+paths=tests/remote
+for arg in "$@"; do
+	case $arg in
+	tests/*) paths= ;;
+	esac
+done
 export DMA_CONFDIR DMA_REMOTE PYTHONDONTWRITEBYTECODE=1
 exec /usr/bin/python3 -m pytest -q -p no:cacheprovider --rootdir tests \
-    tests/remote "$@"
+    $paths "$@"

@@ -5,6 +5,7 @@
 #   -n        keep the machine's network (the default is an empty loopback)
 # Promise: COMMAND sees its own files, processes and network; nothing that it
 # does to any of them is seen outside, and all is gone when it ends.
+# DMA_COVERAGE names a directory that is the machine's in there, too.
 # DMA_INSTALL names another command that installs the program (default: the
 # Makefile of this tree).
 set -eu
@@ -38,6 +39,10 @@ inside()
 	mount -t overlay overlay -o \
 	    "lowerdir=$tree,upperdir=$scratch/tree,workdir=$scratch/treework" \
 	    "$root$tree"
+	test -z "${DMA_COVERAGE:-}" || {
+		mkdir -p "$root$DMA_COVERAGE"
+		mount --bind "$DMA_COVERAGE" "$root$DMA_COVERAGE"
+	}
 	test "$net" = "" || ip link set lo up
 	cd "$root"
 	pivot_root . .outside
