@@ -68,13 +68,17 @@ show_failure() {
 	tail -300 "$2"
 }
 
-# note_failed LOG COMMAND...: the command for each test that is to be run alone.
+# note_failed LOG COMMAND...: what is to be run alone: the count, the command.
 # What a sanitizer found, or a message that was lost or doubled, is no chance.
 note_failed() {
-	local log=$1 words=() test
+	local log=$1 words=() tests=()
 	shift
-	[ "$1" != bash ] || [[ $2 != *tests/packages/run.sh ]] || return 0
 	grep -qE 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$log" && return
+	mapfile -t tests < <(sed -nE 's/^(FAILED|ERROR) (tests\/[^ ]*::.*)/\2/p' \
+	    "$log" | grep -vE 'lost|doubled|twice' | sed 's/ - .*//' | sort -u)
+	case "${tests[*]}" in
+	'' | *tests/boot/* | *tests/packages/*) return ;;
+	esac
 	while [ $# -gt 0 ]; do
 		case $1 in
 		-j) shift ;;
@@ -83,38 +87,30 @@ note_failed() {
 		esac
 		shift
 	done
-	sed -nE '/(lost|doubled|twice)/!s/^(FAILED|ERROR) (tests\/[^ ]*::.*)/\2/p' \
-	    "$log" | sed 's/ - .*//' | sort -u | while read -r test; do
-		case $test in
-		tests/boot/*) set -- -k "$(sed 's/.*:://; s/\[.*//' <<<"$test")" ;;
-		*) set -- "$test" ;;
-		esac
-		printf '%q ' "${words[@]}" "$@"
+	{
+		printf '%d ' ${#tests[@]}
+		printf '%q ' "${words[@]}" --times 3 "${tests[@]}"
 		echo
-	done >>"$work/again"
+	} >>"$work/again"
 }
 
 # run_again: each of these tests three times, when nothing else runs.
 run_again() {
-	local count command i
-	count=$(wc -l <"$work/again")
-	[ "$count" -gt 0 ] || return
-	if [ "$count" -gt 8 ]; then
-		echo "$count tests failed: too many to run each of them alone."
+	local count command all
+	all=$(awk '{ n += $1 } END { print n + 0 }' "$work/again")
+	[ "$all" -gt 0 ] || return
+	if [ "$all" -gt 8 ]; then
+		echo "$all tests failed: too many to run them alone."
 		return
 	fi
-	while read -r command; do
-		i=0
-		while [ $i -lt 3 ] && eval "$command" >>"$logs/alone.log" 2>&1 \
-		    </dev/null; do
-			i=$((i + 1))
-		done
-		if [ $i -eq 3 ]; then
-			echo "1 -1" >>"$work/tally"
-			echo "Failed beside others, passes alone: ${command#*run.sh }"
+	while read -r count command; do
+		if eval "$command" >>"$logs/alone.log" 2>&1 </dev/null; then
+			echo "$count -$count" >>"$work/tally"
+			echo "Failed beside others, passed three times alone:"
 		else
-			echo "Fails alone, too (in $((i + 1))): ${command#*run.sh }"
+			echo "Failed beside others, and alone:"
 		fi
+		echo "    ${command#*--times 3 }"
 	done <"$work/again"
 }
 

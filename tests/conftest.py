@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import pytest
+from _pytest import runner
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "system"))
 
@@ -22,6 +23,8 @@ DEFAULT_S = 0.7         # what a test without a mark takes
 def pytest_addoption(parser):
     parser.addoption("--shard", metavar="I/N", default="1/1",
                      help="run the Ith of N parts of the tests")
+    parser.addoption("--times", metavar="N", type=int, default=1,
+                     help="run each test N times, or until it fails")
 
 
 def pytest_configure(config):
@@ -63,6 +66,24 @@ def pytest_sessionfinish(session, exitstatus):
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and \
             not session.config.getoption("shard").endswith("/1"):
         session.exitstatus = pytest.ExitCode.OK
+
+
+def pytest_runtest_protocol(item, nextitem):
+    times = item.config.getoption("times")
+    if times == 1:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid,
+                                       location=item.location)
+    for _ in range(times):
+        item._initrequest()
+        reports = runner.runtestprotocol(item, log=False, nextitem=nextitem)
+        if any(report.failed for report in reports):
+            break
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid,
+                                        location=item.location)
+    return True
 
 
 def sanitizer_reports():
