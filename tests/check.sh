@@ -156,14 +156,7 @@ in_variant() {
 
 # build NAME MAKE-ARGUMENT...: a clean copy of the sources, built so.
 build() {
-	mkdir "$work/$1"
-	tar -cf - --exclude=./build --exclude=./.git --exclude='*.[oad]' \
-	    --exclude=./dma --exclude=./dma-remote --exclude=./dma-smtpd \
-	    --exclude=./dma-smtpd-drain --exclude='*.so' \
-	    --exclude=./aliases_parse.[ch] --exclude=./aliases_scan.c \
-	    --exclude='*_test' --exclude='*_fuzz' --exclude=__pycache__ \
-	    --exclude=./tests/compromise/compromised \
-	    --exclude=./tests/compromise/confined . | tar -xf - -C "$work/$1"
+	sh tests/copy.sh "$work/$1"
 	in_variant "$@"
 }
 

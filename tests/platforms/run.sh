@@ -53,9 +53,7 @@ passes()
 # copy NAME: the sources alone.
 copy()
 {
-	mkdir "$work/$1" &&
-	tar -cf - -C "$tree" --exclude=./build --exclude=./.git . |
-	    tar -xf - -C "$work/$1" && make -s -C "$work/$1" clean
+	sh "$tree/tests/copy.sh" "$work/$1"
 }
 
 # build NAME MAKE-ARGUMENT...: in a copy of that name.
