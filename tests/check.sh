@@ -196,6 +196,8 @@ tests() {
 	part 1 40 "unit tests" in_variant gcc unit
 	part 4 240 "system tests" sh "$work/gcc/tests/system/run.sh" -j 4
 	part 1 60 "unit tests with sanitizers" in_variant clang unit
+	part 1 30 "unit tests of lib with MSan" \
+	    sh tests/unit/memory.sh "$work/memory"
 	part 3 100 "dma-smtpd with sanitizers" env DMA_SANITIZED=1 \
 	    sh "$work/clang/tests/smtpd/run.sh" -j 3
 	part 3 90 "dma-smtpd" sh "$work/gcc/tests/smtpd/run.sh" -j 3
