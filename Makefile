@@ -171,17 +171,13 @@ aliases_scan.o: aliases_scan.c aliases_parse.h
 -include $(OBJECTS:.o=.d)
 
 deps:
-	sh tests/deps.sh build
+	@sh tests/deps.sh build
 
 try:
-	@sh tests/deps.sh try
-	@$(MAKE) -s all
-	@bash tests/try.sh
+	@MAKE='$(MAKE)' sh tests/try.sh
 
 try-smtpd:
-	@sh tests/deps.sh try
-	@$(MAKE) -s all
-	@sh tests/try_smtpd.sh
+	@MAKE='$(MAKE)' sh tests/try.sh smtpd
 
 clean: clean-tests
 	rm -f dma dma-remote dma-smtpd dma-smtpd-amqp dma-smtpd-drain smtpd/*/*.so \

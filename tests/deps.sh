@@ -1,7 +1,9 @@
 #!/bin/sh
 # deps.sh - installs Debian packages: deps.sh build|deb|try|test.
 # Asks the package manager only for what is missing, so that it needs neither
-# network nor root where all is there.
+# network nor root where all is there.  Shows how far it is; what the package
+# manager says is printed only if it fails.
+. "$(dirname "$0")/progress.sh"
 build="gcc make libc6-dev libssl-dev libidn2-dev pkg-config bison flex"
 deb="debhelper dpkg-dev librabbitmq-dev"
 try="python3 openssl iproute2 util-linux mount procps login passwd"
@@ -31,5 +33,15 @@ done
 	echo "deps.sh: missing:$missing (run as root to install)" >&2
 	exit 1
 }
-export DEBIAN_FRONTEND=noninteractive
-apt-get -q update && apt-get -q -y --no-install-recommends install $missing
+said=$(mktemp) || exit 1
+trap 'rm -f "$said"' EXIT
+echo "Installing packages on this machine, and those that they depend on:"
+echo $missing | fold -s -w 74 | sed 's/^/    /'
+apt_get "$said" "    reading lists" update &&
+    apt_get "$said" "    downloading" --no-install-recommends --download-only \
+	install $missing &&
+    apt_get "$said" "    installing" --no-install-recommends install $missing || {
+	tail -20 "$said" >&2
+	echo "deps.sh: the packages cannot be installed: see above" >&2
+	exit 1
+}

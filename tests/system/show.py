@@ -6,6 +6,13 @@ import tempfile
 import smtp_peer
 import world as worlds
 
+NEXT = """
+What to do next, with sudo or as root:
+    make try-smtpd  the same for dma-smtpd, which accepts mail by SMTP
+    make check      all tests, in about 18 minutes
+    make deb        packages for this machine; README.md describes how to
+                    install and configure dma"""
+
 
 def say(text=""):
     print(text, flush=True)
@@ -96,8 +103,9 @@ def to_a_smarthost(w):
 
 
 def main():
-    say("dma is installed in a private, temporary copy of this machine.")
-    say("Header fields are shown only in part.")
+    say("dma is installed in a private, temporary copy of this machine, where "
+        "alice, bob\nand carol are users.  Header fields are shown only in "
+        "part.")
     w = worlds.World()
     for part in (to_a_mailbox, to_a_command, to_a_smarthost):
         try:
@@ -114,7 +122,8 @@ def main():
         say("     | " + line)
     w.finish()
     say()
-    say("All deliveries succeeded.  Nothing outside the copy was changed.")
+    say("All deliveries succeeded.  The copy is removed.")
+    say(NEXT)
     return 0
 
 

@@ -130,6 +130,8 @@ done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || die "usage: world.sh [-l layer] [-n] command [arg ...]"
 [ "$(id -u)" = 0 ] || die "must be root (try: sudo $0 ...)"
+unshare -m mount -t tmpfs none /tmp ||
+    die "may not mount: if this is a container, it must be privileged"
 
 # The number of this world is the lowest that is free, and ends its name.
 base=${DMA_WORLD_DIR:-/var/tmp}
