@@ -9,7 +9,7 @@ deb="debhelper dpkg-dev librabbitmq-dev"
 try="python3 openssl iproute2 util-linux mount procps login passwd"
 test="clang g++ librabbitmq-dev libclang-rt-14-dev clang-tidy cppcheck mandoc
 libcmocka-dev python3-pytest python3-aiosmtpd strace time jq debootstrap bmake
-musl-tools lintian devscripts"
+musl-tools lintian devscripts valgrind"
 case ${1:-build} in
 build) want="$build" ;;
 deb) want="$build $deb" ;;
