@@ -37,6 +37,10 @@ test_cases(void **state)
 		{ "\xe4\xb8\xad\xe6\x96\x87.test", "xn--fiq228c.test", 1 },
 		{ "\xc5\x81\xc3\xb3" "d\xc5\xba.test",
 		  "\xc5\x82\xc3\xb3" "d\xc5\xb9.test", 1 },
+		{ "\xd0\x81\xd0\x96.test", "\xd1\x91\xd0\xb6.test", 1 },
+		{ "\xc4\x84.test", "\xc4\x85.test", 1 },
+		{ "\xf0\x9f\x98\x80.test", "xn--e28h.test", 1 },
+		{ "\xc3\xbc.test", "\xc3\xa4.test", 0 },
 		/* Malformed. */
 		{ "m\xfcller", "m\xfcller", 1 },
 		{ "m\xfcller", "M\xfcller", 1 },
@@ -65,11 +69,35 @@ test_cases(void **state)
 	}
 }
 
+static void
+test_keys(void **state)
+{
+	static const struct {
+		const char *name; size_t len;
+		const char *key; size_t keylen;
+	} cases[] = {
+		{ T("Host.Test."),	T("host.test") },
+		{ T("xn--E28h.test"),	T("\xf0\x9f\x98\x80.test") },
+		/* After the last character, and a NUL, which would end it. */
+		{ T("xn--99999B"),	T("xn--99999b") },
+		{ T("xn--a\0b-kva"),	T("xn--a\0b-kva") },
+	};
+	char key[DOMAIN_KEY(64)];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		domain_key(cases[i].name, cases[i].len, key);
+		assert_memory_equal(key, cases[i].key, cases[i].keylen + 1);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

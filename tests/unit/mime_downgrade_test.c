@@ -74,6 +74,12 @@ static const struct {
 	{ BOTH, T(MIXED "\n--b\n\n" UE "\n--bb\n-b\n--b-\n--b--x\n--b--\n"),
 	  CHANGED, MIXED "\n--b\nContent-Type: text/plain; charset=utf-8\n"
 	  QP "\n=C3=BC\n=2D-bb\n=2Db\n=2D-b-\n=2D-b--x\n--b--\n" },
+	/* comments, with one of their own and a quoted character */
+	{ BOTH, T("MIME-Version: 1.0\nContent-Type: (a (b\\)) c) multipart/x "
+	  "(d (e) f); boundary=b\n\n--b\n\n" UE "\n--b--\n"), CHANGED,
+	  "MIME-Version: 1.0\nContent-Type: (a (b\\)) c) multipart/x "
+	  "(d (e) f); boundary=b\n\n--b\nContent-Type: text/plain; "
+	  "charset=utf-8\n" QP "\n=C3=BC\n--b--\n" },
 	/* an inner one that is not closed */
 	{ BOTH, T(MIXED "\n--b\nContent-Type: multipart/x; boundary=\"c d\"\n"
 	  "\n--c d\nA: " UE "\n\n" UE "\n--b\n\n" UE "\n--c d\n--b--\n"),
