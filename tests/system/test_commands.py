@@ -183,6 +183,51 @@ def test_deferred_command_is_run_again_by_another_runner(world):
     assert out.count(b"run\n") == out.count(b"\nhello\n") == 2
 
 
+@pytest.fixture
+def dave(world):
+    """A user, and /etc/shells, which the test may change."""
+    world.add_user("dave")
+    with open("/etc/shells") as f:
+        shells = f.read()
+    world.forward("dave", "|env > /home/dave/out\n")
+    yield "dave"
+    world.stop()
+    if os.path.isdir("/etc/shells"):
+        os.rmdir("/etc/shells")
+    world._fresh("/etc/shells", shells, 0o644)
+    world.remove_user("dave")
+
+
+@pytest.mark.parametrize("shell,may", (("/bin/sh", True), ("/bin/bash", False)))
+def test_without_a_list_of_shells_the_usual_ones_count(world, dave, shell, may):
+    world.run(["usermod", "-s", shell, dave])
+    os.unlink("/etc/shells")
+    world.send(dave)
+    world.wait_quiet()
+    assert bool(world.read_home(dave, "out")) == may
+    assert len(world.mailbox(dave)) == (not may)
+
+
+def test_a_list_of_shells_that_cannot_be_read_defers(world, dave):
+    """It is no reason to deliver to the mailbox."""
+    os.unlink("/etc/shells")
+    os.mkdir("/etc/shells")
+    world.send(dave)
+    world.wait_tried("/etc/shells")
+    assert len(world.queue()) == 1 and world.mailbox(dave) == []
+    os.rmdir("/etc/shells")
+    world.flush()
+    world.wait_quiet()
+    assert world.read_home(dave, "out") != b""
+
+
+def test_no_shell_is_bin_sh(world, dave):
+    world.run(["usermod", "-s", "", dave])
+    world.send(dave)
+    world.wait_quiet()
+    assert b"SHELL=/bin/sh\n" in world.read_home(dave, "out")
+
+
 @pytest.mark.parametrize("required,listed", (
     ("yes", False), ("no", False), ("yes", True),
 ))

@@ -197,6 +197,16 @@ def test_no_store_lets_mail_wait(world, store):
     assert len(s.texts) == 1
 
 
+def test_store_whose_name_is_unknown_lets_mail_wait(world, store):
+    world.write_conf({"MAILBOX": "lmtp:no-store.test:24"})
+    world.send("bob")
+    world.wait_tried("lmtp:no-store.test")
+    s = store()
+    world.flush()
+    world.wait_quiet()
+    assert len(s.texts) == 1
+
+
 def test_endless_reply_is_cut_off(world, store):
     world.leaves("queue")
     store(greeting=["220-x\r\n" * 20000 + "220 y"])

@@ -324,6 +324,24 @@ def test_a_client_that_ends_before_the_commit_queues_nothing(world, sig):
     assert world.queue() == [] and world.mailbox("bob") == []
 
 
+@pytest.mark.parametrize("name", ("HUP", "INT", "TERM"))
+def test_a_signal_that_the_caller_ignores_ends_no_call(world, name):
+    """As under nohup, or in the background."""
+    p = world.start([*NO_SETUID, "sh", "-c", "trap '' %s; exec \"$@\"" % name,
+                     "-", SENDMAIL, "bob"], user="alice",
+                    stdin=subprocess.PIPE)
+    p.stdin.write(PLAIN)
+    p.stdin.flush()
+    world.wait_until(lambda: instances(world))
+    pid, = instances(world)
+    world.wait_until(lambda: "pipe" in read(pid, "wchan"))
+    p.send_signal(getattr(signal, "SIG" + name))
+    p.stdin.write(b"end\n")
+    p.stdin.close()
+    assert p.wait(15) == 0
+    assert world.wait_mail("bob")[0].body.endswith(b"end\n")
+
+
 def test_a_stopped_instance_does_not_miss_the_end_of_its_client(world):
     p = world.start([*NO_SETUID, SENDMAIL, "bob"], user="alice",
                     stdin=subprocess.PIPE)

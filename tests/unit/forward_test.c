@@ -127,6 +127,12 @@ static void fwd_fifo(struct t_delivery *w)
 	assert_int_equal(mkfifo(t_delivery_path(w, "home/.forward"), 0600), 0);
 }
 
+static void fwd_socket(struct t_delivery *w)
+{
+	assert_int_equal(mknod(t_delivery_path(w, "home/.forward"),
+	    S_IFSOCK | 0600, 0), 0);
+}
+
 static void fwd_device(struct t_delivery *w)
 {
 	assert_int_equal(symlink("/dev/zero", t_delivery_path(w,
@@ -195,6 +201,7 @@ static const struct {
 	{ fwd_link_of_others,	FORWARD_REFUSED, "others can change" },
 	{ fwd_dangling,		FORWARD_REFUSED, "dangling" },
 	{ fwd_fifo,		FORWARD_REFUSED, "not a regular file" },
+	{ fwd_socket,		FORWARD_REFUSED, "not a regular file" },
 	{ fwd_device,		FORWARD_REFUSED, "not a regular file" },
 	{ fwd_directory,	FORWARD_REFUSED, "not a regular file" },
 	{ fwd_longest,		FORWARD_TEXT,	"#####" },

@@ -216,29 +216,35 @@ test_the_reply_after_the_final_dot_decides(void **state)
 	}
 }
 
-/* Longer than any reply may be. */
+/* Longer than any reply, or any line of one, may be. */
 static void
 test_a_reply_without_an_end_defers(void **state)
 {
+	static const struct { const char *piece, *said; } cases[] = {
+		{ "220-x\r\n", "invalid LMTP reply" },
+		{ "220-xxx", "reply line is too long" },
+	};
 	struct step steps[STEPS] = { { "", NULL } };
 	struct t_delivery *w = *state;
-	size_t i, len = 300000;
+	size_t i, k, len = 300000;
 	char *reply;
 	pid_t pid;
 
 	set_up(w);
 	reply = malloc(len + 1);
 	assert_non_null(reply);
-	for (i = 0; i < len; i++)
-		reply[i] = "220-x\r\n"[i % 7];
 	reply[len] = '\0';
 	steps[0].reply = reply;
-	pid = start_store(steps);
-	t_delivery_fork(w, deliver_and_report, -1);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (k = 0; k < N(cases); k++) {
+		for (i = 0; i < len; i++)
+			reply[i] = cases[k].piece[i % 7];
+		pid = start_store(steps);
+		t_delivery_fork(w, deliver_and_report, -1);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		assert_int_equal(w->res.status, STATUS_DEFERRED);
+		assert_non_null(strstr(w->said, cases[k].said));
+	}
 	free(reply);
-	assert_int_equal(w->res.status, STATUS_DEFERRED);
-	assert_non_null(strstr(w->said, "invalid LMTP reply"));
 }
 
 static void
