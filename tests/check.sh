@@ -4,9 +4,10 @@
 # The tree is copied to a directory that every user can reach and built there
 # once for each variant, so it does not matter where the tree is, and the tree
 # keeps what it has.  The logs stay in build/check.
-# Says first what runs and about how long it takes, then what has ended; ends
-# with "N passed, M failed".  A test that failed beside others is run three times
-# alone; it has passed if all three do, and is named.
+# Says first what runs and about how long it takes, installs on Debian what that
+# requires, then says what has ended; ends with what was skipped and why, what
+# failed, and "N passed, M failed".  A test that failed beside others is run
+# three times alone; it has passed if all three do, and is named.
 cd "$(dirname "$0")/.." || exit 1
 [ "$(id -u)" = 0 ] || {
 	echo "check.sh: must be root (try: sudo make check)" >&2
@@ -16,15 +17,18 @@ logs=$PWD/build/check
 rm -rf "$logs"
 mkdir -p "$logs" || exit 1
 work=$(mktemp -d "${DMA_WORLD_DIR:-/var/tmp}/dma-check.XXXXXX") || exit 1
-trap 'rm -rf --one-file-system "$work"' EXIT
+trap 'end_still_running; rm -rf --one-file-system "$work"' EXIT
 chmod 755 "$work"
+mkdir "$work/running" || exit 1
 
 # run_part NAME COMMAND...: its result, with the log of what failed.
 run_part() {
 	local name=$1 log start=$SECONDS ok=1 passed failed
 	shift
 	log=$logs/${name//[^a-z0-9]/-}.log
+	: >"$work/running/$name"
 	"$@" >"$log" 2>&1 || ok=0
+	rm "$work/running/$name"
 	# A test that counts says "N passed, M failed"; others pass as a whole.
 	read -r passed failed <<<"$(awk '
 		/[0-9]+ (passed|failed|errors?)/ {
@@ -47,12 +51,40 @@ run_part() {
 		    $((SECONDS / 60)) $((SECONDS % 60)) "$name" \
 		    "$passed" "$failed" $((SECONDS - start))
 		sed -n 's/^0 passed, 1 skipped: /        skipped: /p' "$log"
+		note_skipped "$name" "$log"
 		[ "$failed" -eq 0 ] || {
 			show_failure "$name" "$log"
 			note_failed "$log" "$@"
 		}
 	} 9>"$work/lock"
 	return $((failed > 0))
+}
+
+# note_skipped NAME LOG: each test with its reason, for the end of all.
+note_skipped() {
+	sed -nE "s/^(SKIPPED|0 passed, 1 skipped:) /    $1: /p" "$2" \
+	    >>"$work/skipped"
+}
+
+# still_running: names what runs, if nothing has ended for a minute.
+still_running() {
+	local end
+	while ! read -r -t 60 -u 7 end; do
+		[ -z "$(find "$work/tally" -mmin +0.9)" ] ||
+		    printf '%3d:%02d  still running: %s\n' $((SECONDS / 60)) \
+		    $((SECONDS % 60)) "$(ls "$work/running" | paste -sd,)"
+	done 7<>"$work/end"
+}
+
+# Nobody waits for it: "wait" is for the tests.
+start_still_running() {
+	mkfifo "$work/end" || exit 1
+	still_running &
+	disown
+}
+
+end_still_running() {
+	[ ! -p "$work/end" ] || echo 1<>"$work/end"
 }
 
 # The lines that name what failed go to the end of all.
@@ -218,24 +250,40 @@ echo "Builds (expected minutes:seconds):"
 builds
 echo "Tests, some side by side:"
 tests
-echo "This takes about 18 minutes on two processors.  Results, by time:"
+cat <<'END'
+This takes about 18 minutes on two processors and, the first time on a bare
+Debian, a few more to install packages: compilers and tools on this machine
+(230 MB are downloaded), and other mail software and a small Debian apart from
+it (1 GB, below /var/cache/dma-tests).
+
+END
+sh tests/deps.sh test || exit 1
+SECONDS=0
+echo "Results, by time (minutes:seconds):"
 
 mode=run
 started=0
 : >"$work/tally"
 : >"$work/failures"
 : >"$work/again"
+: >"$work/skipped"
 mkfifo "$work/places" || exit 1
 exec 8<>"$work/places"
 printf "%${nplaces}s" >&8
+start_still_running
 if builds; then
 	tests
 	wait
 fi
+end_still_running
 # A part that has no result did not end.
 while [ "$(wc -l <"$work/tally")" -lt $started ]; do
 	echo "0 1" >>"$work/tally"
 done
+if [ -s "$work/skipped" ]; then
+	printf '\nSkipped (%d):\n' "$(sort -u "$work/skipped" | wc -l)"
+	sort -u "$work/skipped"
+fi
 if [ -s "$work/failures" ]; then
 	printf '\nFailed, in this order (logs in build/check):\n'
 	cat "$work/failures"

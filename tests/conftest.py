@@ -86,6 +86,15 @@ def pytest_runtest_protocol(item, nextitem):
     return True
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Each skipped test with its reason, for tests/check.sh."""
+    config = terminalreporter.config
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[-1]).replace("Skipped: ", "", 1)
+        terminalreporter.write_line("SKIPPED %s: %s" % (
+            config.cwd_relative_nodeid(report.nodeid), " ".join(reason.split())))
+
+
 def sanitizer_reports():
     """Errors alone: without /proc, the sanitizer warns that it cannot tell
     where the stack is.  Each is told to one test."""

@@ -195,7 +195,7 @@ other_user(void)
 	const struct passwd *pw = getpwnam(USER);
 
 	if (geteuid() != 0 || pw == NULL)
-		skip();
+		t_skip("only root can do this, with a user " USER);
 	return pw;
 }
 
@@ -441,7 +441,7 @@ test_without_root_nothing_is_done(void **state)
 
 	(void)state;
 	if (geteuid() == 0)
-		skip();
+		t_skip("not for root");
 	start(&h, HELPER_DELIVER, identity);
 	fd = ask_delivery(&h, ROUTE_MAILBOX, ORIGIN_CALLER, USER);
 	assert_int_equal(read(fd, &c, 1), 0);

@@ -156,7 +156,7 @@ test_mailq_group_sees_all(void **state)
 
 	(void)state;
 	if (gr == NULL)
-		skip();
+		t_skip("no user daemon");
 	setup(&q);
 	add(&q, "0a", "ann@x.test", OTHER, "bob@y.test");
 	print_as(&q, pw->pw_uid);

@@ -68,7 +68,7 @@ test_what_is_noticed(void **state)
 	make(p->name);
 	notices_open(&p->n, p->top, p->program);
 	if (!notices_are_complete(&p->n))
-		skip();
+		t_skip("no watches of inotify are left");
 	assert_false(has_come(p->n.clock) || has_come(p->n.files));
 	/* Mail comes and goes without a notice; so does a new name. */
 	snprintf(other, sizeof(other), "%s/other", p->top);

@@ -83,8 +83,7 @@ test_a_call_names_its_caller(void **state)
 	static const uid_t callers[] = { 0, 1000, 65534 };
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	t_for_callers(makes_call, callers, N(callers));
 }
 
@@ -110,7 +109,7 @@ test_a_program_that_is_missing(void **state)
 
 	(void)state;
 	if (stat(DMA_LIBEXECDIR "/dma-remote", &st) == 0)
-		skip();
+		t_skip("dma-remote is installed");
 	fd = request_remote();
 	assert_true(fd != -1);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);

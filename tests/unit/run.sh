@@ -37,7 +37,13 @@ FNR == 1 {
 }
 /^1\.\.[0-9]+$/ { planned = substr($0, 4); next }
 /^ok / { good++; next }
-/^not ok [0-9]+ # SKIP/ { skipped++; next }
+/^# reason: / { reason = substr($0, 11); next }
+/^not ok [0-9]+ # SKIP/ {
+	skipped++
+	print "SKIPPED unit " file " " $NF ": " reason
+	reason = ""
+	next
+}
 /^not ok / { bad++ }
 /^# status / { ended_badly = 1 }
 { text = text $0 "\n" }

@@ -377,7 +377,7 @@ test_a_child_has_its_tree_and_what_modules_need(void **state)
 
 	(void)state;
 #if !defined(__x86_64__) && !defined(__aarch64__) && !defined(__riscv)
-	skip();			/* there is no filter of system calls */
+	t_skip("no filter of system calls for this processor");
 #endif
 	t_dir(w.root, sizeof(w.root));
 	t_dir(w.readable, sizeof(w.readable));

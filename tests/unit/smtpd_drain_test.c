@@ -345,8 +345,7 @@ test_what_others_own_is_left(void **state)
 {
 	struct fixture *f = *state;
 
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	make_one(f, F("x@a.test") R("") TEXT);
 	make(f, MINUTE "/b.test");
 	make(f, "202601020303");

@@ -39,8 +39,7 @@ static void
 test_root_becomes_the_user_for_good(void **state)
 {
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	assert_int_equal(t_in_child(find_and_become, "nobody"), 0);
 	assert_int_equal(t_in_child(find_and_become, "daemon"), 0);
 }
@@ -51,8 +50,7 @@ test_root_needs_a_user_without_rights(void **state)
 	struct identity id;
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	assert_non_null(identity_find(&id, "root"));
 	assert_non_null(identity_find(&id, "no-such-user-here"));
 	/* Never to root, whatever is in the struct. */

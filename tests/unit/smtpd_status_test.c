@@ -341,8 +341,7 @@ test_root_changes_nothing_in_a_directory_of_others(void **state)
 	int ret;
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	for (i = 0; i < N(cases); i++) {
 		begin(&w);
 		w.id = (struct identity){ .uid = 12345, .gid = 12345 };

@@ -1611,8 +1611,7 @@ test_queue_of_another_user(void **state)
 	struct world *w = *state;
 	struct spool other;
 
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	assert_int_equal(fchownat(w->sp.dir, "queue", 1, 1, 0), 0);
 	assert_int_equal(spool_open(&other, w->sp.path, &w->res), -1);
 	assert_non_null(strstr(w->res.reason, "/queue: "));

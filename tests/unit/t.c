@@ -139,12 +139,26 @@ t_become_nobody(void)
 		exit(1);
 }
 
+void
+t_skip(const char *reason)
+{
+	print_message("# reason: %s\n", reason);
+	skip();
+}
+
+void
+t_needs_root(void)
+{
+	if (geteuid() != 0)
+		t_skip("only root can do this");
+}
+
 /* See tests/platforms/enter.sh. */
 void
 t_needs_the_kernel(void)
 {
 	if (getenv("DMA_EMULATED") != NULL)
-		skip();
+		t_skip("system calls are those of qemu");
 }
 
 void

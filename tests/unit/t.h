@@ -44,6 +44,9 @@ void	t_for_callers(int (*check)(const void *uid), const uid_t *, size_t n);
 void	t_become_nobody(void);
 /* A time, or the last there is where it has 32 bits. */
 #define T_TIME(late)	((time_t)(sizeof(time_t) > 4 ? (late) : INT32_MAX))
+/* Skips a test; run.sh prints the reason. */
+void	t_skip(const char *reason);
+void	t_needs_root(void);
 /* Skips a test of the kernel where system calls are those of qemu. */
 void	t_needs_the_kernel(void);
 

@@ -134,7 +134,7 @@ test_becoming_a_user(void **state)
 
 	(void)state;
 	if (geteuid() != 0 || getpwnam(USER) == NULL)
-		skip();
+		t_skip("only root can do this, with a user " USER);
 	assert_int_equal(t_in_child(becomes_user, NULL), 0);
 	assert_int_equal(t_in_child(becomes_user, "/nonexistent"), 0);
 	t_dir(dir, sizeof(dir));
@@ -251,8 +251,7 @@ test_becoming_the_front_end(void **state)
 	static const uid_t callers[] = { 1000, 0, SPOOL };
 
 	(void)state;
-	if (geteuid() != 0)
-		skip();
+	t_needs_root();
 	t_for_callers(becomes_front_end, callers, N(callers));
 	assert_int_equal(t_in_child(refuses_front_end_of_root, NULL), 0);
 }
