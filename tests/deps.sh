@@ -5,7 +5,7 @@
 # manager says is printed only if it fails.
 . "$(dirname "$0")/progress.sh"
 build="gcc make libc6-dev libssl-dev libidn2-dev pkg-config bison flex"
-deb="debhelper dpkg-dev librabbitmq-dev"
+deb="build-essential debhelper dpkg-dev librabbitmq-dev"
 try="python3 openssl iproute2 util-linux mount procps login passwd"
 test="clang g++ librabbitmq-dev libclang-rt-14-dev clang-tidy cppcheck mandoc
 libcmocka-dev python3-pytest python3-aiosmtpd strace time jq debootstrap bmake
