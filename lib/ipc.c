@@ -128,7 +128,7 @@ ipc_send(int sock, struct ipc *m)
 	if (nfds > 0) {
 		mh.msg_control = control.room;
 		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c = CMSG_FIRSTHDR(&mh);
+		c = &control.hdr;
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);

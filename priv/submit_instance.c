@@ -127,7 +127,7 @@ take_strings(struct submit_call *call, int fd, size_t len, uint32_t argc,
 {
 	char *text;
 
-	text = len > SUBMIT_STRINGS_MAX ? NULL : malloc(len + 1);
+	text = len > SUBMIT_STRINGS_MAX ? NULL : calloc(1, len + 1);
 	if (text == NULL)
 		return -1;
 	if (read_strings(fd, text, len, deadline_ms) == 0 &&
