@@ -126,6 +126,30 @@ test_lines(void **state)
 	}
 }
 
+/* A file that is another's, such as a log, ends. */
+static void
+test_a_thousand_entries(void **state)
+{
+	struct t_reports r;
+	const struct report report = { t_report, &r };
+	struct auths all = { NULL, 0, 0 };
+	struct buf b;
+	unsigned i;
+
+	(void)state;
+	buf_init(&b, 0);
+	for (i = 0; i <= 1000; i++)
+		buf_printf(&b, "me|h%u:x\n", i);
+	t_reports_init(&r, "auth.conf");
+	assert_int_equal(auth_parse(&all, buf_str(&b), b.len, "auth.conf",
+	    &report), 1);
+	assert_int_equal(r.line, 1001);
+	assert_string_equal(r.text, "too many entries");
+	assert_int_equal(all.n, 1000);
+	auth_fini(&all);
+	buf_fini(&b);
+}
+
 static void
 test_find(void **state)
 {
@@ -215,6 +239,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_a_thousand_entries),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_secret),
 	};

@@ -442,6 +442,46 @@ test_lines(void **state)
 	}
 }
 
+/* What is longer than its bound is refused, and is not cut. */
+static void
+test_values_have_bounds(void **state)
+{
+	static const struct {
+		const char *begin, *piece;
+		size_t n;
+		const char *reason;
+	} cases[] = {
+		{ "ALIASES /", "x", 1022, NULL },
+		{ "ALIASES /", "x", 1023, "ALIASES: path is too long" },
+		{ "MAILBOX lmtp:/", "x", 1023,
+		    "MAILBOX: path is too long" },
+		{ "FINGERPRINT", " 0123456789abcdef0123456789abcdef0123456789"
+		    "abcdef0123456789abcdef", 16, NULL },
+		{ "FINGERPRINT", " 0123456789abcdef0123456789abcdef0123456789"
+		    "abcdef0123456789abcdef", 17,
+		    "FINGERPRINT: too many fingerprints" },
+	};
+	struct t_reports r;
+	struct conf c;
+	struct buf b;
+	size_t i, k;
+
+	(void)state;
+	buf_init(&b, 0);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&b);
+		buf_puts(&b, cases[i].begin);
+		for (k = 0; k < cases[i].n; k++)
+			buf_puts(&b, cases[i].piece);
+		assert_int_equal(parse(&c, buf_str(&b), b.len, &r),
+		    cases[i].reason != NULL);
+		assert_string_equal(r.text, cases[i].reason == NULL ? "" :
+		    cases[i].reason);
+		conf_fini(&c);
+	}
+	buf_fini(&b);
+}
+
 /* A bad line costs itself only, and is named by its number and its key. */
 static void
 test_report(void **state)
@@ -659,6 +699,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_values_have_bounds),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_trouble),
 		cmocka_unit_test(test_a_long_line_costs_itself_only),

@@ -33,6 +33,7 @@ test_lines(void **state)
 		{ "root \"me@b\" x", NULL, NULL, NULL },
 		{ "a@ me@b", NULL, NULL, NULL },
 		{ "a,b me@b", NULL, NULL, NULL },
+		{ "a me@b \"x", NULL, NULL, NULL },
 		{ "a me@b x\001y", NULL, NULL, NULL },
 	};
 

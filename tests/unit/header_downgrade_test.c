@@ -28,6 +28,7 @@ static const struct {
 	  "X-Any: =?unknown-8bit?Q?=FC_=C3=BC?=\n" },
 	{ "Received: from " UE " (x)\n",
 	    "Received: from xn-- (x)\n" },
+	{ "no field " UE "\n", "no field " UE "\n" },
 	/* names, comments, groups */
 	{ "From: J" UE "rg M <j@x>\n", "From: " Q("J=C3=BCrg") " M <j@x>\n" },
 	{ "from : J" UE "rg<j@x>\n", "from : " Q("J=C3=BCrg") " <j@x>\n" },

@@ -62,6 +62,11 @@ static const struct {
 	  NULL },
 	{ BOTH, T("Content-Transfer-Encoding: x-uuencode\n\n" UE "\n"),
 	  SEALED, NULL },
+	/* a message whose coding hides what it is */
+	{ BOTH, T("MIME-Version: 1.0\nContent-Type: message/rfc822\n" QP
+	  "\nA: b\n\n" UE "\n"), CHANGED,
+	  "MIME-Version: 1.0\nContent-Type: message/rfc822\n" QP
+	  "\nA: b\n\n=C3=BC\n" },
 	/* parts */
 	{ BOTH, T(MIXED "Content-Transfer-Encoding: 8bit\n\n" UE "\n--b\n\n"
 	  UE "\n--b \t\nContent-Type: image/x\n\n\n" UE "\n\n--b\n"

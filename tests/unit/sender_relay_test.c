@@ -115,6 +115,27 @@ test_long_line(void **state)
 	sender_relay_fini(&all);
 }
 
+/* Names of a login have a bound; without the name the mail is deferred. */
+static void
+test_long_user(void **state)
+{
+	char text[SENDER_USER_MAX + 16] = "a@b m user ";
+	size_t start = strlen(text);
+	struct sender_relays all;
+	struct t_reports h;
+	int over;
+
+	(void)state;
+	for (over = 0; over <= 1; over++) {
+		memset(text + start, 'x', SENDER_USER_MAX + (size_t)over);
+		text[start + SENDER_USER_MAX + (size_t)over] = '\0';
+		assert_int_equal(parse(&all, text, &h), over);
+		assert_int_equal(all.n, 1);
+		assert_int_equal(all.list[0].trouble != NULL, over);
+		sender_relay_fini(&all);
+	}
+}
+
 static const char table[] =
     "ann@b.org one user u1 login ann\n"
     "ann@b.org two\n"
@@ -220,6 +241,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_long_user),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_star),
 		cmocka_unit_test(test_own),

@@ -98,6 +98,27 @@ test_a_link_counts_only_where_nobody_else_can_make_one(void **state)
 	t_dir_remove(top);
 }
 
+/* It would be the path of another file if it were cut. */
+static void
+test_a_path_that_a_link_makes_too_long_is_refused(void **state)
+{
+	char top[64], target[4000], path[4000];
+	size_t i;
+
+	(void)state;
+	t_dir(top, sizeof(top));
+	assert_int_equal(mkdir(t_path(top, "safe"), 0700), 0);
+	t_put(t_path(top, "safe/file"), "x", 1, 0600);
+	for (i = 0; i < sizeof(target) - 1; i++)
+		target[i] = "./"[i % 2];
+	target[i] = '\0';
+	assert_int_equal(symlink(target, t_path(top, "safe/link")), 0);
+	snprintf(path, sizeof(path), "%s/safe/link/%.200sfile", top, target);
+	assert_int_equal(trusted_open(path, getuid(), O_RDONLY), -1);
+	assert_int_equal(errno, ENAMETOOLONG);
+	t_dir_remove(top);
+}
+
 static void
 test_a_path_is_full_and_names_a_file(void **state)
 {
@@ -122,6 +143,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_a_link_counts_only_where_nobody_else_can_make_one),
+		cmocka_unit_test(
+		    test_a_path_that_a_link_makes_too_long_is_refused),
 		cmocka_unit_test(test_a_path_is_full_and_names_a_file),
 	};
 
