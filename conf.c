@@ -675,12 +675,14 @@ static const char *
 set_line(struct conf *c, char *line, int is_root, enum suspect *waits)
 {
 	char *text = text_trim(line), *value = text;
-	const struct key *k = take_key(&value);
+	const struct key *k;
 	const char *reason;
 
 	*waits = SUSPECT_NONE;
+	/* Most lines are comments, and each call reads this file. */
 	if (*text == '\0')
 		return NULL;
+	k = take_key(&value);
 	if (k == NULL) {
 		*waits = suspect_line(text);
 		return *waits == SUSPECT_NONE ? "unknown keyword" :

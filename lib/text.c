@@ -35,13 +35,31 @@ text_fini(struct text_lines *t)
 	explicit_bzero(t->line, sizeof(t->line));
 }
 
+/*
+ * 1 when each of the 8 bytes is from a blank to a tilde.  Each call reads
+ * dma.conf, most of which is comments.
+ */
+static int
+is_plain(const char *p)
+{
+	const uint64_t ones = 0x0101010101010101ULL, high = ones << 7;
+	uint64_t w, above;
+
+	memcpy(&w, p, sizeof(w));
+	/* The high bit of a byte: the byte is 0x7f, or above, or below 0x20. */
+	above = w | (w + ones);
+	return ((above | (w - ones * ' ')) & high) == 0;
+}
+
 /* Bytes before the first control character, which a tab is not. */
 static size_t
 clean_len(const char *p, size_t n)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < n; i++)
+	while (n - i >= 8 && is_plain(p + i))
+		i += 8;
+	for (; i < n; i++)
 		if (((unsigned char)p[i] < ' ' && p[i] != '\t') ||
 		    p[i] == 0x7f)
 			break;

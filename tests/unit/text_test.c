@@ -63,6 +63,33 @@ test_lines(void **state)
 	buf_fini(&all);
 }
 
+/* Wherever it is: text is looked at eight bytes at a time. */
+static void
+test_each_byte_at_each_place(void **state)
+{
+	char bytes[20];
+	struct text_lines t;
+	size_t at;
+	int c, is_bad;
+
+	(void)state;
+	for (at = 0; at < sizeof(bytes) - 1; at++) {
+		for (c = 0; c < 256; c++) {
+			if (c == '\n')
+				continue;
+			memset(bytes, c % 2 == 0 ? ' ' : '~', sizeof(bytes));
+			bytes[at] = (char)c;
+			text_init(&t, bytes, sizeof(bytes));
+			assert_int_equal(text_next(&t), 1);
+			is_bad = (c < ' ' && c != '\t') || c == 0x7f;
+			assert_int_equal(t.trouble != NULL, is_bad);
+			assert_int_equal(strlen(t.line), is_bad ? at :
+			    sizeof(bytes));
+			assert_memory_equal(t.line, bytes, strlen(t.line));
+		}
+	}
+}
+
 static void
 test_line_limit(void **state)
 {
@@ -168,6 +195,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_each_byte_at_each_place),
 		cmocka_unit_test(test_line_limit),
 		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_comments_and_words),
