@@ -123,15 +123,23 @@ io_open_null(void)
 }
 
 int
-io_fill_descriptors(void)
+io_fill_standard(void)
 {
 	int fd;
 
 	do {
 		fd = io_open_null();
-		if (fd == -1)
-			return -1;
-	} while (fd <= STDERR_FILENO);
+	} while (fd != -1 && fd <= STDERR_FILENO);
+	return fd;
+}
+
+int
+io_fill_descriptors(void)
+{
+	int fd = io_fill_standard();
+
+	if (fd == -1)
+		return -1;
 	close(fd);
 	return 0;
 }

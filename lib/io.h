@@ -28,6 +28,8 @@ int	 io_read_file(int fd, struct buf *b, size_t limit_bytes);
 int	 io_open_null(void);
 /* Descriptors 0 to 2 open, so that nothing else becomes them: 0 or -1. */
 int	 io_fill_descriptors(void);
+/* The same; gives one more descriptor, for the caller to close. */
+int	 io_fill_standard(void);
 /* O_NONBLOCK on; 0 or -1. */
 int	 io_nonblock(int fd);
 /* Monotonic clock in milliseconds. */

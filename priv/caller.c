@@ -21,20 +21,28 @@
 
 extern char **environ;
 
-int
-caller_fill_descriptors(struct caller *c)
+static void
+look_at_stdin(struct caller *c)
 {
 	int flags;
 
 	flags = fcntl(STDIN_FILENO, F_GETFL);
 	c->has_stdin = flags != -1 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+int
+caller_fill_descriptors(struct caller *c)
+{
+	look_at_stdin(c);
 	return io_fill_descriptors();
 }
 
 int
 caller_clean_descriptors(struct caller *c)
 {
-	return caller_fill_descriptors(c) == -1 ? -1 :
+	look_at_stdin(c);
+	/* The one that is left over is closed with the others. */
+	return io_fill_standard() == -1 ? -1 :
 	    compat_close_from(STDERR_FILENO + 1);
 }
 
@@ -59,19 +67,19 @@ caller_ignore(char *names, size_t size, const char *name)
 	snprintf(names + n, size - n, "%s%s", n > 0 ? " " : "", name);
 }
 
-/* -1 when it cannot be set. */
-static int
-take_zone(struct caller *c, const char *tz)
+/* Lends the zone, or NULL for the default. */
+static const char *
+find_zone(struct caller *c, const char *tz)
 {
 	/* A colon before the zone is the C library's own form of it. */
 	if (*tz == ':')
 		tz++;
 	if (*tz == '\0' || strcmp(tz, "/etc/localtime") == 0)
-		return 0;	/* which is the default */
+		return NULL;
 	if (zone_ok(tz))
-		return setenv("TZ", tz, 1);
+		return tz;
 	caller_ignore(c->ignored, sizeof(c->ignored), "TZ");
-	return 0;
+	return NULL;
 }
 
 static void
@@ -86,10 +94,12 @@ take_text(struct caller *c, char *dst, size_t size, const char *name)
 		caller_ignore(c->ignored, sizeof(c->ignored), name);
 }
 
-static int
+static void
 clean_environment(struct caller *c)
 {
-	static char *empty[] = { NULL };
+	static char path[] = "PATH=/usr/bin:/bin", variable[sizeof("TZ=") + 64];
+	static char *clean[] = { path, NULL, NULL };
+	const char *zone;
 	char tz[64];
 
 	c->ignored[0] = '\0';
@@ -97,10 +107,12 @@ clean_environment(struct caller *c)
 	take_text(c, c->logname, sizeof(c->logname), "LOGNAME");
 	take_text(c, c->name, sizeof(c->name), "NAME");
 	take_text(c, tz, sizeof(tz), "TZ");
-	environ = empty;
-	if (setenv("PATH", "/usr/bin:/bin", 1) == -1)
-		return -1;
-	return take_zone(c, tz);
+	zone = find_zone(c, tz);
+	if (zone != NULL) {
+		snprintf(variable, sizeof(variable), "TZ=%s", zone);
+		clean[1] = variable;
+	}
+	environ = clean;
 }
 
 /*
@@ -125,7 +137,8 @@ int
 caller_clean(struct caller *c)
 {
 	clean_signals();
-	return chdir("/") == -1 || clean_environment(c) == -1 ? -1 : 0;
+	clean_environment(c);
+	return chdir("/");
 }
 
 void

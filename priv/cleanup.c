@@ -65,24 +65,24 @@ enough(const struct limit *l, int for_commands)
 static int
 raise_limit(const struct limit *l, int for_commands)
 {
-	struct rlimit rl;
+	const struct rlimit most = { INF, INF };
+	rlim_t want = enough(l, for_commands);
+	struct rlimit rl, more;
 
+	/* Without a look first, since it is seldom so already. */
+	if (want == INF && setrlimit(l->which, &most) == 0)
+		return 0;
 	if (getrlimit(l->which, &rl) == -1)
 		return -1;
-	if (rl.rlim_cur >= enough(l, for_commands) &&
-	    (rl.rlim_max >= l->hard || !for_commands))
+	if (rl.rlim_cur >= want && (rl.rlim_max >= l->hard || !for_commands))
 		return 0;
-	if (rl.rlim_cur < l->soft)
-		rl.rlim_cur = l->soft;
-	if (rl.rlim_max < l->hard)
-		rl.rlim_max = l->hard;
-	if (setrlimit(l->which, &rl) == 0)
+	more.rlim_cur = rl.rlim_cur < l->soft ? l->soft : rl.rlim_cur;
+	more.rlim_max = rl.rlim_max < l->hard ? l->hard : rl.rlim_max;
+	if (want != INF && setrlimit(l->which, &more) == 0)
 		return 0;
 	/* In a container without the right to: as far as it goes. */
-	if (getrlimit(l->which, &rl) == -1)
-		return -1;
 	rl.rlim_cur = rl.rlim_max;
-	return setrlimit(l->which, &rl) == 0 && rl.rlim_max >= l->least ? 0 :
+	return rl.rlim_max >= l->least && setrlimit(l->which, &rl) == 0 ? 0 :
 	    -1;
 }
 
