@@ -54,11 +54,13 @@ finish(struct conf *conf, const struct report *report)
 	struct buf b;
 	int ret;
 
+	path = conf_mailname_file(conf);
+	if (conf->names.mailname != NULL && path == NULL)
+		return 0;
 	if (gethostname(host, sizeof(host)) == -1)
 		text_copy(host, sizeof(host), "localhost");
 	host[HOSTNAME_LIMIT] = '\0';
 	buf_init(&b, 0);
-	path = conf_mailname_file(conf);
 	if (path != NULL && read_text(path, &b, CONF_LIMIT) != 0) {
 		tell(report, path);
 		path = NULL;
