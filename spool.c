@@ -38,41 +38,49 @@
 
 /* What others made in a spool that they could write once stays unused. */
 static int
-is_ours(int fd)
+is_of(int fd, uid_t uid)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) == -1)
 		return 0;
 	errno = EPERM;
-	return st.st_uid == geteuid();
+	return st.st_uid == uid;
 }
 
 static int
-open_folder(int at, const char *name)
+open_folder(int at, const char *name, uid_t uid)
 {
 	int fd = openat(at, name, DIR_FLAGS);
 
-	if (fd != -1 && !is_ours(fd))
+	if (fd != -1 && !is_of(fd, uid))
 		io_close(&fd);
 	return fd;
 }
 
 static int
-open_dir(int at, const char *name, int make)
+open_spool(const char *path, uid_t uid)
 {
-	int fd;
+	int fd = open_folder(AT_FDCWD, path, uid);
 
-	fd = open_folder(at, name);
-	/* The spool may be a link to another disk. */
-	if (fd == -1 && at == AT_FDCWD && (errno == ENOTDIR || errno == ELOOP))
-		fd = trusted_open(name, geteuid(), DIR_FLAGS);
+	/* It may be a link to another disk. */
+	if (fd == -1 && (errno == ENOTDIR || errno == ELOOP))
+		fd = trusted_open(path, uid, DIR_FLAGS);
+	return fd;
+}
+
+/* A directory in the spool. */
+static int
+open_dir(const struct spool *sp, const char *name, int make)
+{
+	int fd = open_folder(sp->dir, name, sp->uid);
+
 	if (fd != -1 || errno != ENOENT || !make)
 		return fd;
-	if (mkdirat(at, name, 0700) == -1 ? errno != EEXIST :
-	    at != AT_FDCWD && fsync(at) == -1)
+	if (mkdirat(sp->dir, name, 0700) == -1 ? errno != EEXIST :
+	    fsync(sp->dir) == -1)
 		return -1;
-	return open_folder(at, name);
+	return open_folder(sp->dir, name, sp->uid);
 }
 
 int
@@ -85,9 +93,10 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 		    "spool directory %s: path is longer than %d bytes", path,
 		    PATH_LEN_MAX);
 	sp->path = strdup(path);
-	sp->dir = open_dir(AT_FDCWD, path, 0);
+	sp->uid = geteuid();
+	sp->dir = open_spool(path, sp->uid);
 	if (sp->dir != -1)
-		sp->queue = open_dir(sp->dir, "queue", 1);
+		sp->queue = open_dir(sp, "queue", 1);
 	if (sp->path == NULL || sp->queue == -1) {
 		result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "spool directory %s%s: %s", path, sp->dir == -1 ? "" :
@@ -112,8 +121,9 @@ spool_open_folder(const struct spool *sp, const char *name,
     struct spool *folder)
 {
 	memset(folder, 0, sizeof(*folder));
+	folder->uid = sp->uid;
 	folder->dir = fcntl(sp->dir, F_DUPFD_CLOEXEC, 0);
-	folder->queue = open_dir(sp->dir, name, 0);
+	folder->queue = open_dir(sp, name, 0);
 	folder->path = strdup(sp->path);
 	if (folder->dir != -1 && folder->queue != -1 && folder->path != NULL)
 		return 0;
@@ -168,7 +178,7 @@ draft_open(struct draft *d)
 			return fd;
 	}
 #endif
-	tmp = open_dir(d->sp->dir, "tmp", 1);
+	tmp = open_dir(d->sp, "tmp", 1);
 	if (tmp == -1)
 		return -1;
 	fd = openat(tmp, d->id, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC |
@@ -207,9 +217,13 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 		    "invalid queue id");
 	}
 	d->fd = draft_open(d);
-	/* The preamble's text is known only at the end. */
-	if (d->fd == -1 || lseek(d->fd, PREAMBLE_SIZE, SEEK_SET) == -1)
+	if (d->fd == -1)
 		return spool_trouble(res, "create");
+	/* The preamble's text is known only at the end. */
+	if (buf_space(&d->out, PREAMBLE_SIZE) != NULL) {
+		memset(d->out.data, ' ', PREAMBLE_SIZE);
+		buf_grown(&d->out, PREAMBLE_SIZE);
+	}
 	return 0;
 }
 
@@ -222,6 +236,7 @@ draft_flush(struct draft *d)
 	}
 	if (io_write_all(d->fd, buf_str(&d->out), d->out.len) == -1)
 		return -1;
+	d->is_begun = 1;
 	buf_reset(&d->out);
 	return 0;
 }
@@ -238,8 +253,9 @@ draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 	return 0;
 }
 
+/* All that is left; of a small message, that is the whole file. */
 static int
-write_preamble(struct draft *d, const struct message *m,
+write_rest(struct draft *d, const struct message *m,
     const struct preamble_sums *sums)
 {
 	char text[PREAMBLE_SIZE];
@@ -253,9 +269,14 @@ write_preamble(struct draft *d, const struct message *m,
 		memcpy(text, lines.data, lines.len);
 	buf_fini(&lines);
 	text[sizeof(text) - 1] = '\n';
-	if (ret == -1 || draft_flush(d) == -1)
+	if (ret == -1)
 		return -1;
-	return io_pwrite_all(d->fd, text, sizeof(text), 0);
+	if (d->is_begun)
+		return draft_flush(d) == -1 ? -1 :
+		    io_pwrite_all(d->fd, text, sizeof(text), 0);
+	if (!buf_failed(&d->out))
+		memcpy(d->out.data, text, sizeof(text));
+	return draft_flush(d);
 }
 
 static void
@@ -285,7 +306,7 @@ draft_seal(struct draft *d, const struct message *m, struct result *res)
 	    0, 0 };
 
 	put_recipients(d, m, &sums);
-	if (write_preamble(d, m, &sums) == -1)
+	if (write_rest(d, m, &sums) == -1)
 		return spool_trouble(res, "write");
 	if (fsync(d->fd) == -1)
 		return spool_trouble(res, "fsync");
@@ -344,7 +365,7 @@ name_draft(struct draft *d)
 
 	if (d->is_named)
 		return 0;
-	tmp = open_dir(d->sp->dir, "tmp", 1);
+	tmp = open_dir(d->sp, "tmp", 1);
 	io_close(&tmp);
 	if (flock(d->fd, LOCK_EX | LOCK_NB) == -1)
 		return -1;
@@ -658,7 +679,7 @@ put_aside(const struct spool *sp, int from, const char *name,
 {
 	int dir, ret;
 
-	dir = open_dir(sp->dir, where, 1);
+	dir = open_dir(sp, where, 1);
 	if (dir == -1)
 		return -1;
 	ret = renameat(from, name, dir, name);
@@ -723,9 +744,9 @@ spool_sync_back(const struct spool *sp, const struct spool *folder)
 
 /* Opens a directory for reading its names; the caller closedir()s. */
 static DIR *
-read_dir(int at, const char *name)
+read_dir(int at, const char *name, uid_t uid)
 {
-	int fd = open_dir(at, name, 0);
+	int fd = open_folder(at, name, uid);
 	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 
 	if (dir == NULL)
@@ -753,7 +774,7 @@ spool_list(const struct spool *sp, int (*each)(void *, const char *),
 	DIR *dir;
 	int error;
 
-	dir = read_dir(sp->queue, ".");
+	dir = read_dir(sp->queue, ".", sp->uid);
 	if (dir == NULL)
 		return -1;
 	for (;;) {
@@ -774,7 +795,7 @@ spool_list(const struct spool *sp, int (*each)(void *, const char *),
 size_t
 spool_count(const struct spool *sp, const char *where)
 {
-	DIR *dir = read_dir(sp->dir, where);
+	DIR *dir = read_dir(sp->dir, where, sp->uid);
 	struct dirent *e;
 	size_t n = 0;
 
@@ -792,7 +813,7 @@ spool_sweep(const struct spool *sp)
 	DIR *dir;
 	int fd;
 
-	dir = read_dir(sp->dir, "tmp");
+	dir = read_dir(sp->dir, "tmp", sp->uid);
 	if (dir == NULL)
 		return;
 	while ((e = readdir(dir)) != NULL) {

@@ -16,6 +16,7 @@
 struct spool {
 	char	*path;		/* owned */
 	int	 dir, queue;	/* open directories */
+	uint32_t uid;		/* of this process, which has to own them */
 };
 
 /* A message that is being written. */
@@ -24,7 +25,9 @@ struct draft {
 	char		 id[QUEUE_ID_MAX + 1];
 	int		 fd;
 	int		 is_named;	/* in tmp/, for want of O_TMPFILE */
-	struct buf	 out;		/* not yet written */
+	struct buf	 out;		/* not yet written; from the start of
+					 * the file on, room for the preamble */
+	int		 is_begun;	/* a part of the file is written */
 	int64_t		 length;	/* bytes of text so far */
 	struct checksum	 sum;		/* of them */
 	int		 has_sums;	/* it is of version 2 */
