@@ -12,6 +12,7 @@
 #include "lib/header.h"
 
 #define QUALIFY_MAX	20000	/* bare names of a block that get a domain */
+#define TIME_MAX	INT64_C(253402300799)	/* the end of the year 9999 */
 
 /* What a field is for us; a blank one of the required is as good as none. */
 #define FIELD_FROM		0x0001
@@ -506,11 +507,20 @@ put_id(struct buf *out, const char *field, const struct header_env *env)
 }
 
 static void
+put_date(struct buf *out, const char *field, time_t now)
+{
+	char date[40];
+
+	header_date(date, sizeof(date), now);
+	buf_printf(out, "%s: %s\n", field, date);
+}
+
+static void
 put_top(struct buf *out, const struct block *b, const struct header_env *env)
 {
 	char date[40];
 
-	header_date(date, sizeof(date), env->now);
+	header_date_utc(date, sizeof(date), env->now);
 	buf_printf(out, "Received: by %s (dma %s)\n\t%s%s%sid %s; %s\n",
 	    env->mailname, env->version, env->protocol == NULL ? "" : "with ",
 	    env->protocol == NULL ? "" : env->protocol,
@@ -518,7 +528,7 @@ put_top(struct buf *out, const struct block *b, const struct header_env *env)
 	if ((b->seen & FIELD_RESENT) == 0)
 		return;
 	if ((b->seen & FIELD_RESENT_DATE) == 0)
-		buf_printf(out, "Resent-Date: %s\n", date);
+		put_date(out, "Resent-Date", env->now);
 	if ((b->seen & FIELD_RESENT_ID) == 0)
 		put_id(out, "Resent-Message-ID", env);
 	if ((b->seen & FIELD_RESENT_FROM) == 0)
@@ -528,11 +538,8 @@ put_top(struct buf *out, const struct block *b, const struct header_env *env)
 static void
 put_bottom(struct buf *out, const struct block *b, const struct header_env *env)
 {
-	char date[40];
-
-	header_date(date, sizeof(date), env->now);
 	if ((b->seen & FIELD_DATE) == 0)
-		buf_printf(out, "Date: %s\n", date);
+		put_date(out, "Date", env->now);
 	if ((b->seen & FIELD_ID) == 0)
 		put_id(out, "Message-ID", env);
 	if ((b->seen & FIELD_FROM) == 0)
@@ -603,6 +610,44 @@ header_repair(const char *header, size_t len, const struct header_env *env,
 out:
 	buf_fini(&clean);
 	return ret;
+}
+
+/*
+ * The calendar repeats every 400 years of 146097 days; here, years begin in
+ * March, so that a leap day is the last one.
+ */
+static void
+civil_date(int64_t days, int64_t *year, int *month, int *day)
+{
+	int64_t left, of_year, years;
+
+	left = days + 719468;		/* since March of the year 0 */
+	*year = left / 146097 * 400;
+	left %= 146097;
+	years = (left - left / 1460 + left / 36524 - left / 146096) / 365;
+	of_year = left - (365 * years + years / 4 - years / 100);
+	*month = (int)((5 * of_year + 2) / 153);	/* 0: March */
+	*day = (int)(of_year - (153 * *month + 2) / 5 + 1);
+	*month = (*month + 2) % 12;			/* 0: January */
+	*year += years + (*month < 2);
+}
+
+/* Not by gmtime_r(3): glibc's reads the file of the local zone. */
+void
+header_date_utc(char *dst, size_t size, time_t when)
+{
+	static const char days[][4] = { "Thu", "Fri", "Sat", "Sun", "Mon",
+	    "Tue", "Wed" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May",
+	    "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	int64_t t = when >= 0 && (int64_t)when <= TIME_MAX ? when : 0;
+	int64_t year;
+	int day, month, s = (int)(t % 86400);
+
+	civil_date(t / 86400, &year, &month, &day);
+	snprintf(dst, size, "%s, %d %s %d %02d:%02d:%02d +0000",
+	    days[t / 86400 % 7], day, months[month], (int)year, s / 3600,
+	    s / 60 % 60, s % 60);
 }
 
 void

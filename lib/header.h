@@ -86,5 +86,7 @@ int	header_repair(const char *header, size_t len, const struct header_env *,
 
 /* RFC 5322 3.3 date with the local zone, into dst (at least 40 bytes). */
 void	header_date(char *dst, size_t size, time_t);
+/* The same in UTC, for which no file of a zone is read. */
+void	header_date_utc(char *dst, size_t size, time_t);
 
 #endif

@@ -430,6 +430,69 @@ test_date(void **state)
 	tzset();
 }
 
+/* A day and a bit at a time, for some leap years: as the C library has it. */
+static void
+test_date_in_utc(void **state)
+{
+	static const struct { int64_t from, to; } spans[] = {
+		{ 0, 60 * 366 * 86400 },
+		{ T_TIME(4070908800), T_TIME(4070908800 + 800 * 86400) },
+		{ T_TIME(253402300799 - 86400), T_TIME(253402300799) },
+	};
+	char date[40], want[40];
+	struct tm tm;
+	time_t now;
+	int64_t t;
+	size_t i;
+
+	(void)state;
+	setenv("TZ", "LMT-5:30", 1);
+	tzset();
+	for (i = 0; i < N(spans); i++) {
+		for (t = spans[i].from; t <= spans[i].to; t += 86399) {
+			now = (time_t)t;
+			header_date_utc(date, sizeof(date), now);
+			assert_non_null(gmtime_r(&now, &tm));
+			assert_int_not_equal(strftime(want, sizeof(want),
+			    tm.tm_mday < 10 ? "%a, X%d %b %Y %T +0000" :
+			    "%a, %d %b %Y %T +0000", &tm), 0);
+			if (tm.tm_mday < 10)	/* without its 0 */
+				memmove(want + 5, want + 7, strlen(want + 7) +
+				    1);
+			assert_string_equal(date, want);
+		}
+	}
+	header_date_utc(date, sizeof(date), -1);
+	assert_string_equal(date, "Thu, 1 Jan 1970 00:00:00 +0000");
+	header_date_utc(date, sizeof(date), T_TIME(INT64_MAX));
+	assert_true(strlen(date) < sizeof(date));
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
+/* Only a field that people read has the time of the place. */
+static void
+test_zones(void **state)
+{
+	struct buf heard, out;
+	struct header_env env;
+
+	(void)state;
+	buf_init(&heard, 0);
+	buf_init(&out, 0);
+	env = make_env(&heard);
+	setenv("TZ", "LMT-5:30", 1);
+	tzset();
+	assert_int_equal(header_repair("To: a\n", 6, &env, &out, NULL), 0);
+	assert_non_null(strstr(buf_str(&out), TOP));
+	assert_non_null(strstr(buf_str(&out),
+	    "\nDate: Sat, 14 Feb 2009 05:01:30 +0530\n"));
+	buf_fini(&out);
+	buf_fini(&heard);
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
 int
 main(void)
 {
@@ -443,6 +506,8 @@ main(void)
 		cmocka_unit_test(test_hops),
 		cmocka_unit_test(test_many_bare),
 		cmocka_unit_test(test_date),
+		cmocka_unit_test(test_date_in_utc),
+		cmocka_unit_test(test_zones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
