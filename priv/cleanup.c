@@ -81,9 +81,12 @@ raise_limit(const struct limit *l, int for_commands)
 	if (want != INF && setrlimit(l->which, &more) == 0)
 		return 0;
 	/* In a container without the right to: as far as it goes. */
+	if (rl.rlim_max < l->least)
+		return -1;
+	if (rl.rlim_cur == rl.rlim_max)
+		return 0;
 	rl.rlim_cur = rl.rlim_max;
-	return rl.rlim_max >= l->least && setrlimit(l->which, &rl) == 0 ? 0 :
-	    -1;
+	return setrlimit(l->which, &rl);
 }
 
 const char *

@@ -227,11 +227,13 @@ monitor_main(int argc, char **argv, const struct modes *modes)
 {
 	struct obstacle o = { EX_CONFIG, DMA_SPOOLDIR, NULL };
 	struct spool_user spool;
-	struct caller caller = { .uid = getuid() };
+	struct caller caller = { 0 };
 	int for_flush, is_runner;
+	uint32_t effective;
 
 	umask(077);
-	if (caller.uid == 0 && geteuid() == 0 &&
+	user_ids(&caller.uid, &effective);
+	if (caller.uid == 0 && effective == 0 &&
 	    is_mode(argc, argv, "--submit"))
 		return submit_mode(modes);
 	o.reason = user_find_spool(DMA_SPOOLDIR, &spool);
@@ -239,7 +241,7 @@ monitor_main(int argc, char **argv, const struct modes *modes)
 	/* Others are told that there is no such option. */
 	is_runner = (for_flush || is_mode(argc, argv, "--runner")) &&
 	    (caller.uid == 0 || (o.reason == NULL && caller.uid == spool.uid));
-	if (geteuid() != 0)
+	if (effective != 0)
 		o = (struct obstacle){ EX_NOPERM, NO_ROOT, NO_ROOT_CURE };
 	if (o.reason != NULL)
 		return is_runner ? refuse_runner(NULL, o.what, o.reason) :

@@ -20,6 +20,18 @@
 #include "lib/trusted_open.h"
 #include "priv/user.h"
 
+void
+user_ids(uint32_t *real, uint32_t *effective)
+{
+	uid_t r, e, s;
+
+	/* It cannot fail, and if it did, nobody would be root. */
+	if (getresuid(&r, &e, &s) == -1)
+		r = e = (uid_t)-1;
+	*real = r;
+	*effective = e;
+}
+
 /* What getpwnam() knows is a user, a number or a blank in it or not. */
 int
 user_name_ok(const char *name)

@@ -22,6 +22,7 @@ struct spool_user {
 	gid_t	 gid;
 };
 
+void	user_ids(uint32_t *real, uint32_t *effective);
 /* 1 when a text may be looked up: it has no control character. */
 int	user_name_ok(const char *);
 /* 1 when a user's name can be that of a file or directory. */
