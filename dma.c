@@ -47,6 +47,7 @@ send_mode(const struct caller *caller, const struct options *o,
 	return 0;
 }
 
+/* The spool remains open until this process ends, which it does next. */
 static int
 with_spool(const struct caller *caller, const struct options *o,
     const struct conf *conf)
@@ -62,17 +63,11 @@ with_spool(const struct caller *caller, const struct options *o,
 		result_fini(&res);
 		return EX_CANTCREAT;
 	}
-	if (o->mode == MODE_LIST) {
-		status = mailq_print(caller, conf->limits.mailq_group, &sp,
+	if (o->mode == MODE_LIST)
+		return mailq_print(caller, conf->limits.mailq_group, &sp,
 		    o->is_json);
-		spool_close(&sp);
-		return status;
-	}
-	if (o->mode == MODE_STATUS) {
-		status = status_mode(caller, o, conf, &sp);
-		spool_close(&sp);
-		return status;
-	}
+	if (o->mode == MODE_STATUS)
+		return status_mode(caller, o, conf, &sp);
 	files_log(&conf->log, &log, o->tag == NULL ? "dma" : o->tag);
 	if (o->mode == MODE_FLUSH)
 		status = flush_mode(caller, o, conf->limits.mailq_group, &sp,
@@ -86,7 +81,6 @@ with_spool(const struct caller *caller, const struct options *o,
 	else
 		status = send_mode(caller, o, conf, &sp, &log);
 	files_log_close(&log);
-	spool_close(&sp);
 	return status;
 }
 

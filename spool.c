@@ -27,7 +27,6 @@
 
 #define WRITE_CHUNK	65536
 #define TEXT_CHECK_MAX	(16 * 1024 * 1024)	/* bytes read while all wait */
-#define PATH_LEN_MAX	90	/* sun_path has 108 bytes */
 #define HEAD_MAX	4096	/* bytes of the first read: small files */
 #define MARK		"version-2"	/* the runner understands that */
 #define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
@@ -88,16 +87,15 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 {
 	memset(sp, 0, sizeof(*sp));
 	sp->dir = sp->queue = -1;
-	if (strlen(path) > PATH_LEN_MAX)
+	if (text_copy(sp->path, sizeof(sp->path), path) == -1)
 		return result_set(res, STATUS_DEFERRED, "4.3.5",
 		    "spool directory %s: path is longer than %d bytes", path,
-		    PATH_LEN_MAX);
-	sp->path = strdup(path);
+		    SPOOL_PATH_MAX);
 	sp->uid = geteuid();
 	sp->dir = open_spool(path, sp->uid);
 	if (sp->dir != -1)
 		sp->queue = open_dir(sp, "queue", 1);
-	if (sp->path == NULL || sp->queue == -1) {
+	if (sp->queue == -1) {
 		result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "spool directory %s%s: %s", path, sp->dir == -1 ? "" :
 		    "/queue", errno == EPERM ? NOT_OURS : strerror(errno));
@@ -110,8 +108,6 @@ spool_open(struct spool *sp, const char *path, struct result *res)
 void
 spool_close(struct spool *sp)
 {
-	free(sp->path);
-	sp->path = NULL;
 	io_close(&sp->dir);
 	io_close(&sp->queue);
 }
@@ -120,12 +116,10 @@ int
 spool_open_folder(const struct spool *sp, const char *name,
     struct spool *folder)
 {
-	memset(folder, 0, sizeof(*folder));
-	folder->uid = sp->uid;
+	*folder = *sp;
 	folder->dir = fcntl(sp->dir, F_DUPFD_CLOEXEC, 0);
 	folder->queue = open_dir(sp, name, 0);
-	folder->path = strdup(sp->path);
-	if (folder->dir != -1 && folder->queue != -1 && folder->path != NULL)
+	if (folder->dir != -1 && folder->queue != -1)
 		return 0;
 	spool_close(folder);
 	return -1;

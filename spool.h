@@ -11,10 +11,11 @@
 #include "lib/ipc.h"
 #include "lib/result.h"
 
+#define SPOOL_PATH_MAX	90	/* a socket's path has 108 bytes */
 #define CALLS_OF_USER	4	/* that repeat: -qTIME */
 
 struct spool {
-	char	*path;		/* owned */
+	char	 path[SPOOL_PATH_MAX + 1];
 	int	 dir, queue;	/* open directories */
 	uint32_t uid;		/* of this process, which has to own them */
 };

@@ -194,7 +194,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    "offset 1024\nlength 0\nlines 0\nflags 0\nhops 0\nsender <a@b>\n";
 	char preamble[PREAMBLE];
 
-	if (spool.path == NULL)
+	if (spool.path[0] == '\0')
 		make_spool();
 	plant("", 0, data, size);
 	load();
