@@ -73,6 +73,15 @@ def test_c19_link_of_somebody_else_is_refused(world, moved):
     os.unlink("/srv/link")
 
 
+def test_link_to_a_disk_that_is_away_is_refused(world, moved):
+    target = moved(SPOOL)
+    os.rename(target, target + ".away")
+    done = world.send("bob", status=78)
+    assert SPOOL.encode() in done.stderr and b"No such file" in done.stderr
+    os.rename(target + ".away", target)
+    delivers(world, "alice", 1)
+
+
 def test_c19_mail_directory_is_a_link(world):
     world.write_conf({"MAILSPOOL": "/srv/mail-link"})
     os.makedirs("/srv", exist_ok=True)

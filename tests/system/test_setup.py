@@ -226,6 +226,23 @@ def test_link_is_not_replaced(relay):
         os.unlink(CONF + ".real")
 
 
+@pytest.mark.parametrize("name", ("auth.conf", "dma.conf"))
+def test_file_that_cannot_be_written_is_as_before(relay, name):
+    p = relay()
+    for path in ("/etc/dma/dma.conf.old", "/etc/dma/auth.conf.old"):
+        if os.path.exists(path):
+            os.unlink(path)
+    os.mkdir("/etc/dma/%s.new" % name)
+    before = read("/etc/dma/" + name)
+    try:
+        status, out = setup("--yes", *at(p), *PIPED)
+        assert status == 73 and name in out and "directory" in out
+        assert read("/etc/dma/" + name) == before
+        assert not os.path.exists("/etc/dma/%s.old" % name)
+    finally:
+        os.rmdir("/etc/dma/%s.new" % name)
+
+
 @pytest.mark.parametrize("args, status", (
     ((), 64), (("a@b.test", "c@d.test"), 64), (("--what", "a@b.test"), 64),
     (("--relay",), 64), (("--yes", "--print", ADDRESS), 64),

@@ -100,6 +100,19 @@ test_a_maildir_is_the_users_own_or_beside_others(void **state)
 	assert_int_equal(count_files(w, "mail/bob/new"), 1);
 }
 
+/* That of a user whose home it is. */
+static void
+test_the_root_is_no_maildir(void **state)
+{
+	struct t_delivery *w = *state;
+
+	text_copy(w->user.home, sizeof(w->user.home), "/");
+	use_mailbox(w, MAILBOX_MAILDIR, "~/");
+	deliver(w);
+	assert_int_equal(w->res.status, STATUS_DEFERRED);
+	assert_non_null(strstr(w->said, "not a file name"));
+}
+
 static void
 test_a_mailbox_command_gets_the_message(void **state)
 {
@@ -261,6 +274,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(test_an_mbox_is_appended_to),
 		EACH(test_a_maildir_is_the_users_own_or_beside_others),
+		EACH(test_the_root_is_no_maildir),
 		EACH(test_a_mailbox_command_gets_the_message),
 		EACH(test_a_mailbox_line_that_is_not_understood_defers),
 		EACH(test_a_file_is_appended_to_exactly_once),
