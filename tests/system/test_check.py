@@ -79,6 +79,12 @@ def test_password_and_login_are_not_shown_to_users(world, check):
     ({"SENDER_RELAY": "/nonexistent"}, "error   /nonexistent: "),
     ({"FROM_MAP": "/nonexistent"}, "error   /nonexistent: "),
     ({"MAILSPOOL": "/nonexistent"}, "error   /nonexistent: No such file"),
+    ({"MAILSPOOL": "/etc/passwd"}, "error   /etc/passwd: not a directory"),
+    ({"MAILBOX": "maildir ~/Maildir"}, "ok      mailboxes: ~/Maildir\n"),
+    ({"ALIASES": "/nonexistent"}, "warning /nonexistent: does not exist"),
+    ({"ALIASES": "/etc"}, "error   /etc: "),
+    ({"DEFER": ""}, "ok      runner: mail for other hosts is sent when the "
+     "queue is run (DEFER)"),
     ({"MAILNAME": "host"}, "warning mail name: host has no domain"),
     ({"NOREMOTE": ""}, "ok      other hosts: mail for them is rejected"),
     ({"NULLCLIENT": "", "SMARTHOST": "a.test"}, "ok      local domains: none"),
@@ -107,6 +113,63 @@ def test_modes(world, check, mode, path, bits, text):
     assert status == 78
     assert any(line.startswith("error   " + path) and text in line
                for line in out.split("\n")), out
+
+
+@pytest.mark.parametrize("keys, auth, text", (
+    ({"TLS": "off", "INSECURE": ""}, "me|relay.test:geheim\n",
+     "warning relay.test: login me, and the password is sent in the clear"),
+    ({}, "host relay.test user me password-file /nonexistent\n",
+     "error   relay.test: login: No such file or directory: mail is deferred"),
+    ({}, "host relay.test user me password-command /bin/true\n",
+     "ok      relay.test: login me (password from a command)"),
+))
+def test_logins(world, check, keys, auth, text):
+    world.write_conf({"SMARTHOST": "relay.test", **keys})
+    world.write_auth(auth)
+    status, out = check()
+    assert text in out and "geheim" not in out
+    assert status == (78 if "error " in text else 0)
+
+
+REMOTE = "/usr/libexec/dma/dma-remote"
+SPOOL_TMPFS = ("mount -t tmpfs -o mode=700,uid=$(id -u _dma),"
+               "gid=$(id -g _dma),%s none /var/spool/dma")
+SOCKETS = ("python3 -c 'import socket, sys\nfor p in sys.argv[1:]: "
+           "socket.socket(socket.AF_UNIX).bind(p)'"
+           " /run/dma/start /run/dma/submit")
+
+
+@pytest.mark.parametrize("change, text", (
+    ("mount --bind /usr/sbin /usr/sbin && mount -o remount,bind,nosuid "
+     "/usr/sbin", "error   %s: on a file system mounted nosuid" % DMA),
+    ("chown bin " + REMOTE, "error   %s: belongs to uid 2: run \"chown root %s"
+     "\"" % (REMOTE, REMOTE)),
+    ("mv %s %s.away" % (REMOTE, REMOTE), "error   %s: No such file or "
+     "directory: install dma again" % REMOTE),
+    (SOCKETS, "ok      runner: started by init, through /run/dma/start"),
+    (SOCKETS + " && chmod u-s " + DMA, "ok      %s: not set-uid: calls go "
+     "through /run/dma/submit" % DMA),
+    (SPOOL_TMPFS % "size=8m", "warning /var/spool/dma: only "),
+    (SPOOL_TMPFS % "size=1g,nr_inodes=100", "warning /var/spool/dma: only "),
+    (SPOOL_TMPFS % "size=1g" + " && mount -o remount,ro /var/spool/dma",
+     "error   /var/spool/dma: on a read-only file system"),
+))
+def test_machine(world, change, text):
+    """In a mount namespace of its own; what is no mount is undone."""
+    script = "mkdir -p /run/dma; %s && exec dma check" % change
+    before = os.stat(DMA).st_mode & 0o7777, os.stat(REMOTE).st_uid
+    try:
+        done = world.run(["unshare", "-m", "sh", "-c", script])
+        assert text in done.stdout.decode(), (done.stdout, done.stderr)
+        assert done.returncode == (78 if "error " in text else 0)
+    finally:
+        if os.path.exists(REMOTE + ".away"):
+            os.rename(REMOTE + ".away", REMOTE)
+        os.chown(REMOTE, before[1], -1)
+        os.chmod(DMA, before[0])
+        for name in ("start", "submit"):
+            if os.path.exists("/run/dma/" + name):
+                os.unlink("/run/dma/" + name)
 
 
 def test_lines_of_files(world, check):
