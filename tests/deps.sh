@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh - installs Debian packages: deps.sh build|deb|try|test.
+# deps.sh - installs Debian packages: deps.sh build|deb|try|test|bench.
 # Asks the package manager only for what is missing, so that it needs neither
 # network nor root where all is there.  Shows how far it is; what the package
 # manager says is printed only if it fails.
@@ -10,12 +10,14 @@ try="python3 openssl iproute2 util-linux mount procps login passwd"
 test="clang g++ librabbitmq-dev libclang-rt-14-dev clang-tidy cppcheck mandoc
 libcmocka-dev python3-pytest python3-aiosmtpd strace time jq debootstrap bmake
 musl-tools lintian devscripts valgrind"
+bench="strace valgrind librsvg2-bin fonts-dejavu-core"
 case ${1:-build} in
 build) want="$build" ;;
 deb) want="$build $deb" ;;
 try) want="$build $try" ;;
 test) want="$build $deb $try $test" ;;
-*) echo "usage: deps.sh build|deb|try|test" >&2; exit 64 ;;
+bench) want="$build $bench" ;;
+*) echo "usage: deps.sh build|deb|try|test|bench" >&2; exit 64 ;;
 esac
 command -v dpkg-query >/dev/null || {
 	echo "deps.sh: not Debian: install by hand: $want" >&2

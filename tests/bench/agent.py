@@ -19,20 +19,33 @@ import tempfile
 import threading
 import time
 
+import backlog
 import intake
+import memory
+import single
 import systems
-from systems import tool
+from systems import Trouble, tool
 
 USERS = 10                      # mailboxes u0 ... u9
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PR_SET_CHILD_SUBREAPER = 36
+MESSAGE = ("From: <alice@host.test>\nTo: <bench@smart.test>\n"
+           "Subject: bench\n\n" + ("x" * 71 + "\n") * 56)
+MANY = 10000                    # such a queue is copied, not submitted
 PATIENCE = 150                  # seconds for what is slow
 SYNCS = ("fsync", "fdatasync", "syncfs", "sync_file_range", "sync")
 
 
-class Trouble(Exception):
-    pass
+# Of the other modules: each is given the agent and the rest of the order.
+MEASURES = {"backlog": backlog.backlog, "fair": backlog.fair,
+            "memory": memory.memory, "large": single.large,
+            "nothing": single.nothing}
+
+
+def patience(messages):
+    """Seconds for so many."""
+    return max(PATIENCE, messages / 100)
 
 
 def stat(pid):
@@ -106,6 +119,9 @@ class Taken:
             self.seen.update((ident, r) for r in rcpts)
         return len(self.seen)
 
+    def has(self, ident):
+        return any(int(i) == ident for i, _ in self.seen)
+
 
 class Agent:
     def __init__(self, name):
@@ -120,17 +136,21 @@ class Agent:
         for user in ["alice"] + ["u%d" % i for i in range(USERS)]:
             subprocess.run(["useradd", "-U", "-m", "-s", "/bin/sh", user],
                            check=True, **systems.QUIET)
-        alice = pwd.getpwnam("alice")
-        self.as_alice = {"user": alice.pw_uid, "group": alice.pw_gid,
-                         "extra_groups": [], "cwd": "/",
-                         "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-                                 "HOME": "/home/alice", "USER": "alice",
-                                 "LOGNAME": "alice"}}
+        self.as_alice = self.identity("alice")
         self.certificates()
         self.name = name
         self.system = systems.SYSTEMS[name](self)
         self.system.install()
         self.intake = intake.Intake(self)
+
+    @staticmethod
+    def identity(name):
+        """Arguments of subprocess for that user."""
+        user = pwd.getpwnam(name)
+        return {"user": user.pw_uid, "group": user.pw_gid,
+                "extra_groups": [], "cwd": "/",
+                "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                        "HOME": user.pw_dir, "USER": name, "LOGNAME": name}}
 
     def certificates(self):
         """A CA, and a certificate of smart.test signed by it."""
@@ -209,6 +229,37 @@ class Agent:
         self.helpers.append(p)
         return p
 
+    def end_helpers(self):
+        for p in self.helpers:
+            p.kill()
+            p.wait()
+        self.helpers = []
+
+    def begin(self, command):
+        """A call by alice that goes on; it is one of the system's."""
+        subprocess.Popen(command, **self.as_alice, **systems.QUIET)
+
+    def finish(self, command):
+        subprocess.run(command, check=True, timeout=PATIENCE, **self.as_alice,
+                       **systems.QUIET)
+
+    def once(self, command, path="/dev/null", user="alice"):
+        """One call, that reads that file: see once.c."""
+        p = subprocess.Popen([tool("once"), "-i", path, *command],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, **self.identity(user))
+        self.calling = {p.pid}
+        try:
+            out = p.communicate(timeout=150)[0]
+        except subprocess.TimeoutExpired:
+            p.kill()
+            raise Trouble("%s does not come to an end" % command[0])
+        finally:
+            self.calling = set()
+        if p.returncode != 0:
+            raise Trouble("%s cannot be called" % command[0])
+        return json.loads(out)
+
     def callers(self, command, messages, callers, modulus=1, trace=None):
         argv = [tool("callers"), "-n", str(messages), "-c", str(callers),
                 "-k", str(modulus), *command]
@@ -241,12 +292,16 @@ class Agent:
     def prepare(self, scenario):
         self.end_all(0)
         self.system.clear()
+        self.empty_mailboxes()
+        self.system.configure(scenario)
+        os.sync()
+
+    @staticmethod
+    def empty_mailboxes():
         for i in range(USERS):
             path = "/var/mail/u%d" % i
             if os.path.exists(path):
                 os.unlink(path)
-        self.system.configure(scenario)
-        os.sync()
 
     class Meter:
         """CPU seconds of everything between begin and end."""
@@ -279,11 +334,15 @@ class Agent:
         wall = said["ended"] - said["began"]
         return {"failed": said["failed"], "rate": messages / wall,
                 "p50_ms": said["p50_ms"], "p99_ms": said["p99_ms"],
-                "cpu_ms": cpu / messages * 1e3, "files": files / messages}
+                "cpu_ms": cpu / messages * 1e3, "faults": said["faults"],
+                "files": files / messages}
 
     def do_counts(self, recipients=1):
-        """System calls of one submission, up to the caller's exit."""
+        """System calls of one submission, up to the caller's exit, and
+        what it costs the processor."""
         self.prepare("submit")
+        path = os.path.join(self.folder, "message")
+        systems.write(path, MESSAGE)
         names = [systems.REMOTE] if recipients == 1 else [
             "r%d@smart.test" % i for i in range(recipients)]
         log = os.path.join(self.folder, "trace")
@@ -295,6 +354,11 @@ class Agent:
         self.end_all(1)
         counts = self.read_trace(log)
         counts["files"] = self.system.queued()
+        counts["faults"] = self.once(self.system.command(names),
+                                     path)["faults"]
+        counts.update(single.instructions(
+            self.system, self.system.command(names), path))
+        self.end_all(1)
         return counts
 
     @staticmethod
@@ -400,23 +464,46 @@ class Agent:
 
     def relay(self, rtt_ms, most=0):
         """Starts the sink and the distance before it; gives the sink."""
+        sink, taken = self.sink(2526, rtt_ms,
+                                *(["-m", str(most)] if most else []))
+        self.helper(tool("proxy"), str(systems.PORT), "2526", str(rtt_ms))
+        return sink, taken
+
+    def relay_at(self, address, port, is_plain=True):
+        """A sink without distance; plain: without TLS and AUTH."""
+        return self.sink(port, 0, "-a", address,
+                         *(["-p"] if is_plain else []))[1]
+
+    def sink(self, port, rtt_ms, *options):
         log = os.path.join(self.folder, "taken")
         sink = self.helper(
-            tool("sink"), *(["-m", str(most)] if most else []), "2526",
+            tool("sink"), *options, str(port),
             os.path.join(self.folder, "smart.crt"),
             os.path.join(self.folder, "smart.key"), str(rtt_ms), log,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        sink.stdout.readline()
-        self.helper(tool("proxy"), str(systems.PORT), "2526", str(rtt_ms))
+        if sink.stdout.readline() != b"ready\n":
+            raise Trouble("no relay at port %d" % port)
         return sink, Taken(log)
+
+    def do_floor(self, files):
+        """What the disk and the processor do just now."""
+        path = "/var/spool/limit/floor"
+        subprocess.run(["rm", "-rf", path], check=True)
+        os.makedirs(path)
+        done = subprocess.run([tool("limit_disk"), path, str(files)],
+                              stdout=subprocess.PIPE, check=True)
+        return json.loads(done.stdout)
 
     def do_flush(self, messages, rtt_ms, most=0):
         """A queue that waited goes out; most: connections at the relay."""
         if self.name == "limit":
             return self.do_remote(messages, 1, 1, rtt_ms)
-        self.prepare("submit")
-        self.callers(self.system.command([systems.REMOTE]), messages, 8)
-        self.end_all(1)
+        if self.name == "ours" and messages >= MANY:
+            backlog.fill(self, messages, is_deferred=False)
+        else:
+            self.prepare("submit")
+            self.callers(self.system.command([systems.REMOTE]), messages, 8)
+            self.end_all(1)
         self.system.configure("remote")
         sink, taken = self.relay(rtt_ms, most)
         time.sleep(0.05)
@@ -424,7 +511,7 @@ class Agent:
         meter = self.Meter(self)
         began = time.monotonic()
         self.system.start()
-        subprocess.run(self.system.flush(), timeout=PATIENCE,
+        subprocess.run(self.system.flush(), timeout=patience(messages),
                        **systems.QUIET)
         return self.remote_result(sink, taken, sampler, meter, messages,
                                   {"began": began, "failed": 0,
@@ -453,7 +540,8 @@ class Agent:
 
     def remote_result(self, sink, taken, sampler, meter, want, said, rtt_ms):
         try:
-            self.wait_until(lambda: taken.read() >= want, PATIENCE, "all taken")
+            self.wait_until(lambda: taken.read() >= want, patience(want),
+                            "all taken")
             self.wait_until(lambda: not self.system.queued(), 20,
                             "empty queue")
         finally:
@@ -487,20 +575,19 @@ class Agent:
 
     def answer(self, line):
         order = json.loads(line)
-        do = getattr(self, "do_" + order.pop("do"))
+        name = order.pop("do")
         try:
-            return do(**order)
-        except (Trouble, intake.Trouble, OSError, subprocess.SubprocessError,
-                AssertionError) as e:
+            if name in MEASURES:
+                return MEASURES[name](self, **order)
+            return getattr(self, "do_" + name)(**order)
+        except (Trouble, OSError, subprocess.SubprocessError, AssertionError,
+                LookupError, ValueError) as e:
             return {"error": "%s: %s" % (type(e).__name__, e)}
         finally:
             for s in self.samplers:
                 s.stop()
             self.samplers = []
-            for p in self.helpers:
-                p.kill()
-                p.wait()
-            self.helpers = []
+            self.end_helpers()
 
 
 def main():

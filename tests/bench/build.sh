@@ -10,12 +10,13 @@ made()
 {
 	[ "$out/$1" -nt "$here/$1.c" ] && [ "$out/$1" -nt "$here/common.h" ]
 }
-for name in callers limit_intake limit_mailbox proxy sink limit_smtp; do
-	made $name || [ ! -e "$here/$name.c" ] ||
+for name in callers limit_disk limit_intake limit_mailbox limit_smtp \
+    limit_submit proxy sink; do
+	made $name ||
 	    $cc -pthread -o "$out/$name" "$here/$name.c" $(
 	    case $name in sink|limit_smtp) echo -lssl -lcrypto ;; esac)
 done
-# The floor carries no shared libraries, where that can be had.
-made limit_submit ||
-    $cc -static -o "$out/limit_submit" "$here/limit_submit.c" 2>/dev/null ||
-    $cc -o "$out/limit_submit" "$here/limit_submit.c"
+# Without shared libraries, where that can be had: its own memory is the least
+# that is seen of a child.
+made once || $cc -static -o "$out/once" "$here/once.c" 2>/dev/null ||
+    $cc -o "$out/once" "$here/once.c"

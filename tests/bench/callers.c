@@ -124,6 +124,7 @@ cpu(int who)
 int
 main(int argc, char **argv)
 {
+	struct rusage children;
 	struct call *calls;
 	double *took, began, ended = 0;
 	int total = 1, callers = 1, started = 0, done = 0, failed = 0, opt, i;
@@ -162,10 +163,13 @@ main(int argc, char **argv)
 				failed += status != 0;
 			}
 	}
+	getrusage(RUSAGE_CHILDREN, &children);
 	qsort(took, total, sizeof(*took), compare);
 	printf("{\"n\": %d, \"failed\": %d, \"began\": %.6f, \"ended\": %.6f, "
-	    "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"own_cpu\": %.6f}\n",
+	    "\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"own_cpu\": %.6f, "
+	    "\"faults\": %.1f}\n",
 	    total, failed, began, ended, took[total / 2] * 1e3,
-	    took[(total * 99 - 1) / 100] * 1e3, cpu(RUSAGE_SELF));
+	    took[(total * 99 - 1) / 100] * 1e3, cpu(RUSAGE_SELF),
+	    (double)children.ru_minflt / total);
 	return 0;
 }

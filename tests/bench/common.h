@@ -18,15 +18,15 @@ now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* Listens at a port of the loopback; flags: SOCK_NONBLOCK or 0. */
+/* Listens at an address of the loopback; flags: SOCK_NONBLOCK or 0. */
 static inline int
-listen_at(int port, int flags)
+listen_at(const char *address, int port, int flags)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	int on = 1, fd;
 
 	in.sin_port = htons(port);
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in.sin_addr.s_addr = inet_addr(address);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (fd == -1 || bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1 ||

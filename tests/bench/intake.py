@@ -11,8 +11,9 @@ import socket
 import subprocess
 import time
 
+import memory
 import systems
-from systems import folder, tool, write
+from systems import Trouble, folder, tool, write
 
 PORT = 2525
 ROOT = "/var/spool/intake"
@@ -26,10 +27,6 @@ PATIENCE = 120
 CACHE = os.environ.get("BENCH_CACHE", "/var/cache/dma-bench")
 # sync_file_range() only starts writing, and waits for nothing.
 SYNCS = ("fsync", "fdatasync", "syncfs", "sync")
-
-
-class Trouble(Exception):
-    pass
 
 
 def postfix_tool(name):
@@ -359,6 +356,9 @@ class Intake:
         counts = self.agent.read_trace(log, False)
         return {"syncs": counts["syncs"] / messages,
                 "folder_syncs": counts["folder_syncs"] / messages}
+
+    def memory(self, messages, turns):
+        return memory.intake_memory(self, messages, turns)
 
     # -- idle clients ------------------------------------------------------
 

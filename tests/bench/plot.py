@@ -1,10 +1,9 @@
 """plot.py - bars and curves out of the results, as SVG files of our own making.
 
 One panel for each measurement; the bar of each system is its median, as a
-multiple of what dma 0.13 does (of the greatest, where that is missing).
+multiple of what dma 0.13 does.
 """
 import collections
-import csv
 import html
 import math
 import re
@@ -13,16 +12,6 @@ import statistics
 COLOURS = {"ours": "#1b6ca8", "limit": "#999999"}
 PEER = "#d9a441"
 WIDTH, PANEL, BAR, LABEL = 380, 30, 16, 90
-
-
-def load(path):
-    values = collections.defaultdict(lambda: collections.defaultdict(list))
-    with open(path, newline="") as f:
-        for row in csv.DictReader(f):
-            key = (row["scenario"], row["variant"], row["metric"])
-            values[key][row["system"]].append(float(row["value"]))
-    return {key: {s: statistics.median(v) for s, v in systems.items()}
-            for key, systems in values.items()}
 
 
 def text(x, y, words, **more):
@@ -34,35 +23,37 @@ def text(x, y, words, **more):
 
 def panel(x, y, title, systems):
     out = [text(x, y + 14, title, font_weight="bold")]
-    most = max(systems.values()) or 1
-    base = systems.get("dma") or most
+    most = max(systems.values())
+    base = systems.get("dma")
     y += 22
     for name, value in systems.items():
-        length = (WIDTH - LABEL - 130) * value / most
+        length = max(0, (WIDTH - LABEL - 130) * value / most)
         out.append(text(x + LABEL - 6, y + 12, name, text_anchor="end"))
         out.append('<rect x="%g" y="%g" width="%.1f" height="%d" fill="%s"/>'
                    % (x + LABEL, y, max(length, 1), BAR - 3,
                       COLOURS.get(name, PEER)))
-        out.append(text(x + LABEL + length + 4, y + 12, "%.3g (%.2f)" % (
-            value, value / base)))
+        out.append(text(x + LABEL + length + 4, y + 12, "%.3g%s" % (
+            value, " (%.2f)" % (value / base) if base else "")))
         y += BAR
     return out
 
 
-def draw(source, target, wanted):
-    """wanted: (scenario, variant, metric) of each panel, in order."""
-    values = load(source)
+def draw(results, target, cells, units):
+    """A panel for each cell, in order; whether there was anything to draw."""
+    values = {c.variant: {s: v for s, v in (
+        (s, results.median(c.scenario, c.variant, s, c.main))
+        for s in c.systems) if v is not None} for c in cells}
     columns, out, heights = 3, [], [10]
-    shown = [w for w in wanted if values.get(w)]
+    shown = [c for c in cells if max(values[c.variant].values(), default=0) > 0]
+    if not shown:
+        return False
     for i in range(0, len(shown), columns):
         row = shown[i:i + columns]
-        for j, key in enumerate(row):
-            unit = {"rate": "messages a second", "p50_ms": "ms"}.get(
-                key[2], key[2])
-            out += panel(10 + j * WIDTH, heights[-1],
-                         "%s %s: %s" % (key[0], key[1], unit), values[key])
+        for j, c in enumerate(row):
+            out += panel(10 + j * WIDTH, heights[-1], "%s: %s" % (
+                c.variant, units.get(c.main, c.main)), values[c.variant])
         heights.append(heights[-1] + PANEL + 10 +
-                       BAR * max(len(values[k]) for k in row))
+                       BAR * max(len(values[c.variant]) for c in row))
     with open(target, "w") as f:
         f.write('<svg xmlns="http://www.w3.org/2000/svg" width="%d" '
                 'height="%d" font-family="sans-serif" font-size="11">\n'
@@ -71,23 +62,22 @@ def draw(source, target, wanted):
         f.write("\n".join(out))
         f.write("\n" + text(10, heights[-1] + 10, "in brackets: as a multiple "
                             "of dma 0.13; medians") + "\n</svg>\n")
+    return True
 
 
 CURVES = ("#d9a441", "#7a9e3a", "#a0522d", "#8060a8")
 PLOT_W, PLOT_H, EDGE = 330, 220, 50
 
 
-def series(path, scenario, word):
+def series(results, scenario, word):
     """{title: {system: [(x, rate)]}} of the variants "TITLE, WORD: X REST"."""
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     pattern = re.compile(r"(.*), %s: (\d+)(.*)" % re.escape(word))
-    for (name, variant, metric), systems in load(path).items():
+    for (name, variant, system, metric), values in results.values.items():
         match = pattern.fullmatch(variant)
-        if name != scenario or metric != "rate" or not match:
-            continue
-        for system, value in systems.items():
+        if name == scenario and metric == "rate" and match:
             found[match.group(1) + match.group(3)][system].append(
-                (int(match.group(2)), value))
+                (int(match.group(2)), statistics.median(values)))
     return found
 
 
@@ -129,11 +119,11 @@ def curves(x, y, title, systems, word):
     return out
 
 
-def draw_curves(source, scenario, word, target):
+def draw_curves(results, scenario, word, target):
     """Rates against a number that the variants name, a panel for each kind."""
-    found = series(source, scenario, word)
+    found = series(results, scenario, word)
     if not found:
-        return
+        return False
     out, step = [], PLOT_W + EDGE + 90
     for i, (title, systems) in enumerate(sorted(found.items())):
         out += curves(10 + i % 2 * step, 10 + i // 2 * (PLOT_H + 80), title,
@@ -144,3 +134,4 @@ def draw_curves(source, scenario, word, target):
                 '<rect width="100%%" height="100%%" fill="white"/>\n%s\n'
                 '</svg>\n' % (2 * step + 20, (len(found) + 1) // 2 *
                               (PLOT_H + 80) + 20, "\n".join(out)))
+    return True

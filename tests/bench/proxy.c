@@ -253,7 +253,7 @@ main(int argc, char **argv)
 		err(1, "epoll_create1");
 	timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
 	watch(&timer, EPOLL_CTL_ADD, EPOLLIN);
-	listener.fd = listen_at(atoi(argv[1]), SOCK_NONBLOCK);
+	listener.fd = listen_at("127.0.0.1", atoi(argv[1]), SOCK_NONBLOCK);
 	watch(&listener, EPOLL_CTL_ADD, EPOLLIN);
 	while (!is_stopping) {
 		n = epoll_wait(poller, events, 256, -1);

@@ -17,6 +17,8 @@ tmpfs|overlayfs) echo "run.sh: warning: not on a real disk, fsync costs" \
 	"nothing here; set DMA_WORLD_DIR" >&2 ;;
 esac
 "$here/fetch.sh" "$cache"
+sh "$here/../deps.sh" bench ||
+    echo "run.sh: warning: without them, counts or PNG plots are missing" >&2
 make -s -C "$here/../.."
 sh "$here/build.sh" "$here/../../build/bench"
 exec /usr/bin/python3 "$here/run.py" --cache "$cache" "$@"

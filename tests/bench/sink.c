@@ -1,7 +1,9 @@
 /*
  * sink.c - a relay that takes everything and counts.
- * Usage: sink [-m MOST] PORT CERTIFICATE KEY ROUND-TRIP-MS LOG
- * Offers STARTTLS, then AUTH (PLAIN, LOGIN) and PIPELINING.
+ * Usage: sink [-p] [-a ADDRESS] [-m MOST] PORT CERTIFICATE KEY RTT-MS LOG
+ * Offers PIPELINING, STARTTLS, and then AUTH (PLAIN, LOGIN), which is required;
+ * with -p neither.  Listens at ADDRESS, 127.0.0.1 unless it is given.
+ * The recipient defer@... is refused for now (450).
  * With -m more connections than MOST at once are refused (421).
  * Each message taken is a line of LOG: when, X-Bench-Id, recipients.
  * At the end of standard input it says its counts as one line of JSON.
@@ -61,7 +63,7 @@ static atomic_long connections, at_once, most_at_once, handshakes, resumed,
     transactions, recipients, flights, logins, bytes_in;
 static SSL_CTX *context;
 static double trip;
-static int log_fd;
+static int log_fd, is_plain;
 static long most = 1000000;
 
 /* 0, or -1 when the client is gone. */
@@ -190,6 +192,8 @@ ehlo(struct client *c)
 	if (say(c, "250-smart.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
 	    "250-ENHANCEDSTATUSCODES\r\n") == -1)
 		return -1;
+	if (is_plain)
+		return say(c, "250 SIZE 0\r\n");
 	if (c->ssl == NULL)
 		return say(c, "250-STARTTLS\r\n250 SIZE 0\r\n");
 	return say(c, "250-AUTH PLAIN LOGIN\r\n250 SIZE 0\r\n");
@@ -229,7 +233,7 @@ auth(struct client *c, const char *arg)
 static int
 mail(struct client *c)
 {
-	if (!c->is_authed)
+	if (!c->is_authed && !is_plain)
 		return say(c, "530 5.7.0 log in first\r\n");
 	c->is_in_mail = 1;
 	c->rcpts_length = 0;
@@ -246,6 +250,8 @@ rcpt(struct client *c, const char *line)
 
 	if (!c->is_in_mail || from == NULL || to == NULL)
 		return say(c, "503 5.5.1 no\r\n");
+	if (strncmp(from, "<defer@", 7) == 0)
+		return say(c, "450 4.2.1 later\r\n");
 	n = to - from - 1;
 	if (c->rcpts_length + n + 2 > c->rcpts_size) {
 		c->rcpts_size = (c->rcpts_size + n + 2) * 2;
@@ -306,7 +312,8 @@ command(struct client *c, const char *line)
 		return ehlo(c);
 	if (strncasecmp(line, "HELO", 4) == 0)
 		return say(c, "250 smart.test\r\n");
-	if (strcasecmp(line, "STARTTLS") == 0 && c->ssl == NULL)
+	if (strcasecmp(line, "STARTTLS") == 0 && c->ssl == NULL &&
+	    !is_plain)
 		return start_tls(c);
 	if (strncasecmp(line, "AUTH ", 5) == 0 && c->ssl != NULL)
 		return auth(c, arg);
@@ -391,22 +398,23 @@ int
 main(int argc, char **argv)
 {
 	struct rlimit files = { 65536, 65536 };
+	const char *address = "127.0.0.1";
 	pthread_t id;
 	char c;
 	int listener, option;
 
-	while ((option = getopt(argc, argv, "m:")) != -1) {
-		if (option == 'm')
-			most = atol(optarg);
-		else
-			errx(64, "usage: sink [-m most] port certificate key "
-			    "rtt-ms log");
-	}
+	while ((option = getopt(argc, argv, "pa:m:")) != -1)
+		switch (option) {
+		case 'p': is_plain = 1; break;
+		case 'a': address = optarg; break;
+		case 'm': most = atol(optarg); break;
+		default: return 64;
+		}
 	argc -= optind - 1;
 	argv += optind - 1;
 	if (argc != 6)
-		errx(64, "usage: sink [-m most] port certificate key rtt-ms "
-		    "log");
+		errx(64, "usage: sink [-p] [-a address] [-m most] port "
+		    "certificate key rtt-ms log");
 	setrlimit(RLIMIT_NOFILE, &files);
 	signal(SIGPIPE, SIG_IGN);
 	trip = atof(argv[4]) / 1e3;
@@ -420,7 +428,7 @@ main(int argc, char **argv)
 	/* Without a name of its own a session is not taken up again. */
 	SSL_CTX_set_session_id_context(context, (const void *)"sink", 4);
 	SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY);
-	listener = listen_at(atoi(argv[1]), 0);
+	listener = listen_at(address, atoi(argv[1]), 0);
 	if (pthread_create(&id, NULL, accept_all, &listener) != 0)
 		errx(1, "pthread_create");
 	printf("ready\n");

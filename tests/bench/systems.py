@@ -20,6 +20,10 @@ QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL,
          "stderr": subprocess.DEVNULL}
 
 
+class Trouble(Exception):
+    """Why there is no figure."""
+
+
 def tool(name):
     return os.path.realpath(os.path.join(BUILD, name))
 
@@ -58,11 +62,13 @@ def files_below(*paths):
 
 
 class System:
-    """A scenario is "submit", "local" or "remote"."""
+    """A scenario is "submit", "local", "remote" (a relay with STARTTLS and
+    AUTH), "plain" (one without) or "direct" (no relay)."""
     folders = ()                # where it keeps what is queued
     daemons = ()                # Popen objects, ours to end
     is_daemon = False           # stays when all is delivered
     log = "/tmp/system.log"     # what it said, if anything
+    rights = ("root", "root")   # as whom its instructions are counted
 
     def __init__(self, world):
         self.world = world      # .ca: path of the certification authority
@@ -73,8 +79,11 @@ class System:
     def configure(self, scenario):
         """Before each measurement; the queue is empty then."""
 
+    def program(self):
+        return "/usr/sbin/sendmail"
+
     def command(self, recipients):
-        return ["/usr/sbin/sendmail", "-i", "-f", SENDER, *recipients]
+        return [self.program(), "-i", "-f", SENDER, *recipients]
 
     def start(self):
         """Daemons, where it needs them to deliver."""
@@ -88,6 +97,11 @@ class System:
 
     def queued(self):
         return files_below(*self.folders)
+
+    def stored_bytes(self):
+        return sum(os.path.getsize(os.path.join(base, name))
+                   for path in self.folders
+                   for base, _, files in os.walk(path) for name in files)
 
     def last_words(self):
         try:
@@ -103,6 +117,13 @@ class System:
                     os.unlink(os.path.join(base, name))
 
 
+def write_logins(scenario, group):
+    """auth.conf of both dma; a relay without AUTH has no login."""
+    write("/etc/dma/auth.conf", "" if scenario == "plain" else
+          "%s|smart.test:%s\n" % (LOGIN, PASSWORD), 0o640, 0,
+          grp.getgrnam(group).gr_gid)
+
+
 class Ours(System):
     folders = tuple("/var/spool/dma/" + x
                     for x in ("queue", "tmp", "corrupt", "dead"))
@@ -114,14 +135,15 @@ class Ours(System):
         if scenario == "remote":
             text += "SMARTHOST smart.test:%d\nCAFILE %s\n" % (
                 PORT, self.world.ca)
-        group = grp.getgrnam("_dma").gr_gid
+        if scenario == "plain":
+            text += "SMARTHOST smart.test:%d\n" % PORT
         write("/etc/dma/dma.conf", text)
-        write("/etc/dma/auth.conf", "%s|smart.test:%s\n" % (LOGIN, PASSWORD),
-              0o640, 0, group)
+        write_logins(scenario, "_dma")
 
 
 class Upstream(System):
     folders = ("/var/spool/dma",)
+    rights = ("alice", "mail")  # it is set-gid
 
     def install(self):
         folder("/var/spool/dma", 0o2770, "root", "mail")
@@ -133,10 +155,10 @@ class Upstream(System):
         if scenario == "remote":
             text += ("SMARTHOST smart.test\nPORT %d\nSECURETRANSFER\n"
                      "STARTTLS\n" % PORT)
-        group = grp.getgrnam("mail").gr_gid
+        if scenario == "plain":
+            text += "SMARTHOST smart.test\nPORT %d\n" % PORT
         write("/etc/dma/dma.conf", text, 0o644)
-        write("/etc/dma/auth.conf", "%s|smart.test:%s\n" % (LOGIN, PASSWORD),
-              0o640, 0, group)
+        write_logins(scenario, "mail")
 
     def queued(self):
         return sum(1 for x in os.listdir("/var/spool/dma") if x[0] in "MQt")
@@ -155,20 +177,21 @@ class Nullmailer(System):
         os.mkfifo(trigger)
         os.chown(trigger, pwd.getpwnam("mail").pw_uid, 0)
         os.chmod(trigger, 0o622)
-        mail = pwd.getpwnam("mail")
         for name, text in (("me", "host.test"), ("defaultdomain", "test"),
                            ("defaulthost", "host.test"), ("adminaddr", "")):
             write("/etc/nullmailer/" + name, text + "\n")
-        write("/etc/nullmailer/remotes",
-              "smart.test smtp --port=%d --starttls --user=%s --pass=%s "
-              "--x509cafile=%s\n" % (PORT, LOGIN, PASSWORD, self.world.ca),
-              0o600, mail.pw_uid, mail.pw_gid)
 
     def configure(self, scenario):
         self.scenario = scenario
+        mail = pwd.getpwnam("mail")
+        words = "--starttls --user=%s --pass=%s --x509cafile=%s" % (
+            LOGIN, PASSWORD, self.world.ca)
+        write("/etc/nullmailer/remotes", "smart.test smtp --port=%d %s\n" % (
+            PORT, "" if scenario == "plain" else words),
+            0o600, mail.pw_uid, mail.pw_gid)
 
     def start(self):
-        if self.scenario != "remote":
+        if self.scenario == "submit":
             return
         mail = pwd.getpwnam("mail")
         self.daemons = [subprocess.Popen(
@@ -362,6 +385,7 @@ class Exim(System):
 qualify_domain = host.test
 local_interfaces = <; 127.0.0.1
 trusted_users = alice
+queue_list_requires_admin = false
 split_spool_directory = true
 log_file_path = /var/log/exim4/%%slog
 %s
@@ -397,8 +421,8 @@ begin retry
 """ % ("queue_only" if scenario == "submit" else "", PORT, self.world.ca,
        LOGIN, PASSWORD))
 
-    def command(self, recipients):
-        return ["/usr/sbin/exim4", "-i", "-f", SENDER, *recipients]
+    def program(self):
+        return "/usr/sbin/exim4"
 
     def flush(self):
         return ["/usr/sbin/exim4", "-qff"]
@@ -411,12 +435,15 @@ begin retry
 class Limit(System):
     """The floor: a few lines of C that do only what is necessary."""
     folders = ("/var/spool/limit",)
+    single = "/usr/local/sbin/limit_submit"
 
     def install(self):
-        folder("/var/spool/limit", 0o700, "alice", "alice")
+        folder("/var/spool/limit", 0o700, "bin", "bin")
+        shutil.copy(tool("limit_submit"), self.single)
+        os.chmod(self.single, 0o4755)
 
     def command(self, recipients):
-        return [tool("limit_submit"), "/var/spool/limit"]
+        return [self.single, "/var/spool/limit"]
 
 
 class Sink(System):
