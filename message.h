@@ -16,7 +16,7 @@
 #include "lib/mail.h"
 #include "lib/result.h"
 
-#define DMA_VERSION	"0.1"
+#define DMA_VERSION	"0.2-dev"
 
 /* Bounds that several rooms share; every buffer for such a text has + 1. */
 #define LOGIN_MAX	255	/* bytes of a user name */

@@ -286,7 +286,7 @@ fail_request(struct destinations *ds, struct destination *d,
 			continue;
 		if (b != NULL && b->state == BACKOFF_RESTING)
 			wait_for(d, r, i, b);
-		decide(r->a, i, res, NULL);
+		decide(r->a, i, res, log_name(d));
 	}
 	remove_request(ds, d, r);
 }
@@ -993,8 +993,8 @@ take_status(struct destinations *ds, struct destination *d,
 	    !result_is_lost(res))
 		decide_not_now(r->a, r->rcpts[index]);
 	else
-		decide_remote(r->a, r->rcpts[index], res, host,
-		    passed_on != 0);
+		decide_remote(r->a, r->rcpts[index], res,
+		    host[0] == '\0' ? log_name(d) : host, passed_on != 0);
 	r->left--;
 	return 0;
 }

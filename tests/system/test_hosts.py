@@ -90,6 +90,8 @@ def test_answer_that_is_no_answer_defers(world):
         world.send("a@far.test")
         world.wait_tried("a@far.test", limit=40)
     assert world.mailbox("alice") == []
+    assert world.log_lines("to=<a@far.test>", "relay=far.test ",
+                           "status=deferred")
 
 
 @pytest.mark.parametrize("table", (
