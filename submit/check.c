@@ -284,7 +284,7 @@ policy_name(const struct conf *conf)
 	};
 
 	if (conf->tls.policy == TLS_UNSET)
-		return "verify with a login, else opportunistic";
+		return "verify for a host with a login, else opportunistic";
 	return text[conf->tls.policy];
 }
 
@@ -379,10 +379,10 @@ check_relays(struct check *c)
 		ERROR(c, "relay", "SMARTHOST has no host that can be used: "
 		    "mail is deferred");
 	else if (relays->n == 0)
-		OK(c, "relay", "none: mail goes to the mail exchangers of its "
-		    "domain, with TLS %s", policy_name(&c->conf));
+		OK(c, "relay", "none: mail is sent to the mail exchangers of "
+		    "each domain; TLS: %s", policy_name(&c->conf));
 	else
-		OK(c, "relay", "%s, with TLS %s", buf_str(&text),
+		OK(c, "relay", "%s; TLS: %s", buf_str(&text),
 		    policy_name(&c->conf));
 	buf_fini(&text);
 	check_logins(c);
@@ -472,9 +472,10 @@ check_aliases(struct check *c)
 		return;
 	}
 	if (ret == 1)
-		WARNING(c, path, "does not exist");
+		WARNING(c, path, "does not exist: there are no aliases");
 	else
-		OK(c, path, "%zu aliases", aliases.n);
+		OK(c, path, "%zu alias%s", aliases.n,
+		    aliases.n == 1 ? "" : "es");
 	check_root_mail(c, &aliases);
 	aliases_fini(&aliases);
 }

@@ -138,9 +138,12 @@ print_destination(const struct overview *o, struct findings *f,
 	else
 		buf_puts(&name, d->name);
 	buf_init(&text, 0);
-	buf_printf(&text, "%s, %llu message%s %s", d->state,
-	    (unsigned long long)d->messages, d->messages == 1 ? "" : "s",
-	    is_away ? "waiting" : "being sent");
+	buf_puts(&text, d->state);
+	if (d->messages > 0)
+		buf_printf(&text, ", %llu message%s %s",
+		    (unsigned long long)d->messages,
+		    d->messages == 1 ? "" : "s",
+		    is_away ? "waiting" : "being sent");
 	if (is_away) {
 		buf_printf(&text, "; %llu attempt%s failed, the next is made ",
 		    (unsigned long long)d->failures,

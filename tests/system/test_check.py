@@ -48,7 +48,9 @@ def test_host_that_is_set_up(world, check):
     status, out = check()
     assert status == 0 and "error" not in out.replace("0 errors", "")
     for text in (
-            "ok      relay: relay.test port 587, then mx:b.test port 25, ",
+            "ok      relay: relay.test port 587, then mx:b.test port 25; "
+            "TLS: verify for a host with a login, else opportunistic\n",
+            "ok      /etc/aliases: 1 alias\n",
             "ok      relay.test: login me\n",
             "ok      mail name: host.test\n",
             "ok      local domains: localhost, host.test, a.test\n",

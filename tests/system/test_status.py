@@ -176,6 +176,16 @@ def test_runner_that_is_there(world, status, peer):
     assert " runner: active" in out and "relay" not in out
 
 
+def test_relay_that_has_all_its_mail(world, status, peer):
+    """The slow mailbox of another user keeps the runner."""
+    p = world.smarthost(peer(Script()))
+    world.leaves("queue")
+    world.forward("bob", "|sleep 60\n")
+    world.send("bob")
+    world.send("ann@far.test")
+    world.wait_until(lambda: p.taken and ": idle\n" in status()[1])
+
+
 def test_relay_that_is_away(world, status):
     world.write_conf({"SMARTHOST": "127.0.0.1:9"})
     world.leaves("queue")
