@@ -192,6 +192,25 @@ def test_requeue_can_have_other_recipients(world):
     world.wait_mail("carol")
 
 
+def test_requeue_replaces_no_message_of_the_queue(world):
+    ident = put_aside(commit(world, "bob"), "dead")
+    names = ["%s/%s/%s" % (SPOOL, x, ident) for x in ("dead", "queue")]
+    os.link(*names)
+    out, err = queue(world, "requeue", ident, status=75)
+    assert out == "" and "is in the queue: wait" in err
+    assert all(map(os.path.exists, names))
+    os.unlink(names[1])
+    queue(world, "requeue", ident)
+    world.wait_mail("bob")
+
+
+@pytest.mark.parametrize("call", ("sendmail -bs", "dma queue hold -"))
+def test_standard_input_that_is_closed_is_no_empty_one(world, call):
+    done = world.run(["sh", "-c", "exec %s <&-" % call], user="alice")
+    assert done.returncode == 66 and done.stdout == b""
+    assert b"standard input is closed" in done.stderr
+
+
 DAMAGES = {
     "a line of the journal": lambda data: data + b"S\t77\nS\t0\n",
     "the end of the journal": lambda data: data + b"\0" * 40 + b"\n",
