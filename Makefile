@@ -6,6 +6,7 @@
 #   make try-smtpd       the same for dma-smtpd
 #   make check           run all tests (root); installs what they need
 #   make check-platforms build and test on other platforms (root)
+#   make coverage        find the lines that no test reaches (root)
 #   make deb             build Debian packages, in build/deb (root)
 #   make html            make HTML of the manuals, in build/html
 #   make bench           compare with other mail agents (root)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh - installs Debian packages: deps.sh build|deb|try|test|bench.
+# deps.sh - installs Debian packages: build|deb|try|test|bench|coverage.
 # Asks the package manager only for what is missing, so that it needs neither
 # network nor root where all is there.  Shows how far it is; what the package
 # manager says is printed only if it fails.
@@ -11,13 +11,15 @@ test="clang g++ librabbitmq-dev libclang-rt-14-dev clang-tidy cppcheck mandoc
 libcmocka-dev python3-pytest python3-aiosmtpd strace time jq debootstrap bmake
 musl-tools lintian devscripts valgrind"
 bench="strace valgrind librsvg2-bin fonts-dejavu-core"
+coverage="llvm acl"
 case ${1:-build} in
 build) want="$build" ;;
 deb) want="$build $deb" ;;
 try) want="$build $try" ;;
 test) want="$build $deb $try $test" ;;
 bench) want="$build $bench" ;;
-*) echo "usage: deps.sh build|deb|try|test|bench" >&2; exit 64 ;;
+coverage) want="$build $deb $try $test $coverage" ;;
+*) echo "usage: deps.sh build|deb|try|test|bench|coverage" >&2; exit 64 ;;
 esac
 command -v dpkg-query >/dev/null || {
 	echo "deps.sh: not Debian: install by hand: $want" >&2
