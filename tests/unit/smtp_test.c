@@ -629,6 +629,9 @@ static const struct {
 	    ">RCPT TO:<b@x>\n<550 no\n>RCPT TO:<c@x>\n<432 no\n",
 	    SMTP_WANT_CLOSE, SMTP_CAUSE_LOST, "open, failed 5.0.0, open",
 	    NULL },
+	{ "RCPT 432 all, and 354", 0, UP "<250 ok\n<432 no\n<432 no\n"
+	    "<432 no\n<354 go\n", SMTP_WANT_CLOSE, SMTP_CAUSE_LOST,
+	    "open, open, open", "432 no" },
 	{ "RCPT 451 4.3.2 of one", 0, UP "<250 ok\n<250 ok\n"
 	    "<451 4.3.2 busy\n<250 ok\n<354 go\n" BODY "<250 ok\n",
 	    SMTP_WANT_MAIL, SMTP_CAUSE_NONE, "sent 2.0.0, open, sent 2.0.0",
@@ -993,6 +996,107 @@ test_abandon(void **state)
 	play_fini(&p);
 }
 
+/* What a host says before it is asked is no reply to what is said next. */
+static void
+test_what_comes_unasked_is_no_reply(void **state)
+{
+	static const char *const unasked[] = { "2", "250-o\r\n" };
+	struct play p;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < N(unasked); i++) {
+		play_init(&p, NO_MAIL, 0);
+		go_on(&p);
+		perform(&p, HELLO, unasked[i]);
+		smtp_input(p.s, unasked[i], strlen(unasked[i]));
+		assert_int_equal(smtp_want(p.s), SMTP_WANT_MAIL);
+		smtp_mail(p.s, &p.mails[0]);
+		assert_int_equal(smtp_want(p.s), SMTP_WANT_CLOSE);
+		(void)smtp_output(p.s, &n);
+		assert_int_equal(n, 0);
+		assert_non_null(strstr(smtp_trouble(p.s)->reason,
+		    "unexpected reply"));
+		play_fini(&p);
+	}
+}
+
+static void
+say(struct play *p, const char *text)
+{
+	size_t n;
+
+	smtp_input(p->s, text, strlen(text));
+	(void)smtp_output(p->s, &n);
+	if (smtp_want(p->s) == SMTP_WANT_NOTHING)
+		smtp_sent(p->s, n);
+}
+
+static void
+to_login(struct play *p)
+{
+	play_init(p, LOGIN | LOGIN_CLEAR, 0);
+	say(p, "220 hi\r\n");
+	say(p, "250-x\r\n250 AUTH PLAIN\r\n");
+	assert_int_equal(smtp_want(p->s), SMTP_WANT_LOGIN);
+}
+
+/* A CR or LF cannot reach a command line by way of a login. */
+static void
+test_a_login_is_one_line(void **state)
+{
+	static const struct {
+		const char *mechanism, *initial;
+	} bad[] = {
+		{ "PLAIN", "x\r\nRSET" },
+		{ "PLAIN\r\nRSET", NULL },
+	};
+	char token[SMTP_SECRETS_MAX + 2];
+	struct play p;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i <= N(bad); i++) {
+		to_login(&p);
+		memset(token, 'x', sizeof(token) - 1);
+		token[sizeof(token) - 1] = '\0';
+		smtp_login(p.s, i < N(bad) ? bad[i].mechanism : "PLAIN",
+		    i < N(bad) ? bad[i].initial : token);
+		assert_int_equal(smtp_want(p.s), SMTP_WANT_CLOSE);
+		(void)smtp_output(p.s, &n);
+		assert_int_equal(n, 0);
+		play_fini(&p);
+	}
+}
+
+static void
+test_an_answer_is_one_line(void **state)
+{
+	struct play p;
+	const char *out;
+	size_t n;
+
+	(void)state;
+	to_login(&p);
+	/* What nobody has asked for is not said. */
+	smtp_answer(p.s, "YQ==");
+	smtp_cancel(p.s);
+	assert_int_equal(smtp_want(p.s), SMTP_WANT_LOGIN);
+	smtp_login(p.s, "PLAIN", NULL);
+	smtp_login(p.s, "PLAIN", NULL);
+	out = smtp_output(p.s, &n);
+	assert_int_equal(n, strlen("AUTH PLAIN\r\n"));
+	assert_memory_equal(out, "AUTH PLAIN\r\n", n);
+	smtp_sent(p.s, n);
+	smtp_input(p.s, "334 \r\n", 6);
+	assert_int_equal(smtp_want(p.s), SMTP_WANT_ANSWER);
+	smtp_answer(p.s, "YQ==\r\nRSET");
+	out = smtp_output(p.s, &n);
+	assert_int_equal(n, strlen("*\r\n"));
+	assert_memory_equal(out, "*\r\n", n);
+	play_fini(&p);
+}
+
 /* What is sent of a text without its dot is no message. */
 static void
 test_cut_text(void **state)
@@ -1194,6 +1298,9 @@ main(void)
 		cmocka_unit_test(test_cut_text),
 		cmocka_unit_test(test_release_says_no_more),
 		cmocka_unit_test(test_abandon),
+		cmocka_unit_test(test_what_comes_unasked_is_no_reply),
+		cmocka_unit_test(test_a_login_is_one_line),
+		cmocka_unit_test(test_an_answer_is_one_line),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_thousands),
