@@ -2,6 +2,7 @@
  * commands_test.c - who may command what, what a request looks like, and what
  * each command makes of a message that waits.
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include "queue/status.h"
 #include "spool/preamble.h"
 #include "tests/unit/t_active.h"
+
+#define MEMBER		4242		/* of GROUP */
 
 struct world {
 	struct t_active	 t;
@@ -165,7 +168,7 @@ ask(struct world *w, enum queue_command what, const char *ids, uint32_t uid)
 	new.state = WATCHER_WAITING;
 	new.fd = fds[1];
 	new.uid = uid;
-	new.sees_all = uid == 0;
+	new.sees_all = uid == 0 || uid == MEMBER;
 	new.command = command_new(what, ids, strlen(ids));
 	assert_non_null(new.command);
 	assert_int_not_equal(active_watch(&w->t.active, &new), 0);
@@ -247,6 +250,57 @@ test_hold_and_release(void **state)
 	assert_false(is_held_on_disk(w));
 	assert_true(entry(w)->is_forced);
 	assert_non_null(t_active_load(&w->t, "a"));
+}
+
+/* The disk is full: as before, and the caller is told. */
+static void
+test_hold_that_cannot_be_written(void **state)
+{
+	static const struct rlimit none = { 0, RLIM_INFINITY };
+	struct world *w = *state;
+	struct active_message *am;
+	const char *text;
+	struct rlimit all;
+	int is_loaded;
+
+	t_active_commit(&w->t, "a", "bob", NULL);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	for (is_loaded = 0; is_loaded <= 1; is_loaded++) {
+		am = is_loaded ? t_active_load(&w->t, "a") : NULL;
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+		text = command(w, QUEUE_HOLD, "a\n", 0);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+		assert_string_equal(text, "a failed spool: journal: File too "
+		    "large\n$");
+		assert_false(is_held_on_disk(w));
+		assert_int_not_equal(entry(w)->state, ENTRY_HELD);
+		assert_true(am == NULL || !am->m.is_held);
+	}
+}
+
+static void
+test_hold_of_what_has_left(void **state)
+{
+	struct world *w = *state;
+
+	t_active_commit(&w->t, "a", "bob", NULL);
+	command(w, QUEUE_RELEASE, "a\n", 0);
+	assert_int_equal(unlinkat(w->t.q.spool.queue, "a", 0), 0);
+	assert_string_equal(command(w, QUEUE_HOLD, "a\n", 0),
+	    "a failed it has left the queue\n$");
+}
+
+/* A member of GROUP lists all mail, and commands their own. */
+static void
+test_who_sees_all_commands_their_own(void **state)
+{
+	struct world *w = *state;
+
+	t_active_commit(&w->t, "a", "bob", NULL);
+	assert_string_equal(command(w, QUEUE_DELETE, "a\n", MEMBER), "a failed "
+	    "only root and the user who submitted it may do that\n$");
+	assert_true(spool_has(&w->t.q.spool, "a"));
 }
 
 /* A runner finds out when it loads it. */
@@ -551,6 +605,9 @@ main(void)
 		cmocka_unit_test(test_right),
 		cmocka_unit_test(test_request),
 		CASE(test_hold_and_release),
+		CASE(test_hold_that_cannot_be_written),
+		CASE(test_hold_of_what_has_left),
+		CASE(test_who_sees_all_commands_their_own),
 		CASE(test_held_since_another_runner),
 		CASE(test_hold_under_way),
 		CASE(test_delete),
