@@ -7,6 +7,10 @@ from cells import EACH, FAIR, OWN, SESSIONS
 
 TIMED = ("rate", "seconds", "us_per_message", "submit_ratio")
 GROWTH_KB = 100                 # a byte for each of 100,000 messages
+WORDS = {"calls": "system calls", "faults": "page faults",
+         "syncs": "syncs, file and directory",
+         "folder_syncs": "syncs of the directory", "cpu_ms": "ms of CPU",
+         "memory_mb": "MB", "libraries": "shared libraries"}
 
 
 def is_timed(metric):
@@ -45,10 +49,17 @@ def quotient(a, b):
     return a / b if a is not None and b else None
 
 
+def at_most(f, scenario, variant, name="%s", **bounds):
+    """Goals about metrics of one cell, that have a bound each."""
+    for metric, most in bounds.items():
+        yield scenario, name % WORDS.get(metric, metric), \
+            f.get(scenario, variant, metric), "<=", most
+
+
 def submit_goals(f):
     for callers in (1, 8, 64):
         v = "submit, callers: %d" % callers
-        name = "%d callers: " % callers
+        name = "callers: %d: " % callers
         yield "P1", name + "rate / limit", f.over("P1", v, "rate", "limit"), \
             ">=", 0.85
         yield "P1", name + "rate / dma", f.over("P1", v, "rate", "dma"), \
@@ -58,15 +69,13 @@ def submit_goals(f):
         yield "P1", name + "p99 / dma", f.over("P1", v, "p99_ms", "dma"), \
             "<=", 0.5
         yield "P1", name + "failed", f.get("P1", v, "failed"), "<=", 0
-    for metric, most in (("processes", 1), ("faults", 85), ("calls", 100),
-                         ("syncs", 2), ("folder_syncs", 1)):
-        yield "P1", metric, f.get("P1", "counts", metric), "<=", most
+    yield from at_most(f, "P1", "counts", processes=1, faults=85, calls=100,
+                       syncs=2, folder_syncs=1)
     many, single = (f.get("P1k", "submit, %s" % x, "p50_ms")
                     for x in ("1000 recipients", "1 recipient"))
     yield "P1k", "ms more than one recipient", \
         many - single if many and single else None, "<=", 5
-    for metric, most in (("files", 1), ("calls", 300), ("syncs", 2)):
-        yield "P1k", metric, f.get("P1k", "counts", metric), "<=", most
+    yield from at_most(f, "P1k", "counts", files=1, calls=300, syncs=2)
 
 
 def local_goals(f):
@@ -77,8 +86,7 @@ def local_goals(f):
                 ">=", 1.5
             yield "P2", v + ": CPU / dma", f.over("P2", v, "cpu_ms", "dma"), \
                 "<=", 0.5
-            for metric in ("lost", "doubled"):
-                yield "P2", v + ": " + metric, f.get("P2", v, metric), "<=", 0
+            yield from at_most(f, "P2", v, v + ": %s", lost=0, doubled=0)
     for n in (1, 10, 100):
         yield "P2", "syncs a message, flush of %d" % n, \
             f.get("P2", "counts, flush of %d" % n, "syncs"), "<=", 1 + 2 / n
@@ -92,16 +100,14 @@ def remote_goals(f, peers):
         "<=", 0.5
     yield "P3", "seconds / exim, 0 ms", \
         f.over("P3", "1000 recipients, 0 ms", "seconds", "exim"), "<=", 0.5
-    for metric, most in (("connections", 1), ("flights", 9), ("cpu_ms", 15),
-                         ("memory_mb", 12)):
-        yield "P3", metric, f.get("P3", v, metric), "<=", most
+    yield from at_most(f, "P3", v, connections=1, flights=9, cpu_ms=15,
+                       memory_mb=12)
     v = "burst of 1000"
     yield "P4", "seconds / best peer", \
         f.over_best("P4", v, "seconds", peers), "<=", 0.25
     yield "P4", "CPU / dma", f.over("P4", v, "cpu_ms", "dma"), "<=", 0.2
-    for metric, most in (("connections", 20), ("handshakes", 20),
-                         ("processes", 4), ("lost", 0), ("doubled", 0)):
-        yield "P4", metric, f.get("P4", v, metric), "<=", most
+    yield from at_most(f, "P4", v, connections=20, handshakes=20, processes=4,
+                       lost=0, doubled=0)
 
 
 def flush_goals(f):
@@ -119,10 +125,9 @@ def flush_goals(f):
             f.get("P5", "flush of %d" % n, "seconds") for n in (many, few))), \
             "<=", 1.1 * many / few
     for n in (2000, 10000, 100000):
-        for metric, most in (("connections", 20), ("memory_mb", 20),
-                             ("lost", 0), ("doubled", 0)):
-            yield "P5", "%s, %d" % (metric, n), \
-                f.get("P5", "flush of %d" % n, metric), "<=", most
+        v = "flush of %d" % n
+        yield from at_most(f, "P5", v, v + ": %s", connections=20,
+                           memory_mb=20, lost=0, doubled=0)
 
 
 def queue_goals(f):
@@ -150,10 +155,8 @@ def single_goals(f):
         yield "P7", way + ": seconds / nullmailer", \
             f.over("P7", v, "seconds", "nullmailer"), "<=", most
         yield "P7", way + ": MB", f.get("P7", v, "memory_mb"), "<=", memory
-    for metric, most in (("instructions", 250000), ("faults", 75),
-                         ("libraries", 1)):
-        yield "P8", metric, f.get("P8", "-bp, empty queue", metric), "<=", \
-            most
+    yield from at_most(f, "P8", "-bp, empty queue", instructions=250000,
+                       faults=75, libraries=1)
 
 
 def intake_goals(f):

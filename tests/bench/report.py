@@ -49,18 +49,25 @@ def moved(values):
 
 def floor_moved(results, places):
     """The worst of all floors of these cells, or None if there was none."""
-    worst = None
+    worst = []
     for metric in ("disk_ms", "processor_ms"):
         values = [v for place in places for v in
                   results.values.get((*place, "floor", metric), ())]
         if values:
-            worst = max(worst or 0, moved(values))
+            worst.append(moved(values))
+    if not worst:
+        return None
     for place in places:
         for metric in ("rate", "seconds"):
-            worst = max(worst or 0, moved(results.values.get(
-                (*place, "limit", metric)) or ())) \
-                if worst is not None else None
-    return worst
+            worst.append(moved(results.values.get((*place, "limit", metric))))
+    return max(worst)
+
+
+def measured(cells, results):
+    """Those that have a figure; some may have failed."""
+    return [c for c in cells if any(
+        results.median(c.scenario, c.variant, s, c.main) is not None
+        for s in c.systems)]
 
 
 def aligned(rows):
@@ -169,13 +176,13 @@ def document_text(cells, results, facts):
     out += facts["lines"] + ["```", ""]
     out += ["| | figure | measured | goal | |", "|---|---|---|---|---|"]
     out += ["| %s |" % " | ".join(row) for row in verdicts(results)]
-    for scenario in scenarios(cells):
+    for scenario in scenarios(measured(cells, results)):
         out += ["", "### %s: %s" % (scenario, MEANINGS[scenario]), ""]
         out += ["![%s](performance/%s.svg)" % (scenario, scenario), ""]
         if scenario == "P9":
             out += ["![rates by sessions](performance/P9-sessions.svg)", ""]
         out.append("```")
-        for cell in cells:
+        for cell in measured(cells, results):
             if cell.scenario == scenario:
                 out += table(cell, results) + [""]
         out[-1] = "```"

@@ -202,7 +202,7 @@ def options():
                     help="write the figures into docs/performance.md")
     ap.add_argument("scenario", nargs="*", help="P1 P1k P2 P3 P4 P5 P6 P7 P8 "
                     "P9 P10 memory; all.  quick: as BENCH=quick")
-    args = ap.parse_args()
+    args = ap.parse_intermixed_args()
     args.quick = os.environ.get("BENCH") == "quick" or \
         "quick" in args.scenario
     args.scenario = [x for x in args.scenario if x != "quick"]
@@ -246,13 +246,14 @@ def reported_again(args, results):
 def whole_report(todo, args, results, facts):
     """All tables, plots and goals, as lines."""
     lines = []
+    todo = report.measured(todo, results)
     for scenario in report.scenarios(todo):
         lines += ["", "%s: %s" % (scenario, report.MEANINGS[scenario])]
         mine = [c for c in todo if c.scenario == scenario]
         for cell in mine:
             lines += [""] + report.table(cell, results)
-        for cell in mine:
-            lines += [""] + report.bars(cell, results)
+        for bars in filter(None, (report.bars(c, results) for c in mine)):
+            lines += [""] + bars
     lines += [""] + facts["lines"]
     if any(key[3] == "part" for key in results.values):
         lines.append("* measured with a part of the work, and multiplied")
