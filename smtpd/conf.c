@@ -251,12 +251,6 @@ set_networks(struct conf *c, const struct key *k, char *value)
 
 /* ---- modules ---- */
 
-int
-conf_module_name(const char *module, char *out)
-{
-	return conf_value_module(module, out);
-}
-
 /* 1 when there is a module whose lines begin with this name. */
 static int
 has_module(const struct conf *c, const char *name)

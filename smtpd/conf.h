@@ -108,11 +108,6 @@ int	conf_parse(struct conf *, const char *text, size_t len,
 	    const struct report *);
 void	conf_fini(struct conf *);
 /*
- * The name that the lines of a module of the list begin with: that of the file
- * without .so where it is a path.  out has CONF_NAME_MAX + 1 bytes.  0 or -1.
- */
-int	conf_module_name(const char *module, char *out);
-/*
  * The value of a key as text, for modules: lends a member or what was written
  * to the buffer (numbers in digits, times in seconds, sizes in bytes).  NULL if
  * it is unset, is no key or is one of those that may be repeated.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "smtpd/conf.h"
+#include "smtpd/conf_value.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -38,7 +39,7 @@ check(const struct conf *c)
 	if (!c->proxy_from.is_ready || !c->normalize_from.is_ready)
 		abort();
 	for (i = 0; i < c->nmodules; i++)
-		if (conf_module_name(c->modules[i], name) == -1)
+		if (conf_value_module(c->modules[i], name) == -1)
 			abort();
 	for (i = 0; i < c->nsettings; i++)
 		if (c->settings[i].key[0] == '\0' || c->settings[i].line == 0)
