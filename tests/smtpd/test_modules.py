@@ -206,6 +206,28 @@ def test_hooks_come_in_their_order(told):
     assert names[-1] == "child_exit"
 
 
+def test_a_module_sees_the_connection(told, certificate):
+    """The size is that of the text without dot-stuffing."""
+    text = b"Subject: x\r\n\r\n.\r\n..\r\n"
+    s = told("trace", CERTIFICATE=certificate["smart"],
+             PRIVATE_KEY=certificate["smart"])
+    for over_tls in False, True:
+        with s.hello() as c:
+            if over_tls:
+                c.starttls()
+                c.ehlo()
+            c.envelope()
+            assert c.data(text).startswith("250 ")
+            port = c.sock.getsockname()[1]
+            tls = " ".join(c.sock.cipher()[1::-1]) if over_tls else ""
+            c.quit()
+        line = s.wait_until(lambda: s.lines("seen port=%d " % port),
+                            "what it saw")[0]
+        size, seen = re.search(r"size=(\d+) tls=(.*)", line).groups()
+        assert int(size) == len(text)
+        assert seen.rstrip('"') == tls
+
+
 def test_resets_match_mails(told):
     s = told("trace", "on rcpt permanent", MIN_SPARE="1", MAX_SPARE="1",
              MAX_CHILDREN="1")

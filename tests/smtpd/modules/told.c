@@ -232,6 +232,10 @@ on_body(void *self, struct smtpd_session *s, const char *bytes, size_t len)
 static enum smtpd_verdict
 on_end_of_data(void *self, struct smtpd_session *s)
 {
+	if (((struct told *)self)->does_trace)
+		smtpd_warn(smtpd_host(s), "seen port=%u size=%u tls=%s",
+		    smtpd_client_port(s), (unsigned)smtpd_size(s),
+		    smtpd_tls(s));
 	return act(self, s, 7, smtpd_id(s));
 }
 
