@@ -787,8 +787,13 @@ aliases_cut(const char *text, size_t len, const char *name, struct buf *out)
 			    name);
 			has_begun = 1;
 		}
-		if (is_wanted)
-			buf_add(out, line, (size_t)(next - line));
+		if (!is_wanted)
+			continue;
+		/* A byte order mark is one at the start of the file alone. */
+		if (out->len == 0 && line != text &&
+		    text_bom(line, (size_t)(end - line)) > 0)
+			buf_add(out, "\n", 1);
+		buf_add(out, line, (size_t)(next - line));
 	}
 }
 

@@ -269,6 +269,7 @@ test_cut(void **state)
 	static const char text[] = "bob: ann\nteam: bob,\n# x\n  carl\n"
 	    "\nlist: bob\nBOB: other\n\"two w\": x\n\"b\\ob2\": y\n"
 	    "far\n : near\nlast: |x";
+	static const char joined[] = "bob: ann\n\xef\xbb\xbfteam: carl\n";
 	struct buf lines;
 	size_t i;
 
@@ -276,6 +277,7 @@ test_cut(void **state)
 	for (i = 0; i < N(files); i++)
 		expect_cut(files[i].in, files[i].len);
 	expect_cut(text, sizeof(text) - 1);
+	expect_cut(joined, sizeof(joined) - 1);
 	buf_init(&lines, 0);
 	aliases_cut(text, sizeof(text) - 1, "team", &lines);
 	assert_string_equal(buf_str(&lines), "team: bob,\n# x\n  carl\n\n"
