@@ -1108,6 +1108,80 @@ test_tlsa(void **state)
 	free(some[1]);
 }
 
+/*
+ * Whoever can make an answer fail or spoil it must not have mail sent without
+ * the check that the domain asks for.
+ */
+static void
+test_tlsa_that_cannot_be_read_defers(void **state)
+{
+	enum packet_kind { NONE, GOOD, BAD, ALIAS };
+	static const struct {
+		struct { int error, secure; enum packet_kind kind; } a, aaaa,
+		    cname, tlsa;
+		int ret;
+	} cases[] = {
+		/* Of IPv6 alone. */
+		{ { NO_DATA, 1, NONE }, { 0, 1, GOOD }, { 0, 0, NONE },
+		    { 0, 1, GOOD }, 0 },
+		{ { NO_DATA, 1, NONE }, { TRY_AGAIN, 0, NONE }, { 0, 0, NONE },
+		    { 0, 1, GOOD }, -1 },
+		{ { 0, 1, BAD }, { 0, 0, NONE }, { 0, 0, NONE },
+		    { 0, 1, GOOD }, -1 },
+		{ { 0, 0, ALIAS }, { 0, 0, NONE }, { TRY_AGAIN, 0, NONE },
+		    { 0, 1, GOOD }, -1 },
+		{ { 0, 1, GOOD }, { 0, 0, NONE }, { 0, 0, NONE },
+		    { 0, 1, BAD }, -1 },
+	};
+	static const char host[] = "mx.example.org";
+	struct packet *good = new_packet(), *bad = new_packet();
+	struct packet *alias = new_packet(), *tlsa = new_packet();
+	struct packet *packets[] = { NULL, good, bad, alias };
+	struct tlsas *t;
+	struct result res;
+	size_t i;
+
+	(void)state;
+	begin(good, 1, host);
+	put_record(good, ">12", A, -1, "abc");
+	begin(bad, 1, host);
+	begin(alias, 1, host);
+	put_record(alias, ">12", CNAME, -1, "a.example.net");
+	begin(tlsa, 1, "x");
+	put_tlsa(tlsa, 3, 1, 1, 32);
+	for (i = 0; i < N(cases); i++) {
+		struct reply replies[] = {
+			{ host, A, cases[i].a.error, cases[i].a.secure,
+			    packets[cases[i].a.kind] },
+			{ host, AAAA, cases[i].aaaa.error,
+			    cases[i].aaaa.secure,
+			    packets[cases[i].aaaa.kind] },
+			{ host, CNAME, cases[i].cname.error,
+			    cases[i].cname.secure,
+			    packets[cases[i].cname.kind] },
+			{ "_25._tcp.mx.example.org", TLSA, cases[i].tlsa.error,
+			    cases[i].tlsa.secure, cases[i].tlsa.kind == BAD ?
+			    bad : tlsa },
+			{ NULL, 0, 0, 0, NULL }
+		};
+
+		restart();
+		script.replies = replies;
+		result_init(&res);
+		print_message("case %zu\n", i);
+		assert_int_equal(dns_tlsa(host, 25, &t, &res), cases[i].ret);
+		assert_int_equal(t != NULL, cases[i].ret == 0);
+		if (cases[i].ret == -1)
+			assert_string_equal(res.code, "4.7.5");
+		tlsas_free(t);
+		result_fini(&res);
+	}
+	free(good);
+	free(bad);
+	free(alias);
+	free(tlsa);
+}
+
 /* Whose word on DNSSEC is taken. */
 static void
 test_trust(void **state)
@@ -1192,6 +1266,7 @@ main(void)
 		cmocka_unit_test(test_read_tlsa),
 		cmocka_unit_test(test_read_alias),
 		cmocka_unit_test(test_tlsa),
+		cmocka_unit_test(test_tlsa_that_cannot_be_read_defers),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_addrs),
