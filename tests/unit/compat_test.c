@@ -1,9 +1,13 @@
 /*
  * compat_test.c - descriptors that are closed, and whose the other end is.
  */
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,6 +41,41 @@ test_close_from(void **state)
 		assert_false(is_open(fds[i]));
 	assert_true(is_open(LOWEST - 1));
 	close(LOWEST - 1);
+}
+
+/* A kernel before 5.9: 0 when the same are closed. */
+static int
+closes_without_close_range(const void *arg)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { N(code), code };
+
+	(void)arg;
+	if (dup2(0, LOWEST - 1) == -1 || dup2(0, LOWEST) == -1 ||
+	    dup2(0, LOWEST + 50) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == -1)
+		return 1;
+	if (syscall(SYS_close_range, 1000U, 1000U, 0U) != -1)
+		return 2;
+	if (compat_close_from(LOWEST) == -1)
+		return 3;
+	return is_open(LOWEST) || is_open(LOWEST + 50) ||
+	    !is_open(LOWEST - 1) ? 4 : 0;
+}
+
+static void
+test_close_from_without_close_range(void **state)
+{
+	(void)state;
+	t_needs_the_kernel();
+	assert_int_equal(t_in_child(closes_without_close_range, NULL), 0);
 }
 
 static void
@@ -113,6 +152,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_close_from),
+		cmocka_unit_test(test_close_from_without_close_range),
 		cmocka_unit_test(test_signal_fd),
 		cmocka_unit_test(test_peer),
 		cmocka_unit_test(test_default_signal),
