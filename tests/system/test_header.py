@@ -129,3 +129,14 @@ def test_huge_header_is_refused_or_kept_whole(world):
 def test_delivered_to_names_the_recipient(world):
     message = message_of(world, b"Subject: s\n\nx\n")
     assert message["Delivered-To"] in ("bob", "bob@host.test")
+
+
+def test_full_name_with_an_ampersand(world):
+    """BSD: the login name with a capital; the rest is room and telephone."""
+    world.run(["usermod", "-c", "& of Wonderland,room 1", "alice"])
+    try:
+        world.send("bob")
+        m, = world.wait_mail("bob")
+        assert m["From"] == "Alice of Wonderland <alice@host.test>"
+    finally:
+        world.run(["usermod", "-c", "", "alice"])

@@ -61,6 +61,14 @@ def verify(world):
         "(NOREMOTE)"], 69),
     ({"MAILBOX": "nonsense"}, ["bob"], [
         "bob... deferred: the value of MAILBOX is not understood"], 78),
+    ({"ALIASES": "/etc"}, ["bob"], ["bob... deferred: /etc cannot be read"],
+     75),
+    ({"NULLCLIENT": ""}, ["x@far.test"], [
+        "x@far.test... deferred: SMARTHOST has no host that can be used"],
+     78),
+    ({"SENDER_RELAY": "/none"}, ["x@far.test"], [
+        "x@far.test... deferred: the file of SENDER_RELAY cannot be read"],
+     78),
     ({}, ["-v", "bob"], [BOB + ", mailbox /var/mail/bob; a .forward file is "
                          "read at delivery"], 0),
     ({}, ["team"], ["team... deliverable: alias team, whose targets are "
@@ -72,6 +80,27 @@ def test_address(world, verify, keys, args, lines, status):
     world.write_aliases(ALIASES)
     world.write_conf(keys)
     assert verify(*args, status=status) == lines
+
+
+@pytest.mark.parametrize("user, line, text", (
+    ("root", "alice@host.test relay.test",
+     "relay relay.test (SENDER_RELAY, for alice@host.test)"),
+    ("alice", "alice@host.test relay.test",
+     "relay of SENDER_RELAY for alice@host.test, which is shown only to root"),
+))
+def test_relay_of_the_sender(world, verify, user, line, text):
+    world._fresh("/etc/dma/senders", line + "\n", 0o644)
+    world.write_conf({"SENDER_RELAY": "/etc/dma/senders"})
+    assert verify("-f", "alice@host.test", "x@far.test", user=user) == [
+        "x@far.test... deliverable: " + text]
+
+
+def test_bad_line_of_the_senders_relay(world, verify):
+    world._fresh("/etc/dma/senders", "alice@host.test a.test:0\n", 0o644)
+    world.write_conf({"SENDER_RELAY": "/etc/dma/senders"})
+    assert verify("x@far.test", status=78) == [
+        "x@far.test... deferred: the line of SENDER_RELAY for "
+        "alice@host.test is invalid"]
 
 
 def test_alias_that_leads_nowhere(world, verify):
