@@ -400,6 +400,7 @@ test_marks_and_line_ends(void **state)
 {
 	struct world *w = *state;
 	struct sender_relays senders;
+	struct from_map from;
 	struct aliases aliases;
 	struct auths auths;
 	struct conf conf;
@@ -439,6 +440,15 @@ test_marks_and_line_ends(void **state)
 	assert_string_equal(senders.list[0].pattern, "@a.org");
 	assert_string_equal(senders.list[1].relays, "n");
 	sender_relay_fini(&senders);
+	free(path);
+
+	path = make_file(w, "from", BOM "root a@a.org\r\nbob b@b.org");
+	assert_int_equal(files_from_map(path, &from, &w->report), 0);
+	assert_int_equal(from.n, 2);
+	assert_string_equal(from.list[0].pattern, "root");
+	assert_string_equal(from.list[0].address, "a@a.org");
+	assert_string_equal(from.list[1].address, "b@b.org");
+	from_map_fini(&from);
 	free(path);
 
 	path = make_file(w, "aliases", BOM "root: ann\r\nbob: ann,\r\n eve");

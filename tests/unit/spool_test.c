@@ -3,6 +3,7 @@
  * In a private directory; no root needed.
  */
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -1499,6 +1500,33 @@ test_why_it_cannot_be_locked(void **state)
 	assert_non_null(strstr(reason, "/lock: Is a directory: remove it"));
 }
 
+/* Without a descriptor for it: that is no other runner. */
+static void
+test_a_want_of_descriptors_is_no_other_runner(void **state)
+{
+	struct world *w = *state;
+	struct rlimit old, few;
+	char reason[256];
+	int error, lock, ret;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	lock = spool_lock(&w->sp);
+	error = errno;
+	ret = spool_lock_reason(&w->sp, reason, sizeof(reason));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(lock, -1);
+	assert_int_equal(error, EMFILE);
+	assert_int_equal(ret, 0);
+	assert_non_null(strstr(reason, "/lock: "));
+	assert_non_null(strstr(reason, strerror(EMFILE)));
+	lock = spool_lock(&w->sp);
+	assert_int_not_equal(lock, -1);
+	close(lock);
+}
+
 /* In a process of its own: its locks are one owner's. */
 static int
 is_over(const void *arg)
@@ -1680,6 +1708,7 @@ main(void)
 		CASE(test_file_mode),
 		CASE(test_lock),
 		CASE(test_why_it_cannot_be_locked),
+		CASE(test_a_want_of_descriptors_is_no_other_runner),
 		CASE(test_few_calls_of_a_user),
 		CASE(test_wake),
 		CASE(test_queue_is_replaced),
