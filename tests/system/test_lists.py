@@ -1,6 +1,7 @@
 """:include: in aliases and in a .forward."""
 import os
 import pwd
+import shutil
 
 import pytest
 
@@ -209,3 +210,50 @@ def test_disk_that_is_away_stops_its_own_mail_alone(world, dead, mallory):
     world.wait_mail("carol")
     world.wait_mail("bob", 3)
     assert not world.log_lines("deferred")
+
+
+# How alice, whose directory it is, puts another file in the list's place.
+SWAPS = {
+    "link": "mv lists away; mkdir lists; ln -s {0}/team lists",
+    "directory": "mv lists away; ln -s {0} lists",
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS)
+@pytest.mark.parametrize("whose", ("bob", "root"))
+def test_list_in_a_directory_of_another_shows_no_file(world, whose, swap):
+    """What it names instead is read by its owner, and not by her; nothing of
+    it comes back in a report, and mail waits for the list."""
+    alice, owner = pwd.getpwnam("alice"), pwd.getpwnam(whose)
+    private = "/srv/private"
+    os.makedirs("/srv/project/lists")
+    os.mkdir(private, 0o700)
+    world._fresh(private + "/team", "key-4711\n\"open\n", 0o600, owner.pw_uid)
+    world._fresh("/srv/project/lists/team", "carol\n", 0o644, owner.pw_uid)
+    os.chown("/srv/project", alice.pw_uid, alice.pw_gid)
+    os.chown(private, owner.pw_uid, owner.pw_gid)
+    line = ":include:/srv/project/lists/team\n"
+    if whose == "bob":
+        world.forward("bob", line)
+    else:
+        world.write_aliases("bob: " + line)
+
+    def as_alice(script):
+        assert world.run(["sh", "-ec", "cd /srv/project; " + script],
+                         user="alice").returncode == 0
+    try:
+        world.send("bob")
+        world.wait_mail("carol")
+        as_alice(SWAPS[swap].format(private))
+        world.send("bob")
+        world.wait_tried("bob")
+        seen = world.mailq("alice") + world.log()
+        assert "key-4711" not in seen and "open" not in seen
+        assert world.mailbox("alice") == []
+        as_alice("rm -r lists; mv away lists")
+        world.flush()
+        world.wait_mail("carol", 2)
+        world.wait_quiet()
+    finally:
+        shutil.rmtree("/srv/project")
+        shutil.rmtree(private)
