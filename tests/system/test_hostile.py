@@ -234,6 +234,29 @@ def test_command_has_no_key_of_the_caller(world):
     assert world.read_home("bob", "out") == b"none\n"
 
 
+# Into the keyring that it was given: it joins no other one.
+GIVEN_KEY = KEY.partition("if call(")[0] + """
+if sys.argv[1] == "add":
+    call(add, b"user", b"dma-test", b"x", 1, -3)
+print("found" if call(ctl, 10, -3, b"user", b"dma-test", 0) > 0 else "none")
+"""
+
+
+def test_command_has_no_key_of_another_command(world, peer):
+    """Another user's, which the same helper has started."""
+    world.defer(peer)
+    for user, what in ("carol", "add"), ("bob", "search"):
+        world.write_home(user, "key.py", GIVEN_KEY)
+        world.forward(user, "|/usr/bin/python3 /home/%s/key.py %s "
+                      "> /home/%s/out\n" % (user, what, user))
+        world.send(user)
+        world.wait_until(lambda: world.read_home(user, "out"))
+    if world.read_home("carol", "out") != b"found\n":
+        pytest.skip("no keys in this kernel, or not for us")
+    assert world.read_home("bob", "out") == b"none\n"
+
+
+
 @pytest.mark.parametrize("sig", (signal.SIGCHLD, signal.SIGPIPE,
                                  signal.SIGALRM, signal.SIGHUP))
 def test_ignored_signals(world, sig):
