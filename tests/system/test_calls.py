@@ -268,16 +268,19 @@ def full(world):
     f.close()
 
 
-def submit_to_the_page(world, to, user="alice", **more):
-    """A message whose journal has no room in its last page: its recipient
-    record is the last thing in there."""
-    world.send("-odq", to, user=user, input=b"Subject: x\n\nx\n", **more)
+def text_to_the_page(world, *to, user="alice"):
+    """That of a message whose journal has no room in its last page: its
+    recipient record is the last thing in there."""
+    world.send("-odq", *to, user=user, input=b"Subject: x\n\nx\n")
     ident = world.queue()[-1]
     size = os.stat("%s/queue/%s" % (SPOOL, ident)).st_size
     os.unlink("%s/queue/%s" % (SPOOL, ident))
-    pad = -size % 4096
-    world.send("-odq", to, user=user, input=b"Subject: x\n\nx" +
-               b"y" * (pad - 1) + b"\n" + b"\n", **more)
+    return b"Subject: x\n\nx" + b"y" * (-size % 4096 - 1) + b"\n\n"
+
+
+def submit_to_the_page(world, *to, user="alice"):
+    text = text_to_the_page(world, *to, user=user)
+    world.send("-odq", *to, user=user, input=text)
     ident = world.queue()[-1]
     path = "%s/queue/%s" % (SPOOL, ident)
     # The length of the queue file depends on nothing else.
@@ -333,6 +336,30 @@ def test_m1_what_cannot_be_recorded_ends_the_flush(world, full, peer):
     assert len(p.taken) == 1
     assert world.log_lines(ident, "ann@far.test", "sent")
     p.scripts[:] = [Script()]
+    world.flush()
+    world.wait_quiet()
+    assert [t.accepted for t in p.taken] == [["ann@far.test"],
+                                             ["later@far.test"]]
+
+
+def test_m1_a_call_that_waits_ends_when_nothing_can_be_recorded(world, full,
+                                                                peer):
+    """Its status is that of a queued message: nobody is to send it again."""
+    to = "ann@far.test", "later@far.test"
+    text = text_to_the_page(world, *to)
+
+    def hook(_c, verb, _said):
+        if verb == "MAIL":
+            full.fill()
+    p = world.smarthost(peer(Script(hook=hook, rcpt_rules=(
+        (r"^later", "450 4.2.1 later"),))))
+    done = world.run([SENDMAIL, "-D", *to], user="alice", input=text, limit=30)
+    assert done.returncode == 0
+    assert b"No space left on device" in done.stderr, done.stderr
+    assert len(world.queue()) == 1
+    full.empty()
+    p.scripts[:] = [Script()]
+    world.flush()       # records what became of the first one
     world.flush()
     world.wait_quiet()
     assert [t.accepted for t in p.taken] == [["ann@far.test"],
