@@ -366,6 +366,7 @@ set_command(struct options *o, int argc, char **argv)
 	} commands[] = {
 		{ "check", MODE_CHECK }, { "setup", MODE_SETUP },
 		{ "queue", MODE_QUEUE }, { "status", MODE_STATUS },
+		{ "--help", MODE_HELP }, { "--version", MODE_VERSION },
 	};
 	const char *slash = argc > 1 ? strrchr(argv[0], '/') : NULL;
 	size_t i;

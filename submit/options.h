@@ -19,6 +19,8 @@ enum mode {
 	MODE_SETUP,		/* dma setup: the same */
 	MODE_QUEUE,		/* dma queue: the same */
 	MODE_STATUS,		/* dma status: the same */
+	MODE_HELP,		/* dma --help */
+	MODE_VERSION,		/* dma --version */
 	MODE_NOTHING		/* -bh and its like: accepted, nothing to do */
 };
 

@@ -1,5 +1,5 @@
 /*
- * usage.c - how the commands dma check, queue, setup and status are called.
+ * usage.c - how dma and its commands check, queue, setup and status are called.
  * Runs as: the spool user.  Uses: standard output and error.
  * Promise: as in the synopsis of dma(8).
  */
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "message.h"
 #include "submit/usage.h"
 
 static const char *
@@ -29,6 +30,18 @@ text(enum mode mode)
 		    "           [--relay HOST:PORT] [--user NAME] ADDRESS";
 	case MODE_STATUS:
 		return "dma status [--json | --prometheus]";
+	case MODE_HELP:
+		return "dma [OPTION ...] [RECIPIENT ...] <MESSAGE\n"
+		    "       dma setup ADDRESS   set up the relay of a mail "
+		    "provider\n"
+		    "       dma check           what is wrong with the "
+		    "configuration\n"
+		    "       dma status          the runner and the queue\n"
+		    "       dma queue ...       commands for queued messages\n"
+		    "       mailq               the queue\n"
+		    "       newaliases          what is wrong in the aliases\n"
+		    "With --help, setup, check, status and queue print their "
+		    "options; see dma(8).";
 	default:
 		return NULL;
 	}
@@ -39,6 +52,8 @@ usage_is_wanted(const struct options *o)
 {
 	int i;
 
+	if (o->mode == MODE_HELP || o->mode == MODE_VERSION)
+		return 1;
 	for (i = 1; i < o->nrcpts && text(o->mode) != NULL; i++)
 		if (strcmp(o->rcpts[i], "--help") == 0)
 			return 1;
@@ -48,7 +63,10 @@ usage_is_wanted(const struct options *o)
 int
 usage_print(enum mode mode)
 {
-	printf("usage: %s\n", text(mode));
+	if (mode == MODE_VERSION)
+		puts("dma " DMA_VERSION);
+	else
+		printf("usage: %s\n", text(mode));
 	return 0;
 }
 

@@ -350,6 +350,18 @@ def test_usage_is_printed(world):
         assert other == b"" and not world.processes()
 
 
+def test_dma_without_a_command_has_help_and_a_version(world):
+    done = world.run(["dma", "--help"], user="alice")
+    assert done.returncode == 0 and done.stderr == b""
+    for name in (b"setup", b"check", b"status", b"queue"):
+        assert b"\n       dma %s " % name in done.stdout
+    done = world.run(["dma", "--version"], user="alice")
+    assert done.returncode == 0 and done.stderr == b""
+    world.send("bob")
+    message, = world.wait_mail("bob")
+    assert b"(" + done.stdout.strip() + b")" in message.raw
+
+
 def test_queue_is_a_recipient_of_sendmail(world):
     world.leaves("queue")
     world.write_aliases("queue: bob\n")
