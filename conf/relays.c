@@ -162,8 +162,11 @@ relays_put(const struct relays *relays, struct buf *out)
 
 	for (i = 0; i < relays->n; i++) {
 		r = &relays->list[i];
-		buf_printf(out, "%s%s%s port %u", i > 0 ? ", then " : "",
-		    kinds[r->kind], r->host, r->port != 0 ? r->port :
-		    relays->port);
+		buf_printf(out, "%s%s%s", i > 0 ? ", then " : "",
+		    kinds[r->kind], r->host);
+		/* DNS has those of a service. */
+		if (r->kind != RELAY_SRV)
+			buf_printf(out, " port %u", r->port != 0 ? r->port :
+			    relays->port);
 	}
 }

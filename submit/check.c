@@ -342,6 +342,24 @@ check_auth_mode(struct check *c, const char *path)
 		    "or writable by others: run \"chmod 640 %s\"", path);
 }
 
+/* An entry that a sender's line names is for no other mail. */
+static void
+keep_for_senders(const struct check *c, struct auths *auths)
+{
+	struct sender_relays senders;
+	struct auth *a;
+	size_t i;
+
+	/* Empty if it cannot be read: check_sender_files() says why. */
+	(void)files_sender_relays(c->conf.where.sender_relay, &senders,
+	    &report_quiet);
+	for (i = 0; i < auths->n; i++) {
+		a = &auths->list[i];
+		a->is_kept = sender_relay_owns(&senders, a->host, a->user);
+	}
+	sender_relay_fini(&senders);
+}
+
 static void
 check_logins(struct check *c)
 {
@@ -357,6 +375,7 @@ check_logins(struct check *c)
 	}
 	if (files_auth(c->conf.where.auth, &auths, &report) == -1)
 		return;
+	keep_for_senders(c, &auths);
 	for (i = 0; i < relays->n; i++)
 		if (relays->list[i].kind == RELAY_HOST)
 			check_login(c, &auths, relays->list[i].host);

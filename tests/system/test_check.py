@@ -62,6 +62,17 @@ def test_host_that_is_set_up(world, check):
     assert out.endswith("0 errors, 1 warning\n")    # there is no init
 
 
+def test_login_of_certain_senders_is_not_that_of_the_relay(world, check):
+    world.write_conf({"SMARTHOST": "relay.test srv:c.test",
+                      "SENDER_RELAY": "/etc/dma/senders"})
+    world.write_auth("root|relay.test:geheim\nann|relay.test:geheim\n")
+    world._fresh("/etc/dma/senders", "ann@a.test relay.test user ann\n", 0o644)
+    status, out = check()
+    assert status == 0
+    assert "ok      relay.test: login root\n" in out and "login ann" not in out
+    assert ": relay.test port 25, then srv:c.test; TLS" in out
+
+
 def test_password_and_login_are_not_shown_to_users(world, check):
     world.write_conf({"SMARTHOST": "relay.test"})
     world.write_auth("secretuser|relay.test:geheim\nbroken\n")
