@@ -127,6 +127,35 @@ def test_the_call_and_the_text(recorded):
     assert os.listdir(recorded.root) == []
 
 
+def test_options(drained):
+    """Another sendmail, and more at once; also after the directory."""
+    program = drained.root + "-sendmail"
+    with open(program, "w") as f:
+        f.write("#!/bin/sh\ncat >>%s-text\n" % drained.root)
+    os.chmod(program, 0o755)
+    drained.add(5, "bob@to.test")
+    path = drained.root + "-text"
+    with open(path, "w"):
+        os.chmod(path, 0o666)
+    drained.run("-j", "256", "-s", program)
+    with open(path, "rb") as f:
+        assert f.read().endswith(b"\nhello\n")
+    drained.add(5, "amy@to.test")
+    subprocess.run([intake.DRAIN, drained.root, "-s", program, "-j", "1"],
+                   stdin=subprocess.DEVNULL, check=True)
+    assert os.listdir(drained.root) == []
+
+
+@pytest.mark.parametrize("args", (
+    [], [""], ["/a", "/b"], ["-x", "/a"], ["/a", "-s"], ["/a", "-j"],
+    *(["-j", n, "/a"] for n in ("0", "257", "", "x", "1x", "-1", "9" * 30)),
+), ids=str)
+def test_calls_that_are_refused(args):
+    done = subprocess.run([intake.DRAIN, *args], capture_output=True,
+                          timeout=60)
+    assert done.returncode == 64 and b"usage: " in done.stderr
+
+
 @pytest.mark.parametrize("sender, recipient", [
     ("<>", "bob@to.test"), ("<-f@from.test>", "-bs@to.test"),
     ('<"a b"@from.test>', '"c d"@to.test'), ("<a@b> RET=HDRS", "c@d"),

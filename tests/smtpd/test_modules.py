@@ -404,6 +404,39 @@ def test_modules_that_are_none(build, name):
     assert path in said, said
 
 
+@pytest.mark.parametrize("owner, mode, text", (
+    (0, 0o644, None),
+    (1, 0o644, "not loaded: must belong to root"),
+    (0, 0o664, "not loaded: must belong to root"),
+    (0, 0o646, "not loaded: must belong to root"),
+))
+def test_a_module_of_somebody_else_is_not_loaded(build, owner, mode, text):
+    """Its code would run as root."""
+    folder = intake.new_folder()
+    path = shutil.copy(build("told"), folder + "/told.so")
+    os.chmod(path, mode)
+    os.chown(path, owner, 0)
+    status, said = intake.check_conf("MODULE minute\nMODULE %s\n" % path,
+                                     folder)
+    assert status == (0 if text is None else 78), said
+    assert text is None or "%s: %s" % (path, text) in said
+
+
+@pytest.mark.parametrize("content, text", (
+    ("no library\n", "file too short"), (None, "No such file"),
+))
+def test_a_file_that_is_no_module(content, text):
+    folder = intake.new_folder()
+    path = folder + "/x.so"
+    if content:
+        with open(path, "w") as f:
+            f.write(content)
+        os.chmod(path, 0o644)
+    status, said = intake.check_conf("MODULE minute\nMODULE %s\n" % path,
+                                     folder)
+    assert status == 78 and path in said and text in said
+
+
 @pytest.mark.parametrize("stage, status", [("configure", (78,)),
                                            ("init", (70, 71, 75, 78))])
 def test_a_module_that_fails_to_start(smtpd, build, stage, status):
