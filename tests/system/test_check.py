@@ -1,6 +1,8 @@
 """dma check: what is wrong, in words, with file and line; what is right."""
+import grp
 import json
 import os
+import pwd
 import subprocess
 
 import pytest
@@ -142,6 +144,36 @@ def test_logins(world, check, keys, auth, text):
     status, out = check()
     assert text in out and "geheim" not in out
     assert status == (78 if "error " in text else 0)
+
+
+@pytest.mark.parametrize("owner, mode, text", (
+    ("root", 0o640, None),
+    ("_dma", 0o400, None),
+    ("bob", 0o640, "is not owned by root or _dma"),
+    ("root", 0o660, "is writable by others than its owner: chmod go-w it"),
+    ("root", 0o644, "is readable by everybody: chmod o-r it"),
+    ("root", 0o750, "is not a regular file"),
+))
+def test_file_of_a_password(world, check, owner, mode, text):
+    path = "/etc/dma/password"
+    if mode & 0o100:
+        os.mkdir(path)
+    else:
+        world._fresh(path, "geheim\n", mode)
+    os.chmod(path, mode)
+    os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam("_dma").gr_gid)
+    world.write_conf({"SMARTHOST": "relay.test"})
+    world.write_auth("host relay.test user me password-file %s\n" % path)
+    try:
+        status, out = check()
+    finally:
+        os.rmdir(path) if mode & 0o100 else os.unlink(path)
+    assert "geheim" not in out
+    if text is None:
+        assert "ok      relay.test: login me (password from a file)" in out
+    else:
+        assert status == 78
+        assert "error   relay.test: login: %s: mail is deferred" % text in out
 
 
 REMOTE = "/usr/libexec/dma/dma-remote"
