@@ -11,6 +11,7 @@ import pytest
 
 from report import Report
 from smtp_peer import Script
+from test_calls import full  # noqa: F401
 from world import HOST, SENDMAIL
 
 BS = (SENDMAIL, "-bs")
@@ -162,6 +163,24 @@ def test_bare_line_ends_are_refused(world, text):
     client.say(b"QUIT", "221")
     assert client.end() == (0, b"", b"")
     assert world.wait_mail("bob")[0]["Subject"] == "one"
+
+
+def test_full_disk_defers_and_the_next_message_is_taken(world, full):  # noqa
+    client = Pipes(world)
+    full.fill()
+    for to in b"bob", b"carol":
+        client.send(b"MAIL FROM:<alice@host.test>\r\nRCPT TO:<%s>\r\n"
+                    b"DATA\r\n" % to)
+        client.expect("250", "250", "354")
+        client.send(b"Subject: x\r\n\r\n" + b"hello\r\n" * 9000 + b".\r\n")
+        if to == b"bob":
+            assert "No space left" in client.expect("45")
+            full.empty()
+        else:
+            client.expect("250")
+    assert client.end()[0] == 0
+    world.wait_mail("carol")
+    assert world.mailbox("bob") == []
 
 
 @pytest.mark.parametrize("text", [b"", b"Subject: s\r\n\r\nhello\r\n.\r"])
