@@ -136,6 +136,9 @@ test_walk(void **state)
 		/* encoded words */
 		{ "=?utf-8?Q?J=C3=BC?= <root>", "root bare angle;" },
 		{ "=?utf-8?Q?Doe,_(J?= <a@b>", "a@b angle;" },
+		{ "=?utf-8?Q?Doe,_J?= <a@b>", "a@b angle;" },
+		{ "=?utf-8?Q?Doe, J?= <a@b>",
+		    "=?utf-8?Q?Doe bare;a@b angle;" },
 		{ "=?utf-8?B?SsO8?=", "!=?utf-8?B?SsO8?=;" },
 		{ "=?utf-8?B", "=?utf-8?B bare;" },
 		{ "<=?x?Q?y?=@b>", "=?x?Q?y?=@b angle;" },
