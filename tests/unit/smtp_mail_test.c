@@ -193,6 +193,36 @@ test_domains_of_one_transaction(void **state)
 	smtp_capabilities_fini(&caps);
 }
 
+/* A limit of many is one of 64: all of them are compared. */
+static void
+test_many_domains_of_one_transaction(void **state)
+{
+	static char addresses[100][8];
+	struct smtp_rcpt rcpts[N(addresses)];
+	struct smtp_capabilities caps;
+	struct smtp_mail m;
+	uint32_t i, n = 0;
+
+	(void)state;
+	smtp_capabilities_init(&caps);
+	caps.domain_max = 90;
+	memset(&m, 0, sizeof(m));
+	memset(rcpts, 0, sizeof(rcpts));
+	for (i = 0; i < N(addresses); i++) {
+		snprintf(addresses[i], sizeof(addresses[i]), "a@x%u", i % 80);
+		rcpts[i].address = addresses[i];
+	}
+	m.rcpts = rcpts;
+	m.nrcpts = N(addresses);
+	smtp_mail_reset(&m);
+	while (smtp_mail_ask(&m, &caps, &i)) {
+		assert_true(i % 80 < 64);
+		n++;
+	}
+	assert_int_equal(n, 64 + 20);
+	smtp_capabilities_fini(&caps);
+}
+
 static void
 test_replies_to_recipients(void **state)
 {
@@ -252,6 +282,7 @@ main(void)
 		cmocka_unit_test(test_what_needs_no_server),
 		cmocka_unit_test(test_for_whom_a_transaction_is),
 		cmocka_unit_test(test_domains_of_one_transaction),
+		cmocka_unit_test(test_many_domains_of_one_transaction),
 		cmocka_unit_test(test_replies_to_recipients),
 	};
 
