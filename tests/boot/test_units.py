@@ -207,6 +207,8 @@ HARDENED = {
                     Environment="TZ=Foo-13:37"),
     "system": dict(ProtectSystem="full", ProtectKernelTunables="yes",
                    ProtectKernelModules="yes", ProtectControlGroups="yes"),
+    "privileges": dict(NoNewPrivileges="yes", MemoryDenyWriteExecute="yes",
+                       SystemCallFilter="@system-service"),
 }
 
 
@@ -217,7 +219,9 @@ def test_c1_c2_y9_a_confined_service_sends_first(world, peer, kind):
     world.smarthost(p)
     world.forward("bob", "\"|sh -c 'cat >text; readlink /proc/self/ns/* >ns;"
                   "umask >mask; nice >nice; uname -m >machine; ls /tmp >tmp;"
-                  "cat /proc/$$/oom_score_adj >oom'\"\n")
+                  "cat /proc/$$/oom_score_adj >oom;"
+                  "grep -e ^NoNewPrivs: -e ^Seccomp: /proc/self/status >bound"
+                  "'\"\n")
     open("/tmp/of-the-host", "w").close()
     # Of root: these options set no_new_privs for services of other users.
     done = world.unit("mailer", SENDMAIL, "bob", "ann@far.test",
@@ -228,6 +232,7 @@ def test_c1_c2_y9_a_confined_service_sends_first(world, peer, kind):
     spaces = sorted(os.readlink("/proc/1/ns/" + name)
                     for name in os.listdir("/proc/1/ns"))
     assert sorted(world.read_home("bob", "ns").decode().split()) == spaces
+    assert world.read_home("bob", "bound") == b"NoNewPrivs:\t0\nSeccomp:\t0\n"
     assert world.read_home("bob", "mask") == b"0077\n"
     assert world.read_home("bob", "nice") == b"0\n"
     assert world.read_home("bob", "oom") == b"0\n"
