@@ -63,7 +63,7 @@ def remote_cells():
         yield Cell("P3", "1000 recipients, %d ms" % rtt,
                    {"do": "remote", "messages": 1, "callers": 1,
                     "recipients": 1000, "rtt_ms": rtt},
-                   CLIENTS, 3, 2, "seconds", more)
+                   CLIENTS, 3, 2 if rtt else 1, "seconds", more)
     yield Cell("P4", "burst of 1000",
                {"do": "remote", "messages": 1000, "callers": 50,
                 "recipients": 1, "rtt_ms": 20}, CLIENTS, 3, 2, "seconds", more)
@@ -73,8 +73,7 @@ def remote_cells():
                        ", %d connections taken" % most if most else ""),
                    {"do": "flush", "messages": 2000, "rtt_ms": 20,
                     "most": most},
-                   ("ours",) if most else queues, 3, 1 if most == 50 else 2,
-                   "seconds", more)
+                   ("ours",) if most else queues, 3, 1, "seconds", more)
     for messages, quick in ((10000, 1), (100000, 0)):
         yield Cell("P5", "flush of %d" % messages,
                    {"do": "flush", "messages": messages, "rtt_ms": 20},
@@ -132,6 +131,11 @@ def memory_cells():
                    ("ours",), 0, 1, "growth_kb", growth)
 
 
+def is_quick(sessions, way):
+    """Of P9: the rounds with BENCH=quick."""
+    return int(way == "" and sessions > 1 or way == OWN and sessions == 100)
+
+
 def intake_cells():
     def cell(variant, order, systems, rounds, quick, main, more):
         return Cell("P9", variant, {"do": "intake", **order}, systems, rounds,
@@ -146,14 +150,14 @@ def intake_cells():
                        {"measure": "rate", "messages": messages,
                         "sessions": sessions, "is_kept": is_kept,
                         "has_own": has_own}, systems, 3,
-                       1 if sessions > 1 and way != EACH else 0, "rate", more)
+                       is_quick(sessions, way), "rate", more)
     for way, is_kept in (("", True), (EACH, False)):
         for sessions, messages in SESSIONS:
             yield cell("not durable, sessions: %d%s" % (sessions, way),
                        {"measure": "rate", "messages": messages,
                         "sessions": sessions, "is_kept": is_kept,
                         "mode": "files"}, ("ours", "smtp-sink"), 3,
-                       1 if sessions > 1 and is_kept else 0, "rate", more)
+                       int(sessions == 20 and is_kept), "rate", more)
     for sessions, messages in SESSIONS:
         yield cell("client alone, sessions: %d" % sessions,
                    {"measure": "rate", "messages": messages,
@@ -164,7 +168,7 @@ def intake_cells():
             yield cell("counts, sessions: %d%s" % (sessions, way),
                        {"measure": "counts", "messages": messages,
                         "sessions": sessions, "has_own": has_own},
-                       INTAKE[:3], 1, 1 if sessions > 1 else 0, "syncs",
+                       INTAKE[:3], 1, is_quick(sessions, way), "syncs",
                        ("folder_syncs",))
     yield cell("10000 idle clients", {"measure": "idle", "connections": 10000},
                ("ours", "postfix", "opensmtpd", "smtp-sink"), 1, 1,

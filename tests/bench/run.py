@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -151,9 +152,8 @@ def chosen(args):
             (not args.scenario or c.scenario in args.scenario)]
 
 
-def take_all(todo, args, results):
-    """Measures each cell; gives the load of the machine after each."""
-    loads = []
+def take_all(todo, args, results, loads):
+    """Measures each cell, and notes the load of the machine after each."""
     needed = ({s for c in todo for s in c.systems} | {"limit"}) - set(
         args.without)
     sessions = {}
@@ -174,7 +174,6 @@ def take_all(todo, args, results):
         for session in sessions.values():
             session.close()
         results.save(args.output)
-    return loads
 
 
 def show(lines):
@@ -212,22 +211,25 @@ def options():
 
 
 def measured(todo, args, results):
-    """The facts about a run, which are kept beside its results."""
+    """The facts about a run, which are kept beside its results, also of one
+    that is interrupted."""
     about = machine.about(args.cache, os.environ.get("DMA_WORLD_DIR",
                                                      "/var/tmp"))
-    before, began = machine.load(), time.monotonic()
-    loads = take_all(todo, args, results)
-    facts = {"command": "%stests/bench/run.sh%s" % (
-                 "BENCH=quick " if args.quick else "",
-                 " -m" if args.million else ""),
-             **{key: getattr(args, key) for key in KEPT},
-             "lines": about + [
-                 "load:    %.1f before, %.1f to %.1f meanwhile" % (
-                     before, min(loads), max(loads)),
-                 "spread:  " + report.spread(results),
-                 "time:    %.0f s" % (time.monotonic() - began)]}
-    with open(args.output + ".json", "w") as f:
-        json.dump(facts, f)
+    loads, began = [machine.load()], time.monotonic()
+    try:
+        take_all(todo, args, results, loads)
+    finally:
+        facts = {"command": "%stests/bench/run.sh%s" % (
+                     "BENCH=quick " if args.quick else "",
+                     " -m" if args.million else ""),
+                 **{key: getattr(args, key) for key in KEPT},
+                 "lines": about + [
+                     "load:    %.1f before, %.1f to %.1f meanwhile" % (
+                         loads[0], min(loads), max(loads)),
+                     "spread:  " + report.spread(results),
+                     "time:    %.0f s" % (time.monotonic() - began)]}
+        with open(args.output + ".json", "w") as f:
+            json.dump(facts, f)
     return facts
 
 
@@ -263,6 +265,7 @@ def whole_report(todo, args, results, facts):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     args = options()
     results = Results()
     if args.last:
