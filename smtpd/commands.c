@@ -94,6 +94,7 @@ mail(struct smtpd_session *s, const char *args)
 			return;
 		}
 		s->transaction.is_smtputf8 = m.is_smtputf8;
+		s->ntransactions++;
 		outcome_of(s, STAGE_MAIL);
 	}
 }

@@ -48,6 +48,7 @@ struct session {
 	struct buf	 in, out;
 	int64_t		 command_due_ms;
 	int64_t		 transaction_due_ms;	/* 0: there is none */
+	unsigned	 timed;		/* the transaction it is of */
 };
 
 static void	update(struct session *);
@@ -235,11 +236,14 @@ set_deadline(struct session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
+	/* One may begin in the same input in which another ended. */
 	if (!dialogue_has_transaction(&x->dialogue))
 		x->transaction_due_ms = 0;
-	else if (x->transaction_due_ms == 0)
+	else if (x->transaction_due_ms == 0 ||
+	    x->timed != x->dialogue.ntransactions)
 		x->transaction_due_ms = loop_now(&h->loop) +
 		    h->conf->limits.transaction_timeout_s * (int64_t)1000;
+	x->timed = x->dialogue.ntransactions;
 	/* It is moved to a later time only when it has come. */
 	if (x->timer.index != 0 && x->timer.due_ms <= due(x))
 		return 0;

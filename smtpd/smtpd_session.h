@@ -88,6 +88,7 @@ struct smtpd_session {
 	int		 is_mail_dropped;	/* the transaction's is */
 	int		 is_with_modules;	/* they were asked of MAIL */
 	unsigned	 ncommands, nerrors;
+	unsigned	 ntransactions;	/* that have begun */
 	int		 is_paused;	/* by a module: not to be read from */
 	int		 is_behind;	/* others come first, then the input
 					 * that is left */

@@ -293,6 +293,28 @@ test_a_kept_verdict_goes_on(void **state)
 	world_free(w);
 }
 
+/* Its time begins with its MAIL, even if that came with the end of another. */
+static void
+test_each_transaction_of_a_group_has_its_own_time(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	w->memory.mail = SMTPD_PASS;
+	connect_client(w);
+	put(w, "EHLO a\r\nMAIL FROM:<a@b.test>\r\n");
+	turn(w);
+	put(w, "RCPT TO:<c@d.test>\r\n");
+	w->conf.limits.transaction_timeout_s = 0;
+	turn(w);
+	assert_int_equal(w->host.nsessions, 1);
+	assert_true(dialogue_has_transaction(w->memory.session));
+	put(w, "RSET\r\nMAIL FROM:<a@b.test>\r\n");
+	turn(w);
+	assert_int_equal(w->memory.session->state, DIALOGUE_CLOSING);
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -305,6 +327,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_kept_verdict_comes_to_a_session_without_client),
 		cmocka_unit_test(test_a_kept_verdict_goes_on),
+		cmocka_unit_test(
+		    test_each_transaction_of_a_group_has_its_own_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
