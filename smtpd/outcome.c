@@ -17,18 +17,34 @@
 
 #define LOGGED_RECIPIENTS	10	/* in the line of a message */
 
+/*
+ * When a recipient is refused, that one alone: a client may have thousands
+ * refused, and each line is not to be as long as that of a message.
+ */
 static void
-log_transaction(const struct smtpd_session *s, const char *status)
+put_recipients(struct log_line *line, struct transaction *t)
 {
-	const struct transaction *t = &s->transaction;
+	const struct recipient *asked = transaction_asked(t);
+
+	if (asked != NULL) {
+		log_put(line, " to=<%s>", asked->path);
+		return;
+	}
+	for (size_t i = 0; i < t->nrecipients && i < LOGGED_RECIPIENTS; i++)
+		log_put(line, " to=<%s>", t->recipients[i].path);
+}
+
+static void
+log_transaction(struct smtpd_session *s, const char *status)
+{
+	struct transaction *t = &s->transaction;
 	struct log_line line = { .in_quotes = 0 };
 	const char *last = s->out->data;
 	size_t len = s->out->len;
 
 	log_put(&line, "id=%s client=%s helo=%s from=<%s>", t->id,
 	    s->client.text, s->client.helo, t->sender);
-	for (size_t i = 0; i < t->nrecipients && i < LOGGED_RECIPIENTS; i++)
-		log_put(&line, " to=<%s>", t->recipients[i].path);
+	put_recipients(&line, t);
 	log_put(&line, " nrcpt=%zu size=%llu proto=%s", t->nrecipients +
 	    s->ndropped, (unsigned long long)s->text.data.size_bytes,
 	    smtpd_protocol(s));

@@ -99,6 +99,20 @@ def test_one_recipient_of_several(blocked):
     assert s.only().to == ["x@to.test", "z@to.test"]
 
 
+def test_a_refused_recipient_is_named_in_the_log(blocked):
+    """That one, after however many others, and none of them."""
+    s = blocked()
+    with s.hello() as c:
+        c.envelope(*("u%d@to.test" % i for i in range(20)))
+        assert c("RCPT TO:<nobody@to.test>").code == 554
+        assert c.data("x\r\n").code == 250
+        c.quit()
+    line, = s.lines("status=refused")
+    assert " to=<nobody@to.test> nrcpt=" in line and "u0@to.test" not in line
+    line, = s.lines("status=accepted")
+    assert " to=<u9@to.test> nrcpt=20 " in line
+
+
 def test_drop_accepts_and_discards(blocked):
     s = blocked(BLOCK_REPLY="drop")
     with s.hello(source="127.0.0.66") as c:
