@@ -479,7 +479,7 @@ def test_the_example_of_the_manual(smtpd, compiler):
                "#include" in x]
     source = (source.replace(r"\e", "\\").replace(r"\(dq", '"')
               .replace(r"\-", "-").replace(r"\&", ""))
-    assert len(source.splitlines()) <= 40
+    assert len(source.splitlines()) <= 30
     name = re.search(r'\.name = "(\w+)"', source).group(1)
     folder = intake.new_folder()
     with open("%s/%s.c" % (folder, name), "w") as f:
