@@ -1,5 +1,6 @@
 """dma-smtpd -t: every key, good and bad."""
 import os
+import re
 
 import pytest
 
@@ -151,8 +152,8 @@ def test_a_root_that_is_not_the_users(smtpd):
     os.chown(s.root, intake.pwd.getpwnam(intake.USER).pw_uid, -1)
 
 
-def test_the_sample_file_is_good(folder):
-    """What is installed has nothing wrong with it."""
+def test_the_sample_file_is_good(folder, certificate):
+    """As it is installed, and with all of its settings in effect."""
     path = "/etc/dma/dma-smtpd.conf"
     if not os.path.exists(path):
         path = os.path.join(os.path.dirname(__file__),
@@ -161,6 +162,19 @@ def test_the_sample_file_is_good(folder):
         text = f.read()
     status, said = intake.check_conf(text + "\nROOT %s\n" % base(folder),
                                      folder)
+    assert (status, said) == (0, "")
+    text, n = re.subn(r"(?m)^#(?=[A-Z_]+ \S|maildir )", "", text)
+    assert n > 25
+    with open(folder + "/blocklist", "w"):
+        pass
+    for name, there in (("/var/spool/dma-smtpd", base(folder)),
+                        ("/etc/dma/mail.pem", certificate["smart"]),
+                        ("/etc/dma/mail.key", certificate["smart"]),
+                        ("/etc/dma/blocklist", folder + "/blocklist"),
+                        ("/srv/mail", base(folder))):
+        assert name in text
+        text = text.replace(name, there)
+    status, said = intake.check_conf(text, folder)
     assert (status, said) == (0, "")
 
 
