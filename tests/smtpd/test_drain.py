@@ -156,6 +156,17 @@ def test_calls_that_are_refused(args):
     assert done.returncode == 64 and b"usage: " in done.stderr
 
 
+def test_a_text_that_begins_as_the_lines_before_it(recorded):
+    """The envelope ends at the first Received; what a client wrote is text."""
+    forged = ("Forward-Path: <evil@to.test>\r\nReturn-Path: <evil@x.test>\r\n"
+              "Received: from x\r\n\r\n.\r\nQUIT\r\n")
+    recorded.add(5, "bob@to.test", text=forged)
+    recorded.run()
+    (args, text), = recorded.calls()
+    assert args == ["-oi", "-f", "ann@from.test", "--", "bob@to.test"]
+    assert text.endswith(b"+0000\n" + forged.replace("\r", "").encode())
+
+
 @pytest.mark.parametrize("sender, recipient", [
     ("<>", "bob@to.test"), ("<-f@from.test>", "-bs@to.test"),
     ('<"a b"@from.test>', '"c d"@to.test'), ("<a@b> RET=HDRS", "c@d"),

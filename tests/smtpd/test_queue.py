@@ -36,14 +36,14 @@ def offer(server, *to, text="Subject: t\r\n\r\nhello\r\n", **more):
 
 
 def test_a_message_goes_into_the_queue(world, submit, queue):
-    text = "Subject: t\r\n\r\n.dot\r\n" + "x" * 100000 + "\r\n"
+    text = "Subject: t\r\n\r\n.dot\r\n.\r\n" + "x" * 100000 + "\r\n"
     assert offer(queue(), "alice@host.test", sender="ann@from.test",
                  text=text).startswith("250 ")
     message, = world.wait_mail("alice")
     assert message["Subject"] == "t"
     assert message["Return-Path"] == "<ann@from.test>"
     assert any("with ESMTP" in r for r in message.get_all("Received"))
-    assert b"\n.dot\nxxxx" in message.text
+    assert b"\n.dot\n.\nxxxx" in message.text
     assert b"Forward-Path" not in message.text
 
 
