@@ -267,6 +267,26 @@ def test_a_stopped_broker_is_left(cluster, smtpd):
     check_all_arrived(load, cluster.take(node=1))
 
 
+def test_without_majority_mail_is_deferred_until_it_is_back(cluster, smtpd):
+    """No FALLBACK: clients get 451, and their next attempt succeeds."""
+    cluster.fresh(node=2)
+    server = smtpd("TIMEOUT 2", brokers=(2,))
+    load = Load(server, 100, retry_ms=500)
+    load.wait_for(COUNT // 4)
+    for node in cluster.nodes[:2]:
+        node.kill()
+    rabbitmq.wait_until(
+        lambda: server.lines("status=deferred", 'reply="451 '), "a deferral")
+    for node in cluster.nodes[:2]:
+        node.start()
+    cluster.wait_running()
+    result = load.end()
+    assert result["acknowledged"] == COUNT and result["failed"] == 0, result
+    assert result["deferred"] > 0
+    assert server.tree.paths() == []
+    check_all_arrived(load, cluster.take(node=2))
+
+
 def test_without_majority_the_fallback_takes_it_then_the_queue(
         cluster, smtpd):
     cluster.fresh(node=2)
