@@ -140,7 +140,7 @@ begin(struct reloader *r, struct queue *q)
 	bad_lines = opened = closed = 0;
 	log_text[0] = '\0';
 	assert_int_equal(reload_first(r, q), 0);
-	q->spool.path = (char *)(uintptr_t)SPOOL;
+	memcpy(q->spool.path, SPOOL, sizeof(SPOOL));
 	reload_changed(r);
 }
 
