@@ -328,3 +328,19 @@ def test_own_output_submitted_again_changes_received_only(world, relay):
     items = [h for h in second.header.items()
              if h[0] not in ("Return-Path", "Delivered-To")]
     assert items[0][0] == "Received" and items[1:] == keep
+
+
+def test_user_whose_entry_is_too_long_waits(world):
+    """A home that is cut would be another one; the mail is no loss."""
+    world.add_user("dave")
+    try:
+        world.run(["usermod", "-d", "/home/" + "x" * 1100, "dave"])
+        world.send("dave")
+        world.wait_tried("user lookup failed")
+        assert len(world.queue()) == 1
+        world.run(["usermod", "-d", "/home/dave", "dave"])
+        world.flush()
+        world.wait_mail("dave")
+    finally:
+        world.stop()
+        world.remove_user("dave")
