@@ -1,7 +1,7 @@
 #!/bin/bash
 # coverage.sh - which lines the tests reach: coverage.sh [PART...]
 # PARTS: unit system socket smtpd compromise crash remote interop (default: all
-# but interop).  Runs as: root, for about 20 minutes.
+# but interop).  Runs as: root, for about half an hour.
 # The counters are a file that each process maps when it starts, so that
 # _exit(), kill -9 and a sandbox lose nothing.  It is below /var/log, where a
 # sandbox lets what it starts write: dma-remote is a child of the runner.
