@@ -193,6 +193,19 @@ def test_only_closed_minutes(recorded):
     assert len(recorded.tree.paths()) == 3 - len(taken)
 
 
+def test_empty_minutes_are_removed(recorded):
+    """Those that are closed, with or without directories of domains."""
+    now = time.strftime("%Y%m%d%H%M", time.gmtime(time.time() + 60))
+    recorded.add(5, "bob@to.test")
+    for name in ("202001010000/to.test", "202001010001", now + "/to.test"):
+        os.makedirs("%s/%s" % (recorded.root, name))
+    for folder, _, _ in os.walk(recorded.root):
+        os.chown(folder, pwd.getpwnam(intake.USER).pw_uid, -1)
+    recorded.run()
+    assert os.listdir(recorded.root) == [now]
+    assert len(recorded.calls()) == 1
+
+
 def test_each_directory_is_for_its_domain(recorded):
     recorded.add(5, "a@one.test", "b@two.test", "c@one.test",
                  "d@TWO.test")
