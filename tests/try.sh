@@ -11,8 +11,8 @@ cd "$here/.." || exit 1
 	exit 1
 }
 cat <<'END'
-The first time, this takes about a minute on an idle machine with two
-processors: packages that are missing are installed on this machine (for a bare
+The first time, this takes one to three minutes, depending on how busy the
+machine is: packages that are missing are installed on this machine (for a bare
 Debian 70 MB are downloaded), and dma is built.  The rest takes 10 seconds, in a
 private copy of this machine, which is removed at the end.
 
