@@ -182,7 +182,7 @@ value_copy_host(char **dst, const char *host)
 	struct in6_addr in6;
 	size_t n = strlen(host);
 
-	if (inet_pton(AF_INET6, host, &in6) == 1 &&
+	if (strchr(host, ':') != NULL && inet_pton(AF_INET6, host, &in6) == 1 &&
 	    inet_ntop(AF_INET6, &in6, text, sizeof(text)) != NULL)
 		return take(dst, strdup(text));
 	if (n > 1 && host[n - 1] == '.')

@@ -60,9 +60,10 @@ buf_space(struct buf *b, size_t n)
 	}
 	if (b->len + n < b->cap)
 		return b->data + b->len;
-	cap = b->cap == 0 ? BUF_FIRST : b->cap;
-	while (cap <= b->len + n)
-		cap *= 2;
+	/* Twice as much, or what is needed: what is never used costs, too. */
+	cap = b->cap == 0 ? BUF_FIRST : 2 * b->cap;
+	if (cap <= b->len + n)
+		cap = (b->len + n) / BUF_FIRST * BUF_FIRST + BUF_FIRST;
 	p = realloc(b->data, cap);
 	if (p == NULL) {
 		b->failed = 1;

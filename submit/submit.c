@@ -18,6 +18,7 @@
 #include "submit/submit.h"
 
 #define CHUNK		65536
+#define PAGE		4096	/* bytes, on most machines */
 #define SHOWN_MAX	256	/* bytes of an argument in a diagnostic */
 
 /* What is wrong with single addresses explains a failure: first. */
@@ -134,7 +135,8 @@ check_recipients(struct submission *s)
 static int
 take_text(struct submission *s)
 {
-	static char chunk[CHUNK];
+	/* Most messages fit into few pages, if the first one is whole. */
+	static _Alignas(PAGE) char chunk[CHUNK];
 	ssize_t n;
 
 	do {
