@@ -15,7 +15,7 @@
 #define SHORT_KEY	4	/* bytes of a key with one wrong at most */
 
 static const struct {
-	const char	*name;
+	char		 name[20];
 	enum suspect	 waits;
 } keys[] = {
 	{ "SMARTHOST",		SUSPECT_REMOTE },
@@ -45,7 +45,7 @@ static const struct {
 };
 
 /* In any key: words for relays and for conditions, of whatever program. */
-static const char *const parts[] = {
+static const char parts[][12] = {
 	"SMART", "RELAY", "HOST", "HUB", "GATEWAY", "ROUTE", "SERVER",
 	"TRANSPORT", "REMOTE", "SMTP", "TLS", "SSL", "CERT", "AUTH", "SECUR",
 	"CRYPT", "VERIF", "FINGER", "PASS", "LOGIN",

@@ -32,7 +32,7 @@
 #define FIELD_IDENTITY		0x2000	/* says who sends */
 
 struct known {
-	const char	*name;
+	char		 name[20];
 	unsigned	 flags;
 };
 

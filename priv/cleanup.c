@@ -27,7 +27,7 @@ extern char **environ;
  */
 static const struct limit {
 	int		 which;
-	const char	*name;
+	char		 name[24];
 	rlim_t		 soft, hard;	/* at least, where it can be raised */
 	rlim_t		 least;		/* else the call is refused */
 } limits[] = {
