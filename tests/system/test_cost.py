@@ -1,0 +1,106 @@
+"""What a call costs, in system calls, page faults and files: counts that no
+load of the machine changes."""
+import os
+import subprocess
+
+import pytest
+
+from world import SENDMAIL, SPOOL
+
+TEXT = (b"From: <alice@host.test>\nTo: <ann@far.test>\nSubject: cost\n"
+        b"Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
+        b"Message-ID: <cost@host.test>\n\n").ljust(4095, b"x") + b"\n"
+# Names that need no look-up of users, and mail that no runner is woken for.
+SUBMIT = [SENDMAIL, "-odq", "-i", "-f", "alice@host.test", "ann@far.test"]
+LIST = [SENDMAIL, "-bp"]
+TRIES = 9       # the least of them counts: what the kernel maps at once varies
+
+
+@pytest.fixture
+def message(world, tmp_path):
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has calls and pages of its own")
+    world.write_conf({"LOG": None})     # to syslog, as by default
+    world.leaves("queue")
+    assert world.run(LIST).returncode == 0      # which makes the queue
+    path = tmp_path / "message"
+    path.write_bytes(TEXT)
+    return path
+
+
+def system_calls(argv, message):
+    """The lines of strace of a call by alice, from exec to exit."""
+    trace = message.parent / "trace"
+    with open(message) as f:
+        subprocess.run(["strace", "-f", "-qq", "-u", "alice", "-o", trace,
+                        *argv], stdin=f, stdout=subprocess.DEVNULL,
+                       check=True, timeout=60)
+    lines = [x.split(maxsplit=1) for x in trace.read_text().splitlines()]
+    assert len({pid for pid, _ in lines}) == 1, "more than one process"
+    return [call for _, call in lines]
+
+
+def names(calls):
+    return [call.split("(")[0] for call in calls]
+
+
+def page_faults(argv, message):
+    def once():
+        with open(message) as f:
+            p = subprocess.Popen(argv, stdin=f, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+        assert p.returncode == 0
+        return usage.ru_minflt
+    return min(once() for _ in range(TRIES))
+
+
+def test_submission_has_few_system_calls(world, message):
+    """Of these, 34 are the loader's and the C library's."""
+    calls = system_calls(SUBMIT, message)
+    assert len(calls) <= 90, "\n".join(calls)
+    ident, = world.queue()
+    with open("%s/queue/%s" % (SPOOL, ident), "rb") as f:
+        assert TEXT.partition(b"\n\n")[2] in f.read()
+
+
+def test_submission_syncs_once_and_its_folder_once(message):
+    done = names(system_calls(SUBMIT, message))
+    assert [x for x in done if x in ("fsync", "fdatasync", "sync", "syncfs",
+                                     "linkat", "write", "pwrite64")] == \
+        ["write", "fsync", "linkat", "fsync"]
+
+
+def test_submission_with_a_date_opens_no_file_of_the_time_zone(message):
+    calls = "\n".join(system_calls(SUBMIT, message))
+    assert "dma.conf" in calls and "localtime" not in calls
+    message.write_bytes(TEXT.replace(b"Date: ", b"X-Date: "))
+    assert "localtime" in "\n".join(system_calls(SUBMIT, message))
+
+
+def test_large_message_is_written_in_large_pieces(message):
+    message.write_bytes(TEXT + b"y" * 4095 * 256)
+    done = names(system_calls(SUBMIT, message))
+    assert done.count("write") <= 20 and done.count("pwrite64") == 1
+
+
+def test_empty_list_has_few_system_calls(message):
+    assert len(system_calls(LIST, message)) <= 85
+
+
+def test_calls_load_the_c_library_alone(message):
+    for argv in SUBMIT, LIST:
+        opened = [x.split('"')[1] for x in system_calls(argv, message)
+                  if x.startswith("openat(AT_FDCWD")]
+        libraries = [os.path.basename(x) for x in opened if ".so." in x]
+        assert [x for x in libraries if x != "ld.so.cache"] == ["libc.so.6"]
+
+
+def test_calls_have_few_page_faults(world, message):
+    """More than a program that does nothing, since that depends on the
+    kernel and the C library."""
+    nothing = page_faults(["/bin/true"], message)
+    assert page_faults(SUBMIT, message) <= nothing + 29
+    for ident in world.queue():
+        os.unlink("%s/queue/%s" % (SPOOL, ident))
+    assert page_faults(LIST, message) <= nothing + 21
