@@ -56,7 +56,10 @@ class Session:
         return self.answer()
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass                # it was ended, too
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
@@ -171,9 +174,9 @@ def take_all(todo, args, results, loads):
                 cell.scenario, cell.variant, time.monotonic() - began),
                 flush=True)
     finally:
+        results.save(args.output)
         for session in sessions.values():
             session.close()
-        results.save(args.output)
 
 
 def show(lines):
