@@ -340,10 +340,14 @@ class World:
     # -- time ------------------------------------------------------------------
 
     def wait_until(self, condition, limit=15, what=None):
-        """Polls until the condition holds; its value is given."""
+        """Polls until the condition holds; its value is given.  It does not
+        hold while a file or process that it looks at is gone."""
         end = time.monotonic() + limit
         while True:
-            value = condition()
+            try:
+                value = condition()
+            except (FileNotFoundError, ProcessLookupError) as e:
+                value, what = None, what or e
             if value:
                 return value
             if time.monotonic() > end:
