@@ -1,6 +1,8 @@
 #!/bin/bash
 # check.sh - all tests; what "make check" and .ci/run run.
-# Runs as: root.  FUZZ_SECONDS (default 0): for new fuzzing.
+# Runs as: root.  FUZZ_SECONDS (default 0): for new fuzzing.  DMA_CHECK_SAMPLE
+# (default 3): one in so many of the tests that all run with sanitizers is run
+# without them, too; DMA_CHECK_SEED (default 1) chooses which.
 # The tree is copied to a directory that every user can reach and built there
 # once for each variant, so it does not matter where the tree is, and the tree
 # keeps what it has.  The logs stay in build/check.
@@ -113,7 +115,7 @@ note_failed() {
 	esac
 	while [ $# -gt 0 ]; do
 		case $1 in
-		-j) shift ;;
+		-j | --sample) shift ;;
 		tests/*.py | --ignore=*) ;;
 		*) words+=("$1") ;;
 		esac
@@ -172,6 +174,9 @@ part() {
 	} &
 }
 
+sample=${DMA_CHECK_SAMPLE:-3}
+export DMA_CHECK_SEED=${DMA_CHECK_SEED:-1}
+
 # What make gets for each variant.
 san="-fsanitize=address,undefined -fno-sanitize-recover=all"
 gcc=(CC=gcc WERROR=-Werror)
@@ -226,7 +231,8 @@ tests() {
 	part 1 100 "other platforms" nice bash "$work/gcc/tests/platforms/run.sh" \
 	    native
 	part 1 40 "unit tests" in_variant gcc unit
-	part 4 240 "system tests" sh "$work/gcc/tests/system/run.sh" -j 4
+	part 4 140 "system tests, one in $sample by seed $DMA_CHECK_SEED" \
+	    sh "$work/gcc/tests/system/run.sh" -j 4 --sample "$sample"
 	part 1 60 "unit tests with sanitizers" in_variant clang unit
 	part 1 30 "unit tests of lib with MSan" \
 	    sh tests/unit/memory.sh "$work/memory"
