@@ -226,7 +226,7 @@ tests() {
 	    tests/interop/test_rabbitmq.py
 	part 1 160 "booted systemd" bash "$work/gcc/tests/boot/run.sh"
 	part 1 150 "Debian packages" bash tests/packages/run.sh
-	part 1 250 "lint" nice env LINT_DEEP="${LINT_DEEP:-1}" \
+	part 1 250 "lint" env LINT_DEEP="${LINT_DEEP:-1}" \
 	    make -s -C "$work/gcc" lint
 	part 1 100 "other platforms" nice bash "$work/gcc/tests/platforms/run.sh" \
 	    native
