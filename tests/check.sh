@@ -229,7 +229,7 @@ builds() {
 	    LIBS=tests/sanitize.c all compromised
 }
 
-# The longest first.  What needs the processors more than others is nice.
+# The longest first.
 tests() {
 	part 4 300 "system tests with sanitizers" env DMA_SANITIZED=1 \
 	    sh "$work/clang/tests/system/run.sh" -j 4
@@ -244,7 +244,7 @@ tests() {
 	part 1 150 "Debian packages" bash tests/packages/run.sh
 	part 1 250 "lint" env LINT_DEEP="${LINT_DEEP:-1}" \
 	    make -s -C "$work/gcc" lint
-	part 1 100 "other platforms" nice bash "$work/gcc/tests/platforms/run.sh" \
+	part 1 100 "other platforms" bash "$work/gcc/tests/platforms/run.sh" \
 	    native
 	part 1 40 "unit tests" in_variant gcc unit
 	part 4 140 "system tests, one in $sample by seed $DMA_CHECK_SEED" \
@@ -254,14 +254,16 @@ tests() {
 	    sh tests/unit/memory.sh "$work/memory"
 	part 3 100 "dma-smtpd with sanitizers" env DMA_SANITIZED=1 \
 	    sh "$work/clang/tests/smtpd/run.sh" -j 3
-	part 3 90 "dma-smtpd" sh "$work/gcc/tests/smtpd/run.sh" -j 3
+	part 3 40 "dma-smtpd, one in $sample" \
+	    sh "$work/gcc/tests/smtpd/run.sh" -j 3 --sample "$sample"
 	part 3 100 "crashes" sh "$work/gcc/tests/crash/run.sh" -j 3
 	part 1 90 "dma-remote with sanitizers" remote
 	part 1 40 "submission without set-uid" env WORLD_SUBMIT=socket \
 	    sh "$work/gcc/tests/system/run.sh" tests/system/test_submit.py \
 	    tests/system/test_header.py tests/system/test_mailq.py \
 	    tests/system/test_senders.py tests/system/test_verbose.py
-	part 1 40 "compromised processes" sh "$work/gcc/tests/compromise/run.sh"
+	part 1 20 "compromised processes, one in $sample" \
+	    sh "$work/gcc/tests/compromise/run.sh" --sample "$sample"
 	part 1 40 "compromised processes with sanitizers" env DMA_SANITIZED=1 \
 	    sh "$work/clang/tests/compromise/run.sh"
 	part 1 $((40 + ${FUZZ_SECONDS:-0})) "fuzzing" fuzz
