@@ -275,7 +275,7 @@ builds
 echo "Tests, some side by side:"
 tests
 cat <<'END'
-This takes about 18 minutes on two processors and, the first time on a bare
+This takes about 22 minutes on two processors and, the first time on a bare
 Debian, a few more to install packages: compilers and tools on this machine
 (230 MB are downloaded), and other mail software and a small Debian apart from
 it (1 GB, below /var/cache/dma-tests).

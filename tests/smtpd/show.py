@@ -20,7 +20,7 @@ TEXT = "From: Ann <ann@example.org>\r\nSubject: dinner\r\n\r\nSee you at six.\r\
 NEXT = """
 What to do next, with sudo or as root:
     make try        the same for dma, the mail agent
-    make check      all tests, in about 18 minutes
+    make check      all tests, in about 22 minutes
     make deb        packages for this machine; README.md, "Mail intake from the
                     network", and dma-smtpd(8) describe how to run dma-smtpd"""
 

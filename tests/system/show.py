@@ -9,7 +9,7 @@ import world as worlds
 NEXT = """
 What to do next, with sudo or as root:
     make try-smtpd  the same for dma-smtpd, which accepts mail by SMTP
-    make check      all tests, in about 18 minutes
+    make check      all tests, in about 22 minutes
     make deb        packages for this machine; README.md describes how to
                     install and configure dma"""
 
