@@ -9,6 +9,7 @@ x86-64).
 """
 import ctypes
 import errno
+import glob
 import os
 import pwd
 import signal
@@ -134,6 +135,8 @@ class Run:
         signal.setitimer(signal.ITIMER_REAL, limit, 1)
         try:
             self._loop()
+            if self.killed and everybody:
+                self._kill_unseen()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
@@ -177,6 +180,9 @@ class Run:
                     self.status = os.waitstatus_to_exitcode(status)
                 continue
             self._alive.add(pid)
+            if self.killed and self._everybody:
+                os.kill(pid, signal.SIGKILL)    # born when they were killed
+                continue
             sig = os.WSTOPSIG(status)
             if not began:
                 _ptrace(SETOPTIONS, pid, OPTIONS)
@@ -277,6 +283,20 @@ class Run:
             exe = os.readlink("/proc/%d/exe" % pid)
             self._ours[pid] = os.path.basename(exe) in OURS
         return self._ours[pid]
+
+    def _kill_unseen(self):
+        """Those that were born just then, and that no event has told of."""
+        for path in glob.glob("/proc/[0-9]*/status"):
+            try:
+                with open(path) as f:
+                    is_ours = "\nTracerPid:\t%d\n" % os.getpid() in f.read()
+                if is_ours:
+                    pid = int(path.split("/")[2])
+                    os.kill(pid, signal.SIGKILL)
+                    while os.WIFSTOPPED(os.waitpid(pid, WALL)[1]):
+                        pass
+            except (FileNotFoundError, ProcessLookupError, ChildProcessError):
+                continue
 
     def _kill_all(self):
         for pid in list(self._alive):
