@@ -426,10 +426,11 @@ def test_endless_output_does_no_harm(world):
 
 
 def test_one_users_slow_command_does_not_hold_others(world):
-    world.forward("bob", "|sleep 4\n")
+    world.forward("bob", "|until [ -e go ]; do sleep 0.1; done\n")
     world.send("bob")
     world.send("carol")
-    world.wait_mail("carol", limit=3)
+    world.wait_mail("carol")
+    world.write_home("bob", "go", "")
     world.wait_quiet()
 
 

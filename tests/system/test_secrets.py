@@ -162,9 +162,9 @@ def test_output_without_a_newline_and_a_child_in_the_background(
                    certificate=certs["smart"]))
     configure(world, certs, p, auth=False)
     line(world)
-    command("#!/bin/sh\nsleep 3 &\nprintf %%s '%s'\n" % TOKEN)
+    command("#!/bin/sh\nsleep 90 &\nprintf %%s '%s'\n" % TOKEN)
     world.send("ann@far.test")
-    world.wait_until(lambda: p.taken, 2.5)
+    world.wait_until(lambda: p.taken)
     world.wait_quiet()
 
 
