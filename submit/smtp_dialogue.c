@@ -114,11 +114,15 @@ refuse_syntax(struct dialogue *d, const struct smtp_syntax *wrong)
 static const char *
 code_of(const struct submission *s)
 {
-	if (s->is_too_large)
+	switch (s->cause) {
+	case SUBMISSION_TOO_LARGE:
 		return "552 5.3.4";
-	if (s->status == EX_DATAERR)
-		return "554 5.6.0";
-	return s->status == EX_CANTCREAT ? "452 4.3.1" : "451 4.3.0";
+	case SUBMISSION_NO_SPACE:
+		return "452 4.3.1";
+	case SUBMISSION_OTHER:
+		break;
+	}
+	return s->status == EX_DATAERR ? "554 5.6.0" : "451 4.3.0";
 }
 
 /* ---- the transaction ---- */
@@ -309,16 +313,22 @@ on_data(struct dialogue *d, const char *args)
 
 /* ---- the commit ---- */
 
-/* What the process of a commit reports: the status, then the reason. */
+/* What the process of a commit reports, before the reason in words. */
+struct commit_report {
+	int			 status;
+	enum submission_cause	 cause;
+};
 
 static void
 run_commit(void *arg, int report)
 {
 	struct dialogue *d = arg;
 	struct submission *s = &d->mail;
+	struct commit_report said;
 
 	(void)submission_commit(s);
-	(void)io_write_all(report, &s->status, sizeof(s->status));
+	said = (struct commit_report){ .status = s->status, .cause = s->cause };
+	(void)io_write_all(report, &said, sizeof(said));
 	(void)io_write_all(report, buf_str(&s->reason), s->reason.len);
 	close(report);
 	if (s->status == 0 && !submission_awaits_flush(s) &&
@@ -334,21 +344,22 @@ static void
 commit(struct dialogue *d)
 {
 	struct submission *s = &d->mail;
+	struct commit_report report;
 	struct buf said;
-	int status;
 
 	buf_init(&said, REPORT_MAX);
 	if (apart(run_commit, d, &said) == -1) {
 		submission_fail(s, EX_OSERR, "cannot start a process",
 		    strerror(errno));
-	} else if (said.len < sizeof(status)) {
+	} else if (said.len < sizeof(report)) {
 		submission_fail(s, EX_TEMPFAIL, "the commit was interrupted",
 		    "");
 	} else {
-		memcpy(&status, said.data, sizeof(status));
-		if (status != 0)
-			submission_fail(s, status, said.data + sizeof(status),
-			    "");
+		memcpy(&report, said.data, sizeof(report));
+		s->cause = report.cause;
+		if (report.status != 0)
+			submission_fail(s, report.status, said.data +
+			    sizeof(report), "");
 	}
 	buf_fini(&said);
 }

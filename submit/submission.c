@@ -46,6 +46,9 @@ fail_result(struct submission *s, struct result *res)
 
 	if (errno == EROFS || errno == EACCES || errno == EPERM)
 		status = EX_CANTCREAT;
+	if (s->status == 0 && (errno == ENOSPC || errno == EDQUOT ||
+	    errno == EROFS))
+		s->cause = SUBMISSION_NO_SPACE;
 	submission_fail(s, status, res->reason == NULL ? "spool" : res->reason,
 	    "");
 	result_fini(res);
@@ -365,7 +368,8 @@ fail_size(struct submission *s)
 {
 	char what[64];
 
-	s->is_too_large = s->status == 0;
+	if (s->status == 0)
+		s->cause = SUBMISSION_TOO_LARGE;
 	snprintf(what, sizeof(what), "the message is larger than %llu bytes",
 	    (unsigned long long)s->conf->limits.max_size_bytes);
 	return submission_fail(s, EX_DATAERR, what, "shorten it, or change "

@@ -23,6 +23,12 @@ enum submission_aliases {
 	ALIASES_UNREADABLE
 };
 
+enum submission_cause {
+	SUBMISSION_OTHER,
+	SUBMISSION_TOO_LARGE,
+	SUBMISSION_NO_SPACE
+};
+
 /* All that is lent stays until submission_fini(). */
 struct submission {
 	const struct caller	*caller;
@@ -50,7 +56,7 @@ struct submission {
 	struct flush		*flush;		/* lent: if it waits for it */
 	int			 in_header, at_start;
 	int			 status;	/* of what went wrong first */
-	int			 is_too_large;	/* that is why */
+	enum submission_cause	 cause;		/* where SMTP tells it apart */
 	struct buf		 reason;	/* and in words */
 };
 

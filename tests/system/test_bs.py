@@ -174,7 +174,7 @@ def test_full_disk_defers_and_the_next_message_is_taken(world, full):  # noqa
         client.expect("250", "250", "354")
         client.send(b"Subject: x\r\n\r\n" + b"hello\r\n" * 9000 + b".\r\n")
         if to == b"bob":
-            assert "No space left" in client.expect("45")
+            assert "No space left" in client.expect("452 4.3.1")
             full.empty()
         else:
             client.expect("250")
