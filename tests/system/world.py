@@ -172,7 +172,7 @@ class World:
         """Runs argv as user (root when None); the result has bytes."""
         if isinstance(input, str):
             input = input.encode()
-        return subprocess.run(argv, input=input, timeout=limit,
+        return subprocess.run(argv, input=input, timeout=limit * PATIENCE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **self.identity(user), **more)
 
