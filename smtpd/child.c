@@ -36,14 +36,14 @@
 #define FDS_EACH	2	/* a session, and the file that it writes */
 #define SIGNALS		5
 
-struct child;
+struct smtpd_child;
 
 struct listener {
 	struct loop_watch watch;
-	struct child	*child;
+	struct smtpd_child *child;
 };
 
-struct child {
+struct smtpd_child {
 	struct smtpd_host *host;
 	struct listener	 listeners[CONF_LISTEN_MAX];
 	size_t		 nlisteners;
@@ -58,7 +58,7 @@ struct child {
 };
 
 static void
-report(const struct child *c, enum child_report what)
+report(const struct smtpd_child *c, enum child_report what)
 {
 	const char byte = (char)what;
 
@@ -70,7 +70,7 @@ report(const struct child *c, enum child_report what)
 /* ---- connections ---- */
 
 static int
-has_room(const struct child *c)
+has_room(const struct smtpd_child *c)
 {
 	return c->host->nsessions < c->sessions_max && !c->is_exhausted;
 }
@@ -78,14 +78,14 @@ has_room(const struct child *c)
 /* A full one waits for more than one place, rather than to change its mind with
  * each session that ends. */
 static int
-may_accept(const struct child *c)
+may_accept(const struct smtpd_child *c)
 {
 	return has_room(c) && (c->is_accepting ||
 	    c->host->nsessions <= c->sessions_max - c->sessions_max / 16);
 }
 
 static int
-has_served_enough(const struct child *c)
+has_served_enough(const struct smtpd_child *c)
 {
 	const uint64_t max = c->host->conf->children.max_sessions;
 
@@ -104,7 +104,7 @@ is_exhaustion(int error)
 
 /* 1 when there may be another. */
 static int
-accept_one(struct child *c, int listener)
+accept_one(struct smtpd_child *c, int listener)
 {
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
@@ -128,7 +128,7 @@ accept_one(struct child *c, int listener)
 }
 
 static void
-accept_some(struct child *c, int listener, int max)
+accept_some(struct smtpd_child *c, int listener, int max)
 {
 	while (max-- > 0 && has_room(c) && !has_served_enough(c) &&
 	    accept_one(c, listener))
@@ -136,7 +136,7 @@ accept_some(struct child *c, int listener, int max)
 }
 
 static void
-accept_from_all(struct child *c, int max)
+accept_from_all(struct smtpd_child *c, int max)
 {
 	size_t i;
 
@@ -147,7 +147,7 @@ accept_from_all(struct child *c, int max)
 /* ---- states ---- */
 
 static void
-watch_listeners(struct child *c, int accepts)
+watch_listeners(struct smtpd_child *c, int accepts)
 {
 	size_t i;
 
@@ -164,7 +164,7 @@ watch_listeners(struct child *c, int accepts)
 
 /* The sockets are closed, lest they stay open when the parent closes them. */
 static void
-leave_listeners(struct child *c)
+leave_listeners(struct smtpd_child *c)
 {
 	watch_listeners(c, 0);
 	while (c->nlisteners > 0)
@@ -172,7 +172,7 @@ leave_listeners(struct child *c)
 }
 
 static void
-retire(struct child *c)
+retire(struct smtpd_child *c)
 {
 	if (c->host->state != HOST_SERVING)
 		return;
@@ -185,7 +185,7 @@ retire(struct child *c)
 }
 
 static void
-drain(struct child *c)
+drain(struct smtpd_child *c)
 {
 	if (c->host->state == HOST_DRAINING)
 		return;
@@ -197,7 +197,7 @@ drain(struct child *c)
 }
 
 static void
-end_now(struct child *c)
+end_now(struct smtpd_child *c)
 {
 	drain(c);
 	session_end_all(c->host);
@@ -208,7 +208,7 @@ end_now(struct child *c)
 
 /* Sessions of the child that has the fewest. */
 static unsigned
-least_sessions(const struct child *c)
+least_sessions(const struct smtpd_child *c)
 {
 	struct scoreboard_view own, v;
 	unsigned least = UINT_MAX;
@@ -233,7 +233,7 @@ static void
 on_connection(void *arg, unsigned events)
 {
 	struct listener *l = arg;
-	struct child *c = l->child;
+	struct smtpd_child *c = l->child;
 
 	(void)events;
 	accept_some(c, l->watch.fd, ACCEPT_MAX);
@@ -249,7 +249,7 @@ on_connection(void *arg, unsigned events)
 static void
 on_retry(void *arg)
 {
-	struct child *c = arg;
+	struct smtpd_child *c = arg;
 
 	c->is_exhausted = 0;
 }
@@ -258,7 +258,7 @@ on_retry(void *arg)
 static void
 on_generation(void *arg, unsigned events)
 {
-	struct child *c = arg;
+	struct smtpd_child *c = arg;
 	char byte;
 	ssize_t n;
 
@@ -272,11 +272,11 @@ on_generation(void *arg, unsigned events)
 
 struct reaction {
 	int	 sig;
-	void	(*react)(struct child *);
+	void	(*react)(struct smtpd_child *);
 };
 
 static void
-look(struct child *c)
+look(struct smtpd_child *c)
 {
 	accept_from_all(c, ACCEPT_MAX);
 }
@@ -292,7 +292,7 @@ static const struct reaction reactions[SIGNALS] = {
 static void
 on_signal(void *arg, unsigned events)
 {
-	struct child *c = arg;
+	struct smtpd_child *c = arg;
 	char skipped[1024];
 	size_t i;
 
@@ -306,7 +306,7 @@ on_signal(void *arg, unsigned events)
 /* ---- the process ---- */
 
 static int
-watch_all(struct child *c, const int *listeners, size_t n, int generation)
+watch_all(struct smtpd_child *c, const int *listeners, size_t n, int generation)
 {
 	struct loop *l = &c->host->loop;
 	size_t i;
@@ -345,7 +345,7 @@ sessions_max(void)
 
 /* Is this generation to fork another child? */
 static int
-is_one_wanted(const struct child *c)
+is_one_wanted(const struct smtpd_child *c)
 {
 	const struct conf_children *limits = &c->host->conf->children;
 	struct scoreboard_view own, v;
@@ -367,7 +367,7 @@ is_one_wanted(const struct child *c)
 
 /* After each turn. */
 static void
-publish(struct child *c)
+publish(struct smtpd_child *c)
 {
 	const size_t before = c->published, now = c->host->nsessions;
 
@@ -383,7 +383,7 @@ publish(struct child *c)
 }
 
 static int
-serve(struct child *c)
+serve(struct smtpd_child *c)
 {
 	struct smtpd_host *host = c->host;
 
@@ -408,7 +408,7 @@ int
 child_run(struct smtpd_host *host, const int *listeners, size_t nlisteners,
     int generation)
 {
-	struct child c = { .host = host, .sessions_max = sessions_max() };
+	struct smtpd_child c = { .host = host, .sessions_max = sessions_max() };
 	int status;
 
 	host->state = HOST_SERVING;

@@ -175,7 +175,7 @@ static void
 bdat(struct smtpd_session *s, const char *args)
 {
 	const char *reason = why_no_text(s);
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 	uint64_t size_bytes;
 	int is_last, is_first = x->chunks == CHUNK_NONE;
 

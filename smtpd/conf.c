@@ -27,17 +27,19 @@
 #define DEFAULT_MODULE	"minute"
 #define BLOCKLIST_MODULE "blocklist"
 
-struct key;
+struct smtpd_key;
 
 /*
  * A setter returns NULL, or what is wrong: "must be ...".  A getter gives the
  * text of conf_text(); keys that may be repeated have none.
  */
-struct key {
+struct smtpd_key {
 	const char	*name;
-	const char	*(*set)(struct conf *, const struct key *, char *value);
-	const char	*(*get)(const struct conf *, const struct key *,
-			    char *buffer, size_t size);
+	const char	*(*set)(struct smtpd_config *, const struct smtpd_key *,
+			    char *value);
+	const char	*(*get)(const struct smtpd_config *,
+			    const struct smtpd_key *, char *buffer,
+			    size_t size);
 	size_t		 at;		/* the member that it sets */
 	uint64_t	 low, high;	/* of a number, a time or a size */
 	const char	*wants;
@@ -51,13 +53,13 @@ struct key {
 static const char no_memory[] = "out of memory";
 
 static void *
-member(struct conf *c, const struct key *k)
+member(struct smtpd_config *c, const struct smtpd_key *k)
 {
 	return (char *)c + k->at;
 }
 
 static const void *
-const_member(const struct conf *c, const struct key *k)
+const_member(const struct smtpd_config *c, const struct smtpd_key *k)
 {
 	return (const char *)c + k->at;
 }
@@ -78,7 +80,7 @@ copy(char **dst, const char *text)
 /* ---- numbers, times and sizes ---- */
 
 static const char *
-set_count(struct conf *c, const struct key *k, char *value)
+set_count(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	unsigned *to = member(c, k);
 	uint64_t v;
@@ -90,14 +92,14 @@ set_count(struct conf *c, const struct key *k, char *value)
 }
 
 static const char *
-set_long_count(struct conf *c, const struct key *k, char *value)
+set_long_count(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	return conf_value_number(value, k->low, k->high, member(c, k)) == -1 ?
 	    k->wants : NULL;
 }
 
 static const char *
-set_time(struct conf *c, const struct key *k, char *value)
+set_time(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	unsigned *to = member(c, k);
 	uint64_t v;
@@ -109,15 +111,15 @@ set_time(struct conf *c, const struct key *k, char *value)
 }
 
 static const char *
-set_size(struct conf *c, const struct key *k, char *value)
+set_size(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	return conf_value_size(value, k->low, k->high, member(c, k)) == -1 ?
 	    k->wants : NULL;
 }
 
 static const char *
-get_unsigned(const struct conf *c, const struct key *k, char *buffer,
-    size_t size)
+get_unsigned(const struct smtpd_config *c, const struct smtpd_key *k,
+    char *buffer, size_t size)
 {
 	const unsigned *v = const_member(c, k);
 
@@ -126,7 +128,8 @@ get_unsigned(const struct conf *c, const struct key *k, char *buffer,
 }
 
 static const char *
-get_long(const struct conf *c, const struct key *k, char *buffer, size_t size)
+get_long(const struct smtpd_config *c, const struct smtpd_key *k, char *buffer,
+    size_t size)
 {
 	const uint64_t *v = const_member(c, k);
 
@@ -137,14 +140,15 @@ get_long(const struct conf *c, const struct key *k, char *buffer, size_t size)
 /* ---- texts and words ---- */
 
 static const char *
-set_path(struct conf *c, const struct key *k, char *value)
+set_path(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	return conf_value_path(value) == -1 ? k->wants :
 	    copy(member(c, k), value);
 }
 
 static const char *
-set_status_socket(struct conf *c, const struct key *k, char *value)
+set_status_socket(struct smtpd_config *c, const struct smtpd_key *k,
+    char *value)
 {
 	if (strcmp(value, "none") != 0)
 		return set_path(c, k, value);
@@ -154,14 +158,15 @@ set_status_socket(struct conf *c, const struct key *k, char *value)
 }
 
 static const char *
-set_user(struct conf *c, const struct key *k, char *value)
+set_user(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	return conf_value_user(value) == -1 ? k->wants :
 	    copy(member(c, k), value);
 }
 
 static const char *
-get_text(const struct conf *c, const struct key *k, char *buffer, size_t size)
+get_text(const struct smtpd_config *c, const struct smtpd_key *k, char *buffer,
+    size_t size)
 {
 	char *const *text = const_member(c, k);
 
@@ -186,7 +191,7 @@ _Static_assert(sizeof(enum conf_durable) == sizeof(unsigned) &&
     sizeof(enum log_where) == sizeof(unsigned), "set_choice() stores these");
 
 static const char *
-set_choice(struct conf *c, const struct key *k, char *value)
+set_choice(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	unsigned *to = member(c, k), i;
 
@@ -199,8 +204,8 @@ set_choice(struct conf *c, const struct key *k, char *value)
 }
 
 static const char *
-get_choice(const struct conf *c, const struct key *k, char *buffer,
-    size_t size)
+get_choice(const struct smtpd_config *c, const struct smtpd_key *k,
+    char *buffer, size_t size)
 {
 	const unsigned *v = const_member(c, k);
 
@@ -212,7 +217,7 @@ get_choice(const struct conf *c, const struct key *k, char *buffer,
 /* ---- lists ---- */
 
 static const char *
-set_listen(struct conf *c, const struct key *k, char *value)
+set_listen(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	struct conf_listen *l = &c->listen[c->nlisten];
 	size_t i;
@@ -235,7 +240,7 @@ set_listen(struct conf *c, const struct key *k, char *value)
 
 /* One or more networks; those of several lines are joined. */
 static const char *
-set_networks(struct conf *c, const struct key *k, char *value)
+set_networks(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	struct netset *set = member(c, k);
 	const char *reason;
@@ -253,7 +258,7 @@ set_networks(struct conf *c, const struct key *k, char *value)
 
 /* 1 when there is a module whose lines begin with this name. */
 static int
-has_module(const struct conf *c, const char *name)
+has_module(const struct smtpd_config *c, const char *name)
 {
 	char known[CONF_NAME_MAX + 1];
 	size_t i;
@@ -266,7 +271,7 @@ has_module(const struct conf *c, const char *name)
 }
 
 static const char *
-insert_module(struct conf *c, size_t at, const char *module)
+insert_module(struct smtpd_config *c, size_t at, const char *module)
 {
 	char *name = strdup(module);
 
@@ -279,10 +284,10 @@ insert_module(struct conf *c, size_t at, const char *module)
 	return NULL;
 }
 
-static const struct key *find_key(const char *);
+static const struct smtpd_key *find_key(const char *);
 
 static const char *
-set_module(struct conf *c, const struct key *k, char *value)
+set_module(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	char name[CONF_NAME_MAX + 1];
 
@@ -299,7 +304,7 @@ set_module(struct conf *c, const struct key *k, char *value)
 }
 
 static const char *
-set_fallback(struct conf *c, const struct key *k, char *value)
+set_fallback(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
 	char name[CONF_NAME_MAX + 1];
 
@@ -312,7 +317,7 @@ set_fallback(struct conf *c, const struct key *k, char *value)
 
 /* ---- the keys ---- */
 
-#define AT(m)		.at = offsetof(struct conf, m)
+#define AT(m)		.at = offsetof(struct smtpd_config, m)
 #define COUNT(m, l, h)	.set = set_count, .get = get_unsigned, AT(m), \
 			.low = (l), .high = (h), \
 			.wants = "must be a number from " #l " to " #h
@@ -332,7 +337,7 @@ set_fallback(struct conf *c, const struct key *k, char *value)
 			"192.0.2.1 192.0.2.0/24 2001:db8::/32"
 #define A_MODULE	"must be the name of a module, or its path with .so"
 
-static const struct key keys[] = {
+static const struct smtpd_key keys[] = {
 	{ "LISTEN", .set = set_listen, .is_repeatable = 1,
 	    .wants = "must be an address with an optional port, such as "
 	    "127.0.0.1:2525 or [::1]:2525" },
@@ -375,10 +380,10 @@ static const struct key keys[] = {
 
 #define KEYS	(sizeof(keys) / sizeof(keys[0]))
 
-static const struct key *
+static const struct smtpd_key *
 find_key(const char *name)
 {
-	const struct key *k;
+	const struct smtpd_key *k;
 
 	for (k = keys; k < keys + KEYS; k++)
 		if (strcmp(name, k->name) == 0)
@@ -389,7 +394,7 @@ find_key(const char *name)
 /* ---- the lines ---- */
 
 struct reader {
-	struct conf	*conf;
+	struct smtpd_config *conf;
 	const struct report *report;
 	const char	*file;
 	unsigned	 line;
@@ -432,7 +437,7 @@ shown(const char *text, char *out)
 }
 
 static void
-set_key(struct reader *r, const struct key *k, char *value)
+set_key(struct reader *r, const struct smtpd_key *k, char *value)
 {
 	unsigned *given = &r->given[k - keys];
 	char copied[SHOWN_MAX + 1];
@@ -457,7 +462,7 @@ set_key(struct reader *r, const struct key *k, char *value)
 static void
 add_setting(struct reader *r, const char *module, char *rest)
 {
-	struct conf *c = r->conf;
+	struct smtpd_config *c = r->conf;
 	struct conf_setting *s;
 	char *key;
 
@@ -504,7 +509,7 @@ static void
 read_line(struct reader *r, char *line, int is_first_pass)
 {
 	char *rest = text_trim(line), *word, out[SHOWN_MAX + 1];
-	const struct key *k;
+	const struct smtpd_key *k;
 
 	word = text_word(&rest);
 	if (word == NULL)
@@ -553,7 +558,7 @@ static void
 finish_modules(struct reader *r)
 {
 	char name[CONF_NAME_MAX + 1];
-	struct conf *c = r->conf;
+	struct smtpd_config *c = r->conf;
 	const char *failed = NULL;
 
 	if (c->nmodules == 0)
@@ -608,7 +613,7 @@ finish_children(struct reader *r)
 static void
 finish(struct reader *r)
 {
-	struct conf *c = r->conf;
+	struct smtpd_config *c = r->conf;
 
 	finish_children(r);
 	if (c->private_key != NULL && c->certificate == NULL)
@@ -628,7 +633,7 @@ static void
 set_option(struct reader *r, const char *option, const char *key,
     const char *text)
 {
-	const struct key *k = find_key(key);
+	const struct smtpd_key *k = find_key(key);
 	char *value = strdup(text), out[SHOWN_MAX + 1];
 	const char *reason;
 
@@ -641,7 +646,7 @@ set_option(struct reader *r, const char *option, const char *key,
 }
 
 static void
-drop_listen(struct conf *c)
+drop_listen(struct smtpd_config *c)
 {
 	while (c->nlisten > 0)
 		free(c->listen[--c->nlisten].text);
@@ -685,14 +690,14 @@ override(struct reader *r, const struct conf_override *o)
 /* ---- the whole ---- */
 
 static int
-defaults(struct conf *c)
+defaults(struct smtpd_config *c)
 {
 	/* Few children, so that many messages share a commit: 2 or 4 are
 	 * faster than 16 with 20 sessions, and as fast with 100. */
 	c->children = (struct conf_children){ .min_spare = 1, .max_spare = 2,
 	    .max_children = 4, .max_sessions = 10000,
 	    .shutdown_timeout_s = 30 };
-	c->limits = (struct conf_limits){ .max_size_bytes = 50 << 20,
+	c->limits = (struct smtpd_limits){ .max_size_bytes = 50 << 20,
 	    .max_recipients = 1000, .max_errors = 20, .max_commands = 100000,
 	    .max_line_bytes = 2048, .max_connections = 20000,
 	    .max_connections_per_address = 1000, .command_timeout_s = 5 * 60,
@@ -709,8 +714,9 @@ defaults(struct conf *c)
 }
 
 int
-conf_parse(struct conf *c, const char *text, size_t len, const char *file,
-    const struct conf_override *o, const struct report *report)
+conf_parse(struct smtpd_config *c, const char *text, size_t len,
+    const char *file, const struct conf_override *o,
+    const struct report *report)
 {
 	struct reader r = { .conf = c, .report = report, .file = file };
 
@@ -747,7 +753,7 @@ read_file(const char *file, int is_required, struct buf *text)
 }
 
 int
-conf_read(struct conf *c, const char *file, int is_required,
+conf_read(struct smtpd_config *c, const char *file, int is_required,
     const struct conf_override *o, const struct report *report)
 {
 	char reason[256];
@@ -768,7 +774,7 @@ conf_read(struct conf *c, const char *file, int is_required,
 }
 
 void
-conf_fini(struct conf *c)
+conf_fini(struct smtpd_config *c)
 {
 	drop_listen(c);
 	free(c->listen);
@@ -794,9 +800,10 @@ conf_fini(struct conf *c)
 }
 
 const char *
-conf_text(const struct conf *c, const char *key, char *buffer, size_t size)
+conf_text(const struct smtpd_config *c, const char *key, char *buffer,
+    size_t size)
 {
-	const struct key *k = find_key(key);
+	const struct smtpd_key *k = find_key(key);
 
 	return k == NULL || k->get == NULL ? NULL :
 	    k->get(c, k, buffer, size);

@@ -45,7 +45,7 @@ struct conf_children {
 };
 
 /* What one client may do. */
-struct conf_limits {
+struct smtpd_limits {
 	uint64_t max_size_bytes;
 	unsigned max_recipients, max_errors, max_commands;
 	unsigned max_line_bytes;	/* of a command, with its end */
@@ -59,14 +59,14 @@ struct conf_setting {
 	char	*module, *key, *value;	/* owned */
 };
 
-struct conf {
+struct smtpd_config {
 	const char	*file;		/* lent: the path, or NULL for none */
 	struct conf_listen *listen;	/* owned */
 	size_t		 nlisten;
 	int		 is_listen_default;	/* nobody asked for these */
 	char		*root, *user;	/* owned; user NULL: the default */
 	struct conf_children children;
-	struct conf_limits limits;
+	struct smtpd_limits limits;
 	enum conf_durable durable;
 	/* Owned, or NULL; the key may be in the file of the certificate. */
 	char		*certificate, *private_key;
@@ -100,19 +100,19 @@ struct conf_override {
  * each error with its line.  0, or -1 after errors.  The struct is to be freed
  * in either case.
  */
-int	conf_read(struct conf *, const char *file, int is_required,
+int	conf_read(struct smtpd_config *, const char *file, int is_required,
 	    const struct conf_override *, const struct report *);
 /* The same of a text, which is all there is of a file of that name. */
-int	conf_parse(struct conf *, const char *text, size_t len,
+int	conf_parse(struct smtpd_config *, const char *text, size_t len,
 	    const char *file, const struct conf_override *,
 	    const struct report *);
-void	conf_fini(struct conf *);
+void	conf_fini(struct smtpd_config *);
 /*
  * The value of a key as text, for modules: lends a member or what was written
  * to the buffer (numbers in digits, times in seconds, sizes in bytes).  NULL if
  * it is unset, is no key or is one of those that may be repeated.
  */
-const char *conf_text(const struct conf *, const char *key, char *buffer,
-	    size_t size);
+const char *conf_text(const struct smtpd_config *, const char *key,
+	    char *buffer, size_t size);
 
 #endif

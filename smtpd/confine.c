@@ -150,16 +150,16 @@ static const int denied[] = {
 #define DENIED		(sizeof(denied) / sizeof(denied[0]))
 
 /* Denied by the lower 32 bits of an argument, which are all that counts. */
-enum test {
+enum argument_test {
 	UNLESS,		/* it is the value */
 	UNLESS_BIT,	/* it has it */
 	IF,		/* it is */
 	IF_BIT		/* it has one of these */
 };
 
-struct rule {
+struct argument_rule {
 	int		 nr, arg;
-	enum test	 test;
+	enum argument_test	 test;
 	uint32_t	 value;
 };
 
@@ -169,7 +169,7 @@ struct rule {
 			CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
 			CLONE_NEWNET)
 
-static const struct rule rules[] = {
+static const struct argument_rule rules[] = {
 	/* abort(3) and threads; others are slowed down, or ended, by these. */
 	{ SYS_tgkill, 0, UNLESS, OWN },
 	{ SYS_prlimit64, 0, UNLESS, 0 },
@@ -231,7 +231,7 @@ put_number(struct sock_filter *at, int nr, int error)
 }
 
 static struct sock_filter *
-put_rule(struct sock_filter *at, const struct rule *r)
+put_rule(struct sock_filter *at, const struct argument_rule *r)
 {
 	const uint32_t value = r->value == OWN ? (uint32_t)getpid() : r->value;
 	const int is_bit = r->test == UNLESS_BIT || r->test == IF_BIT;

@@ -102,7 +102,7 @@ take_data(struct smtpd_session *s, const char *bytes, size_t n)
 static size_t
 take_chunk(struct smtpd_session *s, const char *bytes, size_t n)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 	size_t taken = x->chunk_left < n ? (size_t)x->chunk_left : n;
 
 	if (x->refusal == NULL)

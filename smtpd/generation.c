@@ -478,7 +478,7 @@ on_signal(void *arg, unsigned events)
 /* ---- the process ---- */
 
 int
-generation_load(struct smtpd_host *host, const struct conf *conf,
+generation_load(struct smtpd_host *host, const struct smtpd_config *conf,
     const struct log *log)
 {
 	char reason[512];

@@ -20,7 +20,7 @@ struct generation_report {
 /* What the parent has for it, lent. */
 struct generation_start {
 	unsigned		 number;	/* from 1 on */
-	const struct conf	*conf;
+	const struct smtpd_config *conf;
 	const struct identity	*identity;
 	struct listeners	*listeners;	/* lent: closed at the end */
 	struct scoreboard	*scoreboard;
@@ -38,7 +38,7 @@ int	generation_run(const struct generation_start *);
  * Loads the modules and the certificate of a configuration into a host.  0, or
  * -1 after errors were reported; generation_unload() in either case.
  */
-int	generation_load(struct smtpd_host *, const struct conf *,
+int	generation_load(struct smtpd_host *, const struct smtpd_config *,
 	    const struct log *);
 void	generation_unload(struct smtpd_host *);
 

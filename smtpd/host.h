@@ -20,7 +20,7 @@
 #define HOST_SESSIONS_MAX	60000	/* of one child */
 
 /* What a child does with connections. */
-enum host_state {
+enum host_phase {
 	HOST_SERVING,
 	HOST_RETIRING,	/* takes none; its sessions go on until they end */
 	HOST_DRAINING	/* takes none; sessions end with 421 once they are
@@ -42,11 +42,11 @@ struct host_path {
 	int	 is_writable;
 };
 
-struct session;
+struct client_session;
 
 struct smtpd_host {
 	/* The same in all children of a configuration. */
-	const struct conf	*conf;		/* lent */
+	const struct smtpd_config *conf;		/* lent */
 	struct log		 log;
 	char			 name[256];	/* of this machine */
 	struct tls_server	*tls;		/* lent; or NULL */
@@ -65,8 +65,8 @@ struct smtpd_host {
 	struct scoreboard	*scoreboard;	/* lent */
 	int			 slot;
 	struct counters		*counters;	/* lent: of the slot */
-	enum host_state		 state;
-	struct session		*sessions;	/* all, a list */
+	enum host_phase	 state;
+	struct client_session *sessions;	/* all, a list */
 	size_t			 nsessions;
 	uint64_t		 nserved;	/* sessions begun */
 	uint64_t		 next_id;	/* of a transaction */

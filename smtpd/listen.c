@@ -96,15 +96,15 @@ bind_one(const struct conf_listen *c)
 
 /* A host without IPv6 has no ::1, which is no error by default. */
 static int
-may_lack(const struct conf *conf, const struct conf_listen *c)
+may_lack(const struct smtpd_config *conf, const struct conf_listen *c)
 {
 	return conf->is_listen_default && c->addr.ss_family == AF_INET6 &&
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL);
 }
 
 int
-listeners_open(struct listeners *l, unsigned given, const struct conf *conf,
-    const struct log *log)
+listeners_open(struct listeners *l, unsigned given,
+    const struct smtpd_config *conf, const struct log *log)
 {
 	const struct conf_listen *c;
 	int fd;
@@ -134,7 +134,7 @@ listeners_close(struct listeners *l)
 }
 
 int
-listeners_are_same(const struct conf *a, const struct conf *b)
+listeners_are_same(const struct smtpd_config *a, const struct smtpd_config *b)
 {
 	size_t i, k;
 

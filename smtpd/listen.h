@@ -23,9 +23,10 @@ unsigned listeners_given(void);
  * after errors were reported; listeners_close() in either case.
  */
 int	listeners_open(struct listeners *, unsigned given,
-	    const struct conf *, const struct log *);
+	    const struct smtpd_config *, const struct log *);
 void	listeners_close(struct listeners *);
 /* 1 if both want the same sockets, in whatever order. */
-int	listeners_are_same(const struct conf *, const struct conf *);
+int	listeners_are_same(const struct smtpd_config *,
+	    const struct smtpd_config *);
 
 #endif

@@ -23,7 +23,7 @@
 #include "smtpd/identity.h"
 #include "smtpd/parent.h"
 
-struct options {
+struct smtpd_options {
 	struct conf_override override;
 	const char	*file;
 	int		 is_file_required;
@@ -48,7 +48,8 @@ usage(const struct log *log)
 
 /* 0 or -1. */
 static int
-read_options(struct options *o, int argc, char **argv, const struct log *log)
+read_options(struct smtpd_options *o, int argc, char **argv,
+    const struct log *log)
 {
 	int c;
 
@@ -82,7 +83,7 @@ read_options(struct options *o, int argc, char **argv, const struct log *log)
 }
 
 static int
-stores_in_root(const struct conf *conf)
+stores_in_root(const struct smtpd_config *conf)
 {
 	for (size_t i = 0; i < conf->nmodules; i++)
 		if (strcmp(conf->modules[i], "minute") == 0)
@@ -92,7 +93,7 @@ stores_in_root(const struct conf *conf)
 
 /* What a start would miss of the system. */
 static int
-check_system(const struct conf *conf, const struct log *log)
+check_system(const struct smtpd_config *conf, const struct log *log)
 {
 	struct identity identity;
 	struct stat st;
@@ -121,7 +122,7 @@ check_system(const struct conf *conf, const struct log *log)
 
 /* The configuration, its modules and its certificate: the status. */
 static int
-check(const struct conf *conf, const struct log *log)
+check(const struct smtpd_config *conf, const struct log *log)
 {
 	struct smtpd_host host;
 	int ret;
@@ -187,7 +188,7 @@ on_ready(void *arg)
 }
 
 static int
-serve(struct options *o, struct conf *conf, const struct log *log)
+serve(struct smtpd_options *o, struct smtpd_config *conf, const struct log *log)
 {
 	struct background b = { -1, conf->log == LOG_TO_STDERR };
 	const struct parent_options options = {
@@ -218,8 +219,8 @@ serve(struct options *o, struct conf *conf, const struct log *log)
 int
 main(int argc, char **argv)
 {
-	struct options o = { .file = SMTPD_CONF };
-	struct conf conf;
+	struct smtpd_options o = { .file = SMTPD_CONF };
+	struct smtpd_config conf;
 	struct log log;
 	const struct report report = { log_report, &log };
 	int status = EX_CONFIG;

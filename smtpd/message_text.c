@@ -15,7 +15,7 @@
 void
 message_text_begin(struct smtpd_session *s, enum smtp_data_form form)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 
 	message_text_fini(s);
 	smtp_data_init(&x->data, form, netset_has(
@@ -104,7 +104,7 @@ show_field(struct smtpd_session *s)
 static void
 collect_fields(struct smtpd_session *s, const char *p, size_t n)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 
 	while (n > 0 && x->is_in_header) {
 		const char *lf = memchr(p, '\n', n);
@@ -130,7 +130,7 @@ collect_fields(struct smtpd_session *s, const char *p, size_t n)
 size_t
 message_text_take(struct smtpd_session *s, const char *bytes, size_t n)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 	struct buf *decoded = &s->host->decoded;
 	size_t taken;
 
@@ -151,7 +151,7 @@ message_text_take(struct smtpd_session *s, const char *bytes, size_t n)
 void
 message_text_end(struct smtpd_session *s)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 	struct buf *decoded = &s->host->decoded;
 
 	buf_reset(decoded);
@@ -168,7 +168,7 @@ message_text_end(struct smtpd_session *s)
 const char *
 message_text_fault(const struct smtpd_session *s)
 {
-	const struct message_text *x = &s->text;
+	const struct incoming_text *x = &s->text;
 
 	if (x->data.has_bare && !x->data.does_normalise)
 		return "550 5.6.11 a line ends without CRLF: bare CR or LF";

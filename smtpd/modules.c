@@ -90,7 +90,7 @@ load(struct smtpd_host *h, const char *directory, const char *name)
 
 /* The lines of the configuration whose first word is the module's name. */
 static size_t
-settings_of(const struct conf *conf, const char *name,
+settings_of(const struct smtpd_config *conf, const char *name,
     struct smtpd_setting *out)
 {
 	const char *base = strrchr(name, '/');
@@ -133,7 +133,7 @@ configure(struct smtpd_host *h, struct module *m)
 int
 modules_load(struct smtpd_host *h, const char *directory)
 {
-	const struct conf *conf = h->conf;
+	const struct smtpd_config *conf = h->conf;
 
 	for (size_t i = 0; i < conf->nmodules; i++) {
 		struct module *m = &h->modules[h->nmodules];

@@ -24,7 +24,7 @@
 static void
 put_recipients(struct log_line *line, struct transaction *t)
 {
-	const struct recipient *asked = transaction_asked(t);
+	const struct transaction_recipient *asked = transaction_asked(t);
 
 	if (asked != NULL) {
 		log_put(line, " to=<%s>", asked->path);
@@ -109,7 +109,7 @@ apply_connect(struct smtpd_session *s, enum smtpd_verdict verdict)
 static void
 put_extensions(struct smtpd_session *s)
 {
-	const struct conf_limits *limits = &s->host->conf->limits;
+	const struct smtpd_limits *limits = &s->host->conf->limits;
 
 	buf_printf(s->out, "250-%s\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
 	    "250-SMTPUTF8\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n"
@@ -159,7 +159,7 @@ apply_mail(struct smtpd_session *s, enum smtpd_verdict verdict)
 static void
 remove_asked(struct transaction *t)
 {
-	const struct recipient *r = transaction_asked(t);
+	const struct transaction_recipient *r = transaction_asked(t);
 
 	if (r != NULL)
 		transaction_remove(t, (size_t)(r - t->recipients));
@@ -169,7 +169,7 @@ static void
 apply_rcpt(struct smtpd_session *s, enum smtpd_verdict verdict)
 {
 	struct transaction *t = &s->transaction;
-	struct recipient *r;
+	struct transaction_recipient *r;
 
 	if (verdict == SMTPD_TEMPORARY || verdict == SMTPD_PERMANENT) {
 		reply_refuse(s, verdict, verdict == SMTPD_TEMPORARY ?
@@ -192,7 +192,7 @@ apply_rcpt(struct smtpd_session *s, enum smtpd_verdict verdict)
 static void
 apply_data(struct smtpd_session *s, enum smtpd_verdict verdict)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 	int is_bdat = x->data.form == SMTP_DATA_CHUNKS;
 
 	if (verdict == SMTPD_DROP)
@@ -337,7 +337,7 @@ refuse_chunk(struct smtpd_session *s, const char *line)
 void
 outcome_of_chunk(struct smtpd_session *s)
 {
-	struct message_text *x = &s->text;
+	struct incoming_text *x = &s->text;
 	const char *fault;
 
 	s->state = DIALOGUE_COMMANDS;

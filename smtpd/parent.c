@@ -63,7 +63,7 @@ struct parent {
 	struct identity	 identity;
 	struct listeners listeners;
 	struct scoreboard *scoreboard;	/* owned */
-	struct status	 status;
+	struct status_server status;
 	struct notify	 notify;
 	struct loop	 loop;
 	struct loop_watch signals[SIGNALS];
@@ -72,7 +72,7 @@ struct parent {
 	struct running	 generations[GENERATIONS_MAX];
 	/* Owned: what serves, and what a reload has read for the one that is
 	 * starting; NULL: what was read at the start, and no reload. */
-	struct conf	*conf, *next;
+	struct smtpd_config *conf, *next;
 	unsigned	 started;	/* generations so far */
 	unsigned	 failures;	/* of those that served, in a row */
 	unsigned	 shutdown_timeout_s;
@@ -566,7 +566,7 @@ on_signal(void *arg, unsigned events)
 
 /* For the connections of a child; as root, also beyond the hard limit. */
 static void
-raise_limits(const struct conf *conf)
+raise_limits(const struct smtpd_config *conf)
 {
 	rlim_t wanted = 2 * (rlim_t)conf->limits.max_connections + FDS_MORE;
 	struct rlimit r;
@@ -619,7 +619,7 @@ open_status(struct parent *p)
 }
 
 static size_t
-slots_of(const struct conf *conf)
+slots_of(const struct smtpd_config *conf)
 {
 	const size_t n = SLOTS_FACTOR * (size_t)conf->children.max_children;
 
@@ -630,7 +630,7 @@ slots_of(const struct conf *conf)
 static int
 prepare(struct parent *p)
 {
-	const struct conf *conf = p->options->conf;
+	const struct smtpd_config *conf = p->options->conf;
 	const char *reason;
 
 	reason = identity_find(&p->identity, conf->user);

@@ -7,7 +7,7 @@
 #include "smtpd/conf.h"
 
 struct parent_options {
-	const struct conf *conf;	/* read at the start */
+	const struct smtpd_config *conf;	/* read at the start */
 	unsigned	 given;		/* sockets, of init */
 	const char	*file;
 	int		 is_file_required;

@@ -19,10 +19,10 @@ are_same(const char *a, const char *b)
 
 /* What only a restart can change. */
 static void
-report_changes(const struct reload *r, const struct conf *now,
+report_changes(const struct reload *r, const struct smtpd_config *now,
     const struct log *log)
 {
-	const struct conf *first = r->first;
+	const struct smtpd_config *first = r->first;
 	const struct {
 		const char	*key;
 		int		 is_same;
@@ -41,12 +41,12 @@ report_changes(const struct reload *r, const struct conf *now,
 			    "restart dma-smtpd for that", keys[i].key);
 }
 
-struct conf *
+struct smtpd_config *
 reload_read(const struct reload *r, const struct log *log)
 {
 	struct log copy = *log;
 	const struct report report = { log_report, &copy };
-	struct conf *c = malloc(sizeof(*c));
+	struct smtpd_config *c = malloc(sizeof(*c));
 
 	if (c == NULL) {
 		log_say(log, LOG_LEVEL_ERROR, "out of memory");
@@ -62,7 +62,7 @@ reload_read(const struct reload *r, const struct log *log)
 }
 
 void
-reload_free(struct conf *c)
+reload_free(struct smtpd_config *c)
 {
 	if (c != NULL)
 		conf_fini(c);

@@ -8,7 +8,7 @@
 
 /* As at the start. */
 struct reload {
-	const struct conf *first;	/* lent: what was read then */
+	const struct smtpd_config *first;	/* lent: what was read then */
 	const char	*file;		/* lent */
 	int		 is_file_required;
 	const struct conf_override *override;	/* lent */
@@ -19,7 +19,7 @@ struct reload {
  * The configuration as it is now: owned; or NULL after errors were reported.
  * What only a restart can change is reported.
  */
-struct conf *reload_read(const struct reload *, const struct log *);
-void	reload_free(struct conf *);
+struct smtpd_config *reload_read(const struct reload *, const struct log *);
+void	reload_free(struct smtpd_config *);
 
 #endif

@@ -32,9 +32,9 @@ enum session_phase {
 	SESSION_ENDING		/* hooks may not bring it back */
 };
 
-struct session {
+struct client_session {
 	struct smtpd_session dialogue;
-	struct session	*next, *previous;
+	struct client_session *next, *previous;
 	enum session_phase phase;
 	int		 fd;
 	struct netaddr	 counted;	/* whose connection it counts as */
@@ -51,16 +51,16 @@ struct session {
 	unsigned	 timed;		/* the transaction it is of */
 };
 
-static void	update(struct session *);
+static void	update(struct client_session *);
 
 static struct smtpd_host *
-host_of(const struct session *x)
+host_of(const struct client_session *x)
 {
 	return x->dialogue.host;
 }
 
 static enum scoreboard_admission
-admit(struct session *x, unsigned max_per_address)
+admit(struct client_session *x, unsigned max_per_address)
 {
 	struct smtpd_host *h = host_of(x);
 	enum scoreboard_admission admission;
@@ -74,7 +74,7 @@ admit(struct session *x, unsigned max_per_address)
 }
 
 static void
-discharge(struct session *x)
+discharge(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -85,7 +85,7 @@ discharge(struct session *x)
 }
 
 static void
-close_socket(struct session *x)
+close_socket(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -102,7 +102,7 @@ close_socket(struct session *x)
 }
 
 static void
-end(struct session *x)
+end(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -129,7 +129,7 @@ end(struct session *x)
 }
 
 static ssize_t
-read_some(struct session *x, void *out, size_t size)
+read_some(struct client_session *x, void *out, size_t size)
 {
 	ssize_t n;
 
@@ -145,7 +145,7 @@ read_some(struct session *x, void *out, size_t size)
 }
 
 static ssize_t
-write_some(struct session *x)
+write_some(struct client_session *x)
 {
 	ssize_t n;
 
@@ -168,7 +168,7 @@ write_some(struct session *x)
  * lost for lack of memory.
  */
 static int
-flush(struct session *x)
+flush(struct client_session *x)
 {
 	if (buf_failed(&x->out))
 		return -1;
@@ -187,7 +187,7 @@ flush(struct session *x)
 
 /* A new time for the next command, or the next bytes of a text. */
 static void
-renew(struct session *x)
+renew(struct client_session *x)
 {
 	x->command_due_ms = loop_now(&host_of(x)->loop) +
 	    host_of(x)->conf->limits.command_timeout_s * (int64_t)1000;
@@ -195,7 +195,7 @@ renew(struct session *x)
 
 /* Without memory for what was read, x->in has failed: update() sees that. */
 static void
-feed(struct session *x, const char *bytes, size_t n)
+feed(struct client_session *x, const char *bytes, size_t n)
 {
 	enum dialogue_state before = x->dialogue.state;
 	size_t used;
@@ -222,7 +222,7 @@ feed(struct session *x, const char *bytes, size_t n)
 
 /* The times that end the session: the earlier one. */
 static int64_t
-due(const struct session *x)
+due(const struct client_session *x)
 {
 	if (x->transaction_due_ms != 0 &&
 	    x->transaction_due_ms < x->command_due_ms)
@@ -232,7 +232,7 @@ due(const struct session *x)
 
 /* 0, or -1 without memory. */
 static int
-set_deadline(struct session *x)
+set_deadline(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -251,20 +251,20 @@ set_deadline(struct session *x)
 }
 
 static int
-may_take(const struct session *x)
+may_take(const struct client_session *x)
 {
 	return !x->dialogue.is_paused && x->out.len < DIALOGUE_OUT_HIGH &&
 	    dialogue_want(&x->dialogue) == DIALOGUE_WANTS_INPUT;
 }
 
 static int
-may_read(const struct session *x)
+may_read(const struct client_session *x)
 {
 	return may_take(x) && !x->dialogue.is_behind;
 }
 
 static void
-watch(struct session *x)
+watch(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 	unsigned events = 0;
@@ -286,7 +286,7 @@ watch(struct session *x)
 }
 
 static void
-linger(struct session *x)
+linger(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -304,7 +304,7 @@ linger(struct session *x)
 }
 
 static void
-handshake(struct session *x)
+handshake(struct client_session *x)
 {
 	if (tls_stream_handshake(x->tls, &x->tls_wants) == 0) {
 		x->phase = SESSION_DIALOGUE;
@@ -325,7 +325,7 @@ handshake(struct session *x)
 }
 
 static void
-begin_tls(struct session *x)
+begin_tls(struct client_session *x)
 {
 	x->phase = SESSION_HANDSHAKE;
 	x->tls = tls_stream_new(host_of(x)->tls, x->fd);
@@ -340,7 +340,7 @@ begin_tls(struct session *x)
  * not be sent are taken then.  0, or -1 when the session is to end.
  */
 static int
-send_and_take(struct session *x)
+send_and_take(struct client_session *x)
 {
 	size_t before;
 
@@ -356,7 +356,7 @@ send_and_take(struct session *x)
 
 /* After the dialogue has moved: sends what there is, and sees what is next. */
 static void
-update(struct session *x)
+update(struct client_session *x)
 {
 	if (send_and_take(x) == -1) {
 		end(x);
@@ -390,7 +390,7 @@ update(struct session *x)
 static void
 resumed(void *arg)
 {
-	struct session *x = arg;
+	struct client_session *x = arg;
 	struct smtpd_host *h = host_of(x);
 
 	if (x->phase != SESSION_DIALOGUE && x->phase != SESSION_GONE)
@@ -408,7 +408,7 @@ resumed(void *arg)
 }
 
 static void
-begin_dialogue(struct session *x)
+begin_dialogue(struct client_session *x)
 {
 	x->phase = SESSION_DIALOGUE;
 	switch (admit(x,
@@ -432,7 +432,7 @@ begin_dialogue(struct session *x)
 
 /* The header of a proxy; the client may have sent more after it. */
 static void
-read_proxy(struct session *x)
+read_proxy(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 	struct client *client = &x->dialogue.client;
@@ -465,7 +465,7 @@ read_proxy(struct session *x)
 }
 
 static void
-read_dialogue(struct session *x)
+read_dialogue(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -488,7 +488,7 @@ read_dialogue(struct session *x)
 }
 
 static void
-read_and_forget(struct session *x)
+read_and_forget(struct client_session *x)
 {
 	struct smtpd_host *h = host_of(x);
 
@@ -500,7 +500,7 @@ read_and_forget(struct session *x)
 static void
 ready(void *arg, unsigned events)
 {
-	struct session *x = arg;
+	struct client_session *x = arg;
 
 	switch (x->phase) {
 	case SESSION_PROXY:
@@ -525,7 +525,7 @@ ready(void *arg, unsigned events)
 }
 
 static void
-time_out(struct session *x)
+time_out(struct client_session *x)
 {
 	int is_transaction = x->transaction_due_ms != 0 &&
 	    x->transaction_due_ms <= loop_now(&host_of(x)->loop);
@@ -547,7 +547,7 @@ time_out(struct session *x)
 static void
 expired(void *arg)
 {
-	struct session *x = arg;
+	struct client_session *x = arg;
 	int64_t now_ms = loop_now(&host_of(x)->loop);
 
 	if (x->is_woken) {
@@ -581,10 +581,10 @@ expired(void *arg)
 		end(x);
 }
 
-static struct session *
+static struct client_session *
 session_new(struct smtpd_host *h, int fd, const struct sockaddr *peer)
 {
-	struct session *x = calloc(1, sizeof(*x));
+	struct client_session *x = calloc(1, sizeof(*x));
 
 	if (x == NULL)
 		return NULL;
@@ -612,7 +612,7 @@ session_new(struct smtpd_host *h, int fd, const struct sockaddr *peer)
 void
 session_accept(struct smtpd_host *h, int fd, const struct sockaddr *peer)
 {
-	struct session *x = NULL;
+	struct client_session *x = NULL;
 
 	if (h->input == NULL)
 		h->input = malloc(INPUT_BYTES);
@@ -643,9 +643,9 @@ session_accept(struct smtpd_host *h, int fd, const struct sockaddr *peer)
 void
 session_drain_all(struct smtpd_host *h)
 {
-	struct session *next;
+	struct client_session *next;
 
-	for (struct session *x = h->sessions; x != NULL; x = next) {
+	for (struct client_session *x = h->sessions; x != NULL; x = next) {
 		next = x->next;
 		switch (x->phase) {
 		case SESSION_PROXY:
@@ -665,9 +665,9 @@ session_drain_all(struct smtpd_host *h)
 void
 session_end_all(struct smtpd_host *h)
 {
-	struct session *next;
+	struct client_session *next;
 
-	for (struct session *x = h->sessions; x != NULL; x = next) {
+	for (struct client_session *x = h->sessions; x != NULL; x = next) {
 		next = x->next;
 		if (x->phase != SESSION_GONE)
 			end(x);

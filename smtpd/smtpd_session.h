@@ -60,7 +60,7 @@ struct client {
 };
 
 /* The text of a message under way. */
-struct message_text {
+struct incoming_text {
 	struct smtp_data data;
 	struct buf	 field;		/* header(): the field so far */
 	size_t		 header_bytes;	/* shown to header() */
@@ -95,7 +95,7 @@ struct smtpd_session {
 	unsigned	 ndropped;	/* recipients accepted and discarded */
 	struct stage	 stage;
 	struct transaction transaction;
-	struct message_text text;
+	struct incoming_text text;
 	struct buf	*out;		/* lent: replies */
 	void		*data[CONF_MODULES_MAX];	/* of the modules */
 	/* A verdict came: replies are in out, input is wanted again. */

@@ -16,7 +16,7 @@ call_with_text(const struct module *m, struct smtpd_session *s)
 {
 	const struct smtpd_module *hooks = m->hooks;
 	struct transaction *t = &s->transaction;
-	const struct recipient *r;
+	const struct transaction_recipient *r;
 
 	switch (s->stage.name) {
 	case STAGE_HELO:

@@ -26,16 +26,16 @@
 
 /* ---- texts ---- */
 
-enum kind {
+enum metric_kind {
 	KIND_COUNTER,
 	KIND_GAUGE
 };
 
-struct line {
+struct status_line {
 	const char	*key;		/* of the text */
 	const char	*metric;	/* of Prometheus */
 	const char	*help;
-	enum kind	 kind;
+	enum metric_kind	 kind;
 	uint64_t	 value;
 	unsigned	 scale;		/* value is in parts of this, 0: 1 */
 };
@@ -44,7 +44,7 @@ struct line {
 
 /* Without floating point, whose form depends on the locale. */
 static void
-put_value(struct buf *b, const struct line *l)
+put_value(struct buf *b, const struct status_line *l)
 {
 	char fraction[24], *end;
 	int digits = l->scale == 1000 ? 3 : 6;
@@ -63,11 +63,11 @@ put_value(struct buf *b, const struct line *l)
 }
 
 static size_t
-make_lines(const struct status_values *v, struct line out[LINES])
+make_lines(const struct status_values *v, struct status_line out[LINES])
 {
 	const struct counters *c = &v->total;
 	const uint64_t syncs = c->syncs;
-	const struct line all[] = {
+	const struct status_line all[] = {
 		{ "accepted", "messages_accepted_total",
 		    "Messages replied to with 250", KIND_COUNTER,
 		    c->accepted, 0 },
@@ -142,7 +142,7 @@ void
 status_text(struct buf *b, const struct status_values *v)
 {
 	char name[COUNTERS_NAME];
-	struct line lines[LINES];
+	struct status_line lines[LINES];
 	size_t i, n = make_lines(v, lines);
 
 	for (i = 0; i < n; i++) {
@@ -164,7 +164,7 @@ status_prometheus(struct buf *b, const struct status_values *v)
 	static const char *const kinds[] = { [KIND_COUNTER] = "counter",
 	    [KIND_GAUGE] = "gauge" };
 	char name[COUNTERS_NAME];
-	struct line lines[LINES];
+	struct status_line lines[LINES];
 	size_t i, n = make_lines(v, lines);
 
 	for (i = 0; i < n; i++) {
@@ -206,7 +206,7 @@ status_is_for_metrics(const char *bytes, size_t len)
 /* ---- values ---- */
 
 static uint64_t
-rate(const struct status *s, uint64_t accepted)
+rate(const struct status_server *s, uint64_t accepted)
 {
 	const int64_t now = loop_now(s->loop);
 	int64_t elapsed = now - s->samples[0].at_ms;
@@ -220,7 +220,7 @@ rate(const struct status *s, uint64_t accepted)
 }
 
 void
-status_look(const struct status *s, struct status_values *v)
+status_look(const struct status_server *s, struct status_values *v)
 {
 	struct scoreboard_view slot;
 	size_t i;
@@ -248,7 +248,7 @@ status_look(const struct status *s, struct status_values *v)
 static void
 on_sampling(void *arg)
 {
-	struct status *s = arg;
+	struct status_server *s = arg;
 	struct counters total;
 	size_t i;
 
@@ -359,7 +359,7 @@ on_time(void *arg)
 
 /* A place for another, which may be that of the oldest. */
 static struct status_client *
-place(struct status *s)
+place(struct status_server *s)
 {
 	struct status_client *c, *oldest = s->clients;
 
@@ -376,7 +376,7 @@ place(struct status *s)
 static void
 on_listener(void *arg, unsigned events)
 {
-	struct status *s = arg;
+	struct status_server *s = arg;
 	struct status_client *c;
 	int fd;
 
@@ -401,7 +401,7 @@ on_listener(void *arg, unsigned events)
 /* ---- the socket ---- */
 
 void
-status_init(struct status *s, struct loop *loop,
+status_init(struct status_server *s, struct loop *loop,
     const struct scoreboard *scoreboard)
 {
 	size_t i;
@@ -535,7 +535,8 @@ bind_to(int fd, const struct sockaddr_un *sun, const struct identity *id)
 }
 
 int
-status_listen(struct status *s, const char *path, const struct identity *id)
+status_listen(struct status_server *s, const char *path,
+    const struct identity *id)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct stat st;
@@ -561,7 +562,7 @@ status_listen(struct status *s, const char *path, const struct identity *id)
 }
 
 void
-status_leave(struct status *s)
+status_leave(struct status_server *s)
 {
 	size_t i;
 
@@ -575,7 +576,7 @@ status_leave(struct status *s)
 }
 
 void
-status_fini(struct status *s)
+status_fini(struct status_server *s)
 {
 	struct stat st;
 

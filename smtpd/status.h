@@ -35,10 +35,10 @@ void	status_prometheus(struct buf *, const struct status_values *);
  * one; -1 when they will not. */
 int	status_is_for_metrics(const char *, size_t);
 
-struct status;
+struct status_server;
 
 struct status_client {
-	struct status	*status;
+	struct status_server *status;
 	struct loop_watch watch;	/* fd -1: none */
 	struct loop_timer timer;
 	struct buf	 out;		/* with text: the answer */
@@ -47,7 +47,7 @@ struct status_client {
 	char		 request[STATUS_REQUEST_MAX];
 };
 
-struct status {
+struct status_server {
 	struct loop	*loop;		/* lent */
 	const struct scoreboard *scoreboard;
 	struct loop_watch listener;	/* fd -1: none */
@@ -63,16 +63,17 @@ struct status {
 	struct status_client clients[STATUS_CLIENTS_MAX];
 };
 
-void	status_init(struct status *, struct loop *, const struct scoreboard *);
-void	status_fini(struct status *);
+void	status_init(struct status_server *, struct loop *,
+	    const struct scoreboard *);
+void	status_fini(struct status_server *);
 /* In a process that was forked: closes its copies and removes nothing. */
-void	status_leave(struct status *);
+void	status_leave(struct status_server *);
 /*
  * Makes the socket, for that user and group.  0, or -1 with errno; EADDRINUSE:
  * of another process that is running.
  */
-int	status_listen(struct status *, const char *path,
+int	status_listen(struct status_server *, const char *path,
 	    const struct identity *);
-void	status_look(const struct status *, struct status_values *);
+void	status_look(const struct status_server *, struct status_values *);
 
 #endif

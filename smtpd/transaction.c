@@ -43,8 +43,8 @@ transaction_reset(struct transaction *t)
 }
 
 static int
-recipient_init(struct recipient *r, const char *path, const char *parameters,
-    int is_asked)
+recipient_init(struct transaction_recipient *r, const char *path,
+    const char *parameters, int is_asked)
 {
 	char domain[DOMAIN_MAX + 1];
 	size_t a = strlen(path) + 1, b = strlen(parameters) + 1, c;
@@ -92,7 +92,7 @@ transaction_set_sender(struct transaction *t, const char *path)
 int
 transaction_set_recipient(struct transaction *t, size_t i, const char *path)
 {
-	struct recipient changed;
+	struct transaction_recipient changed;
 
 	if (recipient_init(&changed, path, t->recipients[i].parameters,
 	    t->recipients[i].is_asked) == -1)
@@ -112,7 +112,7 @@ transaction_remove(struct transaction *t, size_t i)
 	buf_reset(&t->lines);
 }
 
-struct recipient *
+struct transaction_recipient *
 transaction_asked(struct transaction *t)
 {
 	/* Modules may have added others after it. */

@@ -10,7 +10,7 @@
 
 #include "lib/buf.h"
 
-struct recipient {
+struct transaction_recipient {
 	char	*path;		/* owned, with the other two in one piece */
 	char	*parameters;	/* as given; "" */
 	char	*domain;	/* smtp_path_domain() */
@@ -22,7 +22,7 @@ struct transaction {
 	char		*sender;	/* owned */
 	char		*parameters;	/* owned: as given with MAIL; "" */
 	int		 is_smtputf8;
-	struct recipient *recipients;	/* owned */
+	struct transaction_recipient *recipients;	/* owned */
 	size_t		 nrecipients, cap;
 	struct buf	 lines;		/* empty until they are asked for */
 };
@@ -46,7 +46,7 @@ int	transaction_set_recipient(struct transaction *, size_t i,
 	    const char *path);
 void	transaction_remove(struct transaction *, size_t i);
 /* The one that modules are asked of; NULL if one of them has removed it. */
-struct recipient *transaction_asked(struct transaction *);
+struct transaction_recipient *transaction_asked(struct transaction *);
 /*
  * Lends the lines before the text: one Forward-Path for each recipient,
  * Return-Path, Received; with CRLF.  NULL without memory.

@@ -22,7 +22,7 @@
 #define JOBS_DEFAULT	8
 #define JOBS_MAX	256
 
-struct options {
+struct consume_options {
 	const char	*conf;
 	int		 is_conf_given;
 	int		 is_to_broker;	/* from a tree, not from a queue */
@@ -44,7 +44,7 @@ usage(void)
 /* ---- arguments ---- */
 
 static int
-set_jobs(struct options *o, const char *text)
+set_jobs(struct consume_options *o, const char *text)
 {
 	unsigned long n;
 	char *end;
@@ -60,7 +60,7 @@ set_jobs(struct options *o, const char *text)
 
 /* An option that may have a value: how many arguments it took, or -1. */
 static int
-take_option(struct options *o, const char *option, const char *value)
+take_option(struct consume_options *o, const char *option, const char *value)
 {
 	if (strcmp(option, "--follow") == 0) {
 		o->setup.does_follow = 1;
@@ -85,7 +85,7 @@ take_option(struct options *o, const char *option, const char *value)
 }
 
 static int
-take_options(struct options *o, int argc, char **argv)
+take_options(struct consume_options *o, int argc, char **argv)
 {
 	int i, n;
 
@@ -104,7 +104,7 @@ take_options(struct options *o, int argc, char **argv)
 }
 
 static int
-take_mode(struct options *o, int argc, char **argv)
+take_mode(struct consume_options *o, int argc, char **argv)
 {
 	if (argc < 2 || (strcmp(argv[1], "--amqp") != 0 &&
 	    strcmp(argv[1], "--to-amqp") != 0))
@@ -125,7 +125,7 @@ take_mode(struct options *o, int argc, char **argv)
 /* ---- the configuration ---- */
 
 static int
-use_settings(struct broker_settings *s, const struct conf *conf,
+use_settings(struct broker_settings *s, const struct smtpd_config *conf,
     const struct log *log)
 {
 	const struct conf_setting *line;
@@ -154,13 +154,13 @@ use_settings(struct broker_settings *s, const struct conf *conf,
 }
 
 static int
-read_settings(struct broker_settings *s, const struct options *o,
+read_settings(struct broker_settings *s, const struct consume_options *o,
     const struct log *log)
 {
 	static const struct conf_override none = { .nlisten = 0 };
 	struct report report = { log_report, NULL };
 	struct log copy = *log;
-	struct conf conf;
+	struct smtpd_config conf;
 	int ret;
 
 	report.arg = &copy;
@@ -173,7 +173,7 @@ read_settings(struct broker_settings *s, const struct options *o,
 }
 
 static int
-drain_tree(const struct options *o)
+drain_tree(const struct consume_options *o)
 {
 	struct to_broker broker = { .settings = o->setup.settings,
 	    .log = o->setup.log };
@@ -190,7 +190,7 @@ drain_tree(const struct options *o)
 int
 main(int argc, char **argv)
 {
-	struct options o = { .conf = SMTPD_CONF, .setup = {
+	struct consume_options o = { .conf = SMTPD_CONF, .setup = {
 	    .sendmail = SMTPD_SENDMAIL, .jobs = JOBS_DEFAULT } };
 	struct broker_settings settings;
 	struct log log;

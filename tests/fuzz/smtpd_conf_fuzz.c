@@ -23,7 +23,7 @@ count(void *arg, const char *file, unsigned line, const char *text)
 
 /* What the rest of the program relies on. */
 static void
-check(const struct conf *c)
+check(const struct smtpd_config *c)
 {
 	const struct conf_children *n = &c->children;
 	char name[CONF_NAME_MAX + 1];
@@ -51,7 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned errors = 0;
 	const struct report report = { count, &errors };
-	struct conf c;
+	struct smtpd_config c;
 	char *text;
 	int ret;
 

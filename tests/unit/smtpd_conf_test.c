@@ -13,7 +13,7 @@
 /* ---- a configuration as text ---- */
 
 static void
-put_list(struct buf *b, const struct conf *c)
+put_list(struct buf *b, const struct smtpd_config *c)
 {
 	size_t i;
 
@@ -28,7 +28,7 @@ put_list(struct buf *b, const struct conf *c)
 }
 
 static int
-parse(struct conf *c, const char *text, struct t_reports *reports)
+parse(struct smtpd_config *c, const char *text, struct t_reports *reports)
 {
 	const struct report report = { t_report, reports };
 
@@ -72,7 +72,7 @@ test_each_key_has_a_default_and_a_value(void **state)
 	};
 	struct t_reports reports;
 	const char *expected, *value;
-	struct conf c;
+	struct smtpd_config c;
 	char line[128], room[32];
 	size_t i, set;
 
@@ -125,7 +125,7 @@ test_lists_and_lines_of_modules(void **state)
 		  "LISTEN ::1\nMODULE minute\n2 minute|a|b#c \"d\"\n" },
 	};
 	struct t_reports reports;
-	struct conf c;
+	struct smtpd_config c;
 	struct buf b;
 	size_t i;
 
@@ -220,7 +220,7 @@ test_an_error_is_told_with_its_line(void **state)
 		    "nor a module that a line MODULE names" },
 	};
 	struct t_reports reports;
-	struct conf c;
+	struct smtpd_config c;
 	size_t i;
 
 	(void)state;
@@ -242,7 +242,7 @@ test_lists_are_bounded(void **state)
 		{ "minute k%u\n", CONF_SETTINGS_MAX },
 	};
 	struct t_reports reports;
-	struct conf c;
+	struct smtpd_config c;
 	struct buf b;
 	unsigned extra, j;
 	size_t i;
@@ -283,7 +283,7 @@ test_defaults_give_way_to_what_is_given(void **state)
 		{ "MIN_SPARE 5\nMAX_SPARE 5\nMAX_CHILDREN 5", 5, 5, 5 },
 	};
 	struct t_reports reports;
-	struct conf c;
+	struct smtpd_config c;
 	size_t i;
 
 	(void)state;
@@ -315,7 +315,7 @@ test_networks_of_several_lines_are_one_set(void **state)
 	};
 	struct t_reports reports;
 	struct netaddr a;
-	struct conf c;
+	struct smtpd_config c;
 	size_t i;
 
 	(void)state;
@@ -354,7 +354,7 @@ test_the_command_line_replaces_the_file(void **state)
 	};
 	struct t_reports reports;
 	const struct report report = { t_report, &reports };
-	struct conf c;
+	struct smtpd_config c;
 	size_t i;
 
 	(void)state;
@@ -377,7 +377,7 @@ test_a_relative_root_is_below_the_current_directory(void **state)
 {
 	struct conf_override o = { { NULL }, 0, "sub/../sub" };
 	char dir[PATH_MAX], here[PATH_MAX], full[PATH_MAX];
-	struct conf c;
+	struct smtpd_config c;
 
 	(void)state;
 	t_dir(dir, sizeof(dir));
@@ -398,7 +398,7 @@ test_a_file_is_read(void **state)
 	struct t_reports reports;
 	const struct report report = { t_report, &reports };
 	char dir[PATH_MAX], path[PATH_MAX];
-	struct conf c;
+	struct smtpd_config c;
 	size_t i;
 
 	(void)state;
@@ -474,7 +474,7 @@ test_the_sample_has_every_key_and_is_valid(void **state)
 {
 	struct buf text, lines;
 	struct t_reports reports;
-	struct conf c;
+	struct smtpd_config c;
 	char *line, *rest, word[64];
 	size_t i;
 
@@ -505,7 +505,7 @@ static void
 try_example(const char *key, char *rest)
 {
 	struct t_reports reports;
-	struct conf c;
+	struct smtpd_config c;
 	char *line;
 	struct buf b;
 
@@ -553,7 +553,7 @@ test_repeated_keys_and_other_words_have_no_text(void **state)
 	static const char *const names[] = { "LISTEN", "MODULE", "PROXY_FROM",
 	    "NORMALIZE_FROM", "root", "ROOTS", "" };
 	char room[32];
-	struct conf c;
+	struct smtpd_config c;
 	size_t i;
 
 	(void)state;

@@ -28,7 +28,7 @@
 
 struct world {
 	char		 root[64], readable[64], writable[64], other[64];
-	struct conf	 conf;
+	struct smtpd_config conf;
 	struct smtpd_host host;
 	uint16_t	 port, other_port;	/* on which somebody listens */
 	int		 has_landlock;

@@ -133,7 +133,7 @@ static const struct smtpd_module noting = {
 };
 
 struct peer {
-	struct conf	 conf;
+	struct smtpd_config conf;
 	struct counters	 counters;
 	struct smtpd_host host;
 	struct smtpd_session session;

@@ -34,7 +34,7 @@ counting_log(int *lines)
 }
 
 static void
-add(struct conf *c, int family, const char *text, uint16_t port)
+add(struct smtpd_config *c, int family, const char *text, uint16_t port)
 {
 	struct conf_listen *l = &c->listen[c->nlisten++];
 	struct sockaddr_in *sin = (struct sockaddr_in *)&l->addr;
@@ -63,7 +63,7 @@ static void
 test_bound_sockets_take_connections(void **state)
 {
 	struct conf_listen list[2];
-	struct conf conf = { .listen = list };
+	struct smtpd_config conf = { .listen = list };
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	struct listeners l;
 	struct log log;
@@ -97,7 +97,7 @@ static void
 test_all_are_bound_or_it_is_an_error(void **state)
 {
 	struct conf_listen list[2];
-	struct conf conf = { .listen = list };
+	struct smtpd_config conf = { .listen = list };
 	struct listeners busy, l;
 	struct log log;
 	int lines;
@@ -127,7 +127,7 @@ test_only_the_default_may_lack_ipv6(void **state)
 		{ AF_INET, "192.0.2.1", 1, -1 },
 	};
 	struct conf_listen list[1];
-	struct conf conf = { .listen = list };
+	struct smtpd_config conf = { .listen = list };
 	struct listeners l;
 	struct log log;
 	int lines;
@@ -213,7 +213,7 @@ static int
 take(const void *arg)
 {
 	const enum gift *what = arg;
-	struct conf conf = { .nlisten = 0 };
+	struct smtpd_config conf = { .nlisten = 0 };
 	struct listeners l;
 	struct log log;
 	int lines, ret, fd = make_gift(*what);
@@ -233,7 +233,7 @@ static void
 test_only_a_listening_socket_is_taken(void **state)
 {
 	enum gift what;
-	struct conf conf = { .nlisten = 0 };
+	struct smtpd_config conf = { .nlisten = 0 };
 	struct listeners l;
 	struct log log;
 	int lines;
@@ -252,7 +252,7 @@ static void
 test_a_changed_list_is_noticed(void **state)
 {
 	struct conf_listen one[3], other[3];
-	struct conf a = { .listen = one }, b = { .listen = other };
+	struct smtpd_config a = { .listen = one }, b = { .listen = other };
 
 	(void)state;
 	add(&a, AF_INET, "127.0.0.1", 25);

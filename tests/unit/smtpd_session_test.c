@@ -74,7 +74,7 @@ static const struct smtpd_module remembering = {
 };
 
 struct world {
-	struct conf	 conf;
+	struct smtpd_config conf;
 	struct smtpd_host host;
 	struct memory	 memory;
 	int		 client;

@@ -151,7 +151,7 @@ struct world {
 	char		 dir[64];
 	struct loop	 loop;
 	struct scoreboard *scoreboard;
-	struct status	 status;
+	struct status_server status;
 	struct identity	 id;
 };
 
@@ -288,7 +288,7 @@ test_the_socket_is_for_its_group_alone(void **state)
 static void
 test_only_a_dead_socket_is_replaced(void **state)
 {
-	struct status other;
+	struct status_server other;
 	struct world w;
 	struct stat st;
 	const char *path;
