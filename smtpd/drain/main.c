@@ -16,7 +16,7 @@
 #define JOBS_DEFAULT	4
 #define DRAIN_AMQP	DMA_LIBEXECDIR "/dma-smtpd-amqp"
 
-struct options {
+struct drain_options {
 	struct tree	tree;
 	int		does_follow;
 };
@@ -46,7 +46,7 @@ jobs_of(const char *text)
 
 /* An option with its value: how many arguments it took, or -1. */
 static int
-take_option(struct options *o, const char *option, const char *value)
+take_option(struct drain_options *o, const char *option, const char *value)
 {
 	if (strcmp(option, "--follow") == 0) {
 		o->does_follow = 1;
@@ -65,7 +65,7 @@ take_option(struct options *o, const char *option, const char *value)
 
 /* Options may follow the directory. */
 static int
-take_options(struct options *o, int argc, char **argv)
+take_options(struct drain_options *o, int argc, char **argv)
 {
 	int i, is_over = 0, n;
 
@@ -102,7 +102,7 @@ run_amqp(char **argv)
 int
 main(int argc, char **argv)
 {
-	struct options o;
+	struct drain_options o;
 
 	if (io_fill_descriptors() == -1)
 		return EX_OSERR;

@@ -30,7 +30,7 @@
 #define RUN_MAX		500		/* recipients of one run */
 #define CHUNK		32768
 
-struct message {
+struct stored_message {
 	const struct message_place *place;	/* lent */
 	const char	*name;		/* lent */
 	int		 fd;		/* owned, or -1 */
@@ -43,7 +43,8 @@ struct message {
 };
 
 static int
-complain(const struct message *m, const char *problem, const char *detail)
+complain(const struct stored_message *m, const char *problem,
+    const char *detail)
 {
 	const struct message_place *p = m->place;
 
@@ -53,7 +54,7 @@ complain(const struct message *m, const char *problem, const char *detail)
 }
 
 static int
-complain_errno(const struct message *m, const char *problem)
+complain_errno(const struct stored_message *m, const char *problem)
 {
 	return complain(m, problem, strerror(errno));
 }
@@ -61,7 +62,7 @@ complain_errno(const struct message *m, const char *problem)
 /* ---- reading ---- */
 
 static int
-open_message(struct message *m)
+open_message(struct stored_message *m)
 {
 	const struct message_place *p = m->place;
 	struct stat st;
@@ -80,7 +81,7 @@ open_message(struct message *m)
 
 /* More of the head, up to n bytes. */
 static int
-read_head(struct message *m, size_t n)
+read_head(struct stored_message *m, size_t n)
 {
 	size_t more = n - m->head.len;
 	char *space = buf_space(&m->head, more);
@@ -96,7 +97,7 @@ read_head(struct message *m, size_t n)
 }
 
 static int
-read_lines(struct message *m)
+read_lines(struct stored_message *m)
 {
 	size_t n = HEAD_FIRST;
 	enum tree_lines_result result;
@@ -120,7 +121,7 @@ read_lines(struct message *m)
 /* ---- recipients ---- */
 
 static int
-is_here(const struct message *m, const struct tree_recipient *r)
+is_here(const struct stored_message *m, const struct tree_recipient *r)
 {
 	char domain[254];
 
@@ -130,7 +131,7 @@ is_here(const struct message *m, const struct tree_recipient *r)
 
 /* The first of this domain, and those after it with the same wish. */
 static int
-choose(struct message *m)
+choose(struct stored_message *m)
 {
 	const struct tree_recipient *r = m->lines.recipients, *first = NULL;
 	size_t i;
@@ -174,7 +175,7 @@ drop_cr(char *p, size_t n, int *has_cr)
 
 /* The message for sendmail: from Received on. */
 static int
-copy_text(const struct message *m, int to)
+copy_text(const struct stored_message *m, int to)
 {
 	uint64_t at = m->lines.received_at;
 	char bytes[CHUNK + 1];
@@ -217,7 +218,7 @@ open_unnamed(const struct message_place *p)
 
 /* The lines of recipients that are not done, and all after them. */
 static int
-copy_rest(const struct message *m, int to)
+copy_rest(const struct stored_message *m, int to)
 {
 	const struct tree_recipient *r = m->lines.recipients;
 	uint64_t at = m->lines.return_path_at;
@@ -239,7 +240,7 @@ copy_rest(const struct message *m, int to)
 
 /* Replaces the file by one for the recipients that are left. */
 static int
-replace(const struct message *m)
+replace(const struct stored_message *m)
 {
 	const struct message_place *p = m->place;
 	char name[64];
@@ -267,7 +268,7 @@ replace(const struct message *m)
 /* ---- one message ---- */
 
 static int
-take_run(const struct message *m)
+take_run(const struct stored_message *m)
 {
 	const struct message_run run = {
 		.domain = m->place->domain, .head = buf_str(&m->head),
@@ -280,7 +281,7 @@ take_run(const struct message *m)
 
 /* All arguments for a run: how many, or 0 without memory. */
 static size_t
-put_arguments(const struct message *m, struct buf *out)
+put_arguments(const struct stored_message *m, struct buf *out)
 {
 	struct sendmail_call call;
 	size_t i, n;
@@ -295,7 +296,7 @@ put_arguments(const struct message *m, struct buf *out)
 }
 
 static int
-run_sendmail(const struct message *m, int input)
+run_sendmail(const struct stored_message *m, int input)
 {
 	struct buf arguments;
 	size_t n;
@@ -311,7 +312,7 @@ run_sendmail(const struct message *m, int input)
 }
 
 static int
-send_run(struct message *m)
+send_run(struct stored_message *m)
 {
 	char text[32];
 	int fd, status;
@@ -336,7 +337,7 @@ send_run(struct message *m)
 
 /* One run: 1 when others are to follow, 0 when the file is gone, or -1. */
 static int
-drain_run(struct message *m)
+drain_run(struct stored_message *m)
 {
 	if (open_message(m) == -1 || read_lines(m) == -1 || choose(m) == -1 ||
 	    send_run(m) == -1)
@@ -351,7 +352,7 @@ drain_run(struct message *m)
 int
 message_drain(const struct message_place *place, const char *name)
 {
-	struct message m;
+	struct stored_message m;
 	int ret;
 
 	do {

@@ -39,7 +39,7 @@ struct names {
 };
 
 /* A minute or a domain of one. */
-struct place {
+struct tree_place {
 	struct tree	*tree;		/* lent */
 	const char	*minute, *domain;	/* lent; domain "" */
 	int		 fd;		/* owned */
@@ -165,7 +165,7 @@ read_names(int at, size_t max, struct names *names)
 /* ---- what is said ---- */
 
 static int
-complain(const struct place *p, const char *name, const char *problem)
+complain(const struct tree_place *p, const char *name, const char *problem)
 {
 	log_say(&p->tree->log, LOG_LEVEL_ERROR, "%s/%s%s%s%s%s: %s",
 	    p->tree->path, p->minute,
@@ -176,7 +176,7 @@ complain(const struct place *p, const char *name, const char *problem)
 
 /* A directory below another: 1, 0 when it is gone, -1 after that was said. */
 static int
-enter(struct place *p, int at, const char *name)
+enter(struct tree_place *p, int at, const char *name)
 {
 	struct stat st;
 
@@ -198,7 +198,7 @@ enter(struct place *p, int at, const char *name)
 
 /* Worker k of n: its share of the messages; 1 when it did not drain all. */
 static int
-drain_share(const struct place *p, const struct names *messages, size_t k,
+drain_share(const struct tree_place *p, const struct names *messages, size_t k,
     size_t n)
 {
 	const struct message_place place = {
@@ -268,7 +268,7 @@ wait_workers(struct tree *tree, pid_t workers[], size_t n)
 
 /* All of a list: 0, or -1 when some remain. */
 static int
-drain_messages(const struct place *p, const struct names *messages)
+drain_messages(const struct tree_place *p, const struct names *messages)
 {
 	size_t i, n = (size_t)p->tree->jobs;
 	pid_t workers[TREE_JOBS_MAX];
@@ -295,7 +295,7 @@ drain_messages(const struct place *p, const struct names *messages)
  * a process left that was killed is removed; we hold the lock.
  */
 static int
-keep_messages(const struct place *p, struct names *names)
+keep_messages(const struct tree_place *p, struct names *names)
 {
 	size_t i, n = 0;
 	int ret = 0;
@@ -319,7 +319,7 @@ keep_messages(const struct place *p, struct names *names)
 
 /* 0 when it is empty, 1 when there may be more to drain, or -1. */
 static int
-drain_some(const struct place *p)
+drain_some(const struct tree_place *p)
 {
 	struct names messages;
 	size_t found;
@@ -340,9 +340,9 @@ drain_some(const struct place *p)
 }
 
 static int
-drain_domain(const struct place *minute, const char *name)
+drain_domain(const struct tree_place *minute, const char *name)
 {
-	struct place p = *minute;
+	struct tree_place p = *minute;
 	int ret;
 
 	p.domain = name;
@@ -364,7 +364,7 @@ drain_domain(const struct place *minute, const char *name)
 /* ---- minutes ---- */
 
 static int
-drain_locked(const struct place *p)
+drain_locked(const struct tree_place *p)
 {
 	struct names domains;
 	int ret = 0;
@@ -388,7 +388,7 @@ drain_locked(const struct place *p)
 static int
 drain_minute(struct tree *tree, const char *name, int does_wait)
 {
-	struct place p = { .tree = tree, .minute = name, .domain = "" };
+	struct tree_place p = { .tree = tree, .minute = name, .domain = "" };
 	int ret;
 
 	ret = enter(&p, tree->root, name);

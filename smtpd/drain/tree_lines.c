@@ -16,7 +16,7 @@
 #define RECEIVED	"Received: "
 
 /* One line without its end. */
-struct line {
+struct text_line {
 	const char	*p;
 	size_t		 len;
 };
@@ -29,7 +29,7 @@ bad(struct tree_lines *t, const char *problem)
 }
 
 static int
-has_name(const struct line *line, const char *name)
+has_name(const struct text_line *line, const char *name)
 {
 	return line->len >= strlen(name) &&
 	    memcmp(line->p, name, strlen(name)) == 0;
@@ -50,7 +50,7 @@ copy_pair(const char *path, const char *parameters)
 }
 
 static int
-add_recipient(struct tree_lines *t, const struct line *line, size_t at,
+add_recipient(struct tree_lines *t, const struct text_line *line, size_t at,
     size_t len)
 {
 	struct smtp_rcpt_command rcpt;
@@ -77,7 +77,7 @@ add_recipient(struct tree_lines *t, const struct line *line, size_t at,
 }
 
 static int
-set_sender(struct tree_lines *t, const struct line *line, size_t at)
+set_sender(struct tree_lines *t, const struct text_line *line, size_t at)
 {
 	struct smtp_mail_command mail;
 
@@ -98,7 +98,7 @@ set_sender(struct tree_lines *t, const struct line *line, size_t at)
 static int
 take_line(struct tree_lines *t, const char *bytes, size_t at, size_t len)
 {
-	struct line line = { bytes + at, len - 1 };
+	struct text_line line = { bytes + at, len - 1 };
 
 	if (line.len > 0 && line.p[line.len - 1] == '\r')
 		line.len--;
