@@ -36,8 +36,8 @@ static const char *const resolver_files[] = { "/etc/hosts", "/etc/host.conf",
     "/etc/services", "/run/systemd/resolve", "/run/resolvconf" };
 
 /* A message that was handed to the publisher. */
-struct delivery {
-	struct delivery	*next, *previous;	/* by deadline */
+struct published_message {
+	struct published_message *next, *previous;	/* by deadline */
 	struct smtpd_session *session;		/* NULL: nobody waits */
 	int64_t		 deadline_ms;
 	struct buf	 body;		/* owned; or */
@@ -63,7 +63,7 @@ struct amqp {
 	struct publisher *publisher;	/* owned: of the child */
 	struct smtpd_watch *watch;
 	struct smtpd_timer *sweep;
-	struct delivery	*first, *last;	/* whose sessions wait */
+	struct published_message *first, *last;	/* whose sessions wait */
 	unsigned long	 nids;
 	int		 is_in_use;	/* by a thread that did not end */
 	char		 reason[512];	/* why there is no broker */
@@ -173,7 +173,7 @@ amqp_child_init(void *self, struct smtpd_host *host)
 /* ---- a message under way ---- */
 
 static void
-unlink_delivery(struct amqp *a, struct delivery *d)
+unlink_delivery(struct amqp *a, struct published_message *d)
 {
 	*(d->previous == NULL ? &a->first : &d->previous->next) = d->next;
 	*(d->next == NULL ? &a->last : &d->next->previous) = d->previous;
@@ -181,7 +181,7 @@ unlink_delivery(struct amqp *a, struct delivery *d)
 }
 
 static void
-delivery_free(struct delivery *d)
+delivery_free(struct published_message *d)
 {
 	buf_fini(&d->body);
 	if (d->map != NULL)
@@ -192,7 +192,8 @@ delivery_free(struct delivery *d)
 }
 
 static enum smtpd_verdict
-verdict_of(struct amqp *a, struct smtpd_session *s, const struct delivery *d)
+verdict_of(struct amqp *a, struct smtpd_session *s,
+    const struct published_message *d)
 {
 	switch (d->worst) {
 	case PUBLICATION_CONFIRMED:
@@ -222,7 +223,7 @@ verdict_of(struct amqp *a, struct smtpd_session *s, const struct delivery *d)
 
 /* The session is told; the delivery stays until its publications are done. */
 static void
-settle(struct amqp *a, struct delivery *d)
+settle(struct amqp *a, struct published_message *d)
 {
 	struct smtpd_session *s = d->session;
 
@@ -234,7 +235,7 @@ settle(struct amqp *a, struct delivery *d)
 }
 
 static void
-abandon(struct delivery *d)
+abandon(struct published_message *d)
 {
 	size_t i;
 
@@ -246,7 +247,7 @@ static void
 sweep(void *self)
 {
 	struct amqp *a = self;
-	struct delivery *d;
+	struct published_message *d;
 	int64_t now_ms = io_clock_ms();
 	int is_late = 0;
 
@@ -284,7 +285,7 @@ take_event(struct amqp *a)
 static void
 take_publication(struct amqp *a, struct publication *p)
 {
-	struct delivery *d = p->owner;
+	struct published_message *d = p->owner;
 
 	if (p->status > d->worst) {
 		d->worst = p->status;
@@ -370,7 +371,7 @@ pool_headers(amqp_pool_t *pool, struct smtpd_session *s, amqp_table_t *t)
 }
 
 /* A recipient, to be sorted by domain. */
-struct place {
+struct sorted_recipient {
 	const char	*domain;
 	size_t		 i;
 };
@@ -378,7 +379,7 @@ struct place {
 static int
 compare_places(const void *left, const void *right)
 {
-	const struct place *a = left, *b = right;
+	const struct sorted_recipient *a = left, *b = right;
 	int ret = strcmp(a->domain, b->domain);
 
 	if (ret != 0)
@@ -388,7 +389,8 @@ compare_places(const void *left, const void *right)
 
 /* How many of the first places belong into one publication. */
 static size_t
-group_size(struct smtpd_session *s, const struct place *places, size_t n)
+group_size(struct smtpd_session *s, const struct sorted_recipient *places,
+    size_t n)
 {
 	size_t i, bytes = 0;
 
@@ -403,8 +405,8 @@ group_size(struct smtpd_session *s, const struct place *places, size_t n)
 
 /* A publication to these recipients, of one domain. */
 static int
-add_publication(struct amqp *a, struct delivery *d, struct smtpd_session *s,
-    const struct place *places, size_t n)
+add_publication(struct amqp *a, struct published_message *d,
+    struct smtpd_session *s, const struct sorted_recipient *places, size_t n)
 {
 	struct publication *p = &d->publications[d->n];
 	amqp_array_t *paths;
@@ -436,8 +438,8 @@ add_publication(struct amqp *a, struct delivery *d, struct smtpd_session *s,
 }
 
 static int
-add_groups(struct amqp *a, struct delivery *d, struct smtpd_session *s,
-    struct place *places, size_t n)
+add_groups(struct amqp *a, struct published_message *d, struct smtpd_session *s,
+    struct sorted_recipient *places, size_t n)
 {
 	size_t i, size;
 
@@ -456,10 +458,11 @@ add_groups(struct amqp *a, struct delivery *d, struct smtpd_session *s,
 
 /* One for each domain, or more of one with many recipients: 0 or -1. */
 static int
-add_publications(struct amqp *a, struct delivery *d, struct smtpd_session *s)
+add_publications(struct amqp *a, struct published_message *d,
+    struct smtpd_session *s)
 {
 	size_t n = smtpd_recipients(s);
-	struct place *places;
+	struct sorted_recipient *places;
 	int ret = -1;
 
 	d->publications = calloc(n, sizeof(*d->publications));
@@ -474,7 +477,8 @@ add_publications(struct amqp *a, struct delivery *d, struct smtpd_session *s)
 
 /* Our lines, then the text, in memory. */
 static int
-join_memory(struct delivery *d, struct text *t, const char *lines, size_t len)
+join_memory(struct published_message *d, struct text *t, const char *lines,
+    size_t len)
 {
 	size_t text_len = t->memory.len;
 
@@ -491,7 +495,8 @@ join_memory(struct delivery *d, struct text *t, const char *lines, size_t len)
 
 /* The same where the text is in a file: pages with our lines, then the file. */
 static amqp_bytes_t
-join_file(struct delivery *d, struct text *t, const char *lines, size_t len)
+join_file(struct published_message *d, struct text *t, const char *lines,
+    size_t len)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t head = (len + page - 1) / page * page;
@@ -527,7 +532,7 @@ write_memory(struct text *t)
 }
 
 static int
-join(struct delivery *d, struct text *t, struct smtpd_session *s)
+join(struct published_message *d, struct text *t, struct smtpd_session *s)
 {
 	amqp_bytes_t body;
 	const char *lines;
@@ -619,7 +624,7 @@ amqp_body(void *self, struct smtpd_session *s, const char *bytes, size_t len)
 }
 
 static void
-link_publications(struct delivery *d)
+link_publications(struct published_message *d)
 {
 	size_t i;
 
@@ -631,7 +636,7 @@ link_publications(struct delivery *d)
 
 /* From now on the session waits. */
 static void
-await(struct amqp *a, struct delivery *d, struct smtpd_session *s)
+await(struct amqp *a, struct published_message *d, struct smtpd_session *s)
 {
 	d->session = s;
 	d->deadline_ms = io_clock_ms() + a->settings.timeout_s * INT64_C(1000);
@@ -647,7 +652,7 @@ amqp_deliver(void *self, struct smtpd_session *s)
 {
 	struct amqp *a = self;
 	struct text *t = text_of(s);
-	struct delivery *d;
+	struct published_message *d;
 
 	if (t == NULL || smtpd_recipients(s) == 0)
 		return SMTPD_PASS;
@@ -678,7 +683,7 @@ static void
 amqp_child_exit(void *self, struct smtpd_host *host)
 {
 	struct amqp *a = self;
-	struct delivery *d;
+	struct published_message *d;
 
 	(void)host;
 	if (a->sweep != NULL)

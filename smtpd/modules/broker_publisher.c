@@ -48,7 +48,7 @@ enum publisher_state {
 				 * time until one is confirmed */
 };
 
-struct list {
+struct publication_list {
 	struct publication *first, **last;
 };
 
@@ -63,7 +63,7 @@ struct publisher {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 ended;
 	enum publisher_state state;
-	struct list	 queue, done;
+	struct publication_list queue, done;
 	size_t		 nunderway;	/* submitted and not done */
 	int64_t		 confirmed_ms;	/* the last one */
 	int		 sock;		/* of the connection; -1 */
@@ -77,7 +77,7 @@ struct publisher {
 	amqp_connection_state_t link;
 	const struct broker_address *broker;	/* lent: of the link */
 	struct broker_window window;
-	struct list	 later;		/* after a nack, by due time */
+	struct publication_list later;		/* after a nack, by due time */
 	int		 is_refusing;	/* tries ended in vain, and nothing was
 					 * confirmed since */
 	int64_t		 nacked_ms;	/* the first nack since a confirm, on
@@ -90,14 +90,14 @@ struct publisher {
 static void	*publish(void *);
 
 static void
-list_init(struct list *l)
+list_init(struct publication_list *l)
 {
 	l->first = NULL;
 	l->last = &l->first;
 }
 
 static void
-list_add(struct list *l, struct publication *p)
+list_add(struct publication_list *l, struct publication *p)
 {
 	p->next = NULL;
 	*l->last = p;
@@ -105,7 +105,7 @@ list_add(struct list *l, struct publication *p)
 }
 
 static struct publication *
-list_take(struct list *l)
+list_take(struct publication_list *l)
 {
 	struct publication *p = l->first;
 
@@ -684,7 +684,7 @@ static void
 requeue(struct publisher *p)
 {
 	struct publication *pub;
-	struct list again;
+	struct publication_list again;
 
 	list_init(&again);
 	while ((pub = broker_window_take_oldest(&p->window, UINT64_MAX)) !=

@@ -23,7 +23,7 @@
 
 enum key_kind { KEY_TEXT, KEY_PATH, KEY_NUMBER, KEY_BROKER };
 
-struct key {
+struct broker_key {
 	const char	*name;
 	enum key_kind	 kind;
 	size_t		 offset;	/* of the member */
@@ -32,7 +32,7 @@ struct key {
 
 #define AT(member)	offsetof(struct broker_settings, member)
 
-static const struct key keys[] = {
+static const struct broker_key keys[] = {
 	{ "BROKER", KEY_BROKER, 0, 0, 0 },
 	{ "CA", KEY_PATH, AT(ca_file), 0, 0 },
 	{ "CONNECT_TIMEOUT", KEY_NUMBER, AT(connect_timeout_s), 1, 300 },
@@ -145,7 +145,7 @@ int
 broker_settings_set(struct broker_settings *s, const char *key,
     const char *value, const char **reason)
 {
-	const struct key *k;
+	const struct broker_key *k;
 	void *member;
 	size_t i;
 

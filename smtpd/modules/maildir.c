@@ -27,7 +27,7 @@
 #define HOST_BYTES	64	/* of this host's name in a file's name */
 #define NAMES_MAX	16	/* in a pattern */
 
-struct maildir {
+struct maildir_module {
 	struct store_module base;	/* first */
 	char		*root;		/* owned: the part without % */
 	char		*pattern;	/* owned: the rest; "": one Maildir */
@@ -35,7 +35,7 @@ struct maildir {
 };
 
 /* A transaction. */
-struct delivery {
+struct maildir_delivery {
 	struct store_message *message;
 	int	 has_cr;	/* the text so far ends in CR */
 };
@@ -43,10 +43,10 @@ struct delivery {
 /* What a reader of a Maildir expects beside new. */
 static const char *const siblings[] = { "tmp", "cur", NULL };
 
-static struct delivery **
+static struct maildir_delivery **
 delivery_of(struct smtpd_session *session)
 {
-	return (struct delivery **)smtpd_data(session, &smtpd_module);
+	return (struct maildir_delivery **)smtpd_data(session, &smtpd_module);
 }
 
 /* ---- names ---- */
@@ -54,7 +54,7 @@ delivery_of(struct smtpd_session *session)
 static void
 name_file(const void *arg, uint64_t sequence, char *out, size_t size)
 {
-	const struct maildir *m = arg;
+	const struct maildir_module *m = arg;
 
 	snprintf(out, size, "%lld.P%ldQ%016llu.%s", (long long)time(NULL),
 	    (long)getpid(), (unsigned long long)sequence, m->host);
@@ -84,8 +84,8 @@ put_local_part(struct buf *out, const char *path)
 
 /* The directory of a recipient, from the root. */
 static void
-put_directory(const struct maildir *m, const struct smtpd_session *session,
-    size_t i, struct buf *out)
+put_directory(const struct maildir_module *m,
+    const struct smtpd_session *session, size_t i, struct buf *out)
 {
 	const char *p;
 
@@ -134,7 +134,7 @@ check_pattern(const char *pattern)
 
 /* Cuts a pattern before the first name with a %. */
 static int
-set_pattern(struct maildir *m, const char *pattern)
+set_pattern(struct maildir_module *m, const char *pattern)
 {
 	size_t n = strcspn(pattern, "%");
 
@@ -149,7 +149,7 @@ set_pattern(struct maildir *m, const char *pattern)
 }
 
 static int
-configure_one(struct maildir *m, struct smtpd_host *host,
+configure_one(struct maildir_module *m, struct smtpd_host *host,
     const struct smtpd_setting *setting)
 {
 	const char *problem;
@@ -166,7 +166,7 @@ configure_one(struct maildir *m, struct smtpd_host *host,
 }
 
 static void
-set_host(struct maildir *m)
+set_host(struct maildir_module *m)
 {
 	char *p;
 
@@ -181,7 +181,7 @@ set_host(struct maildir *m)
 static void
 fini(void *self, struct smtpd_host *host)
 {
-	struct maildir *m = self;
+	struct maildir_module *m = self;
 
 	(void)host;
 	if (m == NULL)
@@ -197,7 +197,7 @@ static int
 configure(struct smtpd_host *host, const struct smtpd_setting *settings,
     size_t n, void **self)
 {
-	struct maildir *m = calloc(1, sizeof(*m));
+	struct maildir_module *m = calloc(1, sizeof(*m));
 	int ret = 0;
 	size_t i;
 
@@ -277,10 +277,10 @@ put_first_head(struct smtpd_session *session, struct buf *out)
 }
 
 /* Begun here: data() is not called when another module accepts that stage. */
-static struct delivery *
-begin(const struct maildir *m, struct smtpd_session *session)
+static struct maildir_delivery *
+begin(const struct maildir_module *m, struct smtpd_session *session)
 {
-	struct delivery **delivery = delivery_of(session);
+	struct maildir_delivery **delivery = delivery_of(session);
 
 	if (*delivery == NULL)
 		*delivery = calloc(1, sizeof(**delivery));
@@ -293,7 +293,7 @@ begin(const struct maildir *m, struct smtpd_session *session)
 
 /* CRLF becomes LF, though it may be in two pieces. */
 static void
-put_text(struct delivery *d, const char *p, size_t len)
+put_text(struct maildir_delivery *d, const char *p, size_t len)
 {
 	const char *cr;
 	size_t n;
@@ -314,7 +314,7 @@ put_text(struct delivery *d, const char *p, size_t len)
 static enum smtpd_verdict
 body(void *self, struct smtpd_session *session, const char *bytes, size_t len)
 {
-	struct delivery *d = begin(self, session);
+	struct maildir_delivery *d = begin(self, session);
 
 	if (d == NULL)
 		return store_refuse(session, ENOMEM);
@@ -324,7 +324,7 @@ body(void *self, struct smtpd_session *session, const char *bytes, size_t len)
 
 /* A file for the Maildir of recipient i, and of all others who have that. */
 static int
-add_file(struct delivery *d, struct smtpd_session *session,
+add_file(struct maildir_delivery *d, struct smtpd_session *session,
     char *directories[], size_t i, char *wanted)
 {
 	size_t k, n = smtpd_recipients(session);
@@ -350,7 +350,7 @@ add_file(struct delivery *d, struct smtpd_session *session,
 }
 
 static int
-add_files(const struct maildir *m, struct delivery *d,
+add_files(const struct maildir_module *m, struct maildir_delivery *d,
     struct smtpd_session *session)
 {
 	size_t i, n = smtpd_recipients(session);
@@ -378,7 +378,7 @@ add_files(const struct maildir *m, struct delivery *d,
 static enum smtpd_verdict
 deliver(void *self, struct smtpd_session *session)
 {
-	struct delivery *d;
+	struct maildir_delivery *d;
 
 	if (smtpd_recipients(session) == 0)
 		return SMTPD_PASS;
@@ -393,7 +393,7 @@ deliver(void *self, struct smtpd_session *session)
 static void
 reset(void *self, struct smtpd_session *session)
 {
-	struct delivery **delivery = delivery_of(session);
+	struct maildir_delivery **delivery = delivery_of(session);
 
 	(void)self;
 	if (*delivery != NULL)

@@ -32,7 +32,7 @@
 #define TIMEOUT_MS	60000	/* from the end of the text to the verdict */
 #define RETRY_MS	100	/* while the socket has no place */
 
-enum call_state {
+enum submit_call_state {
 	CALL_NONE,	/* the text is coming */
 	CALL_WAITING,	/* for a place, or for another try */
 	CALL_CONNECTED,	/* for the instance to be ready */
@@ -40,11 +40,11 @@ enum call_state {
 };
 
 /* A transaction. */
-struct call {
-	struct call	*next;		/* of those that wait */
-	struct queue	*queue;		/* lent */
+struct submit_call {
+	struct submit_call *next;		/* of those that wait */
+	struct queue_module *queue;		/* lent */
 	struct smtpd_session *session;	/* lent */
-	enum call_state	 state;
+	enum submit_call_state state;
 	int		 text;		/* owned: the message */
 	int		 conn, errors;	/* owned: to the instance, from its
 					 * standard error; or -1 */
@@ -52,11 +52,11 @@ struct call {
 	struct smtpd_timer *timer;	/* the deadline */
 };
 
-struct queue {
+struct queue_module {
 	struct smtpd_host *host;	/* lent: of the child */
 	char		*directory;	/* owned: of the texts */
 	unsigned	 ncalls_max, ncalls;	/* with a connection */
-	struct call	*first, **last;	/* those that wait */
+	struct submit_call *first, **last;	/* those that wait */
 	struct smtpd_timer *retry;
 	int		 is_starting;
 };
@@ -64,7 +64,7 @@ struct queue {
 /* ---- the process ---- */
 
 static int
-set(struct queue *q, const struct smtpd_setting *s)
+set(struct queue_module *q, const struct smtpd_setting *s)
 {
 	char *end;
 	unsigned long n;
@@ -86,7 +86,7 @@ static int
 queue_configure(struct smtpd_host *host, const struct smtpd_setting *settings,
     size_t n, void **self)
 {
-	struct queue *q;
+	struct queue_module *q;
 	int ret = 0;
 	size_t i;
 
@@ -111,7 +111,7 @@ queue_configure(struct smtpd_host *host, const struct smtpd_setting *settings,
 static int
 queue_init(void *self, struct smtpd_host *host)
 {
-	struct queue *q = self;
+	struct queue_module *q = self;
 
 	smtpd_need_path(host, q->directory, 1);
 	smtpd_need_path(host, DMA_RUNDIR, 0);
@@ -121,14 +121,14 @@ queue_init(void *self, struct smtpd_host *host)
 static int
 queue_child_init(void *self, struct smtpd_host *host)
 {
-	((struct queue *)self)->host = host;
+	((struct queue_module *)self)->host = host;
 	return 0;
 }
 
 static void
 queue_fini(void *self, struct smtpd_host *host)
 {
-	struct queue *q = self;
+	struct queue_module *q = self;
 
 	(void)host;
 	if (q == NULL)
@@ -139,11 +139,11 @@ queue_fini(void *self, struct smtpd_host *host)
 
 /* ---- a call ---- */
 
-static void	start_calls(struct queue *);
+static void	start_calls(struct queue_module *);
 static void	expired(void *);
 
 static void
-disconnect(struct call *c)
+disconnect(struct submit_call *c)
 {
 	if (c->watch != NULL)
 		smtpd_watch_end(c->watch);
@@ -155,10 +155,10 @@ disconnect(struct call *c)
 }
 
 static void
-leave_line(struct call *c)
+leave_line(struct submit_call *c)
 {
-	struct queue *q = c->queue;
-	struct call **p;
+	struct queue_module *q = c->queue;
+	struct submit_call **p;
 
 	for (p = &q->first; *p != NULL && *p != c; p = &(*p)->next)
 		;
@@ -171,9 +171,9 @@ leave_line(struct call *c)
 
 /* The verdict; the call's place is another's. */
 static void
-finish(struct call *c, enum smtpd_verdict verdict)
+finish(struct submit_call *c, enum smtpd_verdict verdict)
 {
-	struct queue *q = c->queue;
+	struct queue_module *q = c->queue;
 
 	disconnect(c);
 	if (c->state == CALL_WAITING)
@@ -189,7 +189,7 @@ finish(struct call *c, enum smtpd_verdict verdict)
 }
 
 static void
-finish_later(struct call *c, const char *what, const char *reason)
+finish_later(struct submit_call *c, const char *what, const char *reason)
 {
 	smtpd_warn(c->queue->host, "queue: %s: %s: %s",
 	    smtpd_id(c->session), what, reason);
@@ -201,7 +201,7 @@ finish_later(struct call *c, const char *what, const char *reason)
 static void
 expired(void *arg)
 {
-	struct call *c = arg;
+	struct submit_call *c = arg;
 
 	c->timer = NULL;
 	finish_later(c, SOCKET_FILE, "no answer in time");
@@ -211,16 +211,16 @@ expired(void *arg)
 static void
 retry(void *arg)
 {
-	struct queue *q = arg;
+	struct queue_module *q = arg;
 
 	q->retry = NULL;
 	start_calls(q);
 }
 
 static void
-wait_in_line(struct call *c, int is_first)
+wait_in_line(struct submit_call *c, int is_first)
 {
-	struct queue *q = c->queue;
+	struct queue_module *q = c->queue;
 
 	c->state = CALL_WAITING;
 	c->next = is_first ? q->first : NULL;
@@ -233,9 +233,9 @@ wait_in_line(struct call *c, int is_first)
 }
 
 static void
-try_again(struct call *c)
+try_again(struct submit_call *c)
 {
-	struct queue *q = c->queue;
+	struct queue_module *q = c->queue;
 
 	disconnect(c);
 	wait_in_line(c, 1);
@@ -261,7 +261,7 @@ put_arguments(struct smtpd_session *s, struct buf *out, size_t *argc)
 
 /* A descriptor to read the strings from; -1 with errno. */
 static int
-open_strings(const struct queue *q, const struct buf *strings)
+open_strings(const struct queue_module *q, const struct buf *strings)
 {
 	int fds[2], fd;
 	ssize_t n;
@@ -282,7 +282,8 @@ open_strings(const struct queue *q, const struct buf *strings)
 }
 
 static int
-send_call(struct call *c, size_t argc, size_t len, int strings, int errors)
+send_call(struct submit_call *c, size_t argc, size_t len, int strings,
+    int errors)
 {
 	struct ipc m;
 	int ret;
@@ -302,7 +303,7 @@ send_call(struct call *c, size_t argc, size_t len, int strings, int errors)
 
 /* 0, or -1 with errno. */
 static int
-hand_over(struct call *c)
+hand_over(struct submit_call *c)
 {
 	struct buf strings;
 	int fd = -1, errors[2] = { -1, -1 }, ret = -1;
@@ -326,7 +327,7 @@ hand_over(struct call *c)
 /* ---- what comes back ---- */
 
 static void
-finish_status(struct call *c, int status, const char *reason)
+finish_status(struct submit_call *c, int status, const char *reason)
 {
 	char text[SUBMIT_REASON_MAX];
 	ssize_t n;
@@ -352,7 +353,7 @@ finish_status(struct call *c, int status, const char *reason)
 }
 
 static void
-take_ready(struct call *c, const struct ipc *m)
+take_ready(struct submit_call *c, const struct ipc *m)
 {
 	if (m->kind != IPC_SUBMIT_READY) {
 		finish_later(c, SOCKET_FILE, "unexpected record");
@@ -364,7 +365,7 @@ take_ready(struct call *c, const struct ipc *m)
 }
 
 static void
-take_status(struct call *c, struct ipc *m)
+take_status(struct submit_call *c, struct ipc *m)
 {
 	char reason[SUBMIT_REASON_MAX];
 	int status;
@@ -380,7 +381,7 @@ take_status(struct call *c, struct ipc *m)
 static void
 answered(void *arg, unsigned events)
 {
-	struct call *c = arg;
+	struct submit_call *c = arg;
 	struct ipc m;
 	int ret;
 
@@ -406,7 +407,7 @@ answered(void *arg, unsigned events)
 
 /* 0, or -1 with errno. */
 static int
-open_connection(struct call *c)
+open_connection(struct submit_call *c)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX,
 	    .sun_path = SOCKET_FILE };
@@ -426,9 +427,9 @@ open_connection(struct call *c)
 }
 
 static void
-start_calls(struct queue *q)
+start_calls(struct queue_module *q)
 {
-	struct call *c;
+	struct submit_call *c;
 
 	/* What finishes a call calls this. */
 	if (q->is_starting)
@@ -449,7 +450,7 @@ start_calls(struct queue *q)
 
 /* ---- a transaction ---- */
 
-static struct call *
+static struct submit_call *
 call_of(struct smtpd_session *s)
 {
 	return *smtpd_data(s, &smtpd_module);
@@ -458,7 +459,7 @@ call_of(struct smtpd_session *s)
 static void
 queue_reset(void *self, struct smtpd_session *s)
 {
-	struct call *c = call_of(s);
+	struct submit_call *c = call_of(s);
 
 	(void)self;
 	if (c == NULL)
@@ -475,7 +476,8 @@ queue_reset(void *self, struct smtpd_session *s)
 
 /* Of our lines the queue gets Received alone. */
 static int
-begin_text(struct queue *q, struct call *c, struct smtpd_session *s)
+begin_text(struct queue_module *q, struct submit_call *c,
+    struct smtpd_session *s)
 {
 	const char *lines;
 	size_t len, envelope;
@@ -490,7 +492,7 @@ begin_text(struct queue *q, struct call *c, struct smtpd_session *s)
 }
 
 static enum smtpd_verdict
-no_storage(struct queue *q, struct smtpd_session *s)
+no_storage(struct queue_module *q, struct smtpd_session *s)
 {
 	smtpd_warn(q->host, "queue: cannot write a temporary file in %s: %s",
 	    q->directory, strerror(errno));
@@ -501,8 +503,8 @@ no_storage(struct queue *q, struct smtpd_session *s)
 static enum smtpd_verdict
 queue_data(void *self, struct smtpd_session *s)
 {
-	struct queue *q = self;
-	struct call *c;
+	struct queue_module *q = self;
+	struct submit_call *c;
 
 	queue_reset(self, s);
 	c = calloc(1, sizeof(*c));
@@ -518,7 +520,7 @@ queue_data(void *self, struct smtpd_session *s)
 static enum smtpd_verdict
 queue_body(void *self, struct smtpd_session *s, const char *bytes, size_t len)
 {
-	struct call *c = call_of(s);
+	struct submit_call *c = call_of(s);
 
 	if (c == NULL || io_write_all(c->text, bytes, len) == -1)
 		return no_storage(self, s);
@@ -528,8 +530,8 @@ queue_body(void *self, struct smtpd_session *s, const char *bytes, size_t len)
 static enum smtpd_verdict
 queue_deliver(void *self, struct smtpd_session *s)
 {
-	struct queue *q = self;
-	struct call *c = call_of(s);
+	struct queue_module *q = self;
+	struct submit_call *c = call_of(s);
 
 	if (c == NULL || smtpd_recipients(s) == 0)
 		return SMTPD_PASS;
@@ -544,7 +546,7 @@ queue_deliver(void *self, struct smtpd_session *s)
 static void
 queue_child_exit(void *self, struct smtpd_host *host)
 {
-	struct queue *q = self;
+	struct queue_module *q = self;
 
 	(void)host;
 	if (q->retry != NULL)
