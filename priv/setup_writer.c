@@ -23,7 +23,7 @@
 #define FILE_MAX	(1024 * 1024)	/* bytes: as conf/files.c reads */
 
 /* One of the two files. */
-struct target {
+struct edited_file {
 	const char	*name, *fresh, *old;
 	void		(*edit)(const struct edit *, const char *, size_t,
 			    struct buf *);
@@ -32,7 +32,7 @@ struct target {
 };
 
 /* auth.conf is first: a relay without its login would be tried without. */
-static const struct target targets[] = {
+static const struct edited_file targets[] = {
 	{ "auth.conf", "auth.conf.new", "auth.conf.old", edit_auth, 0640, 1 },
 	{ "dma.conf", "dma.conf.new", "dma.conf.old", edit_conf, 0644, 0 },
 };
@@ -46,8 +46,8 @@ refuse(struct buf *reason, const char *name, const char *text)
 
 /* The text and what is known of the file; 1 where there is none. */
 static int
-read_old(int dir, const struct target *t, struct stat *st, struct buf *text,
-    struct buf *reason)
+read_old(int dir, const struct edited_file *t, struct stat *st,
+    struct buf *text, struct buf *reason)
 {
 	int fd, ret;
 
@@ -70,7 +70,7 @@ read_old(int dir, const struct target *t, struct stat *st, struct buf *text,
 
 /* The same file under another name, so with its owner and mode. */
 static int
-keep_old(int dir, const struct target *t)
+keep_old(int dir, const struct edited_file *t)
 {
 	if (unlinkat(dir, t->old, 0) == -1 && errno != ENOENT)
 		return -1;
@@ -78,7 +78,7 @@ keep_old(int dir, const struct target *t)
 }
 
 static int
-write_fresh(int dir, const struct target *t, const struct stat *st,
+write_fresh(int dir, const struct edited_file *t, const struct stat *st,
     const struct buf *text)
 {
 	int fd, ret;
@@ -107,7 +107,7 @@ write_fresh(int dir, const struct target *t, const struct stat *st,
 
 /* Whatever was there: auth.conf is for root and _dma alone. */
 static void
-choose_mode(const struct target *t, const struct setup_place *place,
+choose_mode(const struct edited_file *t, const struct setup_place *place,
     int is_new, struct stat *st)
 {
 	if (is_new || t->is_secret) {
@@ -119,7 +119,7 @@ choose_mode(const struct target *t, const struct setup_place *place,
 }
 
 static int
-replace(int dir, const struct target *t, const struct setup_place *place,
+replace(int dir, const struct edited_file *t, const struct setup_place *place,
     const struct edit *e, struct buf *reason)
 {
 	struct buf old, text;
