@@ -350,7 +350,7 @@ is_same_line(const char *a, const char *b, const char *key)
 	return strncmp(a, b, strcspn(a + 1, "\n") + 2) == 0;
 }
 
-static const struct status { const char *key, *name; } status[] = {
+static const struct status_field { const char *key, *name; } status[] = {
 	{ "\nSeccomp:", "seccomp filter" },
 	{ "\nSeccomp_filters:", "seccomp filter" },
 	{ "\nCapBnd:", "capability bounding set" },
