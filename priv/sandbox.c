@@ -41,7 +41,7 @@ sandbox_ports_add(struct sandbox_ports *ports, unsigned port)
 	    (uint8_t)(1U << port % 8);
 }
 
-struct place {
+struct allowed_path {
 	const char	*path;
 	uint64_t	 access;
 };
@@ -50,7 +50,7 @@ struct place {
 
 /* A NULL path is a file that is not configured; no access ends the list. */
 static int
-allow_places(int fd, const struct place *places, uint64_t handled)
+allow_places(int fd, const struct allowed_path *places, uint64_t handled)
 {
 	int ret = 0;
 
@@ -75,7 +75,7 @@ allow_ports(int fd, const struct sandbox_ports *ports)
 
 /* Only these places of the file system and these ports (NULL: any). */
 static int
-confine(const struct place *places, const struct sandbox_ports *ports)
+confine(const struct allowed_path *places, const struct sandbox_ports *ports)
 {
 	uint64_t net = ports == NULL ? 0 : ports->is_any ? NET_BIND_TCP :
 	    NET_BIND_TCP | NET_CONNECT_TCP;
@@ -117,7 +117,7 @@ int
 sandbox_runner(const struct conf *conf)
 {
 	char dir[1024];
-	const struct place places[] = {
+	const struct allowed_path places[] = {
 		{ conf->where.spool, ALL_FS },
 		{ "/", RUN_FS },
 		{ "/dev/null", FILE_FS },
@@ -134,7 +134,7 @@ sandbox_runner(const struct conf *conf)
 int
 sandbox_remote(const struct conf *conf, const struct sandbox_ports *wanted)
 {
-	const struct place places[] = {
+	const struct allowed_path places[] = {
 		{ DMA_CONFDIR, READ_FS },
 		{ "/etc", READ_FS },
 		{ "/usr", READ_FS },
@@ -159,7 +159,7 @@ sandbox_remote(const struct conf *conf, const struct sandbox_ports *wanted)
 int
 sandbox_lmtp(void)
 {
-	static const struct place no_places[] = { { NULL, 0 } };
+	static const struct allowed_path no_places[] = { { NULL, 0 } };
 	static const struct sandbox_ports no_ports;
 
 	if (no_new_privs() == -1 || confine(no_places, &no_ports) == -1)
