@@ -26,7 +26,7 @@
 #define OPEN_DIRECTORY	(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #endif
 
-struct way {
+struct trusted_walk {
 	uid_t		 owner;
 	int		 dir;		/* owned: where we are, or -1 */
 	char		 path[PATH_MAX];
@@ -35,7 +35,7 @@ struct way {
 };
 
 static int
-enter(struct way *w, const char *name)
+enter(struct trusted_walk *w, const char *name)
 {
 	int dir;
 
@@ -54,7 +54,7 @@ trusted_stat(const struct stat *st, uid_t owner)
 }
 
 static int
-is_trusted(const struct way *w)
+is_trusted(const struct trusted_walk *w)
 {
 	struct stat st;
 
@@ -63,7 +63,7 @@ is_trusted(const struct way *w)
 
 /* A link is root's or the owner's, in a directory that is. */
 static int
-may_follow(struct way *w, const char *name)
+may_follow(struct trusted_walk *w, const char *name)
 {
 	struct stat st;
 
@@ -74,7 +74,7 @@ may_follow(struct way *w, const char *name)
 
 /* The rest of the path becomes what the link says, and then the rest. */
 static int
-follow(struct way *w, const char *name, const char *target)
+follow(struct trusted_walk *w, const char *name, const char *target)
 {
 	char path[PATH_MAX];
 	int n;
@@ -95,7 +95,7 @@ follow(struct way *w, const char *name, const char *target)
 
 /* Takes the next name off the rest; "" when there is none. */
 static const char *
-next_name(struct way *w)
+next_name(struct trusted_walk *w)
 {
 	char *name = w->rest + strspn(w->rest, "/");
 
@@ -108,7 +108,7 @@ next_name(struct way *w)
 
 /* A second name, where others can make one, is as good as a link. */
 static int
-open_last(const struct way *w, const char *name, int flags)
+open_last(const struct trusted_walk *w, const char *name, int flags)
 {
 	struct stat st;
 	int fd = openat(w->dir, name, flags | O_NOFOLLOW);
@@ -122,7 +122,7 @@ open_last(const struct way *w, const char *name, int flags)
 }
 
 static int
-walk(struct way *w, int flags)
+walk(struct trusted_walk *w, int flags)
 {
 	char target[PATH_MAX];
 	const char *name;
@@ -144,7 +144,7 @@ walk(struct way *w, int flags)
 int
 trusted_open(const char *path, uid_t owner, int flags)
 {
-	struct way w = { .owner = owner, .dir = -1 };
+	struct trusted_walk w = { .owner = owner, .dir = -1 };
 	int fd = -1;
 
 	if (path[0] != '/' || text_copy(w.path, sizeof(w.path), path) == -1) {
