@@ -14,13 +14,13 @@
 #define SPACE_MIN	24	/* for an encoded word, before the line folds */
 #define SECTION_MAX	60	/* bytes of a section of a parameter */
 
-enum kind { KIND_TEXT, KIND_ADDRESSES, KIND_IDS, KIND_TRACE,
+enum field_kind { KIND_TEXT, KIND_ADDRESSES, KIND_IDS, KIND_TRACE,
     KIND_PARAMETERS };
 
 /* All others are unstructured text. */
 static const struct {
 	const char	*name;
-	enum kind	 kind;
+	enum field_kind	 kind;
 } known[] = {
 	{ "From",			KIND_ADDRESSES },
 	{ "Sender",			KIND_ADDRESSES },
@@ -355,7 +355,7 @@ list_value(struct words *w, const char *p, size_t n)
 	return 0;
 }
 
-static enum kind
+static enum field_kind
 kind_of(const char *field, size_t len)
 {
 	size_t i;
@@ -516,7 +516,7 @@ parameters_value(struct words *w, const char *p, size_t n)
 
 /* The value as one kind of field has it. */
 static int
-put_value(struct words *w, enum kind kind, const char *p, size_t n)
+put_value(struct words *w, enum field_kind kind, const char *p, size_t n)
 {
 	int ret = 0;
 
@@ -548,7 +548,7 @@ header_downgrade_field(struct buf *out, const char *field, size_t len,
 	struct words w = { .out = out, .start = out->len,
 	    .is_utf8 = addr_is_utf8(field, len), .to_ascii = to_ascii };
 	size_t name, n = colon == NULL ? 0 : (size_t)(colon - field) + 1;
-	enum kind kind;
+	enum field_kind kind;
 	int ret;
 
 	for (name = n; name > 1 && is_blank(field[name - 2]); name--)
