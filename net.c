@@ -27,7 +27,7 @@ enum runner_state {
 	RUNNER_GONE		/* it has closed the socket */
 };
 
-struct loop {
+struct net_loop {
 	struct net	 net;
 	struct relays	 sender;	/* instead of conf's: a sender's own */
 	int		 has_hosts;
@@ -357,7 +357,7 @@ cancel_all(struct net *net)
 }
 
 static void
-plan(struct loop *l)
+plan(struct net_loop *l)
 {
 	struct net *net = &l->net;
 
@@ -396,7 +396,7 @@ start_domain(struct net *net, const char *domain)
 }
 
 static int
-init_hosts(struct loop *l)
+init_hosts(struct net_loop *l)
 {
 	struct net *net = &l->net;
 	const char *name = net->requests.destination.name;
@@ -415,7 +415,7 @@ init_hosts(struct loop *l)
 }
 
 static int
-start_hosts(struct loop *l)
+start_hosts(struct net_loop *l)
 {
 	int ret;
 
@@ -429,7 +429,7 @@ start_hosts(struct loop *l)
 
 /* 0, or -1 to end with EX_PROTOCOL. */
 static int
-serve_runner(struct loop *l, short revents)
+serve_runner(struct net_loop *l, short revents)
 {
 	int ret;
 
@@ -481,7 +481,7 @@ poll_timeout(const struct net *net)
 
 /* One turn: 0, or -1 when poll failed or the runner broke the rules. */
 static int
-turn(struct loop *l, struct pollfd *pfds)
+turn(struct net_loop *l, struct pollfd *pfds)
 {
 	struct net *net = &l->net;
 	struct session *s;
@@ -507,7 +507,7 @@ turn(struct loop *l, struct pollfd *pfds)
 }
 
 static int
-is_finished(const struct loop *l)
+is_finished(const struct net_loop *l)
 {
 	if (l->runner == RUNNER_SENDS || l->net.nsessions > 0)
 		return 0;
@@ -516,7 +516,7 @@ is_finished(const struct loop *l)
 }
 
 static int
-run(struct loop *l)
+run(struct net_loop *l)
 {
 	struct net *net = &l->net;
 	struct pollfd *pfds;
@@ -549,7 +549,7 @@ run(struct loop *l)
 }
 
 static void
-fini(struct loop *l)
+fini(struct net_loop *l)
 {
 	struct net *net = &l->net;
 	struct session *s;
@@ -573,7 +573,7 @@ net_main(int sock, int secrets, const struct conf *conf, struct auths *auths,
     const struct log *log)
 {
 	struct log queued = *log;
-	struct loop l;
+	struct net_loop l;
 	int ret;
 
 	memset(&l, 0, sizeof(l));

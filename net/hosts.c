@@ -70,14 +70,14 @@ note(struct hosts *h, const struct result *reason)
 /* 1. Names. */
 
 /* A list of places that is being made. */
-struct list {
+struct host_list {
 	struct mail_host	*places;	/* room for HOSTS_PLACES_MAX */
 	size_t		 n;
 	unsigned	 rank;		/* the next */
 };
 
 static struct mail_host *
-add_place(struct list *l, const char *name, uint16_t port)
+add_place(struct host_list *l, const char *name, uint16_t port)
 {
 	struct mail_host *p;
 
@@ -95,7 +95,7 @@ add_place(struct list *l, const char *name, uint16_t port)
 
 /* Those that a look-up found, best first; more than there is room: left out. */
 static void
-add_found(struct hosts *h, struct list *l, const struct relay *relay,
+add_found(struct hosts *h, struct host_list *l, const struct relay *relay,
     int is_tls_first, const struct dns_host *found, size_t n)
 {
 	uint16_t port = relay != NULL && relay->port != 0 ? relay->port :
@@ -146,7 +146,7 @@ is_self(const struct hosts *h, struct result *res)
 }
 
 static int
-find_mx(struct hosts *h, struct list *l, const struct relay *relay,
+find_mx(struct hosts *h, struct host_list *l, const struct relay *relay,
     struct result *res)
 {
 	struct dns_host found[DNS_HOSTS_MAX];
@@ -163,7 +163,7 @@ find_mx(struct hosts *h, struct list *l, const struct relay *relay,
 
 /* TLS before the greeting comes first (RFC 8314 5.1). */
 static int
-find_srv(struct hosts *h, struct list *l, const struct relay *relay,
+find_srv(struct hosts *h, struct host_list *l, const struct relay *relay,
     struct result *res)
 {
 	struct dns_host found[DNS_HOSTS_MAX];
@@ -187,7 +187,7 @@ find_srv(struct hosts *h, struct list *l, const struct relay *relay,
 
 /* A look-up that failed for now changes nothing about what is known. */
 static void
-keep_known(struct hosts *h, struct list *l, const struct relay *relay)
+keep_known(struct hosts *h, struct host_list *l, const struct relay *relay)
 {
 	struct mail_host *old;
 	size_t i, first = l->n;
@@ -208,7 +208,7 @@ keep_known(struct hosts *h, struct list *l, const struct relay *relay)
 
 /* One entry of SMARTHOST, or (NULL) the domain: 0, -1 to ask again soon. */
 static int
-find_names(struct hosts *h, struct list *l, const struct relay *relay)
+find_names(struct hosts *h, struct host_list *l, const struct relay *relay)
 {
 	struct result res;
 	struct mail_host *p;
@@ -266,7 +266,7 @@ static void
 find_places(struct hosts *h, int64_t now_ms)
 {
 	const struct relays *relays = h->relays;
-	struct list l = { NULL, 0, 0 };
+	struct host_list l = { NULL, 0, 0 };
 	int is_lacking = 0;
 	size_t i;
 
