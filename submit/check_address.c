@@ -22,7 +22,7 @@
 #define SHOWN_MAX	200	/* findings of one address */
 #define HOPS_MAX	8	/* domains that are connected to */
 
-struct way {
+struct address_trace {
 	const struct check_address *of;
 	const struct conf *conf;
 	struct sender	 sender;
@@ -55,22 +55,23 @@ struct step {
 	(fail(w, code), SAY(w, ERROR, subject, __VA_ARGS__))
 
 static void
-fail(struct way *w, int status)
+fail(struct address_trace *w, int status)
 {
 	if (w->status == 0)
 		w->status = status;
 }
 
-static void	follow(struct way *, const char *address, const struct step *);
-static void	to_target(struct way *, const struct target *,
+static void	follow(struct address_trace *, const char *address,
+		    const struct step *);
+static void	to_target(struct address_trace *, const struct target *,
 		    const char *owner, const struct step *);
 
 /* ---- to other hosts ---- */
 
 /* The same host may be the hop of several targets. */
 static void
-connect_to(struct way *w, enum destination_kind kind, const char *name,
-    const char *user)
+connect_to(struct address_trace *w, enum destination_kind kind,
+    const char *name, const char *user)
 {
 	unsigned i;
 
@@ -84,7 +85,7 @@ connect_to(struct way *w, enum destination_kind kind, const char *name,
 }
 
 static void
-to_sender_relay(struct way *w, const char *address,
+to_sender_relay(struct address_trace *w, const char *address,
     const struct sender_relay *relay)
 {
 	const char *user = relay->user == NULL ? "" : relay->user;
@@ -104,7 +105,7 @@ to_sender_relay(struct way *w, const char *address,
 }
 
 static void
-to_exchangers(struct way *w, const char *address)
+to_exchangers(struct address_trace *w, const char *address)
 {
 	const char *domain = addr_domain(address);
 
@@ -115,7 +116,7 @@ to_exchangers(struct way *w, const char *address)
 }
 
 static void
-to_smarthost(struct way *w, const char *address)
+to_smarthost(struct address_trace *w, const char *address)
 {
 	struct buf relays;
 
@@ -128,7 +129,7 @@ to_smarthost(struct way *w, const char *address)
 }
 
 static void
-to_other_host(struct way *w, const char *address)
+to_other_host(struct address_trace *w, const char *address)
 {
 	const struct conf *conf = w->conf;
 	const struct sender_relay *relay = NULL;
@@ -160,7 +161,7 @@ to_other_host(struct way *w, const char *address)
 
 /* note: what is to be said of it, or "". */
 static void
-to_mailbox(struct way *w, const char *address, const char *user,
+to_mailbox(struct address_trace *w, const char *address, const char *user,
     const char *note)
 {
 	const struct conf_local *local = &w->conf->local;
@@ -179,7 +180,7 @@ to_mailbox(struct way *w, const char *address, const char *user,
 }
 
 static void
-no_user(struct way *w, const char *address, const char *name)
+no_user(struct address_trace *w, const char *address, const char *name)
 {
 	FAIL(w, EX_NOUSER, address, "rejected: user unknown: there is neither "
 	    "an alias nor a user %s", name);
@@ -187,7 +188,7 @@ no_user(struct way *w, const char *address, const char *name)
 
 /* The target is refused if it contains a file or a command. */
 static int
-may_have(const struct way *w, const struct user *user,
+may_have(const struct address_trace *w, const struct user *user,
     const struct targets *targets)
 {
 	size_t i;
@@ -201,8 +202,9 @@ may_have(const struct way *w, const struct user *user,
 
 /* step: that of the user's .forward. */
 static void
-to_forward(struct way *w, const char *address, const struct user *user,
-    const struct forward_seen *seen, const struct step *step)
+to_forward(struct address_trace *w, const char *address,
+    const struct user *user, const struct forward_seen *seen,
+    const struct step *step)
 {
 	size_t i;
 
@@ -230,8 +232,8 @@ to_forward(struct way *w, const char *address, const struct user *user,
 }
 
 static void
-to_forwarder(struct way *w, const char *address, const struct user *user,
-    const struct step *from)
+to_forwarder(struct address_trace *w, const char *address,
+    const struct user *user, const struct step *from)
 {
 	const struct step at = { from, ORIGIN_FORWARD, user->name };
 	struct forward_seen seen;
@@ -253,7 +255,7 @@ to_forwarder(struct way *w, const char *address, const struct user *user,
 
 /* 1 when that was a user or may be one. */
 static int
-to_user(struct way *w, const char *address, const char *name,
+to_user(struct address_trace *w, const char *address, const char *name,
     const struct step *from, int is_final)
 {
 	struct user user;
@@ -271,8 +273,8 @@ to_user(struct way *w, const char *address, const char *name,
 
 /* owner: as whom its files and commands are used. */
 static void
-to_target(struct way *w, const struct target *target, const char *owner,
-    const struct step *from)
+to_target(struct address_trace *w, const struct target *target,
+    const char *owner, const struct step *from)
 {
 	switch (target->kind) {
 	case TARGET_ADDRESS:
@@ -298,7 +300,7 @@ to_target(struct way *w, const struct target *target, const char *owner,
 }
 
 static void
-show_owner(struct way *w, const char *address, const char *list)
+show_owner(struct address_trace *w, const char *address, const char *list)
 {
 	struct buf owner;
 
@@ -311,8 +313,8 @@ show_owner(struct way *w, const char *address, const char *list)
 }
 
 static void
-to_alias(struct way *w, const char *address, const struct alias *alias,
-    const struct step *at)
+to_alias(struct address_trace *w, const char *address,
+    const struct alias *alias, const struct step *at)
 {
 	size_t i;
 
@@ -350,7 +352,7 @@ is_expanded(const char *local, const struct step *step)
 
 /* A name that is no alias; the alias "*" is for addresses as given. */
 static void
-to_name(struct way *w, const char *address, const char *name,
+to_name(struct address_trace *w, const char *address, const char *name,
     const struct step *at, int is_final)
 {
 	const struct alias *any = at->from != NULL || !w->has_aliases ? NULL :
@@ -369,7 +371,8 @@ to_name(struct way *w, const char *address, const char *name,
 
 /* The owner of a .forward on the way, by any name. */
 static int
-is_owner(const struct way *w, const char *local, const struct step *step)
+is_owner(const struct address_trace *w, const char *local,
+    const struct step *step)
 {
 	char user[ADDRESS_MAX + 1];
 	const struct alias *none;
@@ -379,7 +382,7 @@ is_owner(const struct way *w, const char *local, const struct step *step)
 }
 
 static void
-follow_local(struct way *w, const char *address, const char *local,
+follow_local(struct address_trace *w, const char *address, const char *local,
     const struct step *from)
 {
 	const struct step *p, at = { from, ORIGIN_ALIASES, local };
@@ -410,7 +413,7 @@ follow_local(struct way *w, const char *address, const char *local,
 }
 
 static void
-follow(struct way *w, const char *address, const struct step *from)
+follow(struct address_trace *w, const char *address, const struct step *from)
 {
 	const struct conf_names *names = &w->conf->names;
 	const struct step *p;
@@ -438,7 +441,7 @@ follow(struct way *w, const char *address, const struct step *from)
 /* ---- the call ---- */
 
 static int
-find_sender(struct way *w)
+find_sender(struct address_trace *w)
 {
 	const struct check_address *of = w->of;
 	const char *reason = NULL;
@@ -459,7 +462,7 @@ find_sender(struct way *w)
 
 /* The target given as an argument, while it is parsed. */
 struct target_argument {
-	struct way	*way;
+	struct address_trace *way;
 	const char	*text;
 	unsigned	 naddresses;
 };
@@ -507,7 +510,7 @@ take_address(void *arg, const struct addr_found *found)
 }
 
 static void
-take_argument(struct way *w, const char *text)
+take_argument(struct address_trace *w, const char *text)
 {
 	struct target_argument a = { w, text, 0 };
 
@@ -520,7 +523,7 @@ take_argument(struct way *w, const char *text)
 int
 check_address(const struct check_address *of, char *const *texts, int n)
 {
-	struct way w;
+	struct address_trace w;
 	unsigned bad;
 	int i;
 
