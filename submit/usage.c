@@ -22,12 +22,12 @@ text(enum mode mode)
 		    "       dma queue show [--body | --message] [--raw] ID\n"
 		    "       dma queue list dead | corrupt\n"
 		    "       dma queue requeue ID [RECIPIENT ...]\n"
-		    "A SELECTION is --all, or --sender TEXT and --recipient "
-		    "TEXT.";
+		    "A SELECTION is --all, or --sender TEXT, --recipient TEXT "
+		    "or both.";
 	case MODE_SETUP:
 		return "dma setup [--masquerade] [--password-file FILE] "
 		    "[--print | --yes]\n"
-		    "           [--relay HOST:PORT] [--user NAME] ADDRESS";
+		    "           [--relay HOST[:PORT]] [--user NAME] ADDRESS";
 	case MODE_STATUS:
 		return "dma status [--json | --prometheus]";
 	case MODE_HELP:
