@@ -22,7 +22,8 @@
 #define PEEKS_MAX	256	/* entries whose submitter is read in a turn */
 #define LOADS_MAX	64	/* messages that are loaded in a turn */
 #define REASON_HELD	"held: release it first"
-#define REASON_DAMAGED	"its file is damaged, and is put aside: see the log"
+#define REASON_DAMAGED \
+	"its file is damaged, and is moved to corrupt: see the log"
 #define UID_NOBODY	UINT32_MAX	/* of a message that cannot be read */
 
 void

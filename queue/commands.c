@@ -163,8 +163,8 @@ hold(const struct commanded *t)
 		if (t->e->message == NULL && t->e->state != ENTRY_HELD)
 			active_hold(t->active, t->e);
 		watcher_reply(t->w, t->id, ret == 1 ? "ok was on hold before" :
-		    t->e->message == NULL ? "ok on hold" : "ok on hold; what "
-		    "is under way is completed");
+		    t->e->message == NULL ? "ok on hold" : "ok on hold; "
+		    "deliveries in progress are completed");
 	}
 	result_fini(&res);
 }

@@ -328,8 +328,9 @@ set_fallback(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 			.low = 1, .high = (h), \
 			.wants = "must be a time from 1s to " s
 #define PATH(m)		.set = set_path, .get = get_text, AT(m), \
-			.wants = FULL_PATH
-#define FULL_PATH	"must be a full path without \"//\", \".\" and \"..\""
+			.wants = ABSOLUTE_PATH
+#define ABSOLUTE_PATH \
+	"must be an absolute path without \"//\", \".\" and \"..\""
 #define CHOICE(m, w, t)	.set = set_choice, .get = get_choice, AT(m), \
 			.words = (w), .wants = "must be " t
 #define NETWORKS(m)	.set = set_networks, AT(m), .is_repeatable = 1, \
@@ -370,7 +371,7 @@ static const struct smtpd_key keys[] = {
 	{ "PROXY_FROM", NETWORKS(proxy_from) },
 	{ "NORMALIZE_FROM", NETWORKS(normalize_from) },
 	{ "STATUS_SOCKET", .set = set_status_socket, .get = get_text,
-	    AT(status_socket), .wants = FULL_PATH ", or none" },
+	    AT(status_socket), .wants = ABSOLUTE_PATH ", or none" },
 	{ "LOG", CHOICE(log, log_words, "stderr or syslog") },
 	{ "MODULE", .set = set_module, .is_repeatable = 1,
 	    .names_modules = 1, .wants = A_MODULE },
@@ -473,8 +474,8 @@ add_setting(struct reader *r, const char *module, char *rest)
 		return;
 	}
 	if (c->nsettings == CONF_SETTINGS_MAX) {
-		complain(r, r->line, "there are too many lines of modules: at "
-		    "most %d are possible", CONF_SETTINGS_MAX);
+		complain(r, r->line, "there are too many settings of modules: "
+		    "at most %d are possible", CONF_SETTINGS_MAX);
 		return;
 	}
 	if (array_grow(&c->settings, &r->settings_cap, c->nsettings,
@@ -617,8 +618,8 @@ finish(struct reader *r)
 
 	finish_children(r);
 	if (c->private_key != NULL && c->certificate == NULL)
-		complain(r, line_of(r, "PRIVATE_KEY"), "PRIVATE_KEY must have "
-		    "a CERTIFICATE beside it");
+		complain(r, line_of(r, "PRIVATE_KEY"), "PRIVATE_KEY requires "
+		    "CERTIFICATE");
 	if (c->certificate != NULL && c->private_key == NULL)
 		r->is_out_of_memory |=
 		    copy(&c->private_key, c->certificate) != NULL;

@@ -125,7 +125,7 @@ on_deadline(void *arg)
 
 	if (g->state == GENERATION_STARTING) {
 		log_say(&g->log, LOG_LEVEL_ERROR, "no child is ready after %d "
-		    "seconds: a module does not come up", START_MS / 1000);
+		    "seconds: a module does not become ready", START_MS / 1000);
 		g->status = EX_UNAVAILABLE;
 	}
 	if (g->state == GENERATION_ENDING) {

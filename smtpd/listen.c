@@ -57,7 +57,7 @@ take_given(struct listeners *l, unsigned n, const struct log *log)
 	int fd;
 
 	if (n > CONF_LISTEN_MAX) {
-		log_say(log, LOG_LEVEL_ERROR, "%u sockets were given by init: "
+		log_say(log, LOG_LEVEL_ERROR, "%u sockets were passed by init: "
 		    "at most %d are possible", n, CONF_LISTEN_MAX);
 		return -1;
 	}
@@ -67,8 +67,8 @@ take_given(struct listeners *l, unsigned n, const struct log *log)
 		if (is_listening(fd) && io_nonblock(fd) == 0 &&
 		    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
 			continue;
-		log_say(log, LOG_LEVEL_ERROR, "descriptor %d, which init gave, "
-		    "is no listening stream socket: see Accept=no in "
+		log_say(log, LOG_LEVEL_ERROR, "descriptor %d, passed by init, "
+		    "is not a listening stream socket: see Accept=no in "
 		    "systemd.socket(5)", fd);
 		return -1;
 	}

@@ -108,8 +108,8 @@ check_system(const struct smtpd_config *conf, const struct log *log)
 	if (!stores_in_root(conf))
 		return ret;
 	if (stat(conf->root, &st) == -1) {
-		log_say(log, LOG_LEVEL_ERROR, "ROOT %s: %s: make this "
-		    "directory, and give it to USER", conf->root,
+		log_say(log, LOG_LEVEL_ERROR, "ROOT %s: %s: create this "
+		    "directory, and make USER its owner", conf->root,
 		    strerror(errno));
 		ret = -1;
 	} else if (!S_ISDIR(st.st_mode)) {

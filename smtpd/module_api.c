@@ -90,7 +90,7 @@ smtpd_need_path(struct smtpd_host *h, const char *path, int is_writable)
 
 	if (copy == NULL || h->npaths == HOST_PATHS_MAX) {
 		free(copy);
-		smtpd_warn(h, "too many paths: %s stays hidden", path);
+		smtpd_warn(h, "too many paths: children cannot use %s", path);
 		return;
 	}
 	h->paths[h->npaths].path = copy;
@@ -101,7 +101,7 @@ void
 smtpd_need_port(struct smtpd_host *h, unsigned port)
 {
 	if (port > 65535 || h->nports == HOST_PORTS_MAX)
-		smtpd_warn(h, "too many ports: %u stays closed", port);
+		smtpd_warn(h, "too many ports: children cannot connect to %u", port);
 	else
 		h->ports[h->nports++] = (uint16_t)port;
 }

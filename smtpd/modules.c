@@ -33,8 +33,8 @@ check_file(struct smtpd_host *h, const char *path)
 	if (geteuid() != 0 || trusted_stat(&st, 0))
 		return 0;
 	log_say(&h->log, LOG_LEVEL_ERROR,
-	    "module %s: not loaded: must belong to root, and nobody else may "
-	    "be able to write it", path);
+	    "module %s: not loaded: must be owned by root, and not writable by "
+	    "others", path);
 	return -1;
 }
 

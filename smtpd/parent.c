@@ -205,7 +205,7 @@ static void
 report_no_reload(const struct parent *p)
 {
 	log_say(&p->log, LOG_LEVEL_ERROR, "the new configuration is not used: "
-	    "the old one stays");
+	    "the previous one remains in effect");
 }
 
 static void

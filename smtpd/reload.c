@@ -38,7 +38,7 @@ report_changes(const struct reload *r, const struct smtpd_config *now,
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (!keys[i].is_same)
 			log_say(log, LOG_LEVEL_WARNING, "%s has changed: "
-			    "restart dma-smtpd for that", keys[i].key);
+			    "restart dma-smtpd to apply it", keys[i].key);
 }
 
 struct smtpd_config *

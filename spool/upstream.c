@@ -26,7 +26,7 @@
 #define CHUNK		65536	/* bytes of a text in memory */
 #define OPEN_FLAGS	(O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
 
-#define BUSY		"another program is at work on it"
+#define BUSY		"another process is using it"
 #define UNREADABLE	"_dma cannot read it: run \"chgrp _dma\" on it"
 
 enum found {

@@ -149,7 +149,7 @@ check_space(struct check *c, const char *path)
 		WARNING(c, path, "only %llu MB are free",
 		    (unsigned long long)free_mb);
 	else if (fs.f_files > 0 && fs.f_favail < 1000)
-		WARNING(c, path, "only %llu files can be made there",
+		WARNING(c, path, "only %llu more files can be created",
 		    (unsigned long long)fs.f_favail);
 }
 
@@ -418,12 +418,17 @@ check_sender_files(struct check *c)
 	struct from_map map;
 
 	if (files_sender_relays(c->conf.where.sender_relay, &relays,
-	    &report) == 0 && c->conf.where.sender_relay != NULL)
+	    &report) == -1)
+		ERROR(c, "SENDER_RELAY", "the file cannot be read: mail for "
+		    "other hosts is deferred");
+	else if (c->conf.where.sender_relay != NULL)
 		OK(c, c->conf.where.sender_relay, "SENDER_RELAY, %zu lines",
 		    relays.n);
 	sender_relay_fini(&relays);
-	if (files_from_map(c->conf.where.from_map, &map, &report) == 0 &&
-	    c->conf.where.from_map != NULL)
+	if (files_from_map(c->conf.where.from_map, &map, &report) == -1)
+		ERROR(c, "FROM_MAP", "the file cannot be read: no address is "
+		    "replaced");
+	else if (c->conf.where.from_map != NULL)
 		OK(c, c->conf.where.from_map, "FROM_MAP, %zu lines", map.n);
 	from_map_fini(&map);
 }
@@ -443,7 +448,7 @@ check_mailboxes(struct check *c)
 		OK(c, "mailboxes", "%s", c->conf.local.where != NULL ?
 		    c->conf.local.where : "in the home directories");
 	} else if (stat(dir, &st) == -1) {
-		ERROR(c, dir, "%s: make it: \"install -d -g mail -m 2775 %s\"",
+		ERROR(c, dir, "%s: run \"install -d -g mail -m 2775 %s\"",
 		    strerror(errno), dir);
 	} else if (!S_ISDIR(st.st_mode)) {
 		ERROR(c, dir, "not a directory");
@@ -508,9 +513,10 @@ check_runner(struct check *c)
 		OK(c, "runner", "started by init, through %s",
 		    DMA_RUNDIR "/start");
 	else
-		WARNING(c, "runner", "started by the call that sends: mail may "
-		    "wait after a reboot; with systemd, run \"systemctl enable "
-		    "--now dma.socket dma.service dma.timer\"");
+		WARNING(c, "runner", "started by submissions: after a reboot, "
+		    "queued mail stays until the next one; with systemd, run "
+		    "\"systemctl enable --now dma.socket dma.service "
+		    "dma.timer\"");
 	if (c->conf.retry.is_defer)
 		OK(c, "runner", "mail for other hosts is sent when the queue "
 		    "is run (DEFER)");

@@ -115,8 +115,8 @@ set_flush(struct parse *p, const char *v)
 	if (v[0] >= '0' && v[0] <= '9' &&
 	    value_time(v, &p->o->interval_s) == 0 && p->o->interval_s > 0)
 		return 0;
-	return refuse(p, "-q", "takes no value, a time such as 30m, or I, R or "
-	    "S and a text");
+	return refuse(p, "-q", "its value must be d, a time such as 30m, or I, "
+	    "R or S and a text");
 }
 
 static int

@@ -323,7 +323,7 @@ print_end(const struct folder_listing *l, int is_root, size_t nfiles)
 
 	if (l->shown == 0 && others == 0) {
 		printf(is_root ? "%s is empty\n" :
-		    "no message of yours is in %s\n", l->place);
+		    "%s contains no message of yours\n", l->place);
 		return;
 	}
 	printf("-- %zu message%s in %s", l->shown, l->shown == 1 ? "" : "s",

@@ -272,7 +272,7 @@ requeue(const struct caller *caller, const struct spool *sp,
 	int status = EX_NOINPUT;
 
 	if (caller->uid != 0) {
-		log_stderr("queue: only root puts messages back into the "
+		log_stderr("queue: only root can put messages back into the "
 		    "queue");
 		return EX_NOPERM;
 	}

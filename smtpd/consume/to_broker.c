@@ -116,7 +116,7 @@ set_headers(const struct message_run *run, amqp_table_entry_t entries[2],
 
 /* ---- publishing ---- */
 
-static const char returned[] = "no queue takes it";
+static const char returned[] = "the exchange routes it to no queue";
 
 /* Until the broker has confirmed: NULL, or why it has not. */
 static const char *

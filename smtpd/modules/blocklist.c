@@ -4,7 +4,7 @@
  * rest.
  * Uses: the file of BLOCKLIST, read once; children share the memory.
  * Promise: a list that cannot be read fails the configuration, so that at
- * SIGHUP the old one stays in effect.
+ * SIGHUP the previous one remains in effect.
  */
 #include <errno.h>
 #include <fcntl.h>

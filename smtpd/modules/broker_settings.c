@@ -131,7 +131,7 @@ static int
 set_path(char **member, const char *value, const char **reason)
 {
 	if (*value != '/') {
-		*reason = "not a full path";
+		*reason = "not an absolute path";
 		return -1;
 	}
 	free(*member);

@@ -57,7 +57,7 @@ configure(struct smtpd_host *host, const struct smtpd_setting *settings,
 		    settings[0].key);
 	if (root == NULL || *root == '\0')
 		return smtpd_error(host, NULL,
-		    "module minute: ROOT is not set: say -d or ROOT");
+		    "module minute: ROOT is not set: set ROOT, or give -d");
 	m = calloc(1, sizeof(*m) + strlen(root));
 	if (m == NULL)
 		return smtpd_error(host, NULL, "out of memory");

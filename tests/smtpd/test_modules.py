@@ -406,9 +406,9 @@ def test_modules_that_are_none(build, name):
 
 @pytest.mark.parametrize("owner, mode, text", (
     (0, 0o644, None),
-    (1, 0o644, "not loaded: must belong to root"),
-    (0, 0o664, "not loaded: must belong to root"),
-    (0, 0o646, "not loaded: must belong to root"),
+    (1, 0o644, "not loaded: must be owned by root"),
+    (0, 0o664, "not loaded: must be owned by root"),
+    (0, 0o646, "not loaded: must be owned by root"),
 ))
 def test_a_module_of_somebody_else_is_not_loaded(build, owner, mode, text):
     """Its code would run as root."""

@@ -91,8 +91,12 @@ def test_password_and_login_are_not_shown_to_users(world, check):
      "not understood: local mail is deferred"),
     ({"MAX_SIZE": "many"}, "warning %s:" % CONF),
     ({"CAFILE": "/nonexistent"}, "error   /nonexistent: CAFILE: No such file"),
-    ({"SENDER_RELAY": "/nonexistent"}, "error   /nonexistent: "),
-    ({"FROM_MAP": "/nonexistent"}, "error   /nonexistent: "),
+    ({"SENDER_RELAY": "/nonexistent"}, "error   /nonexistent: No such file or "
+     "directory\nerror   SENDER_RELAY: the file cannot be read: mail for other "
+     "hosts is deferred\n"),
+    ({"FROM_MAP": "/nonexistent"}, "error   /nonexistent: No such file or "
+     "directory\nerror   FROM_MAP: the file cannot be read: no address is "
+     "replaced\n"),
     ({"MAILSPOOL": "/nonexistent"}, "error   /nonexistent: No such file"),
     ({"MAILSPOOL": "/etc/passwd"}, "error   /etc/passwd: not a directory"),
     ({"MAILBOX": "maildir ~/Maildir"}, "ok      mailboxes: ~/Maildir\n"),

@@ -132,7 +132,7 @@ def test_users_see_their_own_wherever_it_lies(world):
             assert "ID\t: " + idents[folder] in out
             assert "-- 1 message in %s.\n" % folder in out
         assert queue(world, "list", folder, user="bob") == (
-            "no message of yours is in %s\n" % folder, "")
+            "%s contains no message of yours\n" % folder, "")
     assert "invalid journal" in queue(world, "list", "corrupt")[0]
 
 

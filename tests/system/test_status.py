@@ -136,7 +136,7 @@ def test_files_of_others_are_counted(world, status):
     assert done.stdout == (b"-- 0 messages in corrupt, and 1 file of upstream "
                            b"dma.\n")
     done = world.run([DMA, "queue", "list", "corrupt"], user="alice")
-    assert done.stdout == b"no message of yours is in corrupt\n"
+    assert done.stdout == b"corrupt contains no message of yours\n"
 
 
 def test_file_that_cannot_be_read(world, status, put):

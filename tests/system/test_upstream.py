@@ -270,7 +270,7 @@ def test_what_upstream_delivers_is_left_to_it(world, old, letter):
         assert world.wait_mail("bob")[0]["Subject"] == "free"
         world.flush()
         assert "M" + name in old.left() and "Q" + name in old.left()
-        assert world.log_lines("another program is at work on it")
+        assert world.log_lines("another process is using it")
     world.flush()
     assert {x["Subject"] for x in world.wait_mail("bob", 2)} == \
         {"free", "locked"}

@@ -328,7 +328,7 @@ test_hold_under_way(void **state)
 	am = t_active_load(&w->t, "a");
 	t_active_stage(am, 1, STAGE_BUSY);
 	assert_string_equal(command(w, QUEUE_HOLD, "a\n", 0),
-	    "a ok on hold; what is under way is completed\n$");
+	    "a ok on hold; deliveries in progress are completed\n$");
 	assert_true(is_held_on_disk(w));
 	decide_stop(am);
 	assert_int_equal(am->attempts[0].stage, STAGE_NONE);

@@ -150,11 +150,11 @@ test_an_error_is_told_with_its_line(void **state)
 		    "that a line MODULE names" },
 		{ "\n\nroot /a", "3;", "keys are written in capital letters, "
 		    "not \"root\"" },
-		{ "ROOT", "1;", "ROOT must be a full path without \"//\", "
+		{ "ROOT", "1;", "ROOT must be an absolute path without \"//\", "
 		    "\".\" and \"..\", but is \"\"" },
 		{ "ROOT /a\nUSER a\nROOT /a", "3;", "ROOT must be given once, "
 		    "but is also in line 1" },
-		{ "ROOT = /a", "1;", "ROOT must be a full path without "
+		{ "ROOT = /a", "1;", "ROOT must be an absolute path without "
 		    "\"//\", \".\" and \"..\", but is \"= /a\"" },
 		{ "MAX_SIZE lots", "1;", "MAX_SIZE must be a size from 1K to "
 		    "1024G, such as 50M, but is \"lots\"" },
@@ -172,8 +172,8 @@ test_an_error_is_told_with_its_line(void **state)
 		    "but is \"550\"" },
 		{ "LOG file /x", "1;", "LOG must be stderr or syslog, but is "
 		    "\"file /x\"" },
-		{ "STATUS_SOCKET no", "1;", "STATUS_SOCKET must be a full path "
-		    "without \"//\", \".\" and \"..\", or none, but is "
+		{ "STATUS_SOCKET no", "1;", "STATUS_SOCKET must be an absolute "
+		    "path without \"//\", \".\" and \"..\", or none, but is "
 		    "\"no\"" },
 		{ "USER a b", "1;", "USER must be the name of a user, but is "
 		    "\"a b\"" },
@@ -205,8 +205,8 @@ test_an_error_is_told_with_its_line(void **state)
 		    "key nor a module that a line MODULE names" },
 		{ "minute # a", "1;", "minute must be followed by a key of "
 		    "this module" },
-		{ "PRIVATE_KEY /k", "1;", "PRIVATE_KEY must have a CERTIFICATE "
-		    "beside it" },
+		{ "PRIVATE_KEY /k", "1;", "PRIVATE_KEY requires "
+		    "CERTIFICATE" },
 		{ "MIN_SPARE 9\nMAX_SPARE 8", "1;", "MIN_SPARE must be at most "
 		    "MAX_SPARE, but 9 is more than 8" },
 		{ "MAX_CHILDREN 5\nMAX_SPARE 8", "2;", "MAX_SPARE must be at "
