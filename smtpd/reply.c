@@ -5,7 +5,6 @@
  * Uses: nothing of the system.
  * Promise: each reply is one line, however strange the words of a module are.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "smtpd/reply.h"
@@ -36,20 +35,32 @@ reply_error(struct smtpd_session *s, unsigned code, const char *status,
 		reply_close(s, "421 4.7.0 too many errors");
 }
 
+/* Bytes of ".1.23 " that the text begins with: subject and detail. */
+static size_t
+status_len(const char *text)
+{
+	size_t i, k, n = 0;
+
+	for (i = 0; i < 2; i++) {
+		k = text[n] == '.' ? strspn(text + n + 1, "0123456789") : 0;
+		if (k == 0 || k > 3)
+			return 0;
+		n += 1 + k;
+	}
+	return text[n] == ' ' ? n + 1 : 0;
+}
+
 /* Bytes of "250" or "250 2.0.0" and a blank that the text begins with. */
 static size_t
 code_len(const char *text, char class)
 {
-	unsigned a, b;
-	int n = 0, m = 0;
+	size_t n;
 
 	if (text[0] != class || text[1] < '0' || text[1] > '5' ||
 	    text[2] < '0' || text[2] > '9' || text[3] != ' ')
 		return 0;
-	if (text[4] == class && sscanf(text + 5, ".%3u.%3u%n %n", &a, &b, &n,
-	    &m) == 2 && m > n)
-		return 5 + (size_t)m;
-	return 4;
+	n = text[4] == class ? status_len(text + 5) : 0;
+	return n > 0 ? 5 + n : 4;
 }
 
 void
