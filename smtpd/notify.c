@@ -12,26 +12,33 @@
 #include "lib/io.h"
 #include "smtpd/notify.h"
 
-void
-notify_init(struct notify *n)
+/* 0, or -1 for what is no address of a socket. */
+static int
+set_address(struct notify *n, const char *path)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	size_t len;
+	size_t len = strlen(path);
 
-	memset(n, 0, sizeof(*n));
-	n->fd = -1;
-	if (path == NULL)
-		return;
-	len = strlen(path);
 	if (len < 2 || len >= sizeof(n->to.sun_path) ||
 	    (path[0] != '/' && path[0] != '@'))
-		return;
+		return -1;
 	n->to.sun_family = AF_UNIX;
 	memcpy(n->to.sun_path, path, len);
 	n->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 	if (path[0] == '@')
 		n->to.sun_path[0] = '\0';
-	n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return 0;
+}
+
+void
+notify_init(struct notify *n)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+
+	memset(n, 0, sizeof(*n));
+	n->fd = -1;
+	if (path != NULL && set_address(n, path) == 0)
+		n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC |
+		    SOCK_NONBLOCK, 0);
 	(void)unsetenv("NOTIFY_SOCKET");
 }
 
