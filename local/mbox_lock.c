@@ -164,17 +164,37 @@ is_strangers(const struct mbox_lock *l, const struct stat *st)
 	    st->st_uid != 0;
 }
 
+/*
+ * The name of a dotlock can be that of another user, whose mailbox it is then.
+ * -1 if the user database does not answer.
+ */
+static int
+is_mailbox(const struct mbox_lock *l, const struct stat *st)
+{
+	struct user user;
+	int found;
+
+	if (st->st_uid == l->owner->uid)
+		return 0;
+	found = user_lookup(l->dotlock_name, &user);
+	return found == -1 ? -1 : found == 0 && st->st_uid == user.uid &&
+	    strcmp(user.name, l->dotlock_name) == 0;
+}
+
 /* Somebody's dotlock is in the way.  Returns as remove_dotlock(). */
 static int
 remove_stale(struct mbox_lock *l)
 {
 	struct stat st;
-	int fd, ret = 0;
+	int fd, mailbox, ret = 0;
 
 	if (fstatat(l->dir, l->dotlock_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
 	if (is_strangers(l, &st))
 		return 1;
+	mailbox = is_mailbox(l, &st);
+	if (mailbox != 0)
+		return mailbox == 1;
 	if (is_orphan(l, &fd)) {
 		l->is_name_unsure = 1;
 		ret = remove_dotlock(l, &st);

@@ -195,6 +195,28 @@ def test_t14_many_dotlocks_hold_up_nobody(world, open_mail):
         world.remove_user(name)
 
 
+@pytest.mark.parametrize("age_s,text", ((0, b"hello\n"), (0, b"dma\n"),
+                                        (1200, b"hello\n")))
+def test_mailbox_with_the_name_of_a_dotlock_is_none(world, age_s, text):
+    """bob's dotlock would be called as the mailbox of another user is."""
+    box = BOX + ".lock"
+    world.add_user("bob.lock")
+    try:
+        make_box("bob.lock", b"From x\n\n" + text + b"\n", 0o660)
+        os.chown(box, -1, os.stat(MAIL).st_gid)
+        os.utime(box, (time.time() - age_s,) * 2)
+        world.send("bob")
+        world.wait_until(lambda: len(world.mailbox("bob")) == 1)
+        assert len(world.mailbox("bob.lock")) == 1
+        world.send("bob.lock")
+        world.wait_until(lambda: len(world.mailbox("bob.lock")) == 2)
+    finally:
+        if os.path.exists(box):
+            os.unlink(box)
+        world.wait_quiet()
+        world.remove_user("bob.lock")
+
+
 def deferred(world, words="bob"):
     world.leaves("queue")
     world.send("bob")
