@@ -145,7 +145,7 @@ print_destination(const struct overview *o, struct findings *f,
 		    d->messages == 1 ? "" : "s",
 		    is_away ? "waiting" : "being sent");
 	if (is_away) {
-		buf_printf(&text, "; %llu attempt%s failed, the next is made ",
+		buf_printf(&text, "; %llu failed attempt%s; next attempt ",
 		    (unsigned long long)d->failures,
 		    d->failures == 1 ? "" : "s");
 		time_text_put_next(&text, (time_t)d->next, o->now);

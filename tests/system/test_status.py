@@ -194,7 +194,7 @@ def test_relay_that_is_away(world, status):
     world.wait_until(lambda: "unreachable" in status()[1])
     out = status()[1]
     assert re.search(r"warning relay 127.0.0.1 port 9: unreachable, .*; "
-                     r"1 attempt failed, the next is made .* \(in \d+ min\)",
+                     r"1 failed attempt; next attempt .* \(in \d+ min\)",
                      out)
     assert "warning far.test: 1 recipient deferred; next attempt" in out
     values = metrics(status("--prometheus")[1])
