@@ -42,7 +42,7 @@ static int
 usage(const struct log *log)
 {
 	log_say(log, LOG_LEVEL_ERROR, "usage: dma-smtpd [-ft] [-c file] "
-	    "[-d directory] [-l address[:port]]");
+	    "[-d directory] [-l address[:port]] ...");
 	return EX_USAGE;
 }
 

@@ -663,7 +663,9 @@ store_module_init(void *self, struct smtpd_host *host)
 	struct stat st;
 
 	if (stat(root, &st) == -1)
-		return smtpd_error(host, NULL, "%s: %s", root, strerror(errno));
+		return smtpd_error(host, NULL, "%s: %s: create this directory, "
+		    "and make the user of dma-smtpd its owner", root,
+		    strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return smtpd_error(host, NULL, "%s: not a directory", root);
 	commit_clean(root);

@@ -152,6 +152,17 @@ def test_a_root_that_is_not_the_users(smtpd):
     os.chown(s.root, intake.pwd.getpwnam(intake.USER).pw_uid, -1)
 
 
+def test_a_root_that_is_missing(smtpd):
+    s = smtpd(start=False)
+    os.rmdir(s.root)
+    s.start(wait=False)
+    s.process.wait(30)
+    os.mkdir(s.root)
+    assert s.process.returncode == 78
+    assert (s.root + ": No such file or directory: create this directory, and "
+            "make the user of dma-smtpd its owner\n") in s.log()
+
+
 def test_the_sample_file_is_good(folder, certificate):
     """As it is installed, and with all of its settings in effect."""
     path = "/etc/dma/dma-smtpd.conf"
