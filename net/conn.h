@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "crypto.h"
 #include "lib/result.h"
 #include "net/dns.h"
 

@@ -16,7 +16,6 @@
 #include "net/concurrency.h"
 #include "net/conn.h"
 #include "net/content.h"
-#include "net/dns.h"
 #include "net/hosts.h"
 #include "net/requests.h"
 #include "net/tls_policy.h"

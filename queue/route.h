@@ -8,7 +8,6 @@
 
 #include "aliases.h"
 #include "conf.h"
-#include "conf/local_names.h"
 #include "message.h"
 #include "lib/buf.h"
 #include "lib/result.h"

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 
 #include "lib/log.h"
-#include "smtpd/conf_value.h"
 #include "smtpd/netset.h"
 
 #define CONF_LISTEN_MAX		64	/* sockets */

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "conf/files.h"
-#include "conf/local_names.h"
 #include "priv/user.h"
 #include "spool.h"
 #include "spool/upstream.h"
@@ -24,7 +23,6 @@
 #include "submit/check_address.h"
 #include "submit/check_connect.h"
 #include "submit/check_findings.h"
-#include "submit/newaliases.h"
 
 #define CONF_FILE	DMA_CONFDIR "/dma.conf"
 #define REMOTE_PROGRAM	DMA_LIBEXECDIR "/dma-remote"
