@@ -32,7 +32,7 @@
 #define TIMEOUT_MS	60000	/* from the end of the text to the verdict */
 #define RETRY_MS	100	/* while the socket has no place */
 
-enum submit_call_state {
+enum queue_submission_state {
 	CALL_NONE,	/* the text is coming */
 	CALL_WAITING,	/* for a place, or for another try */
 	CALL_CONNECTED,	/* for the instance to be ready */
@@ -40,11 +40,11 @@ enum submit_call_state {
 };
 
 /* A transaction. */
-struct submit_call {
-	struct submit_call *next;		/* of those that wait */
+struct queue_submission {
+	struct queue_submission *next;		/* of those that wait */
 	struct queue_module *queue;		/* lent */
 	struct smtpd_session *session;	/* lent */
-	enum submit_call_state state;
+	enum queue_submission_state state;
 	int		 text;		/* owned: the message */
 	int		 conn, errors;	/* owned: to the instance, from its
 					 * standard error; or -1 */
@@ -56,7 +56,7 @@ struct queue_module {
 	struct smtpd_host *host;	/* lent: of the child */
 	char		*directory;	/* owned: of the texts */
 	unsigned	 ncalls_max, ncalls;	/* with a connection */
-	struct submit_call *first, **last;	/* those that wait */
+	struct queue_submission *first, **last;	/* those that wait */
 	struct smtpd_timer *retry;
 	int		 is_starting;
 };
@@ -143,7 +143,7 @@ static void	start_calls(struct queue_module *);
 static void	expired(void *);
 
 static void
-disconnect(struct submit_call *c)
+disconnect(struct queue_submission *c)
 {
 	if (c->watch != NULL)
 		smtpd_watch_end(c->watch);
@@ -155,10 +155,10 @@ disconnect(struct submit_call *c)
 }
 
 static void
-leave_line(struct submit_call *c)
+leave_line(struct queue_submission *c)
 {
 	struct queue_module *q = c->queue;
-	struct submit_call **p;
+	struct queue_submission **p;
 
 	for (p = &q->first; *p != NULL && *p != c; p = &(*p)->next)
 		;
@@ -171,7 +171,7 @@ leave_line(struct submit_call *c)
 
 /* The verdict; the call's place is another's. */
 static void
-finish(struct submit_call *c, enum smtpd_verdict verdict)
+finish(struct queue_submission *c, enum smtpd_verdict verdict)
 {
 	struct queue_module *q = c->queue;
 
@@ -189,7 +189,7 @@ finish(struct submit_call *c, enum smtpd_verdict verdict)
 }
 
 static void
-finish_later(struct submit_call *c, const char *what, const char *reason)
+finish_later(struct queue_submission *c, const char *what, const char *reason)
 {
 	smtpd_warn(c->queue->host, "queue: %s: %s: %s",
 	    smtpd_id(c->session), what, reason);
@@ -201,7 +201,7 @@ finish_later(struct submit_call *c, const char *what, const char *reason)
 static void
 expired(void *arg)
 {
-	struct submit_call *c = arg;
+	struct queue_submission *c = arg;
 
 	c->timer = NULL;
 	finish_later(c, SOCKET_FILE, "no answer in time");
@@ -218,7 +218,7 @@ retry(void *arg)
 }
 
 static void
-wait_in_line(struct submit_call *c, int is_first)
+wait_in_line(struct queue_submission *c, int is_first)
 {
 	struct queue_module *q = c->queue;
 
@@ -233,7 +233,7 @@ wait_in_line(struct submit_call *c, int is_first)
 }
 
 static void
-try_again(struct submit_call *c)
+try_again(struct queue_submission *c)
 {
 	struct queue_module *q = c->queue;
 
@@ -282,7 +282,7 @@ open_strings(const struct queue_module *q, const struct buf *strings)
 }
 
 static int
-send_call(struct submit_call *c, size_t argc, size_t len, int strings,
+send_call(struct queue_submission *c, size_t argc, size_t len, int strings,
     int errors)
 {
 	struct ipc m;
@@ -303,7 +303,7 @@ send_call(struct submit_call *c, size_t argc, size_t len, int strings,
 
 /* 0, or -1 with errno. */
 static int
-hand_over(struct submit_call *c)
+hand_over(struct queue_submission *c)
 {
 	struct buf strings;
 	int fd = -1, errors[2] = { -1, -1 }, ret = -1;
@@ -327,7 +327,7 @@ hand_over(struct submit_call *c)
 /* ---- what comes back ---- */
 
 static void
-finish_status(struct submit_call *c, int status, const char *reason)
+finish_status(struct queue_submission *c, int status, const char *reason)
 {
 	char text[SUBMIT_REASON_MAX];
 	ssize_t n;
@@ -353,7 +353,7 @@ finish_status(struct submit_call *c, int status, const char *reason)
 }
 
 static void
-take_ready(struct submit_call *c, const struct ipc *m)
+take_ready(struct queue_submission *c, const struct ipc *m)
 {
 	if (m->kind != IPC_SUBMIT_READY) {
 		finish_later(c, SOCKET_FILE, "unexpected record");
@@ -365,7 +365,7 @@ take_ready(struct submit_call *c, const struct ipc *m)
 }
 
 static void
-take_status(struct submit_call *c, struct ipc *m)
+take_status(struct queue_submission *c, struct ipc *m)
 {
 	char reason[SUBMIT_REASON_MAX];
 	int status;
@@ -381,7 +381,7 @@ take_status(struct submit_call *c, struct ipc *m)
 static void
 answered(void *arg, unsigned events)
 {
-	struct submit_call *c = arg;
+	struct queue_submission *c = arg;
 	struct ipc m;
 	int ret;
 
@@ -407,7 +407,7 @@ answered(void *arg, unsigned events)
 
 /* 0, or -1 with errno. */
 static int
-open_connection(struct submit_call *c)
+open_connection(struct queue_submission *c)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX,
 	    .sun_path = SOCKET_FILE };
@@ -429,7 +429,7 @@ open_connection(struct submit_call *c)
 static void
 start_calls(struct queue_module *q)
 {
-	struct submit_call *c;
+	struct queue_submission *c;
 
 	/* What finishes a call calls this. */
 	if (q->is_starting)
@@ -450,7 +450,7 @@ start_calls(struct queue_module *q)
 
 /* ---- a transaction ---- */
 
-static struct submit_call *
+static struct queue_submission *
 call_of(struct smtpd_session *s)
 {
 	return *smtpd_data(s, &smtpd_module);
@@ -459,7 +459,7 @@ call_of(struct smtpd_session *s)
 static void
 queue_reset(void *self, struct smtpd_session *s)
 {
-	struct submit_call *c = call_of(s);
+	struct queue_submission *c = call_of(s);
 
 	(void)self;
 	if (c == NULL)
@@ -476,7 +476,7 @@ queue_reset(void *self, struct smtpd_session *s)
 
 /* Of our lines the queue gets Received alone. */
 static int
-begin_text(struct queue_module *q, struct submit_call *c,
+begin_text(struct queue_module *q, struct queue_submission *c,
     struct smtpd_session *s)
 {
 	const char *lines;
@@ -504,7 +504,7 @@ static enum smtpd_verdict
 queue_data(void *self, struct smtpd_session *s)
 {
 	struct queue_module *q = self;
-	struct submit_call *c;
+	struct queue_submission *c;
 
 	queue_reset(self, s);
 	c = calloc(1, sizeof(*c));
@@ -520,7 +520,7 @@ queue_data(void *self, struct smtpd_session *s)
 static enum smtpd_verdict
 queue_body(void *self, struct smtpd_session *s, const char *bytes, size_t len)
 {
-	struct submit_call *c = call_of(s);
+	struct queue_submission *c = call_of(s);
 
 	if (c == NULL || io_write_all(c->text, bytes, len) == -1)
 		return no_storage(self, s);
@@ -531,7 +531,7 @@ static enum smtpd_verdict
 queue_deliver(void *self, struct smtpd_session *s)
 {
 	struct queue_module *q = self;
-	struct submit_call *c = call_of(s);
+	struct queue_submission *c = call_of(s);
 
 	if (c == NULL || smtpd_recipients(s) == 0)
 		return SMTPD_PASS;
