@@ -34,6 +34,14 @@ enum stage {
 	STAGE_OVER		/* the last reply is given */
 };
 
+/* What was read and is not taken yet. */
+struct dialogue_input {
+	size_t		 pos, len;	/* of bytes */
+	int		 is_skipping;	/* a line that is too long */
+	int		 ends_in_lf;	/* the last command, without CR */
+	char		 bytes[INPUT_MAX];
+};
+
 struct dialogue {
 	const struct caller	*caller;
 	const struct conf	*conf;
@@ -54,12 +62,8 @@ struct dialogue {
 	struct smtp_data data;
 	struct buf	 decoded;	/* text without its dots */
 
-	/* The bytes. */
 	struct buf	 out;		/* replies that are not written yet */
-	size_t		 pos, len;	/* of in */
-	int		 is_skipping;	/* a line that is too long */
-	int		 ends_in_lf;	/* the last command, without CR */
-	char		 in[INPUT_MAX];
+	struct dialogue_input in;
 };
 
 /* ---- replies ---- */
@@ -300,12 +304,12 @@ on_data(struct dialogue *d, const char *args)
 		fail_transaction(d);
 	} else {
 		d->stage = STAGE_TEXT;
-		smtp_data_init(&d->data, SMTP_DATA_DOTS, d->ends_in_lf);
+		smtp_data_init(&d->data, SMTP_DATA_DOTS, d->in.ends_in_lf);
 		reply(d, "354 End data with <CR><LF>.<CR><LF>");
 		return;
 	}
 	/* What is here already is text. */
-	if (d->pos < d->len && d->stage != STAGE_OVER) {
+	if (d->in.pos < d->in.len && d->stage != STAGE_OVER) {
 		reply(d, "421 4.7.0 Text before the reply to DATA");
 		end(d, EX_DATAERR);
 	}
@@ -405,8 +409,8 @@ end_text(struct dialogue *d)
 static void
 take_text(struct dialogue *d)
 {
-	d->pos += smtp_data_take(&d->data, d->in + d->pos, d->len - d->pos,
-	    &d->decoded);
+	d->in.pos += smtp_data_take(&d->data, d->in.bytes + d->in.pos,
+	    d->in.len - d->in.pos, &d->decoded);
 	if (buf_failed(&d->decoded))
 		submission_fail(&d->mail, EX_TEMPFAIL, "out of memory", "");
 	if (d->mail.status == 0 && d->decoded.len > 0)
@@ -551,36 +555,36 @@ run_command(struct dialogue *d, char *line)
 static void
 take_line(struct dialogue *d, char *line, size_t len)
 {
-	d->ends_in_lf = len == 0 || line[len - 1] != '\r';
-	if (!d->ends_in_lf)
+	d->in.ends_in_lf = len == 0 || line[len - 1] != '\r';
+	if (!d->in.ends_in_lf)
 		len--;
 	line[len] = '\0';
-	if (d->is_skipping || len > LINE_MAX_BYTES)
+	if (d->in.is_skipping || len > LINE_MAX_BYTES)
 		refuse(d, "500 5.5.2 Error: line too long");
 	else if (strlen(line) != len)
 		refuse(d, "500 5.5.2 Error: NUL in a command");
 	else
 		run_command(d, line);
-	d->is_skipping = 0;
+	d->in.is_skipping = 0;
 }
 
 /* 1 when a line was taken; else more input is needed. */
 static int
 find_line(struct dialogue *d)
 {
-	char *line = d->in + d->pos, *lf;
-	size_t left = d->len - d->pos;
+	char *line = d->in.bytes + d->in.pos, *lf;
+	size_t left = d->in.len - d->in.pos;
 
 	lf = memchr(line, '\n', left);
 	if (lf != NULL) {
-		d->pos += (size_t)(lf - line) + 1;
+		d->in.pos += (size_t)(lf - line) + 1;
 		take_line(d, line, (size_t)(lf - line));
 		return 1;
 	}
 	/* The most a line may have, and its CR. */
 	if (left > LINE_MAX_BYTES + 1) {
-		d->is_skipping = 1;
-		d->pos = d->len;
+		d->in.is_skipping = 1;
+		d->in.pos = d->in.len;
 	}
 	return 0;
 }
@@ -588,14 +592,14 @@ find_line(struct dialogue *d)
 static void
 process(struct dialogue *d)
 {
-	while (d->pos < d->len && d->stage != STAGE_OVER)
+	while (d->in.pos < d->in.len && d->stage != STAGE_OVER)
 		if (d->stage == STAGE_TEXT)
 			take_text(d);
 		else if (!find_line(d))
 			break;
-	memmove(d->in, d->in + d->pos, d->len - d->pos);
-	d->len -= d->pos;
-	d->pos = 0;
+	memmove(d->in.bytes, d->in.bytes + d->in.pos, d->in.len - d->in.pos);
+	d->in.len -= d->in.pos;
+	d->in.pos = 0;
 }
 
 /* All replies so far, since the client may wait for them. */
@@ -646,8 +650,8 @@ read_input(struct dialogue *d)
 		caller_ask_input(d->caller);
 		if (!await_input(d))
 			return 0;
-		n = io_read(STDIN_FILENO, d->in + d->len,
-		    sizeof(d->in) - d->len);
+		n = io_read(STDIN_FILENO, d->in.bytes + d->in.len,
+		    sizeof(d->in.bytes) - d->in.len);
 	} while (n == -1 && errno == EAGAIN);
 	return n;
 }
@@ -683,7 +687,7 @@ run(struct dialogue *d)
 		n = read_input(d);
 		if (n <= 0)
 			return status_at_end(d, n);
-		d->len += (size_t)n;
+		d->in.len += (size_t)n;
 		process(d);
 	}
 }
