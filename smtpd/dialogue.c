@@ -22,7 +22,6 @@ dialogue_begin(struct smtpd_session *s)
 	netaddr_text(&s->client.addr, s->client.text);
 	s->client.tls = "";
 	s->state = DIALOGUE_CONNECT;
-	s->is_begun = 1;
 	outcome_of(s, STAGE_CONNECT);
 }
 
@@ -218,7 +217,7 @@ dialogue_fini(struct smtpd_session *s)
 	struct smtpd_host *h = s->host;
 
 	outcome_reset(s);
-	for (size_t i = 0; s->is_begun && i < h->nmodules; i++) {
+	for (size_t i = 0; s->state != DIALOGUE_NEW && i < h->nmodules; i++) {
 		const struct module *m = &h->modules[i];
 
 		host_enter(h, m);

@@ -39,8 +39,7 @@ static int
 is_wanted(const struct smtpd_session *s)
 {
 	return s->text.verdict == SMTPD_PASS && !s->text.is_oversize &&
-	    s->is_with_modules && !s->is_mail_dropped &&
-	    s->transaction.nrecipients > 0;
+	    s->mail == MAIL_WITH_MODULES && s->transaction.nrecipients > 0;
 }
 
 static void
@@ -52,7 +51,7 @@ take_verdict(struct smtpd_session *s, enum smtpd_verdict verdict)
 		s->text.verdict = verdict;
 		break;
 	case SMTPD_DROP:
-		s->is_mail_dropped = 1;
+		s->mail = MAIL_DROPPED;
 		break;
 	default:
 		break;

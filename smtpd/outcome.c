@@ -74,7 +74,7 @@ outcome_reset(struct smtpd_session *s)
 {
 	struct smtpd_host *h = s->host;
 
-	for (size_t i = 0; s->is_with_modules && i < h->nmodules; i++) {
+	for (size_t i = 0; s->mail != MAIL_UNASKED && i < h->nmodules; i++) {
 		const struct module *m = &h->modules[i];
 
 		host_enter(h, m);
@@ -82,7 +82,8 @@ outcome_reset(struct smtpd_session *s)
 			m->hooks->reset(m->self, s);
 	}
 	host_leave(h);
-	s->is_with_modules = s->is_mail_dropped = s->is_paused = 0;
+	s->mail = MAIL_UNASKED;
+	s->is_paused = 0;
 	s->ndropped = 0;
 	message_text_fini(s);
 	transaction_reset(&s->transaction);
@@ -101,7 +102,7 @@ apply_connect(struct smtpd_session *s, enum smtpd_verdict verdict)
 		return;
 	}
 	if (verdict == SMTPD_DROP)
-		s->is_dropped = 1;
+		s->client.is_dropped = 1;
 	buf_printf(s->out, "220 %s ESMTP dma-smtpd\r\n", s->host->name);
 	s->state = DIALOGUE_COMMANDS;
 }
@@ -133,7 +134,7 @@ apply_helo(struct smtpd_session *s, enum smtpd_verdict verdict)
 		return;
 	}
 	if (verdict == SMTPD_DROP)
-		s->is_dropped = 1;
+		s->client.is_dropped = 1;
 	if (s->client.is_esmtp)
 		put_extensions(s);
 	else
@@ -151,7 +152,7 @@ apply_mail(struct smtpd_session *s, enum smtpd_verdict verdict)
 		return;
 	}
 	if (verdict == SMTPD_DROP)
-		s->is_mail_dropped = 1;
+		s->mail = MAIL_DROPPED;
 	reply_put(s, 250, "2.1.0", "OK");
 }
 
@@ -196,7 +197,7 @@ apply_data(struct smtpd_session *s, enum smtpd_verdict verdict)
 	int is_bdat = x->data.form == SMTP_DATA_CHUNKS;
 
 	if (verdict == SMTPD_DROP)
-		s->is_mail_dropped = 1;
+		s->mail = MAIL_DROPPED;
 	if (verdict == SMTPD_TEMPORARY || verdict == SMTPD_PERMANENT) {
 		const char *otherwise = verdict == SMTPD_TEMPORARY ?
 		    "451 4.7.1 try again later" : "554 5.7.1 message refused";
@@ -282,12 +283,12 @@ static void
 apply_end_of_data(struct smtpd_session *s, enum smtpd_verdict verdict)
 {
 	if (verdict == SMTPD_DROP)
-		s->is_mail_dropped = 1;
+		s->mail = MAIL_DROPPED;
 	if (verdict == SMTPD_TEMPORARY)
 		end_refused(s, verdict, "451 4.3.0 try again later");
 	else if (verdict == SMTPD_PERMANENT)
 		end_refused(s, verdict, "554 5.7.1 message refused");
-	else if (s->is_mail_dropped || s->transaction.nrecipients == 0)
+	else if (s->mail == MAIL_DROPPED || s->transaction.nrecipients == 0)
 		end_accepted(s, "dropped");
 	else
 		outcome_of(s, STAGE_DELIVER);
@@ -306,7 +307,7 @@ outcome_of_text(struct smtpd_session *s)
 		end_refused(s, SMTPD_PERMANENT, fault);
 	} else if (s->text.verdict != SMTPD_PASS) {
 		apply_end_of_data(s, s->text.verdict);
-	} else if (!s->is_with_modules || s->is_mail_dropped ||
+	} else if (s->mail != MAIL_WITH_MODULES ||
 	    s->transaction.nrecipients == 0) {
 		end_accepted(s, "dropped");
 	} else {
@@ -395,11 +396,11 @@ void
 outcome_of(struct smtpd_session *s, enum stage_name name)
 {
 	/* What is dropped is no module's any more; the client is not told. */
-	int is_asked = !s->is_dropped && !s->is_mail_dropped;
+	int is_asked = !s->client.is_dropped && s->mail != MAIL_DROPPED;
 	enum smtpd_verdict verdict;
 
 	if (name == STAGE_MAIL && is_asked)
-		s->is_with_modules = 1;
+		s->mail = MAIL_WITH_MODULES;
 	if (!is_asked)
 		s->stage.name = name;
 	verdict = is_asked ? stage_begin(s, name) : SMTPD_PASS;

@@ -40,6 +40,7 @@ struct stage {
 };
 
 enum dialogue_state {
+	DIALOGUE_NEW,		/* modules were not asked about connect() */
 	DIALOGUE_CONNECT,	/* no banner yet */
 	DIALOGUE_COMMANDS,
 	DIALOGUE_LONG_LINE,	/* a command is too long: to its end */
@@ -56,7 +57,15 @@ struct client {
 	unsigned	 port;
 	char		*helo;		/* owned; NULL before it */
 	int		 is_esmtp;
+	int		 is_dropped;	/* all mail from there is discarded */
 	const char	*tls;		/* lent by the stream; "" without */
+};
+
+/* Whose a transaction is. */
+enum mail_state {
+	MAIL_UNASKED,		/* modules were not asked of MAIL */
+	MAIL_WITH_MODULES,
+	MAIL_DROPPED		/* by one of them: it is to be discarded */
 };
 
 /* The text of a message under way. */
@@ -82,11 +91,8 @@ struct smtpd_session {
 	struct smtpd_host *host;	/* lent */
 	struct client	 client;
 	enum dialogue_state state;
-	int		 is_begun;	/* connect() was asked of the modules */
 	int		 is_quit;	/* the client has ended it */
-	int		 is_dropped;	/* the connection's mail is discarded */
-	int		 is_mail_dropped;	/* the transaction's is */
-	int		 is_with_modules;	/* they were asked of MAIL */
+	enum mail_state	 mail;
 	unsigned	 ncommands, nerrors;
 	unsigned	 ntransactions;	/* that have begun */
 	int		 is_paused;	/* by a module: not to be read from */

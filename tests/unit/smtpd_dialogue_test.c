@@ -197,7 +197,8 @@ static void
 peer_free(struct peer *p)
 {
 	dialogue_fini(&p->session);
-	assert_int_equal(p->notes.ndisconnects, p->session.is_begun);
+	assert_int_equal(p->notes.ndisconnects, p->session.state !=
+	    DIALOGUE_NEW);
 	assert_int_equal(p->notes.nresets, p->notes.nmails);
 	buf_fini(&p->notes.text);
 	buf_fini(&p->notes.events);
