@@ -52,25 +52,27 @@ struct publication_list {
 	struct publication *first, **last;
 };
 
-enum return_part { RETURN_NONE, RETURN_HEADER, RETURN_BODY };
+enum thread_state { THREAD_RUNNING, THREAD_STOPPING, THREAD_ENDED };
 
-struct publisher {
-	const struct broker_settings *settings;	/* lent */
-	char		 name[64];
-	pthread_t	 thread;
-
-	/* Of both threads, under the lock. */
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 ended;
+/* Of both threads, under the lock. */
+struct publisher_shared {
+	enum thread_state thread;
 	enum publisher_state state;
 	struct publication_list queue, done;
 	size_t		 nunderway;	/* submitted and not done */
 	int64_t		 confirmed_ms;	/* the last one */
 	int		 sock;		/* of the connection; -1 */
-	int		 is_stopping, is_silent, has_ended;
-	int		 is_asleep, is_signalled;
-	int		 has_event;
-	struct publisher_event event;
+	int		 is_silent, is_asleep, is_signalled;
+	struct publisher_event event;	/* text "": none */
+};
+
+struct publisher {
+	const struct broker_settings *settings;	/* lent */
+	char		 name[64];
+	pthread_t	 thread;
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 ended;
+	struct publisher_shared shared;
 	int		 work[2], ready[2];	/* pipes */
 
 	/* Of the publisher's thread. */
@@ -84,7 +86,7 @@ struct publisher {
 					 * this connection; 0: none */
 	int64_t		 pause_ms;
 	int		 was_silent;
-	enum return_part returning;
+	int		 is_returning;	/* the header of a message is next */
 };
 
 static void	*publish(void *);
@@ -188,10 +190,10 @@ publisher_new(const struct broker_settings *s, const char *name)
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->ended, NULL);
-	list_init(&p->queue);
-	list_init(&p->done);
+	list_init(&p->shared.queue);
+	list_init(&p->shared.done);
 	list_init(&p->later);
-	p->sock = -1;
+	p->shared.sock = -1;
 	p->work[0] = p->work[1] = p->ready[0] = p->ready[1] = -1;
 	p->pause_ms = PAUSE_FIRST_MS;
 	if (open_pipe(p->work) == 0 && open_pipe(p->ready) == 0 &&
@@ -213,9 +215,9 @@ publisher_stop(struct publisher *p)
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += STOP_S;
 	pthread_mutex_lock(&p->lock);
-	p->is_stopping = 1;
+	p->shared.thread = THREAD_STOPPING;
 	wake(p->work[1]);
-	while (!p->has_ended && error == 0)
+	while (p->shared.thread != THREAD_ENDED && error == 0)
 		error = pthread_cond_timedwait(&p->ended, &p->lock, &until);
 	pthread_mutex_unlock(&p->lock);
 	if (error == 0)
@@ -241,9 +243,9 @@ publisher_fd(const struct publisher *p)
 static int
 takes(const struct publisher *p)
 {
-	return p->state == PUBLISHER_CONNECTING ||
-	    p->state == PUBLISHER_READY ||
-	    (p->state == PUBLISHER_PROBING && p->nunderway == 0);
+	return p->shared.state == PUBLISHER_CONNECTING ||
+	    p->shared.state == PUBLISHER_READY ||
+	    (p->shared.state == PUBLISHER_PROBING && p->shared.nunderway == 0);
 }
 
 int
@@ -258,11 +260,11 @@ publisher_submit(struct publisher *p, struct publication *first)
 			next = first->next;
 			first->status = PUBLICATION_QUEUED;
 			first->tries = first->nacks = 0;
-			p->nunderway++;
-			list_add(&p->queue, first);
+			p->shared.nunderway++;
+			list_add(&p->shared.queue, first);
 		}
-		if (p->is_asleep) {
-			p->is_asleep = 0;
+		if (p->shared.is_asleep) {
+			p->shared.is_asleep = 0;
 			wake(p->work[1]);
 		}
 		ret = 0;
@@ -278,9 +280,9 @@ publisher_done(struct publisher *p)
 
 	drain(p->ready[0]);
 	pthread_mutex_lock(&p->lock);
-	p->is_signalled = 0;
-	first = p->done.first;
-	list_init(&p->done);
+	p->shared.is_signalled = 0;
+	first = p->shared.done.first;
+	list_init(&p->shared.done);
 	pthread_mutex_unlock(&p->lock);
 	return first;
 }
@@ -288,15 +290,11 @@ publisher_done(struct publisher *p)
 int
 publisher_event(struct publisher *p, struct publisher_event *e)
 {
-	int has;
-
 	pthread_mutex_lock(&p->lock);
-	has = p->has_event;
-	p->has_event = 0;
-	if (has)
-		*e = p->event;
+	*e = p->shared.event;
+	p->shared.event.text[0] = '\0';
 	pthread_mutex_unlock(&p->lock);
-	return has;
+	return e->text[0] != '\0';
 }
 
 void
@@ -305,15 +303,15 @@ publisher_break(struct publisher *p)
 	int64_t quiet_ms;
 
 	pthread_mutex_lock(&p->lock);
-	quiet_ms = io_clock_ms() - p->confirmed_ms;
+	quiet_ms = io_clock_ms() - p->shared.confirmed_ms;
 	if (quiet_ms >= p->settings->timeout_s * INT64_C(500)) {
-		p->is_silent = 1;
-		p->state = PUBLISHER_DOWN;
-		if (p->sock != -1)
-			shutdown(p->sock, SHUT_RDWR);
-		if (p->is_asleep)
+		p->shared.is_silent = 1;
+		p->shared.state = PUBLISHER_DOWN;
+		if (p->shared.sock != -1)
+			shutdown(p->shared.sock, SHUT_RDWR);
+		if (p->shared.is_asleep)
 			wake(p->work[1]);
-		p->is_asleep = 0;
+		p->shared.is_asleep = 0;
 	}
 	pthread_mutex_unlock(&p->lock);
 }
@@ -324,9 +322,9 @@ publisher_break(struct publisher *p)
 static void
 signal_loop(struct publisher *p)
 {
-	if (!p->is_signalled)
+	if (!p->shared.is_signalled)
 		wake(p->ready[1]);
-	p->is_signalled = 1;
+	p->shared.is_signalled = 1;
 }
 
 /* With the lock. */
@@ -338,12 +336,12 @@ finish(struct publisher *p, struct publication *pub,
 	if (pub->status == PUBLICATION_QUEUED)
 		pub->status = status;
 	if (status == PUBLICATION_CONFIRMED) {
-		p->confirmed_ms = io_clock_ms();
-		if (p->state == PUBLISHER_PROBING)
-			p->state = PUBLISHER_READY;
+		p->shared.confirmed_ms = io_clock_ms();
+		if (p->shared.state == PUBLISHER_PROBING)
+			p->shared.state = PUBLISHER_READY;
 	}
-	p->nunderway--;
-	list_add(&p->done, pub);
+	p->shared.nunderway--;
+	list_add(&p->shared.done, pub);
 	signal_loop(p);
 }
 
@@ -352,10 +350,10 @@ static void
 report(struct publisher *p, int is_connected, const struct broker_address *a,
     const char *reason)
 {
-	p->event.is_connected = is_connected;
-	snprintf(p->event.text, sizeof(p->event.text), "%s:%u%s%s", a->host,
-	    a->port, *reason == '\0' ? "" : ": ", reason);
-	p->has_event = 1;
+	p->shared.event.is_connected = is_connected;
+	snprintf(p->shared.event.text, sizeof(p->shared.event.text),
+	    "%s:%u%s%s", a->host, a->port, *reason == '\0' ? "" : ": ",
+	    reason);
 	signal_loop(p);
 }
 
@@ -365,7 +363,7 @@ is_stopping(struct publisher *p)
 	int ret;
 
 	pthread_mutex_lock(&p->lock);
-	ret = p->is_stopping;
+	ret = p->shared.thread != THREAD_RUNNING;
 	pthread_mutex_unlock(&p->lock);
 	return ret;
 }
@@ -394,7 +392,7 @@ queue_due(struct publisher *p)
 	int64_t now_ms = io_clock_ms();
 
 	while (p->later.first != NULL && p->later.first->due_ms <= now_ms)
-		list_add(&p->queue, list_take(&p->later));
+		list_add(&p->shared.queue, list_take(&p->later));
 	return p->later.first == NULL ? -1 :
 	    (int)(p->later.first->due_ms - now_ms);
 }
@@ -457,7 +455,7 @@ take_method(struct publisher *p, const amqp_method_t *m, char *reason,
 		    PUBLICATION_REFUSED);
 		return 0;
 	case AMQP_BASIC_RETURN_METHOD:
-		p->returning = RETURN_HEADER;
+		p->is_returning = 1;
 		return 0;
 	default:
 		broker_link_describe(m, reason, size);
@@ -471,10 +469,10 @@ take_frame(struct publisher *p, const amqp_frame_t *f, char *reason,
 {
 	switch (f->frame_type) {
 	case AMQP_FRAME_METHOD:
-		p->returning = RETURN_NONE;
+		p->is_returning = 0;
 		return take_method(p, &f->payload.method, reason, size);
 	case AMQP_FRAME_HEADER:
-		if (p->returning == RETURN_HEADER)
+		if (p->is_returning)
 			take_return(p, f->payload.properties.decoded);
 		return 0;
 	default:
@@ -502,7 +500,7 @@ next_publication(struct publisher *p)
 	struct publication *pub;
 
 	pthread_mutex_lock(&p->lock);
-	while ((pub = list_take(&p->queue)) != NULL && pub->is_abandoned)
+	while ((pub = list_take(&p->shared.queue)) != NULL && pub->is_abandoned)
 		finish(p, pub, PUBLICATION_LOST);
 	pthread_mutex_unlock(&p->lock);
 	return pub;
@@ -563,16 +561,17 @@ wait_for_work(struct publisher *p)
 	due_ms = queue_due(p);
 	if (due_ms != -1 && due_ms < timeout_ms)
 		timeout_ms = due_ms;
-	if (p->is_stopping || (p->queue.first != NULL &&
+	if (p->shared.thread != THREAD_RUNNING ||
+	    (p->shared.queue.first != NULL &&
 	    !broker_window_is_full(&p->window)))
 		timeout_ms = 0;
 	else
-		p->is_asleep = 1;
+		p->shared.is_asleep = 1;
 	pthread_mutex_unlock(&p->lock);
 	if (timeout_ms > 0)
 		(void)poll(pfd, 2, timeout_ms);
 	pthread_mutex_lock(&p->lock);
-	p->is_asleep = 0;
+	p->shared.is_asleep = 0;
 	pthread_mutex_unlock(&p->lock);
 	if (pfd[1].revents != 0)
 		drain(p->work[0]);
@@ -640,9 +639,9 @@ open_link(struct publisher *p, const struct broker_address *a)
 	pthread_mutex_lock(&p->lock);
 	if (ret == 0) {
 		p->broker = a;
-		p->sock = amqp_get_sockfd(p->link);
-		p->is_silent = 0;
-		p->state = p->was_silent ? PUBLISHER_PROBING :
+		p->shared.sock = amqp_get_sockfd(p->link);
+		p->shared.is_silent = 0;
+		p->shared.state = p->was_silent ? PUBLISHER_PROBING :
 		    PUBLISHER_READY;
 	}
 	report(p, ret == 0, a, reason);
@@ -668,8 +667,8 @@ fail_queued(struct publisher *p)
 	struct publication *pub;
 
 	pthread_mutex_lock(&p->lock);
-	p->state = PUBLISHER_DOWN;
-	while ((pub = list_take(&p->queue)) != NULL)
+	p->shared.state = PUBLISHER_DOWN;
+	while ((pub = list_take(&p->shared.queue)) != NULL)
 		finish(p, pub, PUBLICATION_LOST);
 	while ((pub = list_take(&p->later)) != NULL)
 		finish(p, pub, PUBLICATION_LOST);
@@ -692,16 +691,16 @@ requeue(struct publisher *p)
 		pub->status = PUBLICATION_QUEUED;
 		if (pub->tries >= TRIES_MAX)
 			finish(p, pub, PUBLICATION_REFUSED);
-		else if (p->is_silent || pub->is_abandoned)
+		else if (p->shared.is_silent || pub->is_abandoned)
 			finish(p, pub, PUBLICATION_LOST);
 		else
 			list_add(&again, pub);
 	}
-	while ((pub = list_take(&p->queue)) != NULL)
+	while ((pub = list_take(&p->shared.queue)) != NULL)
 		list_add(&again, pub);
-	list_init(&p->queue);
+	list_init(&p->shared.queue);
 	while ((pub = list_take(&again)) != NULL)
-		list_add(&p->queue, pub);
+		list_add(&p->shared.queue, pub);
 }
 
 static void
@@ -710,12 +709,13 @@ close_link(struct publisher *p, const char *reason)
 	int is_good = *reason == '\0';
 
 	pthread_mutex_lock(&p->lock);
-	p->sock = -1;		/* before another file gets the number */
-	p->was_silent = p->is_silent;
-	p->state = p->is_silent ? PUBLISHER_DOWN : PUBLISHER_CONNECTING;
+	p->shared.sock = -1;	/* before another file gets the number */
+	p->was_silent = p->shared.is_silent;
+	p->shared.state = p->shared.is_silent ? PUBLISHER_DOWN :
+	    PUBLISHER_CONNECTING;
 	requeue(p);
 	if (!is_good)
-		report(p, 0, p->broker, p->is_silent ?
+		report(p, 0, p->broker, p->shared.is_silent ?
 		    "no confirm from the broker in time" : reason);
 	pthread_mutex_unlock(&p->lock);
 	broker_link_close(p->link, is_good);
@@ -760,7 +760,7 @@ publish(void *arg)
 	}
 	fail_queued(p);
 	pthread_mutex_lock(&p->lock);
-	p->has_ended = 1;
+	p->shared.thread = THREAD_ENDED;
 	pthread_cond_signal(&p->ended);
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
