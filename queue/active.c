@@ -665,7 +665,8 @@ load_failed(struct active *a, struct entry *e, enum spool_got got,
 	e->state = ENTRY_WAITING;
 	e->due = time(NULL) + (time_t)q->conf.retry.first_s;
 	if (got == SPOOL_CORRUPT) {
-		damaged_add(&a->damaged, e->id, res->reason, e->is_known);
+		damaged_add(&a->damaged, e->id, res->reason,
+		    e->reported.is_damage);
 		return 0;
 	}
 	if (active_is_news(a, e, res))
@@ -694,7 +695,7 @@ put_aside(struct active *a, const struct damaged_file *f, const char *notice)
 	}
 	if (e == NULL)
 		return;
-	e->is_known = 1;
+	e->reported.is_damage = 1;
 	result_init(&res);
 	result_set(&res, STATUS_DEFERRED, "4.3.0", "%s: cannot be moved to "
 	    "corrupt/: %s", f->reason, strerror(errno));
@@ -908,9 +909,9 @@ load(struct active *a, struct entry *e, time_t now, enum removal removal)
 	am->is_forced = e->is_forced;
 	enter(a, am);
 	choose(&a->q->conf, am, now);
-	if (!e->is_logged)
+	if (!e->reported.is_arrival)
 		log_new(a->q, &am->m);
-	e->is_logged = 1;
+	e->reported.is_arrival = 1;
 	return am;
 }
 

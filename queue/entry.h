@@ -36,15 +36,20 @@ struct entry_heap {
 			    const struct entry *b);
 };
 
+/* What the log or a notice has of it. */
+struct entry_reported {
+	unsigned char	 is_arrival;
+	unsigned char	 is_unwritten;	/* that it is not tried */
+	unsigned char	 is_damage;
+};
+
 /* Small, there may be many; in one heap at most. */
 struct entry {
 	char		 id[QUEUE_ID_MAX + 1];
 	unsigned char	 state;		/* enum entry_state */
 	unsigned char	 is_forced;	/* a flush wants it tried now */
-	unsigned char	 is_logged;	/* the log has its arrival */
-	unsigned char	 is_unwritten;	/* the same: that it is not tried */
-	unsigned char	 is_known;	/* damaged, and reported */
 	unsigned char	 is_reachable;	/* so is its destination */
+	struct entry_reported reported;
 	unsigned char	 flushes;	/* attempts that may not count */
 	uint32_t	 at;		/* its place in that heap */
 	uint32_t	 scan;		/* the latest that found it */

@@ -141,10 +141,10 @@ record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 		break;
 	}
 	/* While the spool is full, each message is logged once. */
-	if (!is_unwritten || !a->entry->is_unwritten)
+	if (!is_unwritten || !a->entry->reported.is_unwritten)
 		log_recipient(all, &a->m, i, t->where == NULL ? "local" :
 		    t->where, now);
-	a->entry->is_unwritten = (unsigned char)is_unwritten;
+	a->entry->reported.is_unwritten = (unsigned char)is_unwritten;
 	show_status(all, a, i);
 }
 
@@ -178,7 +178,7 @@ static void
 forget(struct active *all, struct active_message *a)
 {
 	/* Else the log has a line for the recipient. */
-	if (!a->entry->is_unwritten &&
+	if (!a->entry->reported.is_unwritten &&
 	    active_is_news(all, a->entry, &a->unwritten))
 		log_say(&all->q->log, LOG_LEVEL_ERROR, "id=%s %s: mail is "
 		    "deferred", a->m.id, a->unwritten.reason);
