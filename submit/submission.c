@@ -83,9 +83,9 @@ submission_init(struct submission *s, const struct caller *caller,
 	s->m.ret = o->ret;
 	if (o->envid != NULL)
 		text_copy(s->m.envid, sizeof(s->m.envid), o->envid);
-	mail_input_init(&s->input, !o->dot_is_text);
-	s->in_header = s->at_start = 1;
-	buf_init(&s->text, 0);
+	mail_input_init(&s->text.input, !o->dot_is_text);
+	s->text.in_header = s->text.at_start = 1;
+	buf_init(&s->text.buf, 0);
 	buf_init(&s->notes, NOTES_MAX);
 	buf_init(&s->reason, 0);
 }
@@ -99,10 +99,10 @@ submission_fini(struct submission *s)
 		aliases_fini(&s->aliases);
 	message_fini(&s->m);
 	message_fini(&s->bad);
-	buf_fini(&s->text);
+	buf_fini(&s->text.buf);
 	buf_fini(&s->notes);
 	buf_fini(&s->reason);
-	free(s->slots);
+	free(s->index.slots);
 }
 
 int
@@ -125,46 +125,47 @@ submission_sender(struct submission *s)
 
 /* In the first free slot; there is one. */
 static void
-put_slot(struct submission *s, uint32_t i, uint32_t hash)
+put_slot(struct submission_index *x, uint32_t i, uint32_t hash)
 {
 	uint32_t k = hash;
 
-	while (s->slots[k & (s->nslots - 1)].rcpt != 0)
+	while (x->slots[k & (x->nslots - 1)].rcpt != 0)
 		k++;
-	s->slots[k & (s->nslots - 1)].rcpt = i + 1;
-	s->slots[k & (s->nslots - 1)].hash = hash;
+	x->slots[k & (x->nslots - 1)].rcpt = i + 1;
+	x->slots[k & (x->nslots - 1)].hash = hash;
 }
 
 static uint32_t
 hash_of(const struct submission *s, const char *address)
 {
-	return (uint32_t)names_hash(&s->conf->names, &s->key, address, 1);
+	return (uint32_t)names_hash(&s->conf->names, &s->index.key, address, 1);
 }
 
 /* Most messages have few recipients and need no table, and no key for it. */
 static int
 make_slots(struct submission *s)
 {
-	uint32_t i, n = s->nslots * 2, was = s->nslots;
-	struct submission_slot *old = s->slots;
+	struct submission_index *x = &s->index;
+	uint32_t i, n = x->nslots * 2, was = x->nslots;
+	struct submission_slot *old = x->slots;
 
 	if (n == 0)
 		n = 4 * FEW;
-	s->slots = calloc(n, sizeof(*s->slots));
-	if (s->slots == NULL) {
-		s->slots = old;
+	x->slots = calloc(n, sizeof(*x->slots));
+	if (x->slots == NULL) {
+		x->slots = old;
 		return -1;
 	}
-	s->nslots = n;
+	x->nslots = n;
 	for (i = 0; i < was; i++)
 		if (old[i].rcpt != 0)
-			put_slot(s, old[i].rcpt - 1, old[i].hash);
+			put_slot(x, old[i].rcpt - 1, old[i].hash);
 	free(old);
 	if (was > 0)
 		return 0;
-	hash_key_make(&s->key);
+	hash_key_make(&x->key);
 	for (i = 0; i < s->m.nrcpts; i++)
-		put_slot(s, i, hash_of(s, s->m.rcpts[i].address));
+		put_slot(x, i, hash_of(s, s->m.rcpts[i].address));
 	return 0;
 }
 
@@ -180,15 +181,16 @@ is_one(const struct submission *s, const struct recipient *r,
 static int
 is_there(const struct submission *s, const char *address, uint32_t hash)
 {
+	const struct submission_index *x = &s->index;
 	const struct recipient *r = s->m.rcpts;
 	const struct submission_slot *slot;
 	uint32_t i, k;
 
-	for (i = 0; s->slots == NULL && i < s->m.nrcpts; i++)
+	for (i = 0; x->slots == NULL && i < s->m.nrcpts; i++)
 		if (is_one(s, &r[i], address))
 			return 1;
-	for (k = hash; s->slots != NULL; k++) {
-		slot = &s->slots[k & (s->nslots - 1)];
+	for (k = hash; x->slots != NULL; k++) {
+		slot = &x->slots[k & (x->nslots - 1)];
 		if (slot->rcpt == 0)
 			return 0;
 		if (slot->hash == hash && is_one(s, &r[slot->rcpt - 1],
@@ -243,10 +245,10 @@ submission_add(struct submission *s, const char *given, struct recipient **r)
 	uint32_t hash = 0;
 
 	*r = NULL;
-	if (s->m.nrcpts >= FEW && s->m.nrcpts * 2 >= s->nslots &&
+	if (s->m.nrcpts >= FEW && s->m.nrcpts * 2 >= s->index.nslots &&
 	    make_slots(s) == -1)
 		return submission_fail(s, EX_TEMPFAIL, "out of memory", "");
-	if (s->slots != NULL)
+	if (s->index.slots != NULL)
 		hash = hash_of(s, address);
 	if (is_there(s, address, hash))
 		return 0;
@@ -256,8 +258,8 @@ submission_add(struct submission *s, const char *given, struct recipient **r)
 	if (*r == NULL)
 		return submission_fail(s, EX_TEMPFAIL, "out of memory", "");
 	(*r)->notify = s->o->notify;
-	if (s->slots != NULL)
-		put_slot(s, s->m.nrcpts - 1, hash);
+	if (s->index.slots != NULL)
+		put_slot(&s->index, s->m.nrcpts - 1, hash);
 	return 0;
 }
 
@@ -381,7 +383,7 @@ put_text(struct submission *s, const char *p, size_t n)
 {
 	struct result res;
 
-	mail_count(&s->facts, p, n);
+	mail_count(&s->text.facts, p, n);
 	if (s->conf->limits.max_size_bytes != 0 &&
 	    (uint64_t)s->draft.length + n > s->conf->limits.max_size_bytes)
 		return fail_size(s);
@@ -414,7 +416,7 @@ end_header(struct submission *s, size_t len)
 	struct buf out;
 	int ret;
 
-	if (!has_from(buf_str(&s->text), len))
+	if (!has_from(buf_str(&s->text.buf), len))
 		sender_find_login(&s->sender, s->caller, s->o);
 	memset(&env, 0, sizeof(env));
 	env.mailname = s->conf->names.mailname;
@@ -433,18 +435,18 @@ end_header(struct submission *s, size_t len)
 	env.from = (enum header_from)s->conf->names.from;
 	env.arg = s;
 	buf_init(&out, 2 * HEADER_MAX);
-	ret = header_repair(buf_str(&s->text), len, &env, &out,
+	ret = header_repair(buf_str(&s->text.buf), len, &env, &out,
 	    &s->m.text.hops);
 	if (ret == -1)
 		submission_fail(s, EX_DATAERR, "the header is too large",
 		    "with what is added to it, more than 2 MiB");
-	s->facts.in_header = 1;
+	s->text.facts.in_header = 1;
 	if (ret == 0)
 		ret = put_text(s, buf_str(&out), out.len);
-	s->facts.in_header = 0;
+	s->text.facts.in_header = 0;
 	buf_fini(&out);
-	buf_drop(&s->text, len);
-	s->in_header = 0;
+	buf_drop(&s->text.buf, len);
+	s->text.in_header = 0;
 	return s->status == 0 ? ret : -1;
 }
 
@@ -459,36 +461,37 @@ scan_header(struct submission *s, int at_end)
 	enum header_line kind;
 	size_t left;
 
-	while (s->seen < s->text.len) {
-		p = s->text.data + s->seen;
-		left = s->text.len - s->seen;
+	while (s->text.seen < s->text.buf.len) {
+		p = s->text.buf.data + s->text.seen;
+		left = s->text.buf.len - s->text.seen;
 		nl = memchr(p, '\n', left);
 		if (nl == NULL && !at_end && left < LINE_PEEK)
 			break;
 		kind = header_line_kind(p, left);
-		if (kind == HEADER_LINE_FROM_ && s->at_start && nl != NULL) {
-			buf_drop(&s->text, (size_t)(nl - p) + 1);
+		if (kind == HEADER_LINE_FROM_ && s->text.at_start &&
+		    nl != NULL) {
+			buf_drop(&s->text.buf, (size_t)(nl - p) + 1);
 			continue;
 		}
 		if (kind == HEADER_LINE_BLANK) {
-			if (end_header(s, s->seen) == -1)
+			if (end_header(s, s->text.seen) == -1)
 				return -1;
-			buf_drop(&s->text, 1);
+			buf_drop(&s->text.buf, 1);
 			return 0;
 		}
 		if ((kind != HEADER_LINE_FIELD && kind != HEADER_LINE_FOLDED) ||
-		    (kind == HEADER_LINE_FOLDED && s->seen == 0))
-			return end_header(s, s->seen);
+		    (kind == HEADER_LINE_FOLDED && s->text.seen == 0))
+			return end_header(s, s->text.seen);
 		if (nl == NULL && !at_end)
 			break;
-		s->at_start = 0;
-		s->seen = nl == NULL ? s->text.len :
-		    s->seen + (size_t)(nl - p) + 1;
+		s->text.at_start = 0;
+		s->text.seen = nl == NULL ? s->text.buf.len :
+		    s->text.seen + (size_t)(nl - p) + 1;
 	}
-	if (s->text.len > HEADER_MAX)
+	if (s->text.buf.len > HEADER_MAX)
 		return submission_fail(s, EX_DATAERR, "the header is too large",
 		    "it may have at most 1 MiB");
-	return at_end ? end_header(s, s->text.len) : 0;
+	return at_end ? end_header(s, s->text.buf.len) : 0;
 }
 
 int
@@ -501,34 +504,34 @@ submission_begin(struct submission *s)
 	    fail_result(s, &res) : 0;
 }
 
-/* What is in s->text. */
+/* What is in s->text.buf. */
 static int
 use_text(struct submission *s, int at_end)
 {
 	int ret;
 
-	if (buf_failed(&s->text))
+	if (buf_failed(&s->text.buf))
 		return submission_fail(s, EX_TEMPFAIL, "out of memory", "");
-	if (s->in_header && scan_header(s, at_end) == -1)
+	if (s->text.in_header && scan_header(s, at_end) == -1)
 		return -1;
-	if (s->in_header)
+	if (s->text.in_header)
 		return 0;
-	ret = put_text(s, buf_str(&s->text), s->text.len);
-	buf_reset(&s->text);
+	ret = put_text(s, buf_str(&s->text.buf), s->text.buf.len);
+	buf_reset(&s->text.buf);
 	return ret;
 }
 
 int
 submission_text(struct submission *s, const char *bytes, size_t n)
 {
-	mail_input(&s->input, bytes, n, &s->text);
-	return use_text(s, s->input.is_over);
+	mail_input(&s->text.input, bytes, n, &s->text.buf);
+	return use_text(s, s->text.input.is_over);
 }
 
 int
 submission_text_end(struct submission *s)
 {
-	mail_input_end(&s->input, &s->text);
+	mail_input_end(&s->text.input, &s->text.buf);
 	return use_text(s, 1);
 }
 
@@ -598,8 +601,8 @@ submission_commit(struct submission *s)
 	if (add_bad(s) == -1)
 		return -1;
 	result_init(&res);
-	s->m.text.lines = s->facts.lines;
-	s->m.text.flags |= s->facts.flags;
+	s->m.text.lines = s->text.facts.lines;
+	s->m.text.flags |= s->text.facts.flags;
 	if (s->o->is_8bit)
 		s->m.text.flags |= MESSAGE_SAID_8BIT;
 	if (draft_seal(&s->draft, &s->m, &res) == -1)

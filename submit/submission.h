@@ -12,9 +12,24 @@
 #include "submit/options.h"
 #include "submit/sender.h"
 
-/* Of a table of recipients: it may be asked for a million. */
 struct submission_slot {
 	uint32_t	 rcpt, hash;	/* rcpt: its index + 1; 0: free */
+};
+
+/* The recipients by their hash: it may be asked for a million. */
+struct submission_index {
+	struct hash_key	 key;
+	struct submission_slot	*slots;	/* NULL: while there are few */
+	uint32_t	 nslots;
+};
+
+/* The text on its way from the caller. */
+struct submission_text {
+	struct mail_input input;
+	struct mail_facts facts;
+	struct buf	 buf;		/* canonical, not yet used */
+	size_t		 seen;		/* of it: header lines */
+	int		 in_header, at_start;
 };
 
 enum submission_aliases {
@@ -38,23 +53,17 @@ struct submission {
 	const struct log	*log;
 	struct message		 m;
 	struct draft		 draft;
-	struct mail_input	 input;
-	struct mail_facts	 facts;
-	struct buf		 text;		/* canonical, not yet used */
-	size_t			 seen;		/* of it: header lines */
-	struct buf		 notes;		/* lines about bad recipients */
+	struct submission_text	 text;
 	const char		*protocol;	/* that it came by; or NULL */
 	struct aliases		 aliases;	/* once they are needed */
 	enum submission_aliases	 has_aliases;
 	struct sender		 sender;
 	struct from_map		 from_map;
+	struct submission_index	 index;
 	struct message		 bad;		/* recipients that are none */
-	struct submission_slot	*slots;		/* NULL: while there are few */
-	uint32_t		 nslots;
-	struct hash_key		 key;
+	struct buf		 notes;		/* lines about them */
 	unsigned		 nasked;	/* texts that may be users */
 	struct flush		*flush;		/* lent: if it waits for it */
-	int			 in_header, at_start;
 	int			 status;	/* of what went wrong first */
 	enum submission_cause	 cause;		/* where SMTP tells it apart */
 	struct buf		 reason;	/* and in words */

@@ -153,7 +153,7 @@ take_text(struct submission *s)
 			return submission_text_end(s);
 		if (submission_text(s, chunk, (size_t)n) == -1)
 			return -1;
-	} while (!s->input.is_over);
+	} while (!s->text.input.is_over);
 	return 0;
 }
 
