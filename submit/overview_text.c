@@ -116,7 +116,7 @@ print_deferred(const struct overview *o, struct findings *f)
 			rest += t->list[i].n;
 	if (rest > 0)
 		findings_add(f, FINDING_WARNING, "other domains", 0,
-		    "%zu recipients deferred", rest);
+		    "%zu recipient%s deferred", rest, rest == 1 ? "" : "s");
 	t = &o->queue.reasons;
 	for (i = 0; i < t->n && i < SHOWN_MAX; i++)
 		findings_add(f, FINDING_WARNING, "deferred", 0,

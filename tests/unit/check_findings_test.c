@@ -6,31 +6,19 @@
 #include "submit/check_findings.h"
 #include "tests/unit/t.h"
 
-/* What is printed, read back from a file that stands for standard output. */
 static void
 assert_printed(enum findings_form form, const char *subject, unsigned line,
     const char *text, const char *expected)
 {
 	struct findings f = { .form = form };
-	FILE *file = tmpfile();
-	int out = dup(STDOUT_FILENO);
+	struct t_printed printed;
 	struct buf got;
-	char bytes[512];
-	size_t n;
 
-	assert_non_null(file);
-	fflush(stdout);
-	assert_int_equal(dup2(fileno(file), STDOUT_FILENO), STDOUT_FILENO);
+	buf_init(&got, 0);
+	t_printed_begin(&printed, STDOUT_FILENO);
 	findings_add(&f, FINDING_ERROR, subject, line, "%s", text);
 	findings_end(&f);
-	fflush(stdout);
-	assert_int_equal(dup2(out, STDOUT_FILENO), STDOUT_FILENO);
-	close(out);
-	rewind(file);
-	n = fread(bytes, 1, sizeof(bytes), file);
-	fclose(file);
-	buf_init(&got, 0);
-	buf_add(&got, bytes, n);
+	t_printed_end(&printed, &got);
 	t_assert_text(&got, expected, strlen(expected));
 	buf_fini(&got);
 	assert_int_equal(f.n[FINDING_ERROR], 1);

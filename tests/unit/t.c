@@ -102,6 +102,34 @@ t_exists(const char *path)
 	return lstat(path, &st) == 0;
 }
 
+void
+t_printed_begin(struct t_printed *p, int fd)
+{
+	p->fd = fd;
+	p->file = tmpfile();
+	assert_non_null(p->file);
+	fflush(NULL);
+	p->saved = dup(fd);
+	assert_true(p->saved != -1);
+	assert_int_equal(dup2(fileno(p->file), fd), fd);
+}
+
+void
+t_printed_end(struct t_printed *p, struct buf *b)
+{
+	char chunk[4096];
+	size_t n;
+
+	fflush(NULL);
+	assert_int_equal(dup2(p->saved, p->fd), p->fd);
+	close(p->saved);
+	rewind(p->file);
+	buf_reset(b);
+	while ((n = fread(chunk, 1, sizeof(chunk), p->file)) > 0)
+		buf_add(b, chunk, n);
+	fclose(p->file);
+}
+
 int
 t_in_child(int (*check)(const void *), const void *arg)
 {

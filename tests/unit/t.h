@@ -36,6 +36,18 @@ int	t_exists(const char *path);
 /* That the buffer has just these bytes. */
 void	t_assert_text(const struct buf *, const char *text, size_t len);
 
+/*
+ * What is printed to standard output or error meanwhile, kept from there.  No
+ * assertion in between: it would not be seen.
+ */
+struct t_printed {
+	int	 fd, saved;
+	FILE	*file;
+};
+
+void	t_printed_begin(struct t_printed *, int fd);
+void	t_printed_end(struct t_printed *, struct buf *);
+
 /* Runs a check in a process of its own; its exit status, which is below 128. */
 int	t_in_child(int (*check)(const void *), const void *arg);
 /* The same for each caller: its exit status is zero. */
