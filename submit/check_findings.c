@@ -1,13 +1,15 @@
 /*
  * check_findings.c - what a check has found, for people or programs.
  * Runs as: the spool user.  Uses: standard output.
- * Promise: one line for each finding, without control characters.
+ * Promise: one line for each finding, without control characters, those of
+ * Unicode included.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/json.h"
 #include "submit/check_findings.h"
+#include "submit/clean_text.h"
 
 #define TEXT_BYTES_MAX	4096
 
@@ -58,6 +60,20 @@ static void (*const prints[])(enum finding, const char *subject, unsigned line,
 	[FINDINGS_SENDMAIL] = print_sendmail,
 };
 
+/* One from a command line or a .forward may hold anything. */
+static void
+put_subject(enum findings_form form, const char *subject, struct buf *out)
+{
+	size_t n = strlen(subject);
+
+	if (!text_is_clean(subject, n))
+		buf_put_clean(out, subject, n, TEXT_BYTES_MAX);
+	else if (form == FINDINGS_JSON)
+		buf_add(out, subject, n);
+	else
+		(void)clean_text(out, subject, n, 1);
+}
+
 void
 findings_add(struct findings *f, enum finding level, const char *subject,
     unsigned line, const char *format, ...)
@@ -71,12 +87,7 @@ findings_add(struct findings *f, enum finding level, const char *subject,
 	va_start(ap, format);
 	buf_vprintf(&raw, format, ap);
 	va_end(ap);
-	/* One from a command line may hold anything. */
-	if (text_is_clean(subject, strlen(subject)))
-		buf_puts(&about, subject);
-	else
-		buf_put_clean(&about, subject, strlen(subject),
-		    TEXT_BYTES_MAX);
+	put_subject(f->form, subject, &about);
 	buf_put_clean(&text, buf_str(&raw), raw.len, TEXT_BYTES_MAX);
 	prints[f->form](level, buf_str(&about), line, buf_str(&text));
 	f->n[level]++;
