@@ -155,17 +155,17 @@ test_destinations(void **state)
 		  "warning far.test: connected, 2 messages being sent: slow\n",
 		  1 },
 		{ "backoff\tdomain\tfar.test\t1\t1700000090\t0\taway",
-		  "warning far.test: unreachable; 1 attempt failed, the next "
-		  "is made Tue, 14 Nov 2023 22:14:50 +0000 (in 1 min): away\n",
+		  "warning far.test: unreachable; 1 failed attempt; next "
+		  "attempt Tue, 14 Nov 2023 22:14:50 +0000 (in 1 min): away\n",
 		  1 },
 		{ "backoff\trelay\t\t12\t1700003600\t1\t",
 		  "warning relay mail.test: unreachable, 1 message waiting; 12 "
-		  "attempts failed, the next is made Tue, 14 Nov 2023 23:13:20 "
+		  "failed attempts; next attempt Tue, 14 Nov 2023 23:13:20 "
 		  "+0000 (in 1 h 0 min)\n", 1 },
 		/* It is late. */
 		{ "backoff\tdomain\tfar.test\t2\t1699999999\t3\t",
 		  "warning far.test: unreachable, 3 messages waiting; 2 "
-		  "attempts failed, the next is made Tue, 14 Nov 2023 22:13:19 "
+		  "failed attempts; next attempt Tue, 14 Nov 2023 22:13:19 "
 		  "+0000 (in 0 s)\n", 1 },
 		{ "destination\tdomain\tx\x01\xff\tidle\t0\ta\x1b[2Jb",
 		  "warning x\\001\\377: idle: a\\033[2Jb\n", 1 },

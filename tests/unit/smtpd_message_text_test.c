@@ -55,7 +55,7 @@ static const struct smtpd_module changer = { .body = on_body,
     .modifies_body = 1 };
 
 struct fixture {
-	struct conf	 conf;
+	struct smtpd_config conf;
 	struct counters	 counters;
 	struct smtpd_host host;
 	struct smtpd_session session;
@@ -93,7 +93,7 @@ fixture_new(const struct smtpd_module *first,
 	if (third != NULL)
 		add_module(f, third);
 	f->session.host = &f->host;
-	f->session.is_with_modules = 1;
+	f->session.mail = MAIL_WITH_MODULES;
 	t = &f->session.transaction;
 	assert_int_equal(transaction_begin(t, "1", "a@b", ""), 0);
 	assert_int_equal(transaction_add(t, "c@d", ""), 0);
@@ -295,8 +295,8 @@ test_after_a_refusal_nobody_sees_more(void **state)
 		assert_int_equal(f->session.text.verdict,
 		    verdict == SMTPD_TEMPORARY || verdict == SMTPD_PERMANENT ?
 		    verdict : SMTPD_PASS);
-		assert_int_equal(f->session.is_mail_dropped,
-		    cases[i].is_dropped);
+		assert_int_equal(f->session.mail, cases[i].is_dropped ?
+		    MAIL_DROPPED : MAIL_WITH_MODULES);
 		assert_null(f->host.current);
 		assert_null(message_text_fault(&f->session));
 		/* The next text begins with nothing of it. */
@@ -365,9 +365,9 @@ test_texts_that_nobody_wants(void **state)
 	for (i = 0; i < 3; i++) {
 		f = fixture_new(&reader, NULL, NULL);
 		if (i == 0)
-			f->session.is_with_modules = 0;
+			f->session.mail = MAIL_UNASKED;
 		else if (i == 1)
-			f->session.is_mail_dropped = 1;
+			f->session.mail = MAIL_DROPPED;
 		else
 			transaction_remove(&f->session.transaction, 0);
 		send_text(f, SMTP_DATA_DOTS, T("A: 1\r\n\r\nx\r\n.\r\n"), 3);

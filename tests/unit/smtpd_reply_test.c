@@ -12,7 +12,7 @@
 #define X477	X470 "xxxxxxx"
 
 struct peer {
-	struct conf	 conf;
+	struct smtpd_config conf;
 	struct counters	 counters;
 	struct smtpd_host host;
 	struct smtpd_session session;

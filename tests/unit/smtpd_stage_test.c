@@ -112,7 +112,7 @@ static const struct smtpd_module complete = { .connect = on_connect,
     .end_of_data = on_end_of_data, .deliver = on_deliver_too };
 
 struct fixture {
-	struct conf	 conf;
+	struct smtpd_config conf;
 	struct counters	 counters;
 	struct smtpd_host host;
 	struct smtpd_session session;
