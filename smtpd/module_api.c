@@ -101,7 +101,8 @@ void
 smtpd_need_port(struct smtpd_host *h, unsigned port)
 {
 	if (port > 65535 || h->nports == HOST_PORTS_MAX)
-		smtpd_warn(h, "too many ports: children cannot connect to %u", port);
+		smtpd_warn(h, "too many ports: children cannot connect to %u",
+		    port);
 	else
 		h->ports[h->nports++] = (uint16_t)port;
 }

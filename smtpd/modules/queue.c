@@ -100,7 +100,8 @@ queue_configure(struct smtpd_host *host, const struct smtpd_setting *settings,
 		if (set(q, &settings[i]) == -1)
 			ret = smtpd_error(host, &settings[i], "%s: must be "
 			    "CALLS with a number from 1 to %d, or TEMPORARY "
-			    "with an absolute path", settings[i].key, CALLS_MAX);
+			    "with an absolute path", settings[i].key,
+			    CALLS_MAX);
 	if (q->directory == NULL)
 		q->directory = strdup(TEMPORARY_DIRECTORY);
 	if (q->directory == NULL)
