@@ -72,7 +72,7 @@ LIB =		lib/addr.o lib/array.o lib/base64.o lib/buf.o lib/checksum.o lib/domain.o
 		lib/smtp_path.o lib/smtp_path_domain.o lib/smtp_reply.o \
 		lib/smtp_verdict.o lib/text.o \
 		lib/trusted_open.o
-COMPAT =	compat/compat.o compat/landlock.o
+COMPAT =	compat/compat.o compat/landlock.o compat/seccomp.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 SPOOL =		spool.o spool/journal.o spool/preamble.o spool/salvage.o \
 		spool/upstream.o spool/upstream_file.o
