@@ -129,8 +129,9 @@ reload_aliases(struct reloader *r)
 		return;
 	}
 	if (bad > 0)
-		log_say(&q->log, LOG_LEVEL_WARNING, "%s: %u lines with errors: "
-		    "run newaliases for details", path, bad);
+		log_say(&q->log, LOG_LEVEL_WARNING, "%s: %u line%s with "
+		    "errors: run newaliases for details", path, bad,
+		    bad == 1 ? "" : "s");
 	aliases_fini(&q->aliases);
 	q->aliases = aliases;
 	q->has_aliases = 1;

@@ -496,8 +496,9 @@ check_aliases(struct check *c)
 	if (ret == 1)
 		WARNING(c, path, "does not exist: there are no aliases");
 	else
-		OK(c, path, "%zu alias%s", aliases.n,
-		    aliases.n == 1 ? "" : "es");
+		OK(c, path, "%zu alias%s%s", aliases.n,
+		    aliases.n == 1 ? "" : "es", bad == 0 ? "" :
+		    ", including those with an error");
 	check_root_mail(c, &aliases);
 	aliases_fini(&aliases);
 }

@@ -94,10 +94,10 @@ newaliases(const struct conf_where *where)
 		targets += aliases.list[i].targets.n;
 		check_lists(where, &aliases.list[i], &bad);
 	}
-	printf("%s: %zu aliases, %zu targets", where->aliases, good,
-	    targets);
+	printf("%s: %zu alias%s, %zu target%s", where->aliases, good,
+	    good == 1 ? "" : "es", targets, targets == 1 ? "" : "s");
 	if (bad > 0)
-		printf(", %u lines with errors", bad);
+		printf(", %u line%s with errors", bad, bad == 1 ? "" : "s");
 	printf("\n");
 	aliases_fini(&aliases);
 	return bad > 0 ? EX_DATAERR : 0;

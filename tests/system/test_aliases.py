@@ -110,7 +110,7 @@ def test_mail_for_a_bad_line_waits_until_it_is_mended(world):
     done = world.run(["newaliases"], user="alice")
     assert done.returncode == 65
     assert b"/etc/aliases:2: " in done.stderr
-    assert done.stdout == b"/etc/aliases: 2 aliases, 2 targets, 1 lines with errors\n"
+    assert done.stdout == b"/etc/aliases: 2 aliases, 2 targets, 1 line with errors\n"
     world.write_aliases("x: bob\nteam: carol\n*: alice\n")
     world.flush()
     world.wait_mail("carol", 2)

@@ -49,7 +49,7 @@ def test_newaliases_looks_at_lists(world):
     put_list(world, "bob\nx y\n")
     status, text = check()
     assert status == 65
-    assert b"%s:2: " % LIST.encode() in text and b"1 lines with errors" in text
+    assert b"%s:2: " % LIST.encode() in text and b"1 line with errors" in text
     put_list(world, "bob\n", 0o600)
     assert check()[0] == 0              # for the alias user to judge
     os.unlink(LIST)

@@ -136,7 +136,7 @@ def test_y7_mailq_newaliases_and_a_flush(world):
     world.write_aliases("root: alice\n:::\n")
     done = world.run([*NO_SETUID, "newaliases"], user="alice")
     assert done.returncode == 65
-    assert b"/etc/aliases:2:" in done.stderr and b"1 aliases" in done.stdout
+    assert b"/etc/aliases:2:" in done.stderr and b"1 alias," in done.stdout
     done = world.run([*NO_SETUID, SENDMAIL, "-q"], user="alice")
     assert (done.returncode, done.stderr) == (0, b"")
     assert len(world.wait_mail("bob", 2)) == 2

@@ -57,10 +57,10 @@ test_what_is_said(void **state)
 		    ": 2 aliases, 3 targets\n", "" },
 		{ "", NULL, 0, ": 0 aliases, 0 targets\n", "" },
 		{ "a: bob\nb carl\n", NULL, EX_DATAERR,
-		    ": 1 aliases, 1 targets, 1 lines with errors\n",
+		    ": 1 alias, 1 target, 1 line with errors\n",
 		    "aliases:2: " },
-		{ "a: :include:LIST\n", "bob\ncarl\n", 0, "1 aliases", "" },
-		{ "a: :include:LIST\n", NULL, EX_DATAERR, "1 lines with errors",
+		{ "a: :include:LIST\n", "bob\ncarl\n", 0, "1 alias,", "" },
+		{ "a: :include:LIST\n", NULL, EX_DATAERR, "1 line with errors",
 		    "aliases:1: " },
 	};
 	char dir[64], text[256], list[128];
