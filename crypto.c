@@ -55,7 +55,6 @@ enum trust { TRUST_NONE, TRUST_CHAIN, TRUST_PIN };
 struct tls {
 	SSL		*ssl;		/* owned */
 	struct tls_setup *setup;	/* lent */
-	char		 host[HOST_MAX + 1];
 	char		 key[KEY_MAX + 1];	/* of sessions: SNI, names */
 	const char	*wanted;	/* in key: the names */
 	int		 verify;
@@ -313,7 +312,7 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 		put_chain_doubt(&reason, store, t->wanted);
 	}
 	result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
-	    "certificate of %s: %s", t->host, buf_str(&reason));
+	    "certificate: %s", buf_str(&reason));
 	buf_fini(&reason);
 	return is_acceptable(t);
 }
@@ -539,7 +538,7 @@ set_names(struct tls *t, const struct tls_demand *d)
 	size_t i, n;
 
 	if (d->nnames == 0 || d->nnames > DEMANDS_MAX ||
-	    copy_host(t->host, d->host) == -1 || copy_host(name, d->sni) == -1)
+	    copy_host(name, d->sni) == -1)
 		return -1;
 	n = strlen(name);
 	memcpy(t->key, name, n);
@@ -636,11 +635,11 @@ broken(struct tls *t, struct result *res, int error)
 	if (t->doubt.reason != NULL && !is_acceptable(t))
 		result_copy(res, &t->doubt);
 	else if (words != NULL)
-		result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLS with %s: %s",
-		    t->host, words);
+		result_set(res, STATUS_DEFERRED, CODE_TRUST, "TLS: %s",
+		    words);
 	else
-		result_set(res, STATUS_DEFERRED, CODE_BROKEN, "TLS with %s: %s",
-		    t->host, error == 0 ? "connection closed" :
+		result_set(res, STATUS_DEFERRED, CODE_BROKEN, "TLS: %s",
+		    error == 0 ? "connection closed" :
 		    strerror(error));
 	return TLS_BROKEN;
 }
@@ -685,7 +684,7 @@ tls_handshake(struct tls *t, struct result *res)
 	/* A peer that showed no certificate at all was never verified. */
 	if (!is_acceptable(t)) {
 		result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
-		    "certificate of %s: the server sent none", t->host);
+		    "certificate: the server sent none");
 		return broken(t, res, 0);
 	}
 	t->stream = STREAM_OPEN;

@@ -51,7 +51,6 @@ void	 tls_setup_free(struct tls_setup *);
 
 /* What a stream asks of the server.  All is lent; pins until its end. */
 struct tls_demand {
-	const char	*host;		/* for people */
 	const char	*sni;		/* the name that is asked for */
 	const char	*const *names;	/* the certificate is for one of them */
 	size_t		 nnames;
@@ -81,7 +80,7 @@ void	 tls_free(struct tls *);
 enum tls_want tls_handshake(struct tls *, struct result *);
 /*
  * After the handshake: "TLSv1.3 TLS_AES_256_GCM_SHA384 verified" (or "pinned",
- * "verified by DANE", or "not verified: certificate of …"; and "resumed").
+ * "verified by DANE", or "not verified: certificate: …"; and "resumed").
  * Printable.
  */
 const char *tls_describe(const struct tls *);

@@ -91,7 +91,8 @@ bury(struct net *net, struct session *s)
 		session_note(s, "ended ", s->ending.was_ready ? "" : reason);
 		log_say(net->log, s->mail.nsettled > 0 ?
 		    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-		    "relay=%s connection lost: %s", s->where, reason);
+		    "relay=%s port=%u connection lost: %s", s->where,
+		    (unsigned)s->host.port, reason);
 	}
 	judge_end(net, s);
 	session_free(s);
@@ -319,13 +320,16 @@ yield(struct net *net)
 	struct result res;
 
 	net->requests.must_yield = 0;
-	for (s = net->sessions; s != NULL; s = s->next)
-		if (s->smtp == NULL || !smtp_has_text(s->smtp))
-			session_drop(s);
-	reap(net);
 	result_init(&res);
 	result_set(&res, STATUS_DEFERRED, CODE_NO_ANSWER,
 	    "no reply in time, and mail for other hosts was waiting");
+	for (s = net->sessions; s != NULL; s = s->next) {
+		if (s->smtp != NULL && smtp_has_text(s->smtp))
+			continue;
+		session_name_host(s, &res);
+		session_drop(s);
+	}
+	reap(net);
 	refuse_waiting(net, &res);
 	result_fini(&res);
 }

@@ -110,20 +110,35 @@ result_put_reason(struct buf *b, const struct result *res)
 	if (!is_given(res->reason))
 		return;
 	if (is_given(res->server))
-		buf_printf(b, "%s said: ", res->server);
+		buf_printf(b, res->source == SOURCE_SERVER ? "%s said: " :
+		    "%s: ", res->server);
 	buf_puts(b, res->reason);
 }
 
-void
-result_put_full(struct buf *b, const struct result *res)
+static void
+put_detail(struct buf *b, const struct result *res)
 {
-	result_put_reason(b, res);
 	if (!is_given(res->detail))
 		return;
 	if (is_given(res->reason))
 		buf_printf(b, " (%s)", res->detail);
 	else
 		buf_puts(b, res->detail);
+}
+
+void
+result_put_full(struct buf *b, const struct result *res)
+{
+	result_put_reason(b, res);
+	put_detail(b, res);
+}
+
+void
+result_put_bare(struct buf *b, const struct result *res)
+{
+	if (is_given(res->reason))
+		buf_puts(b, res->reason);
+	put_detail(b, res);
 }
 
 static char *

@@ -50,7 +50,8 @@ struct result {
 	char		*detail;	/* owned: one line for the log, root
 					 * and the owner; or NULL */
 	char		*server;	/* owned: "name[address]" that said
-					 * it, for SOURCE_SERVER; or NULL */
+					 * it; or of us, "name[address] port N",
+					 * what it is about; or NULL */
 };
 
 void	result_init(struct result *);
@@ -67,12 +68,16 @@ int	result_quote(struct result *, enum source, enum status,
 	    const char *code, const char *, ...) PRINTF_LIKE(5, 6);
 /* Adds the detail to a result that is set.  Returns as result_set(). */
 int	result_detail(struct result *, const char *, ...) PRINTF_LIKE(2, 3);
-/* Names the server whose words these are. */
+/* Names the server whose words these are, or which ours are about. */
 void	result_from_server(struct result *, const char *server);
-/* Adds "reason" or "server said: reason": for everybody. */
+/*
+ * Adds "reason", "server said: reason" or "server: reason": for everybody.
+ */
 void	result_put_reason(struct buf *, const struct result *);
 /* The same and " (detail)": for the log, root and the owner. */
 void	result_put_full(struct buf *, const struct result *);
+/* The same for readers who know the server: without it. */
+void	result_put_bare(struct buf *, const struct result *);
 /* The same status, code, source and texts. */
 int	result_is_same(const struct result *, const struct result *);
 /*

@@ -198,7 +198,7 @@ tell_failure(struct probe *p, const struct trial *t)
 	static const char *const stages[] = {
 		[PROBE_AT_CONNECT] = "", [PROBE_AT_GREETING] = "greeting: ",
 		[PROBE_AT_EHLO] = "EHLO: ", [PROBE_AT_STARTTLS] = "STARTTLS: ",
-		[PROBE_AT_TLS] = "TLS: ", [PROBE_AT_LOGIN] = "login: "
+		[PROBE_AT_TLS] = "", [PROBE_AT_LOGIN] = "login: "
 	};
 	const struct session *s = t->s;
 	struct buf text;
@@ -207,7 +207,7 @@ tell_failure(struct probe *p, const struct trial *t)
 	buf_puts(&text, stages[t->stage]);
 	if (s->ending.reason.source == SOURCE_SERVER)
 		buf_puts(&text, "the server said: ");
-	result_put_full(&text, &s->ending.reason);
+	result_put_bare(&text, &s->ending.reason);
 	if (s->ending.cause == SMTP_CAUSE_LOGIN &&
 	    s->policy.auth->trouble == NULL && !p->net->requests.takes_login)
 		buf_printf(&text, "; correct %s", p->net->conf->where.auth);

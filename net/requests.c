@@ -18,8 +18,8 @@
 #include "lib/result.h"
 
 #define REQUESTS_MAX	1024	/* not settled at once */
-/* Bytes of a status at most: 64 besides its texts. */
-#define STATUS_BYTES_MAX (64 + REQUESTS_HOST_MAX + 2 * REASON_MAX)
+/* Bytes of a status at most: 64 besides its texts, and " port N". */
+#define STATUS_BYTES_MAX (80 + 2 * REQUESTS_HOST_MAX + 2 * REASON_MAX)
 
 struct record {
 	struct record	*next;
@@ -435,6 +435,19 @@ is_due(const struct smtp_rcpt *to, int holds)
 	    !(holds && to->res.status == STATUS_DEFERRED);
 }
 
+/* A result, and the server that is named in it. */
+static void
+put_result(struct ipc *m, const struct result *res, const char *host)
+{
+	const char *server = res->server;
+
+	if (server == NULL)
+		server = res->source == SOURCE_SERVER ? host : "";
+	result_put(m, res);
+	ipc_put_str(m, server);
+	ipc_put_str(m, host);
+}
+
 /*
  * Without memory for a record the statuses in it stay unknown to the runner,
  * which takes the request for deferred when this process ends: a repeat, no
@@ -456,8 +469,7 @@ put_statuses(struct requests *q, const struct request *r, const char *host,
 		if (m == NULL)
 			return;
 		ipc_put_u32(m, to->index);
-		result_put(m, &to->res);
-		ipc_put_str(m, host);
+		put_result(m, &to->res, host);
 		ipc_put_u32(m, to->reports != SMTP_REPORTS_OURS);
 	}
 }
@@ -549,8 +561,7 @@ requests_no_host(struct requests *q, const char *host,
 
 	if (m == NULL)
 		return;
-	result_put(m, reason);
-	ipc_put_str(m, strlen(host) > REQUESTS_HOST_MAX ? "" : host);
+	put_result(m, reason, strlen(host) > REQUESTS_HOST_MAX ? "" : host);
 }
 
 void

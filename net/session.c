@@ -61,6 +61,21 @@ session_note(const struct session *s, const char *what, const char *more)
 
 /* 2. Its end. */
 
+void
+session_name_host(const struct session *s, struct result *res)
+{
+	struct buf b;
+
+	if (res->server != NULL)
+		return;
+	buf_init(&b, 0);
+	buf_puts(&b, s->where);
+	if (res->source != SOURCE_SERVER)
+		buf_printf(&b, " port %u", (unsigned)s->host.port);
+	result_from_server(res, buf_str(&b));
+	buf_fini(&b);
+}
+
 static void
 over(struct session *s, enum smtp_cause cause, const struct result *reason)
 {
@@ -69,6 +84,7 @@ over(struct session *s, enum smtp_cause cause, const struct result *reason)
 	s->ending.was_idle = s->conn.state == CONN_IDLE && !s->is_computing;
 	s->ending.cause = cause;
 	result_copy(&s->ending.reason, reason);
+	session_name_host(s, &s->ending.reason);
 	(void)conn_event(&s->conn, CONN_ENDS);
 }
 
@@ -323,7 +339,6 @@ make_tls(const struct session *s)
 	struct tls_demand demand;
 
 	memset(&demand, 0, sizeof(demand));
-	demand.host = s->host.name;
 	demand.sni = s->policy.sni;
 	demand.names = s->policy.names;
 	demand.nnames = s->policy.nnames;

@@ -125,6 +125,8 @@ int	session_is_slow(const struct session *);
 /* A line of the dialogue that is none: the connection, TLS, the end. */
 void	session_note(const struct session *, const char *what,
 	    const char *more);
+/* Names the host in a result about this connection, if none is named yet. */
+void	session_name_host(const struct session *, struct result *);
 
 /* 1 when there was mail for it. */
 int	session_mail_next(struct session *);

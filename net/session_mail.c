@@ -33,13 +33,18 @@ give_up(struct session *s, const struct smtp_mail *m)
 {
 	struct requests *requests = &s->net->requests;
 	struct request *r = m->arg;
+	struct result reason;
+	int passes = may_pass(s, m);
 
-	if (!may_pass(s, m)) {
-		requests_refuse(requests, r, s->where, smtp_trouble(s->smtp));
-		return;
-	}
-	requests_defer(r, smtp_trouble(s->smtp));
-	if (requests_settle(requests, r, s->where, 1) == 0)
+	result_init(&reason);
+	result_copy(&reason, smtp_trouble(s->smtp));
+	session_name_host(s, &reason);
+	if (passes)
+		requests_defer(r, &reason);
+	else
+		requests_refuse(requests, r, s->where, &reason);
+	result_fini(&reason);
+	if (!passes || requests_settle(requests, r, s->where, 1) == 0)
 		return;
 	requests_pass(r, s->where, s->host.place + 1);
 	r->is_suspect = 1;
@@ -75,6 +80,17 @@ mail_cut(struct session *s, const struct smtp_mail *m)
 		requests_put_last(requests, r);
 }
 
+/* The connection ended on them. */
+static void
+name_host(const struct session *s, struct request *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->nrcpts; i++)
+		if (result_is_lost(&r->rcpts[i].res))
+			session_name_host(s, &r->rcpts[i].res);
+}
+
 static void
 mail_over(struct session *s, struct smtp_mail *m)
 {
@@ -86,6 +102,7 @@ mail_over(struct session *s, struct smtp_mail *m)
 	if (t->body.request != NULL && t->body.request == r)
 		t->body.request = NULL;
 	t->nlive--;
+	name_host(s, r);
 	if (m->end == SMTP_MAIL_LOST || m->end == SMTP_MAIL_UNSENT) {
 		mail_cut(s, m);
 		return;

@@ -87,9 +87,10 @@ enum ipc_type {
 	IPC_REMOTE_RECIPIENTS,	/* (u32 index, text address, u32 notify
 				 * (NOTIFY_*), text orcpt)* */
 	/* dma-remote -> runner: statuses; final for this attempt. */
-	IPC_REMOTE_STATUS,	/* (u32 index, a result, text host,
-				 * u32 passed on (0, 1): the host reports
-				 * what comes of it)* */
+	IPC_REMOTE_STATUS,	/* (u32 index, a result, text server that
+				 * the result names or "", text host, u32
+				 * passed on (0, 1): the host reports what
+				 * comes of it)* */
 	/* dma-remote -> runner: a transaction of the job is over and all its
 	 * statuses have been told: write them down now.  remaining 0: the job
 	 * is over. */
@@ -121,7 +122,8 @@ enum ipc_type {
 	/* dma-remote -> runner, before the statuses of the jobs that this is
 	 * the reason for: no host of the destination can be reached, or none
 	 * gets as far as MAIL. */
-	IPC_REMOTE_NO_HOST,	/* a result (deferred), text host */
+	IPC_REMOTE_NO_HOST,	/* a result (deferred), text server that it
+				 * names or "", text host */
 	/* runner -> dma-remote: the job with this request id is not wanted
 	 * any more.  It ends at once, its statuses deferred, unless a server
 	 * has all of the message: then with what that says. */
@@ -177,6 +179,7 @@ enum ipc_type {
 #define IPC_DELIVER_LIMIT	8192		/* requests */
 #define IPC_CHANNEL_LIMIT	(66 * 1024)	/* answers over a channel */
 #define IPC_REMOTE_LIMIT	(64 * 1024)
+#define REMOTE_SERVER_MAX 336	/* bytes of "name[address] port N" */
 #define PROBE_ABOUT_MAX	400	/* bytes of what a finding is about */
 #define PROBE_TEXT_MAX	4096	/* and of its text */
 #define IPC_AUTH_COMMAND_LIMIT	(9 * 1024)

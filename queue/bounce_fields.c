@@ -35,17 +35,23 @@ put_field(struct buf *b, const char *name, const char *type, const char *text)
 static void
 put_diagnostic(struct buf *b, const struct result *res)
 {
-	const char *reason = bounce_has_reason(res) ? res->reason :
-	    "no reason is known";
+	int is_servers = res->source == SOURCE_SERVER;
+	struct buf reason;
 
-	if (res->source != SOURCE_SERVER) {
-		put_field(b, "Diagnostic-Code", "X-dma", reason);
-		return;
-	}
-	if (res->server != NULL)
+	buf_init(&reason, 0);
+	if (!bounce_has_reason(res))
+		buf_puts(&reason, "no reason is known");
+	else if (is_servers)
+		buf_puts(&reason, res->reason);
+	else
+		result_put_reason(&reason, res);
+	/* The server that reported it (RFC 3464 2.3.5): not of our words. */
+	if (is_servers && res->server != NULL)
 		buf_printf(b, "Remote-MTA: dns; %.*s\n",
 		    (int)strcspn(res->server, " ["), res->server);
-	put_field(b, "Diagnostic-Code", "smtp", reason);
+	put_field(b, "Diagnostic-Code", is_servers ? "smtp" : "X-dma",
+	    buf_str(&reason));
+	buf_fini(&reason);
 }
 
 /* "type;address", in ASCII. */

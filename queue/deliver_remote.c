@@ -930,22 +930,36 @@ find_request(struct destination *d, uint32_t id)
 	return NULL;
 }
 
+/* A result with the server that it names, and the host. */
+static int
+get_result(struct ipc *m, struct result *res, char *host, size_t size)
+{
+	char server[REMOTE_SERVER_MAX + 1];
+
+	if (result_get(m, res) == -1)
+		return -1;
+	ipc_get_text(m, server, sizeof(server));
+	ipc_get_text(m, host, size);
+	if (m->bad)
+		return -1;
+	if (server[0] != '\0')
+		result_from_server(res, server);
+	return 0;
+}
+
 static int
 take_no_host(struct destinations *ds, struct destination *d, struct ipc *m)
 {
 	struct result res;
-	char host[300];
-	int ret = -1;
+	char host[REMOTE_SERVER_MAX + 1];
+	int ret;
 
 	result_init(&res);
-	if (result_get(m, &res) == 0) {
-		ipc_get_text(m, host, sizeof(host));
+	ret = get_result(m, &res, host, sizeof(host));
+	if (ret == 0)
 		ret = ipc_done(m);
-	}
 	if (ret == 0 && res.status != STATUS_DEFERRED)
 		ret = -1;
-	if (ret == 0 && res.source == SOURCE_SERVER)
-		result_from_server(&res, host);
 	if (ret == 0)
 		back_off(ds, d, &res);
 	result_fini(&res);
@@ -975,18 +989,15 @@ take_status(struct destinations *ds, struct destination *d,
     struct remote_request *r, struct ipc *m, struct result *res)
 {
 	uint32_t index, passed_on;
-	char host[300];
+	char host[REMOTE_SERVER_MAX + 1];
 
 	index = ipc_get_u32(m);
-	if (result_get(m, res) == -1)
+	if (get_result(m, res, host, sizeof(host)) == -1)
 		return -1;
-	ipc_get_text(m, host, sizeof(host));
 	passed_on = ipc_get_u32(m);
 	if (m->bad || index >= r->n || passed_on > 1 ||
 	    r->a->attempts[r->rcpts[index]].stage != STAGE_BUSY)
 		return -1;
-	if (res->source == SOURCE_SERVER)
-		result_from_server(res, host);
 	take_reached(ds, d, r, r->rcpts[index], res);
 	/* Not an attempt, unless the server may have the message. */
 	if (r->cancel == CANCEL_SENT && res->status == STATUS_DEFERRED &&

@@ -81,11 +81,16 @@ put_destination(struct buf *b, const struct destination *d)
 static void
 put_backoff(struct buf *b, const struct backoff *d)
 {
+	struct buf reason;
+
 	buf_printf(b, "backoff\t%s", kinds[d->kind]);
 	put_text(b, d->name);
 	buf_printf(b, "\t%u\t%" PRId64 "\t%zu", d->failures,
 	    (int64_t)d->probe.s, d->waiting.n + d->expired.n);
-	put_text(b, d->reason.reason);
+	buf_init(&reason, 0);
+	result_put_reason(&reason, &d->reason);
+	put_text(b, buf_str(&reason));
+	buf_fini(&reason);
 	buf_putc(b, '\n');
 }
 

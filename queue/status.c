@@ -42,6 +42,16 @@ next_due(const struct conf *conf, const struct message *m,
 	    conf->retry.max_s, text_digest(m->id, strlen(m->id)));
 }
 
+/* 1 when our words are about a connection to that host. */
+static int
+is_about(const struct result *res, const char *where)
+{
+	size_t n = strlen(where);
+
+	return res->source != SOURCE_SERVER && res->server != NULL &&
+	    strncmp(res->server, where, n) == 0 && res->server[n] == ' ';
+}
+
 static void
 log_recipient(struct active *all, const struct message *m, uint32_t i,
     const char *where, time_t now)
@@ -54,7 +64,11 @@ log_recipient(struct active *all, const struct message *m, uint32_t i,
 	struct buf reply;
 
 	buf_init(&reply, 0);
-	result_put_full(&reply, res);
+	/* "relay=" names it already. */
+	if (is_about(res, where))
+		result_put_bare(&reply, res);
+	else
+		result_put_full(&reply, res);
 	log_put(&l, "id=%s from=<%s> to=<%s%s>", m->id,
 	    message_sender(m, i), r->kind == ROUTE_PIPE ? "|" : "", r->address);
 	if (original != r->address)

@@ -263,7 +263,8 @@ class Runner:
                                      group=user and "nogroup",
                                      extra_groups=[] if user else None)
         theirs.close()
-        self.statuses, self.recorded, self.hosts = {}, [], {}
+        self.statuses, self.recorded = {}, []
+        self.hosts, self.servers = {}, {}   # of relay=, and in the words
         self.left, self.passed_on = {}, {}
         self.logged = ""
         self.unreached = []     # what the runner was told before statuses
@@ -317,7 +318,8 @@ class Runner:
         if kind == NO_HOST:
             assert f.u32() == DEFERRED
             f.u32()
-            code, why, _, host = f.text(), f.text(), f.text(), f.text()
+            code, why, _, server, host = [f.text() for _ in range(5)]
+            assert server.startswith(host + " ") or server == host
             assert not f.more()
             self.unreached.append((code, why, host))
             return
@@ -329,13 +331,15 @@ class Runner:
         while f.more():
             index, status, source = f.u32(), f.u32(), f.u32()
             code, why, detail = f.text(), f.text(), f.text()
-            host = f.text()
+            server, host = f.text(), f.text()
+            assert server == host or source != SERVER
             assert (source == SERVER) == bool(re.match(r"[2-5]\d\d( |$)",
                                                        why)), (source, why)
             self.passed_on[ident, index] = f.u32()
             assert (ident, index) not in self.statuses
             self.statuses[ident, index] = (status, code, why)
             self.hosts[ident, index] = host
+            self.servers[ident, index] = server
 
     def collect(self, timeout=20):
         """Waits until all is settled; the statuses by (job, index)."""
@@ -753,6 +757,24 @@ def test_early_refusal():
     s = Server(script)
     statuses, _ = run(s, text=b"line\n" * 2000000)
     assert status_codes(statuses) == [(FAILED, "5.3.4")]
+
+
+def test_words_about_a_connection_name_it(tls):
+    """Whoever reads them does not know which host it was."""
+    gone = Server()
+    gone.close()
+    for s, more, words in (
+            (gone, "", "connect: Connection refused"),
+            (Server(banner=False), "", "the server closed the connection"),
+            (Server(lambda session, line: False if line == "." else None), "",
+             "the server closed the connection"),
+            (Server(tls=tls), "TLS verify\n", "certificate: ")):
+        r = Runner(smarthost(s, more=more))
+        r.job(1, TEXT, "to@example.net")
+        assert r.collect()[1, 0][2].startswith(words)
+        r.finish()
+        assert r.hosts[1, 0] == "127.0.0.1"
+        assert r.servers[1, 0] == "127.0.0.1 port %d" % s.port
 
 
 def test_timeout():

@@ -52,6 +52,26 @@ def test_entry_says_it_all(world, stuck, call):
     assert re.search(r"-- \d+ Kbytes in 2 Requests?\.", text)
 
 
+def test_host_that_cannot_be_reached_is_named(world, peer):
+    """Once on each line, whoever of it and of us has the word."""
+    p = peer(Script())
+    p.close()
+    world.smarthost(p)
+    world.leaves("queue")
+    world.send("ann@far.test")
+    world.wait_tried("ann@far.test")
+    words = "connect: Connection refused"
+    named = "smart.test[127.0.0.1] port %d: %s" % (p.port, words)
+    assert "\nReply\t: %s\n" % named in world.mailq()
+    listed = world.run(["mailq", "--json"]).stdout
+    assert json.loads(listed)["recipients"][0]["reply"] == named
+    line, = world.log_lines("to=<ann@far.test>")
+    assert " relay=smart.test[127.0.0.1] " in line
+    assert line.endswith('reply="%s"' % words)
+    assert world.log_lines("relay=smart.test[127.0.0.1] port=%d connection "
+                           "lost: %s" % (p.port, words))
+
+
 def test_control_characters_are_escaped(world, stuck):
     text = world.mailq()
     assert "\x1b" not in text

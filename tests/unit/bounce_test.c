@@ -648,9 +648,11 @@ test_warning(void **state)
 		    "following addresses.\nDelivery will be retried;",
 		"\nThe message will be returned to you if it has not been "
 		    "delivered by\n",
-		    "\n<bob@example.org>:\n    connect: refused\n",
+		    "\n<bob@example.org>:\n    mx[192.0.2.1] port 25: connect: "
+		    "refused\n",
 		"Final-Recipient: rfc822;bob@example.org\nAction: delayed\n"
-		    "Status: 4.4.1\nDiagnostic-Code: X-dma; connect: refused\n"
+		    "Status: 4.4.1\nDiagnostic-Code: X-dma; mx[192.0.2.1] "
+		    "port 25: connect: refused\n"
 		    "Will-Retry-Until: Sun, 19 Nov 2023 ", NULL
 	};
 	struct world *w = *state;
@@ -658,6 +660,7 @@ test_warning(void **state)
 	w->conf.retry.is_fullbounce = 1;
 	queue_plain(w, "ann@example.org");
 	delay_with(&w->m.rcpts[0], 0, "connect: refused");
+	result_from_server(&w->m.rcpts[0].last, "mx[192.0.2.1] port 25");
 	delay_with(&w->m.rcpts[1], NOTIFY_FAILURE, "connect: refused");
 	delay_with(&w->m.rcpts[3], NOTIFY_NEVER, "connect: refused");
 	assert_true(bounce_has_delay(&w->m));

@@ -266,7 +266,7 @@ set_demand(struct tls_demand *d, const char *const *host, int verify,
     const uint8_t (*pins)[32], size_t npins)
 {
 	memset(d, 0, sizeof(*d));
-	d->host = d->sni = *host;
+	d->sni = *host;
 	d->names = host;
 	d->nnames = 1;
 	d->verify = verify;
@@ -349,14 +349,14 @@ test_verify(void **state)
 		{ SRV_GOOD, "mx.example.org", 1, TLS_DONE, " verified" },
 		{ SRV_GOOD, "MX.Example.ORG.", 1, TLS_DONE, " verified" },
 		{ SRV_GOOD, "mail.example.org", 0, TLS_DONE, " verified" },
-		{ SRV_GOOD, "example.org", 1, TLS_BROKEN, "certificate of "
-		    "example.org: hostname mismatch; it is valid for "
+		{ SRV_GOOD, "example.org", 1, TLS_BROKEN, "certificate: "
+		    "hostname mismatch; it is valid for "
 		    "mail.example.org, mx.example.org" },
 		{ SRV_GOOD, "example.org", 0, TLS_DONE, " not verified: "
-		    "certificate of example.org: hostname mismatch" },
+		    "certificate: hostname mismatch" },
 		{ SRV_GOOD, "192.0.2.1", 1, TLS_BROKEN, "IP address mismatch" },
-		{ SRV_SELF, "mail.example.org", 1, TLS_BROKEN, "certificate of "
-		    "mail.example.org: self-signed certificate; set CAFILE or "
+		{ SRV_SELF, "mail.example.org", 1, TLS_BROKEN, "certificate: "
+		    "self-signed certificate; set CAFILE or "
 		    "FINGERPRINT (its SHA-256 is " },
 		{ SRV_SELF, "mail.example.org", 0, TLS_DONE, " not verified" },
 		{ SRV_EXPIRED, "mail.example.org", 1, TLS_BROKEN,
@@ -494,7 +494,7 @@ test_pins(void **state)
 			    " pinned"));
 		else
 			assert_non_null(strstr(p.res.reason,
-			    "mail.example.org: not listed in FINGERPRINT (its "
+			    "certificate: not listed in FINGERPRINT (its "
 			    "SHA-256 is "));
 		hang_up(&p);
 		SSL_CTX_free(server);
@@ -751,7 +751,7 @@ test_no_tls(void **state)
 	static const struct { const char *says, *words, *code; } cases[] = {
 		{ "220 mail.example.org ESMTP\r\n",
 		    "does not use TLS on this port", "4.7.5" },
-		{ "", "TLS with mail.example.org: connection closed",
+		{ "", "TLS: connection closed",
 		    "4.7.5" },
 		{ "\x15\x03\x03\x00\x02\x02\x46",
 		    "does not support TLS 1.2 or newer", "4.7.5" },
@@ -1248,7 +1248,7 @@ test_names(void **state)
 
 	for (i = 0; i < N(cases); i++) {
 		memset(&d, 0, sizeof(d));
-		d.host = d.sni = "relay.example.com";
+		d.sni = "relay.example.com";
 		d.names = cases[i].names;
 		while (d.nnames < 3 && cases[i].names[d.nnames] != NULL)
 			d.nnames++;
@@ -1329,7 +1329,7 @@ static const struct {
 	{ SRV_STRANGER, 1, 2, 0, 0, 0, "other.example.net", TLS_BROKEN,
 	    "expected other.example.net" },
 	{ SRV_GOOD, 1, 2, 0, 0, 0, "mail.example.org", TLS_BROKEN,
-	    "certificate of mail.example.org" },
+	    "certificate: " },
 	/* One that cannot be read is as good as none (RFC 7672 2.2). */
 	{ SRV_SELF, 0, 3, 0, 0, FLAW_JUNK, "mail.example.org", TLS_DONE,
 	    "not verified" },
@@ -1367,7 +1367,6 @@ test_dane(void **state)
 		if (danes[round].flaw == FLAW_JUNK)
 			memset(t.data, 0x5a, 40);
 		memset(&d, 0, sizeof(d));
-		d.host = "mail.example.org";
 		d.sni = danes[round].name;
 		d.names = &danes[round].name;
 		d.nnames = 1;

@@ -183,6 +183,7 @@ put_status(struct ipc *m, uint32_t index, enum status status)
 	ipc_put_u32(m, index);
 	result_put(m, &res);
 	ipc_put_str(m, "mx.example.org[192.0.2.1]");
+	ipc_put_str(m, "mx.example.org[192.0.2.1]");
 	ipc_put_u32(m, 0);
 	result_fini(&res);
 }
@@ -696,6 +697,7 @@ send_no_host(int k)
 	ipc_init(&m);
 	ipc_begin(&m, IPC_REMOTE_NO_HOST, 0);
 	result_put(&m, &res);
+	ipc_put_str(&m, "mx.example.org[192.0.2.1] port 25");
 	ipc_put_str(&m, "mx.example.org[192.0.2.1]");
 	assert_int_equal(ipc_send(remotes.socks[k], &m), 0);
 	ipc_fini(&m);

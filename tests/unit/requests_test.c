@@ -342,7 +342,7 @@ static uint32_t
 hear(struct sides *s, char *text, size_t size)
 {
 	struct result res;
-	char host[64];
+	char host[64], server[64];
 	uint32_t index;
 
 	assert_int_equal(requests_write(&s->q), 0);
@@ -356,7 +356,11 @@ hear(struct sides *s, char *text, size_t size)
 		index = ipc_get_u32(&s->m);
 		result_init(&res);
 		assert_int_equal(result_get(&s->m, &res), 0);
+		ipc_get_text(&s->m, server, sizeof(server));
 		ipc_get_text(&s->m, host, sizeof(host));
+		/* A reply is of the host, unless another is named. */
+		if (res.source == SOURCE_SERVER)
+			assert_string_equal(server, host);
 		assert_int_equal(ipc_get_u32(&s->m), 0);
 		snprintf(text + strlen(text), size - strlen(text),
 		    "%u %s %s %s;", (unsigned)index, status_name(res.status),

@@ -133,6 +133,13 @@ test_detail(void **state)
 	assert_null(res.detail);
 	result_from_server(&res, "mx[192.0.2.1]");
 	assert_put(result_put_reason, &res, "mx[192.0.2.1] said: 550 no");
+	result_set(&res, STATUS_DEFERRED, "4.4.1", "connect: refused");
+	assert_null(res.server);
+	result_detail(&res, "errno");
+	result_from_server(&res, "mx[192.0.2.1] port 25");
+	assert_put(result_put_full, &res,
+	    "mx[192.0.2.1] port 25: connect: refused (errno)");
+	assert_put(result_put_bare, &res, "connect: refused (errno)");
 	result_set(&res, STATUS_SENT, "2.0.0", "%s", "");
 	assert_null(res.server);
 	assert_int_equal(res.source, SOURCE_US);

@@ -440,24 +440,31 @@ test_log(void **state)
 		const char	*code, *where;
 		int		 age_s;
 		unsigned	 notify;
-		const char	*line;
+		const char	*line, *server;
 	} cases[] = {
+		/* The host is named once. */
+		{ STATUS_DEFERRED, "4.4.1", "mx[192.0.2.1]", 60, 0,
+		    " status=deferred reply=\"so (there)\"",
+		    "mx[192.0.2.1] port 25" },
+		{ STATUS_DEFERRED, "4.4.1", "mx", 60, 0,
+		    " reply=\"mx[192.0.2.1] port 25: so (there)\"",
+		    "mx[192.0.2.1] port 25" },
 		{ STATUS_SENT, "2.0.0", "mx.example.org[192.0.2.1]", 60, 0,
 		    "id=0123456789abc from=<ann@example.org> "
 		    "to=<bob@example.org> relay=mx.example.org[192.0.2.1] "
-		    "delay=" },
+		    "delay=", NULL },
 		{ STATUS_SENT, "2.0.0", NULL, 60, 0,
-		    " dsn=2.0.0 status=sent reply=\"so (there)\"" },
-		{ STATUS_DEFERRED, "4.2.0", NULL, 60, 0, " relay=local " },
+		    " dsn=2.0.0 status=sent reply=\"so (there)\"", NULL },
+		{ STATUS_DEFERRED, "4.2.0", NULL, 60, 0, " relay=local ", NULL },
 		{ STATUS_DEFERRED, "4.2.0", NULL, 60, 0,
-		    " dsn=4.2.0 status=deferred reply=\"so (there)\"" },
+		    " dsn=4.2.0 status=deferred reply=\"so (there)\"", NULL },
 		{ STATUS_FAILED, "5.1.1", NULL, 60, 0,
-		    " dsn=5.1.1 status=failed reply=\"so (there)\"" },
+		    " dsn=5.1.1 status=failed reply=\"so (there)\"", NULL },
 		{ STATUS_FAILED, "5.1.1", NULL, 60, NOTIFY_NEVER,
-		    " status=failed report=none reply=\"so (there)\"" },
+		    " status=failed report=none reply=\"so (there)\"", NULL },
 		{ STATUS_DEFERRED, "4.2.0", NULL, 6 * 86400, 0,
 		    " dsn=4.2.0 status=failed reply=\"expired; last reply: "
-		    "so (there)\"" },
+		    "so (there)\"", NULL },
 	};
 	struct world *w = *state;
 	struct result res;
@@ -478,6 +485,8 @@ test_log(void **state)
 		t_active_stage(w->a, 0, STAGE_BUSY);
 		result_set(&res, cases[i].status, cases[i].code, "so");
 		result_detail(&res, "there");
+		if (cases[i].server != NULL)
+			result_from_server(&res, cases[i].server);
 		decide(w->a, 0, &res, cases[i].where);
 		status_record(&w->t.active);
 		close(w->t.q.log.fd);
