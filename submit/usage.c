@@ -34,14 +34,13 @@ text(enum mode mode)
 		return "dma [OPTION ...] [RECIPIENT ...] <MESSAGE\n"
 		    "       dma setup ADDRESS   set up the relay of a mail "
 		    "provider\n"
-		    "       dma check           what is wrong with the "
-		    "configuration\n"
-		    "       dma status          the runner and the queue\n"
-		    "       dma queue ...       commands for queued messages\n"
-		    "       mailq               the queue\n"
-		    "       newaliases          what is wrong in the aliases\n"
-		    "With --help, setup, check, status and queue print their "
-		    "options; see dma(8).";
+		    "       dma check           check the configuration\n"
+		    "       dma status          show the runner and the queue\n"
+		    "       dma queue ...       control queued messages\n"
+		    "       mailq               list the queue\n"
+		    "       newaliases          check the aliases file\n"
+		    "setup, check, status and queue print their usage with "
+		    "--help; see dma(8).";
 	default:
 		return NULL;
 	}
