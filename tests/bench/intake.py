@@ -4,10 +4,12 @@ Runs in the world of each system, for agent.py.  The client is smtp-source of
 the Postfix package.  Each server keeps what it acknowledged, in files, and
 sends nothing on.
 """
+import contextlib
 import json
 import os
 import resource
 import socket
+import stat
 import subprocess
 import time
 
@@ -21,8 +23,7 @@ BYTES = 4096
 # ext4 does not use inodes again that were deleted in the last 5 seconds, and
 # goes through them one by one: what was measured before would be paid for.
 SETTLE_S = 6
-IMAGE = "/var/spool/intake.img"
-IMAGE_MB = 384                  # of a file system of its own
+OWN = "/dev/own"                # a disk for a file system of its own
 PATIENCE = 120
 CACHE = os.environ.get("BENCH_CACHE", "/var/cache/dma-bench")
 # sync_file_range() only starts writing, and waits for nothing.
@@ -265,42 +266,40 @@ class Intake:
             raise Trouble("smtp-source: %d %s" % (p.returncode, words))
         return wall, usage.ru_utime + usage.ru_stime
 
-    def choose_file_system(self, has_own):
-        """Puts the spool on one of its own, which nobody else's syncs burden,
-        or back on that of the host."""
+    @contextlib.contextmanager
+    def file_system(self, has_own):
+        """With has_own, the spool is on one that nobody else's syncs burden,
+        as the intake finds out."""
+        if not has_own:
+            yield
+            return
         spool = self.server.spool if self.server else ROOT
-        is_own = os.path.ismount(spool)
-        if is_own and not has_own:
-            subprocess.run(["umount", spool], check=True)
-            os.unlink(IMAGE)
-        if has_own and not is_own:
-            self.make_file_system(spool)
-
-    @staticmethod
-    def make_file_system(spool):
-        # The world's /dev is its own.
-        for name, kind, numbers in [("loop-control", "c", (10, 237))] + [
-                ("loop%d" % i, "b", (7, i)) for i in range(8)]:
-            if not os.path.exists("/dev/" + name):
-                subprocess.run(["mknod", "/dev/" + name, kind,
-                                *map(str, numbers)], check=True)
-        # Written, so that a sync need not allocate blocks below it.
         there = "/var/spool/intake.new"
-        os.makedirs(spool, exist_ok=True)
-        os.makedirs(there, exist_ok=True)
-        for argv in (["dd", "if=/dev/zero", "of=" + IMAGE, "bs=1M",
-                      "count=%d" % IMAGE_MB, "conv=fsync"],
-                     ["mkfs.ext4", "-q", IMAGE],
-                     ["mount", "-o", "loop", IMAGE, there],
+        for path in (spool, there):
+            os.makedirs(path, exist_ok=True)
+        # The world's /dev is its own.
+        if not os.path.exists(OWN):
+            os.mknod(OWN, stat.S_IFBLK | 0o600, os.makedev(
+                *map(int, os.environ["BENCH_DISK"].split(":"))))
+        for argv in (["mkfs.ext4", "-q", "-F", "-E",
+                      "lazy_itable_init=0,lazy_journal_init=0", OWN],
+                     ["mount", OWN, there],
                      ["cp", "-a", spool + "/.", there],
                      ["mount", "--move", there, spool]):
             subprocess.run(argv, check=True, **systems.QUIET)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", spool], check=True)
 
     def rate(self, messages, sessions, mode="durable", is_kept=True,
              has_own=False):
-        self.choose_file_system(has_own)
-        if self.server is None:
-            return self.limit(messages, sessions)
+        with self.file_system(has_own):
+            if self.server is None:
+                return self.limit(messages, sessions)
+            return self.rate_here(messages, sessions, mode, is_kept)
+
+    def rate_here(self, messages, sessions, mode, is_kept):
         self.server.start(mode)
         try:
             time.sleep(SETTLE_S)
@@ -344,15 +343,15 @@ class Intake:
     def counts(self, messages, sessions, has_own=False):
         """Sync calls for each message, seen by strace, which slows down only
         what is counted."""
-        self.choose_file_system(has_own)
         log = os.path.join(self.agent.folder, "trace")
-        self.server.start("durable", [
-            "strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "0", "-o",
-            log, "-e", "trace=execve," + ",".join(SYNCS)])
-        try:
-            self.send(messages, sessions, True)
-        finally:
-            self.server.stop()
+        with self.file_system(has_own):
+            self.server.start("durable", [
+                "strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "0", "-o",
+                log, "-e", "trace=execve," + ",".join(SYNCS)])
+            try:
+                self.send(messages, sessions, True)
+            finally:
+                self.server.stop()
         counts = self.agent.read_trace(log, False)
         return {"syncs": counts["syncs"] / messages,
                 "folder_syncs": counts["folder_syncs"] / messages}
@@ -376,7 +375,6 @@ class Intake:
 
     def idle(self, connections):
         """Clients that said EHLO and wait."""
-        self.choose_file_system(False)
         n = min(connections, self.server.limits.get("connections",
                                                     connections))
         self.server.start("discard" if self.agent.name == "smtp-sink"

@@ -151,7 +151,6 @@ def intake_memory(intake, messages, turns):
     """dma-smtpd, which stores without a sync, so that it is not the disk that
     is measured."""
     agent = intake.agent
-    intake.choose_file_system(False)
     intake.server.start("files")
     try:
         settle(agent)
