@@ -16,6 +16,7 @@
 #include "lib/log.h"
 
 #define LOG_LINE_MAX	8192	/* bytes of one line */
+#define HELD_MAX	32768	/* bytes of lines until they are written */
 
 static void
 say_nothing(void *arg, const char *file, unsigned line, const char *text)
@@ -182,12 +183,47 @@ log_put(struct log_line *l, const char *fmt, ...)
 	va_end(from);
 }
 
+/* There is nowhere left to report that logging failed. */
 static void
 write_line(int fd, struct log_line *l)
 {
 	buf_putc(&l->text, '\n');
-	/* There is nowhere left to report that logging failed. */
 	(void)io_write_all(fd, buf_str(&l->text), l->text.len);
+}
+
+static void
+write_held(const struct log *log)
+{
+	(void)io_write_all(log->fd, buf_str(log->held), log->held->len);
+	buf_reset(log->held);
+}
+
+void
+log_hold(struct log *log, struct buf *held)
+{
+	log->held = held;
+}
+
+void
+log_release(struct log *log)
+{
+	if (log->held->len > 0)
+		write_held(log);
+	log->held = NULL;
+}
+
+/* A line for a file. */
+static void
+hold_or_write(const struct log *log, struct log_line *l)
+{
+	if (log->held == NULL) {
+		write_line(log->fd, l);
+		return;
+	}
+	buf_putc(&l->text, '\n');
+	buf_add(log->held, buf_str(&l->text), l->text.len);
+	if (log->held->len >= HELD_MAX || buf_failed(log->held))
+		write_held(log);
 }
 
 void
@@ -207,8 +243,10 @@ log_end(const struct log *log, enum log_level level, struct log_line *l)
 		else
 			buf_printf(&all.text, "%s: ", log->tag);
 		buf_puts(&all.text, buf_str(&l->text));
-		write_line(log->where == LOG_TO_FD ? log->fd : STDERR_FILENO,
-		    &all);
+		if (log->where == LOG_TO_FD)
+			hold_or_write(log, &all);
+		else
+			write_line(STDERR_FILENO, &all);
 	}
 	buf_fini(&all.text);
 	buf_fini(&l->text);

@@ -32,12 +32,19 @@ struct log {
 	/* For LOG_TO_FUNCTION; the text is clean. */
 	void		(*take)(void *arg, enum log_level, const char *text);
 	void		*arg;		/* lent */
+	struct buf	*held;		/* lent, between log_hold() and its end */
 	char		 tag[33];	/* "dma", or -L */
 };
 
 void	log_init(struct log *, const char *tag);
 /* Tells syslog the tag, which it keeps by reference: log must stay. */
 void	log_open(struct log *);
+/*
+ * Lines for a file gather in a buf, which is lent, until log_release() writes
+ * them with one call.  No process may be started meanwhile.
+ */
+void	log_hold(struct log *, struct buf *);
+void	log_release(struct log *);
 /* A line that is put together of several formats; all zero at first. */
 struct log_line {
 	struct buf	 text;

@@ -53,7 +53,7 @@ is_about(const struct result *res, const char *where)
 }
 
 static void
-log_recipient(struct active *all, const struct message *m, uint32_t i,
+log_recipient(const struct log *log, const struct message *m, uint32_t i,
     const char *where, time_t now)
 {
 	const struct recipient *r = &m->rcpts[i];
@@ -81,7 +81,7 @@ log_recipient(struct active *all, const struct message *m, uint32_t i,
 	if (failed && res->code[0] == '4')
 		log_put(&l, "expired; last reply: ");
 	log_put(&l, "%s\"", buf_str(&reply));
-	log_end(&all->q->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &l);
+	log_end(log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &l);
 	buf_fini(&reply);
 }
 
@@ -133,7 +133,8 @@ record_deferred(struct active *all, struct active_message *a, uint32_t i,
 }
 
 static void
-record(struct active *all, struct active_message *a, uint32_t i, time_t now)
+record(struct active *all, struct active_message *a, uint32_t i, time_t now,
+    const struct log *log)
 {
 	struct attempt *t = &a->attempts[i];
 	struct recipient *r = &a->m.rcpts[i];
@@ -156,7 +157,7 @@ record(struct active *all, struct active_message *a, uint32_t i, time_t now)
 	}
 	/* While the spool is full, each message is logged once. */
 	if (!is_unwritten || !a->entry->reported.is_unwritten)
-		log_recipient(all, &a->m, i, t->where == NULL ? "local" :
+		log_recipient(log, &a->m, i, t->where == NULL ? "local" :
 		    t->where, now);
 	a->entry->reported.is_unwritten = (unsigned char)is_unwritten;
 	show_status(all, a, i);
@@ -256,18 +257,24 @@ void
 status_record(struct active *all)
 {
 	time_t now = time(NULL);
+	struct log log = all->q->log;
 	struct active_message *a;
+	struct buf lines;
 	uint32_t i, n;
 
+	buf_init(&lines, 0);
 	for (a = all->messages; a != NULL; a = a->next) {
 		n = a->decided;
+		log_hold(&log, &lines);
 		for (i = 0; decide_next(a, &i); i++)
-			record(all, a, i, now);
+			record(all, a, i, now, &log);
+		log_release(&log);
 		/* An attempt that is over is written when it is finished. */
 		if ((n > 0 || a->unsynced != UNSYNCED_NONE) &&
 		    a->again_ms == 0 && (a->open > 0 || a->requests > 0))
 			record_notes(all, a);
 	}
+	buf_fini(&lines);
 }
 
 int

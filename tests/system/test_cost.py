@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from world import SENDMAIL, SPOOL
+from smtp_peer import Script
+from world import LOG, SENDMAIL, SPOOL
 
 TEXT = (b"From: <alice@host.test>\nTo: <ann@far.test>\nSubject: cost\n"
         b"Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
@@ -104,3 +105,21 @@ def test_calls_have_few_page_faults(world, message):
     for ident in world.queue():
         os.unlink("%s/queue/%s" % (SPOOL, ident))
     assert page_faults(LIST, message) <= nothing + 26
+
+
+def test_log_lines_of_a_turn_are_written_at_once(world, peer, tmp_path):
+    """A message to many recipients; the runner is traced, too."""
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has calls and pages of its own")
+    p = peer(Script())
+    world.smarthost(p)
+    trace = tmp_path / "trace"
+    done = subprocess.run(["strace", "-f", "-qq", "-y", "-e", "trace=write",
+                           "-o", trace, SENDMAIL,
+                           *("r%d@far.test" % i for i in range(500))],
+                          input=TEXT, timeout=60)
+    assert done.returncode == 0
+    world.wait_quiet()
+    assert len(world.log_lines("status=sent")) == 500
+    writes = [x for x in trace.read_text().splitlines() if LOG in x]
+    assert 1 < len(writes) < 50

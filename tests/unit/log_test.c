@@ -2,8 +2,10 @@
  * log_test.c - one event is one line, whatever is logged.
  */
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/io.h"
@@ -200,6 +202,50 @@ test_nowhere_to_write(void **state)
 	assert_int_equal(log.where, LOG_TO_FD);
 }
 
+/* A datagram for each write. */
+static void
+test_held_lines_are_written_at_once(void **state)
+{
+	char got[3 * 32768];
+	struct log log;
+	struct buf held;
+	ssize_t n;
+	int i, pair[2], total = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
+	    pair), 0);
+	log_init(&log, "dma");
+	log.where = LOG_TO_FD;
+	log.fd = pair[0];
+	buf_init(&held, 0);
+	log_hold(&log, &held);
+	log_say(&log, LOG_LEVEL_INFO, "one");
+	log_say(&log, LOG_LEVEL_INFO, "two");
+	assert_int_equal(recv(pair[1], got, sizeof(got), 0), -1);
+	log_release(&log);
+	n = recv(pair[1], got, sizeof(got) - 1, 0);
+	assert_true(n > 0);
+	got[n] = '\0';
+	assert_string_equal(text_of(strchr(got, '\n')), "two\n");
+	/* Many are written before memory becomes too much. */
+	log_hold(&log, &held);
+	for (i = 0; i < 2000; i++)
+		log_say(&log, LOG_LEVEL_INFO, "a line");
+	assert_true(held.cap < 100000);
+	log_release(&log);
+	while ((n = recv(pair[1], got, sizeof(got), 0)) > 0)
+		for (i = 0; i < n; i++)
+			total += got[i] == '\n';
+	assert_int_equal(total, 2000);
+	/* And nothing is held any more. */
+	log_say(&log, LOG_LEVEL_INFO, "three");
+	assert_true(recv(pair[1], got, sizeof(got), 0) > 0);
+	buf_fini(&held);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int
 main(void)
 {
@@ -211,6 +257,7 @@ main(void)
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_stderr),
 		cmocka_unit_test(test_nowhere_to_write),
+		cmocka_unit_test(test_held_lines_are_written_at_once),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
