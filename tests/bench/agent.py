@@ -128,6 +128,12 @@ class Agent:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         os.umask(0o022)
         self.helpers = []       # Popen objects that are no system's
+        # As on every host; what it costs is not the system's.
+        self.syslogd = subprocess.Popen(
+            [tool("syslogd")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE)
+        if self.syslogd.stdout.readline() != b"ready\n":
+            raise Trouble("no syslogd")
         self.samplers = []
         self.calling = set()    # the pid of the callers' program
         self.folder = tempfile.mkdtemp()
@@ -175,7 +181,7 @@ class Agent:
 
     def kept(self):
         """Those that are no system's; callers and their children neither."""
-        return {p.pid for p in self.helpers} | self.calling
+        return {p.pid for p in [self.syslogd, *self.helpers]} | self.calling
 
     def left(self):
         return tree(os.getpid(), self.kept())
