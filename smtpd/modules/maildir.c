@@ -237,26 +237,34 @@ put_line(struct buf *out, const char *line, size_t len)
 	buf_putc(out, '\n');
 }
 
-/*
- * The lines before the text, with the Forward-Path of those recipients alone
- * that are wanted: who reads one Maildir shall not learn of the others.
- */
-static void
-put_head(struct smtpd_session *session, const char *is_wanted, struct buf *out)
-{
-	size_t i, left, len, n = smtpd_recipients(session);
-	const char *line, *end;
+/* The next line of those before the text, and what is left of them. */
+struct maildir_lines {
+	const char	*at;
+	size_t		 left;
+};
 
-	line = smtpd_prepended(session, &left);
-	if (line == NULL) {
-		out->failed = 1;
-		return;
-	}
-	for (i = 0; left > 0; i++, line += len, left -= len) {
-		end = memchr(line, '\n', left);
-		len = end == NULL ? left : (size_t)(end + 1 - line);
-		if (i >= n || is_wanted[i])
-			put_line(out, line, end == NULL ? len : len - 1);
+static size_t
+next_line(struct maildir_lines *lines, const char **line)
+{
+	const char *end = memchr(lines->at, '\n', lines->left);
+	size_t len = end == NULL ? lines->left : (size_t)(end - lines->at),
+	    taken = len + (end != NULL);
+
+	*line = lines->at;
+	lines->at += taken;
+	lines->left -= taken;
+	return len;
+}
+
+static void
+put_lines(struct maildir_lines lines, struct buf *out)
+{
+	const char *line;
+	size_t len;
+
+	while (lines.left > 0) {
+		len = next_line(&lines, &line);
+		put_line(out, line, len);
 	}
 }
 
@@ -264,16 +272,13 @@ put_head(struct smtpd_session *session, const char *is_wanted, struct buf *out)
 static void
 put_first_head(struct smtpd_session *session, struct buf *out)
 {
-	char *all;
+	struct maildir_lines lines;
 
-	all = malloc(smtpd_recipients(session) + 1);
-	if (all == NULL) {
+	lines.at = smtpd_prepended(session, &lines.left);
+	if (lines.at == NULL)
 		out->failed = 1;
-		return;
-	}
-	memset(all, 1, smtpd_recipients(session) + 1);
-	put_head(session, all, out);
-	free(all);
+	else
+		put_lines(lines, out);
 }
 
 /* Begun here: data() is not called when another module accepts that stage. */
@@ -322,31 +327,85 @@ body(void *self, struct smtpd_session *session, const char *bytes, size_t len)
 	return SMTPD_PASS;
 }
 
-/* A file for the Maildir of recipient i, and of all others who have that. */
+/* A recipient: the Maildir, and the line that names the address. */
+struct maildir_place {
+	char		*directory;	/* owned */
+	const char	*line;		/* lent: a Forward-Path */
+	size_t		 len;
+};
+
+/* By Maildir, and then as they were given. */
 static int
-add_file(struct maildir_delivery *d, struct smtpd_session *session,
-    char *directories[], size_t i, char *wanted)
+compare(const void *a, const void *b)
 {
-	size_t k, n = smtpd_recipients(session);
+	const struct maildir_place *p = a, *q = b;
+	int order = strcmp(p->directory, q->directory);
+
+	return order != 0 ? order : p->line < q->line ? -1 : p->line > q->line;
+}
+
+/*
+ * A file for the n recipients of one Maildir.  Its lines have the Forward-Path
+ * of these alone: who reads a Maildir shall not learn of the others.
+ */
+static int
+add_file(struct maildir_delivery *d, const struct maildir_place *places,
+    size_t n, const struct maildir_lines *rest)
+{
 	struct buf head;
 	int ret = -1;
+	size_t i;
 
-	for (k = 0; k < n; k++)
-		wanted[k] = k >= i && directories[k] != NULL &&
-		    strcmp(directories[k], directories[i]) == 0;
 	buf_init(&head, 0);
-	put_head(session, wanted, &head);
+	for (i = 0; i < n; i++)
+		put_line(&head, places[i].line, places[i].len);
+	put_lines(*rest, &head);
 	if (!buf_failed(&head) &&
 	    store_file(d->message, buf_str(&head), head.len) == 0 &&
-	    store_link(d->message, directories[i]) == 0)
+	    store_link(d->message, places[0].directory) == 0)
 		ret = 0;
 	buf_fini(&head);
-	for (k = n; k-- > i;)
-		if (wanted[k]) {
-			free(directories[k]);
-			directories[k] = NULL;
-		}
 	return ret;
+}
+
+/* Sorted, since there may be many Maildirs. */
+static int
+add_sorted(struct maildir_delivery *d, struct maildir_place *places, size_t n,
+    const struct maildir_lines *rest)
+{
+	size_t i, end;
+
+	qsort(places, n, sizeof(*places), compare);
+	for (i = 0; i < n; i = end) {
+		for (end = i + 1; end < n && strcmp(places[i].directory,
+		    places[end].directory) == 0; end++)
+			;
+		if (add_file(d, places + i, end - i, rest) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* The lines begin with the Forward-Path of each recipient. */
+static int
+find_places(const struct maildir_module *m, struct smtpd_session *session,
+    struct maildir_place *places, struct maildir_lines *lines)
+{
+	size_t i, n = smtpd_recipients(session);
+	struct buf directory;
+
+	lines->at = smtpd_prepended(session, &lines->left);
+	if (lines->at == NULL)
+		return -1;
+	for (i = 0; i < n; i++) {
+		places[i].len = next_line(lines, &places[i].line);
+		buf_init(&directory, PATH_MAX);
+		put_directory(m, session, i, &directory);
+		places[i].directory = buf_take(&directory);
+		if (places[i].directory == NULL)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -354,24 +413,15 @@ add_files(const struct maildir_module *m, struct maildir_delivery *d,
     struct smtpd_session *session)
 {
 	size_t i, n = smtpd_recipients(session);
-	char **directories = calloc(n, sizeof(*directories));
-	char *wanted = calloc(n, 1);
-	struct buf directory;
-	int ret = directories == NULL || wanted == NULL ? -1 : 0;
+	struct maildir_place *places = calloc(n, sizeof(*places));
+	struct maildir_lines rest;
+	int ret = -1;
 
-	for (i = 0; i < n && ret == 0; i++) {
-		buf_init(&directory, PATH_MAX);
-		put_directory(m, session, i, &directory);
-		directories[i] = buf_take(&directory);
-		ret = directories[i] == NULL ? -1 : 0;
-	}
-	for (i = 0; i < n && ret == 0; i++)
-		if (directories[i] != NULL)
-			ret = add_file(d, session, directories, i, wanted);
-	for (i = 0; i < n && directories != NULL; i++)
-		free(directories[i]);
-	free(directories);
-	free(wanted);
+	if (places != NULL && find_places(m, session, places, &rest) == 0)
+		ret = add_sorted(d, places, n, &rest);
+	for (i = 0; i < n && places != NULL; i++)
+		free(places[i].directory);
+	free(places);
 	return ret;
 }
 

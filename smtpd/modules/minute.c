@@ -94,34 +94,45 @@ body(void *self, struct smtpd_session *session, const char *bytes, size_t len)
 	return SMTPD_PASS;
 }
 
-/* The recipients before this one have no such domain. */
 static int
-is_new_domain(const struct smtpd_session *session, size_t at)
+compare(const void *a, const void *b)
 {
-	const char *domain = smtpd_recipient_domain(session, at);
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A link for each domain, which are sorted: there may be many. */
+static int
+add_domains(struct store_message *message, const char **domains, size_t n)
+{
 	size_t i;
 
-	for (i = 0; i < at; i++)
-		if (strcmp(smtpd_recipient_domain(session, i), domain) == 0)
-			return 0;
-	return 1;
+	qsort(domains, n, sizeof(*domains), compare);
+	for (i = 0; i < n; i++)
+		if ((i == 0 || strcmp(domains[i - 1], domains[i]) != 0) &&
+		    store_link(message, domains[i]) == -1)
+			return -1;
+	return 0;
 }
 
 /* One file, a link for each domain: 0 or -1. */
 static int
 add_links(struct store_message *message, struct smtpd_session *session)
 {
-	const char *lines;
-	size_t i, len;
+	size_t i, len, n = smtpd_recipients(session);
+	const char *lines, **domains;
+	int ret;
 
 	lines = smtpd_prepended(session, &len);
 	if (lines == NULL || store_file(message, lines, len) == -1)
 		return -1;
-	for (i = 0; i < smtpd_recipients(session); i++)
-		if (is_new_domain(session, i) && store_link(message,
-		    smtpd_recipient_domain(session, i)) == -1)
-			return -1;
-	return 0;
+	domains = calloc(n, sizeof(*domains));
+	if (domains == NULL)
+		return -1;
+	for (i = 0; i < n; i++)
+		domains[i] = smtpd_recipient_domain(session, i);
+	ret = add_domains(message, domains, n);
+	free(domains);
+	return ret;
 }
 
 static enum smtpd_verdict

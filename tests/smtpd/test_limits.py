@@ -1,9 +1,11 @@
 """Each limit, its reply, and what is served on the other side of it."""
 import contextlib
 import os
+import shutil
 import signal
 import time
 
+import intake
 import pytest
 
 
@@ -110,6 +112,39 @@ def test_recipients(smtpd, limit):
                 c.expect("RCPT TO:<more@to.test>", "452 4.5.3 ")
             assert c.data("\r\n").code == 250
             assert s.only().to == ["u%d@to.test" % i for i in range(limit)]
+        c.quit()
+
+
+def loop_ns(pid):
+    """Processor time of the thread that serves the sessions of a child."""
+    with open("/proc/%d/task/%d/schedstat" % (pid, pid)) as f:
+        return int(f.read().split()[0])
+
+
+@pytest.mark.parametrize("module", ["minute", "maildir"])
+def test_many_directories_delay_no_other_session(smtpd, module):
+    """To sort out a message of many recipients is less work for the loop, in
+    which the others wait, than their commands were."""
+    s = smtpd(start=False)
+    boxes = s.folder + "/boxes"
+    os.mkdir(boxes)
+    shutil.chown(boxes, intake.USER)
+    keys = {"MODULE": module, "MAX_RECIPIENTS": "4000", "DURABLE": "none",
+            "MIN_SPARE": "1", "MAX_SPARE": "1", "MAX_CHILDREN": "1"}
+    if module == "maildir":
+        keys["maildir"] = "PATH %s/%%d" % boxes
+    s.write_conf(keys)
+    s.start()
+    with s.hello() as c:
+        child, = s.children()
+        begun = loop_ns(child)
+        c.expect("MAIL FROM:<ann@from.test>", "250 ")
+        for i in range(4000):
+            c.expect("RCPT TO:<u@d%d.test> ORCPT=rfc822;%s" % (i, "x" * 400),
+                     "250 ")
+        asked = loop_ns(child)
+        assert c.data("\r\n").code == 250
+        assert loop_ns(child) - asked < asked - begun
         c.quit()
 
 
