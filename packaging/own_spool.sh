@@ -27,8 +27,8 @@ check()
 {
 	for f in $(queue_files); do
 		flock -n "$f" true 2>/dev/null && continue
-		echo "$spool/$f is being delivered by the old dma: wait, or" \
-		    "run \"pkill -x 'dma|sendmail'\": what is not delivered" \
+		echo "$spool/$f is being delivered by upstream dma: wait, or" \
+		    "run \"pkill -x 'dma|sendmail'\": undelivered mail" \
 		    "stays in the queue" >&2
 		exit 1
 	done

@@ -41,8 +41,8 @@ static const char *const intros[] = {
 
 #define OWNER_INTRO	\
 	"A message to a mailing list of which you are the owner could not " \
-	"be delivered to the following members. Remove addresses that do " \
-	"not exist any more from the list."
+	"be delivered to the following members. Remove addresses that no " \
+	"longer exist from the list."
 
 #define NACTIONS	(sizeof(intros) / sizeof(intros[0]))
 

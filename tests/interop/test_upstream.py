@@ -125,7 +125,7 @@ def test_nothing_is_changed_while_it_delivers(world, peer, upstream):
     world.wait_until(lambda: busy() and len(files()) == 2)
     done = install(world)
     assert done.returncode != 0
-    assert b"is being delivered by the old dma" in done.stderr
+    assert b"is being delivered by upstream dma" in done.stderr
     assert os.stat(SPOOL).st_uid == 0
     end()
     assert install(world).returncode == 0
