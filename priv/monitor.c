@@ -36,7 +36,7 @@
 #define NO_ROOT		"not installed set-uid root, or started with " \
 			"no_new_privs"
 #define NO_ROOT_CURE	"run \"make perms\" as root"
-#define LIMIT_REASON	"it is too low and cannot be raised"
+#define LIMIT_REASON	"the hard limit is too low: raise it"
 
 static int
 refuse(int status, const char *what, const char *reason)

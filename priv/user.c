@@ -148,7 +148,8 @@ user_find_spool(const char *spooldir, struct spool_user *u)
 	struct stat st;
 
 	if (lstat(spooldir, &st) == -1)
-		return strerror(errno);
+		return errno == ENOENT ? "No such file or directory: install "
+		    "dma again" : strerror(errno);
 	if (S_ISLNK(st.st_mode))
 		reason = follow_spool(spooldir, &st);
 	if (reason != NULL)

@@ -319,8 +319,8 @@ HOSTS = (
     ("exec sendmail bob <&-", 66, "standard input is closed: "),
     ("exec sendmail bob </", 66, "cannot read the message from standard "
      "input: Is a directory"),
-    ("ulimit -f 10; exec sendmail bob", 71, "limit on file size: it is too "
-     "low and cannot be raised"),
+    ("ulimit -f 10; exec sendmail bob", 71, "limit on file size: the hard "
+     "limit is too low: raise it"),
     ("mount --bind /var/spool/dma /var/spool/dma && "
      "mount -o remount,bind,ro /var/spool/dma && exec sendmail bob", 73,
      "spool: "),
@@ -336,7 +336,7 @@ HOSTS = (
     ("chmod 000 /etc/dma/dma.conf; exec sendmail bob", 78, "/etc/dma/dma.conf:"
      " Permission denied: the user _dma must be able to read this file"),
     ("mount -t tmpfs -o mode=755 t /var/spool && exec sendmail bob", 78,
-     "/var/spool/dma: No such file or directory"),
+     "/var/spool/dma: No such file or directory: install dma again"),
 )
 
 
