@@ -87,6 +87,29 @@ print_queue(const struct overview *o, struct findings *f)
 		    "the log", q->unreadable, q->unreadable == 1 ? "" : "s");
 }
 
+static int
+is_away(const struct runner_destination *d)
+{
+	return strcmp(d->state, RUNNER_UNREACHABLE) == 0;
+}
+
+/* 1 when the line of a destination that is away has that reply, too. */
+static int
+is_of_destination(const struct overview *o, const struct tally_entry *domain)
+{
+	const struct runner_destination *d;
+	size_t i, n;
+
+	for (i = 0; i < o->runner.ndestinations; i++) {
+		d = &o->runner.destinations[i];
+		n = strlen(d->reason);
+		if (is_away(d) && n > 0 &&
+		    strncmp(domain->text, d->reason, n) == 0)
+			return 1;
+	}
+	return 0;
+}
+
 static void
 print_domain(const struct overview *o, struct findings *f,
     const struct tally_entry *e)
@@ -103,25 +126,58 @@ print_domain(const struct overview *o, struct findings *f,
 	buf_fini(&text);
 }
 
-static void
-print_deferred(const struct overview *o, struct findings *f)
+/* Those whose outage has no line yet; gives the recipients of the others. */
+static size_t
+print_domains(const struct overview *o, struct findings *f)
 {
 	const struct tally *t = &o->queue.domains;
-	size_t i, rest = t->others;
+	size_t i, n = 0, rest = t->others;
 
-	for (i = 0; i < t->n; i++)
-		if (i < SHOWN_MAX)
+	for (i = 0; i < t->n; i++) {
+		if (is_of_destination(o, &t->list[i]))
+			continue;
+		if (n++ < SHOWN_MAX)
 			print_domain(o, f, &t->list[i]);
 		else
 			rest += t->list[i].n;
+	}
 	if (rest > 0)
 		findings_add(f, FINDING_WARNING, "other domains", 0,
 		    "%zu recipient%s deferred", rest, rest == 1 ? "" : "s");
-	t = &o->queue.reasons;
-	for (i = 0; i < t->n && i < SHOWN_MAX; i++)
+	return rest;
+}
+
+/* 1 when it is the last reply of a domain. */
+static int
+is_of_domain(const struct overview *o, const struct tally_entry *reason)
+{
+	const struct tally *t = &o->queue.domains;
+	char same[TALLY_TEXT_MAX + 1];
+	size_t i;
+
+	for (i = 0; i < t->n; i++) {
+		tally_normalise(same, sizeof(same), t->list[i].text);
+		if (strstr(same, reason->text) != NULL)
+			return 1;
+	}
+	return 0;
+}
+
+/* A reason has a line of its own unless it is on one of the lines above. */
+static void
+print_deferred(const struct overview *o, struct findings *f)
+{
+	const struct tally *t = &o->queue.reasons;
+	size_t i, n = 0, rest = print_domains(o, f);
+
+	for (i = 0; i < t->n && n < SHOWN_MAX; i++) {
+		if (rest == 0 && is_of_domain(o, &t->list[i]))
+			continue;
+		n++;
 		findings_add(f, FINDING_WARNING, "deferred", 0,
 		    "%zu recipient%s: %s", t->list[i].n,
 		    t->list[i].n == 1 ? "" : "s", t->list[i].key);
+	}
 }
 
 /* A destination of the runner, which is a relay or a domain. */
@@ -129,7 +185,6 @@ static void
 print_destination(const struct overview *o, struct findings *f,
     const struct runner_destination *d)
 {
-	int is_away = strcmp(d->state, RUNNER_UNREACHABLE) == 0;
 	struct buf text, name;
 
 	buf_init(&name, 0);
@@ -143,8 +198,8 @@ print_destination(const struct overview *o, struct findings *f,
 		buf_printf(&text, ", %llu message%s %s",
 		    (unsigned long long)d->messages,
 		    d->messages == 1 ? "" : "s",
-		    is_away ? "waiting" : "being sent");
-	if (is_away) {
+		    is_away(d) ? "waiting" : "being sent");
+	if (is_away(d)) {
 		buf_printf(&text, "; %llu failed attempt%s; next attempt ",
 		    (unsigned long long)d->failures,
 		    d->failures == 1 ? "" : "s");
@@ -152,7 +207,7 @@ print_destination(const struct overview *o, struct findings *f,
 	}
 	if (d->reason[0] != '\0')
 		buf_printf(&text, ": %s", d->reason);
-	findings_add(f, is_away || d->reason[0] != '\0' ? FINDING_WARNING :
+	findings_add(f, is_away(d) || d->reason[0] != '\0' ? FINDING_WARNING :
 	    FINDING_OK, buf_str(&name), 0, "%s", buf_str(&text));
 	buf_fini(&text);
 	buf_fini(&name);

@@ -65,8 +65,7 @@ def test_states_domains_and_reasons(status, put):
             "the oldest is 2 h 1 min old\n",
             "warning far.test: 2 recipients deferred; next attempt ",
             " (in 11 min); last reply: host b.far.test: no\n",
-            "warning deferred: 2 recipients: 4.4.1 host *: no\n",
-            "0 errors, 2 warnings\n"):
+            "0 errors, 1 warning\n"):
         assert line in out
     got = json.loads(status("--json")[1])
     assert got["domains"] == [{
@@ -77,6 +76,29 @@ def test_states_domains_and_reasons(status, put):
     assert values['dma_queue_messages{state="deferred"}'] == "2"
     assert values['dma_queue_messages{state="held"}'] == "1"
     assert values['dma_deferred_recipients{code="4.4.1"}'] == "2"
+
+
+def test_reasons_that_no_domain_shows(status, put):
+    """A reason is on a line of its own if it is nobody's last reply."""
+    later = int(time.time()) + 1000
+    for reason in ("no room", "too much mail", "too much mail"):
+        put(5, deferred(later, reason=reason))
+    out = status()[1]
+    assert "; last reply: too much mail\n" in out
+    assert "warning deferred: 1 recipient: 4.4.1 no room\n" in out
+    assert "0 errors, 2 warnings\n" in out
+
+
+def test_reasons_of_many_domains(status, put):
+    """They sum up the domains for which there is no room."""
+    later = int(time.time()) + 1000
+    for i in range(12):
+        put(5, recipient("ann@far%d.test" % i, 1),
+            deferred(later, reason="no"), deferred(later, reason="no", i=1))
+    out = status()[1]
+    assert "warning far.test: 12 recipients deferred; " in out
+    assert "warning other domains: 3 recipients deferred\n" in out
+    assert "warning deferred: 24 recipients: 4.4.1 no\n" in out
 
 
 def test_due_mail_without_a_runner_is_an_error(world, status, put):
@@ -196,7 +218,9 @@ def test_relay_that_is_away(world, status):
     assert re.search(r"warning relay 127.0.0.1 port 9: unreachable, .*; "
                      r"1 failed attempt; next attempt .* \(in \d+ min\)",
                      out)
-    assert "warning far.test: 1 recipient deferred; next attempt" in out
+    # An outage is one line, and its mail is not counted again.
+    assert re.search("ok      queue: .*\nwarning relay .*: 127.0.0.1 port 9: "
+                     "connect: Connection refused\n0 errors, 1 warning\n", out)
     values = metrics(status("--prometheus")[1])
     assert values["dma_runner_unreachable_destinations"] == "1"
     (relay,) = json.loads(status("--json")[1])["runner"]["destinations"]
