@@ -21,6 +21,7 @@
 #define MAPPED		12	/* bytes before an IPv4 address */
 #define MAPPED_BITS	(8 * MAPPED)
 #define ADDRESS_BITS	128
+#define CLIENT_BYTES	8	/* of an IPv6 address: RFC 4291 2.5.1 */
 
 static const uint8_t mapped[MAPPED] =
     { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
@@ -68,6 +69,16 @@ int
 netaddr_is_ipv4(const struct netaddr *addr)
 {
 	return memcmp(addr->bytes, mapped, MAPPED) == 0;
+}
+
+/* A client chooses the rest of its address, for each connection. */
+void
+netaddr_client(const struct netaddr *addr, struct netaddr *client)
+{
+	*client = *addr;
+	if (!netaddr_is_ipv4(addr))
+		memset(client->bytes + CLIENT_BYTES, 0,
+		    sizeof(client->bytes) - CLIENT_BYTES);
 }
 
 void

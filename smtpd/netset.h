@@ -22,6 +22,8 @@ int	netaddr_of(const struct sockaddr *, struct netaddr *);
 int	netaddr_parse(const char *, struct netaddr *);
 void	netaddr_text(const struct netaddr *, char out[NETADDR_TEXT]);
 int	netaddr_is_ipv4(const struct netaddr *);
+/* What a client can be counted by: of an IPv6 address, the network. */
+void	netaddr_client(const struct netaddr *, struct netaddr *client);
 
 struct netrange {
 	struct netaddr	first, last;

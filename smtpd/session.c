@@ -65,7 +65,7 @@ admit(struct client_session *x, unsigned max_per_address)
 	struct smtpd_host *h = host_of(x);
 	enum scoreboard_admission admission;
 
-	x->counted = x->dialogue.client.addr;
+	netaddr_client(&x->dialogue.client.addr, &x->counted);
 	admission = scoreboard_admit(h->scoreboard, h->slot, &x->counted,
 	    h->conf->limits.max_connections, max_per_address);
 	x->is_counted = admission == SCOREBOARD_ADMITTED;

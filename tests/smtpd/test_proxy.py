@@ -147,6 +147,26 @@ def test_limits_count_the_announced_address(smtpd):
         assert third.wait_closed() == ""
 
 
+def test_limits_count_ipv6_addresses_by_their_network(smtpd):
+    """A client has all addresses of one; IPv4 addresses count one by one."""
+    s = smtpd(PROXY_FROM="127.0.0.9", MAX_CONNECTIONS_PER_ADDRESS="1")
+
+    def announced(address):
+        if ":" not in address:
+            return s.client(source=TRUSTED, proxy=v1(address))
+        return s.client(source=TRUSTED, proxy=v1(address, "TCP6", "::1"))
+
+    with announced("2001:db8:0:1::1") as c:
+        with announced("2001:db8:0:1:ffff::2") as same:
+            assert same.banner.startswith("421 4.7.0 ")
+        for address in ("2001:db8:0:2::1", "192.0.2.1", "192.0.2.2"):
+            with announced(address) as other:
+                assert other.banner.startswith("220 ")
+        c.quit()
+    with announced("2001:db8:0:1:ffff::2") as next_one:
+        assert next_one.banner.startswith("220 ")
+
+
 def test_the_block_list_has_the_announced_address(smtpd, tmp_path):
     path = tmp_path / "list"
     path.write_text("192.0.2.7\n127.0.0.9\n")

@@ -75,6 +75,30 @@ test_addresses_are_read_and_written(void **state)
 }
 
 static void
+test_a_client_has_a_network_of_ipv6_addresses(void **state)
+{
+	static const struct {
+		const char *text, *client;
+	} cases[] = {
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::" },
+		{ "2001:db8:1:2::", "2001:db8:1:2::" },
+		{ "::1", "::" },
+	};
+	struct netaddr addr, client;
+	char out[NETADDR_TEXT];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		assert_int_equal(netaddr_parse(cases[i].text, &addr), 0);
+		netaddr_client(&addr, &client);
+		netaddr_text(&client, out);
+		assert_string_equal(out, cases[i].client);
+	}
+}
+
+static void
 test_socket_addresses_of_the_internet_alone_are_taken(void **state)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
@@ -240,6 +264,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses_are_read_and_written),
+		cmocka_unit_test(test_a_client_has_a_network_of_ipv6_addresses),
 		cmocka_unit_test(
 		    test_socket_addresses_of_the_internet_alone_are_taken),
 		cmocka_unit_test(
