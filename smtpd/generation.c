@@ -555,8 +555,14 @@ check_root(const struct generation *g)
 {
 	const char *root = g->host.conf->root;
 
-	if (faccessat(AT_FDCWD, root, W_OK | X_OK, AT_EACCESS) == 0 ||
-	    errno != EACCES)
+	if (faccessat(AT_FDCWD, root, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	/* Perhaps not for long: mail is refused temporarily. */
+	if (errno == EROFS)
+		log_say(&g->log, LOG_LEVEL_WARNING, "ROOT %s: read-only: with "
+		    "systemd, run \"systemctl edit dma-smtpd\" and add "
+		    "ReadWritePaths=%s", root, root);
+	if (errno != EACCES)
 		return 0;
 	log_say(&g->log, LOG_LEVEL_ERROR, "ROOT %s: not writable by the user "
 	    "of dma-smtpd: run \"chown %s %s\"", root,

@@ -57,6 +57,20 @@ def test_a_read_only_tree(smtpd):
         assert len(s.tree.paths()) == 2
 
 
+def test_a_root_that_is_read_only_at_the_start(smtpd):
+    s = smtpd(start=False)
+    with mounted(s, "tmpfs", "size=4m"):
+        subprocess.run(["mount", "-o", "remount,ro", "none", s.root],
+                       check=True)
+        s.start()
+        assert s.lines("ROOT %s: read-only: " % s.root,
+                       "ReadWritePaths=" + s.root)
+        subprocess.run(["mount", "-o", "remount,rw", "none", s.root],
+                       check=True)
+        s.send("bob@to.test")
+        assert len(s.tree.messages()) == 1
+
+
 def test_a_root_that_is_gone(smtpd):
     s = smtpd()
     s.send()
