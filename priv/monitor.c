@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "conf/files.h"
-#include "lib/io.h"
 #include "lib/log.h"
 #include "priv/cleanup.h"
 #include "priv/host_context.h"
@@ -65,25 +64,16 @@ static int
 start_helper(enum helper_kind kind, const struct spool_user *spool,
     helper_body *body, const struct helpers *have)
 {
-	int pair[2];
-	pid_t pid;
+	int sock;
 
-	if (request_channel(pair) == -1)
-		return -1;
-	pid = fork();
-	if (pid != 0) {
-		close(pair[1]);
-		if (pid == -1)
-			io_close(&pair[0]);
-		return pair[0];
-	}
-	close(pair[0]);
+	if (request_fork(&sock) != 0)
+		return sock;
 	/* The other helper must see the end of the runner. */
 	if (have->forward != -1)
 		close(have->forward);
 	if (have->start != -1)
 		close(have->start);
-	_exit(helper_main(kind, pair[1], spool, body));
+	_exit(helper_main(kind, sock, spool, body));
 }
 
 /*

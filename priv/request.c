@@ -100,6 +100,23 @@ request_channel(int pair[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 }
 
+pid_t
+request_fork(int *sock)
+{
+	int pair[2];
+	pid_t pid;
+
+	*sock = -1;
+	if (request_channel(pair) == -1)
+		return -1;
+	pid = fork();
+	io_close(&pair[pid == 0 ? 0 : 1]);
+	if (pid == -1)
+		io_close(&pair[0]);
+	*sock = pair[pid == 0 ? 1 : 0];
+	return pid;
+}
+
 int
 request_channel_of(int fd, uid_t *uid)
 {
@@ -179,39 +196,27 @@ become_remote(int sock, int is_given)
 int
 request_probe(int is_given)
 {
-	int pair[2];
-	pid_t pid;
+	int sock;
 
-	if (request_channel(pair) == -1)
-		return -1;
 	(void)signal(SIGCHLD, SIG_IGN);	/* nobody waits for it */
-	pid = fork();
-	if (pid == 0) {
+	if (request_fork(&sock) == 0) {
 		/* It talks to strangers: the caller's terminal is not its. */
 		leave_caller(-1);
 		if (user_leave_caller() == -1)
 			_exit(EX_OSERR);
-		become_remote(pair[1], is_given);
+		become_remote(sock, is_given);
 	}
-	io_close(&pair[1]);
-	if (pid == -1)
-		io_close(&pair[0]);
-	return pair[0];
+	return sock;
 }
 
 int
 request_remote(void)
 {
-	int pair[2];
-	pid_t pid;
+	int sock;
 
-	if (request_channel(pair) == -1)
-		return -1;
-	pid = fork();
-	if (pid == 0)
-		become_remote(pair[1], 0);
-	io_close(&pair[1]);
-	if (pid == -1 || io_nonblock(pair[0]) == -1)
-		io_close(&pair[0]);
-	return pair[0];
+	if (request_fork(&sock) == 0)
+		become_remote(sock, 0);
+	if (sock != -1 && io_nonblock(sock) == -1)
+		io_close(&sock);
+	return sock;
 }

@@ -24,6 +24,11 @@ int	request_flush_runner(void);
 /* A channel for one request, both ends close-on-exec. */
 int	request_channel(int pair[2]);
 /*
+ * fork(2) with a channel between both processes, of which each gets one end;
+ * -1, and so is sock, with errno.
+ */
+pid_t	request_fork(int *sock);
+/*
  * A channel whose ends say, by the kernel, that the caller of this front end
  * made them.  Root as a caller made it before it became the spool user.
  */

@@ -219,24 +219,15 @@ serve(int sock, const struct spool_user *spool)
 int
 setup_writer_start(const struct spool_user *spool)
 {
-	int pair[2];
-	pid_t pid;
+	int sock;
 
-	if (request_channel(pair) == -1)
-		return -1;
-	pid = fork();
-	if (pid != 0) {
-		io_close(&pair[1]);
-		if (pid == -1)
-			io_close(&pair[0]);
-		return pair[0];
-	}
-	close(pair[0]);
+	if (request_fork(&sock) != 0)
+		return sock;
 	/* Of another session: the terminal cannot end it between two files. */
-	if (setsid() == -1 || cleanup_all(&pair[1], 0) == -1 ||
+	if (setsid() == -1 || cleanup_all(&sock, 0) == -1 ||
 	    user_become_root() == -1)
 		_exit(1);
-	_exit(serve(pair[1], spool));
+	_exit(serve(sock, spool));
 }
 
 int
