@@ -19,9 +19,11 @@
 #include "compat/compat.h"
 #include "lib/io.h"
 #include "priv/submit_acceptor.h"
+#include "priv/user.h"
 
 #define CALLS_MAX	2048	/* at a time */
 #define CALLS_OF_USER	64	/* of those */
+#define CALLS_OF_RANGE	512	/* of uids that one user may have */
 #define REAP_MS		1000	/* if there is no signalfd or the like */
 #define EXHAUSTED_MS	100	/* without a descriptor for a connection */
 
@@ -36,11 +38,15 @@ struct calls {
 static int
 has_place(const struct calls *c, uid_t uid)
 {
-	int i, n = 0;
+	int i, n = 0, of_range = 0;
 
-	for (i = 0; i < c->n; i++)
+	for (i = 0; i < c->n; i++) {
 		n += c->list[i].uid == uid;
-	return n < CALLS_OF_USER && c->n < CALLS_MAX;
+		of_range += c->list[i].uid != uid &&
+		    user_may_be(c->list[i].uid, uid);
+	}
+	return n < CALLS_OF_USER && n + of_range < CALLS_OF_RANGE &&
+	    c->n < CALLS_MAX;
 }
 
 static void

@@ -20,6 +20,9 @@
 #include "lib/trusted_open.h"
 #include "priv/user.h"
 
+/* Subordinate uids are above that, and a user has at least as many. */
+#define RANGE_UIDS	65536
+
 void
 user_ids(uint32_t *real, uint32_t *effective)
 {
@@ -284,6 +287,13 @@ user_in_group(uid_t uid, const char *name)
 		if (strcmp(gr->gr_mem[i], login) == 0)
 			return 1;
 	return 0;
+}
+
+int
+user_may_be(uid_t one, uid_t other)
+{
+	return one == other || (one >= RANGE_UIDS &&
+	    one / RANGE_UIDS == other / RANGE_UIDS);
 }
 
 int

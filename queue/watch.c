@@ -15,6 +15,7 @@
 
 #include "lib/buf.h"
 #include "lib/io.h"
+#include "priv/user.h"
 #include "queue/watch.h"
 
 #define LINE_LIMIT	1000	/* bytes of a line; below PIPE_BUF */
@@ -168,13 +169,14 @@ watcher_refuse(int fd, const char *reason)
 static struct watcher *
 find_place(struct watchers *ws, uint32_t uid)
 {
-	int i, free_places = 0, others = 0;
+	int i, free_places = 0, others = 0, of_range = 0;
 	struct watcher *w, *place = NULL;
 
 	for (i = 0; i < WATCHERS_MAX; i++) {
 		w = &ws->list[i];
 		if (w->state != WATCHER_FREE) {
 			others += w->uid == uid;
+			of_range += user_may_be(w->uid, uid);
 			continue;
 		}
 		free_places++;
@@ -182,7 +184,7 @@ find_place(struct watchers *ws, uint32_t uid)
 			place = w;
 	}
 	if (uid != 0 && (others >= WATCHERS_OF_USER ||
-	    free_places <= WATCHERS_OF_ROOT))
+	    of_range >= WATCHERS_OF_RANGE || free_places <= WATCHERS_OF_ROOT))
 		return NULL;
 	return place;
 }

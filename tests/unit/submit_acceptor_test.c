@@ -28,6 +28,23 @@ test_no_user_has_all(void **state)
 	assert_false(has_place(&c, 8));
 }
 
+/* As root of a user namespace, a user has subordinate uids. */
+static void
+test_no_user_has_all_by_subordinate_uids(void **state)
+{
+	static struct calls c;
+	uid_t uid;
+
+	(void)state;
+	c.n = 0;
+	for (uid = 100000; uid < 100000 + 65536; uid += 16)
+		while (has_place(&c, uid))
+			c.list[c.n++].uid = uid;
+	assert_int_equal(c.n, 2 * CALLS_OF_RANGE);
+	assert_true(has_place(&c, 1000));
+	assert_true(has_place(&c, 524288));
+}
+
 /* A call that has ended makes room, whichever it is. */
 static void
 test_ended_ones_are_forgotten(void **state)
@@ -148,6 +165,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_user_has_all),
+		cmocka_unit_test(test_no_user_has_all_by_subordinate_uids),
 		cmocka_unit_test(test_ended_ones_are_forgotten),
 		cmocka_unit_test(test_each_call_has_a_process),
 	};

@@ -202,6 +202,20 @@ test_places(void **state)
 	assert_int_equal(add(w, 0, "", 1, 0), 0);
 }
 
+/* As root of a user namespace, a user has subordinate uids. */
+static void
+test_places_of_subordinate_uids(void **state)
+{
+	struct world *w = *state;
+	uint32_t uid;
+	int n = 0;
+
+	for (uid = 100000; uid < 165536; uid += 2048)
+		n += add(w, 0, "", 1, uid) == 0;
+	assert_int_equal(n, 2 * WATCHERS_OF_RANGE);
+	assert_int_equal(add(w, 0, "", 1, 1000), 0);
+}
+
 /* Users wait for their own, root for all. */
 static void
 test_wants_its_own(void **state)
@@ -465,6 +479,7 @@ main(void)
 		CASE(test_counts_are_shown_to_those_who_ask),
 		CASE(test_nothing_to_wait_for),
 		CASE(test_places),
+		CASE(test_places_of_subordinate_uids),
 		CASE(test_wants_its_own),
 		CASE(test_failures),
 		CASE(test_replies),
