@@ -66,7 +66,7 @@ def remote_cells():
                    CLIENTS, 3, 2 if rtt else 1, "seconds", more)
     yield Cell("P4", "burst of 1000",
                {"do": "remote", "messages": 1000, "callers": 50,
-                "recipients": 1, "rtt_ms": 20}, CLIENTS, 3, 2, "seconds", more)
+                "recipients": 1, "rtt_ms": 20}, CLIENTS, 3, 1, "seconds", more)
     queues = tuple(x for x in CLIENTS if x != "msmtp")
     for most in (0, 20, 50):
         yield Cell("P5", "flush of 2000%s" % (

