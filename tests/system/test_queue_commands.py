@@ -234,7 +234,7 @@ def test_hold_lets_an_attempt_under_way_end(world, peer):
     ident, p, hook = stopped(world, peer, "RCPT", "ann@far.test",
                              rcpt_rules=(("", "450 4.2.1 later"),))
     verdict, text = queue_client.verdict(HOLD, ident)
-    assert verdict == "ok" and "under way" in text
+    assert verdict == "ok" and "in progress" in text
     hook.go.set()
     world.wait_tried("ann@far.test")
     world.wait_until(lambda: not world.processes())
