@@ -100,7 +100,9 @@ smtpd_need_path(struct smtpd_host *h, const char *path, int is_writable)
 void
 smtpd_need_port(struct smtpd_host *h, unsigned port)
 {
-	if (port > 65535 || h->nports == HOST_PORTS_MAX)
+	if (port == 0 || port > 65535)
+		smtpd_warn(h, "%u is not a port", port);
+	else if (h->nports == HOST_PORTS_MAX)
 		smtpd_warn(h, "too many ports: children cannot connect to %u",
 		    port);
 	else
@@ -121,7 +123,7 @@ smtpd_count(struct smtpd_host *h, const char *name, uint64_t n)
 {
 	struct counters *c = h->counters;
 
-	if (c == NULL || strlen(name) >= COUNTERS_NAME ||
+	if (c == NULL || name[0] == '\0' || strlen(name) >= COUNTERS_NAME ||
 	    name[strspn(name, "abcdefghijklmnopqrstuvwxyz_")] != '\0')
 		return;
 	if (strcmp(name, "syncs") == 0) {
