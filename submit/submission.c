@@ -410,12 +410,21 @@ has_from(const char *p, size_t len)
 }
 
 static int
+fail_header(struct submission *s)
+{
+	return submission_fail(s, EX_DATAERR, "the header is too large",
+	    "it may have at most 1 MiB");
+}
+
+static int
 end_header(struct submission *s, size_t len)
 {
 	struct header_env env;
 	struct buf out;
 	int ret;
 
+	if (len > HEADER_MAX)
+		return fail_header(s);
 	if (!has_from(buf_str(&s->text.buf), len))
 		sender_find_login(&s->sender, s->caller, s->o);
 	memset(&env, 0, sizeof(env));
@@ -460,6 +469,7 @@ scan_header(struct submission *s, int at_end)
 	const char *p, *nl;
 	enum header_line kind;
 	size_t left;
+	int is_from;	/* a line of a mailbox, which is dropped */
 
 	while (s->text.seen < s->text.buf.len) {
 		p = s->text.buf.data + s->text.seen;
@@ -467,9 +477,9 @@ scan_header(struct submission *s, int at_end)
 		nl = memchr(p, '\n', left);
 		if (nl == NULL && !at_end && left < LINE_PEEK)
 			break;
-		kind = header_line_kind(p, left);
-		if (kind == HEADER_LINE_FROM_ && s->text.at_start &&
-		    nl != NULL) {
+		kind = header_line_kind(p, left < LINE_PEEK ? left : LINE_PEEK);
+		is_from = kind == HEADER_LINE_FROM_ && s->text.at_start;
+		if (is_from && nl != NULL) {
 			buf_drop(&s->text.buf, (size_t)(nl - p) + 1);
 			continue;
 		}
@@ -479,7 +489,8 @@ scan_header(struct submission *s, int at_end)
 			buf_drop(&s->text.buf, 1);
 			return 0;
 		}
-		if ((kind != HEADER_LINE_FIELD && kind != HEADER_LINE_FOLDED) ||
+		if ((kind != HEADER_LINE_FIELD && kind != HEADER_LINE_FOLDED &&
+		    !is_from) ||
 		    (kind == HEADER_LINE_FOLDED && s->text.seen == 0))
 			return end_header(s, s->text.seen);
 		if (nl == NULL && !at_end)
@@ -489,8 +500,7 @@ scan_header(struct submission *s, int at_end)
 		    s->text.seen + (size_t)(nl - p) + 1;
 	}
 	if (s->text.buf.len > HEADER_MAX)
-		return submission_fail(s, EX_DATAERR, "the header is too large",
-		    "it may have at most 1 MiB");
+		return fail_header(s);
 	return at_end ? end_header(s, s->text.buf.len) : 0;
 }
 
