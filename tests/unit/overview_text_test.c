@@ -198,6 +198,17 @@ defer(struct overview *o, const char *domain, size_t n, time_t next,
 }
 
 static void
+count_reason(struct overview *o, const char *key, const char *text, size_t n)
+{
+	struct tally_entry *e = tally_add(&o->queue.reasons, key);
+
+	assert_non_null(e);
+	e->n = n;
+	tally_copy(e->text, sizeof(e->text), text);
+}
+
+/* A reason that is one of the lines above has none of its own. */
+static void
 test_deferred_mail(void **state)
 {
 	struct overview *o;
@@ -206,18 +217,44 @@ test_deferred_mail(void **state)
 	o = empty();
 	defer(o, "a.test", 1, NOW, "450 4.2.0 busy\r\nok");
 	defer(o, "b.test", 2, NOW + 1, "");
-	tally_add(&o->queue.reasons, "4.2.0 busy");
-	tally_add(&o->queue.reasons, "4.4.1 x")->n = 2;
+	count_reason(o, "4.2.0 busy", "busy", 1);
+	count_reason(o, "4.4.1 no route", "no route", 1);
+	count_reason(o, "4.4.1 x", "x", 2);
 	assert_shown(o, 0, 4, NO_RUNNER NO_MAIL
 	    "warning a.test: 1 recipient deferred; next attempt now, or when "
 	    "the host can be reached; last reply: 450 4.2.0 busy ok\n"
 	    "warning b.test: 2 recipients deferred; next attempt Tue, 14 Nov "
 	    "2023 22:13:21 +0000 (in 1 s); last reply: none\n"
-	    "warning deferred: 1 recipient: 4.2.0 busy\n"
+	    "warning deferred: 1 recipient: 4.4.1 no route\n"
 	    "warning deferred: 2 recipients: 4.4.1 x\n");
 }
 
-/* Of many, the first ten are shown; the rest is counted. */
+/* A destination that is away says the same of its domain. */
+static void
+test_an_outage_is_one_line(void **state)
+{
+	struct overview *o;
+
+	(void)state;
+	o = empty();
+	runner_state_take(&o->runner,
+	    "backoff\tdomain\ta.test\t1\t1700000090\t1\taway");
+	runner_state_take(&o->runner, "destination\tdomain\tc.test\tidle\t0\t"
+	    "slow");
+	defer(o, "a.test", 1, NOW, "away");
+	defer(o, "b.test", 1, NOW, "busy");
+	defer(o, "c.test", 1, NOW, "slow");
+	assert_shown(o, 0, 4, NO_RUNNER NO_MAIL
+	    "warning a.test: unreachable, 1 message waiting; 1 failed attempt; "
+	    "next attempt Tue, 14 Nov 2023 22:14:50 +0000 (in 1 min): away\n"
+	    "warning c.test: idle: slow\n"
+	    "warning b.test: 1 recipient deferred; next attempt now, or when "
+	    "the host can be reached; last reply: busy\n"
+	    "warning c.test: 1 recipient deferred; next attempt now, or when "
+	    "the host can be reached; last reply: slow\n");
+}
+
+/* Of many, the first ten are shown; then reasons are not all on those lines. */
 static void
 test_many_domains_and_reasons(void **state)
 {
@@ -244,7 +281,7 @@ test_many_domains_and_reasons(void **state)
 		for (k = 0; k < cases[i].n; k++) {
 			snprintf(name, sizeof(name), "d%zu", k);
 			defer(o, name, cases[i].each, 0, "no");
-			tally_add(&o->queue.reasons, name);
+			count_reason(o, name, "no", 1);
 			if (k < 10)
 				buf_printf(&want, "warning %s: %zu recipient%s "
 				    "deferred; next attempt now, or when the "
@@ -254,10 +291,10 @@ test_many_domains_and_reasons(void **state)
 		}
 		o->queue.domains.others = cases[i].others;
 		buf_puts(&want, cases[i].rest);
-		for (k = 0; k < 10; k++)
+		for (k = 0; k < 10 && cases[i].rest[0] != '\0'; k++)
 			buf_printf(&want, "warning deferred: 1 recipient: "
 			    "d%zu\n", k);
-		assert_shown(o, 0, cases[i].rest[0] == '\0' ? 20 : 21,
+		assert_shown(o, 0, cases[i].rest[0] == '\0' ? 10 : 21,
 		    buf_str(&want));
 	}
 	buf_fini(&want);
@@ -287,6 +324,7 @@ main(void)
 		cmocka_unit_test(test_the_queue),
 		cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_deferred_mail),
+		cmocka_unit_test(test_an_outage_is_one_line),
 		cmocka_unit_test(test_many_domains_and_reasons),
 		cmocka_unit_test(test_what_was_put_aside),
 	};
