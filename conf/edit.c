@@ -142,11 +142,11 @@ is_own_login(const struct edit *e, const char *line, size_t n)
 	return ret;
 }
 
-/* Walks the lines; each is given to the text, with a mark if it is ours. */
+/* Walks the lines; each is given to the text, as a comment if it is ours. */
 static void
 walk(const struct edit *e, const char *old, size_t len,
     int (*is_own)(const struct edit *, const char *, size_t),
-    const char *mark, int has_others, struct buf *out)
+    int has_others, struct buf *out)
 {
 	size_t n, start, pos = text_bom(old, len);
 	const char *end;
@@ -163,7 +163,7 @@ walk(const struct edit *e, const char *old, size_t len,
 		is_ours = is_own(e, old + start, pos + n - start -
 		    (end != NULL));
 		if (is_ours)
-			buf_puts(out, mark);
+			buf_putc(out, '#');
 		if (is_ours || has_others)
 			buf_add(out, old + pos, n);
 		if ((is_ours || has_others) && end == NULL)
@@ -174,14 +174,14 @@ walk(const struct edit *e, const char *old, size_t len,
 void
 edit_conf(const struct edit *e, const char *old, size_t len, struct buf *out)
 {
-	walk(e, old, len, is_own_key, "#", 1, out);
+	walk(e, old, len, is_own_key, 1, out);
 	edit_put_conf(e, out);
 }
 
 void
 edit_auth(const struct edit *e, const char *old, size_t len, struct buf *out)
 {
-	walk(e, old, len, is_own_login, "#", 1, out);
+	walk(e, old, len, is_own_login, 1, out);
 	edit_put_auth(e, e->password, out);
 }
 
@@ -189,5 +189,5 @@ void
 edit_replaced(const struct edit *e, const char *old, size_t len,
     struct buf *out)
 {
-	walk(e, old, len, is_own_key, "#", 0, out);
+	walk(e, old, len, is_own_key, 0, out);
 }
