@@ -22,36 +22,26 @@ static const struct {
 };
 
 static void
-put_field(struct buf *b, const char *name, const char *type, const char *text)
-{
-	struct buf line;
-
-	buf_init(&line, 0);
-	buf_printf(&line, "%s: %s; %s", name, type, text);
-	buf_put_folded(b, buf_str(&line), "", "\t");
-	buf_fini(&line);
-}
-
-static void
 put_diagnostic(struct buf *b, const struct result *res)
 {
 	int is_servers = res->source == SOURCE_SERVER;
-	struct buf reason;
+	struct buf line;
 
-	buf_init(&reason, 0);
+	buf_init(&line, 0);
+	buf_printf(&line, "Diagnostic-Code: %s; ", is_servers ? "smtp" :
+	    "X-dma");
 	if (!bounce_has_reason(res))
-		buf_puts(&reason, "no reason is known");
+		buf_puts(&line, "no reason is known");
 	else if (is_servers)
-		buf_puts(&reason, res->reason);
+		buf_puts(&line, res->reason);
 	else
-		result_put_reason(&reason, res);
+		result_put_reason(&line, res);
 	/* The server that reported it (RFC 3464 2.3.5): not of our words. */
 	if (is_servers && res->server != NULL)
 		buf_printf(b, "Remote-MTA: dns; %.*s\n",
 		    (int)strcspn(res->server, " ["), res->server);
-	put_field(b, "Diagnostic-Code", is_servers ? "smtp" : "X-dma",
-	    buf_str(&reason));
-	buf_fini(&reason);
+	buf_put_folded(b, buf_str(&line), "", "\t");
+	buf_fini(&line);
 }
 
 /* "type;address", in ASCII. */
