@@ -314,9 +314,9 @@ keep_list(struct lookup *l, const struct ipc *m)
 }
 
 static void
-set_answer(struct lookup_answer *a, uint32_t verdict, const char *text)
+answer_later(struct lookup_answer *a, const char *text)
 {
-	a->verdict = verdict;
+	a->verdict = FORWARD_LATER;
 	a->text = text;
 	a->len = strlen(text);
 	a->rest = NULL;
@@ -326,14 +326,14 @@ set_answer(struct lookup_answer *a, uint32_t verdict, const char *text)
 static void
 get_answer(struct lookup_answer *a, struct ipc *m)
 {
-	set_answer(a, FORWARD_LATER, "no reply from the helper");
+	answer_later(a, "no reply from the helper");
 	if (m == NULL || m->kind != IPC_FORWARD_REPLY)
 		return;
 	a->verdict = ipc_get_u32(m);
 	a->text = ipc_get_bytes(m, &a->len);
 	a->rest = m;
 	if (a->verdict == FORWARD_TEXT ? m->bad : ipc_done(m) == -1)
-		set_answer(a, FORWARD_LATER, "invalid reply from the helper");
+		answer_later(a, "invalid reply from the helper");
 }
 
 static void
