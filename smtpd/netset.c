@@ -167,7 +167,6 @@ add_range(struct netset *set, const struct netaddr *first,
 		return -1;
 	set->list[set->n].first = *first;
 	set->list[set->n++].last = *last;
-	set->is_ready = 0;
 	return 0;
 }
 
@@ -194,7 +193,7 @@ add_without_ipv4(struct netset *set, const struct netrange *range)
 void
 netset_init(struct netset *set)
 {
-	*set = (struct netset){ NULL, 0, 0, 1 };
+	*set = (struct netset){ NULL, 0, 0 };
 }
 
 void
@@ -252,7 +251,6 @@ netset_ready(struct netset *set)
 	}
 	if (set->n > 0)
 		set->n = kept + 1;
-	set->is_ready = 1;
 }
 
 int

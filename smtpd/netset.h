@@ -32,7 +32,6 @@ struct netrange {
 struct netset {
 	struct netrange	*list;		/* owned; sorted once it is ready */
 	size_t		 n, cap;
-	int		 is_ready;
 };
 
 void	netset_init(struct netset *);

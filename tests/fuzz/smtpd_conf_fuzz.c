@@ -36,8 +36,6 @@ check(const struct smtpd_config *c)
 		abort();
 	if ((c->certificate == NULL) != (c->private_key == NULL))
 		abort();
-	if (!c->proxy_from.is_ready || !c->normalize_from.is_ready)
-		abort();
 	for (i = 0; i < c->nmodules; i++)
 		if (conf_value_module(c->modules[i], name) == -1)
 			abort();
