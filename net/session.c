@@ -149,8 +149,9 @@ get_secret(struct session *s)
 	return ret;
 }
 
-const struct result *
-session_refusal(const struct net *net, const struct auth *auth)
+/* Why that login is not tried, or NULL. */
+static const struct result *
+refusal_of(const struct net *net, const struct auth *auth)
 {
 	size_t i;
 
@@ -167,7 +168,7 @@ session_refuse_login(struct session *s)
 	struct result *reason = &s->ending.reason;
 	struct login_refusal *r;
 
-	if (session_refusal(net, s->policy.auth) != NULL)
+	if (refusal_of(net, s->policy.auth) != NULL)
 		return;
 	if (s->policy.auth->trouble == NULL)
 		text_copy(reason->code, sizeof(reason->code), CODE_LOGIN);
@@ -191,7 +192,7 @@ check_login(struct session *s)
 	const struct result *refusal;
 	struct result res;
 
-	refusal = auth == NULL ? NULL : session_refusal(s->net, auth);
+	refusal = auth == NULL ? NULL : refusal_of(s->net, auth);
 	if (refusal != NULL)
 		over(s, SMTP_CAUSE_LOGIN, refusal);
 	if (refusal != NULL || auth == NULL || auth->trouble == NULL)
@@ -471,7 +472,7 @@ log_in(struct session *s)
 		sasl_give_up(&login->sasl);
 	}
 	/* Between the pick and now another session may have been told. */
-	login->mechanism = session_refusal(s->net, s->policy.auth) != NULL ?
+	login->mechanism = refusal_of(s->net, s->policy.auth) != NULL ?
 	    NULL : sasl_pick(&login->sasl,
 	    buf_str(&smtp_capabilities(s->smtp)->mechanisms));
 	if (login->mechanism == NULL) {

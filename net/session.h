@@ -114,8 +114,6 @@ void	session_quit(struct session *);
 /* What to poll for; and milliseconds until it wants a turn in any case. */
 short	session_poll_events(const struct session *);
 int64_t	session_wait_ms(const struct session *);
-/* Why that login is not tried, or NULL. */
-const struct result *session_refusal(const struct net *, const struct auth *);
 /* It ended on its login: no further try is made with that one, anywhere. */
 void	session_refuse_login(struct session *);
 /* What its end says about the host. */

@@ -432,8 +432,8 @@ active_refresh(struct active *a, int64_t limit_ms)
 }
 
 /* Recipients that were decided before this flush are tried again. */
-void
-active_force(struct active *a, struct entry *e)
+static void
+force(struct active *a, struct entry *e)
 {
 	struct active_message *am = e->message;
 
@@ -451,7 +451,7 @@ active_unhold(struct active *a, struct entry *e)
 {
 	if (e->state == ENTRY_HELD)
 		e->state = ENTRY_WAITING;
-	active_force(a, e);
+	force(a, e);
 }
 
 void
@@ -481,7 +481,7 @@ active_try(struct active *a, struct entry *e, unsigned set)
 	if (e->state == ENTRY_HELD)
 		refuse_held(a, e, set);
 	else
-		active_force(a, e);
+		force(a, e);
 }
 
 static void

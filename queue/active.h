@@ -72,8 +72,6 @@ uint32_t active_submitter(struct active *, struct entry *);
 void	active_try(struct active *, struct entry *, unsigned set);
 /* The callers of that set wait for the entry. */
 void	active_wait_for(struct active *, struct entry *, unsigned set);
-/* The entry is tried now, whenever it is due. */
-void	active_force(struct active *, struct entry *);
 /* The entry, which is not active, is on hold by its journal. */
 void	active_hold(struct active *, struct entry *);
 /* The entry is released, and tried now. */
