@@ -1,6 +1,7 @@
 #!/bin/bash
 # The tests under a booted systemd: run.sh [PYTEST-ARGUMENT...]
-# One boot for all of them, and another of the same system for test_reboot.py.
+# One boot for all of them, and another of the same system for test_reboot.py,
+# which must not be named beside others: tests/boot/test_NAME.py runs one file.
 # The root directory is made once, below DMA_INTEROP_DIR (see root.sh).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -38,7 +39,14 @@ mkdir -p "$cache"
 "$here/root.sh" "$cache/boot"
 
 status=0
-for boot in first second; do
+boots="first second"
+for arg in "$@"; do
+	case $arg in
+	tests/boot/test_reboot.py*) ;;
+	tests/*) boots=first ;;
+	esac
+done
+for boot in $boots; do
 	"$here/boot.sh" -b "$tree" -u "$DMA_BOOT_UPPER" "$cache/boot" \
 	    "$here/session.sh" $boot "$@" || status=$?
 done >"$DMA_BOOT_UPPER/log" 2>&1

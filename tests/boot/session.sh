@@ -1,5 +1,6 @@
 #!/bin/sh
 # session.sh - what runs in the booted system: first|second PYTEST-ARGUMENT...
+# An argument that names a file of tests/boot replaces all others of its boot.
 # The first boot installs dma as an administrator does, and at its end leaves
 # mail behind for the second.
 cd "$(dirname "$0")/../.." || exit 1
@@ -7,12 +8,17 @@ which=$1
 shift
 export PYTHONDONTWRITEBYTECODE=1
 tests=tests/boot/test_reboot.py
+for arg in "$@"; do
+	case $arg in
+	tests/*) tests= ;;
+	esac
+done
 if [ "$which" = first ]; then
 	make -s install FORCE=1 || exit 1
 	systemctl daemon-reload
 	systemctl enable -q --now dma.socket dma.service dma.timer \
 	    dma-submit.socket || exit 1
-	tests="tests/boot --ignore=tests/boot/test_reboot.py"
+	tests="${tests:+tests/boot --ignore=tests/boot/test_reboot.py}"
 fi
 status=0
 /usr/bin/python3 -m pytest -q -p no:cacheprovider --rootdir tests $tests \
