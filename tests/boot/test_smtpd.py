@@ -15,6 +15,7 @@ CONF = "/etc/dma/dma-smtpd.conf"
 STATUS = "/run/dma/smtpd.status"
 SERVICE = "dma-smtpd.service"
 SOCKET = "dma-smtpd.socket"
+DRAIN = "dma-smtpd-drain.service"
 
 
 class Load:
@@ -75,7 +76,7 @@ def clean(world):
     with open(CONF) as f:
         conf = f.read()
     yield
-    world.systemctl("stop", SOCKET, SERVICE)
+    world.systemctl("stop", SOCKET, SERVICE, DRAIN)
     world.systemctl("reset-failed")
     with open(CONF, "w") as f:
         f.write(conf)
@@ -128,6 +129,38 @@ def test_connections_to_the_socket_wait_while_the_service_restarts(world):
     # Sessions in progress were told to try again; nothing else happened.
     assert set(load.trouble) <= {421, "SMTPServerDisconnected"}
     assert stored() == sorted(load.acknowledged)
+
+
+def close_minutes():
+    """As if the time had passed after which the drain reads them."""
+    for minute in os.listdir(ROOT):
+        os.rename("%s/%s" % (ROOT, minute), "%s/2000%s" % (ROOT, minute[4:]))
+
+
+def test_the_drain_hands_what_clients_gave_to_dma(world):
+    done = world.systemctl("start", SERVICE, DRAIN)
+    assert done.returncode == 0, done.stderr
+    user = pwd.getpwnam("_dma-smtpd")
+    pid = int(world.show(DRAIN, "MainPID"))
+    with open("/proc/%d/status" % pid) as f:
+        status = f.read()
+    assert "\nUid:\t%s\n" % "\t".join([str(user.pw_uid)] * 4) in status
+    # Else sendmail would have no rights of its own.
+    assert "\nNoNewPrivs:\t0\n" in status
+    with smtplib.SMTP("127.0.0.1", 25, timeout=20) as smtp:
+        for n in range(3):
+            smtp.sendmail("a@example.org", ["bob@host.test", "carol@host.test"],
+                          "X-Ident: %d\r\n\r\n.text\r\n" % n)
+    close_minutes()
+    for name in "bob", "carol":
+        got = world.wait_mail(name, 3, limit=30)
+        assert sorted(m["X-Ident"] for m in got) == ["0", "1", "2"]
+        assert all(m["Return-Path"] == "<a@example.org>" and
+                   m.body == b".text\n" for m in got)
+    # What sendmail has taken is gone, and so are its directories.
+    world.wait_until(lambda: os.listdir(ROOT) == [])
+    assert world.systemctl("stop", DRAIN).returncode == 0
+    assert world.show(DRAIN, "Result") == "success"
 
 
 def test_a_bad_configuration_is_not_tried_again(world):
