@@ -258,10 +258,11 @@ tests() {
 	    sh "$work/gcc/tests/smtpd/run.sh" -j 3 --sample "$sample"
 	part 3 100 "crashes" sh "$work/gcc/tests/crash/run.sh" -j 3
 	part 1 90 "dma-remote with sanitizers" remote
-	part 1 40 "submission without set-uid" env WORLD_SUBMIT=socket \
+	part 1 60 "submission without set-uid" env WORLD_SUBMIT=socket \
 	    sh "$work/gcc/tests/system/run.sh" tests/system/test_submit.py \
 	    tests/system/test_header.py tests/system/test_mailq.py \
-	    tests/system/test_senders.py tests/system/test_verbose.py
+	    tests/system/test_senders.py tests/system/test_verbose.py \
+	    tests/system/test_hostile.py
 	part 1 20 "compromised processes, one in $sample" \
 	    sh "$work/gcc/tests/compromise/run.sh" --sample "$sample"
 	part 1 40 "compromised processes with sanitizers" env DMA_SANITIZED=1 \

@@ -176,16 +176,18 @@ class World:
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **self.identity(user), **more)
 
-    def identity(self, user):
-        """Arguments of subprocess that make the child that user, logged in."""
+    def identity(self, user, before=None):
+        """Arguments of subprocess that make the child that user, logged in;
+        it calls before() first."""
         if user is None:
             return {"env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
                     "cwd": "/"}
         who = pwd.getpwnam(user)
-        through = {"preexec_fn": acceptor.no_new_privs} \
-            if acceptor.is_for_all() else {}
+        first = [call for call in (
+            before, acceptor.is_for_all() and acceptor.no_new_privs) if call]
         return {
-            **through, "user": who.pw_uid, "group": who.pw_gid,
+            **({"preexec_fn": lambda: [call() for call in first]} if first
+               else {}), "user": who.pw_uid, "group": who.pw_gid,
             "extra_groups": os.getgrouplist(user, who.pw_gid),
             "cwd": who.pw_dir if os.path.isdir(who.pw_dir) else "/",
             "env": {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
