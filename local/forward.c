@@ -123,6 +123,10 @@ read_checked(struct forward *f)
 		return refused(f, "is not a regular file: replace it");
 	if (st.st_uid != f->user->uid && st.st_uid != 0)
 		return refused(f, "is not owned by you or root: chown it");
+	/* Its owner could call any file of the user's so. */
+	if (home.st_uid != f->user->uid && home.st_uid != 0)
+		return refused(f, "is in a directory that another user owns: "
+		    "chown the directory");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return refused(f, "is writable by others: chmod go-w it");
 	if (io_read_file(f->fd, f->text, FORWARD_MAX) == 0)

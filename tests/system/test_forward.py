@@ -219,6 +219,23 @@ def test_loose_home_is_refused(world, mode):
     in_mailbox_and_logged(world)
 
 
+def test_forward_in_a_home_of_another_user_is_refused(world):
+    """Who owns it could give a file of bob's that name, and mail would show
+    what is in it."""
+    world.forward("bob", "|cat > /home/bob/out\nnobody-here\n")
+    os.chown("/home/bob", pwd.getpwnam("alice").pw_uid, -1)
+    world.send("bob")
+    in_mailbox_and_logged(world)
+    assert not os.path.exists("/var/mail/alice")
+
+
+def test_forward_in_a_home_of_root_is_read(world):
+    world.forward("bob", "carol\n")
+    os.chown("/home/bob", 0, -1)
+    world.send("bob")
+    world.wait_mail("carol")
+
+
 def test_forward_of_another_user_is_refused(world):
     world.forward("bob", "|cat > /home/bob/out\n")
     os.chown("/home/bob/.forward", pwd.getpwnam("carol").pw_uid, -1)
