@@ -32,7 +32,7 @@ struct log {
 	/* For LOG_TO_FUNCTION; the text is clean. */
 	void		(*take)(void *arg, enum log_level, const char *text);
 	void		*arg;		/* lent */
-	struct buf	*held;		/* lent, between log_hold() and its end */
+	struct buf	*held;		/* lent, from log_hold() to its end */
 	char		 tag[33];	/* "dma", or -L */
 };
 

@@ -63,7 +63,7 @@ int	user_as_caller(void);
 int	user_as_before(uid_t);
 /* 1 for a member, by the group's list or as login group.  name: or NULL. */
 int	user_in_group(uid_t, const char *name);
-/* May be the same user, who can have a range of subordinate uids (subuid(5)). */
+/* May be the same user, who can have a range of uids (subuid(5)). */
 int	user_may_be(uid_t, uid_t);
 /* The real ids of this process, with the groups it has. */
 int	user_become_caller(void);
