@@ -33,7 +33,7 @@ make_disk() {
 remove_disks() {
 	local device
 	if mountpoint -q "$files/worlds"; then
-		umount "$files/worlds"
+		umount --lazy "$files/worlds"	# somebody may still end
 	fi
 	for device in "${disks[@]}"; do
 		losetup --detach "$device"
