@@ -308,12 +308,23 @@ find(char letter)
 	return NULL;
 }
 
+static int
+refuse_unknown(struct parse *p, const char *argument)
+{
+	const char *name = p->name;
+
+	if (argument[1] == '-')
+		name = argument;
+	return refuse(p, text_is_clean(name, strlen(name)) ? name : "-?",
+	    "unknown option (see dma(8))");
+}
+
 /* One argument that begins with '-': a group of letters. */
 static int
-cluster(struct parse *p, const char *letters)
+cluster(struct parse *p, const char *argument)
 {
+	const char *letters = argument + 1, *value;
 	const struct option *opt;
-	const char *value;
 	int status;
 
 	for (; *letters != '\0'; letters++) {
@@ -321,9 +332,7 @@ cluster(struct parse *p, const char *letters)
 		p->name[1] = *letters;
 		opt = find(*letters);
 		if (opt == NULL)
-			return refuse(p, text_is_clean(p->name, 2) ? p->name :
-			    "-?",
-			    "unknown option (see dma(8))");
+			return refuse_unknown(p, argument);
 		if (opt->takes == TAKES_NONE) {
 			status = opt->set(p, NULL);
 			if (status != 0)
@@ -413,7 +422,7 @@ options_parse(struct options *o, int argc, char **argv, struct buf *reason)
 		}
 		p.next = i + 1 < argc ? argv[i + 1] : NULL;
 		p.is_next_used = 0;
-		status = cluster(&p, argv[i] + 1);
+		status = cluster(&p, argv[i]);
 		if (status != 0 && o->mode == MODE_LIST)
 			buf_reset(reason);	/* a listing takes any */
 		else if (status != 0)

@@ -272,6 +272,7 @@ STATUSES = (
     ({}, ["-t"], TEXT, 64, "no recipients: there are none in To, Cc and Bcc "
      "or on the command line"),
     ({}, ["-Z", "bob"], TEXT, 64, "-Z: unknown option (see dma(8))"),
+    ({}, ["--foo", "bob"], TEXT, 64, "--foo: unknown option (see dma(8))"),
     ({}, ["-X", "a\nb", "bob"], TEXT, 64, "-X: control character in its "
      "value"),
     ({}, ["-t", "-f", "a@b@c"], WITH_TO, 65, "-f: not an address (must be "

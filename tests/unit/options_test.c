@@ -306,7 +306,8 @@ test_refused(void **state)
 	} cases[] = {
 		{ { S, "-Z" }, "-Z" },
 		{ { S, "-tZ", "a@b" }, "-Z" },
-		{ { S, "--help" }, "unknown option" },
+		{ { S, "--help" }, "--help: unknown option (see dma(8))" },
+		{ { S, "--h\001" }, "-?: unknown option (see dma(8))" },
 		{ { S, "-\001" }, "unknown option" },
 		{ { S, "-\xc3\xbc" }, "unknown option" },
 		{ { S, "-f" }, "-f" },
