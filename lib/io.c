@@ -86,7 +86,7 @@ io_read_file(int fd, struct buf *b, size_t limit_bytes)
 	if (fstat(fd, &st) == -1)
 		return -1;
 	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
 		return -1;
 	}
 	/* One byte more than the size shows the end in the same read. */

@@ -219,6 +219,7 @@ test_read_file_of_other_kinds(void **state)
 	close(pair[1]);
 	fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(io_read_file(fd, &b, 10), -1);
+	assert_int_equal(errno, EISDIR);
 	close(fd);
 	assert_int_equal(io_read_file(-1, &b, 10), -1);
 	assert_int_equal(errno, EBADF);
