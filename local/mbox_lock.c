@@ -395,22 +395,39 @@ check_file(const struct mbox_lock *l, const struct stat *st,
 	return 0;
 }
 
+/* Why one that is there cannot be opened, and what helps. */
+static int
+cannot_open(const struct mbox_lock *l, struct result *res)
+{
+	int error = errno;
+	struct stat st;
+
+	if (error == ELOOP || error == EMLINK)
+		return delivery_defer(res, l->path, "is a symbolic link");
+	if (error == ENXIO || error == EISDIR)
+		return delivery_defer(res, l->path, "not a regular file");
+	if (error == EACCES &&
+	    fstatat(l->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (check_file(l, &st, res) == -1)
+			return -1;
+		if ((st.st_mode & (S_IRUSR | S_IWUSR)) != (S_IRUSR | S_IWUSR))
+			return delivery_defer(res, l->path, "its owner cannot "
+			    "read and write it: run \"chmod u+rw %s\"",
+			    l->path);
+	}
+	errno = error;
+	return delivery_defer_errno(res, l->path, "cannot open");
+}
+
 static int
 open_file(struct mbox_lock *l, struct result *res)
 {
 	struct stat st;
 	int is_new;
 
-	if (open_or_create(l, &is_new) == -1) {
-		if (errno == ELOOP || errno == EMLINK)
-			return delivery_defer(res, l->path,
-			    "is a symbolic link");
-		if (errno == ENXIO || errno == EISDIR)
-			return delivery_defer(res, l->path,
-			    "not a regular file");
-		return delivery_defer_errno(res, l->path, is_new ?
-		    "cannot create" : "cannot open");
-	}
+	if (open_or_create(l, &is_new) == -1)
+		return is_new ? delivery_defer_errno(res, l->path,
+		    "cannot create") : cannot_open(l, res);
 	if (is_new && l->opens_to_group)
 		open_to_group(l);
 	if (fstat(l->fd, &st) == -1)

@@ -547,6 +547,13 @@ static void make_unreadable(struct t_delivery *w)
 	assert_int_equal(fchmodat(w->dir, "bob", 0, 0), 0);
 }
 
+/* Whose it is counts for more than that it cannot be opened. */
+static void make_private(struct t_delivery *w)
+{
+	make_unreadable(w);
+	w->user.uid++;
+}
+
 static void make_readonly(struct t_delivery *w)
 {
 	assert_int_equal(fchmod(w->dir, 0500), 0);
@@ -565,8 +572,10 @@ static const struct {
 				"\"chmod ug-s mail/bob\"" },
 	{ make_foreign,		"mail/bob: not owned by bob: run "
 				"\"chown bob mail/bob\"" },
-	{ make_unreadable,	"mail/bob: cannot open: Permission "
-				"denied" },
+	{ make_unreadable,	"mail/bob: its owner cannot read and write "
+				"it: run \"chmod u+rw mail/bob\"" },
+	{ make_private,		"mail/bob: not owned by bob: run "
+				"\"chown bob mail/bob\"" },
 	{ make_readonly,	"mail/bob: cannot create: Permission "
 				"denied" },
 };
