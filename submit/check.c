@@ -486,6 +486,7 @@ check_aliases(struct check *c)
 	const struct report report = { report_line, c };
 	const char *path = c->conf.where.aliases;
 	struct aliases aliases;
+	struct stat st;
 	unsigned bad = 0;
 	int ret = files_aliases(path, &aliases, &report, &bad);
 
@@ -499,6 +500,10 @@ check_aliases(struct check *c)
 		OK(c, path, "%zu alias%s%s", aliases.n,
 		    aliases.n == 1 ? "" : "es", bad == 0 ? "" :
 		    ", including those with an error");
+	/* A group may be there to edit it. */
+	if (ret == 0 && stat(path, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
+		WARNING(c, path, "can be changed by everybody (mode %04o): run "
+		    "\"chmod o-w %s\"", (unsigned)st.st_mode & 07777, path);
 	check_root_mail(c, &aliases);
 	aliases_fini(&aliases);
 }

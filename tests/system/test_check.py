@@ -233,6 +233,22 @@ def test_lines_of_files(world, check):
         assert text in out
 
 
+def test_aliases_that_everybody_can_change(world, check):
+    world.write_aliases("root: ann\n")
+    os.chmod("/etc/aliases", 0o666)
+    status, out = check()
+    assert status == 0
+    assert ('warning /etc/aliases: can be changed by everybody (mode 0666): '
+            'run "chmod o-w /etc/aliases"\n') in out
+    os.chmod("/etc/aliases", 0o664)
+    assert "changed by" not in check()[1]
+
+
+def test_directory_in_place_of_a_file(world, check):
+    world.write_conf({"AUTHPATH": "/etc/dma"})
+    assert "error   /etc/dma: Is a directory\n" in check()[1]
+
+
 def test_json(world, check):
     world.write_conf({"SMARTHOST": 'a"b.test'})
     status, out = check("--json")
