@@ -45,18 +45,17 @@ turns_fini(struct turns *t)
 struct submitter *
 turns_submitter(struct turns *t, uint32_t uid)
 {
-	struct submitter *s;
+	struct submitter **p, *s;
 
-	for (s = t->submitters; s != NULL; s = s->next)
-		if (s->uid == uid)
-			return s;
+	for (p = &t->submitters; *p != NULL; p = &(*p)->next)
+		if ((*p)->uid == uid)
+			return *p;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	s->uid = uid;
 	s->ready.before = entry_is_older;
-	s->next = t->submitters;
-	t->submitters = s;
+	*p = s;
 	return s;
 }
 
@@ -205,21 +204,36 @@ next_of(const struct turns *t, const struct submitter *by)
 	return e;
 }
 
+/* Of submitters with as many places, the one whose turn was longest ago is
+ * next: there may be more of them than places. */
+static void
+put_last(struct submitter **at)
+{
+	struct submitter *s = *at;
+
+	*at = s->next;
+	while (*at != NULL)
+		at = &(*at)->next;
+	s->next = NULL;
+	*at = s;
+}
+
 struct entry *
 turns_next(struct turns *t)
 {
+	struct submitter **p, **chosen = NULL;
 	struct entry *e, *best = NULL;
-	struct submitter *s;
-	unsigned least = 0;
 
-	for (s = t->submitters; s != NULL; s = s->next) {
-		if (best != NULL && s->places >= least)
+	for (p = &t->submitters; *p != NULL; p = &(*p)->next) {
+		if (best != NULL && (*p)->places >= (*chosen)->places)
 			continue;
-		e = next_of(t, s);
+		e = next_of(t, *p);
 		if (e == NULL)
 			continue;
 		best = e;
-		least = s->places;
+		chosen = p;
 	}
+	if (best != NULL)
+		put_last(chosen);
 	return best;
 }

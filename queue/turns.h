@@ -39,7 +39,7 @@ enum share_kind {
 };
 
 struct turns {
-	struct submitter *submitters;	/* owned */
+	struct submitter *submitters;	/* owned; the last turn is last */
 	struct share	*slots[SHARES];	/* owned */
 	struct share	*pressed;	/* lent */
 	struct hash_key	 key;
@@ -66,7 +66,8 @@ int	turns_has_room(const struct turns *, const struct share *);
 int	turns_postpone(struct turns *, struct share *, struct entry *);
 /*
  * The entry whose message is to be loaded next: the oldest that may be active,
- * of the submitter with the fewest places.  NULL if there is none.
+ * of the submitter with the fewest places, whose turn it is then.  NULL if
+ * there is none.
  */
 struct entry *turns_next(struct turns *);
 

@@ -116,6 +116,30 @@ test_who_has_fewest_is_next(void **state)
 	turns_fini(&t);
 }
 
+/* Messages that are over at once leave everybody without places. */
+static void
+test_submitters_with_as_many_places_take_turns(void **state)
+{
+	struct entry e[3][2], *next;
+	struct turns t;
+	int i, n;
+
+	(void)state;
+	turns_init(&t);
+	for (i = 0; i < 3; i++)
+		for (n = 0; n < 2; n++)
+			make_ready(&t, 7 + (uint32_t)i, &e[i][n],
+			    n == 0 ? "1" : "2");
+	for (n = 0; n < 2; n++)
+		for (i = 0; i < 3; i++) {
+			next = turns_next(&t);
+			assert_ptr_equal(next, &e[i][n]);
+			entry_leave(next);
+		}
+	assert_null(turns_next(&t));
+	turns_fini(&t);
+}
+
 static void
 test_nobody_has_all(void **state)
 {
@@ -179,6 +203,7 @@ main(void)
 		cmocka_unit_test(test_what_shares_are_of),
 		cmocka_unit_test(test_share_stays_while_in_use),
 		cmocka_unit_test(test_who_has_fewest_is_next),
+		cmocka_unit_test(test_submitters_with_as_many_places_take_turns),
 		cmocka_unit_test(test_nobody_has_all),
 		cmocka_unit_test(test_postponed),
 	};
