@@ -177,29 +177,34 @@ read_all(int fd, struct buf *text)
 static int
 read_password_file(struct setup *s)
 {
+	const char *reason = NULL;
 	struct buf text;
-	int fd = STDIN_FILENO, ret;
+	int fd = STDIN_FILENO;
 
 	if (strcmp(s->password_file, "-") != 0)
 		fd = open(s->password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
 		    O_NOCTTY);
 	if (fd == -1) {
-		log_stderr("setup: the password file cannot be read: %s: the "
-		    "user _dma must be able to read it, or use "
-		    "\"--password-file - <FILE\"", strerror(errno));
+		log_stderr("setup: %s: %s%s", s->password_file,
+		    strerror(errno), errno != EACCES ? "" : ": the user _dma "
+		    "must be able to read it, or use \"--password-file - "
+		    "<FILE\"");
 		return EX_NOINPUT;
 	}
 	/* A buf that grows would leave copies in memory. */
 	buf_init(&text, (size_t)8 * EDIT_SECRET_MAX);
 	(void)buf_space(&text, (size_t)8 * EDIT_SECRET_MAX);
-	ret = read_all(fd, &text) == -1 ? -1 : take_password(s, &text);
+	if (read_all(fd, &text) == -1)
+		reason = strerror(errno);
+	else if (take_password(s, &text) == -1)
+		reason = "the password is too long";
 	buf_wipe(&text);
 	if (fd != STDIN_FILENO)
 		io_close(&fd);
-	if (ret == -1)
-		log_stderr("setup: the password file is too long or cannot "
-		    "be read");
-	return ret == -1 ? EX_NOINPUT : 0;
+	if (reason != NULL)
+		log_stderr("setup: %s: %s", strcmp(s->password_file, "-") == 0 ?
+		    "standard input" : s->password_file, reason);
+	return reason != NULL ? EX_NOINPUT : 0;
 }
 
 static int

@@ -258,6 +258,24 @@ def test_calls_that_are_refused(relay, args, status):
     assert unchanged(lambda: setup(*args))[0] == status
 
 
+def test_password_file_that_cannot_be_used(relay):
+    """It is named, with the remedy of that trouble alone."""
+    relay()
+    with open("/root/password", "w") as f:
+        f.write("x" * 3000)
+    try:
+        for path, words in (
+                ("/none", "/none: No such file or directory\n"),
+                ("/etc", "/etc: Is a directory\n"),
+                ("/root/password", "/root/password: Permission denied: the "
+                 "user _dma must be able to read it, or use ")):
+            status, out = unchanged(
+                lambda: setup("--yes", "--password-file", path, ADDRESS))
+            assert status == 66 and "setup: " + words in out
+    finally:
+        os.unlink("/root/password")
+
+
 def test_authpath_is_not_passed_over(world, relay):
     p = relay()
     world.write_conf(read(CONF) + "AUTHPATH /etc/dma/other\n")
