@@ -169,7 +169,8 @@ static const struct choice mailbox_words[] = {
 };
 static const struct choices mailbox = {
 	mailbox_words, MAILBOX_UNREADABLE,
-	"must be mbox, maildir, command or lmtp:; mail is deferred"
+	"must be mbox, maildir [PATH], command PATH or lmtp:SOCKET; mail is "
+	    "deferred"
 };
 
 static const struct choice log_words[] = {

@@ -153,6 +153,7 @@ deliver_nowhere(const struct delivery *d, struct result *res)
 	(void)d;
 	result_set(res, STATUS_DEFERRED, "4.3.5",
 	    "MAILBOX in dma.conf is invalid");
+	result_detail(res, "run \"dma check\"");
 	return 0;
 }
 

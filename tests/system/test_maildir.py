@@ -84,7 +84,8 @@ def test_mailbox_that_can_not_be_understood_lets_mail_wait(world):
     world.leaves("queue")
     world.write_conf({"MAILBOX": "mailbox"})
     world.send("bob")
-    world.wait_tried("MAILBOX in dma.conf is invalid")
+    world.wait_tried("MAILBOX in dma.conf is invalid (run ")
+    assert 'MAILBOX in dma.conf is invalid (run "dma check")' in world.mailq()
     assert world.mailbox("bob") == []
     world.write_conf({})
     world.flush()
