@@ -281,7 +281,7 @@ obey_one(struct commanded *t)
 	else if (right == COMMAND_UNKNOWN || t->e->state == ENTRY_GONE)
 		watcher_reply(t->w, t->id, "unknown");
 	else if (right == COMMAND_DENIED)
-		watcher_reply(t->w, t->id, "failed only root and the user who "
+		watcher_reply(t->w, t->id, "denied only root and the user who "
 		    "submitted it may do that");
 	else if (is_in_the_way(t))
 		watcher_reply(t->w, t->id, "failed it is being removed from "

@@ -83,6 +83,13 @@ take_failed(struct queue_batch *b, const char *id, const char *text)
 	log_stderr("%s: not %s: %s", id, done[b->command], text);
 }
 
+static void
+take_denied(struct queue_batch *b, const char *id, const char *text)
+{
+	note_status(b, EX_NOPERM);
+	log_stderr("%s: not %s: %s", id, done[b->command], text);
+}
+
 /* 1 when that was done, or failed, with a message that was put aside. */
 static int
 remove_aside(struct queue_batch *b, const char *id)
@@ -134,7 +141,7 @@ static const struct {
 			    const char *text);
 } verdicts[] = {
 	{ "ok", take_ok }, { "late", take_late }, { "unknown", take_unknown },
-	{ "failed", take_failed },
+	{ "failed", take_failed }, { "denied", take_denied },
 };
 
 static struct queue_batch_id *

@@ -246,6 +246,17 @@ def test_requeue_of_a_text_alone_needs_recipients(world, damage):
             b"\n" + m.header_bytes + b"\n")
 
 
+def test_who_lists_all_mail_may_not_command_it(world):
+    """carol sees mail of others, who would not have it deleted by her."""
+    world.write_conf({"MAILQ_GROUP": "carol", "SMARTHOST": "127.0.0.1:1"})
+    world.leaves("queue")
+    ident = commit(world, "ann@far.test")
+    for verb in "delete", "hold", "release", "bounce":
+        out, err = queue(world, verb, ident, user="carol", status=77)
+        assert out == "" and "only root and the user who submitted it" in err
+    assert world.queue() == [ident]
+
+
 def test_requeue_is_for_root_and_for_what_was_put_aside(world):
     world.leaves("queue", "dead")
     queued = commit(world, "bob")

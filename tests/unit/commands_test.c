@@ -298,7 +298,7 @@ test_who_sees_all_commands_their_own(void **state)
 	struct world *w = *state;
 
 	t_active_commit(&w->t, "a", "bob", NULL);
-	assert_string_equal(command(w, QUEUE_DELETE, "a\n", MEMBER), "a failed "
+	assert_string_equal(command(w, QUEUE_DELETE, "a\n", MEMBER), "a denied "
 	    "only root and the user who submitted it may do that\n$");
 	assert_true(spool_has(&w->t.q.spool, "a"));
 }
