@@ -138,7 +138,7 @@ def test_many_addresses_come_and_go(smtpd):
             assert c.banner.code == 220, (i, c.banner)
             c.quit()
     for i in range(500):
-        with s.client(source="127.0.0.9", proxy=v2("2001:db8::%x" % i)) as c:
+        with s.client(source="127.0.0.9", proxy=v2("2001:db8:0:%x::1" % i)) as c:
             assert c.banner.code == 220, (i, c.banner)
             c.reset()
     s.wait_until(lambda: s.counters()["sessions"] == 0, "the end of all")
