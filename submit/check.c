@@ -60,6 +60,9 @@ report_conf(void *arg, const char *file, unsigned line, const char *text)
 {
 	struct check *c = arg;
 
+	/* One that cannot be read at all is an error: see check_conf(). */
+	if (line == 0 && strcmp(file, CONF_FILE) == 0)
+		return;
 	findings_add(&c->findings, FINDING_WARNING, file, line, "%s", text);
 }
 
@@ -206,8 +209,12 @@ check_conf(struct check *c)
 	struct stat st;
 
 	if (files_conf(&c->conf, &report) == -1) {
-		ERROR(c, CONF_FILE, "%s: the user _dma must be able to read "
-		    "it: run \"chmod 644 %s\"", strerror(errno), CONF_FILE);
+		if (errno == EACCES)
+			ERROR(c, CONF_FILE, "%s: the user _dma must be able to "
+			    "read it: run \"chmod 644 %s\"", strerror(errno),
+			    CONF_FILE);
+		else
+			ERROR(c, CONF_FILE, "%s", strerror(errno));
 		return -1;
 	}
 	if (stat(CONF_FILE, &st) == -1)

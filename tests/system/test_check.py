@@ -244,6 +244,20 @@ def test_aliases_that_everybody_can_change(world, check):
     assert "changed by" not in check()[1]
 
 
+def test_configuration_that_cannot_be_read(world, check):
+    """One line about it, and one that counts it."""
+    os.chmod(CONF, 0o600)
+    assert check()[1].split("\n")[1:] == [
+        "error   %s: Permission denied: the user _dma must be able to read it: "
+        'run "chmod 644 %s"' % (CONF, CONF), "1 error, 0 warnings", ""]
+    os.unlink(CONF)
+    os.mkdir(CONF)
+    try:
+        assert "error   %s: Is a directory\n" % CONF in check()[1]
+    finally:
+        os.rmdir(CONF)
+
+
 def test_directory_in_place_of_a_file(world, check):
     world.write_conf({"AUTHPATH": "/etc/dma"})
     assert "error   /etc/dma: Is a directory\n" in check()[1]
