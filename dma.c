@@ -138,9 +138,9 @@ front_end(const struct caller *caller, int argc, char **argv)
 	if (files_conf(&conf, &report) == -1) {
 		status = errno == EACCES || errno == EPERM ? EX_CONFIG :
 		    EX_TEMPFAIL;
-		fprintf(stderr, "dma: %s/dma.conf: %s: the user _dma must be "
-		    "able to read this file: chmod 644 it\n", DMA_CONFDIR,
-		    strerror(errno));
+		fprintf(stderr, "dma: %s/dma.conf: %s%s\n", DMA_CONFDIR,
+		    strerror(errno), status != EX_CONFIG ? "" : ": the user "
+		    "_dma must be able to read this file: chmod 644 it");
 		options_fini(&o);
 		return status;
 	}

@@ -336,6 +336,8 @@ HOSTS = (
      "enable dma-submit.socket"),
     ("chmod 000 /etc/dma/dma.conf; exec sendmail bob", 78, "/etc/dma/dma.conf:"
      " Permission denied: the user _dma must be able to read this file"),
+    ("mount -t tmpfs -o mode=755 t /etc/dma && mkdir /etc/dma/dma.conf && "
+     "exec sendmail bob", 75, "/etc/dma/dma.conf: Is a directory\n"),
     ("mount -t tmpfs -o mode=755 t /var/spool && exec sendmail bob", 78,
      "/var/spool/dma: No such file or directory: install dma again"),
 )
