@@ -206,10 +206,10 @@ add_rule(struct program *p, const struct seccomp_rule *r)
 static void
 add_rules(struct program *p, const struct seccomp_rule *rules, size_t n)
 {
-	const struct seccomp_rule *r;
+	size_t i;
 
-	for (r = rules; r < rules + n; r++)
-		add_rule(p, r);
+	for (i = 0; i < n; i++)
+		add_rule(p, &rules[i]);
 }
 
 /* Ensures that numbers have the meaning assumed here, and are known. */

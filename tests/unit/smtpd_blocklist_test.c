@@ -331,7 +331,7 @@ test_what_cannot_be_configured_is_an_error(void **state)
 	    "BLOCKLIST /no/such/file: No such file or directory");
 	t_smtpd_host_conf(&host, "BLOCKLIST", dir);
 	assert_int_equal(smtpd_module.configure(&host, NULL, 0, &self), -1);
-	assert_non_null(strstr(host.text, "not a regular file"));
+	assert_non_null(strstr(host.text, "Is a directory"));
 	assert_int_equal(smtpd_module.configure(&host, &setting, 1, &self),
 	    -1);
 	assert_string_equal(host.text, "unknown keyword \"LIST\"");
