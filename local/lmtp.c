@@ -225,6 +225,19 @@ put_recipient(const struct delivery *d, struct buf *out)
 	buf_fini(&name);
 }
 
+/* RFC 6152 2; RFC 6531 3.4, which RFC 2033 stores may offer, too. */
+static const char *
+mail_options(const struct lmtp *l, const char *recipient)
+{
+	int has_8bitmime = (l->capabilities.offers & SMTP_OFFERS_8BITMIME) != 0;
+
+	if ((l->capabilities.offers & SMTP_OFFERS_SMTPUTF8) != 0 &&
+	    !(text_is_ascii(l->d->sender, strlen(l->d->sender)) &&
+	    text_is_ascii(recipient, strlen(recipient))))
+		return has_8bitmime ? " BODY=8BITMIME SMTPUTF8" : " SMTPUTF8";
+	return has_8bitmime ? " BODY=8BITMIME" : "";
+}
+
 static int
 send_envelope(struct lmtp *l)
 {
@@ -240,8 +253,7 @@ send_envelope(struct lmtp *l)
 	    command(l, 2, 0, "LHLO %s\r\n", name == NULL ? "localhost" :
 	    name) == 0 &&
 	    command(l, 2, 1, "MAIL FROM:<%s>%s\r\n", l->d->sender,
-	    (l->capabilities.offers & SMTP_OFFERS_8BITMIME) != 0 ?
-	    " BODY=8BITMIME" : "") == 0 &&
+	    mail_options(l, buf_str(&recipient))) == 0 &&
 	    command(l, 2, 1, "RCPT TO:<%s>\r\n", buf_str(&recipient)) == 0)
 		ret = command(l, 3, 1, "DATA\r\n");
 	buf_fini(&recipient);

@@ -111,6 +111,21 @@ def test_store_gets_the_message(world, store):
     assert world.mailbox("bob") == []
 
 
+@pytest.mark.parametrize("offers, options", (
+    ("250 SMTPUTF8", " SMTPUTF8"),
+    ("250-8BITMIME\r\n250 SMTPUTF8", " BODY=8BITMIME SMTPUTF8"),
+    ("250 8BITMIME", " BODY=8BITMIME")))
+def test_smtputf8_where_an_address_needs_it(world, store, offers, options):
+    s = store(LHLO=2 * ["250-store\r\n" + offers])
+    for sender in "j\u00fcrgen@host.test", "alice@host.test":
+        world.send("-f", sender, "bob")
+        world.wait_quiet()
+    assert [x.decode() for x in s.lines if x.startswith(b"MAIL")] == [
+        "MAIL FROM:<j\u00fcrgen@host.test>%s\r\n" % options,
+        "MAIL FROM:<alice@host.test>%s\r\n" %
+        options.replace(" SMTPUTF8", "")]
+
+
 def test_store_over_tcp(world, store):
     s = store(family=socket.AF_INET)
     world.send("bob", "carol")
