@@ -228,6 +228,10 @@ main(int argc, char **argv)
 	ret = prepare();
 	if (ret != EX_OK)
 		return ret;
+	/* What one of them cannot read would be sent again. */
+	if (argc < 2 || strcmp(argv[1], REMOTE_VERSION) != 0)
+		return give_up(EX_PROTOCOL, "dma-remote", "is not of the same "
+		    "version as this runner, which will be replaced");
 	log_init(&log, "dma");
 	log.where = LOG_TO_FUNCTION;
 	log.take = log_by_runner;
@@ -236,7 +240,7 @@ main(int argc, char **argv)
 		return give_up(EX_CONFIG, "dma.conf",
 		    "cannot be read");
 	log.level = conf.log.level;
-	ret = argc == 2 && strcmp(argv[1], REMOTE_GIVEN) == 0 ?
+	ret = argc == 3 && strcmp(argv[2], REMOTE_GIVEN) == 0 ?
 	    serve_given(&conf, &log) : serve(&conf, &auths, &log);
 	auth_fini(&auths);
 	conf_fini(&conf);

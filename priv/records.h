@@ -186,7 +186,11 @@ enum ipc_type {
 #define IPC_SETUP_LIMIT		4096
 #define IPC_WAKE_LIMIT		128
 
-/* The argument of a dma-remote that is to try a login it is given. */
+/*
+ * The arguments of dma-remote: the version of its records, which changes with
+ * any of them; and for one that is to try a login it is given.
+ */
+#define REMOTE_VERSION	"2"
 #define REMOTE_GIVEN	"--given-login"
 
 #define IPC_QUEUE_LIMIT		8192

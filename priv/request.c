@@ -182,8 +182,9 @@ leave_stderr(void)
 static void
 become_remote(int sock, int is_given)
 {
-	static char name[] = "dma-remote", given[] = REMOTE_GIVEN;
-	char *argv[] = { name, is_given ? given : NULL, NULL };
+	static char name[] = "dma-remote", version[] = REMOTE_VERSION,
+	    given[] = REMOTE_GIVEN;
+	char *argv[] = { name, version, is_given ? given : NULL, NULL };
 
 	io_default_signals();
 	/* What talks to strangers has no log: see docs/privileges.md. */

@@ -24,6 +24,7 @@ import pytest
 
 REMOTE = os.environ.get("DMA_REMOTE", "")
 CONFDIR = os.environ.get("DMA_CONFDIR", "")
+VERSION = "2"           # of its records
 pytestmark = pytest.mark.skipif(not (REMOTE and CONFDIR),
                                 reason="DMA_REMOTE and DMA_CONFDIR are not set")
 
@@ -257,7 +258,7 @@ class Runner:
         self.err = tempfile.TemporaryFile()
         # A process that nobody may look into cannot look for leaks either.
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
-        self.proc = subprocess.Popen([REMOTE], stdin=theirs, stderr=self.err,
+        self.proc = subprocess.Popen([REMOTE, VERSION], stdin=theirs, stderr=self.err,
                                      stdout=subprocess.DEVNULL, env=env,
                                      user=user,
                                      group=user and "nogroup",

@@ -10,6 +10,8 @@ import pytest
 from smtp_peer import Script
 from world import BINARY, SPOOL
 
+REMOTE = "/usr/libexec/dma/dma-remote"
+
 
 def lock_holders(world):
     """Processes that have the spool's lock file open.  (/proc/locks shows
@@ -271,6 +273,25 @@ def test_an_update_cuts_no_delivery_off(world):
     assert flush.wait(10) == 0
     world.wait_quiet()
     assert len(world.log_lines("status=sent")) == 1
+
+
+def test_a_dma_remote_of_another_version_sends_nothing(world, peer):
+    """Between the files of an update: neither could read the other's records,
+    and what had been sent would be sent again."""
+    p = world.smarthost(peer(Script()))
+    shutil.move(REMOTE, REMOTE + ".real")
+    try:
+        with open(REMOTE, "w") as f:
+            f.write("#!/bin/sh\nexec %s.real 1\n" % REMOTE)
+        os.chmod(REMOTE, 0o755)
+        world.send("ann@far.test")
+        world.wait_tried("not of the same version as this runner")
+    finally:
+        shutil.move(REMOTE + ".real", REMOTE)
+    assert p.connections == []
+    world.flush()
+    world.wait_quiet()
+    assert len(p.taken) == 1
 
 
 def test_two_flushes_at_once_share_the_runner(world, peer):
