@@ -1170,10 +1170,12 @@ destinations_linger(struct destinations *ds)
 		if (d->requests != NULL)
 			continue;
 		left = d->sock == -1 ? 0 : d->idle_ms + IDLE_MS - now;
-		if (left <= 0)
+		if (left <= 0) {
 			free_destination(ds, d);
-		else if (least == -1 || left < least)
+			least = 0;
+		} else if (least == -1 || left < least) {
 			least = left;
+		}
 	}
 	return least;
 }

@@ -77,7 +77,10 @@ void	destination_read(struct destinations *, struct destination *);
 void	destinations_renew(struct destinations *, time_t rest_s);
 /* 1 while a dma-remote has a message. */
 int	destinations_are_busy(const struct destinations *);
-/* Ends idle ones; milliseconds until the next is due, or -1. */
+/*
+ * Ends idle ones; milliseconds until the next is due, or -1.  0 if one ended:
+ * the runner may have nothing more to wait for.
+ */
 int64_t	destinations_linger(struct destinations *);
 
 #endif
