@@ -196,9 +196,10 @@ def test_t12_names_that_collide_cost_no_more_than_others(world):
         front = sum(os.times()[2:4]) - before
         world.run([SENDMAIL, "-qd"])
         world.wait_until(lambda: world.log_lines("status=queued"), 60)
-        ticks = max(sum(map(int, open("/proc/%d/stat" % p).read()
-                            .rsplit(")", 1)[1].split()[11:13]))
-                    for p in world.processes())
+        ticks, = world.wait_until(lambda: [max(
+            sum(map(int, open("/proc/%d/stat" % p).read()
+                    .rsplit(")", 1)[1].split()[11:13]))
+            for p in world.processes())])
         world.stop()
         world.reset()
         return front + ticks / os.sysconf("SC_CLK_TCK")
