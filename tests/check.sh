@@ -117,11 +117,14 @@ show_failure() {
 # note_failed LOG COMMAND...: what is to be run alone: the count, the command.
 # What a sanitizer found, or a message that was lost or doubled, is no chance.
 note_failed() {
-	local log=$1 words=() tests=()
+	local log=$1 words=() failures=() tests=()
 	shift
 	grep -qE 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$log" && return
-	mapfile -t tests < <(sed -nE 's/^(FAILED|ERROR) (tests\/[^ ]*::.*)/\2/p' \
-	    "$log" | grep -vE 'lost|doubled|twice' | sed 's/ - .*//' | sort -u)
+	# A test can fail and leave something behind: two failures.
+	mapfile -t failures < <(sed -nE \
+	    's/^(FAILED|ERROR) (tests\/[^ ]*::.*)/\2/p' "$log" |
+	    grep -vE 'lost|doubled|twice' | sed 's/ - .*//')
+	mapfile -t tests < <(printf '%s\n' "${failures[@]}" | sort -u)
 	case "${tests[*]}" in
 	'' | *tests/boot/* | *tests/packages/*) return ;;
 	esac
@@ -134,7 +137,7 @@ note_failed() {
 		shift
 	done
 	{
-		printf '%d ' ${#tests[@]}
+		printf '%d ' ${#failures[@]}
 		printf '%q ' "${words[@]}" --times 3 "${tests[@]}"
 		echo
 	} >>"$work/again"
