@@ -288,6 +288,7 @@ class Intake:
         try:
             yield
         finally:
+            self.agent.end_all(0)       # also what a tracer leaves
             subprocess.run(["umount", spool], check=True)
 
     def rate(self, messages, sessions, mode="durable", is_kept=True,
