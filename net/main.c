@@ -228,7 +228,8 @@ main(int argc, char **argv)
 	ret = prepare();
 	if (ret != EX_OK)
 		return ret;
-	/* What one of them cannot read would be sent again. */
+	/* A status that the runner could not read would be no status: the
+	 * message would be sent again. */
 	if (argc < 2 || strcmp(argv[1], REMOTE_VERSION) != 0)
 		return give_up(EX_PROTOCOL, "dma-remote", "is not of the same "
 		    "version as this runner, which will be replaced");
