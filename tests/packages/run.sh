@@ -54,6 +54,17 @@ hardened() {
 	    "$DMA_PACKAGES_UPPER/unpacked/usr/libexec/dma/dma-remote" >/dev/null
 }
 
+# Unpacked by hardened().
+documents() {
+	for name in $(grep -o '](docs/[^)]*)' "$tree/README.md" |
+	    sed 's/^](//; s/)$//'); do
+		test -f "$DMA_PACKAGES_UPPER/unpacked/usr/share/doc/dma/$name" || {
+			echo "$name: not in the package"
+			return 1
+		}
+	done
+}
+
 # Debian's own dma, to be replaced, and what the packages need.
 fetch() {
 	mkdir -p "$tree/build/deb/debian"
@@ -74,6 +85,7 @@ says "lintian has nothing to say." lintian --allow-root \
     --fail-on error,warning "$tree"/build/deb/*.changes
 says "A second build gives the same bytes." reproducible
 says "The programs are hardened." hardened
+says "The documents that README.md names are in the package." documents
 says "Debian's dma can be fetched." fetch
 "$tree/tests/boot/boot.sh" -b "$tree" -u "$DMA_PACKAGES_UPPER" \
     "$cache/boot" /usr/bin/env PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 \
