@@ -382,7 +382,7 @@ void
 expand_answered(struct lookups *ls, const struct lookup *l,
     const struct pending *p, const struct lookup_answer *answer)
 {
-		if (l->origin != ORIGIN_ALIASES)
+	if (l->origin != ORIGIN_ALIASES)
 		got_user(ls, l, p, answer);
 	else if (answer->verdict == FORWARD_TEXT)
 		got_lists(ls, l, p);

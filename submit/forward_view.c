@@ -129,13 +129,15 @@ take_targets(struct forward_seen *seen, const char *text, size_t len,
 static void
 take_reply(struct forward_seen *seen, struct ipc *m)
 {
+	uint32_t verdict = ipc_get_u32(m);
 	const char *text;
 	struct buf clean;
 	size_t len;
 
-	seen->verdict = (enum forward_verdict)ipc_get_u32(m);
 	text = ipc_get_bytes(m, &len);
-	if (m->kind != IPC_FORWARD_REPLY || text == NULL) {
+	seen->verdict = (enum forward_verdict)verdict;
+	if (m->kind != IPC_FORWARD_REPLY || text == NULL ||
+	    verdict > FORWARD_LATER) {
 		set(seen, FORWARD_LATER, "invalid reply");
 	} else if (seen->verdict == FORWARD_TEXT) {
 		take_targets(seen, text, len, m);

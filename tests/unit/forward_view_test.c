@@ -132,6 +132,8 @@ test_replies(void **state)
 		  { NULL } }, 0, FORWARD_LATER, "", "invalid reply" },
 		{ { "\0", 1, IPC_FORWARD_LIST, FORWARD_TEXT, "a@b\n",
 		  { NULL } }, 0, FORWARD_LATER, "", "invalid reply" },
+		{ { REPLY(FORWARD_LATER + 1, "") }, 0, FORWARD_LATER, "",
+		  "invalid reply" },
 		{ { "\0", 1, 0, 0, NULL, { NULL } }, 0, FORWARD_LATER, "",
 		  "no reply from the process that reads it" },
 		/* Nobody was asked. */
