@@ -289,11 +289,16 @@ user_in_group(uid_t uid, const char *name)
 	return 0;
 }
 
+uid_t
+user_range(uid_t uid)
+{
+	return uid < RANGE_UIDS ? uid : uid - uid % RANGE_UIDS;
+}
+
 int
 user_may_be(uid_t one, uid_t other)
 {
-	return one == other || (one >= RANGE_UIDS &&
-	    one / RANGE_UIDS == other / RANGE_UIDS);
+	return user_range(one) == user_range(other);
 }
 
 int

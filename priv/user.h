@@ -63,7 +63,10 @@ int	user_as_caller(void);
 int	user_as_before(uid_t);
 /* 1 for a member, by the group's list or as login group.  name: or NULL. */
 int	user_in_group(uid_t, const char *name);
-/* May be the same user, who can have a range of uids (subuid(5)). */
+/* The first uid of those that may be one user, who can have a range of them
+ * (subuid(5)); the uid itself below all such ranges. */
+uid_t	user_range(uid_t);
+/* May be the same user. */
 int	user_may_be(uid_t, uid_t);
 /* The real ids of this process, with the groups it has. */
 int	user_become_caller(void);

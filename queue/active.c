@@ -871,8 +871,7 @@ enter(struct active *a, struct active_message *am)
 		am->entry->submitter = by;
 	part = active_part(a, am);
 	am->places = limits_places(&part, am->m.nrcpts);
-	am->entry->submitter->places += am->places;
-	a->turns.nplaces += am->places;
+	turns_enter(&a->turns, am->entry->submitter, am->places);
 	am->entry->state = ENTRY_ACTIVE;
 	link_message(a, am);
 }
@@ -1031,8 +1030,7 @@ unlink_message(struct active *a, struct active_message *am)
 	for (p = &a->messages; *p != am; p = &(*p)->next)
 		;
 	*p = am->next;
-	am->entry->submitter->places -= am->places;
-	a->turns.nplaces -= am->places;
+	turns_leave(&a->turns, am->entry->submitter, am->places);
 }
 
 /* For a destination that could not be reached; it may have been since. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "priv/user.h"
 #include "queue/turns.h"
 
 void
@@ -26,6 +27,7 @@ free_share(struct share *s)
 void
 turns_fini(struct turns *t)
 {
+	struct uid_range *range;
 	struct submitter *s;
 	struct share *share;
 	size_t i;
@@ -40,23 +42,67 @@ turns_fini(struct turns *t)
 		entry_heap_fini(&s->ready);
 		free(s);
 	}
+	while ((range = t->ranges) != NULL) {
+		t->ranges = range->next;
+		free(range);
+	}
+}
+
+static struct uid_range *
+range_of(struct turns *t, uint32_t uid)
+{
+	uint32_t first = user_range(uid);
+	struct uid_range *range;
+
+	for (range = t->ranges; range != NULL; range = range->next)
+		if (range->first == first)
+			return range;
+	range = calloc(1, sizeof(*range));
+	if (range == NULL)
+		return NULL;
+	range->first = first;
+	range->turn = ++t->turn;
+	range->next = t->ranges;
+	t->ranges = range;
+	return range;
 }
 
 struct submitter *
 turns_submitter(struct turns *t, uint32_t uid)
 {
-	struct submitter **p, *s;
+	struct uid_range *range;
+	struct submitter *s;
 
-	for (p = &t->submitters; *p != NULL; p = &(*p)->next)
-		if ((*p)->uid == uid)
-			return *p;
-	s = calloc(1, sizeof(*s));
+	for (s = t->submitters; s != NULL; s = s->next)
+		if (s->uid == uid)
+			return s;
+	range = range_of(t, uid);
+	s = range == NULL ? NULL : calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
+	s->range = range;
 	s->uid = uid;
+	s->turn = ++t->turn;
 	s->ready.before = entry_is_older;
-	*p = s;
+	s->next = t->submitters;
+	t->submitters = s;
 	return s;
+}
+
+void
+turns_enter(struct turns *t, struct submitter *s, unsigned places)
+{
+	s->places += places;
+	s->range->places += places;
+	t->nplaces += places;
+}
+
+void
+turns_leave(struct turns *t, struct submitter *s, unsigned places)
+{
+	s->places -= places;
+	s->range->places -= places;
+	t->nplaces -= places;
 }
 
 struct part
@@ -204,36 +250,34 @@ next_of(const struct turns *t, const struct submitter *by)
 	return e;
 }
 
-/* Of submitters with as many places, the one whose turn was longest ago is
- * next: there may be more of them than places. */
-static void
-put_last(struct submitter **at)
+/* There may be more submitters with as many places than there are places. */
+static int
+precedes(const struct submitter *a, const struct submitter *b)
 {
-	struct submitter *s = *at;
-
-	*at = s->next;
-	while (*at != NULL)
-		at = &(*at)->next;
-	s->next = NULL;
-	*at = s;
+	if (a->range != b->range)
+		return a->range->places != b->range->places ?
+		    a->range->places < b->range->places :
+		    a->range->turn < b->range->turn;
+	return a->places != b->places ? a->places < b->places :
+	    a->turn < b->turn;
 }
 
 struct entry *
 turns_next(struct turns *t)
 {
-	struct submitter **p, **chosen = NULL;
+	struct submitter *s, *chosen = NULL;
 	struct entry *e, *best = NULL;
 
-	for (p = &t->submitters; *p != NULL; p = &(*p)->next) {
-		if (best != NULL && (*p)->places >= (*chosen)->places)
+	for (s = t->submitters; s != NULL; s = s->next) {
+		if (best != NULL && !precedes(s, chosen))
 			continue;
-		e = next_of(t, *p);
+		e = next_of(t, s);
 		if (e == NULL)
 			continue;
 		best = e;
-		chosen = p;
+		chosen = s;
 	}
 	if (best != NULL)
-		put_last(chosen);
+		chosen->turn = chosen->range->turn = ++t->turn;
 	return best;
 }

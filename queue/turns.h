@@ -10,11 +10,21 @@
 
 #define SHARES	1024	/* slots of the table of shares */
 
+/* The uids that may be one user: a range of user_range(), or one uid. */
+struct uid_range {
+	struct uid_range *next;
+	uint32_t	 first;
+	unsigned	 places;	/* of all its submitters */
+	uint64_t	 turn;		/* when it was chosen last, or began */
+};
+
 /* A user who has queued messages, by uid; never freed, as there are few. */
 struct submitter {
 	struct submitter *next;
+	struct uid_range *range;	/* lent */
 	uint32_t	 uid;
 	unsigned	 places;	/* of the active queue */
+	uint64_t	 turn;		/* when it was chosen last, or began */
 	struct entry_heap ready;	/* oldest first */
 };
 
@@ -39,17 +49,22 @@ enum share_kind {
 };
 
 struct turns {
-	struct submitter *submitters;	/* owned; the last turn is last */
+	struct submitter *submitters;	/* owned */
+	struct uid_range *ranges;	/* owned */
 	struct share	*slots[SHARES];	/* owned */
 	struct share	*pressed;	/* lent */
 	struct hash_key	 key;
 	unsigned	 nplaces;	/* of the active queue, in use */
+	uint64_t	 turn;		/* the last one */
 };
 
 void	turns_init(struct turns *);
 void	turns_fini(struct turns *);
 /* Lent; NULL without memory. */
 struct submitter *turns_submitter(struct turns *, uint32_t uid);
+/* A message of it takes places of the active queue, and leaves them. */
+void	turns_enter(struct turns *, struct submitter *, unsigned places);
+void	turns_leave(struct turns *, struct submitter *, unsigned places);
 /* What a submitter has of the active queue. */
 struct part turns_part(const struct turns *, const struct submitter *);
 /*
@@ -66,7 +81,8 @@ int	turns_has_room(const struct turns *, const struct share *);
 int	turns_postpone(struct turns *, struct share *, struct entry *);
 /*
  * The entry whose message is to be loaded next: the oldest that may be active,
- * of the submitter with the fewest places, whose turn it is then.  NULL if
+ * of the submitter with the fewest places in the range of uids with the fewest.
+ * Among equals it is the turn of the one that has waited longest.  NULL if
  * there is none.
  */
 struct entry *turns_next(struct turns *);

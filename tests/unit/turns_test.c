@@ -108,10 +108,9 @@ test_who_has_fewest_is_next(void **state)
 	make_ready(&t, 7, &b, "1");
 	assert_ptr_equal(turns_next(&t), &b);
 	make_ready(&t, 8, &c, "9");
-	turns_submitter(&t, 7)->places = t.nplaces = 1;
+	turns_enter(&t, turns_submitter(&t, 7), 1);
 	assert_ptr_equal(turns_next(&t), &c);
-	turns_submitter(&t, 8)->places = 2;
-	t.nplaces = 3;
+	turns_enter(&t, turns_submitter(&t, 8), 2);
 	assert_ptr_equal(turns_next(&t), &b);
 	turns_fini(&t);
 }
@@ -140,6 +139,61 @@ test_submitters_with_as_many_places_take_turns(void **state)
 	turns_fini(&t);
 }
 
+/* They may be subordinate uids of one user. */
+static void
+test_uids_of_a_range_have_one_turn(void **state)
+{
+	static const struct {
+		uint32_t	 uid;
+		const char	*id, *next;	/* what is chosen at that turn */
+	} cases[] = {
+		{ 100001, "1", "1" },
+		{ 100002, "2", "5" },
+		{ 100003, "3", "2" },
+		{ 131071, "4", "6" },
+		{ 1000, "5", "3" },
+		{ 1000, "6", "4" },
+	};
+	struct entry e[N(cases)], *next;
+	struct turns t;
+	size_t i;
+
+	(void)state;
+	turns_init(&t);
+	for (i = 0; i < N(cases); i++)
+		make_ready(&t, cases[i].uid, &e[i], cases[i].id);
+	for (i = 0; i < N(cases); i++) {
+		next = turns_next(&t);
+		assert_non_null(next);
+		assert_string_equal(next->id, cases[i].next);
+		entry_leave(next);
+	}
+	turns_fini(&t);
+}
+
+/* One of them does not have the places of all. */
+static void
+test_places_of_a_range_are_counted_together(void **state)
+{
+	struct entry a, b, c;
+	struct turns t;
+
+	(void)state;
+	turns_init(&t);
+	make_ready(&t, 100001, &a, "1");
+	make_ready(&t, 100002, &b, "2");
+	make_ready(&t, 1000, &c, "3");
+	turns_enter(&t, turns_submitter(&t, 100001), 3);
+	turns_enter(&t, turns_submitter(&t, 1000), 2);
+	assert_ptr_equal(turns_next(&t), &c);
+	turns_enter(&t, turns_submitter(&t, 1000), 2);
+	assert_ptr_equal(turns_next(&t), &b);
+	turns_leave(&t, turns_submitter(&t, 1000), 4);
+	assert_ptr_equal(turns_next(&t), &c);
+	assert_int_equal(t.nplaces, 3);
+	turns_fini(&t);
+}
+
 static void
 test_nobody_has_all(void **state)
 {
@@ -151,8 +205,8 @@ test_nobody_has_all(void **state)
 	turns_init(&t);
 	make_ready(&t, 7, &a, "1");
 	s = turns_submitter(&t, 7);
-	for (; turns_next(&t) != NULL; t.nplaces = ++s->places)
-		;
+	while (turns_next(&t) != NULL)
+		turns_enter(&t, s, 1);
 	assert_true(s->places >= ACTIVE_MAX / 2 && s->places < ACTIVE_MAX);
 	make_ready(&t, 8, &b, "2");
 	assert_ptr_equal(turns_next(&t), &b);
@@ -177,7 +231,7 @@ test_postponed(void **state)
 	make_ready(&t, 7, &newer, "2");
 	by = turns_submitter(&t, 7);
 	s = share_of(&t, 7, SHARE_DESTINATION, "example.net", "");
-	for (; turns_has_room(&t, s); t.nplaces = ++by->places)
+	for (; turns_has_room(&t, s); turns_enter(&t, by, 1))
 		s->active++;
 	assert_true(s->active > 0);
 	assert_int_equal(turns_postpone(&t, s, &old), 0);
@@ -204,6 +258,8 @@ main(void)
 		cmocka_unit_test(test_share_stays_while_in_use),
 		cmocka_unit_test(test_who_has_fewest_is_next),
 		cmocka_unit_test(test_submitters_with_as_many_places_take_turns),
+		cmocka_unit_test(test_uids_of_a_range_have_one_turn),
+		cmocka_unit_test(test_places_of_a_range_are_counted_together),
 		cmocka_unit_test(test_nobody_has_all),
 		cmocka_unit_test(test_postponed),
 	};
