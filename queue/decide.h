@@ -60,7 +60,9 @@ enum unsynced {
 	UNSYNCED_NONE,		/* nothing, or what would be found again */
 	UNSYNCED_PLAN,		/* a checkpoint or a report that is to come:
 				 * nothing is done before it is durable */
-	UNSYNCED_FACT		/* what must not be lost any more */
+	UNSYNCED_FACT,		/* what must not be lost any more */
+	UNSYNCED_REMOVAL	/* such, and the file is removed: the sync of
+				 * the directory is due */
 };
 
 /* Owned by struct active. */

@@ -1106,7 +1106,10 @@ take_record(struct destinations *ds, struct destination *d, struct ipc *m)
 	}
 }
 
-/* Statuses that come together are recorded together. */
+/*
+ * Statuses that come together are recorded together.  After one, the end of
+ * its request follows, without which the message would be written to.
+ */
 void
 destination_read(struct destinations *ds, struct destination *d)
 {
@@ -1114,8 +1117,8 @@ destination_read(struct destinations *ds, struct destination *d)
 	int is_broken, k, n = 1, ret = 0;
 
 	ipc_init(&m);
-	for (k = 0; k < RECORDS_MAX && n == 1 && ret == 0 && d->sock != -1;
-	    k++) {
+	for (k = 0; (k < RECORDS_MAX || m.kind == IPC_REMOTE_STATUS) &&
+	    n == 1 && ret == 0 && d->sock != -1; k++) {
 		n = ipc_recv(d->sock, &m, IPC_REMOTE_LIMIT);
 		if (n == 1)
 			ret = take_record(ds, d, &m);

@@ -471,10 +471,13 @@ finish_all(struct runner *r)
 	struct active_message *a, *next;
 
 	status_delete(&r->active);
+	for (a = r->active.messages; a != NULL; a = a->next)
+		if (decide_is_over(a) && a->entry->state == ENTRY_ACTIVE)
+			(void)status_finish(&r->active, a);
+	status_sync_removed(&r->active);
 	for (a = r->active.messages; a != NULL; a = next) {
 		next = a->next;
-		if (decide_is_over(a) && (a->entry->state == ENTRY_GONE ||
-		    status_finish(&r->active, a) == 0))
+		if (decide_is_over(a) && a->entry->state != ENTRY_ACTIVE)
 			active_end(&r->active, a);
 	}
 	active_sweep(&r->active);

@@ -557,20 +557,19 @@ finish_open(struct active *all, struct active_message *a)
 }
 
 /*
- * All is done.  Deliveries by SMTP or into a pipe must be recorded even if a
- * power cut undoes the removal.  In a full spool the removal is the record.
+ * All is done.  Deliveries by SMTP or into a pipe must be recorded: by the
+ * removal, once that is synced.  This works in a full spool, too.
  */
 static int
 drop(struct active *all, struct active_message *a)
 {
-	struct result res;
-	int is_recorded = a->unsynced == UNSYNCED_NONE;
-
-	result_init(&res);
-	if (!is_recorded)
-		is_recorded = spool_append(&a->m, &a->notes, 1, &res) == 0;
-	result_fini(&res);
-	return spool_remove(&all->q->spool, a->m.id, !is_recorded);
+	if (spool_remove(&all->q->spool, a->m.id, 0) == -1)
+		return stay_for(all, a, "cannot be removed");
+	if (a->unsynced == UNSYNCED_NONE)
+		a->entry->state = ENTRY_GONE;
+	else
+		a->unsynced = UNSYNCED_REMOVAL;
+	return 0;
 }
 
 static void
@@ -648,8 +647,28 @@ status_finish(struct active *all, struct active_message *a)
 		return 0;
 	if (open > 0)
 		return finish_open(all, a);
-	if (drop(all, a) == -1)
-		return stay_for(all, a, "cannot be removed");
-	a->entry->state = ENTRY_GONE;
-	return 0;
+	return drop(all, a);
+}
+
+void
+status_sync_removed(struct active *all)
+{
+	struct active_message *a;
+	int error = 0, n = 0;
+
+	for (a = all->messages; a != NULL; a = a->next)
+		n += a->unsynced == UNSYNCED_REMOVAL;
+	if (n > 0 && spool_sync_removed(&all->q->spool) == -1)
+		error = errno;
+	for (a = all->messages; a != NULL; a = a->next) {
+		if (a->unsynced != UNSYNCED_REMOVAL)
+			continue;
+		if (error == 0) {
+			a->unsynced = UNSYNCED_NONE;
+			a->entry->state = ENTRY_GONE;
+			continue;
+		}
+		errno = error;
+		(void)stay_for(all, a, "cannot be removed");
+	}
 }

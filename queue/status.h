@@ -30,8 +30,14 @@ int	status_report(struct active *, struct active_message *);
 void	status_delete(struct active *);
 /*
  * The attempt is over: reports, removal or the next time.  0 when the entry
- * has its state, -1 when something could not be written: to be repeated.
+ * has its state, or will have it by status_sync_removed(); -1 when something
+ * could not be written: to be repeated.
  */
 int	status_finish(struct active *, struct active_message *);
+/*
+ * Once in each turn, after status_finish(): removals that nothing else records
+ * are made durable, with one sync for all.
+ */
+void	status_sync_removed(struct active *);
 
 #endif

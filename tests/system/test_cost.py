@@ -123,3 +123,27 @@ def test_log_lines_of_a_turn_are_written_at_once(world, peer, tmp_path):
     assert len(world.log_lines("status=sent")) == 500
     writes = [x for x in trace.read_text().splitlines() if LOG in x]
     assert 1 < len(writes) < 50
+
+
+def test_messages_sent_in_a_turn_share_a_sync(world, peer, tmp_path):
+    """While one takes long, others are sent.  Nothing is written into the file
+    of a message that is sent, unless the runner looks between the status and
+    the end of the request."""
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has calls and pages of its own")
+    world.smarthost(peer(Script()))
+    n = 40
+    for _ in range(n):
+        world.send("-odq", "ann@far.test", input=TEXT)
+    trace = tmp_path / "trace"
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,unlinkat,"
+         "write,pwrite64", "-e", "inject=fsync,fdatasync:delay_exit=300000",
+         "-o", trace, SENDMAIL, "-q"], timeout=100)
+    assert done.returncode == 0
+    world.wait_quiet()
+    calls = [x.split(maxsplit=1)[1] for x in trace.read_text().splitlines()
+             if SPOOL + "/queue" in x]
+    assert names(calls).count("unlinkat") == n
+    assert len([x for x in names(calls) if "sync" in x]) <= n / 4
+    assert len([x for x in names(calls) if "write" in x]) <= n / 4

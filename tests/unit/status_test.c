@@ -33,6 +33,20 @@ fdatasync(int fd)
 	return 0;
 }
 
+/* The same for those of files and directories as a whole. */
+static int	 removals_synced, bad_removal;
+
+int
+fsync(int fd)
+{
+	(void)fd;
+	if (++removals_synced == bad_removal) {
+		errno = EIO;
+		return -1;
+	}
+	return 0;
+}
+
 static void
 load(struct world *w)
 {
@@ -51,7 +65,7 @@ setup(void **state)
 	t_active_commit(&w->t, ID, "bob@example.org", "carl@example.org",
 	    NULL);
 	load(w);
-	syncs = bad_sync = 0;
+	syncs = bad_sync = removals_synced = bad_removal = 0;
 	*state = w;
 	return 0;
 }
@@ -371,11 +385,74 @@ test_removed(void **state)
 	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
 	decide_as(w->a, 1, STATUS_SENT, "2.0.0", "taken");
 	status_record(&w->t.active);
-	assert_int_equal(syncs, 0);	/* when it is finished */
+	assert_int_equal(removals_synced, 0);	/* when all are finished */
 	assert_int_equal(status_finish(&w->t.active, w->a), 0);
-	assert_int_equal(syncs, 1);
-	assert_int_equal(w->a->entry->state, ENTRY_GONE);
 	assert_int_equal(t_count(w->t.top, "queue"), 0);
+	assert_int_equal(w->a->entry->state, ENTRY_ACTIVE);
+	status_sync_removed(&w->t.active);
+	assert_int_equal(removals_synced, 1);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+}
+
+/* What is sent in a turn of the loop: the messages of the active queue. */
+static void
+send_all(struct world *w)
+{
+	struct active_message *a;
+	uint32_t i;
+
+	for (a = w->t.active.messages; a != NULL; a = a->next)
+		for (i = 0; i < a->m.nrcpts; i++)
+			decide_as(a, i, STATUS_SENT, "2.0.0", "taken");
+	status_record(&w->t.active);
+	for (a = w->t.active.messages; a != NULL; a = a->next)
+		assert_int_equal(status_finish(&w->t.active, a), 0);
+}
+
+/* One sync for all; when that fails, each is kept until one does not. */
+static void
+test_removals_share_a_sync(void **state)
+{
+	struct world *w = *state;
+	struct active_message *a;
+
+	t_active_commit(&w->t, "1123456789abc", "bob@example.org", NULL);
+	t_active_commit(&w->t, "2123456789abc", "bob@example.org", NULL);
+	assert_non_null(t_active_load(&w->t, "2123456789abc"));
+	send_all(w);
+	removals_synced = 0;
+	bad_removal = 1;
+	status_sync_removed(&w->t.active);
+	assert_int_equal(t_count(w->t.top, "queue"), 0);
+	for (a = w->t.active.messages; a != NULL; a = a->next) {
+		assert_int_equal(a->entry->state, ENTRY_ACTIVE);
+		assert_false(decide_is_over(a));
+		a->again_ms = 0;
+	}
+	for (a = w->t.active.messages; a != NULL; a = a->next)
+		assert_int_equal(status_finish(&w->t.active, a), 0);
+	status_sync_removed(&w->t.active);
+	assert_int_equal(removals_synced, 2);
+	assert_int_equal(syncs, 0);
+	for (a = w->t.active.messages; a != NULL; a = a->next)
+		assert_int_equal(a->entry->state, ENTRY_GONE);
+	status_sync_removed(&w->t.active);
+	assert_int_equal(removals_synced, 2);
+}
+
+/* A mailbox has it, and its checkpoint is durable: no sync. */
+static void
+test_removal_without_a_sync(void **state)
+{
+	struct world *w = *state;
+
+	w->a->m.rcpts[0].checkpoint.length = 77;
+	w->a->m.rcpts[1].checkpoint.length = 77;
+	send_all(w);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+	status_sync_removed(&w->t.active);
+	assert_int_equal(removals_synced + syncs, 0);
 }
 
 static void
@@ -517,6 +594,8 @@ main(void)
 		CASE(test_expired),
 		CASE(test_when_it_is_due),
 		CASE(test_removed),
+		CASE(test_removals_share_a_sync),
+		CASE(test_removal_without_a_sync),
 		CASE(test_bounced),
 		CASE(test_dead),
 		CASE(test_failed_write),
