@@ -45,6 +45,9 @@ struct tls_setup {
 	SSL_SESSION	*session;	/* owned; NULL: none */
 	char		 key[KEY_MAX + 1];
 	int		 is_chain_ok;	/* chain and name, when it was made */
+	int		 is_system;	/* no CAFILE */
+	X509_STORE	*store;		/* owned: all that the system trusts;
+				 * NULL: it was not needed yet */
 };
 
 enum stream { STREAM_HANDSHAKE, STREAM_OPEN, STREAM_BROKEN };
@@ -278,6 +281,63 @@ put_chain_doubt(struct buf *b, X509_STORE_CTX *store, const char *wanted)
 	}
 }
 
+static X509_STORE *
+system_store(struct tls_setup *setup)
+{
+	if (setup->store != NULL)
+		return setup->store;
+	setup->store = X509_STORE_new();
+	if (setup->store != NULL)
+		(void)X509_STORE_set_default_paths(setup->store);
+	return setup->store;
+}
+
+/*
+ * What the directory of the system's certificates does not have, their file
+ * may.  Gives the context for a second try with both; NULL: there is none.
+ */
+static X509_STORE_CTX *
+with_file(struct tls *t, X509_STORE_CTX *first)
+{
+	X509_STORE_CTX *second;
+	X509_VERIFY_PARAM *param;
+
+	/* DANE (RFC 7672) trusts none of them. */
+	if (!t->setup->is_system || t->has_dane)
+		return NULL;
+	second = X509_STORE_CTX_new();
+	param = X509_VERIFY_PARAM_new();
+	if (second == NULL || param == NULL || X509_VERIFY_PARAM_set1(param,
+	    X509_STORE_CTX_get0_param(first)) != 1 ||
+	    X509_STORE_CTX_init(second, system_store(t->setup),
+	    X509_STORE_CTX_get0_cert(first),
+	    X509_STORE_CTX_get0_untrusted(first)) != 1) {
+		X509_VERIFY_PARAM_free(param);
+		X509_STORE_CTX_free(second);
+		return NULL;
+	}
+	X509_STORE_CTX_set0_param(second, param);
+	return second;
+}
+
+/* Notes in the result why a certificate is not trusted. */
+static void
+doubt(struct tls *t, X509_STORE_CTX *store)
+{
+	struct buf reason;
+
+	buf_init(&reason, 0);
+	if (t->npins > 0) {
+		buf_puts(&reason, "not listed in FINGERPRINT");
+		put_fingerprint(&reason, X509_STORE_CTX_get0_cert(store));
+	} else {
+		put_chain_doubt(&reason, store, t->wanted);
+	}
+	result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
+	    "certificate: %s", buf_str(&reason));
+	buf_fini(&reason);
+}
+
 /*
  * Takes the place of OpenSSL's own decision, called once per full handshake;
  * 0 ends the handshake with an alert.
@@ -285,8 +345,7 @@ put_chain_doubt(struct buf *b, X509_STORE_CTX *store, const char *wanted)
 static int
 verify_peer(X509_STORE_CTX *store, void *arg)
 {
-	X509 *leaf = X509_STORE_CTX_get0_cert(store);
-	struct buf reason;
+	X509_STORE_CTX *second = NULL;
 	struct tls *t;
 
 	(void)arg;
@@ -294,26 +353,18 @@ verify_peer(X509_STORE_CTX *store, void *arg)
 	    SSL_get_ex_data_X509_STORE_CTX_idx()));
 	/* A session was offered and declined: what it brought is void. */
 	t->trust = TRUST_NONE;
-	if (has_pin(t, leaf))
+	if (has_pin(t, X509_STORE_CTX_get0_cert(store)))
 		t->trust = TRUST_PIN;
-	else if (t->npins == 0 && X509_verify_cert(store) == 1)
+	else if (t->npins == 0 && (X509_verify_cert(store) == 1 ||
+	    ((second = with_file(t, store)) != NULL &&
+	    X509_verify_cert(second) == 1)))
 		t->trust = TRUST_CHAIN;
-	if (t->trust != TRUST_NONE) {
-		X509_STORE_CTX_set_error(store, X509_V_OK);
-		return 1;
-	}
-	buf_init(&reason, 0);
-	if (t->npins > 0) {
-		X509_STORE_CTX_set_error(store,
-		    X509_V_ERR_APPLICATION_VERIFICATION);
-		buf_puts(&reason, "not listed in FINGERPRINT");
-		put_fingerprint(&reason, leaf);
-	} else {
-		put_chain_doubt(&reason, store, t->wanted);
-	}
-	result_set(&t->doubt, STATUS_DEFERRED, CODE_TRUST,
-	    "certificate: %s", buf_str(&reason));
-	buf_fini(&reason);
+	if (t->trust == TRUST_NONE)
+		doubt(t, second == NULL ? store : second);
+	X509_STORE_CTX_set_error(store, t->trust != TRUST_NONE ? X509_V_OK :
+	    t->npins > 0 ? X509_V_ERR_APPLICATION_VERIFICATION :
+	    X509_STORE_CTX_get_error(second == NULL ? store : second));
+	X509_STORE_CTX_free(second);
 	return is_acceptable(t);
 }
 
@@ -381,11 +432,19 @@ unusable(struct result *res, const char *key, const char *path,
 	return result_detail(res, "%s: %s", path, why);
 }
 
+/*
+ * The system's directory is looked at for the issuer alone; its file, of 140
+ * certificates, takes ten times as long as all the rest of the handshake.
+ */
 static int
-load_trust(SSL_CTX *ctx, const struct conf_tls *conf, struct result *res)
+load_trust(struct tls_setup *setup, const struct conf_tls *conf,
+    struct result *res)
 {
+	SSL_CTX *ctx = setup->ctx;
+
 	if (conf->cafile == NULL) {
-		if (SSL_CTX_set_default_verify_paths(ctx) == 1)
+		setup->is_system = 1;
+		if (SSL_CTX_set_default_verify_dir(ctx) == 1)
 			return 0;
 		return result_set(res, STATUS_DEFERRED, CODE_TRUST,
 		    "the system's certificate store: %s", error_words());
@@ -440,6 +499,8 @@ tls_setup_new(const struct conf_tls *conf, struct result *res)
 {
 	struct tls_setup *setup;
 
+	/* Nothing is left to be put in order when this process ends. */
+	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
 	ERR_clear_error();
 	setup = calloc(1, sizeof(*setup));
 	if (setup != NULL)
@@ -453,7 +514,7 @@ tls_setup_new(const struct conf_tls *conf, struct result *res)
 		return NULL;
 	}
 	set_rules(setup->ctx);
-	if (load_trust(setup->ctx, conf, res) == -1 ||
+	if (load_trust(setup, conf, res) == -1 ||
 	    load_client(setup->ctx, conf, res) == -1) {
 		tls_setup_free(setup);
 		return NULL;
@@ -467,6 +528,7 @@ tls_setup_free(struct tls_setup *setup)
 	if (setup == NULL)
 		return;
 	SSL_SESSION_free(setup->session);
+	X509_STORE_free(setup->store);
 	SSL_CTX_free(setup->ctx);
 	free(setup);
 }

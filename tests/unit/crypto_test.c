@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 
 #include <openssl/err.h>
@@ -425,6 +426,86 @@ test_system_store(void **state)
 	hang_up(&p);
 	SSL_CTX_free(server);
 	tls_setup_free(setup);
+}
+
+/* 1 when a file that is watched was opened; the watch ends. */
+static int
+was_opened(int watch)
+{
+	char event[512];
+	ssize_t n = read(watch, event, sizeof(event));
+
+	close(watch);
+	return n > 0;
+}
+
+/* The names that OpenSSL looks for in such a directory. */
+static void
+put_hashed(const struct world *w, char path[128], X509 *cert)
+{
+	char name[32];
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%08lx.0", X509_subject_name_hash(cert));
+	f = create(w, path, name);
+	PEM_write_X509(f, cert);
+	fclose(f);
+}
+
+/*
+ * The system's directory and its file, which counts as well, but is read only
+ * when the directory does not do.
+ */
+static void
+test_directory_before_file(void **state)
+{
+	struct world *w = *state;
+	struct identity namesake = make("Test CA", NULL, -DAY, 9 * DAY, NULL,
+	    1);
+	const struct {
+		X509		*hashed, *filed;	/* or NULL */
+		enum tls_want	 end;
+		int		 is_read;
+	} cases[] = {
+		{ w->ca.cert, w->stranger.cert, TLS_DONE, 0 },
+		{ NULL, w->ca.cert, TLS_DONE, 1 },
+		{ w->stranger.cert, w->ca.cert, TLS_DONE, 1 },
+		{ namesake.cert, w->ca.cert, TLS_DONE, 1 },
+		{ NULL, w->stranger.cert, TLS_BROKEN, 1 },
+		{ namesake.cert, w->stranger.cert, TLS_BROKEN, 1 },
+	};
+	SSL_CTX *server = server_ctx(&w->srv[SRV_GOOD]);
+	char path[128], file[128];
+	struct tls_setup *setup;
+	struct pair p;
+	size_t i;
+	FILE *f;
+	int watch;
+
+	setenv("SSL_CERT_DIR", w->dir, 1);
+	for (i = 0; i < N(cases); i++) {
+		if (cases[i].hashed != NULL)
+			put_hashed(w, path, cases[i].hashed);
+		f = create(w, file, "file.pem");
+		PEM_write_X509(f, cases[i].filed);
+		fclose(f);
+		watch = inotify_init1(IN_NONBLOCK);
+		assert_true(inotify_add_watch(watch, file, IN_OPEN) != -1);
+		setenv("SSL_CERT_FILE", file, 1);
+		setup = client_setup(NULL);
+		dial(&p, server, setup, "mail.example.org", 1, NULL, 0);
+		assert_int_equal(p.end, cases[i].end);
+		assert_int_equal(was_opened(watch), cases[i].is_read);
+		hang_up(&p);
+		tls_setup_free(setup);
+		unlink(file);
+		if (cases[i].hashed != NULL)
+			unlink(path);
+	}
+	unsetenv("SSL_CERT_DIR");
+	unsetenv("SSL_CERT_FILE");
+	SSL_CTX_free(server);
+	unmake(&namesake);
 }
 
 enum pin { PIN_CERT, PIN_KEY, PIN_OTHER, PIN_CA };
@@ -1397,6 +1478,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_system_store),
+		cmocka_unit_test(test_directory_before_file),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_dane),
