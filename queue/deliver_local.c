@@ -310,22 +310,20 @@ takes_more(const struct local_helper *h, const struct local_child *c,
 static int
 may_start(const struct local_helper *h, const struct active_message *a)
 {
-	unsigned nfree = 0, held = 0, own = 0;
+	struct held held = { .by = a->entry->submitter };
 	const struct local_child *c;
-	struct part part;
 	int i;
 
 	for (i = 0; i < CHILDREN_MAX; i++) {
 		c = &h->children[i];
 		if (c->n == 0) {
-			nfree++;
+			held.nfree++;
 			continue;
 		}
-		held += c->submitter == a->entry->submitter;
-		own += c->first == a;
+		turns_count(&held, c->submitter);
+		held.own += c->first == a;
 	}
-	part = limits_part(held, nfree);
-	return limits_may_take(&part, own);
+	return turns_may_take(&held);
 }
 
 /* It waits for a child that is busy. */

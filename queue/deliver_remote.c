@@ -111,18 +111,16 @@ submitter_of(const struct destination *d)
 static int
 may_open(const struct destinations *ds, const struct submitter *by)
 {
-	unsigned held = 0, nfree = PROCESSES_MAX;
+	struct held held = { .by = by, .nfree = PROCESSES_MAX };
 	const struct destination *d;
-	struct part part;
 
 	for (d = ds->list; d != NULL; d = d->next) {
 		if (d->sock == -1 || d->requests == NULL)
 			continue;
-		held += submitter_of(d) == by;
-		nfree -= nfree > 0;
+		turns_count(&held, submitter_of(d));
+		held.nfree -= held.nfree > 0;
 	}
-	part = limits_part(held, nfree);
-	return limits_may_take(&part, 0);
+	return turns_may_take(&held);
 }
 
 /* Room for another process: one that is idle makes it.  0 or -1. */

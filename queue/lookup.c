@@ -64,22 +64,20 @@ end(struct lookup *l)
 static int
 may_begin(const struct lookups *ls, const struct active_message *a)
 {
-	unsigned nfree = 0, held = 0, own = 0;
+	struct held held = { .by = a->entry->submitter };
 	const struct lookup *l;
-	struct part part;
 	int i;
 
 	for (i = 0; i < LOOKUPS_MAX; i++) {
 		l = &ls->list[i];
 		if (l->state == LOOKUP_FREE || l->state == LOOKUP_IDLE) {
-			nfree++;
+			held.nfree++;
 			continue;
 		}
-		held += l->submitter == a->entry->submitter;
-		own += l->first == a;
+		turns_count(&held, l->submitter);
+		held.own += l->first == a;
 	}
-	part = limits_part(held, nfree);
-	return limits_may_take(&part, own);
+	return turns_may_take(&held);
 }
 
 /* A free one, or one whose child is idle; NULL while all are sent. */

@@ -61,6 +61,7 @@ range_of(struct turns *t, uint32_t uid)
 	if (range == NULL)
 		return NULL;
 	range->first = first;
+	range->is_wide = user_may_be(first, first + 1);
 	range->turn = ++t->turn;
 	range->next = t->ranges;
 	t->ranges = range;
@@ -105,11 +106,39 @@ turns_leave(struct turns *t, struct submitter *s, unsigned places)
 	t->nplaces -= places;
 }
 
+/* Of the part that all uids of a range may have, one has a part. */
+static struct part
+part_of(const struct held *h)
+{
+	struct part range = limits_part(h->of_range, h->nfree);
+
+	return h->by->range->is_wide ? limits_part(h->of_submitter,
+	    range.most - range.held) : range;
+}
+
+void
+turns_count(struct held *h, const struct submitter *holder)
+{
+	h->of_submitter += holder == h->by;
+	h->of_range += holder->range == h->by->range;
+}
+
+int
+turns_may_take(const struct held *h)
+{
+	struct part part = part_of(h);
+
+	return limits_may_take(&part, h->own);
+}
+
 struct part
 turns_part(const struct turns *t, const struct submitter *s)
 {
-	return limits_part(s->places, t->nplaces < ACTIVE_MAX ?
-	    ACTIVE_MAX - t->nplaces : 0);
+	const struct held h = { .by = s, .of_submitter = s->places,
+	    .of_range = s->range->places, .nfree = t->nplaces < ACTIVE_MAX ?
+	    ACTIVE_MAX - t->nplaces : 0 };
+
+	return part_of(&h);
 }
 
 /* ---- shares ---- */

@@ -14,6 +14,7 @@
 struct uid_range {
 	struct uid_range *next;
 	uint32_t	 first;
+	int		 is_wide;	/* other uids may be the same user */
 	unsigned	 places;	/* of all its submitters */
 	uint64_t	 turn;		/* when it was chosen last, or began */
 };
@@ -43,6 +44,14 @@ struct share {
 	uint64_t	 turn;		/* of its last request */
 };
 
+/* What is held of a resource that is shared by turn. */
+struct held {
+	const struct submitter *by;	/* who asks for one more */
+	unsigned	 nfree;
+	unsigned	 own;		/* for the same message */
+	unsigned	 of_submitter, of_range;
+};
+
 enum share_kind {
 	SHARE_USER,		/* a user or an alias, however spelled */
 	SHARE_DESTINATION	/* and its kind is added */
@@ -65,6 +74,10 @@ struct submitter *turns_submitter(struct turns *, uint32_t uid);
 /* A message of it takes places of the active queue, and leaves them. */
 void	turns_enter(struct turns *, struct submitter *, unsigned places);
 void	turns_leave(struct turns *, struct submitter *, unsigned places);
+/* Another one is held. */
+void	turns_count(struct held *, const struct submitter *holder);
+/* 1 when the one who asks may have one more. */
+int	turns_may_take(const struct held *);
 /* What a submitter has of the active queue. */
 struct part turns_part(const struct turns *, const struct submitter *);
 /*

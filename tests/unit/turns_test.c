@@ -194,6 +194,40 @@ test_places_of_a_range_are_counted_together(void **state)
 	turns_fini(&t);
 }
 
+/* Nor one of them those of the others. */
+static void
+test_a_range_leaves_room_for_others(void **state)
+{
+	struct submitter *one, *other, *bob;
+	struct held held = { NULL, 0, 0, 0, 0 };
+	struct turns t;
+	uint32_t uid;
+
+	(void)state;
+	turns_init(&t);
+	one = turns_submitter(&t, 100000);
+	other = turns_submitter(&t, 100001);
+	bob = turns_submitter(&t, 1000);
+	held = (struct held){ .by = one, .nfree = 48 };
+	for (; turns_may_take(&held); held.nfree--)
+		turns_count(&held, one);
+	assert_int_equal(held.of_submitter, 27);
+	held.by = other;
+	held.of_submitter = 0;
+	assert_true(turns_may_take(&held));
+	/* As many uids as are wanted. */
+	for (uid = 100001; uid < 100101; uid++) {
+		held.by = turns_submitter(&t, uid);
+		held.of_submitter = 0;
+		for (; turns_may_take(&held); held.nfree--)
+			turns_count(&held, held.by);
+	}
+	assert_int_equal(held.of_range, 36);
+	held = (struct held){ .by = bob, .nfree = held.nfree };
+	assert_true(turns_may_take(&held));
+	turns_fini(&t);
+}
+
 static void
 test_nobody_has_all(void **state)
 {
@@ -260,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_submitters_with_as_many_places_take_turns),
 		cmocka_unit_test(test_uids_of_a_range_have_one_turn),
 		cmocka_unit_test(test_places_of_a_range_are_counted_together),
+		cmocka_unit_test(test_a_range_leaves_room_for_others),
 		cmocka_unit_test(test_nobody_has_all),
 		cmocka_unit_test(test_postponed),
 	};
