@@ -76,9 +76,10 @@ COMPAT =	compat/compat.o compat/landlock.o compat/seccomp.o
 ALIASES =	aliases_include.o aliases_parse.o aliases_scan.o
 SPOOL =		spool.o spool/journal.o spool/preamble.o spool/salvage.o \
 		spool/upstream.o spool/upstream_file.o
-CONF =		conf.o conf/auth.o conf/edit.o conf/files.o conf/from_map.o \
-		conf/local_names.o \
-		conf/relays.o conf/sender_pattern.o conf/sender_relay.o conf/suspect.o conf/values.o
+CONF =		conf.o conf/alias_loops.o conf/auth.o conf/edit.o \
+		conf/files.o conf/from_map.o conf/local_names.o \
+		conf/relays.o conf/sender_pattern.o conf/sender_relay.o \
+		conf/suspect.o conf/values.o
 PRIV =		priv/apart.o priv/caller.o priv/cleanup.o priv/delivery_request.o \
 		priv/helper.o priv/host_context.o priv/login_limits.o \
 		priv/monitor.o priv/refusal.o priv/request.o priv/sandbox.o \

@@ -145,7 +145,7 @@ front_end(const struct caller *caller, int argc, char **argv)
 		return status;
 	}
 	if (o.mode == MODE_ALIASES)
-		status = newaliases(&conf.where);
+		status = newaliases(&conf);
 	else
 		status = with_spool(caller, &o, &conf);
 	conf_fini(&conf);

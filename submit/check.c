@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/alias_loops.h"
 #include "conf/files.h"
 #include "priv/user.h"
 #include "spool.h"
@@ -511,6 +512,7 @@ check_aliases(struct check *c)
 	if (ret == 0 && stat(path, &st) == 0 && (st.st_mode & S_IWOTH) != 0)
 		WARNING(c, path, "can be changed by everybody (mode %04o): run "
 		    "\"chmod o-w %s\"", (unsigned)st.st_mode & 07777, path);
+	(void)alias_loops(&aliases, &c->conf, &user_names, &report);
 	check_root_mail(c, &aliases);
 	aliases_fini(&aliases);
 }

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "aliases_include.h"
+#include "conf/alias_loops.h"
 #include "conf/files.h"
+#include "priv/user.h"
 #include "submit/newaliases.h"
 
 void
@@ -73,8 +75,9 @@ check_lists(const struct conf_where *where, const struct alias *alias,
 }
 
 int
-newaliases(const struct conf_where *where)
+newaliases(const struct conf *conf)
 {
+	const struct conf_where *where = &conf->where;
 	struct report report = { newaliases_report, NULL };
 	struct aliases aliases;
 	struct sender_relays senders;
@@ -94,6 +97,8 @@ newaliases(const struct conf_where *where)
 		targets += aliases.list[i].targets.n;
 		check_lists(where, &aliases.list[i], &bad);
 	}
+	report = (struct report){ count_report, &bad };
+	(void)alias_loops(&aliases, conf, &user_names, &report);
 	printf("%s: %zu alias%s, %zu target%s", where->aliases, good,
 	    good == 1 ? "" : "es", targets, targets == 1 ? "" : "s");
 	if (bad > 0)

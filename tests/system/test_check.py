@@ -222,13 +222,14 @@ def test_machine(world, change, text):
 
 
 def test_lines_of_files(world, check):
-    world.write_aliases("root: ann\nnonsense\nbob: |\"\n")
+    world.write_aliases("root: ann\nnonsense\nbob: |\"\nx: y\ny: x\n")
     world.write_auth("x\n")
     world.write_from_map("a\n")
     world.write_conf({"FROM_MAP": "/etc/dma/from"})
     status, out = check()
     assert status == 78
-    for text in ("error   /etc/aliases:2: ", "error   %s:1: " % AUTH,
+    for text in ("error   /etc/aliases:2: ", "error   /etc/aliases:5: y leads "
+                 "back to x, and ", "error   %s:1: " % AUTH,
                  "error   /etc/dma/from:1: "):
         assert text in out
 

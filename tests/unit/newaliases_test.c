@@ -31,7 +31,7 @@ run(const char *dir, const char *aliases, struct buf *out, struct buf *err)
 		if (freopen(t_path(dir, "out"), "w", stdout) == NULL ||
 		    freopen(t_path(dir, "err"), "w", stderr) == NULL)
 			_exit(99);
-		status = newaliases(&conf.where);
+		status = newaliases(&conf);
 		fflush(NULL);
 		_exit(status);
 	}
@@ -59,6 +59,8 @@ test_what_is_said(void **state)
 		{ "a: bob\nb carl\n", NULL, EX_DATAERR,
 		    ": 1 alias, 1 target, 1 line with errors\n",
 		    "aliases:2: " },
+		{ "a: b\nb: a\n", NULL, EX_DATAERR, "1 line with errors",
+		    "aliases:2: b leads back to a, and there is no user " },
 		{ "a: :include:LIST\n", "bob\ncarl\n", 0, "1 alias,", "" },
 		{ "a: :include:LIST\n", NULL, EX_DATAERR, "1 line with errors",
 		    "aliases:1: " },
