@@ -398,27 +398,49 @@ draft_drop(struct draft *d)
 
 /* ---- the journal ---- */
 
+/* What was appended last is cut off: the journal is as before. */
 static int
-append(struct message *m, const struct buf *lines, int is_durable,
-    struct result *res)
+take_back(struct message *m, struct result *res)
 {
-	off_t end;
+	spool_trouble(res, "journal");
+	m->tail = 0;
+	return ftruncate(m->fd, m->text.offset + m->text.length +
+	    m->journal) == -1 ? spool_trouble(res, "journal") : -1;
+}
 
+static int
+write_lines(struct message *m, const struct buf *lines, struct result *res)
+{
 	if (buf_failed(lines)) {
 		errno = ENOMEM;
 		return spool_trouble(res, "journal");
 	}
-	end = lseek(m->fd, 0, SEEK_END);
-	if (end == -1)
-		return spool_trouble(res, "journal");
-	if (io_write_all(m->fd, buf_str(lines), lines->len) == -1 ||
-	    (is_durable && fdatasync(m->fd) == -1)) {
-		spool_trouble(res, "journal");
-		if (ftruncate(m->fd, end) == -1)
-			spool_trouble(res, "journal");
-		return -1;
-	}
-	m->journal += (int64_t)lines->len;
+	if (io_write_all(m->fd, buf_str(lines), lines->len) == -1)
+		return take_back(m, res);
+	m->tail = (int64_t)lines->len;
+	return 0;
+}
+
+int
+spool_write(struct message *m, const struct buf *notes, struct result *res)
+{
+	struct buf lines;
+	int ret;
+
+	buf_init(&lines, 0);
+	journal_put(&lines, m, notes);
+	ret = write_lines(m, &lines, res);
+	buf_fini(&lines);
+	return ret;
+}
+
+int
+spool_keep(struct message *m, int is_durable, struct result *res)
+{
+	if (is_durable && fdatasync(m->fd) == -1)
+		return take_back(m, res);
+	m->journal += m->tail;
+	m->tail = 0;
 	m->nnoted = m->nrcpts;
 	return 0;
 }
@@ -427,14 +449,8 @@ int
 spool_append(struct message *m, const struct buf *notes, int is_durable,
     struct result *res)
 {
-	struct buf lines;
-	int ret;
-
-	buf_init(&lines, 0);
-	journal_put(&lines, m, notes);
-	ret = append(m, &lines, is_durable, res);
-	buf_fini(&lines);
-	return ret;
+	return spool_write(m, notes, res) == -1 ? -1 :
+	    spool_keep(m, is_durable, res);
 }
 
 /* ---- reading back ---- */

@@ -99,6 +99,12 @@ int	spool_has(const struct spool *, const char *id);
 int	spool_append(struct message *, const struct buf *, int is_durable,
 	    struct result *);
 /*
+ * The two halves of it.  Of several messages all are written before the first
+ * is kept: one commit of the file system has the appends of all of them then.
+ */
+int	spool_write(struct message *, const struct buf *, struct result *);
+int	spool_keep(struct message *, int is_durable, struct result *);
+/*
  * Opens a message for a process that is not to be trusted with it: read-only,
  * so that it cannot write whatever becomes of it.  -1 with errno.
  */

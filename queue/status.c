@@ -200,14 +200,9 @@ forget(struct active *all, struct active_message *a)
 	active_failed(all, a, a->unwritten.reason);
 }
 
-/*
- * 0, or -1: the notes are kept, to be written later; unwritten has the reason.
- * Each journal is synced by itself: to sync those of a turn side by side
- * (kernel AIO) did not move P2 (64 callers, 1 mailbox: 671 messages a second
- * like this, 585 that way; 10 mailboxes: 459 and 490; noise 25 %).
- */
+/* 0, or -1: the notes stay, to be written later; unwritten has the reason. */
 static int
-append_notes(struct active_message *a, int is_durable)
+put_notes(struct active_message *a)
 {
 	if (a->notes.len == 0 && !buf_failed(&a->notes))
 		return 0;
@@ -220,13 +215,28 @@ append_notes(struct active_message *a, int is_durable)
 		journal_all(&a->notes, &a->m);
 	}
 	result_fini(&a->unwritten);
-	if (spool_append(&a->m, &a->notes, is_durable, &a->unwritten) == -1)
+	return spool_write(&a->m, &a->notes, &a->unwritten);
+}
+
+/* The same, of what was put. */
+static int
+keep_notes(struct active_message *a, int is_durable)
+{
+	if (a->notes.len == 0)
+		return 0;
+	if (spool_keep(&a->m, is_durable, &a->unwritten) == -1)
 		return -1;
 	buf_reset(&a->notes);
 	a->entry->trouble = 0;
 	if (is_durable)
 		a->unsynced = UNSYNCED_NONE;
 	return 0;
+}
+
+static int
+append_notes(struct active_message *a, int is_durable)
+{
+	return put_notes(a) == -1 ? -1 : keep_notes(a, is_durable);
 }
 
 /* The same; a fact that cannot be written is reported. */
@@ -243,16 +253,31 @@ write_notes(struct active *all, struct active_message *a, int is_durable)
  * back, and needs no note then.
  */
 static void
-record_notes(struct active *all, struct active_message *a)
+not_recorded(struct active *all, struct active_message *a)
 {
-	int is_durable = a->unsynced != UNSYNCED_NONE;
-
-	if (a->open > 0)
-		(void)write_notes(all, a, is_durable);
-	else
-		(void)append_notes(a, is_durable);
+	if (a->open > 0 && a->unsynced == UNSYNCED_FACT)
+		stay(all, a, &a->unwritten);
 }
 
+/* Decides, and gives the notes of it to the file. */
+static void
+record_decided(struct active *all, struct active_message *a, time_t now,
+    const struct log *log)
+{
+	uint32_t i, n = a->decided;
+
+	for (i = 0; decide_next(a, &i); i++)
+		record(all, a, i, now, log);
+	/* An attempt that is over is written when it is finished. */
+	if ((n > 0 || a->unsynced != UNSYNCED_NONE) && a->again_ms == 0 &&
+	    (a->open > 0 || a->requests > 0) && put_notes(a) == -1)
+		not_recorded(all, a);
+}
+
+/*
+ * All messages are written before the first is synced: the file system commits
+ * its journal once for them, and the other syncs find that done.
+ */
 void
 status_record(struct active *all)
 {
@@ -260,21 +285,17 @@ status_record(struct active *all)
 	struct log log = all->q->log;
 	struct active_message *a;
 	struct buf lines;
-	uint32_t i, n;
 
 	buf_init(&lines, 0);
-	for (a = all->messages; a != NULL; a = a->next) {
-		n = a->decided;
-		log_hold(&log, &lines);
-		for (i = 0; decide_next(a, &i); i++)
-			record(all, a, i, now, &log);
-		log_release(&log);
-		/* An attempt that is over is written when it is finished. */
-		if ((n > 0 || a->unsynced != UNSYNCED_NONE) &&
-		    a->again_ms == 0 && (a->open > 0 || a->requests > 0))
-			record_notes(all, a);
-	}
+	log_hold(&log, &lines);
+	for (a = all->messages; a != NULL; a = a->next)
+		record_decided(all, a, now, &log);
+	log_release(&log);
 	buf_fini(&lines);
+	for (a = all->messages; a != NULL; a = a->next)
+		if (a->m.tail > 0 && keep_notes(a, a->unsynced !=
+		    UNSYNCED_NONE) == -1)
+			not_recorded(all, a);
 }
 
 int

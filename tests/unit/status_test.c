@@ -2,6 +2,8 @@
  * status_test.c - what became of a recipient is in the journal in the end.
  * In a private directory; no root needed.
  */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include "queue/bounce_facts.h"
 #include "queue/own_mail.h"
 #include "queue/status.h"
+#include "spool/journal.h"
 #include "tests/unit/t_active.h"
 
 #define ID	"0123456789abc"
@@ -21,11 +24,17 @@ struct world {
 
 /* How many syncs of data there were, and which of them does not work. */
 static int	 syncs, bad_sync;
+static int	 unwritten = -1;	/* its size is to be known then */
+static off_t	 size_at_sync;		/* the first of them */
 
 int
 fdatasync(int fd)
 {
+	struct stat st;
+
 	(void)fd;
+	if (syncs == 0 && fstat(unwritten, &st) == 0)
+		size_at_sync = st.st_size;
 	if (++syncs == bad_sync) {
 		errno = ENOSPC;
 		return -1;
@@ -577,6 +586,58 @@ test_log(void **state)
 	result_fini(&res);
 }
 
+static off_t
+size(const struct active_message *a)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(a->m.fd, &st), 0);
+	return st.st_size;
+}
+
+static void
+plan_append(struct active_message *a, int64_t at)
+{
+	a->m.rcpts[0].checkpoint = (struct checkpoint){ 1, 1, at };
+	journal_append(&a->notes, &a->m, 0);
+	decide_unsynced(a, UNSYNCED_PLAN);
+}
+
+/*
+ * Both appends are in the files when the first is synced.  The sync of the
+ * second does not work: only that is taken back, and it is written again.
+ */
+static void
+test_written_before_the_first_sync(void **state)
+{
+	struct active_message *one, *two;
+	struct world *w = *state;
+	off_t before;
+
+	t_active_commit(&w->t, "1123456789abc", "bob@example.org", NULL);
+	assert_non_null(t_active_load(&w->t, "1123456789abc"));
+	one = w->t.active.messages;
+	two = one->next;
+	plan_append(one, 0);
+	plan_append(two, 100);
+	before = size(two);
+	unwritten = two->m.fd;
+	syncs = 0;
+	bad_sync = 2;
+	status_record(&w->t.active);
+	unwritten = -1;
+	assert_int_equal(syncs, 2);
+	assert_true(size_at_sync > before);
+	assert_int_equal(one->unsynced, UNSYNCED_NONE);
+	assert_int_equal(two->unsynced, UNSYNCED_PLAN);
+	assert_int_equal(size(two), before);
+	assert_true(two->notes.len > 0);
+	status_record(&w->t.active);
+	assert_int_equal(syncs, 3);
+	assert_int_equal(two->unsynced, UNSYNCED_NONE);
+	assert_int_equal(size(two), size_at_sync);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -588,6 +649,7 @@ main(void)
 		CASE(test_a_report_for_each_sender),
 		CASE(test_lost_notes),
 		CASE(test_one_sync_a_turn),
+		CASE(test_written_before_the_first_sync),
 		CASE(test_found_by_checkpoint),
 		CASE(test_notice_is_synced),
 		CASE(test_back_off),
