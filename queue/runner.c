@@ -42,6 +42,8 @@
 #define RENEW_REST_S	60	/* of a host before a user has it tried again */
 #define REQUESTS_MAX	8	/* of one channel */
 #define WAKES_FEW	8	/* more at once: some may have been lost */
+#define GATHER_MS	20	/* wakes within this time are read together */
+#define GATHER_QUEUE	1000	/* messages: more take too long to scan */
 #define POLLS_MAX	(8 + LOOKUPS_MAX + 2 * CHILDREN_MAX + PROCESSES_MAX \
 			    + WATCHERS_MAX + 8)
 
@@ -50,6 +52,7 @@ struct wake {
 	int		 fd;		/* owned; or -1 */
 	uint64_t	 ino;		/* of its name */
 	int		 error;		/* why there is none: logged */
+	int64_t		 gather_ms;	/* it is not read before that time */
 };
 
 struct runner {
@@ -284,7 +287,8 @@ take_requests(struct runner *r, int channel)
 	ipc_fini(&m);
 }
 
-static void
+/* 1 when it is about a new message alone: nobody waits for a reply. */
+static int
 take_wake(struct runner *r, struct ipc *m)
 {
 	char id[QUEUE_ID_MAX + 1];
@@ -295,31 +299,47 @@ take_wake(struct runner *r, struct ipc *m)
 		if (ipc_done(m) == 0)
 			take_requests(r, channel);
 		io_close(&channel);
-		return;
+		return 0;
 	}
 	ipc_get_text(m, id, sizeof(id));
 	if (ipc_done(m) == -1 || m->kind != IPC_WAKE)
-		return;
+		return 0;
 	/* The new one alone; the queue may be long. */
 	if (id[0] != '\0')
 		active_add(&r->active, id);
 	else
 		active_scan_soon(&r->active);
+	return id[0] != '\0';
 }
 
+/*
+ * Senders do not wait: what the socket had no room for is lost.  Where that is
+ * found by a short scan, messages that follow each other are taken together:
+ * one lookup, one lock and one sync of a mailbox are for all of them then.
+ */
 static void
 read_wakes(struct runner *r)
 {
+	int n, nnew = 0;
 	struct ipc m;
-	int n;
 
 	ipc_init(&m);
 	for (n = 0; ipc_recv(r->wake.fd, &m, IPC_WAKE_LIMIT) == 1; n++)
-		take_wake(r, &m);
-	/* Senders do not wait: what the socket had no room for is lost. */
+		nnew += take_wake(r, &m);
+	ipc_fini(&m);
 	if (n >= WAKES_FEW)
 		active_scan_soon(&r->active);
-	ipc_fini(&m);
+	else if (nnew > 0 && r->active.n <= GATHER_QUEUE)
+		r->wake.gather_ms = io_clock_ms() + GATHER_MS;
+}
+
+/* Until the wake socket is read again; 0: now. */
+static int64_t
+gather_ms(const struct runner *r)
+{
+	int64_t left = r->wake.gather_ms - io_clock_ms();
+
+	return left > 0 ? left : 0;
 }
 
 /* Front ends that found no wake socket yet, or none any more. */
@@ -587,7 +607,8 @@ collect(struct runner *r, struct polls *p)
 	int i;
 
 	p->n = 0;
-	add_poll(p, r->wake.fd, POLLIN, POLL_WAKE, NULL);
+	if (gather_ms(r) == 0)
+		add_poll(p, r->wake.fd, POLLIN, POLL_WAKE, NULL);
 	add_poll(p, r->start, POLLIN, POLL_START, NULL);
 	add_poll(p, r->stop, POLLIN, POLL_STOP, NULL);
 	add_poll(p, r->notices.clock, POLLIN, POLL_CLOCK, NULL);
@@ -687,6 +708,8 @@ sleep_ms(struct runner *r)
 	ms = least(ms, destinations_yield(&r->destinations));
 	ms = least(ms, local_linger(&r->local));
 	ms = least(ms, lookups_late(&r->lookups));
+	if (gather_ms(r) > 0)
+		ms = least(ms, gather_ms(r));
 	if (is_stopping(r))
 		return least(ms, STAY_MS);
 	ms = least(ms, active_due_ms(&r->active));

@@ -409,6 +409,51 @@ test_delivered(void **state)
 	assert_int_equal(told(w), '\0');
 }
 
+/*
+ * Three messages for one user, a few milliseconds apart, all of them deferred:
+ * how many lookups they share.
+ */
+static unsigned
+stream(struct world *w)
+{
+	static const char *const ids[] = { "a1", "a2", "a3" };
+	size_t i;
+
+	w->asked = 0;
+	w->verdict = FORWARD_LATER;
+	start(w);
+	for (i = 0; i < N(ids); i++) {
+		commit(w, ids[i], "bob");
+		assert_int_equal(poke(w, IPC_WAKE, ids[i], -1), 0);
+		while (help(w, 4))
+			;
+	}
+	while (help(w, 100))
+		;
+	kill(w->runner, SIGKILL);
+	waitpid(w->runner, NULL, 0);
+	w->runner = 0;
+	for (i = 0; i < N(ids); i++)
+		assert_int_equal(spool_remove(&w->spool, ids[i], 0), 0);
+	io_close(&w->forward);
+	io_close(&w->deliver);
+	io_close(&w->done);
+	return w->asked;
+}
+
+/*
+ * The first is taken at once, and the others together, unless this machine
+ * makes a pause in between: then it is tried again.
+ */
+static void
+test_messages_that_follow_are_taken_together(void **state)
+{
+	int tries = 0;
+
+	while (stream(*state) > 2)
+		assert_true(++tries < 50);
+}
+
 /* A helper is gone: the mail stays, and another runner tries it. */
 static void
 test_degraded(void **state)
@@ -586,6 +631,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		CASE(test_nothing_to_do),
 		CASE(test_delivered),
+		CASE(test_messages_that_follow_are_taken_together),
 		CASE(test_degraded),
 		CASE(test_woken),
 		CASE(test_last_look),
