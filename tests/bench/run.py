@@ -30,7 +30,7 @@ FLOOR = {"do": "floor", "files": 40}
 # that one of them, and all, may take.
 REPEATS = 3
 REPEAT_MOST_S = 30
-REPEAT_S = {True: 200, False: 1800}     # with BENCH=quick, without
+REPEAT_S = {True: 100, False: 1800}     # with BENCH=quick, without
 
 
 class Session:
