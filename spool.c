@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compat/compat.h"
 #include "lib/io.h"
 #include "lib/trusted_open.h"
 #include "spool.h"
@@ -26,6 +27,7 @@
 #include "spool/preamble.h"
 
 #define WRITE_CHUNK	65536
+#define START_CHUNK	(4 * 1024 * 1024)	/* bytes, to the disk at once */
 #define TEXT_CHECK_MAX	(16 * 1024 * 1024)	/* bytes read while all wait */
 #define HEAD_MAX	4096	/* bytes of the first read: small files */
 #define MARK		"version-2"	/* the runner understands that */
@@ -222,29 +224,60 @@ draft_begin(const struct spool *sp, struct draft *d, const char *id,
 }
 
 static int
+write_on(struct draft *d, const void *p, size_t n)
+{
+	if (io_write_all(d->fd, p, n) == -1)
+		return -1;
+	d->written += (int64_t)n;
+	/* The disk works while the rest is read. */
+	if (d->written - d->started >= START_CHUNK) {
+		compat_start_writing(d->fd, d->started, d->written -
+		    d->started);
+		d->started = d->written;
+	}
+	return 0;
+}
+
+static int
 draft_flush(struct draft *d)
 {
 	if (buf_failed(&d->out)) {
 		errno = ENOMEM;
 		return -1;
 	}
-	if (io_write_all(d->fd, buf_str(&d->out), d->out.len) == -1)
+	if (write_on(d, buf_str(&d->out), d->out.len) == -1)
 		return -1;
-	d->is_begun = 1;
 	buf_reset(&d->out);
 	return 0;
+}
+
+/* Only as much as will be checked. */
+static void
+add_to_sum(struct draft *d, const void *p, size_t n)
+{
+	int64_t left = TEXT_CHECK_MAX - d->length;
+
+	if (left > 0)
+		checksum_add(&d->sum, p, (int64_t)n < left ? n : (size_t)left);
 }
 
 int
 draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 {
+	int ret = 0;
+
+	add_to_sum(d, p, n);
 	d->length += (int64_t)n;
-	checksum_add(&d->sum, p, n);
-	buf_add(&d->out, p, n);
-	if ((d->out.len >= WRITE_CHUNK || buf_failed(&d->out)) &&
-	    draft_flush(d) == -1)
-		return spool_trouble(res, "write");
-	return 0;
+	if (n < WRITE_CHUNK) {
+		buf_add(&d->out, p, n);
+		n = 0;
+	}
+	/* What is large is not copied before. */
+	if (n > 0 || d->out.len >= WRITE_CHUNK || buf_failed(&d->out))
+		ret = draft_flush(d);
+	if (ret == 0 && n > 0)
+		ret = write_on(d, p, n);
+	return ret == -1 ? spool_trouble(res, "write") : 0;
 }
 
 /* All that is left; of a small message, that is the whole file. */
@@ -265,7 +298,7 @@ write_rest(struct draft *d, const struct message *m,
 	text[sizeof(text) - 1] = '\n';
 	if (ret == -1)
 		return -1;
-	if (d->is_begun)
+	if (d->written > 0)
 		return draft_flush(d) == -1 ? -1 :
 		    io_pwrite_all(d->fd, text, sizeof(text), 0);
 	if (!buf_failed(&d->out))

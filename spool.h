@@ -28,9 +28,10 @@ struct draft {
 	int		 is_named;	/* in tmp/, for want of O_TMPFILE */
 	struct buf	 out;		/* not yet written; from the start of
 					 * the file on, room for the preamble */
-	int		 is_begun;	/* a part of the file is written */
+	int64_t		 written;	/* bytes of the file, so far */
+	int64_t		 started;	/* of these, on their way to the disk */
 	int64_t		 length;	/* bytes of text so far */
-	struct checksum	 sum;		/* of them */
+	struct checksum	 sum;		/* of those that will be checked */
 	int		 has_sums;	/* it is of version 2 */
 };
 

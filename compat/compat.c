@@ -12,6 +12,7 @@
 #endif
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -57,6 +58,18 @@ compat_close_from(int lowest)
 #else
 	closefrom(lowest);
 	return 0;
+#endif
+}
+
+void
+compat_start_writing(int fd, off_t from, off_t len)
+{
+#if defined(__linux__)
+	(void)sync_file_range(fd, from, len, SYNC_FILE_RANGE_WRITE);
+#else
+	(void)fd;
+	(void)from;
+	(void)len;
 #endif
 }
 

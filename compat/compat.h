@@ -8,6 +8,11 @@
 
 /* Closes every descriptor from lowest up; -1 when that cannot be done. */
 int	compat_close_from(int lowest);
+/*
+ * Has the system write these bytes of a file to disk from now on, without a
+ * wait and without a promise: less is left to a later fsync().
+ */
+void	compat_start_writing(int fd, off_t from, off_t len);
 /* The default action, also for signals that the C library keeps for itself. */
 void	compat_default_signal(int sig);
 /*

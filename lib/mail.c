@@ -89,6 +89,16 @@ mail_input(struct mail_input *in, const char *p, size_t n, struct buf *out)
 	}
 }
 
+int
+mail_input_is_text(struct mail_input *in, const char *p, size_t n)
+{
+	if (in->dot_ends || n == 0 || in->state > INPUT_TEXT ||
+	    memchr(p, '\r', n) != NULL)
+		return 0;
+	in->state = p[n - 1] == '\n' ? INPUT_START : INPUT_TEXT;
+	return 1;
+}
+
 void
 mail_input_end(struct mail_input *in, struct buf *out)
 {

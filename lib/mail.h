@@ -38,6 +38,11 @@ struct mail_input {
 void	mail_input_init(struct mail_input *, int dot_ends);
 void	mail_input(struct mail_input *, const char *, size_t, struct buf *out);
 void	mail_input_end(struct mail_input *, struct buf *out);
+/*
+ * 1: the bytes are the text as they stand, so mail_input() need not copy them;
+ * they are taken.  0: it has to look at them.
+ */
+int	mail_input_is_text(struct mail_input *, const char *, size_t);
 
 /*
  * 2. Counting what SMTP wants to know, over text with LF line ends; may be

@@ -534,6 +534,9 @@ use_text(struct submission *s, int at_end)
 int
 submission_text(struct submission *s, const char *bytes, size_t n)
 {
+	if (!s->text.in_header && s->text.buf.len == 0 &&
+	    mail_input_is_text(&s->text.input, bytes, n))
+		return put_text(s, bytes, n);
 	mail_input(&s->text.input, bytes, n, &s->text.buf);
 	return use_text(s, s->text.input.is_over);
 }

@@ -38,7 +38,10 @@ input(struct buf *out, int dot_ends, const char *p, size_t n, size_t chunk)
 
 	mail_input_init(&in, dot_ends);
 	for (i = 0; i < n; i += chunk)
-		mail_input(&in, p + i, min(chunk, n - i), out);
+		if (mail_input_is_text(&in, p + i, min(chunk, n - i)))
+			buf_add(out, p + i, min(chunk, n - i));
+		else
+			mail_input(&in, p + i, min(chunk, n - i), out);
 	mail_input_end(&in, out);
 }
 

@@ -304,7 +304,7 @@ test_sizes(void **state)
 	static const struct { size_t text; uint32_t nrcpts; } cases[] = {
 		{ 0, 1 }, { 1, 1 }, { CHUNK - PREAMBLE - 1, 1 },
 		{ CHUNK - PREAMBLE, 1 }, { CHUNK - PREAMBLE + 1, 1 },
-		{ CHUNK, 1 }, { 3 * CHUNK + 5, 1 },
+		{ CHUNK, 1 }, { 3 * CHUNK + 5, 1 }, { 9 << 20, 1 },
 		{ 10, 3000 }, { CHUNK - PREAMBLE - 1, 3000 },
 		{ CHUNK - PREAMBLE, 3000 }, { CHUNK - PREAMBLE + 1, 3000 },
 		{ 2 * CHUNK - PREAMBLE, 3000 }, { 2 * CHUNK, 3000 },
@@ -315,6 +315,7 @@ test_sizes(void **state)
 	size_t i, k, pieces;
 	struct draft d;
 
+	spool_mark(&w->sp);
 	for (i = 0; i < N(cases) * 2; i++) {
 		const size_t n = cases[i / 2].text;
 
@@ -343,6 +344,7 @@ test_sizes(void **state)
 		assert_int_equal(io_pread_all(got.fd, back, n, got.text.offset),
 		    0);
 		assert_memory_equal(back, text, n);
+		assert_int_equal(spool_check_text(&got, &w->res), SPOOL_GOT);
 		assert_string_equal(got.rcpts[got.nrcpts - 1].address,
 		    m.rcpts[m.nrcpts - 1].address);
 		message_fini(&got);
@@ -351,6 +353,47 @@ test_sizes(void **state)
 		free(text);
 		free(back);
 	}
+}
+
+/* The text's checksum when it is n bytes long. */
+static uint64_t
+sum_of(struct world *w, const char *text, size_t n)
+{
+	struct message m, got;
+	struct draft d;
+	uint64_t sum;
+
+	message_init(&m);
+	add(&m, "ann@example.org", ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
+	assert_int_equal(draft_begin(&w->sp, &d, ID, &w->res), 0);
+	assert_int_equal(draft_write(&d, text, n, &w->res), 0);
+	assert_int_equal(draft_seal(&d, &m, &w->res), 0);
+	assert_int_equal(draft_publish(&d, &w->res), 0);
+	draft_drop(&d);
+	assert_int_equal(load(w, ID, 0, &got), SPOOL_GOT);
+	assert_int_equal(spool_check_text(&got, &w->res), SPOOL_GOT);
+	sum = got.text.sum;
+	assert_true(sum != 0);
+	message_fini(&got);
+	message_fini(&m);
+	assert_int_equal(spool_remove(&w->sp, ID, 0), 0);
+	return sum;
+}
+
+static void
+test_text_that_is_not_checked_is_not_summed(void **state)
+{
+	const size_t most = 16 << 20;
+	char *text = calloc(1, most + 1);
+	struct world *w = *state;
+	uint64_t sum;
+
+	assert_true(text != NULL);
+	spool_mark(&w->sp);
+	sum = sum_of(w, text, most);
+	assert_true(sum_of(w, text, most - 1) != sum);
+	assert_true(sum_of(w, text, most + 1) == sum);
+	free(text);
 }
 
 /* Files that the first read has just, or just not. */
@@ -1678,6 +1721,7 @@ main(void)
 		CASE(test_sizes), CASE(test_sizes_around_the_first_read),
 		CASE(test_load_of_a_submitter),
 		CASE(test_a_look_leaves_no_time_of_access),
+		CASE(test_text_that_is_not_checked_is_not_summed),
 		CASE(test_draft_without_publish),
 		CASE(test_named_draft),
 		CASE(test_sweep),
