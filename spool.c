@@ -26,7 +26,7 @@
 #include "spool/journal.h"
 #include "spool/preamble.h"
 
-#define WRITE_CHUNK	65536
+#define READ_CHUNK	65536
 #define START_CHUNK	(4 * 1024 * 1024)	/* bytes, to the disk at once */
 #define TEXT_CHECK_MAX	(16 * 1024 * 1024)	/* bytes read while all wait */
 #define HEAD_MAX	4096	/* bytes of the first read: small files */
@@ -261,6 +261,12 @@ add_to_sum(struct draft *d, const void *p, size_t n)
 		checksum_add(&d->sum, p, (int64_t)n < left ? n : (size_t)left);
 }
 
+size_t
+draft_room(const struct draft *d)
+{
+	return DRAFT_BLOCK - ((size_t)d->written + d->out.len) % DRAFT_BLOCK;
+}
+
 int
 draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 {
@@ -268,12 +274,12 @@ draft_write(struct draft *d, const void *p, size_t n, struct result *res)
 
 	add_to_sum(d, p, n);
 	d->length += (int64_t)n;
-	if (n < WRITE_CHUNK) {
+	if (n < DRAFT_BLOCK) {
 		buf_add(&d->out, p, n);
 		n = 0;
 	}
 	/* What is large is not copied before. */
-	if (n > 0 || d->out.len >= WRITE_CHUNK || buf_failed(&d->out))
+	if (n > 0 || d->out.len >= DRAFT_BLOCK || buf_failed(&d->out))
 		ret = draft_flush(d);
 	if (ret == 0 && n > 0)
 		ret = write_on(d, p, n);
@@ -646,7 +652,7 @@ spool_load_of(const struct spool *sp, const char *id, uint32_t uid,
 enum spool_got
 spool_check_text(const struct message *m, struct result *res)
 {
-	char chunk[WRITE_CHUNK];
+	char chunk[READ_CHUNK];
 	int64_t at = m->text.offset, end = at + m->text.length;
 	struct checksum sum;
 	size_t n;
@@ -655,7 +661,7 @@ spool_check_text(const struct message *m, struct result *res)
 		return SPOOL_GOT;
 	checksum_init(&sum);
 	for (; at < end; at += (int64_t)n) {
-		n = end - at < WRITE_CHUNK ? (size_t)(end - at) : WRITE_CHUNK;
+		n = end - at < READ_CHUNK ? (size_t)(end - at) : READ_CHUNK;
 		if (io_pread_all(m->fd, chunk, n, (off_t)at) == -1)
 			return later(res, "read");
 		checksum_add(&sum, chunk, n);

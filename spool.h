@@ -20,6 +20,8 @@ struct spool {
 	uint32_t uid;		/* of this process, which has to own them */
 };
 
+#define DRAFT_BLOCK	65536	/* bytes of one write; whole pages */
+
 /* A message that is being written. */
 struct draft {
 	const struct spool *sp;
@@ -55,6 +57,11 @@ int	spool_open_folder(const struct spool *, const char *name,
 int	draft_begin(const struct spool *, struct draft *, const char *id,
 	    struct result *);	/* id: NULL for a new one */
 int	draft_write(struct draft *, const void *, size_t, struct result *);
+/*
+ * As many bytes as end the block of the file that the next one is in.  Texts
+ * in pieces of this size are not copied, and no page is written in two parts.
+ */
+size_t	draft_room(const struct draft *);
 /* Uses of m: sender, arrived, submitter, flags, hops, lines, rcpts. */
 int	draft_seal(struct draft *, const struct message *, struct result *);
 int	draft_publish(struct draft *, struct result *);

@@ -17,7 +17,6 @@
 #include "submit/submission.h"
 #include "submit/submit.h"
 
-#define CHUNK		65536
 #define PAGE		4096	/* bytes, on most machines */
 #define SHOWN_MAX	256	/* bytes of an argument in a diagnostic */
 
@@ -136,12 +135,12 @@ static int
 take_text(struct submission *s)
 {
 	/* Most messages fit into few pages, if the first one is whole. */
-	static _Alignas(PAGE) char chunk[CHUNK];
+	static _Alignas(PAGE) char chunk[DRAFT_BLOCK];
 	ssize_t n;
 
 	do {
 		caller_ask_input(s->caller);
-		n = io_read(STDIN_FILENO, chunk, sizeof(chunk));
+		n = io_read(STDIN_FILENO, chunk, draft_room(&s->draft));
 		if (n == -1 && errno == EAGAIN && io_wait(STDIN_FILENO, POLLIN,
 		    INT64_MAX) == 1)
 			continue;

@@ -316,25 +316,32 @@ test_sizes(void **state)
 	struct draft d;
 
 	spool_mark(&w->sp);
-	for (i = 0; i < N(cases) * 2; i++) {
-		const size_t n = cases[i / 2].text;
+	for (i = 0; i < N(cases) * 3; i++) {
+		const size_t n = cases[i / 3].text;
 
-		pieces = i % 2 == 0 ? n + 1 : 1000;
+		pieces = i % 3 == 0 ? n + 1 : 1000;
 		text = malloc(n + 1);
 		back = malloc(n + 1);
 		assert_true(text != NULL && back != NULL);
 		for (k = 0; k < n; k++)
 			text[k] = (char)('a' + k % 26);
 		message_init(&m);
-		for (k = 0; k < cases[i / 2].nrcpts; k++) {
+		for (k = 0; k < cases[i / 3].nrcpts; k++) {
 			snprintf(address, sizeof(address),
 			    "recipient.%zu@example.org", k);
 			add(&m, address, ROUTE_UNKNOWN, ORIGIN_CALLER, NULL);
 		}
 		assert_int_equal(draft_begin(&w->sp, &d, ID, &w->res), 0);
-		for (k = 0; k < n; k += pieces)
+		for (k = 0; k < n; k += pieces) {
+			if (i % 3 == 2)
+				pieces = draft_room(&d);
+			assert_in_range(pieces, 1, n + 1 + CHUNK);
 			assert_int_equal(draft_write(&d, text + k,
 			    n - k < pieces ? n - k : pieces, &w->res), 0);
+			if (i % 3 == 2 && n - k >= pieces)
+				assert_int_equal(lseek(d.fd, 0, SEEK_CUR) %
+				    CHUNK, 0);
+		}
 		assert_int_equal(draft_seal(&d, &m, &w->res), 0);
 		assert_int_equal(draft_publish(&d, &w->res), 0);
 		draft_drop(&d);
