@@ -20,7 +20,7 @@ struct spool {
 	uint32_t uid;		/* of this process, which has to own them */
 };
 
-#define DRAFT_BLOCK	65536	/* bytes of one write; whole pages */
+#define DRAFT_BLOCK	131072	/* bytes of one write; whole pages */
 
 /* A message that is being written. */
 struct draft {

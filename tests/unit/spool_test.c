@@ -20,7 +20,7 @@
 #include "tests/unit/t_queue.h"
 
 #define PREAMBLE	1024	/* docs/spool.md */
-#define CHUNK		65536	/* a write of spool.c */
+#define CHUNK		DRAFT_BLOCK
 #define HEAD		4096	/* its first read */
 #define TEXT		"Subject: x\n\nbody\n"
 #define POKES_MAX	100000	/* more than any socket keeps */
