@@ -111,11 +111,15 @@ buf_putc(struct buf *b, char c)
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	size_t had = b->data == NULL ? 0 : b->cap - b->len;
 	va_list again;
+	size_t had;
 	char *room;
 	int n;
 
+	/* To count first takes as long as to format. */
+	if (b->data == NULL)
+		(void)buf_space(b, 0);
+	had = b->data == NULL ? 0 : b->cap - b->len;
 	va_copy(again, ap);
 	/* NOLINTNEXTLINE(clang-analyzer-valist.*): va_copy is not seen */
 	n = vsnprintf(had == 0 ? NULL : b->data + b->len, had, fmt, again);

@@ -95,10 +95,8 @@ sender_find_login(struct sender *s, const struct caller *c,
 static int
 read_address(const char *text, struct buf *address)
 {
-	struct user user;
-
 	if (addr_one(text, address) == -1 && (strchr(text, '@') != NULL ||
-	    user_lookup(text, &user) != 0))
+	    user_names.exists(text) != 1))
 		return -1;
 	if (address->len == 0 && text[0] != '\0' && strcmp(text, "<>") != 0)
 		addr_put_local(address, text);

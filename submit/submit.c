@@ -134,8 +134,10 @@ check_recipients(struct submission *s)
 static int
 take_text(struct submission *s)
 {
-	/* Most messages fit into few pages, if the first one is whole. */
-	static _Alignas(PAGE) char chunk[DRAFT_BLOCK];
+	/* Most messages fit into few pages, if the first one is whole.  Not by
+	 * _Alignas, which takes a page from all variables together. */
+	static char room[DRAFT_BLOCK + PAGE];
+	char *chunk = room + PAGE - (uintptr_t)room % PAGE;
 	ssize_t n;
 
 	do {

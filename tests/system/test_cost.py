@@ -114,10 +114,10 @@ def test_calls_have_few_page_faults(world, message):
     """More than a program that does nothing, since that depends on the
     kernel and the C library."""
     nothing = page_faults(["/bin/true"], message)
-    assert page_faults(SUBMIT, message) <= nothing + 36
+    assert page_faults(SUBMIT, message) <= nothing + 32
     for ident in world.queue():
         os.unlink("%s/queue/%s" % (SPOOL, ident))
-    assert page_faults(LIST, message) <= nothing + 26
+    assert page_faults(LIST, message) <= nothing + 25
 
 
 def test_log_lines_of_a_turn_are_written_at_once(world, peer, tmp_path):
