@@ -190,8 +190,9 @@ buf_take(struct buf *b)
 static int
 is_plain(char c, const char *also)
 {
-	return c > ' ' && c < 0x7f &&
-	    (also[0] == '\0' || strchr(also, c) == NULL);
+	while (*also != '\0' && *also != c)
+		also++;
+	return c > ' ' && c < 0x7f && *also == '\0';
 }
 
 /* How many bytes need no change: words with a blank between; at most max. */
