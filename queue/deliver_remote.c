@@ -20,10 +20,11 @@
 #include "queue/limits.h"
 #include "queue/route.h"
 
-#define REQUESTS_SENT	64	/* messages that one process has */
+#define REQUESTS_SENT	128	/* messages that one process has: enough while
+				 * this one waits for the disk */
 #define IDLE_MS		1000	/* an idle process stays */
 #define RECORD_LIMIT	(IPC_REMOTE_LIMIT - 2048)	/* bytes to fill */
-#define RECORDS_MAX	64	/* of one process in a turn */
+#define RECORDS_MAX	256	/* of one process in a turn */
 #define DOMAIN_MAX	255	/* RFC 1035 2.3.4 */
 #define DIALOGUE_MAX	2048	/* bytes of a line of the dialogue */
 
