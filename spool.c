@@ -898,6 +898,16 @@ spool_lock(const struct spool *sp)
 }
 
 int
+spool_start_lock(const struct spool *sp)
+{
+	int fd = openat(sp->queue, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1)
+		io_close(&fd);
+	return fd;
+}
+
+int
 spool_lock_reason(const struct spool *sp, char *dst, size_t size)
 {
 	int error, fd = open_lock(sp, "lock");

@@ -155,6 +155,11 @@ void	spool_sweep(const struct spool *);
  */
 int	spool_lock(const struct spool *);
 /*
+ * The same for a process that starts a runner; a hint that others need not.
+ * Whoever holds it may be stopped, so nobody may wait for it for long.
+ */
+int	spool_start_lock(const struct spool *);
+/*
  * By a runner: from now on, files may be of version 2, since no older runner,
  * which would take them for damaged, is at work.
  */

@@ -24,6 +24,7 @@
 #include "priv/records.h"
 #include "priv/refusal.h"
 #include "priv/request.h"
+#include "priv/start_socket.h"
 
 #define CHILDREN_MAX	72	/* of one helper */
 #define DELIVERIES_MAX	52	/* of them in the delivery helper */
@@ -255,7 +256,8 @@ start_successor(const struct helper *h)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(request_runner() == -1 ? EX_OSERR : 0);
+		_exit(start_socket_ask(0) == -1 && request_runner(-1) == -1 ?
+		    EX_OSERR : 0);
 	if (pid == -1)
 		log_say(&h->root.log, LOG_LEVEL_ERROR, "cannot start another "
 		    "runner: %s; queued mail is deferred until the next start",

@@ -39,9 +39,12 @@ leave_caller(int report)
 		(void)dup2(report, STDERR_FILENO);
 }
 
-/* In a new process; report: gets its error messages; or -1. */
+/*
+ * In a new process; report: gets its error messages; or -1; kept: as of
+ * request_runner().
+ */
 static void
-become_runner(int for_flush, int report)
+become_runner(int for_flush, int report, int kept)
 {
 	static char name[] = "dma", mode[] = "--runner",
 	    flush_mode[] = "--runner=flush";
@@ -50,6 +53,8 @@ become_runner(int for_flush, int report)
 
 	log_init(&log, "dma");
 	leave_caller(report);
+	if (kept != -1)
+		(void)fcntl(kept, F_SETFD, 0);
 	/* Else it would be the caller's to end, and no runner. */
 	if (user_leave_caller() == 0)
 		execv(DMA_PROGRAM, argv);
@@ -60,17 +65,15 @@ become_runner(int for_flush, int report)
 }
 
 int
-request_runner(void)
+request_runner(int kept)
 {
 	pid_t pid;
 
-	if (start_socket_ask(0) == 0)
-		return 0;
 	/* Nobody waits for it; a call may start several in its time. */
 	(void)signal(SIGCHLD, SIG_IGN);
 	pid = fork();
 	if (pid == 0)
-		become_runner(0, -1);
+		become_runner(0, -1, kept);
 	return pid == -1 ? -1 : 0;
 }
 
@@ -85,7 +88,7 @@ request_flush_runner(void)
 	(void)signal(SIGCHLD, SIG_IGN);
 	pid = fork();
 	if (pid == 0)
-		become_runner(1, pair[1]);
+		become_runner(1, pair[1], -1);
 	if (pid == -1)
 		dprintf(pair[1], "dma: fork: %s\n", strerror(errno));
 	io_close(&pair[1]);

@@ -9,15 +9,17 @@
 #include "priv/caller.h"
 
 /*
- * For the front end: has init start a runner, or starts it where init does
- * not; one too many leaves again at once.  It is of another session and no
- * child to wait for; -1 with errno.
+ * For the front end, where init starts none: starts a runner; one too many
+ * leaves again at once.  It is of another session and no child to wait for.
+ * kept: a descriptor that it has until it has left the context of the caller,
+ * or -1.  -1 with errno.
  */
-int	request_runner(void);
+int	request_runner(int kept);
 /*
- * The same, and it waits a moment for the flush that is to come, so that the
- * caller misses nothing of it.  Gives a descriptor (non-blocking) that says
- * why it cannot be a runner, or nothing; -1 when there is none.
+ * The same, by init where that does it, and the runner waits a moment for the
+ * flush that is to come, so that the caller misses nothing of it.  Gives a
+ * descriptor (non-blocking) that says why it cannot be a runner, or nothing;
+ * -1 when there is none.
  */
 int	request_flush_runner(void);
 

@@ -4,8 +4,11 @@
  */
 #include <sys/wait.h>
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -50,6 +53,67 @@ take(const struct t_wake *q, uint32_t *kind, char *id, uint32_t *flags)
 		_exit(93);
 	ipc_fini(&m);
 	return fd;
+}
+
+/* Runners that were started; -1: fork(2) works. */
+static int	 starts = -1;
+
+pid_t
+fork(void)
+{
+	pid_t (*real)(void);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "fork");
+	if (starts == -1)
+		return real();
+	starts++;
+	errno = EAGAIN;
+	return -1;
+}
+
+/*
+ * Another call holds the lock of those that start a runner, which answers
+ * after a while or never; or none does.
+ */
+static void
+test_calls_at_once_start_one_runner(void **state)
+{
+	static const struct { int is_held, answers, starts; } cases[] = {
+		{ 0, 0, 1 }, { 1, 0, 1 }, { 1, 1, 0 },
+	};
+	struct t_wake q;
+	struct log log;
+	int fd, held, status;
+	size_t i;
+	pid_t pid;
+
+	(void)state;
+	t_wake_init(&q);
+	log_init(&log, "dma");
+	log.where = LOG_TO_FD;
+	assert_int_equal(unlinkat(q.sp.dir, "wake", 0), 0);
+	for (i = 0; i < N(cases); i++) {
+		held = cases[i].is_held ? spool_start_lock(&q.sp) : -1;
+		assert_int_equal(held != -1, cases[i].is_held);
+		pid = cases[i].answers ? fork() : -1;
+		if (pid == 0) {
+			poll(NULL, 0, 20);
+			fd = spool_wake_open(&q.sp);
+			_exit(fd == -1 || io_wait(fd, POLLIN,
+			    io_clock_ms() + 10000) != 1);
+		}
+		starts = 0;
+		flush_wake(&q.sp, &log, "3f2a");
+		assert_int_equal(starts, cases[i].starts);
+		starts = -1;
+		(void)signal(SIGCHLD, SIG_DFL);
+		io_close(&held);
+		if (pid == -1)
+			continue;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	t_wake_fini(&q);
 }
 
 static void
@@ -229,6 +293,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_wake_up_names_the_message),
+		cmocka_unit_test(test_calls_at_once_start_one_runner),
 		cmocka_unit_test(test_a_flush_ends_with_its_last_byte),
 		cmocka_unit_test(test_a_watched_message_is_announced),
 	};
