@@ -88,6 +88,26 @@ read_delta(const char *p, size_t n, unsigned bias, unsigned *i)
 	return 0;
 }
 
+/*
+ * Only what an A-label may stand for: with anything but ASCII, in lower case.
+ * Of two names with the same characters, one would be no A-label.
+ */
+static int
+is_u_label(const uint32_t *points, size_t n)
+{
+	int has_more = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (points[i] == '.' || points[i] == 0 ||
+		    (points[i] >= 0xd800 && points[i] <= 0xdfff) ||
+		    (points[i] >= 0x80 && fold(points[i]) != points[i]))
+			return 0;
+		has_more |= points[i] >= 0x80;
+	}
+	return has_more;
+}
+
 /* What follows "xn--"; the number of characters, or 0 malformed. */
 static size_t
 read_punycode(const char *p, size_t n, uint32_t out[POINTS_MAX])
@@ -96,6 +116,8 @@ read_punycode(const char *p, size_t n, uint32_t out[POINTS_MAX])
 	const char *dash = memrchr(p, '-', n);
 	size_t at = 0, len = 0, used;
 
+	if (dash == p)
+		return 0;
 	for (; dash != NULL && p + at < dash; at++)
 		if (len == POINTS_MAX || (p[at] & 0x80) != 0)
 			return 0;
@@ -114,7 +136,7 @@ read_punycode(const char *p, size_t n, uint32_t out[POINTS_MAX])
 		memmove(&out[i + 1], &out[i], (len - 1 - i) * sizeof(*out));
 		out[i++] = c;
 	}
-	return len;
+	return is_u_label(out, len) ? len : 0;
 }
 
 static size_t
@@ -210,21 +232,6 @@ put_utf8(char *out, uint32_t c)
 	return out;
 }
 
-/* What punycode makes of ASCII alone, or of a dot or NUL, is no U-label. */
-static int
-is_u_label(const uint32_t *points, size_t n)
-{
-	int has_more = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (points[i] == '.' || points[i] == 0)
-			return 0;
-		has_more |= points[i] >= 0x80;
-	}
-	return has_more;
-}
-
 /* A label as its characters in lower case; what is none is as it is. */
 static char *
 put_label(char *out, const char *p, size_t n)
@@ -234,7 +241,7 @@ put_label(char *out, const char *p, size_t n)
 
 	if (!text_is_ascii(p, n) || (n > 4 && strncasecmp(p, "xn--", 4) == 0))
 		len = read_label(p, n, points);
-	if (!is_u_label(points, len)) {
+	if (len == 0) {
 		text_lower(out, p, n);
 		return out + n;
 	}

@@ -52,6 +52,12 @@ test_cases(void **state)
 		{ "xn--a\xc3\xbc-kva", "\xc3\xbc", 0 },
 		{ "xn--abc-", "abc", 0 },
 		{ "xn--a.b-", "a.b", 0 },
+		{ "xn--tda", "xn---tda", 0 },
+		{ "xn--abc-.\xc3\xbc", "abc.\xc3\xbc", 0 },
+		/* Of an upper-case letter, and of half a character. */
+		{ "xn--wca", "xn--tda", 0 },
+		{ "xn--wca.\xc3\xbc", "xn--tda.\xc3\xbc", 0 },
+		{ "xn--ib9b", "\xed\xa0\x80", 0 },
 	};
 	char a[DOMAIN_KEY(64)], b[DOMAIN_KEY(64)];
 	size_t i;
