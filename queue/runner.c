@@ -42,7 +42,7 @@
 #define RENEW_REST_S	60	/* of a host before a user has it tried again */
 #define REQUESTS_MAX	8	/* of one channel */
 #define WAKES_FEW	8	/* more at once: some may have been lost */
-#define GATHER_MS	20	/* wakes within this time are read together */
+#define GATHER_MS	30	/* wakes within this time are read together */
 #define GATHER_QUEUE	1000	/* messages: more take too long to scan */
 #define POLLS_MAX	(8 + LOOKUPS_MAX + 2 * CHILDREN_MAX + PROCESSES_MAX \
 			    + WATCHERS_MAX + 8)
