@@ -29,7 +29,7 @@
 #define READ_CHUNK	65536
 #define START_CHUNK	(4 * 1024 * 1024)	/* bytes, to the disk at once */
 #define TEXT_CHECK_MAX	(16 * 1024 * 1024)	/* bytes read while all wait */
-#define HEAD_MAX	4096	/* bytes of the first read: small files */
+#define HEAD_MAX	8192	/* bytes of the first read: small files */
 #define MARK		"version-2"	/* the runner understands that */
 #define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 

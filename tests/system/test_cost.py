@@ -160,3 +160,25 @@ def test_messages_sent_in_a_turn_share_a_sync(world, peer, tmp_path):
     assert names(calls).count("unlinkat") == n
     assert len([x for x in names(calls) if "sync" in x]) <= n / 4
     assert len([x for x in names(calls) if "write" in x]) <= n / 4
+
+
+def test_delivery_has_few_calls_and_commits(world, tmp_path):
+    """Calls that name a queue file, and its syncs: all files of a turn are
+    written before the first sync, which makes the file system commit once."""
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has calls and pages of its own")
+    for _ in range(60):
+        assert world.run([SENDMAIL, "-odq", "alice"],
+                         input=TEXT).returncode == 0
+    world.wait_until(lambda: not world.processes(), 15, "no runner")
+    trace = tmp_path / "trace"
+    subprocess.run(["strace", "-f", "-qq", "-y", "-o", trace, SENDMAIL, "-q"],
+                   check=True, timeout=60)
+    world.wait_quiet()
+    calls = names(x.split(maxsplit=1)[1]
+                  for x in trace.read_text().splitlines()
+                  if SPOOL + "/queue" in x and "<..." not in x)
+    kept = [x for x in calls if x in ("write", "fdatasync")]
+    assert kept.count("write") == kept.count("fdatasync") == 60
+    assert " ".join(kept).count("fdatasync write") < 15
+    assert len(calls) <= 60 * 17 + 30

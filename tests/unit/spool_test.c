@@ -21,7 +21,7 @@
 
 #define PREAMBLE	1024	/* docs/spool.md */
 #define CHUNK		DRAFT_BLOCK
-#define HEAD		4096	/* its first read */
+#define HEAD		8192	/* its first read */
 #define TEXT		"Subject: x\n\nbody\n"
 #define POKES_MAX	100000	/* more than any socket keeps */
 #define ID		"0123456789abc"
