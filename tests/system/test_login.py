@@ -4,6 +4,7 @@ import grp
 import os
 import re
 import shutil
+import ssl
 import subprocess
 
 import pytest
@@ -582,6 +583,29 @@ def test_ca_file_may_stand_anywhere(world, peer, certs):
     world.send("ann@far.test")
     world.wait_quiet()
     assert len(p.taken) == 1
+
+
+@pytest.mark.parametrize("place", ("directory", "file"))
+def test_relay_is_verified_by_the_system(world, peer, certs, place):
+    """Without CAFILE: by a file that is named for the issuer, or by the one
+    file of all."""
+    system = ssl.get_default_verify_paths()
+    path = os.path.realpath(system.openssl_cafile)
+    if place == "directory":
+        name = subprocess.check_output(["openssl", "x509", "-noout", "-hash",
+                                        "-in", certs["ca"]], text=True)
+        path = "%s/%s.0" % (system.openssl_capath, name.strip())
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "ab") as f, open(certs["ca"], "rb") as ca:
+        size = f.tell()
+        f.write(ca.read())
+    p = peer(login(certificate=certs["smart"]))
+    configure(world, certs, p, CAFILE=None)
+    world.send("ann@far.test")
+    world.wait_quiet()
+    os.truncate(path, size)
+    assert len(p.taken) == 1
+    assert len(world.log_lines(' verified"')) == 1
 
 
 def test_sender_does_not_read_paths_of_this_host(world, peer, certs):
