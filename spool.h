@@ -155,8 +155,8 @@ void	spool_sweep(const struct spool *);
  */
 int	spool_lock(const struct spool *);
 /*
- * The same for a process that starts a runner; a hint that others need not.
- * Whoever holds it may be stopped, so nobody may wait for it for long.
+ * The same for those that start a runner: a hint that others need not.  Whoever
+ * holds it may be stopped, so nobody may wait for it for long.
  */
 int	spool_start_lock(const struct spool *);
 /*

@@ -39,12 +39,9 @@ leave_caller(int report)
 		(void)dup2(report, STDERR_FILENO);
 }
 
-/*
- * In a new process; report: gets its error messages; or -1; kept: as of
- * request_runner().
- */
+/* In a new process; report: gets its error messages; or -1. */
 static void
-become_runner(int for_flush, int report, int kept)
+become_runner(int for_flush, int report)
 {
 	static char name[] = "dma", mode[] = "--runner",
 	    flush_mode[] = "--runner=flush";
@@ -53,8 +50,6 @@ become_runner(int for_flush, int report, int kept)
 
 	log_init(&log, "dma");
 	leave_caller(report);
-	if (kept != -1)
-		(void)fcntl(kept, F_SETFD, 0);
 	/* Else it would be the caller's to end, and no runner. */
 	if (user_leave_caller() == 0)
 		execv(DMA_PROGRAM, argv);
@@ -65,16 +60,22 @@ become_runner(int for_flush, int report, int kept)
 }
 
 int
-request_runner(int kept)
+request_runner(int (*beside)(void *), void *arg)
 {
 	pid_t pid;
 
 	/* Nobody waits for it; a call may start several in its time. */
 	(void)signal(SIGCHLD, SIG_IGN);
 	pid = fork();
-	if (pid == 0)
-		become_runner(0, -1, kept);
-	return pid == -1 ? -1 : 0;
+	if (pid != 0)
+		return pid == -1 ? -1 : 0;
+	if (beside == NULL || fork() != 0)
+		become_runner(0, -1);
+	leave_caller(-1);
+	/* Nor is this the caller's to stop. */
+	if (user_leave_caller() == 0)
+		(void)beside(arg);
+	_exit(EX_OK);
 }
 
 int
@@ -88,7 +89,7 @@ request_flush_runner(void)
 	(void)signal(SIGCHLD, SIG_IGN);
 	pid = fork();
 	if (pid == 0)
-		become_runner(1, pair[1], -1);
+		become_runner(1, pair[1]);
 	if (pid == -1)
 		dprintf(pair[1], "dma: fork: %s\n", strerror(errno));
 	io_close(&pair[1]);

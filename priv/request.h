@@ -11,10 +11,10 @@
 /*
  * For the front end, where init starts none: starts a runner; one too many
  * leaves again at once.  It is of another session and no child to wait for.
- * kept: a descriptor that it has until it has left the context of the caller,
- * or -1.  -1 with errno.
+ * beside: is called by a child of it, which then ends, and meanwhile holds the
+ * locks of the caller; or NULL.  -1 with errno.
  */
-int	request_runner(int kept);
+int	request_runner(int (*beside)(void *), void *arg);
 /*
  * The same, by init where that does it, and the runner waits a moment for the
  * flush that is to come, so that the caller misses nothing of it.  Gives a

@@ -25,15 +25,21 @@
 #define START_WAIT_MS		200	/* for one that another call starts */
 #define START_LOOK_MS		2
 
-/* 1 when the runner answers that another call is starting. */
+struct wake_up {
+	const struct spool *sp;
+	struct ipc	*message;
+};
+
+/* 1 when the runner answers that is being started. */
 static int
-is_started(const struct spool *sp, struct ipc *m)
+is_started(void *arg)
 {
+	const struct wake_up *w = arg;
 	int64_t end_ms = io_clock_ms() + START_WAIT_MS;
 
 	do {
 		poll(NULL, 0, START_LOOK_MS);
-		if (spool_poke(sp, m) == 0 || errno == EAGAIN)
+		if (spool_poke(w->sp, w->message) == 0 || errno == EAGAIN)
 			return 1;
 	} while (io_clock_ms() < end_ms);
 	return 0;
@@ -41,20 +47,22 @@ is_started(const struct spool *sp, struct ipc *m)
 
 /*
  * Calls that come at once do not start a runner each: of 50 callers, 40 to 60
- * did, and held up the one that they waited for.  A call that is stopped while
- * it starts one delays the others by no more than START_WAIT_MS.
+ * did, and held up the one that they waited for.  A process beside the new
+ * runner has the lock until that answers; if it is stopped, it delays other
+ * calls by no more than START_WAIT_MS.
  */
 static int
 start_runner(const struct spool *sp, struct ipc *m)
 {
+	struct wake_up w = { sp, m };
 	int lock, ret;
 
 	if (start_socket_ask(0) == 0)
 		return 0;
 	lock = spool_start_lock(sp);
-	if (lock == -1 && errno == EWOULDBLOCK && is_started(sp, m))
+	if (lock == -1 && errno == EWOULDBLOCK && is_started(&w))
 		return 0;
-	ret = request_runner(lock);
+	ret = request_runner(lock == -1 ? NULL : is_started, &w);
 	io_close(&lock);
 	return ret;
 }
