@@ -156,6 +156,18 @@ spool_new_id(char dst[QUEUE_ID_MAX + 1])
 	    (uint32_t)ts.tv_sec, (unsigned long)(ts.tv_nsec / 1000), salt);
 }
 
+time_t
+spool_id_time(const char *id)
+{
+	char digits[9];
+
+	if (strspn(id, "0123456789abcdef") < sizeof(digits) - 1)
+		return 0;
+	memcpy(digits, id, sizeof(digits) - 1);
+	digits[sizeof(digits) - 1] = '\0';
+	return (time_t)strtoul(digits, NULL, 16);
+}
+
 /*
  * An anonymous file needs /proc to get its name later; where either is
  * missing, a name in tmp/ with a lock on it says that its writer lives.

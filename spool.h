@@ -75,6 +75,8 @@ int	draft_replace(struct draft *, const struct spool *folder,
 void	draft_drop(struct draft *);
 /* A new queue id into dst: sorts by time, never repeats. */
 void	spool_new_id(char dst[QUEUE_ID_MAX + 1]);
+/* When it was made; 0 for an id that has no time. */
+time_t	spool_id_time(const char *id);
 
 enum spool_got { SPOOL_GOT, SPOOL_GONE, SPOOL_LATER, SPOOL_CORRUPT };
 /*

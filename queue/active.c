@@ -15,6 +15,7 @@
 #include "queue/outcome.h"
 
 #define NEW_S		10	/* a message is new for this long */
+#define RECENT_S	2	/* a runner may be started for it so long */
 #define SCAN_AGAIN_MS	1000	/* until a failed scan is repeated */
 #define SCAN_SHARE	50	/* scans take at most this part of the time */
 #define FULL_AGAIN_MS	3600000	/* until the log has it again */
@@ -33,7 +34,7 @@ active_init(struct active *a, const struct queue *q, struct watchers *watchers)
 	a->q = q;
 	a->watchers = watchers;
 	a->scan = SCAN_WANTED;
-	a->fresh.before = entry_is_older;
+	a->fresh.before = a->backlog.before = entry_is_older;
 	a->waiting.before = entry_is_due_before;
 	turns_init(&a->turns);
 	backoffs_init(&a->backoffs);
@@ -47,6 +48,7 @@ active_fini(struct active *a)
 	turns_fini(&a->turns);
 	backoffs_fini(&a->backoffs);
 	entry_heap_fini(&a->fresh);
+	entry_heap_fini(&a->backlog);
 	entry_heap_fini(&a->waiting);
 	for (i = 0; i < a->n; i++)
 		free(a->entries[i]);
@@ -133,22 +135,33 @@ announced(struct active *a, struct entry *e)
 	watchers_ready(a->watchers, set);
 }
 
-/* Whose it is. */
-static void
-find_submitter(struct active *a, struct entry *e)
+/* Whose it is: by its message, or NULL.  -1 without memory: then it is gone. */
+static int
+find_submitter(struct active *a, struct entry *e,
+    const struct active_message *am)
 {
 	uint32_t uid;
 
-	if (spool_submitter(&a->q->spool, e->id, &uid) == -1)
+	if (am != NULL)
+		uid = am->m.submitter;
+	else if (spool_submitter(&a->q->spool, e->id, &uid) == -1)
 		uid = UID_NOBODY;
 	e->submitter = turns_submitter(&a->turns, uid);
 	if (e->submitter != NULL) {
 		announced(a, e);
-		make_ready(a, e);
-		return;
+		return 0;
 	}
 	gone(a, e);
 	a->scan = SCAN_FAILED;
+	return -1;
+}
+
+/* It takes its turn among those of its submitter. */
+static void
+peek_at(struct active *a, struct entry *e)
+{
+	if (find_submitter(a, e, NULL) == 0)
+		make_ready(a, e);
 }
 
 /* ---- the list of entries ---- */
@@ -189,7 +202,7 @@ uint32_t
 active_submitter(struct active *a, struct entry *e)
 {
 	if (e->submitter == NULL)
-		find_submitter(a, e);
+		peek_at(a, e);
 	return e->submitter == NULL ? UID_NOBODY : e->submitter->uid;
 }
 
@@ -246,7 +259,7 @@ active_add(struct active *a, const char *id)
 
 	if (e != NULL) {
 		if (e->state == ENTRY_NEW)
-			find_submitter(a, e);
+			peek_at(a, e);
 		return;
 	}
 	if (grow(a, &a->entries, &a->cap, a->n) == -1 ||
@@ -258,7 +271,7 @@ active_add(struct active *a, const char *id)
 	a->entries[at] = e;
 	a->n++;
 	/* At once: it does not wait for a long queue to be looked at. */
-	find_submitter(a, e);
+	peek_at(a, e);
 }
 
 static int
@@ -289,6 +302,7 @@ compare(const void *a, const void *b)
 static void
 merge(struct active *a, struct found *f)
 {
+	time_t recent = time(NULL) - RECENT_S;
 	size_t i, from = a->n, n = f->n, to;
 
 	qsort(f->list, f->n, sizeof(*f->list), compare);
@@ -305,8 +319,12 @@ merge(struct active *a, struct found *f)
 		    &a->entries[from - 1], &f->list[n - 1]) > 0 ?
 		    a->entries[--from] : f->list[--n];
 	a->n += f->n;
+	/* Mail that a runner was started for does not wait for a backlog. */
 	for (i = 0; i < f->n; i++)
-		make_ready(a, f->list[i]);
+		wait_in(a, f->list[i], ENTRY_NEW,
+		    spool_id_time(f->list[i]->id) < recent ? &a->backlog :
+		    &a->fresh);
+	a->is_stale = 1;
 }
 
 void
@@ -582,6 +600,17 @@ active_part(const struct active *a, const struct active_message *am)
 }
 
 int
+active_is_next(const struct active *a, const struct active_message *am)
+{
+	const struct entry *e = am->entry, *ready;
+	struct part part = active_part(a, am);
+
+	ready = entry_heap_first(&e->submitter->ready);
+	return a->backlog.n == 0 && (ready == NULL ||
+	    entry_is_older(e, ready) || !limits_may_take(&part, 0));
+}
+
+int
 active_admit(struct active *a, struct active_message *am, uint32_t i,
     const char *name)
 {
@@ -652,6 +681,13 @@ active_failed(struct active *a, struct active_message *am, const char *reason)
 
 /* ---- loading ---- */
 
+/* Of some, nothing is known yet. */
+static int
+has_unread(const struct active *a)
+{
+	return a->fresh.n > 0 || a->backlog.n > 0;
+}
+
 /* Sets the state of its entry.  0 when it is put aside, -1 when it stays. */
 static int
 load_failed(struct active *a, struct entry *e, enum spool_got got,
@@ -717,7 +753,7 @@ report_damaged(struct active *a)
 	struct result res;
 	size_t i;
 
-	if (a->damaged.n == 0 || a->is_stale || a->fresh.n > 0)
+	if (a->damaged.n == 0 || a->is_stale || has_unread(a))
 		return;
 	result_init(&res);
 	e = find(a, a->damaged.list[0].id);
@@ -883,6 +919,22 @@ stays_held(const struct active_message *am)
 	return am->m.is_held && am->m.reports.owed == 0;
 }
 
+/* 0 when it is not to be loaded: its submitter has no place for it. */
+static int
+meets_submitter(struct active *a, struct entry *e,
+    const struct active_message *am, enum removal removal)
+{
+	struct part part;
+
+	if (find_submitter(a, e, am) == -1)
+		return 0;
+	part = turns_part(&a->turns, e->submitter);
+	if (am == NULL || removal != REMOVAL_NONE || limits_may_take(&part, 0))
+		return 1;
+	make_ready(a, e);
+	return 0;
+}
+
 /* For a removal, even if it is on hold. */
 static struct active_message *
 load(struct active *a, struct entry *e, time_t now, enum removal removal)
@@ -892,6 +944,12 @@ load(struct active *a, struct entry *e, time_t now, enum removal removal)
 
 	result_init(&res);
 	am = read_message(a, e, removal, &res);
+	if (e->submitter == NULL && e->state != ENTRY_GONE &&
+	    !meets_submitter(a, e, am, removal)) {
+		active_message_free(am);
+		result_fini(&res);
+		return NULL;
+	}
 	if (am != NULL && stays_held(am) && removal == REMOVAL_NONE) {
 		active_message_free(am);
 		active_hold(a, e);
@@ -916,16 +974,51 @@ load(struct active *a, struct entry *e, time_t now, enum removal removal)
 
 /* ---- what is due ---- */
 
-/* Whose they are: a part of them in each turn, as the queue may be long. */
+/* Of them, whoever has none gets one even if the others are taken. */
+static int
+has_places(const struct active *a)
+{
+	return a->turns.nplaces < ACTIVE_MAX / 2;
+}
+
+/*
+ * Whose they are: a part of them in each turn, as the queue may be long.  While
+ * few are active, a backlog is loaded instead, since most of it is not due.
+ */
 static void
 peek(struct active *a)
 {
 	struct entry *e;
 	int n;
 
-	for (n = 0; n < PEEKS_MAX && (e = entry_heap_first(&a->fresh)) != NULL;
-	    n++)
-		find_submitter(a, e);
+	for (n = 0; n < PEEKS_MAX; n++) {
+		e = entry_heap_first(&a->fresh);
+		if (e == NULL && !has_places(a))
+			e = entry_heap_first(&a->backlog);
+		if (e == NULL)
+			break;
+		peek_at(a, e);
+	}
+}
+
+/*
+ * A backlog, and newer messages, take turns: neither waits for the end of the
+ * other.
+ */
+static struct entry *
+next_entry(struct active *a, int n)
+{
+	struct entry *e = a->is_stale ? turns_next(&a->turns) : NULL;
+	struct entry *unread = has_places(a) ?
+	    entry_heap_first(&a->backlog) : NULL;
+
+	a->is_stale = e != NULL;
+	if (unread != NULL && (e == NULL ||
+	    (n % 2 == 0 && entry_is_older(unread, e))))
+		return unread;
+	if (e != NULL)
+		turns_took(&a->turns, e->submitter);
+	return e;
 }
 
 /* Of destinations that could not be reached. */
@@ -952,11 +1045,8 @@ active_load(struct active *a,
 	while ((e = entry_heap_first(&a->waiting)) != NULL &&
 	    is_due(a, e, now))
 		make_ready(a, e);
-	for (n = 0; a->is_stale && n < LOADS_MAX; n++) {
-		e = turns_next(&a->turns);
-		a->is_stale = e != NULL;
-		am = e == NULL ? NULL : load(a, e, now,
-		    REMOVAL_NONE);
+	for (n = 0; n < LOADS_MAX && (e = next_entry(a, n)) != NULL; n++) {
+		am = load(a, e, now, REMOVAL_NONE);
 		if (am != NULL)
 			loaded(a, am);
 	}
@@ -977,7 +1067,7 @@ active_due_ms(const struct active *a)
 	struct clocks now;
 	int64_t backoff_ms, ms;
 
-	if (a->is_stale || a->fresh.n > 0)
+	if (a->is_stale || has_unread(a))
 		return 0;
 	clocks_get(&now);
 	backoff_ms = backoffs_due_ms(&a->backoffs, &now);
@@ -996,7 +1086,7 @@ active_is_empty(const struct active *a)
 int
 active_is_idle(const struct active *a)
 {
-	return active_is_empty(a) && !a->is_stale && a->fresh.n == 0;
+	return active_is_empty(a) && !a->is_stale && !has_unread(a);
 }
 
 /* Only a caller can have it tried. */

@@ -29,6 +29,7 @@ struct active {
 	int64_t		 scanned_ms;	/* the last one that worked */
 	int64_t		 scan_took_ms;
 	struct entry_heap fresh;	/* ENTRY_NEW, oldest first */
+	struct entry_heap backlog;	/* the same, queued for longer */
 	struct entry_heap waiting;	/* ENTRY_WAITING, first due first */
 	struct backoffs	 backoffs;	/* ENTRY_WAITING, for destinations */
 	int		 is_stale;	/* something may have a place */
@@ -99,6 +100,12 @@ int	active_is_empty(const struct active *);
 /* 1 when all that is queued is on hold, or not tried before a flush. */
 int	active_is_done(const struct active *);
 
+/*
+ * 1 when a message may be delivered to a local user: all that precede it in the
+ * queue are loaded, if there are places for them.  A runner that starts does
+ * not append to a mailbox before it knows what a killed one left in it.
+ */
+int	active_is_next(const struct active *, const struct active_message *);
 /* The part of the active queue that the submitter of a message has. */
 struct part active_part(const struct active *, const struct active_message *);
 /*

@@ -360,11 +360,20 @@ take_starts(struct runner *r)
 
 /* ---- the active messages ---- */
 
+/* Nothing more is loaded. */
+static int
+is_degraded(const struct runner *r)
+{
+	return r->lookups.socket.fd == -1 || r->local.socket.fd == -1;
+}
+
 static void
 give_local(struct runner *r, struct active_message *a, uint32_t i)
 {
 	const char *owner = a->m.rcpts[i].owner;
 
+	if (!is_degraded(r) && !active_is_next(&r->active, a))
+		return;
 	if (owner == NULL)
 		decide_later(a, i, "out of memory");
 	else if (active_admit(&r->active, a, i, owner) == 0)
@@ -742,12 +751,6 @@ wait_and_read(struct runner *r)
 }
 
 /* ---- the end ---- */
-
-static int
-is_degraded(const struct runner *r)
-{
-	return r->lookups.socket.fd == -1 || r->local.socket.fd == -1;
-}
 
 /* Nothing left that time or an answer could bring. */
 static int

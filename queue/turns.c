@@ -292,9 +292,9 @@ precedes(const struct submitter *a, const struct submitter *b)
 }
 
 struct entry *
-turns_next(struct turns *t)
+turns_next(const struct turns *t)
 {
-	struct submitter *s, *chosen = NULL;
+	const struct submitter *s, *chosen = NULL;
 	struct entry *e, *best = NULL;
 
 	for (s = t->submitters; s != NULL; s = s->next) {
@@ -306,7 +306,11 @@ turns_next(struct turns *t)
 		best = e;
 		chosen = s;
 	}
-	if (best != NULL)
-		chosen->turn = chosen->range->turn = ++t->turn;
 	return best;
+}
+
+void
+turns_took(struct turns *t, struct submitter *s)
+{
+	s->turn = s->range->turn = ++t->turn;
 }

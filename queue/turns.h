@@ -98,6 +98,8 @@ int	turns_postpone(struct turns *, struct share *, struct entry *);
  * Among equals it is the turn of the one that has waited longest.  NULL if
  * there is none.
  */
-struct entry *turns_next(struct turns *);
+struct entry *turns_next(const struct turns *);
+/* A message of it is loaded: that was its turn. */
+void	turns_took(struct turns *, struct submitter *);
 
 #endif

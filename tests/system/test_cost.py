@@ -1,10 +1,13 @@
 """What a call costs, in system calls, page faults and files: counts that no
 load of the machine changes."""
 import os
+import re
 import subprocess
+import time
 
 import pytest
 
+import big_queue
 from smtp_peer import Script
 from world import LOG, SENDMAIL, SPOOL
 
@@ -43,6 +46,12 @@ def system_calls(argv, message):
 
 def names(calls):
     return [call.split("(")[0] for call in calls]
+
+
+def opened(trace):
+    """The ids of the queue files that were opened, in that order."""
+    return re.findall(r' openat\(\d+, "([0-9a-z]{16,24})", O_RD',
+                      trace.read_text())
 
 
 def page_faults(argv, message):
@@ -182,3 +191,30 @@ def test_delivery_has_few_calls_and_commits(world, tmp_path):
     assert kept.count("write") == kept.count("fdatasync") == 60
     assert " ".join(kept).count("fdatasync write") < 15
     assert len(calls) <= 60 * 17 + 30
+
+
+def test_new_mail_does_not_wait_until_a_long_queue_is_read(world, peer,
+                                                           tmp_path):
+    """By a new runner, which reads each message of it once."""
+    if world.is_sanitized():
+        pytest.skip("a sanitizer has calls and pages of its own")
+    p = peer(Script())
+    world.smarthost(p)
+    world.leaves("queue")
+    backlog = big_queue.fill(2000, due=int(time.time()) + 3600, age=7200)
+    trace = tmp_path / "trace"
+    call = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=openat",
+                             "-o", trace, SENDMAIL, "ann@far.test"],
+                            stdin=subprocess.PIPE)
+    call.stdin.write(TEXT)
+    call.stdin.close()
+    try:
+        world.wait_until(lambda: set(backlog) <= set(opened(trace)), 60)
+        world.wait_until(lambda: world.log_lines("status=sent"))
+    finally:
+        world.stop()
+        call.wait(60)
+    ids = opened(trace)
+    new, = set(ids) - set(backlog)
+    assert ids.index(new) <= 64
+    assert [ids.count(x) for x in backlog] == [1] * len(backlog)

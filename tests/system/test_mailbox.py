@@ -6,6 +6,9 @@ import time
 
 import pytest
 
+import big_queue
+import queue_files
+
 PLAIN = b"Subject: plain\n\nhello\n"
 MAIL = "/var/mail"
 BOX = MAIL + "/bob"
@@ -361,3 +364,31 @@ def test_full_disk_defers_and_cuts_back(world):
     finally:
         world.stop()
         subprocess.run(["umount", "-l", "/var/mail"], check=True)
+
+
+def test_a_part_of_a_message_is_completed_before_others_follow(world):
+    """Which a runner that was killed has left, with a long queue."""
+    world.leaves("queue")
+    world.send("-odq", "bob", input=b"Subject: torn\n\n" + b"x\n" * 1000)
+    ident, = world.queue()
+    with open(big_queue.QUEUE + "/" + ident, "rb") as f:
+        data = f.read()
+    world.flush()
+    world.wait_quiet()
+    with open(BOX, "rb") as f:
+        whole = f.read()
+    os.truncate(BOX, 1500)
+    st = os.stat(BOX)
+    record = b"A\t0\t%d\t%d\t0\tbob" % (st.st_dev, st.st_ino)
+    if data.startswith(b"dma-queue 2\n"):
+        record = queue_files.sign(record)
+    data += record + b"\n"
+    big_queue.fill(300, due=int(time.time()) + 3600, age=7200)
+    # As the last one of it.
+    queue_files.put(int(time.time() - 60) << 52, data)
+    assert len(world.queue()) == 301
+    world.send("bob", input=b"Subject: new\n\nhello\n")
+    world.wait_mail("bob", 2)
+    assert [x["Subject"] for x in world.mailbox("bob")] == ["torn", "new"]
+    with open(BOX, "rb") as f:
+        assert f.read().startswith(whole)

@@ -432,6 +432,106 @@ test_submitters_take_turns(void **state)
 	assert_non_null(entry(t, "y")->message);
 }
 
+#define BACKLOG	200			/* messages, of which few were loaded */
+
+/* How many of the backlog were not looked at yet. */
+static unsigned
+nunread(struct t_active *t)
+{
+	unsigned n = 0;
+	size_t i;
+
+	for (i = 0; i < t->active.n; i++)
+		n += t->active.entries[i]->state == ENTRY_NEW;
+	return n;
+}
+
+/* Puts all that is loaded back, but one. */
+static void
+unload_others(struct t_active *t, const struct active_message *one)
+{
+	struct active_message *am, *next;
+
+	for (am = t->active.messages; am != NULL; am = next) {
+		next = am->next;
+		if (am != one)
+			unload(t, am->m.id, ENTRY_WAITING, time(NULL) + 300);
+	}
+}
+
+static void
+commit_backlog(struct t_active *t)
+{
+	char id[8];
+	int i;
+
+	for (i = 0; i < BACKLOG; i++) {
+		snprintf(id, sizeof(id), "%04d", i);
+		commit(t, id);
+	}
+}
+
+/* Each message is read once, and what a runner was started for at first. */
+static void
+test_new_mail_does_not_wait_for_a_backlog(void **state)
+{
+	struct t_active *t = *state;
+	struct active_message *new;
+	char id[QUEUE_ID_MAX + 1];
+	unsigned n;
+
+	commit_backlog(t);
+	spool_new_id(id);
+	commit(t, id);
+	active_scan(&t->active);
+	active_load(&t->active, count);
+	new = entry(t, id)->message;
+	assert_non_null(new);
+	assert_string_equal(t->active.messages->m.id, "0000");
+	unload_others(t, new);
+	for (n = nunread(t); n > 0; n = nunread(t)) {
+		assert_int_equal(active_due_ms(&t->active), 0);
+		assert_false(active_is_next(&t->active, new));
+		active_load(&t->active, count);
+		assert_true(nunread(t) < n);
+		unload_others(t, new);
+	}
+	assert_int_equal(nloaded, BACKLOG + 1);
+	assert_true(active_is_next(&t->active, new));
+	/* One that precedes it is loaded first, if there is a place. */
+	commit(t, "0");
+	active_add(&t->active, "0");
+	assert_false(active_is_next(&t->active, new));
+	turns_enter(&t->active.turns, new->entry->submitter, MOST - 1);
+	assert_true(active_is_next(&t->active, new));
+	turns_leave(&t->active.turns, new->entry->submitter, MOST - 1);
+	active_load(&t->active, count);
+	assert_true(active_is_next(&t->active, new));
+}
+
+static void
+test_a_backlog_does_not_wait_for_new_mail(void **state)
+{
+	struct t_active *t = *state;
+	char id[QUEUE_ID_MAX + 1];
+	unsigned i, n, nadded = 0;
+
+	commit_backlog(t);
+	active_scan(&t->active);
+	for (n = nunread(t); n > 0; n = nunread(t)) {
+		/* More than are loaded in a turn. */
+		for (i = 0; i < BACKLOG / 2; i++) {
+			snprintf(id, sizeof(id), "x%04u", nadded++);
+			commit(t, id);
+			active_add(&t->active, id);
+		}
+		active_load(&t->active, count);
+		assert_true(nunread(t) < n);
+		unload_others(t, NULL);
+	}
+	assert_true(nloaded > BACKLOG && nloaded < BACKLOG + nadded);
+}
+
 static void
 commit_long(struct t_active *t, const char *id, int nrcpts)
 {
@@ -663,6 +763,8 @@ main(void)
 		CASE(test_unreadable),
 		CASE(test_no_more_than_that),
 		CASE(test_submitters_take_turns),
+		CASE(test_new_mail_does_not_wait_for_a_backlog),
+		CASE(test_a_backlog_does_not_wait_for_new_mail),
 		CASE(test_places),
 		CASE(test_places_of_long_ones),
 		CASE(test_share),

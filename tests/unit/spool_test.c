@@ -590,11 +590,21 @@ test_ids(void **state)
 		{ "..", 0 }, { "../x", 0 }, { "a/b", 0 }, { "A", 0 },
 		{ "a b", 0 }, { "a\n", 0 }, { ".hidden", 0 }, { "a-b", 0 },
 	};
+	static const struct { const char *id; time_t time; } times[] = {
+		{ "6b0cd9451ad5ab783c2ae", 0x6b0cd945 },
+		{ "f0000000", 0xf0000000 }, { "6b0cd94", 0 }, { "", 0 },
+		{ "u6b0cd9451ad5ab783c2a", 0 }, { "6b0cd94z1ad5ab783c2ae", 0 },
+	};
 	char last[QUEUE_ID_MAX + 1] = "", id[QUEUE_ID_MAX + 1];
+	time_t now = time(NULL);
 	struct world *w = *state;
 	struct draft d;
 	size_t i;
 
+	for (i = 0; i < N(times); i++)
+		assert_int_equal(spool_id_time(times[i].id), times[i].time);
+	spool_new_id(id);
+	assert_in_range(spool_id_time(id), now, time(NULL));
 	for (i = 0; i < N(cases); i++) {
 		assert_int_equal(draft_begin(&w->sp, &d, cases[i].id,
 		    &w->res), cases[i].ok ? 0 : -1);

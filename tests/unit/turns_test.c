@@ -134,6 +134,7 @@ test_submitters_with_as_many_places_take_turns(void **state)
 			next = turns_next(&t);
 			assert_ptr_equal(next, &e[i][n]);
 			entry_leave(next);
+			turns_took(&t, next->submitter);
 		}
 	assert_null(turns_next(&t));
 	turns_fini(&t);
@@ -167,6 +168,7 @@ test_uids_of_a_range_have_one_turn(void **state)
 		assert_non_null(next);
 		assert_string_equal(next->id, cases[i].next);
 		entry_leave(next);
+		turns_took(&t, next->submitter);
 	}
 	turns_fini(&t);
 }
