@@ -39,9 +39,11 @@ message_fini(struct message *m)
 int
 message_id_ok(const char *id)
 {
-	size_t n;
+	size_t n = 0;
 
-	n = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz");
+	while ((id[n] >= '0' && id[n] <= '9') || (id[n] >= 'a' &&
+	    id[n] <= 'z'))
+		n++;
 	return n > 0 && n <= QUEUE_ID_MAX && id[n] == '\0';
 }
 

@@ -29,7 +29,7 @@
 #define READ_CHUNK	65536
 #define START_CHUNK	(4 * 1024 * 1024)	/* bytes, to the disk at once */
 #define TEXT_CHECK_MAX	(16 * 1024 * 1024)	/* bytes read while all wait */
-#define HEAD_MAX	8192	/* bytes of the first read: small files */
+#define HEAD_MAX	8192	/* bytes of a file that is read at once */
 #define MARK		"version-2"	/* the runner understands that */
 #define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
@@ -521,7 +521,7 @@ later(struct result *res, const char *what)
 	return SPOOL_LATER;
 }
 
-/* The start of a file: the preamble, and all of it when the file is small. */
+/* The preamble of a file, or all of one that is small. */
 struct file_head {
 	char	 data[HEAD_MAX];
 	off_t	 size;		/* of the file */
@@ -534,8 +534,8 @@ read_preamble(struct message *m, struct file_head *h, struct result *res)
 
 	if (h->size < PREAMBLE_SIZE)
 		return corrupt(res, "truncated preamble");
-	if (io_pread_all(m->fd, h->data, h->size < HEAD_MAX ?
-	    (size_t)h->size : HEAD_MAX, 0) == -1)
+	if (io_pread_all(m->fd, h->data, h->size <= HEAD_MAX ?
+	    (size_t)h->size : PREAMBLE_SIZE, 0) == -1)
 		return later(res, "read");
 	memcpy(text, h->data, PREAMBLE_SIZE);
 	text[PREAMBLE_SIZE] = '\0';
@@ -546,29 +546,27 @@ read_preamble(struct message *m, struct file_head *h, struct result *res)
 	return SPOOL_GOT;
 }
 
-/* The n bytes of the journal, which begin at start. */
-static int
-get_journal(const struct message *m, const struct file_head *h, off_t start,
+/* Lends the n bytes of the journal, which begin at start; NULL with errno. */
+static char *
+get_journal(const struct message *m, struct file_head *h, off_t start,
     size_t n, struct buf *b)
 {
-	if (buf_space(b, n) == NULL)
-		return -1;
 	if (h->size <= HEAD_MAX)
-		memcpy(b->data, h->data + start, n);
-	else if (io_pread_all(m->fd, b->data, n, start) == -1)
-		return -1;
-	buf_grown(b, n);
-	return 0;
+		return h->data + start;
+	if (buf_space(b, n) == NULL)
+		return NULL;
+	return io_pread_all(m->fd, b->data, n, start) == -1 ? NULL : b->data;
 }
 
 /* What follows the text; for_write: a last line without its end is cut off. */
 static enum spool_got
-read_journal(struct message *m, int for_write, const struct file_head *h,
+read_journal(struct message *m, int for_write, struct file_head *h,
     struct result *res)
 {
 	off_t start = m->text.offset + m->text.length;
 	size_t n = (size_t)(h->size - start), used = 0;
 	struct buf b;
+	char *lines;
 	int ret;
 
 	if (h->size - start > JOURNAL_MAX) {
@@ -578,11 +576,12 @@ read_journal(struct message *m, int for_write, const struct file_head *h,
 		return SPOOL_LATER;
 	}
 	buf_init(&b, 0);
-	if (get_journal(m, h, start, n, &b) == -1) {
+	lines = get_journal(m, h, start, n, &b);
+	if (lines == NULL) {
 		buf_fini(&b);
 		return later(res, "read");
 	}
-	ret = journal_fold(m, &b, &used);
+	ret = journal_fold(m, lines, n, &used);
 	buf_fini(&b);
 	if (ret == -1)
 		return corrupt(res, "invalid journal");

@@ -107,6 +107,20 @@ buf_putc(struct buf *b, char c)
 	buf_add(b, &c, 1);
 }
 
+void
+buf_put_number(struct buf *b, int64_t v)
+{
+	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char digits[20], *end = digits + sizeof(digits), *p = end;
+
+	do
+		*--p = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	if (v < 0)
+		*--p = '-';
+	buf_add(b, p, (size_t)(end - p));
+}
+
 /* Formats again only if there was too little room. */
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
@@ -195,6 +209,22 @@ is_plain(char c, const char *also)
 	return c > ' ' && c < 0x7f && *also == '\0';
 }
 
+/* 1 when these 8 bytes, and a blank beside them, need no change. */
+static int
+is_plain_word(const char *p)
+{
+	const uint64_t ones = 0x0101010101010101ULL, high = ones << 7;
+	uint64_t w, blanks;
+
+	memcpy(&w, p, sizeof(w));
+	/* The high bit of a byte: it is 0x7f, or above, or below a blank. */
+	if (((w | (w + ones) | (w - ones * ' ')) & high) != 0)
+		return 0;
+	/* Now: it is a blank. */
+	blanks = ~((w ^ ones * ' ') + (high - ones)) & high;
+	return p[0] != ' ' && p[7] != ' ' && (blanks & blanks << 8) == 0;
+}
+
 /* How many bytes need no change: words with a blank between; at most max. */
 static size_t
 plain_run(const char *text, size_t len, size_t max, const char *also)
@@ -203,10 +233,15 @@ plain_run(const char *text, size_t len, size_t max, const char *also)
 
 	if (len > max)
 		len = max;
-	while (n < len && (is_plain(text[n], also) || (text[n] == ' ' &&
-	    n > 0 && n + 1 < len && also[0] == '\0' &&
-	    is_plain(text[n + 1], also))))
-		n++;
+	while (n < len)
+		if (also[0] == '\0' && len - n >= 8 && is_plain_word(text + n))
+			n += 8;
+		else if (is_plain(text[n], also) || (text[n] == ' ' &&
+		    n > 0 && n + 1 < len && also[0] == '\0' &&
+		    is_plain(text[n + 1], also)))
+			n++;
+		else
+			break;
 	return n;
 }
 

@@ -31,6 +31,7 @@ void	 buf_reset(struct buf *);		/* empty, keeps its storage */
 void	 buf_add(struct buf *, const void *, size_t);
 void	 buf_puts(struct buf *, const char *);
 void	 buf_putc(struct buf *, char);
+void	 buf_put_number(struct buf *, int64_t);		/* decimal */
 void	 buf_printf(struct buf *, const char *, ...) PRINTF_LIKE(2, 3);
 void	 buf_vprintf(struct buf *, const char *, va_list) PRINTF_LIKE(2, 0);
 /* Room for n more bytes at data + len, or NULL; then buf_grown(). */

@@ -78,6 +78,14 @@ result_quote(struct result *res, enum source source, enum status status,
 }
 
 int
+result_words(struct result *res, enum source source, enum status status,
+    const char *code, const char *text)
+{
+	return set_line(res, source, status, code,
+	    clean_line(text, strlen(text)));
+}
+
+int
 result_detail(struct result *res, const char *fmt, ...)
 {
 	char *detail;

@@ -66,6 +66,9 @@ void	result_fini(struct result *);
 /* The same for the words of another source. */
 int	result_quote(struct result *, enum source, enum status,
 	    const char *code, const char *, ...) PRINTF_LIKE(5, 6);
+/* The same with a text as it is. */
+int	result_words(struct result *, enum source, enum status,
+	    const char *code, const char *text);
 /* Adds the detail to a result that is set.  Returns as result_set(). */
 int	result_detail(struct result *, const char *, ...) PRINTF_LIKE(2, 3);
 /* Names the server whose words these are, or which ours are about. */

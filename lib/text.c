@@ -156,3 +156,22 @@ text_number(const char *s, uint64_t max, uint64_t *v)
 	*v = n;
 	return 0;
 }
+
+int
+text_hex(const char *s, size_t digits, uint64_t *v)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < digits; i++)
+		if (s[i] >= '0' && s[i] <= '9')
+			n = n << 4 | (uint64_t)(s[i] - '0');
+		else if (s[i] >= 'a' && s[i] <= 'f')
+			n = n << 4 | (uint64_t)(s[i] - 'a' + 10);
+		else
+			return -1;
+	if (s[i] != '\0')
+		return -1;
+	*v = n;
+	return 0;
+}

@@ -39,5 +39,7 @@ char	*text_word(char **rest);
 char	*text_quoted(char **rest);
 /* Digits and nothing else, at most max; 0 or -1. */
 int	 text_number(const char *, uint64_t max, uint64_t *);
+/* Exactly so many lower-case hexadecimal digits, 16 at most; 0 or -1. */
+int	 text_hex(const char *, size_t digits, uint64_t *);
 
 #endif

@@ -249,19 +249,32 @@ journal_all(struct buf *b, const struct message *m)
 /* A TAB and eight digits end each line. */
 #define SUM_LEN	9
 
+static void
+put_sum(char *dst, const char *line, size_t n)
+{
+	uint32_t sum = checksum_line(line, n);
+	int i;
+
+	dst[0] = '\t';
+	for (i = SUM_LEN - 1; i > 0; i--, sum >>= 4)
+		dst[i] = "0123456789abcdef"[sum & 0xf];
+}
+
 uint32_t
 journal_put(struct buf *b, const struct message *m, const struct buf *lines)
 {
 	const char *p = buf_str(lines), *end = p + lines->len, *nl;
+	char sum[SUM_LEN];
 	uint32_t n = 0;
 
 	b->failed |= buf_failed(lines);
 	for (; p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL;
 	    p = nl + 1, n++) {
 		buf_add(b, p, (size_t)(nl - p));
-		if (m->text.sum != 0)
-			buf_printf(b, "\t%08" PRIx32, checksum_line(p,
-			    (size_t)(nl - p)));
+		if (m->text.sum != 0) {
+			put_sum(sum, p, (size_t)(nl - p));
+			buf_add(b, sum, sizeof(sum));
+		}
 		buf_putc(b, '\n');
 	}
 	return n;
@@ -271,12 +284,12 @@ journal_put(struct buf *b, const struct message *m, const struct buf *lines)
 static int
 cut_sum(char *line, size_t *n)
 {
-	char want[SUM_LEN + 1];
+	char want[SUM_LEN];
 
 	if (*n < SUM_LEN)
 		return -1;
 	*n -= SUM_LEN;
-	snprintf(want, sizeof(want), "\t%08" PRIx32, checksum_line(line, *n));
+	put_sum(want, line, *n);
 	if (memcmp(line + *n, want, SUM_LEN) != 0)
 		return -1;
 	line[*n] = '\0';
@@ -304,7 +317,7 @@ field_rcpt(struct message *m, const struct fields *f)
 static int
 fold_rcpt(struct message *m, struct recipient *r, const struct fields *f)
 {
-	uint64_t index, parent, depth, kind, origin, final, entry;
+	uint64_t index, parent, depth, kind, origin, final, entry, digest;
 
 	if (text_number(f->v[1], RECIPIENTS_MAX, &index) == -1 ||
 	    text_number(f->v[2], RECIPIENTS_MAX, &parent) == -1 ||
@@ -315,14 +328,13 @@ fold_rcpt(struct message *m, struct recipient *r, const struct fields *f)
 	    text_number(f->v[7], UINT32_MAX, &entry) == -1 ||
 	    index != m->nrcpts || parent > index)
 		return -1;
-	if (strlen(f->v[8]) != 16 ||
-	    strspn(f->v[8], "0123456789abcdef") != 16 ||
+	if (text_hex(f->v[8], 16, &digest) == -1 ||
 	    strlen(f->v[9]) > TARGET_MAX || strlen(f->v[10]) > ADDRESS_MAX)
 		return -1;
 	r = message_add(m, f->v[9]);
 	if (r == NULL)
 		return -1;
-	r->entry.digest = strtoull(f->v[8], NULL, 16);
+	r->entry.digest = digest;
 	r->parent = (uint32_t)parent;
 	if (parent != index)
 		m->rcpts[parent].nchildren++;
@@ -389,7 +401,7 @@ fold_reply(struct recipient *r, enum status status, const struct fields *f,
 	if (f->n != at + 5 ||
 	    text_number(f->v[at + 2], SOURCE__MAX - 1, &source) == -1)
 		return -1;
-	result_quote(&r->last, (enum source)source, status, f->v[at], "%s",
+	result_words(&r->last, (enum source)source, status, f->v[at],
 	    f->v[at + 1]);
 	if (f->v[at + 3][0] != '\0')
 		result_detail(&r->last, "%s", f->v[at + 3]);
@@ -581,16 +593,35 @@ static const struct fold {
 	{ 'G', 1, 0, fold_warned },	{ 'K', 2, 0, fold_held },
 };
 
+/* TABs part the fields; no other control is written. */
 static int
-fold_line(struct message *m, char *line)
+split(struct fields *f, char *p, const char *end)
+{
+	unsigned char c;
+
+	f->v[0] = p;
+	f->n = 1;
+	for (; p < end; p++) {
+		c = (unsigned char)*p;
+		if (c >= 0x20 && c != 0x7f)
+			continue;
+		if (c != '\t' || f->n == FIELDS_MAX)
+			return -1;
+		*p = '\0';
+		f->v[f->n++] = p + 1;
+	}
+	return 0;
+}
+
+/* Of n bytes, and a NUL. */
+static int
+fold_line(struct message *m, char *line, size_t n)
 {
 	const struct fold *fold = folds;
 	struct recipient *r = NULL;
-	struct fields f = { .n = 0 };
+	struct fields f;
 
-	while (line != NULL && f.n < FIELDS_MAX)
-		f.v[f.n++] = strsep(&line, "\t");
-	if (line != NULL || strlen(f.v[0]) != 1)
+	if (split(&f, line, line + n) == -1 || strlen(f.v[0]) != 1)
 		return -1;
 	while (fold->letter != f.v[0][0])
 		if (++fold == folds + sizeof(folds) / sizeof(*folds))
@@ -602,41 +633,23 @@ fold_line(struct message *m, char *line)
 	return fold->fold(m, r, &f);
 }
 
-/* TABs part the fields; no other control is written. */
-static int
-line_ok(const char *p, size_t n)
-{
-	unsigned char c;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		c = (unsigned char)p[i];
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return 0;
-	}
-	return 1;
-}
-
 int
-journal_fold(struct message *m, struct buf *b, size_t *used)
+journal_fold(struct message *m, char *p, size_t len, size_t *used)
 {
-	char *p, *nl, *end;
+	const char *start = p, *end = p + len;
 	uint32_t nrecords = 0;
+	char *nl;
 	size_t n;
 
-	if (b->len == 0)
-		return -1;
-	p = b->data;
-	end = b->data + b->len;
 	while (p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL) {
 		*nl = '\0';
 		n = (size_t)(nl - p);
 		if ((m->text.sum != 0 && cut_sum(p, &n) == -1) ||
-		    !line_ok(p, n) || fold_line(m, p) == -1)
+		    fold_line(m, p, n) == -1)
 			return -1;
 		p = nl + 1;
 		nrecords++;
 	}
-	*used = (size_t)(p - b->data);
+	*used = (size_t)(p - start);
 	return m->nrcpts > 0 && nrecords >= m->nsealed ? 0 : -1;
 }

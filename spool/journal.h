@@ -43,6 +43,6 @@ uint32_t journal_put(struct buf *, const struct message *,
  * without recipients; *used is where the last whole line ends.  0, or -1 when
  * it is not understood.
  */
-int	journal_fold(struct message *, struct buf *, size_t *used);
+int	journal_fold(struct message *, char *, size_t, size_t *used);
 
 #endif

@@ -13,6 +13,8 @@
 #include "lib/text.h"
 #include "spool/preamble.h"
 
+#define VERSION_1	"dma-queue 1\n"		/* it has no checksums */
+
 static const char *const ret_names[] = {
 	[RET_UNSAID] = NULL, [RET_FULL] = "full", [RET_HDRS] = "hdrs",
 };
@@ -109,11 +111,7 @@ take_hex(char **p, const char *name, size_t digits, uint64_t *v)
 {
 	const char *s = take_line(p, name);
 
-	if (s == NULL || strlen(s) != digits ||
-	    strspn(s, "0123456789abcdef") != digits)
-		return -1;
-	*v = strtoull(s, NULL, 16);
-	return 0;
+	return s == NULL ? -1 : text_hex(s, digits, v);
 }
 
 /* Version 1 has none of it; here, all that precedes the last line counts. */
@@ -131,11 +129,22 @@ take_sums(struct message *m, char **p, uint32_t check)
 	return 0;
 }
 
+/* Blanks, and a line end. */
+static int
+is_padding(const char *p)
+{
+	size_t n = strlen(p);
+
+	return n > 0 && p[n - 1] == '\n' &&
+	    (n == 1 || (p[0] == ' ' && memcmp(p, p + 1, n - 2) == 0));
+}
+
 /* Of the lines before "check", as they are before they are cut. */
 static uint32_t
 sum_lines(const char *text)
 {
-	const char *end = strstr(text, "\ncheck ");
+	const char *end = strncmp(text, VERSION_1, strlen(VERSION_1)) == 0 ?
+	    NULL : strstr(text, "\ncheck ");
 
 	return end == NULL ? 0 : checksum_line(text, (size_t)(end + 1 - text));
 }
@@ -164,7 +173,7 @@ preamble_get(struct message *m, char *text)
 		return -1;
 	if (take_dsn(m, &p) == -1 ||
 	    (version == 2 && take_sums(m, &p, check) == -1) ||
-	    strcmp(p + strspn(p, " "), "\n") != 0)
+	    !is_padding(p))
 		return -1;
 	m->arrived = (time_t)arrived;
 	m->submitter = (uint32_t)uid;

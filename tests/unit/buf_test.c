@@ -159,6 +159,57 @@ test_put_clean(void **state)
 	}
 }
 
+/* Many bytes at a time, or one after the other. */
+static void
+test_put_clean_in_words(void **state)
+{
+	static const char bytes[] = "aaaaaaaaaaaa!~~   \t\n\x1f\x7f\x80\xff";
+	struct buf one, many;
+	char text[40];
+	uint32_t random = 1;
+	size_t i, n, len;
+
+	(void)state;
+	buf_init(&one, 0);
+	buf_init(&many, 0);
+	for (n = 0; n < 20000; n++) {
+		len = n % sizeof(text);
+		for (i = 0; i < len; i++) {
+			random = random * 1103515245 + 12345;
+			text[i] = bytes[(random >> 16) % (sizeof(bytes) -
+			    (n % 2 == 0 ? 1 : 7))];
+		}
+		buf_reset(&one);
+		buf_reset(&many);
+		buf_put_value(&one, text, len, 4096, "\001");
+		buf_put_clean(&many, text, len, 4096);
+		assert_string_equal(buf_str(&many), buf_str(&one));
+	}
+	buf_fini(&one);
+	buf_fini(&many);
+}
+
+static void
+test_put_number(void **state)
+{
+	static const struct { int64_t n; const char *want; } cases[] = {
+		{ 0, "0" }, { 7, "7" }, { 10, "10" }, { -1, "-1" },
+		{ INT64_MAX, "9223372036854775807" },
+		{ INT64_MIN, "-9223372036854775808" },
+	};
+	struct buf b;
+	size_t i;
+
+	(void)state;
+	buf_init(&b, 0);
+	for (i = 0; i < N(cases); i++) {
+		buf_reset(&b);
+		buf_put_number(&b, cases[i].n);
+		assert_string_equal(buf_str(&b), cases[i].want);
+	}
+	buf_fini(&b);
+}
+
 static void
 test_put_clean_bound(void **state)
 {
@@ -288,6 +339,8 @@ main(void)
 		cmocka_unit_test(test_text_is_always_ended),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_put_clean),
+		cmocka_unit_test(test_put_clean_in_words),
+		cmocka_unit_test(test_put_number),
 		cmocka_unit_test(test_put_clean_bound),
 		cmocka_unit_test(test_is_clean),
 		cmocka_unit_test(test_copy),

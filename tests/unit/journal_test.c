@@ -19,7 +19,7 @@ fold(const char *text, size_t len)
 	message_init(&m);
 	buf_init(&b, 0);
 	buf_add(&b, text, len);
-	ret = journal_fold(&m, &b, &used);
+	ret = journal_fold(&m, b.data, b.len, &used);
 	buf_fini(&b);
 	message_fini(&m);
 	return ret;
@@ -213,7 +213,7 @@ test_fold(void **state)
 		message_init(&m);
 		buf_init(&b, 0);
 		buf_puts(&b, cases[i].text);
-		assert_int_equal(journal_fold(&m, &b, &used), 0);
+		assert_int_equal(journal_fold(&m, b.data, b.len, &used), 0);
 		assert_int_equal(used, strrchr(cases[i].text, '\n') + 1 -
 		    cases[i].text);
 		r = &m.rcpts[0];
@@ -251,11 +251,11 @@ test_hold(void **state)
 		message_init(&again);
 		buf_init(&b, 0);
 		buf_puts(&b, cases[i].text);
-		assert_int_equal(journal_fold(&m, &b, &used), 0);
+		assert_int_equal(journal_fold(&m, b.data, b.len, &used), 0);
 		assert_int_equal(m.is_held, cases[i].is_held);
 		buf_reset(&b);
 		journal_all(&b, &m);
-		assert_int_equal(journal_fold(&again, &b, &used), 0);
+		assert_int_equal(journal_fold(&again, b.data, b.len, &used), 0);
 		assert_int_equal(again.is_held, cases[i].is_held);
 		buf_fini(&b);
 		message_fini(&m);

@@ -190,6 +190,26 @@ test_numbers(void **state)
 	}
 }
 
+static void
+test_hex(void **state)
+{
+	static const struct { const char *text; size_t n; int ok; } cases[] = {
+		{ "0123456789abcdef", 16, 1 }, { "00000000", 8, 1 },
+		{ "", 0, 1 }, { "", 8, 0 }, { "0000000", 8, 0 },
+		{ "000000000", 8, 0 }, { "0000000A", 8, 0 },
+		{ "0000000g", 8, 0 }, { "0x000000", 8, 0 }, { " 0000000", 8, 0 },
+	};
+	uint64_t v;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++)
+		assert_int_equal(text_hex(cases[i].text, cases[i].n, &v),
+		    cases[i].ok ? 0 : -1);
+	assert_int_equal(text_hex(cases[0].text, 16, &v), 0);
+	assert_true(v == UINT64_C(0x0123456789abcdef));
+}
+
 int
 main(void)
 {
@@ -200,6 +220,7 @@ main(void)
 		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_comments_and_words),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_hex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
