@@ -21,6 +21,7 @@ struct queue_listing {
 	struct queue_walk walk;
 	struct json	 json;
 	struct buf	*out;		/* of json: all that is printed */
+	struct buf	 reply;		/* of a recipient */
 	time_t		 now;
 	int64_t		 bytes;		/* of the messages shown */
 	size_t		 shown;
@@ -39,24 +40,25 @@ flush_chunk(struct queue_listing *l, size_t from)
 	return l->is_broken ? -1 : 0;
 }
 
-/* The reason why a recipient is still queued. */
-static void
-put_reply(struct buf *b, const struct queue_listing *l,
-    const struct recipient *r)
+/* Lends the reason why a recipient is still queued. */
+static const struct buf *
+reply_of(struct queue_listing *l, const struct recipient *r)
 {
+	buf_reset(&l->reply);
 	if (l->walk.sees_all)
-		result_put_full(b, &r->last);
+		result_put_full(&l->reply, &r->last);
 	else
-		result_put_reason(b, &r->last);
+		result_put_reason(&l->reply, &r->last);
+	return &l->reply;
 }
 
 /* ---- for people ---- */
 
+/* name: with what follows it. */
 static void
 put_plain(struct queue_listing *l, const char *name, const char *text)
 {
 	buf_puts(l->out, name);
-	buf_puts(l->out, "\t: ");
 	buf_puts(l->out, text);
 	buf_putc(l->out, '\n');
 }
@@ -65,8 +67,15 @@ static void
 put_clean(struct queue_listing *l, const char *name, const char *text)
 {
 	buf_puts(l->out, name);
-	buf_puts(l->out, "\t: ");
 	buf_put_clean(l->out, text, strlen(text), REASON_MAX);
+	buf_putc(l->out, '\n');
+}
+
+static void
+put_number(struct queue_listing *l, const char *name, int64_t n)
+{
+	buf_puts(l->out, name);
+	buf_put_number(l->out, n);
 	buf_putc(l->out, '\n');
 }
 
@@ -75,21 +84,19 @@ put_recipient(struct queue_listing *l, const struct message *m, uint32_t i)
 {
 	const struct recipient *r = &m->rcpts[i];
 	enum queue_state state = queue_state(m, i);
-	struct buf reply;
+	const struct buf *reply;
 
 	if (state == QUEUE_STATE_DONE)
 		return;
-	put_clean(l, "To", message_address(m, i));
-	put_plain(l, "State", queue_state_name(state));
+	put_clean(l, "To\t: ", message_address(m, i));
+	put_plain(l, "State\t: ", queue_state_name(state));
 	if (r->sender != NULL)
-		put_clean(l, "Sender", r->sender);
+		put_clean(l, "Sender\t: ", r->sender);
 	if (r->attempts > 0)
-		buf_printf(l->out, "Tries\t: %u\n", r->attempts);
-	buf_init(&reply, 0);
-	put_reply(&reply, l, r);
-	if (reply.len > 0)
-		put_clean(l, "Reply", buf_str(&reply));
-	buf_fini(&reply);
+		put_number(l, "Tries\t: ", r->attempts);
+	reply = reply_of(l, r);
+	if (reply->len > 0)
+		put_clean(l, "Reply\t: ", buf_str(reply));
 	if (state == QUEUE_STATE_NEW)
 		return;
 	buf_puts(l->out, "Next\t: ");
@@ -104,9 +111,10 @@ put_message(struct queue_listing *l, const struct message *m)
 
 	if (l->shown > 0)
 		buf_puts(l->out, "--\n");
-	put_plain(l, "ID", m->id);
-	put_clean(l, "From", m->sender[0] == '\0' ? "<>" : m->sender);
-	buf_printf(l->out, "Size\t: %" PRId64 "\nDate\t: ", m->text.length);
+	put_plain(l, "ID\t: ", m->id);
+	put_clean(l, "From\t: ", m->sender[0] == '\0' ? "<>" : m->sender);
+	put_number(l, "Size\t: ", m->text.length);
+	buf_puts(l->out, "Date\t: ");
 	time_text_put(l->out, m->arrived);
 	buf_puts(l->out, "\nAge\t: ");
 	time_text_put_span(l->out, (int64_t)l->now - m->arrived);
@@ -140,25 +148,23 @@ put_json_recipient(struct queue_listing *l, const struct message *m, uint32_t i)
 	const struct recipient *r = &m->rcpts[i];
 	enum queue_state state = queue_state(m, i);
 	struct json *j = &l->json;
-	struct buf reply;
+	const struct buf *reply;
 
 	if (state == QUEUE_STATE_DONE)
 		return;
-	buf_init(&reply, 0);
-	put_reply(&reply, l, r);
+	reply = reply_of(l, r);
 	json_open(j, NULL, '{');
 	json_text(j, "address", message_address(m, i));
 	json_text(j, "sender", r->sender);
 	json_text(j, "state", queue_state_name(state));
 	json_number(j, "attempts", r->attempts);
 	json_text(j, "code", r->last.code[0] != '\0' ? r->last.code : NULL);
-	json_text(j, "reply", reply.len > 0 ? buf_str(&reply) : NULL);
+	json_text(j, "reply", reply->len > 0 ? buf_str(reply) : NULL);
 	if (state == QUEUE_STATE_DEFERRED && r->due > l->now)
 		json_number(j, "next", r->due);
 	else
 		json_null(j, "next");
 	json_close(j, '}');
-	buf_fini(&reply);
 }
 
 static int
@@ -227,6 +233,7 @@ mailq_print(const struct caller *c, const char *group, const struct spool *sp,
 		put_end(&l);
 	flush_chunk(&l, 0);
 	json_fini(&l.json);
+	buf_fini(&l.reply);
 	/* Whose it is cannot be read, either. */
 	if (l.walk.unreadable > 0 && l.walk.sees_all)
 		log_stderr("queue: %zu file%s cannot be read: run \"sendmail "

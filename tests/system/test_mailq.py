@@ -168,12 +168,12 @@ def memory_kb(call):
     return int(done.stderr.split()[-1])
 
 
-def fill(n):
+def fill(n, body=queue_files.BODY):
     now = int(time.time())
     for i in range(n):
         queue_files.put(i, queue_files.content(now - 60, 0, [
             queue_files.recipient("ann@far%d.test" % (i % 50)),
-            queue_files.deferred(now + 3600)]))
+            queue_files.deferred(now + 3600)], body=body))
 
 
 def test_memory_does_not_grow_with_the_queue(world):
@@ -190,12 +190,13 @@ def test_memory_does_not_grow_with_the_queue(world):
         assert world.run(call).stdout.count(b"ann@far7.test") == 500
 
 
-def test_four_system_calls_a_message(world, tmp_path):
+@pytest.mark.parametrize("size", (100, 6000))
+def test_four_system_calls_a_message(world, tmp_path, size):
     """And output in large pieces."""
     if world.is_sanitized():
         pytest.skip("a sanitizer has calls of its own")
     world.leaves("queue")
-    fill(2000)
+    fill(2000, b"Subject: x\n\n" + b"y" * size + b"\n")
     subprocess.run(["strace", "-f", "-o", str(tmp_path / "calls"), "mailq"],
                    check=True, stdout=subprocess.DEVNULL, timeout=60)
     calls = (tmp_path / "calls").read_text().splitlines()
