@@ -81,6 +81,12 @@ def test_submission_syncs_once_and_its_folder_once(message):
         ["write", "fsync", "linkat", "fsync"]
 
 
+def test_submission_does_not_depend_on_the_length_of_the_queue(message):
+    few = names(system_calls(SUBMIT, message))
+    big_queue.fill(2000)
+    assert names(system_calls(SUBMIT, message)) == few
+
+
 def test_submission_with_a_date_opens_no_file_of_the_time_zone(message):
     calls = "\n".join(system_calls(SUBMIT, message))
     assert "dma.conf" in calls and "localtime" not in calls
