@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #if defined(__linux__)
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -20,6 +21,8 @@
 #include <unistd.h>
 
 #include "compat/compat.h"
+
+#define USUAL_SLACK_NS	50000UL		/* as that of init */
 
 /*
  * Kernels before 5.9 have no close_range; the list of open descriptors is
@@ -70,6 +73,14 @@ compat_start_writing(int fd, off_t from, off_t len)
 	(void)fd;
 	(void)from;
 	(void)len;
+#endif
+}
+
+void
+compat_usual_timers(void)
+{
+#if defined(__linux__)
+	(void)prctl(PR_SET_TIMERSLACK, USUAL_SLACK_NS, 0, 0, 0);
 #endif
 }
 

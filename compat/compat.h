@@ -13,6 +13,8 @@ int	compat_close_from(int lowest);
  * wait and without a promise: less is left to a later fsync().
  */
 void	compat_start_writing(int fd, off_t from, off_t len);
+/* Timers end when they are due, whatever slack the caller had. */
+void	compat_usual_timers(void);
 /* The default action, also for signals that the C library keeps for itself. */
 void	compat_default_signal(int sig);
 /*

@@ -4,8 +4,6 @@
  * Promise: a message that is committed while a runner exits is not forgotten; a
  * wait ends when all was attempted, or gives the reason.
  */
-#include <sys/prctl.h>
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "compat/compat.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "priv/records.h"
@@ -26,7 +25,6 @@
 #define ANNOUNCE_WAIT_MS	5000	/* for a runner that is busy */
 #define START_WAIT_MS		200	/* for one that another call starts */
 #define START_LOOK_MS		2
-#define SLACK_NS		50000	/* of a timer, as usual */
 
 struct wake_up {
 	const struct spool *sp;
@@ -41,7 +39,7 @@ is_started(void *arg)
 	int64_t end_ms = io_clock_ms() + START_WAIT_MS;
 
 	/* With that of the caller, it might sleep for ever. */
-	(void)prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
+	compat_usual_timers();
 	do {
 		poll(NULL, 0, START_LOOK_MS);
 		if (spool_poke(w->sp, w->message) == 0 || errno == EAGAIN)
