@@ -12,71 +12,80 @@
 
 #define PARALLEL_MIN	4	/* items for which others are woken */
 
-/* Takes items until none is left; called, and returns, with the lock. */
+/* Those of one thread, of so many that there are. */
 static void
-take_items(struct sync_pool *pool)
+sync_share(struct sync_pool *pool, size_t first, size_t stride)
 {
 	struct sync_item *item;
 
-	while (pool->next < pool->n) {
-		item = &pool->items[pool->next++];
-		pthread_mutex_unlock(&pool->lock);
+	for (; first < pool->n; first += stride) {
+		item = &pool->items[first];
 		item->error = fsync(item->fd) == -1 ? errno : 0;
-		pthread_mutex_lock(&pool->lock);
-		if (++pool->ndone == pool->n)
-			pthread_cond_signal(&pool->done);
 	}
+}
+
+static void
+await(sem_t *sem)
+{
+	while (sem_wait(sem) == -1 && errno == EINTR)
+		;
 }
 
 static void *
 help(void *arg)
 {
-	struct sync_pool *pool = arg;
+	struct sync_helper *h = arg;
+	struct sync_pool *pool = h->pool;
 
-	pthread_mutex_lock(&pool->lock);
-	while (!pool->is_ending) {
-		take_items(pool);
-		if (!pool->is_ending)
-			pthread_cond_wait(&pool->wake, &pool->lock);
+	for (;;) {
+		await(&h->go);
+		if (pool->is_ending)
+			return NULL;
+		sync_share(pool, h->share, pool->nshares);
+		if (atomic_fetch_sub(&pool->nbusy, 1) == 1)
+			sem_post(&pool->done);
 	}
-	pthread_mutex_unlock(&pool->lock);
-	return NULL;
 }
 
 void
 sync_pool_init(struct sync_pool *pool)
 {
 	memset(pool, 0, sizeof(*pool));
-	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->wake, NULL);
-	pthread_cond_init(&pool->done, NULL);
+	sem_init(&pool->done, 0, 0);
 	pool->max_threads = SYNC_THREADS;
 }
 
 void
 sync_pool_fini(struct sync_pool *pool)
 {
-	int i;
+	size_t i;
 
-	pthread_mutex_lock(&pool->lock);
 	pool->is_ending = 1;
-	pthread_cond_broadcast(&pool->wake);
-	pthread_mutex_unlock(&pool->lock);
 	for (i = 0; i < pool->nthreads; i++)
-		pthread_join(pool->threads[i], NULL);
-	pthread_cond_destroy(&pool->wake);
-	pthread_cond_destroy(&pool->done);
-	pthread_mutex_destroy(&pool->lock);
+		sem_post(&pool->helpers[i].go);
+	for (i = 0; i < pool->nthreads; i++) {
+		pthread_join(pool->helpers[i].thread, NULL);
+		sem_destroy(&pool->helpers[i].go);
+	}
+	sem_destroy(&pool->done);
 }
 
 /* Their signals are blocked, as those of the thread that calls. */
 static void
-begin_threads(struct sync_pool *pool)
+begin_threads(struct sync_pool *pool, size_t n)
 {
-	while (pool->nthreads < pool->max_threads) {
-		if (pthread_create(&pool->threads[pool->nthreads], NULL, help,
-		    pool) != 0)
+	struct sync_helper *h;
+
+	while (pool->nthreads < pool->max_threads && pool->nthreads < n) {
+		h = &pool->helpers[pool->nthreads];
+		h->pool = pool;
+		h->share = pool->nthreads + 1;
+		if (sem_init(&h->go, 0, 0) == -1)
 			return;
+		if (pthread_create(&h->thread, NULL, help, h) != 0) {
+			sem_destroy(&h->go);
+			return;
+		}
 		pool->nthreads++;
 	}
 }
@@ -84,19 +93,21 @@ begin_threads(struct sync_pool *pool)
 void
 sync_all(struct sync_pool *pool, struct sync_item *items, size_t n)
 {
-	if (n >= PARALLEL_MIN)
-		begin_threads(pool);
-	pthread_mutex_lock(&pool->lock);
+	size_t i, nhelpers = 0;
+
+	if (n >= PARALLEL_MIN) {
+		begin_threads(pool, n - 1);
+		nhelpers = pool->nthreads < n - 1 ? pool->nthreads : n - 1;
+	}
 	pool->items = items;
 	pool->n = n;
-	pool->next = pool->ndone = 0;
-	if (n >= PARALLEL_MIN)
-		pthread_cond_broadcast(&pool->wake);
-	take_items(pool);
-	while (pool->ndone < pool->n)
-		pthread_cond_wait(&pool->done, &pool->lock);
+	pool->nshares = nhelpers + 1;
+	atomic_store(&pool->nbusy, nhelpers);
+	for (i = 0; i < nhelpers; i++)
+		sem_post(&pool->helpers[i].go);
+	sync_share(pool, 0, pool->nshares);
+	if (nhelpers > 0)
+		await(&pool->done);
 	pool->items = NULL;
 	pool->n = 0;
-	pool->next = 0;
-	pthread_mutex_unlock(&pool->lock);
 }

@@ -7,23 +7,35 @@
 #define SMTPD_MODULES_SYNC_H
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
-#define SYNC_THREADS	3	/* that help the caller */
+#define SYNC_THREADS	15	/* that help the caller */
 
 struct sync_item {
 	int	 fd;		/* lent */
 	int	 error;		/* errno of its sync, or 0 */
 };
 
+struct sync_pool;
+
+struct sync_helper {
+	struct sync_pool *pool;	/* lent */
+	pthread_t	 thread;
+	sem_t		 go;
+	size_t		 share;	/* which one is its */
+};
+
+/* Written by the thread that calls, while no helper is busy. */
 struct sync_pool {
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 wake, done;
-	pthread_t	 threads[SYNC_THREADS];
-	int		 nthreads;	/* that run */
-	int		 max_threads;	/* begun when they are needed */
+	struct sync_helper helpers[SYNC_THREADS];
+	size_t		 nthreads;	/* that run */
+	size_t		 max_threads;	/* begun when they are needed */
 	struct sync_item *items;	/* lent: under way */
-	size_t		 n, next, ndone;
+	size_t		 n, nshares;
+	atomic_size_t	 nbusy;		/* helpers */
+	sem_t		 done;		/* none is */
 	int		 is_ending;
 };
 
