@@ -1,15 +1,17 @@
 /*
  * commit.c - makes files of messages durable, several with the cost of one.
  * Runs as: the user of dma-smtpd, in threads of a child.  Uses: the tree.
- * Promise: when commit_group() reports no error, a message is in all its
- * directories, whole, and a power failure does not take it away; else it is
- * in none of them.  Killed at any point, a message is nowhere or whole.
+ * Promise: when commit_turn() gives a message back without an error, it is in
+ * all its directories, whole, and a power failure does not take it away; else
+ * it is in none of them.  Killed at any point, a message is nowhere or whole.
  *
  * How: a file has no name (O_TMPFILE) until it is written and synced; then it
  * is linked, never over another, and each directory that got a name is synced
- * once for the whole group.  A directory that this process sees for the first
- * time may have been made by another one a moment ago and not be durable, so
- * its parent is synced, too, whoever made it.
+ * once for the whole group.  So a group takes two turns.  The files of one are
+ * synced together with the directories of the one before it, which costs one
+ * commit of the file system's journal instead of two.  A directory that this
+ * process sees for the first time may have been made by another one a moment
+ * ago and not be durable, so its parent is synced, too, whoever made it.
  */
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -36,9 +38,9 @@
 #define NAME_TRIES	1000	/* names taken in a row: the clock went back */
 #define LINK_TRIES	4	/* directories vanish under us */
 #define COPY_BYTES	32768
-/* Messages for which one sync of the whole file system is cheaper: with ext4
- * it takes a third of the time for 100, and about the same for 4. */
-#define SYNCFS_MIN	8
+/* Syncs for which one of the whole file system is cheaper: with ext4 it takes
+ * a third of the time for 100, and about the same for 4. */
+#define SYNCFS_MIN	4
 
 /* ---- directories ---- */
 
@@ -54,45 +56,50 @@ add_sync(struct commit_tree *tree, int fd)
 	return 0;
 }
 
+/* Those with names that are not durable yet. */
 static void
-sync_each_directory(struct commit_tree *tree)
+add_directory_syncs(struct commit_tree *tree)
 {
-	size_t k;
 	int i;
 
-	tree->nsyncs = 0;
-	for (i = 0; i < tree->ndirectories; i++)
+	for (i = 0; i < tree->ndirectories; i++) {
 		if (tree->directories[i].is_dirty &&
+		    tree->durable == COMMIT_DURABLE_FULL &&
 		    add_sync(tree, tree->directories[i].fd) == -1)
 			tree->sync_error = ENOMEM;
-	sync_all(&tree->pool, tree->syncs, tree->nsyncs);
-	for (k = 0; k < tree->nsyncs; k++)
-		if (tree->syncs[k].error != 0)
-			tree->sync_error = tree->syncs[k].error;
+		tree->directories[i].is_dirty = 0;
+	}
 }
 
-/* In any order: nothing is acknowledged before all is done. */
+/* What was added, in any order; those from this one on are directories. */
 static void
-sync_directories(struct commit_tree *tree)
+sync_added(struct commit_tree *tree, size_t directories)
 {
-	int i;
+	size_t k;
 
-	if (tree->durable == COMMIT_DURABLE_FULL && !tree->does_syncfs)
-		sync_each_directory(tree);
 #ifdef __linux__
-	if (tree->durable == COMMIT_DURABLE_FULL && tree->does_syncfs &&
-	    syncfs(tree->directories[0].fd) == -1)
-		tree->sync_error = errno;
+	/* One call for all, that finds the errors of all. */
+	if (tree->is_alone && tree->nsyncs >= tree->syncfs_min) {
+		const int error = syncfs(tree->directories[0].fd) == -1 ?
+		    errno : 0;
+
+		for (k = 0; k < tree->nsyncs; k++)
+			tree->syncs[k].error = error;
+	} else
 #endif
-	for (i = 0; i < tree->ndirectories; i++)
-		tree->directories[i].is_dirty = 0;
+		sync_all(&tree->pool, tree->syncs, tree->nsyncs);
+	for (k = directories; k < tree->nsyncs; k++)
+		if (tree->syncs[k].error != 0)
+			tree->sync_error = tree->syncs[k].error;
 }
 
 /* Closes all but the root; what is in them was synced. */
 static void
 close_directories(struct commit_tree *tree)
 {
-	sync_directories(tree);
+	tree->nsyncs = 0;
+	add_directory_syncs(tree);
+	sync_added(tree, 0);
 	while (tree->ndirectories > 1)
 		close(tree->directories[--tree->ndirectories].fd);
 	tree->minute[0] = '\0';
@@ -373,13 +380,31 @@ write_message(struct commit_tree *tree, struct commit *m)
 	for (f = m->files; f != NULL && m->error == 0; f = f->next) {
 		write_file(tree, m, f);
 #ifdef __linux__
-		/* The disk begins; the syncs that follow find most of it done,
-		 * which makes them one commit of the journal. */
 		if (m->error == 0 && tree->durable != COMMIT_DURABLE_NONE)
 			(void)sync_file_range(f->temp.fd, 0, 0,
 			    SYNC_FILE_RANGE_WRITE);
 #endif
 	}
+}
+
+/*
+ * Until the bytes of files that were added are at the disk.  Where the first
+ * of the syncs that follow commits the journal, it finds all that the others
+ * need in it: ext4 changes an inode once more when its bytes are written.
+ */
+static void
+await_writes(const struct commit_tree *tree)
+{
+#ifdef __linux__
+	size_t k;
+
+	for (k = 0; k < tree->nsyncs && tree->nsyncs > 1; k++)
+		(void)sync_file_range(tree->syncs[k].fd, 0, 0,
+		    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+		    SYNC_FILE_RANGE_WAIT_AFTER);
+#else
+	(void)tree;
+#endif
 }
 
 static void
@@ -540,18 +565,24 @@ clock_us(void)
 
 /* All files of all messages; those of a message are in a row. */
 static void
-sync_each_file(struct commit_tree *tree, struct commit *list)
+add_file_syncs(struct commit_tree *tree, struct commit *list)
+{
+	const struct commit_file *f;
+	struct commit *m;
+
+	for (m = list; m != NULL; m = m->next)
+		for (f = m->files; f != NULL && m->error == 0; f = f->next)
+			if (add_sync(tree, f->temp.fd) == -1)
+				fail_with(m, ENOMEM, "sync");
+}
+
+static void
+take_errors(const struct commit_tree *tree, struct commit *list)
 {
 	const struct commit_file *f;
 	struct commit *m;
 	size_t k = 0;
 
-	tree->nsyncs = 0;
-	for (m = list; m != NULL; m = m->next)
-		for (f = m->files; f != NULL && m->error == 0; f = f->next)
-			if (add_sync(tree, f->temp.fd) == -1)
-				fail_with(m, ENOMEM, "sync");
-	sync_all(&tree->pool, tree->syncs, tree->nsyncs);
 	for (m = list; m != NULL; m = m->next)
 		for (f = m->files; f != NULL && m->error == 0; f = f->next) {
 			while (tree->syncs[k].fd != f->temp.fd)
@@ -561,57 +592,58 @@ sync_each_file(struct commit_tree *tree, struct commit *list)
 		}
 }
 
-static void
-sync_files(struct commit_tree *tree, struct commit *list)
+/* The files of a list, and all names that there are: the microseconds. */
+static uint64_t
+sync_both(struct commit_tree *tree, struct commit *list)
 {
+	const uint64_t start_us = clock_us();
+	size_t nfiles;
+
+	tree->nsyncs = 0;
 	if (tree->durable == COMMIT_DURABLE_NONE)
-		return;
-#ifdef __linux__
-	/* One call for all, that finds the errors of all. */
-	if (tree->does_syncfs) {
-		if (syncfs(tree->directories[0].fd) == 0)
-			return;
-		for (; list != NULL; list = list->next)
-			if (list->error == 0)
-				fail_at(list, "sync");
-		return;
-	}
-#endif
-	sync_each_file(tree, list);
+		list = NULL;
+	add_file_syncs(tree, list);
+	nfiles = tree->nsyncs;
+	await_writes(tree);
+	add_directory_syncs(tree);
+	sync_added(tree, nfiles);
+	take_errors(tree, list);
+	return clock_us() - start_us;
 }
 
-uint64_t
-commit_group(struct commit_tree *tree, struct commit *list)
+static void
+finish_message(struct commit_tree *tree, struct commit *m)
 {
-	char minute[sizeof(tree->minute)] = "";
-	uint64_t start_us, spent_us;
-	struct commit *m;
-	size_t n;
+	if (tree->sync_error != 0 && m->error == 0)
+		fail_with(m, tree->sync_error, "sync of the directory");
+	close_message(tree, m);
+	if (m->error != 0)
+		remove_links(tree, m);
+}
 
-	for (m = list, n = 0; m != NULL; m = m->next, n++)
+struct commit *
+commit_turn(struct commit_tree *tree, struct commit *list, uint64_t *sync_us)
+{
+	struct commit *const named = tree->written;
+	char minute[sizeof(tree->minute)] = "";
+	struct commit *m;
+
+	for (m = list; m != NULL; m = m->next)
 		write_message(tree, m);
-	tree->does_syncfs = tree->is_alone && n >= tree->syncfs_min;
-	start_us = clock_us();
-	sync_files(tree, list);
-	spent_us = clock_us() - start_us;
 	tree->sync_error = 0;
 	name_minute(tree, minute, sizeof(minute));
-	for (m = list; m != NULL; m = m->next)
+	for (m = named; m != NULL; m = m->next)
 		link_message(tree, m, minute);
-	start_us = clock_us();
-	sync_directories(tree);
-	spent_us += clock_us() - start_us;
-	for (m = list; m != NULL; m = m->next) {
-		if (tree->sync_error != 0 && m->error == 0)
-			fail_with(m, tree->sync_error, "sync of the directory");
-		close_message(tree, m);
-		if (m->error != 0)
-			remove_links(tree, m);
-	}
+	*sync_us = tree->written_us;
+	tree->written_us = sync_both(tree, list);
+	*sync_us += tree->written_us;
+	for (m = named; m != NULL; m = m->next)
+		finish_message(tree, m);
 	/* What could not be synced is opened anew, to be synced again. */
 	if (tree->sync_error != 0)
 		close_directories(tree);
-	return spent_us;
+	tree->written = list;
+	return named;
 }
 
 void

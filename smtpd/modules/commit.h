@@ -89,8 +89,7 @@ struct commit_tree {
 	const struct commit_layout *layout;	/* lent */
 	enum commit_durable durable;
 	int	 is_alone;	/* nothing else is on this file system */
-	size_t	 syncfs_min;	/* messages for which that is used */
-	int	 does_syncfs;	/* for this group */
+	size_t	 syncfs_min;	/* syncs for which that is used */
 	atomic_int lacks_tmpfile;	/* no O_TMPFILE, or no way to name it */
 	int	 lacks_empty_path;	/* AT_EMPTY_PATH is not for us */
 	uint64_t sequence;	/* of the next name */
@@ -98,7 +97,9 @@ struct commit_tree {
 	char	 minute[COMMIT_MINUTE];	/* that of the directories; or "" */
 	struct commit_directory *directories;	/* owned; first the root */
 	int	 ndirectories;
-	int	 sync_error;	/* of this group */
+	struct commit *written;	/* lent: to get names in the next turn */
+	uint64_t written_us;	/* that the syncs of the last turn took */
+	int	 sync_error;	/* of directories, in this turn */
 	struct sync_pool pool;
 	struct sync_item *syncs;	/* owned: what sync_all() gets */
 	size_t	 nsyncs, syncs_cap;
@@ -114,10 +115,13 @@ void	commit_tree_fini(struct commit_tree *);
  */
 void	commit_spill(struct commit_tree *, struct commit *m);
 /*
- * Writes, syncs and links all messages of a list; gives microseconds that syncs
- * took.  What failed has no name anywhere.
+ * Writes and syncs the messages of a list; names those of the list before it,
+ * and gives these back, with the microseconds that their syncs took.  What
+ * failed has no name anywhere.  tree->written says whether there is more to do
+ * without another list.
  */
-uint64_t commit_group(struct commit_tree *, struct commit *list);
+struct commit *commit_turn(struct commit_tree *, struct commit *list,
+	    uint64_t *sync_us);
 /* Takes back what was committed, and closes what was not. */
 void	commit_undo(struct commit_tree *, struct commit *m);
 /* Removes files with names of their own that dead processes left. */

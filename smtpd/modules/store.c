@@ -10,8 +10,8 @@
  * parts of long texts (WRITING), or to the one that commits and discards
  * (COMMITTING, DISCARDING).  Messages change hands by lists under one lock.
  * The committing thread takes all that is there at once; while it syncs, more
- * gather.  Long texts have a thread of their own, since a part of a text must
- * not wait for a sync.
+ * gather, whose files are synced with the names of those.  Long texts have a
+ * thread of their own, since a part of a text must not wait for a sync.
  */
 #include <sys/stat.h>
 
@@ -64,7 +64,8 @@ struct store_message {
 
 struct worker {
 	struct store	*store;		/* lent */
-	void		(*work)(struct store *, struct commit *list);
+	/* 1: there is more to do, also without another list. */
+	int		(*work)(struct store *, struct commit *list);
 	pthread_t	 thread;
 	pthread_cond_t	 wake;
 	struct commit	*list, **tail;	/* what is to do */
@@ -116,7 +117,7 @@ give_back(struct store *s, struct commit *m)
 		(void)io_write_all(s->pipe[1], "", 1);
 }
 
-static void
+static int
 write_parts(struct store *s, struct commit *list)
 {
 	struct commit *next;
@@ -127,6 +128,7 @@ write_parts(struct store *s, struct commit *list)
 			commit_spill(&s->tree, list);
 		give_back(s, list);
 	}
+	return 0;
 }
 
 static size_t
@@ -164,22 +166,25 @@ take_group(struct store *s, struct commit **list)
 	return group;
 }
 
-static void
+/* Whether what it wrote waits for its names. */
+static int
 commit_all(struct store *s, struct commit *list)
 {
-	struct commit *group, *next;
+	struct commit *done, *next;
+	uint64_t sync_us;
 
-	while (list != NULL) {
-		group = take_group(s, &list);
-		if (group == NULL)
-			continue;
-		message_of(group)->leads_group = 1;
-		message_of(group)->sync_us = commit_group(&s->tree, group);
-		for (; group != NULL; group = next) {
-			next = group->next;
-			give_back(s, group);
+	do {
+		done = commit_turn(&s->tree, take_group(s, &list), &sync_us);
+		if (done != NULL) {
+			message_of(done)->leads_group = 1;
+			message_of(done)->sync_us = sync_us;
 		}
-	}
+		for (; done != NULL; done = next) {
+			next = done->next;
+			give_back(s, done);
+		}
+	} while (list != NULL);
+	return s->tree.written != NULL;
 }
 
 static void *
@@ -188,18 +193,19 @@ run(void *arg)
 	struct worker *w = arg;
 	struct store *s = w->store;
 	struct commit *list;
+	int is_more = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while (w->list != NULL || !atomic_load(&s->is_ending)) {
+	while (w->list != NULL || is_more || !atomic_load(&s->is_ending)) {
 		list = w->list;
 		w->list = NULL;
 		w->tail = &w->list;
-		if (list == NULL) {
+		if (list == NULL && !is_more) {
 			pthread_cond_wait(&w->wake, &s->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&s->lock);
-		w->work(s, list);
+		is_more = w->work(s, list);
 		pthread_mutex_lock(&s->lock);
 	}
 	w->has_ended = 1;
@@ -231,7 +237,7 @@ start(struct worker *w)
 
 static void
 worker_init(struct worker *w, struct store *s,
-    void (*work)(struct store *, struct commit *))
+    int (*work)(struct store *, struct commit *))
 {
 	w->store = s;
 	w->work = work;

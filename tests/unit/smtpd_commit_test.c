@@ -35,6 +35,7 @@ static struct {
 	int	 nunsafe;
 	ino_t	 synced[UNSAFE_MAX];	/* files */
 	int	 nsynced;
+	int	 sync_at;	/* of the syncs from now: fails with EIO */
 	int	 linked_unsynced;
 	time_t	 now;
 } calls;
@@ -132,6 +133,10 @@ my_fsync(int fd)
 		return fcntl(fd, F_GETFD) == -1 ? -1 : 0;
 	if (strike())
 		return -1;
+	if (calls.sync_at > 0 && --calls.sync_at == 0) {
+		errno = EIO;
+		return -1;
+	}
 	for (i = 0; i < calls.nunsafe; i++)
 		if (calls.unsafe[i] != inode(fd))
 			calls.unsafe[n++] = calls.unsafe[i];
@@ -289,9 +294,21 @@ set_pair(struct pair *p)
 	p->second.spill_head_len = strlen(HEAD);
 }
 
-/* The parts of the second, and both; 0 when both are committed. */
-static int
-commit_pair(struct commit_tree *tree, struct pair *p)
+/* One group alone: in two turns. */
+static void
+commit_group(struct commit_tree *tree, struct commit *list)
+{
+	uint64_t sync_us;
+
+	assert_null(commit_turn(tree, list, &sync_us));
+	assert_ptr_equal(tree->written, list);
+	assert_ptr_equal(commit_turn(tree, NULL, &sync_us), list);
+	assert_null(tree->written);
+}
+
+/* The parts of the second. */
+static void
+spill_pair(struct commit_tree *tree, struct pair *p)
 {
 	const char *text = TEXT;
 
@@ -303,6 +320,13 @@ commit_pair(struct commit_tree *tree, struct pair *p)
 	commit_spill(tree, &p->second);
 	p->second.text = text + 9;
 	p->second.text_len = strlen(text + 9);
+}
+
+/* 0 when both are committed. */
+static int
+commit_pair(struct commit_tree *tree, struct pair *p)
+{
+	spill_pair(tree, p);
 	commit_group(tree, &p->first);
 	return p->first.error != 0 || p->second.error != 0 ? -1 : 0;
 }
@@ -470,6 +494,68 @@ test_directories_that_are_known_are_synced_once(void **state)
 	/* The file, and its two directories. */
 	assert_int_equal(calls.nsynced, 3);
 	commit_tree_fini(&tree);
+}
+
+/* Of a turn: the files of one group, and the directories of another. */
+static void
+test_a_turn_syncs_two_groups(void **state)
+{
+	struct commit_tree tree;
+	struct pair p[3];
+	uint64_t sync_us;
+	size_t i;
+	int before;
+
+	assert_int_equal(tree_init(&tree, *state, &layout,
+	    COMMIT_DURABLE_FULL), 0);
+	for (i = 0; i < N(p); i++) {
+		set_pair(&p[i]);
+		p[i].first.next = NULL;
+	}
+	commit_group(&tree, &p[0].first);
+	assert_null(commit_turn(&tree, &p[1].first, &sync_us));
+	assert_int_equal(look_at(*state).messages, 2);
+	before = calls.nsynced;
+	assert_ptr_equal(commit_turn(&tree, &p[2].first, &sync_us),
+	    &p[1].first);
+	assert_int_equal(p[1].first.error, 0);
+	assert_int_equal(look_at(*state).messages, 4);
+	assert_int_equal(calls.nsynced - before, 3);
+	assert_int_equal(calls.nunsafe, 0);
+	assert_int_equal(calls.linked_unsynced, 0);
+	assert_ptr_equal(commit_turn(&tree, NULL, &sync_us), &p[2].first);
+	assert_int_equal(look_at(*state).messages, 6);
+	commit_tree_fini(&tree);
+}
+
+/* Files of the new group are synced first, in this test, then directories. */
+static void
+test_an_error_is_of_the_group_that_has_it(void **state)
+{
+	struct commit_tree tree;
+	struct pair p, q;
+	uint64_t sync_us;
+	int at;
+
+	for (at = 0; at < 2; at++) {
+		assert_int_equal(tree_init(&tree, *state, &layout,
+		    COMMIT_DURABLE_FULL), 0);
+		set_pair(&p);
+		set_pair(&q);
+		p.first.next = q.first.next = NULL;
+		assert_null(commit_turn(&tree, &p.first, &sync_us));
+		calls.sync_at = 1 + at;
+		assert_ptr_equal(commit_turn(&tree, &q.first, &sync_us),
+		    &p.first);
+		assert_int_equal(p.first.error, at == 0 ? 0 : EIO);
+		assert_int_equal(q.first.error, at == 0 ? EIO : 0);
+		assert_ptr_equal(commit_turn(&tree, NULL, &sync_us),
+		    &q.first);
+		assert_int_equal(q.first.error, at == 0 ? EIO : 0);
+		assert_int_equal(calls.nunsafe, 0);
+		assert_int_equal(look_at(*state).messages, 2 * (at + 1));
+		commit_tree_fini(&tree);
+	}
 }
 
 static void
@@ -702,34 +788,46 @@ static const struct way ways[] = {
 	{ 1, 1, 0 }, { 1, 0, 0 }, { 0, 0, 0 }, { 1, 1, 1 }
 };
 
-/* Two pairs, the second with directories that are known: what failed. */
+/* Acknowledges, and takes back what came to no end. */
+static void
+end_pair(struct commit_tree *tree, struct pair *p, int is_acked[2], int ack_fd)
+{
+	is_acked[0] = p->first.error == 0;
+	is_acked[1] = p->second.error == 0;
+	if (ack_fd != -1)
+		(void)io_write_all(ack_fd, is_acked, 2 * sizeof(is_acked[0]));
+	if (p->first.error != 0)
+		commit_undo(tree, &p->first);
+	if (p->second.error != 0)
+		commit_undo(tree, &p->second);
+}
+
+/*
+ * Two pairs, the second with directories that are known; its files are synced
+ * with the names of the first: what failed.
+ */
 static int
 commit_two_pairs(const char *root, const struct way *way, int is_acked[4],
     int ack_fd)
 {
 	struct commit_tree tree;
-	struct pair p;
-	int i;
+	struct pair p, q;
+	uint64_t sync_us;
 
 	if (tree_init(&tree, root, &layout, COMMIT_DURABLE_FULL) == -1)
 		return -1;
 	calls.has_tmpfile = way->has_tmpfile;
 	calls.has_empty_path = way->has_empty_path;
 	tree.is_alone = way->is_alone;
-	for (i = 0; i < 2; i++) {
-		set_pair(&p);
-		commit_pair(&tree, &p);
-		is_acked[2 * i] = p.first.error == 0;
-		is_acked[2 * i + 1] = p.second.error == 0;
-		if (ack_fd != -1)
-			(void)io_write_all(ack_fd, &is_acked[2 * i],
-			    2 * sizeof(is_acked[0]));
-		/* What came to no end. */
-		if (p.first.error != 0)
-			commit_undo(&tree, &p.first);
-		if (p.second.error != 0)
-			commit_undo(&tree, &p.second);
-	}
+	set_pair(&p);
+	spill_pair(&tree, &p);
+	(void)commit_turn(&tree, &p.first, &sync_us);
+	set_pair(&q);
+	spill_pair(&tree, &q);
+	assert_ptr_equal(commit_turn(&tree, &q.first, &sync_us), &p.first);
+	end_pair(&tree, &p, is_acked, ack_fd);
+	assert_ptr_equal(commit_turn(&tree, NULL, &sync_us), &q.first);
+	end_pair(&tree, &q, is_acked + 2, ack_fd);
 	commit_tree_fini(&tree);
 	return 0;
 }
@@ -868,6 +966,8 @@ main(void)
 		CASE(test_a_group_is_in_all_its_directories),
 		CASE(test_nothing_depends_on_what_is_not_durable),
 		CASE(test_directories_that_are_known_are_synced_once),
+		CASE(test_a_turn_syncs_two_groups),
+		CASE(test_an_error_is_of_the_group_that_has_it),
 		CASE(test_a_name_is_never_taken_from_another),
 		CASE(test_two_processes_collide),
 		CASE(test_directories_that_vanish_are_made_anew),
