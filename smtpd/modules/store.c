@@ -10,8 +10,10 @@
  * parts of long texts (WRITING), or to the one that commits and discards
  * (COMMITTING, DISCARDING).  Messages change hands by lists under one lock.
  * The committing thread takes all that is there at once; while it syncs, more
- * gather, whose files are synced with the names of those.  Long texts have a
- * thread of their own, since a part of a text must not wait for a sync.
+ * gather, whose files are synced with the names of those.  Clients that were
+ * answered together come back together: it waits a little for most of them, or
+ * the first few would have syncs of their own.  Long texts have a thread of
+ * their own, since a part of a text must not wait for a sync.
  */
 #include <sys/stat.h>
 
@@ -30,6 +32,7 @@
 #define TEXT_MAX	28672
 #define HELD_MAX	(64u << 20)	/* of all; beyond, texts are short */
 #define GROUP_MAX	256		/* files that are committed at once */
+#define GATHER_US_MAX	5000		/* that they wait for others */
 #define STACK_BYTES	262144
 #define STALL_MS	60000		/* a client waits for the disk */
 #define STALL_CHECK_MS	5000
@@ -69,6 +72,8 @@ struct worker {
 	pthread_t	 thread;
 	pthread_cond_t	 wake;
 	struct commit	*list, **tail;	/* what is to do */
+	size_t		 nlist;
+	size_t		 wanted;	/* of them, for it to wake up */
 	int		 is_started, has_ended;
 };
 
@@ -86,6 +91,9 @@ struct store {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 ended;
 	struct worker	 writer, committer;
+	/* The committing thread's: messages without a name, and all that were
+	 * under way when the last turn ended. */
+	size_t		 nwritten, crowd;
 	struct commit	*done, **done_tail;
 	int		 is_reported;	/* a byte is in the pipe */
 	atomic_int	 is_ending;
@@ -166,6 +174,28 @@ take_group(struct store *s, struct commit **list)
 	return group;
 }
 
+static size_t
+count_messages(const struct commit *m)
+{
+	size_t n = 0;
+
+	for (; m != NULL; m = m->next)
+		n++;
+	return n;
+}
+
+/* Before these are given back, and come again. */
+static void
+count_crowd(struct store *s, const struct commit *done)
+{
+	const size_t n = count_messages(done);
+
+	s->nwritten = count_messages(s->tree.written);
+	pthread_mutex_lock(&s->lock);
+	s->crowd = n + s->nwritten + s->committer.nlist;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Whether what it wrote waits for its names. */
 static int
 commit_all(struct store *s, struct commit *list)
@@ -179,12 +209,39 @@ commit_all(struct store *s, struct commit *list)
 			message_of(done)->leads_group = 1;
 			message_of(done)->sync_us = sync_us;
 		}
+		count_crowd(s, done);
 		for (; done != NULL; done = next) {
 			next = done->next;
 			give_back(s, done);
 		}
 	} while (list != NULL);
 	return s->tree.written != NULL;
+}
+
+/*
+ * Called, and returns, with the lock.  Waits until most of those are there that
+ * were under way when the last turn ended, for half of the time that another
+ * sync would take.
+ */
+static void
+gather(struct store *s, struct worker *w)
+{
+	const size_t most = s->crowd - s->crowd / 8;
+	uint64_t wait_us = s->tree.written_us / 2;
+	struct timespec until;
+	int error = 0;
+
+	if (wait_us > GATHER_US_MAX)
+		wait_us = GATHER_US_MAX;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)wait_us * 1000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	w->wanted = most > s->nwritten ? most - s->nwritten : 0;
+	while (w->nlist < w->wanted && wait_us > 0 && error == 0 &&
+	    !atomic_load(&s->is_ending))
+		error = pthread_cond_timedwait(&w->wake, &s->lock, &until);
+	w->wanted = 1;
 }
 
 static void *
@@ -197,13 +254,16 @@ run(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	while (w->list != NULL || is_more || !atomic_load(&s->is_ending)) {
-		list = w->list;
-		w->list = NULL;
-		w->tail = &w->list;
-		if (list == NULL && !is_more) {
+		if (w->list == NULL && !is_more) {
 			pthread_cond_wait(&w->wake, &s->lock);
 			continue;
 		}
+		if (w == &s->committer)
+			gather(s, w);
+		list = w->list;
+		w->list = NULL;
+		w->tail = &w->list;
+		w->nlist = 0;
 		pthread_mutex_unlock(&s->lock);
 		is_more = w->work(s, list);
 		pthread_mutex_lock(&s->lock);
@@ -239,10 +299,17 @@ static void
 worker_init(struct worker *w, struct store *s,
     int (*work)(struct store *, struct commit *))
 {
+	pthread_condattr_t attr;
+
 	w->store = s;
 	w->work = work;
 	w->tail = &w->list;
-	pthread_cond_init(&w->wake, NULL);
+	w->wanted = 1;
+	/* The time of day may be set. */
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 /* ---- messages, in the loop ---- */
@@ -292,7 +359,8 @@ submit(struct store_message *m, struct worker *w, enum message_state state)
 	pthread_mutex_lock(&s->lock);
 	*w->tail = &m->commit;
 	w->tail = &m->commit.next;
-	pthread_cond_signal(&w->wake);
+	if (++w->nlist >= w->wanted)
+		pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&s->lock);
 	wait_for_stall(s);
 	return 0;

@@ -25,6 +25,7 @@ my_fsync(int fd)
 {
 	atomic_fetch_add(&disk_syncs, 1);
 	atomic_fetch_add(&disk_waits, 1);
+	usleep(100);		/* else nobody gathers */
 	while (atomic_load(&disk_holds))
 		usleep(1000);
 	atomic_fetch_sub(&disk_waits, 1);
@@ -32,12 +33,31 @@ my_fsync(int fd)
 	return errno != 0 || fd == -1 ? -1 : 0;
 }
 
+static atomic_int gathers;	/* the time to gather does not end */
+
+static int
+my_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+    const struct timespec *until)
+{
+	struct timespec soon;
+	int error;
+
+	if (!atomic_load(&gathers))
+		return pthread_cond_timedwait(cond, lock, until);
+	clock_gettime(CLOCK_MONOTONIC, &soon);
+	soon.tv_sec++;
+	error = pthread_cond_timedwait(cond, lock, &soon);
+	return error == ETIMEDOUT && atomic_load(&gathers) ? 0 : error;
+}
+
 #define fsync	my_fsync
+#define pthread_cond_timedwait my_timedwait
 #include "smtpd/modules/sync.c"
 #include "smtpd/modules/commit.c"
 #include "smtpd/modules/store.c"
 #include "smtpd/modules/minute.c"
 #undef fsync
+#undef pthread_cond_timedwait
 
 /* ---- a child ---- */
 
@@ -76,6 +96,7 @@ tear_down(void **state)
 	struct fixture *f = *state;
 
 	atomic_store(&disk_holds, 0);
+	atomic_store(&gathers, 0);
 	smtpd_module.child_exit(f->self, &f->host);
 	smtpd_module.fini(f->self, &f->host);
 	t_smtpd_host_fini(&f->host);
@@ -299,6 +320,74 @@ test_messages_gather_while_a_sync_runs(void **state)
 	assert_int_equal(t_smtpd_host_counter(&f->host, "syncs"), 2);
 	/* Each file; the minute and the root once; the domain twice. */
 	assert_int_equal(atomic_load(&disk_syncs), SESSIONS + 4);
+}
+
+static void
+send_some(struct fixture *f, size_t from, size_t to)
+{
+	for (; from < to; from++)
+		t_smtpd_send(session(f, from, "ann@a.test"), f->self, T(TEXT),
+		    100);
+}
+
+static void
+end_all(struct fixture *f)
+{
+	size_t i;
+
+	for (i = 0; i < SESSIONS; i++) {
+		assert_int_equal(t_smtpd_end(&f->sessions[i], f->self),
+		    SMTPD_DELIVERED);
+		t_smtpd_fini(&f->sessions[i]);
+	}
+}
+
+/* Clients that were answered together come back together. */
+static void
+test_the_first_of_a_crowd_waits_for_the_others(void **state)
+{
+	struct fixture *f = *state;
+	const size_t most = SESSIONS - SESSIONS / 8;
+	uint64_t groups;
+	int i, syncs;
+
+	atomic_store(&disk_holds, 1);
+	send_some(f, 0, 1);
+	wait_for_disk(f, 1);
+	send_some(f, 1, SESSIONS);
+	atomic_store(&disk_holds, 0);
+	end_all(f);
+	/* Not the last one, which was answered before. */
+	assert_true(store_of(f)->crowd >= SESSIONS - 1);
+	syncs = atomic_load(&disk_syncs);
+	groups = t_smtpd_host_counter(&f->host, "syncs");
+	atomic_store(&gathers, 1);
+	send_some(f, 0, most - 2);
+	for (i = 0; i < 20; i++)
+		t_smtpd_host_turn(&f->host);
+	assert_int_equal(atomic_load(&disk_syncs), syncs);
+	send_some(f, most - 2, SESSIONS);
+	atomic_store(&gathers, 0);
+	end_all(f);
+	assert_true(t_smtpd_host_counter(&f->host, "syncs") - groups <= 3);
+}
+
+/* Alone, it has nobody to wait for. */
+static void
+test_one_client_never_waits_for_others(void **state)
+{
+	struct fixture *f = *state;
+	int i;
+
+	atomic_store(&gathers, 1);
+	for (i = 0; i < 3; i++) {
+		send_some(f, 0, 1);
+		assert_int_equal(t_smtpd_end(&f->sessions[0], f->self),
+		    SMTPD_DELIVERED);
+		t_smtpd_fini(&f->sessions[0]);
+	}
+	atomic_store(&gathers, 0);
+	assert_int_equal(count(f->root, NULL), 3);
 }
 
 static void
@@ -537,6 +626,8 @@ main(void)
 		CASE(test_lines_may_change_after_a_part_is_written),
 		CASE(test_texts_are_short_when_all_hold_much),
 		CASE(test_messages_gather_while_a_sync_runs),
+		CASE(test_the_first_of_a_crowd_waits_for_the_others),
+		CASE(test_one_client_never_waits_for_others),
 		CASE(test_failures_are_temporary_and_leave_nothing),
 		CASE(test_a_part_that_cannot_be_written),
 		CASE(test_a_session_that_ends_takes_its_message_back),
