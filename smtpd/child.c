@@ -26,10 +26,12 @@
 #include "smtpd/child.h"
 #include "smtpd/confine.h"
 #include "smtpd/modules.h"
+#include "smtpd/policy.h"
 #include "smtpd/session.h"
 
-#define ACCEPT_MAX	1	/* in one go */
-#define BALANCE_MIN	64	/* sessions more than another child has */
+#define ACCEPT_MAX	8	/* in one go */
+#define BALANCE_MIN	POLICY_TOGETHER_MAX /* more than another has */
+#define YIELD_MS	2	/* how long a connection is left to another */
 #define LEAVE_MAX	1024	/* the same when it is the last one */
 #define EXHAUSTED_MS	100	/* without a descriptor for a connection */
 #define RESERVED_FDS	64	/* for all that is not a session */
@@ -50,6 +52,7 @@ struct smtpd_child {
 	struct loop_watch generation;
 	struct loop_watch signals[SIGNALS];
 	struct loop_timer retry;	/* after EMFILE */
+	struct loop_timer yield;	/* until then another one may accept */
 	size_t		 sessions_max;	/* at once */
 	size_t		 published;	/* sessions in the scoreboard */
 	int		 is_accepting;
@@ -224,10 +227,62 @@ least_sessions(const struct smtpd_child *c)
 	return least;
 }
 
+/* Whether a connection is rather for another one. */
+static int
+does_yield(const struct smtpd_child *c)
+{
+	const size_t slot = (size_t)c->host->slot;
+	struct scoreboard_view own, v;
+	size_t i;
+
+	scoreboard_look(c->host->scoreboard, slot, &own);
+	for (i = 0; i < scoreboard_slots(c->host->scoreboard); i++) {
+		scoreboard_look(c->host->scoreboard, i, &v);
+		if (i != slot && v.generation == own.generation &&
+		    v.state == SCOREBOARD_SERVING &&
+		    policy_is_preferred(v.sessions, i < slot,
+		    c->host->nsessions))
+			return 1;
+	}
+	return 0;
+}
+
+/* Is not woken for a while.  The other one was busy, or it would have been
+ * woken first, and sees the connection when it waits for more. */
+static void
+yield(struct smtpd_child *c)
+{
+	size_t i;
+
+	if (loop_timer_set(&c->host->loop, &c->yield,
+	    loop_now(&c->host->loop) + YIELD_MS) == -1)
+		return;
+	for (i = 0; i < c->nlisteners; i++)
+		(void)loop_watch(&c->host->loop, &c->listeners[i].watch, 0);
+}
+
+static void
+on_yield(void *arg)
+{
+	struct smtpd_child *c = arg;
+	size_t i;
+
+	if (!c->is_accepting)
+		return;
+	accept_from_all(c, ACCEPT_MAX);
+	for (i = 0; i < c->nlisteners; i++)
+		if (loop_watch(&c->host->loop, &c->listeners[i].watch,
+		    LOOP_READ | LOOP_EXCLUSIVE) == -1) {
+			watch_listeners(c, 0);
+			return;
+		}
+}
+
 /*
  * The kernel wakes the first of those that wait, which would get all sessions
- * while these are idle.  Some in one child are welcome: they share commits;
- * a child that has many more than another goes to the end of the line.
+ * while these are idle.  Some in one child are welcome: they share commits, so
+ * that a child that has fewer yields to one that is busy for a moment; a child
+ * that has many more than another goes to the end of the line.
  */
 static void
 on_connection(void *arg, unsigned events)
@@ -236,6 +291,10 @@ on_connection(void *arg, unsigned events)
 	struct smtpd_child *c = l->child;
 
 	(void)events;
+	if (does_yield(c)) {
+		yield(c);
+		return;
+	}
 	accept_some(c, l->watch.fd, ACCEPT_MAX);
 	if (!c->is_accepting || c->host->nsessions < BALANCE_MIN ||
 	    c->host->nsessions - BALANCE_MIN < least_sessions(c))
@@ -320,6 +379,8 @@ watch_all(struct smtpd_child *c, const int *listeners, size_t n, int generation)
 	}
 	c->retry.expired = on_retry;
 	c->retry.arg = c;
+	c->yield.expired = on_yield;
+	c->yield.arg = c;
 	c->generation = (struct loop_watch){ .fd = generation,
 	    .ready = on_generation, .arg = c };
 	for (i = 0; i < n; i++) {

@@ -42,6 +42,19 @@ policy_to_retire(const struct conf_children *c, const struct policy_view *v)
 	return least(n, v->idle);
 }
 
+/*
+ * Those that have no session are in order, or a burst of connections would be
+ * spread before one of them has any.
+ */
+int
+policy_is_preferred(size_t sessions, int is_before, size_t own_sessions)
+{
+	if (sessions >= POLICY_TOGETHER_MAX)
+		return 0;
+	return sessions > own_sessions ||
+	    (sessions == 0 && own_sessions == 0 && is_before);
+}
+
 /* The first one that dies is replaced at once. */
 int64_t
 policy_backoff_ms(unsigned failures)

@@ -5,6 +5,7 @@
 #ifndef SMTPD_POLICY_H
 #define SMTPD_POLICY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "smtpd/conf.h"
@@ -22,6 +23,12 @@ unsigned policy_to_fork(const struct conf_children *,
 /* Idle children to retire now. */
 unsigned policy_to_retire(const struct conf_children *,
 	    const struct policy_view *);
+
+#define POLICY_TOGETHER_MAX	64	/* sessions that share syncs */
+
+/* Whether a child leaves a connection to another one with so many sessions. */
+int	policy_is_preferred(size_t sessions, int is_before,
+	    size_t own_sessions);
 
 #define POLICY_STABLE_MS	10000	/* of a life: the child was good */
 /* A client that knows how to crash a module must not stop mail for long. */

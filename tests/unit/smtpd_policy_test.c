@@ -52,6 +52,31 @@ test_children_follow_demand(void **state)
 			    policy_to_retire(&c->limits, &c->view));
 }
 
+static void
+test_sessions_come_together_up_to_a_number(void **state)
+{
+	static const struct {
+		size_t sessions, own;
+		int is_before, is_preferred;
+	} together[] = {
+		/* Nobody has any: the first one. */
+		{ 0, 0, 1, 1 }, { 0, 0, 0, 0 },
+		{ 1, 0, 1, 1 }, { 1, 0, 0, 1 }, { 0, 1, 1, 0 },
+		/* As many: neither waits for the other. */
+		{ 1, 1, 1, 0 }, { 7, 7, 1, 0 }, { 8, 7, 0, 1 },
+		{ POLICY_TOGETHER_MAX - 1, 0, 0, 1 },
+		{ POLICY_TOGETHER_MAX, 0, 1, 0 },
+		{ 1000, POLICY_TOGETHER_MAX, 1, 0 }
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(together); i++)
+		if (policy_is_preferred(together[i].sessions, together[i].is_before,
+		    together[i].own) != together[i].is_preferred)
+			fail_msg("case %zu", i);
+}
+
 /* From any view, children that do as they are told end within the limits. */
 static void
 test_the_policy_comes_to_rest(void **state)
@@ -147,6 +172,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_children_follow_demand),
+		cmocka_unit_test(test_sessions_come_together_up_to_a_number),
 		cmocka_unit_test(test_the_policy_comes_to_rest),
 		cmocka_unit_test(test_back_off_grows_to_its_limit),
 		cmocka_unit_test(test_a_generation_goes_through_its_phases),
