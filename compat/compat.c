@@ -34,14 +34,14 @@ close_listed(int lowest)
 {
 	struct dirent *e;
 	DIR *dir;
-	long fd;
+	unsigned long long fd;
 
 	dir = opendir("/proc/self/fd");
 	if (dir == NULL)
 		return -1;
 	while ((e = readdir(dir)) != NULL) {
-		fd = strtol(e->d_name, NULL, 10);
-		if (fd >= lowest && fd != dirfd(dir))
+		fd = strtoull(e->d_name, NULL, 10);
+		if (fd >= (unsigned)lowest && (int)fd != dirfd(dir))
 			close((int)fd);
 	}
 	closedir(dir);

@@ -4,7 +4,6 @@
  * Promise: if a line looks as if it named a relay, or a condition for sending,
  * it is not ignored: mail is deferred.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "conf/suspect.h"
@@ -116,7 +115,8 @@ suspect_line(const char *line)
 	size_t i, n;
 
 	for (n = 0; n < LINE_SHOWN && line[n] != '\0'; n++)
-		upper[n] = (char)toupper((unsigned char)line[n]);
+		upper[n] = line[n] >= 'a' && line[n] <= 'z' ?
+		    (char)(line[n] - 'a' + 'A') : line[n];
 	upper[n] = '\0';
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strlen(keys[i].name) > SHORT_KEY &&

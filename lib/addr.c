@@ -4,7 +4,6 @@
  * Promise: one pass over the text, whatever it is; no address comes out that
  * holds a control character or is longer than ADDR_MAX.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "lib/addr.h"
@@ -70,9 +69,15 @@ is_white(char c)
 }
 
 static int
+is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+static int
 is_atext(char c)
 {
-	return isalnum((unsigned char)c) || (c & 0x80) != 0 ||
+	return text_is_alnum(c) || (c & 0x80) != 0 ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -125,7 +130,7 @@ scan_quoted(struct scan *s)
 static int
 is_literal_text(char c)
 {
-	return isalnum((unsigned char)c) || c == '.' || c == ':' || c == '-';
+	return text_is_alnum(c) || c == '.' || c == ':' || c == '-';
 }
 
 static enum token
@@ -155,7 +160,7 @@ encoded_word(const struct scan *s)
 	if (n > ENCODED_MAX)
 		n = ENCODED_MAX;
 	for (i = 2; i < n; i++) {
-		if (is_white(p[i]) || iscntrl((unsigned char)p[i]))
+		if (is_white(p[i]) || is_control(p[i]))
 			return 0;
 		if (p[i] == '?')
 			marks++;
@@ -302,7 +307,7 @@ put_local(struct parts *parts, const struct scan *s, int is_quoted)
 		c = s->text[i];
 		if (is_quoted && c == '\\')
 			c = s->text[++i];
-		if (iscntrl((unsigned char)c) ||
+		if (is_control(c) ||
 		    parts->nlocal == sizeof(parts->local))
 			return -1;
 		parts->local[parts->nlocal++] = c;
@@ -712,7 +717,7 @@ label_ok(const char *label, size_t len)
 	    label[len - 1] == '-')
 		return 0;
 	for (i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)label[i]) &&
+		if (!text_is_alnum(label[i]) &&
 		    (label[i] & 0x80) == 0 && label[i] != '-' &&
 		    label[i] != '_')
 			return 0;
@@ -802,7 +807,7 @@ put_quoted(struct buf *out, const char *name, size_t len)
 	for (i = 0; i < len; i++) {
 		if (name[i] == '"' || name[i] == '\\')
 			buf_putc(out, '\\');
-		buf_putc(out, iscntrl((unsigned char)name[i]) ? ' ' : name[i]);
+		buf_putc(out, is_control(name[i]) ? ' ' : name[i]);
 	}
 	buf_putc(out, '"');
 }
@@ -810,10 +815,10 @@ put_quoted(struct buf *out, const char *name, size_t len)
 static void
 put_q(struct buf *out, char c)
 {
-	if (isalnum((unsigned char)c) || c == '-' || c == '+' || c == '/' ||
+	if (text_is_alnum(c) || c == '-' || c == '+' || c == '/' ||
 	    c == '!')
 		buf_putc(out, c);
-	else if (c == ' ' || iscntrl((unsigned char)c))
+	else if (c == ' ' || is_control(c))
 		buf_putc(out, '_');
 	else
 		buf_printf(out, "=%02X", (unsigned)(unsigned char)c);

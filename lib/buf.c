@@ -337,6 +337,19 @@ text_is_blank(char c)
 }
 
 int
+text_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+int
+text_is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    text_is_digit(c);
+}
+
+int
 text_is_clean(const char *text, size_t len)
 {
 	unsigned char c;

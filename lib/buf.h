@@ -68,6 +68,9 @@ uint64_t text_digest(const char *, size_t);
 void	 text_lower(char *dst, const char *, size_t n);
 /* A blank or a tab. */
 int	 text_is_blank(char);
+/* ASCII letters and digits, in every locale. */
+int	 text_is_digit(char);
+int	 text_is_alnum(char);
 /* 1 when text is n bytes of printable ASCII or 8-bit, no control, no NUL. */
 int	 text_is_clean(const char *, size_t);
 /* 1 when there is no byte above 127. */

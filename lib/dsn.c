@@ -3,7 +3,6 @@
  * Runs as: anyone.  Uses: nothing.
  * Promise: what is put on an SMTP line is one word of printable ASCII.
  */
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -116,7 +115,7 @@ dsn_orcpt_ok(const char *text)
 	if (p == NULL || p == text || p[1] == '\0' || n > ORCPT_MAX)
 		return 0;
 	for (; text < p; text++)
-		if (!isalnum((unsigned char)*text) && *text != '-')
+		if (!text_is_alnum(*text) && *text != '-')
 			return 0;
 	return text_is_clean(p, strlen(p));
 }

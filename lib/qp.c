@@ -4,8 +4,6 @@
  * Promise: what comes out is ASCII in short lines, none of which can be taken
  * for a boundary; decoding it gives every byte that went in.
  */
-#include <ctype.h>
-
 #include "lib/qp.h"
 
 #define QP_COLUMNS	(QP_LINE_MAX - 1)	/* and the "=" of a soft end */
@@ -31,6 +29,13 @@ put_plain(struct qp *q, char c, struct buf *out)
 		soft_end(q, out);
 	buf_putc(out, c);
 	q->column++;
+}
+
+static int
+is_hex(char c)
+{
+	return text_is_digit(c) || (c >= 'A' && c <= 'F') ||
+	    (c >= 'a' && c <= 'f');
 }
 
 static void
@@ -97,7 +102,7 @@ put_again(struct qp *q, const char *p, size_t n, struct buf *out)
 		q->column++;
 		if (p[i] == '=')
 			q->escape = 1;
-		else if (q->escape == 1 && isxdigit((unsigned char)p[i]))
+		else if (q->escape == 1 && is_hex(p[i]))
 			q->escape = 2;
 		else if (q->escape != 1 || (p[i] != ' ' && p[i] != '\t'))
 			q->escape = 0;

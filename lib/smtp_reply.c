@@ -4,7 +4,6 @@
  * Promise: a reply that is not well-formed is not taken for one; memory for
  * it is bounded; what was said in secret is in no result.
  */
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,7 +80,7 @@ static int
 read_code(const char *p, size_t len)
 {
 	if (len < 3 || p[0] < '2' || p[0] > '5' ||
-	    !isdigit((unsigned char)p[1]) || !isdigit((unsigned char)p[2]))
+	    !text_is_digit(p[1]) || !text_is_digit(p[2]))
 		return -1;
 	if (len > 3 && p[3] != ' ' && p[3] != '-')
 		return -1;
@@ -95,7 +94,7 @@ claimed_code(const char *p, size_t len)
 	for (; len > 0 && (*p == ' ' || *p == '\t'); p++)
 		len--;
 	return len >= 3 && p[0] >= '2' && p[0] <= '5' &&
-	    isdigit((unsigned char)p[1]) && isdigit((unsigned char)p[2]) ?
+	    text_is_digit(p[1]) && text_is_digit(p[2]) ?
 	    (p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0') : 0;
 }
 
@@ -150,7 +149,7 @@ enhanced_length(const char *text, size_t len, int class)
 		return 0;
 	i = 2;
 	for (part = 0; part < 2; part++) {
-		for (digits = 0; i < len && isdigit((unsigned char)text[i]);
+		for (digits = 0; i < len && text_is_digit(text[i]);
 		    digits++)
 			i++;
 		if (digits < 1 || digits > 3)
@@ -260,7 +259,7 @@ read_number(const char *p, const char *last)
 {
 	uint64_t v = 0;
 
-	for (; p < last && isdigit((unsigned char)*p); p++) {
+	for (; p < last && text_is_digit(*p); p++) {
 		if (v > (UINT64_MAX - 9) / 10)
 			return UINT64_MAX;
 		v = v * 10 + (uint64_t)(*p - '0');

@@ -62,7 +62,7 @@ usual_processes(void)
 	if (io_read(fd, text, sizeof(text) - 1) <= 0)
 		text[0] = '\0';
 	close(fd);
-	return (rlim_t)strtoul(text, NULL, 10) / 2;
+	return (rlim_t)strtoull(text, NULL, 10) / 2;
 }
 
 int

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "compat/compat.h"
 #include "lib/io.h"
@@ -296,7 +295,8 @@ repeat(const struct flush_call *call)
 		    flush_selected(call) : flush_all(call);
 		if (call->o->interval_s == 0)
 			return status;
-		sleep(call->o->interval_s);
+		(void)io_wait(-1, 0, io_clock_ms() +
+		    (int64_t)call->o->interval_s * 1000);
 	}
 }
 

@@ -330,10 +330,28 @@ test_a_paragraph_is_folded(void **state)
 	}
 }
 
+static void
+test_letters_and_digits_are_those_of_ascii(void **state)
+{
+	static const char digits[] = "0123456789", letters[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	int c;
+
+	(void)state;
+	for (c = 1; c < 256; c++) {
+		assert_int_equal(text_is_digit((char)c),
+		    strchr(digits, c) != NULL);
+		assert_int_equal(text_is_alnum((char)c),
+		    strchr(digits, c) != NULL || strchr(letters, c) != NULL);
+	}
+	assert_int_equal(text_is_alnum('\0'), 0);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_letters_and_digits_are_those_of_ascii),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_failure_is_forgotten_by_reset),
 		cmocka_unit_test(test_text_is_always_ended),
