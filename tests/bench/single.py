@@ -101,11 +101,13 @@ def instructions(system, command, path="/dev/null"):
 
 
 def output_of(rights, argv, path):
+    """The loader looks at each variable of the environment: there is one."""
     user, group = rights
     with open(path, "rb") as stdin:
         done = subprocess.run(argv, stdin=stdin, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, timeout=100, user=user,
-                              group=group, extra_groups=[], cwd="/")
+                              group=group, extra_groups=[], cwd="/",
+                              env={"PATH": os.environ["PATH"]})
     return done.returncode, done.stderr.decode("latin-1")
 
 
