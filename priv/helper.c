@@ -256,8 +256,8 @@ start_successor(const struct helper *h)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(start_socket_ask(0) == -1 && request_runner(NULL, NULL) == -1 ?
-		    EX_OSERR : 0);
+		_exit(start_socket_ask(0) == -1 &&
+		    request_runner(NULL, NULL) == -1 ? EX_OSERR : 0);
 	if (pid == -1)
 		log_say(&h->root.log, LOG_LEVEL_ERROR, "cannot start another "
 		    "runner: %s; queued mail is deferred until the next start",
