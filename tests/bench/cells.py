@@ -70,7 +70,7 @@ def remote_cells():
     queues = tuple(x for x in CLIENTS if x != "msmtp")
     for most in (0, 20, 50):
         yield Cell("P5", "flush of 2000%s" % (
-                       ", %d connections taken" % most if most else ""),
+                       ", at most %d connections" % most if most else ""),
                    {"do": "flush", "messages": 2000, "rtt_ms": 20,
                     "most": most},
                    ("ours",) if most else queues, 3, 1, "seconds", more)

@@ -118,8 +118,8 @@ def flush_goals(f):
     yield "P5", "seconds / limit", f.over("P5", v, "seconds", "limit"), \
         "<=", 1.05
     for most in (20, 50):
-        few = f.get("P5", "%s, %d connections taken" % (v, most), "seconds")
-        yield "P5", "seconds with %d connections taken / own" % most, \
+        few = f.get("P5", "%s, at most %d connections" % (v, most), "seconds")
+        yield "P5", "seconds with at most %d connections / own" % most, \
             quotient(few, f.get("P5", v, "seconds")), "<=", 1.1
     for few, many in ((2000, 10000), (10000, 100000)):
         yield "P5", "seconds, %d / %d" % (many, few), quotient(*(
