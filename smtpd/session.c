@@ -281,6 +281,10 @@ watch(struct client_session *x)
 	if (x->tls != NULL && x->tls_wants == TLS_WANTS_WRITE &&
 	    x->phase != SESSION_LINGER)
 		events |= LOOP_WRITE;
+	/* A verdict mostly comes before the client sends more: ready() sees. */
+	if (events == 0 && x->watch.events == LOOP_READ &&
+	    x->phase == SESSION_DIALOGUE)
+		return;
 	if (loop_watch(&h->loop, &x->watch, events) == -1)
 		end(x);
 }
@@ -497,6 +501,15 @@ read_and_forget(struct client_session *x)
 		end(x);
 }
 
+/* What came has to wait, and is not reported again. */
+static void
+update_unheard(struct client_session *x)
+{
+	if (!may_read(x) && x->out.len == 0)
+		(void)loop_watch(&host_of(x)->loop, &x->watch, 0);
+	update(x);
+}
+
 static void
 ready(void *arg, unsigned events)
 {
@@ -516,7 +529,7 @@ ready(void *arg, unsigned events)
 		if (may_read(x) && (events & LOOP_READ || x->tls != NULL))
 			read_dialogue(x);
 		else
-			update(x);
+			update_unheard(x);
 		break;
 	case SESSION_GONE:
 	case SESSION_ENDING:
