@@ -36,6 +36,7 @@ static struct {
 	ino_t	 synced[UNSAFE_MAX];	/* files */
 	int	 nsynced;
 	int	 sync_at;	/* of the syncs from now: fails with EIO */
+	int	 write_at;	/* the same, of files that are awaited */
 	int	 linked_unsynced;
 	time_t	 now;
 } calls;
@@ -156,6 +157,20 @@ my_syncfs(int fd)
 	return fd == -1 ? -1 : 0;
 }
 
+/* What fails while it is awaited is not told by fsync(2) again. */
+static int
+my_sync_file_range(int fd, off_t from, off_t len, unsigned flags)
+{
+	if ((flags & SYNC_FILE_RANGE_WAIT_AFTER) != 0 && strike())
+		return -1;
+	if ((flags & SYNC_FILE_RANGE_WAIT_AFTER) != 0 && calls.write_at > 0 &&
+	    --calls.write_at == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return sync_file_range(fd, from, len, flags);
+}
+
 static ssize_t
 my_pwritev(int fd, const struct iovec *v, int n, off_t off)
 {
@@ -193,6 +208,7 @@ my_time(time_t *p)
 #define unlinkat	my_unlinkat
 #define fsync		my_fsync
 #define syncfs		my_syncfs
+#define sync_file_range	my_sync_file_range
 #define pwritev		my_pwritev
 #define io_pwrite_all	my_io_pwrite_all
 #define close		my_close
@@ -205,6 +221,7 @@ my_time(time_t *p)
 #undef unlinkat
 #undef fsync
 #undef syncfs
+#undef sync_file_range
 #undef pwritev
 #undef io_pwrite_all
 #undef close
@@ -556,6 +573,24 @@ test_an_error_is_of_the_group_that_has_it(void **state)
 		assert_int_equal(look_at(*state).messages, 2 * (at + 1));
 		commit_tree_fini(&tree);
 	}
+}
+
+/* The sync that follows works, as far as it tells. */
+static void
+test_an_error_while_it_is_awaited(void **state)
+{
+	struct commit_tree tree;
+	struct pair p;
+
+	assert_int_equal(tree_init(&tree, *state, &layout,
+	    COMMIT_DURABLE_FULL), 0);
+	set_pair(&p);
+	calls.write_at = 1;
+	assert_int_equal(commit_pair(&tree, &p), -1);
+	assert_int_equal(p.first.error, EIO);
+	assert_int_equal(p.second.error, 0);
+	assert_int_equal(look_at(*state).messages, 2);
+	commit_tree_fini(&tree);
 }
 
 static void
@@ -968,6 +1003,7 @@ main(void)
 		CASE(test_directories_that_are_known_are_synced_once),
 		CASE(test_a_turn_syncs_two_groups),
 		CASE(test_an_error_is_of_the_group_that_has_it),
+		CASE(test_an_error_while_it_is_awaited),
 		CASE(test_a_name_is_never_taken_from_another),
 		CASE(test_two_processes_collide),
 		CASE(test_directories_that_vanish_are_made_anew),
