@@ -20,8 +20,9 @@
 #include "queue/limits.h"
 #include "queue/route.h"
 
-#define REQUESTS_SENT	128	/* messages that one process has: enough while
-				 * this one waits for the disk */
+#define REQUESTS_FIRST	64	/* messages that one process has at first */
+#define REQUESTS_SENT	128	/* and once the host takes some: enough while
+				 * this process waits for the disk */
 #define IDLE_MS		1000	/* an idle process stays */
 #define RECORD_LIMIT	(IPC_REMOTE_LIMIT - 2048)	/* bytes to fill */
 #define RECORDS_MAX	256	/* of one process in a turn */
@@ -174,6 +175,7 @@ open_destination(struct destinations *ds, struct destination *d)
 		return 1;
 	d->moved_ms = io_clock_ms();
 	d->is_stale = 0;
+	d->window = REQUESTS_FIRST;
 	d->reason[0] = '\0';
 	d->sock = request_remote();
 	if (d->sock == -1) {
@@ -810,7 +812,7 @@ send_requests(struct destinations *ds, struct destination *d)
 	ret = send_cancels(d);
 	if (ret != 1)
 		return ret;
-	for (r = d->requests; r != NULL && n < REQUESTS_SENT; r = next, n++) {
+	for (r = d->requests; r != NULL && n < d->window; r = next, n++) {
 		next = r->next;
 		ret = send_request(ds, d, r);
 		if (ret == 2)
@@ -998,6 +1000,8 @@ take_status(struct destinations *ds, struct destination *d,
 	    r->a->attempts[r->rcpts[index]].stage != STAGE_BUSY)
 		return -1;
 	take_reached(ds, d, r, r->rcpts[index], res);
+	if (res->status == STATUS_SENT)
+		d->window = REQUESTS_SENT;
 	/* Not an attempt, unless the server may have the message. */
 	if (r->cancel == CANCEL_SENT && res->status == STATUS_DEFERRED &&
 	    !result_is_lost(res))
