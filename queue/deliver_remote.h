@@ -39,7 +39,7 @@ struct destination {
 	int		 sock;		/* owned: of dma-remote; -1: none */
 	int		 is_full;	/* the socket did not take all */
 	struct remote_request *requests;	/* owned, by turn */
-	unsigned	 window;	/* of them, at most, at its process */
+	unsigned	 window;	/* how many its process may have */
 	uint64_t	 turn;		/* of the latest that was the first */
 	uint64_t	 key;		/* of its backoff */
 	int		 is_stale;	/* dma-remote may remember dead hosts */
