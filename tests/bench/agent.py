@@ -33,7 +33,7 @@ PR_SET_CHILD_SUBREAPER = 36
 MESSAGE = ("From: <alice@host.test>\nTo: <bench@smart.test>\n"
            "Subject: bench\n\n" + ("x" * 71 + "\n") * 56)
 MANY = 10000                    # such a queue is copied, not submitted
-PATIENCE = 150                  # seconds for what is slow
+PATIENCE = 60                   # seconds for what is slow
 SYNCS = ("fsync", "fdatasync", "syncfs", "sync_file_range", "sync")
 
 

@@ -191,7 +191,7 @@ def cells(million):
 # multiplied.
 SHARES = {("nullmailer", "P3"): ("recipients", 10),
           ("nullmailer", "P4"): ("messages", 25),
-          ("opensmtpd", "P4"): ("messages", 5),
+          ("opensmtpd", "P4"): ("messages", 25),
           ("nullmailer", "P5"): ("messages", 25),
           ("opensmtpd", "P5"): ("messages", 10),
           ("exim", "P5"): ("messages", 10)}
