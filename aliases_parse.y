@@ -88,7 +88,6 @@ struct yy_buffer_state *aliases_yy_scan_buffer(char *, size_t len,
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
 #include "lib/array.h"
@@ -405,7 +404,7 @@ sort_target(struct aliases_run *w, const struct word *word)
 			return add_path(w, word);
 		return refuse(w, word, "a path must begin with /");
 	case ':':
-		if (strncasecmp(text, INCLUDE, strlen(INCLUDE)) == 0)
+		if (text_ncasecmp(text, INCLUDE, strlen(INCLUDE)) == 0)
 			return add_include(w, word);
 		return refuse(w, word, "invalid target");
 	default:
@@ -635,7 +634,7 @@ compare_aliases(const void *a, const void *b)
 	const struct alias *x = a, *y = b;
 	int n;
 
-	n = strcasecmp(x->name, y->name);
+	n = text_casecmp(x->name, y->name);
 	if (n != 0)
 		return n;
 	if (x->is_bad != y->is_bad)
@@ -655,7 +654,7 @@ sort_aliases(struct aliases_run *w)
 		return;
 	qsort(as->list, as->n, sizeof(*as->list), compare_aliases);
 	for (i = 1; i < as->n; i++) {
-		if (strcasecmp(as->list[i].name, as->list[n].name) != 0) {
+		if (text_casecmp(as->list[i].name, as->list[n].name) != 0) {
 			as->list[++n] = as->list[i];
 			continue;
 		}
@@ -766,7 +765,7 @@ may_name(const char *line, size_t len, const char *name)
 
 	for (k = 0; k < end; k++)
 		if (line[k] == '"' || line[k] == '\\' ||
-		    (end - k >= n && strncasecmp(line + k, name, n) == 0))
+		    (end - k >= n && text_ncasecmp(line + k, name, n) == 0))
 			return 1;
 	return 0;
 }
@@ -800,7 +799,7 @@ aliases_cut(const char *text, size_t len, const char *name, struct buf *out)
 static int
 compare_name(const void *name, const void *alias)
 {
-	return strcasecmp(name, ((const struct alias *)alias)->name);
+	return text_casecmp(name, ((const struct alias *)alias)->name);
 }
 
 const struct alias *

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf.h"
 #include "conf/suspect.h"
@@ -206,13 +205,12 @@ choose(const struct choices *all, char **value)
 
 	for (o = all->list; o->word != NULL; o++) {
 		n = strlen(o->word);
-		if (strncasecmp(*value, o->word, n) != 0)
+		if (text_ncasecmp(*value, o->word, n) != 0)
 			continue;
 		if ((n == 0 || o->word[n - 1] != ':') &&
 		    strchr(BLANKS, (*value)[n]) == NULL)
 			continue;
-		*value += n;
-		*value += strspn(*value, BLANKS);
+		*value = text_skip_blanks(*value + n);
 		return o;
 	}
 	return NULL;
@@ -335,7 +333,7 @@ is_mechanism(const char *s)
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcasecmp(s, names[i]) == 0)
+		if (text_casecmp(s, names[i]) == 0)
 			return 1;
 	return 0;
 }
@@ -470,7 +468,7 @@ static const char *
 set_delimiter(struct conf *c, const struct key *k, char *value)
 {
 	(void)k;
-	if (*value == '\0' || strcasecmp(value, "none") == 0) {
+	if (*value == '\0' || text_casecmp(value, "none") == 0) {
 		c->names.delimiter = '\0';
 		return NULL;
 	}
@@ -632,16 +630,26 @@ find_key(const char *word)
 	const struct key *k;
 
 	for (k = keys; k < keys + sizeof(keys) / sizeof(*keys); k++)
-		if (strcasecmp(word, k->name) == 0)
+		if (text_casecmp(word, k->name) == 0)
 			return k;
 	return NULL;
+}
+
+static size_t
+key_len(const char *line)
+{
+	size_t n = 0;
+
+	while (line[n] != '\0' && strchr(BLANKS "=:", line[n]) == NULL)
+		n++;
+	return n;
 }
 
 /* Cuts the key off: KEY value, KEY=value, KEY: value; NULL when it is none. */
 static const struct key *
 take_key(char **line)
 {
-	size_t n = strcspn(*line, BLANKS "=:");
+	size_t n = key_len(*line);
 	char *rest = *line + n, *value, word[KEY_SHOWN_MAX + 1];
 	int is_joined = *rest == '=' || *rest == ':';
 
@@ -649,10 +657,10 @@ take_key(char **line)
 		return NULL;
 	memcpy(word, *line, n);
 	word[n] = '\0';
-	rest += strspn(rest, BLANKS);
+	rest = text_skip_blanks(rest);
 	value = rest;
 	if (*rest == '=' || *rest == ':')
-		value += 1 + strspn(rest + 1, BLANKS);
+		value = text_skip_blanks(rest + 1);
 	/* Apart and alone, it is the value: RECIPIENT_DELIMITER =. */
 	*line = *value == '\0' && !is_joined ? rest : value;
 	return find_key(word);
@@ -737,8 +745,8 @@ put_line(char *text, size_t size, const char *line, const char *reason)
 {
 	int n;
 
-	line += strspn(line, BLANKS);
-	n = (int)strcspn(line, BLANKS "=:");
+	line = text_skip_blanks(line);
+	n = (int)key_len(line);
 	snprintf(text, size, "%.*s%s%s", n > KEY_SHOWN_MAX ? KEY_SHOWN_MAX : n,
 	    line, n > 0 ? ": " : "", reason);
 }
@@ -777,7 +785,7 @@ parse_line(struct conf *c, struct text_lines *t, const char *file,
 	/* The purpose of the line is unknown, unless it is a comment. */
 	if (reason == NULL)
 		reason = set_line(c, t->line, 0, &waits);
-	else if (t->line[strspn(t->line, BLANKS)] == '#')
+	else if (*text_skip_blanks(t->line) == '#')
 		waits = SUSPECT_NONE;
 	if (reason == NULL)
 		return 0;

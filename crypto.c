@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <openssl/opensslv.h>
 #if defined(OPENSSL_VERSION_NUMBER) && OPENSSL_VERSION_NUMBER < 0x30000000L
@@ -27,6 +26,7 @@
 #include <openssl/x509v3.h>
 
 #include "crypto.h"
+#include "lib/buf.h"
 
 #define HOST_MAX	255	/* bytes of a host name */
 #define CHAIN_MAX	10	/* certificates between the server's and a CA */
@@ -399,7 +399,7 @@ offer_session(struct tls *t)
 	const struct tls_setup *setup = t->setup;
 
 	if (t->has_dane || setup->session == NULL ||
-	    strcasecmp(setup->key, t->key) != 0 ||
+	    text_casecmp(setup->key, t->key) != 0 ||
 	    !SSL_SESSION_is_resumable(setup->session))
 		return;
 	if (has_pin(t, SSL_SESSION_get0_peer(setup->session)))

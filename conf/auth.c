@@ -176,7 +176,7 @@ split_keywords(char *line, struct auth *a)
 static int
 has_keywords(const char *line)
 {
-	line += strspn(line, BLANKS);
+	line = text_skip_blanks(line);
 	return strncmp(line, "host", 4) == 0 &&
 	    strchr(BLANKS, line[4]) != NULL;
 }
@@ -199,7 +199,7 @@ read_auth(struct auths *auths, char *line)
 	const char *reason;
 	struct auth *a;
 
-	if (*line == '#' || strspn(line, BLANKS) == strlen(line))
+	if (*line == '#' || *text_skip_blanks(line) == '\0')
 		return NULL;
 	if (auths->n == AUTHS_MAX)
 		return "too many entries";

@@ -7,10 +7,10 @@
  * those of their own keys.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "conf/edit.h"
 #include "conf/relays.h"
+#include "lib/buf.h"
 #include "lib/text.h"
 
 #define BLANKS	" \t\r"
@@ -119,7 +119,7 @@ is_own_key(const struct edit *e, const char *line, size_t n)
 
 	for (i = 0; i < nkeys; i++) {
 		len = strlen(keys[i]);
-		if (n >= len && strncasecmp(line, keys[i], len) == 0 &&
+		if (n >= len && text_ncasecmp(line, keys[i], len) == 0 &&
 		    (n == len || strchr(BLANKS "=:", line[len]) != NULL))
 			return 1;
 	}
@@ -136,7 +136,7 @@ is_own_login(const struct edit *e, const char *line, size_t n)
 	buf_init(&login, 0);
 	put_login(e, &login);
 	ret = !buf_failed(&login) && n > login.len &&
-	    strncasecmp(line, buf_str(&login), login.len) == 0 &&
+	    text_ncasecmp(line, buf_str(&login), login.len) == 0 &&
 	    strchr(BLANKS ":|", line[login.len]) != NULL;
 	buf_fini(&login);
 	return ret;

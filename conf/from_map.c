@@ -34,7 +34,7 @@ read_rest(struct from_mapping *m, char *rest)
 	buf_fini(&address);
 	if (reason != NULL)
 		return reason;
-	name = rest == NULL ? NULL : rest + strspn(rest, " \t");
+	name = rest == NULL ? NULL : text_skip_blanks(rest);
 	if (name == NULL || *name == '\0')
 		return NULL;
 	if (*name == '"')

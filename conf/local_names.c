@@ -8,10 +8,10 @@
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/local_names.h"
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/domain.h"
 #include "lib/io.h"
 
@@ -119,7 +119,7 @@ is_own_literal(const char *domain)
 		return 0;
 	domain++;
 	n -= 2;
-	if (n > 5 && strncasecmp(domain, "IPv6:", 5) == 0) {
+	if (n > 5 && text_ncasecmp(domain, "IPv6:", 5) == 0) {
 		domain += 5;
 		n -= 5;
 	}
@@ -259,8 +259,8 @@ names_hash(const struct conf_names *names, const struct hash_key *key,
 static int
 is_duty(const char *local)
 {
-	return strcasecmp(local, "postmaster") == 0 ||
-	    strcasecmp(local, "mailer-daemon") == 0;
+	return text_casecmp(local, "postmaster") == 0 ||
+	    text_casecmp(local, "mailer-daemon") == 0;
 }
 
 /* Removes the last delimiter and all after it; 0 if there is none. */
@@ -339,7 +339,7 @@ find_owner(const struct aliases *aliases, const char *name)
 	struct buf b;
 
 	buf_init(&b, ADDRESS_MAX);
-	if (strncasecmp(name, OWNER, strlen(OWNER)) == 0)
+	if (text_ncasecmp(name, OWNER, strlen(OWNER)) == 0)
 		name = "owner";
 	buf_printf(&b, OWNER "%s", name);
 	if (!buf_failed(&b))

@@ -6,11 +6,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/relays.h"
 #include "conf/values.h"
 #include "lib/array.h"
+#include "lib/buf.h"
 #include "lib/text.h"
 
 #define RELAYS_MAX	32
@@ -67,7 +67,7 @@ relays_split(char *word, char **host, unsigned *port)
 		if ((colon = strchr(word, ']')) == NULL)
 			return -1;
 		*colon++ = '\0';
-		if (strncasecmp(*host, "IPv6:", 5) == 0)
+		if (text_ncasecmp(*host, "IPv6:", 5) == 0)
 			*host += 5;
 		/* Postfix's brackets: without a look at its MX, as always. */
 		if ((!value_is_literal(*host) && !value_is_host(*host)) ||
@@ -101,7 +101,7 @@ take_kind(char **word)
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		n = strlen(names[i].text);
-		if (strncasecmp(*word, names[i].text, n) != 0)
+		if (text_ncasecmp(*word, names[i].text, n) != 0)
 			continue;
 		rest = *word + n;
 		if (rest[strspn(rest, "0123456789")] == '\0')

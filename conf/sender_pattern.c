@@ -4,7 +4,6 @@
  * Promise: a pattern without a host fits no address but by its login.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "conf/sender_pattern.h"
 #include "lib/buf.h"
@@ -42,5 +41,5 @@ sender_pattern_fits(const char *pattern, const char *sender, const char *login)
 		return login != NULL && strcmp(pattern, login) == 0;
 	return at != NULL && domain_same(at + 1, mine + 1) &&
 	    (mine == pattern || (at - sender == mine - pattern &&
-	    strncasecmp(sender, pattern, (size_t)(at - sender)) == 0));
+	    text_ncasecmp(sender, pattern, (size_t)(at - sender)) == 0));
 }

@@ -17,7 +17,6 @@
 #include "lib/text.h"
 #include "message.h"
 
-#define BLANKS		" \t"
 #define SENDERS_MAX	100000	/* lines */
 
 /* ---- one line ---- */
@@ -142,7 +141,7 @@ cut_pattern(char *line)
 
 	if (quote == NULL)
 		quote = line;
-	quote[strcspn(quote, BLANKS)] = '\0';
+	quote[text_word_len(quote)] = '\0';
 }
 
 int
@@ -156,7 +155,7 @@ sender_relay_parse(struct sender_relays *all, const char *text, size_t len,
 
 	text_init(&t, text, len);
 	while (text_next(&t)) {
-		line = t.line + strspn(t.line, BLANKS);
+		line = text_skip_blanks(t.line);
 		/* Of a bad line the pattern may be readable all the same. */
 		if (t.trouble != NULL)
 			cut_pattern(line);

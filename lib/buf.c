@@ -320,20 +320,64 @@ text_digest(const char *text, size_t len)
 	return h;
 }
 
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 void
 text_lower(char *dst, const char *text, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		dst[i] = text[i] >= 'A' && text[i] <= 'Z' ?
-		    (char)(text[i] - 'A' + 'a') : text[i];
+		dst[i] = lower(text[i]);
+}
+
+int
+text_casecmp(const char *a, const char *b)
+{
+	return text_ncasecmp(a, b, SIZE_MAX);
+}
+
+int
+text_ncasecmp(const char *a, const char *b, size_t n)
+{
+	size_t i;
+	int d;
+
+	for (i = 0; i < n; i++) {
+		d = (unsigned char)lower(a[i]) - (unsigned char)lower(b[i]);
+		if (d != 0 || a[i] == '\0')
+			return d;
+	}
+	return 0;
 }
 
 int
 text_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
+}
+
+/* strspn(3) and its table cost each call two pages of the C library. */
+char *
+text_skip_blanks(const char *p)
+{
+	while (text_is_blank(*p))
+		p++;
+	return (char *)(uintptr_t)p;
+}
+
+size_t
+text_word_len(const char *p)
+{
+	size_t n = 0;
+
+	while (p[n] != '\0' && !text_is_blank(p[n]))
+		n++;
+	return n;
 }
 
 int

@@ -66,8 +66,14 @@ void	 buf_put_folded(struct buf *, const char *text, const char *first,
 uint64_t text_digest(const char *, size_t);
 /* Copies n bytes, ASCII letters in lower case. */
 void	 text_lower(char *dst, const char *, size_t n);
+/* As strcasecmp(3) and strncasecmp(3), of ASCII letters in every locale. */
+int	 text_casecmp(const char *, const char *);
+int	 text_ncasecmp(const char *, const char *, size_t n);
 /* A blank or a tab. */
 int	 text_is_blank(char);
+/* Past the blanks at the start; the number of bytes before the first one. */
+char	*text_skip_blanks(const char *);
+size_t	 text_word_len(const char *);
 /* ASCII letters and digits, in every locale. */
 int	 text_is_digit(char);
 int	 text_is_alnum(char);

@@ -4,9 +4,9 @@
  * Promise: a malformed name equals only itself.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/domain.h"
 
 #define POINTS_MAX	63	/* characters of a label */
@@ -158,7 +158,7 @@ read_utf8(const char *p, size_t n, uint32_t out[POINTS_MAX])
 static size_t
 read_label(const char *p, size_t n, uint32_t out[POINTS_MAX])
 {
-	if (n > 4 && strncasecmp(p, "xn--", 4) == 0)
+	if (n > 4 && text_ncasecmp(p, "xn--", 4) == 0)
 		return read_punycode(p + 4, n - 4, out);
 	return read_utf8(p, n, out);
 }
@@ -169,7 +169,7 @@ is_same_label(const char *a, size_t na, const char *b, size_t nb)
 	uint32_t one[POINTS_MAX], two[POINTS_MAX];
 	size_t i, n;
 
-	if (na == nb && strncasecmp(a, b, na) == 0)
+	if (na == nb && text_ncasecmp(a, b, na) == 0)
 		return 1;
 	n = read_label(a, na, one);
 	if (n == 0 || n != read_label(b, nb, two))
@@ -194,7 +194,7 @@ domain_same(const char *a, const char *b)
 	size_t la, lb, na = length_of(a, strlen(a));
 	size_t nb = length_of(b, strlen(b));
 
-	if (na == nb && strncasecmp(a, b, na) == 0)
+	if (na == nb && text_ncasecmp(a, b, na) == 0)
 		return 1;
 	/* ASCII has one way to write a name. */
 	if (text_is_ascii(a, na) && text_is_ascii(b, nb))
@@ -239,7 +239,7 @@ put_label(char *out, const char *p, size_t n)
 	uint32_t points[POINTS_MAX];
 	size_t i, len = 0;
 
-	if (!text_is_ascii(p, n) || (n > 4 && strncasecmp(p, "xn--", 4) == 0))
+	if (!text_is_ascii(p, n) || (n > 4 && text_ncasecmp(p, "xn--", 4) == 0))
 		len = read_label(p, n, points);
 	if (len == 0) {
 		text_lower(out, p, n);

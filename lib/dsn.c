@@ -4,9 +4,9 @@
  * Promise: what is put on an SMTP line is one word of printable ASCII.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/dsn.h"
 
 #define ORCPT_SMTP_MAX	500	/* bytes of the parameter (RFC 3461 4.2) */
@@ -40,7 +40,7 @@ dsn_notify(const char *text, unsigned *notify)
 		n = strcspn(text, ",");
 		for (i = 0; i < NWORDS; i++)
 			if (strlen(words[i].word) == n &&
-			    strncasecmp(text, words[i].word, n) == 0)
+			    text_ncasecmp(text, words[i].word, n) == 0)
 				break;
 		if (i == NWORDS)
 			return -1;
@@ -69,9 +69,9 @@ dsn_put_notify(struct buf *b, unsigned notify)
 int
 dsn_ret(const char *text, enum ret *ret)
 {
-	if (strcasecmp(text, "full") == 0)
+	if (text_casecmp(text, "full") == 0)
 		*ret = RET_FULL;
-	else if (strcasecmp(text, "hdrs") == 0)
+	else if (text_casecmp(text, "hdrs") == 0)
 		*ret = RET_HDRS;
 	else
 		return -1;

@@ -6,9 +6,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/header.h"
 
 #define QUALIFY_MAX	20000	/* bare names of a block that get a domain */
@@ -129,13 +129,13 @@ name_field(struct field *f, const char *name, size_t len)
 	f->flags = 0;
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strlen(known[i].name) != len ||
-		    strncasecmp(known[i].name, name, len) != 0)
+		    text_ncasecmp(known[i].name, name, len) != 0)
 			continue;
 		f->name = known[i].name;
 		f->flags = known[i].flags;
 		break;
 	}
-	if (len > 7 && strncasecmp(name, "Resent-", 7) == 0)
+	if (len > 7 && text_ncasecmp(name, "Resent-", 7) == 0)
 		f->flags |= FIELD_RESENT;
 }
 

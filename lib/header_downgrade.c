@@ -5,9 +5,9 @@
  * address changes but in how its domain is written.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/header_downgrade.h"
 
 #define LINE_LIMIT	76	/* bytes of a line with an encoded word */
@@ -362,7 +362,7 @@ kind_of(const char *field, size_t len)
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strlen(known[i].name) == len &&
-		    strncasecmp(known[i].name, field, len) == 0)
+		    text_ncasecmp(known[i].name, field, len) == 0)
 			return known[i].kind;
 	return KIND_TEXT;
 }
@@ -487,7 +487,7 @@ put_pair(struct words *w, const char *p, size_t n)
 	else
 		put_parameter(w, p, name, &value);
 	/* The lines in the text, which it is for, stay as they are. */
-	w->is_bad |= name == 8 && strncasecmp(p, "boundary", 8) == 0 &&
+	w->is_bad |= name == 8 && text_ncasecmp(p, "boundary", 8) == 0 &&
 	    !text_is_ascii(buf_str(&value), value.len);
 	w->out->failed |= buf_failed(&value);
 	buf_fini(&value);

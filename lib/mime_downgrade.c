@@ -6,9 +6,9 @@
  * it went in, but for CR, which ends a line, and NUL, which is dropped.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/header.h"
 #include "lib/mail.h"
 #include "lib/mime_downgrade.h"
@@ -238,7 +238,7 @@ field_of(const char *p, size_t n, size_t *value)
 	*value = colon + 1 < n ? colon + 1 : n;
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (strlen(fields[i].name) == len &&
-		    strncasecmp(fields[i].name, p, len) == 0)
+		    text_ncasecmp(fields[i].name, p, len) == 0)
 			return fields[i].flag;
 	return 0;
 }

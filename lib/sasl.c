@@ -8,9 +8,9 @@
 #include <sys/types.h>
 
 #include <string.h>
-#include <strings.h>
 
 #include "lib/base64.h"
+#include "lib/buf.h"
 #include "lib/saslprep.h"
 #include "lib/sasl.h"
 
@@ -532,11 +532,11 @@ is_offered(const char *name, const char *offered)
 	size_t n, len = strlen(name);
 
 	for (;;) {
-		offered += strspn(offered, " \t");
-		n = strcspn(offered, " \t");
+		offered = text_skip_blanks(offered);
+		n = text_word_len(offered);
 		if (n == 0)
 			return 0;
-		if (n == len && strncasecmp(offered, name, n) == 0)
+		if (n == len && text_ncasecmp(offered, name, n) == 0)
 			return 1;
 		offered += n;
 	}

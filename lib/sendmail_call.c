@@ -5,9 +5,9 @@
  * Promise: no address becomes an option.
  */
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
+#include "lib/buf.h"
 #include "lib/dsn.h"
 #include "lib/sendmail_call.h"
 
@@ -27,7 +27,8 @@ find(const char *parameters, const char *key, char *out, size_t size)
 
 	for (; *p != '\0'; p += n, p += *p == ' ') {
 		n = strcspn(p, " ");
-		if (n <= len || strncasecmp(p, key, len) != 0 || p[len] != '=')
+		if (n <= len || p[len] != '=' ||
+		    text_ncasecmp(p, key, len) != 0)
 			continue;
 		p += len + 1;
 		n -= len + 1;
@@ -61,7 +62,7 @@ sendmail_call_init(struct sendmail_call *c, const char *path,
 	put(&c->options, &c->noptions, "-oi");
 	put_option(c, "-f", *path == '\0' ? "<>" : path);
 	if (find(parameters, "BODY", value, sizeof(value)) == 0 &&
-	    strcasecmp(value, "8BITMIME") == 0)
+	    text_casecmp(value, "8BITMIME") == 0)
 		put_option(c, "-B", "8BITMIME");
 	if (find(parameters, "RET", value, sizeof(value)) == 0 &&
 	    dsn_ret(value, &ret) == 0)

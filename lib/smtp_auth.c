@@ -5,8 +5,8 @@
  * demanded, the server has proved itself; secrets are wiped.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "lib/buf.h"
 #include "lib/smtp_auth.h"
 
 void
@@ -33,7 +33,7 @@ smtp_auth_begin(struct smtp_auth *a, const char *mechanism,
 	size_t n = initial == NULL ? 0 : strlen(initial);
 
 	a->state = SMTP_AUTH_OPEN;
-	a->is_external = strcasecmp(mechanism, "EXTERNAL") == 0;
+	a->is_external = text_casecmp(mechanism, "EXTERNAL") == 0;
 	if (!text_is_clean(mechanism, strlen(mechanism)) ||
 	    (initial != NULL && !text_is_clean(initial, n)))
 		return "mechanism not available";

@@ -5,15 +5,14 @@
  * nothing else: no control character, and no UTF-8 that is not well-formed.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/dsn.h"
 #include "lib/smtp_command.h"
 #include "lib/smtp_path.h"
 #include "lib/text.h"
 
-#define BLANKS		" \t"
 #define SIZE_DIGITS_MAX	20	/* RFC 1870 4, RFC 3030 2 */
 #define VALUE_MAX	(SMTP_PATH_MAX + 3 + SMTP_PARAMETERS_MAX)
 #define ORCPT_SMTP_MAX	500	/* bytes of the value (RFC 3461 4.2) */
@@ -46,12 +45,12 @@ smtp_command_verb(char *line, const char **args)
 {
 	size_t end, i, n;
 
-	n = strcspn(line, BLANKS);
-	*args = line + n + strspn(line + n, BLANKS);
+	n = text_word_len(line);
+	*args = text_skip_blanks(line + n);
 	for (end = strlen(line); end > n && text_is_blank(line[end - 1]); end--)
 		line[end - 1] = '\0';
 	for (i = 0; i < NVERBS; i++)
-		if (strncasecmp(line, verbs[i].word, n) == 0 &&
+		if (text_ncasecmp(line, verbs[i].word, n) == 0 &&
 		    verbs[i].word[n] == '\0')
 			return verbs[i].verb;
 	return SMTP_VERB_UNKNOWN;
@@ -100,7 +99,7 @@ path_len(const char *p, int may_be_null, int is_lax, int *is_fine,
 	*is_fine = 1;
 	if (may_be_null && (*p == '\0' || *p == '>'))
 		return 0;
-	if (!may_be_null && strncasecmp(p, postmaster, n) == 0 &&
+	if (!may_be_null && text_ncasecmp(p, postmaster, n) == 0 &&
 	    (p[n] == '\0' || p[n] == '>'))
 		return n;
 	n = smtp_path_mailbox_len(p, is_lax, is_long);
@@ -127,7 +126,7 @@ read_path(const char **at, const struct side *side, struct smtp_path *path)
 	size_t n, route;
 
 	if (side->is_lax)
-		p += strspn(p, BLANKS);
+		p = text_skip_blanks(p);
 	if (*p++ != '<')
 		return "the address must be in angle brackets";
 	route = smtp_path_route_len(p);
@@ -199,9 +198,9 @@ read_body(struct reading *r, const char *value)
 {
 	if (value == NULL)
 		return -1;
-	if (strcasecmp(value, "7BIT") == 0)
+	if (text_casecmp(value, "7BIT") == 0)
 		r->mail->body = SMTP_BODY_7BIT;
-	else if (strcasecmp(value, "8BITMIME") == 0)
+	else if (text_casecmp(value, "8BITMIME") == 0)
 		r->mail->body = SMTP_BODY_8BITMIME;
 	else
 		return -1;
@@ -242,7 +241,7 @@ static int
 is_utf8_orcpt(const struct reading *r, const char *value, size_t type)
 {
 	return r->is_smtputf8 && type == 5 &&
-	    strncasecmp(value, "utf-8", type) == 0 &&
+	    text_ncasecmp(value, "utf-8", type) == 0 &&
 	    addr_is_utf8(value, strlen(value)) && strchr(value, '=') == NULL;
 }
 
@@ -304,7 +303,7 @@ read_parameter(struct reading *r, const struct parameter *table,
 	if (value != NULL)
 		*value++ = '\0';
 	for (i = 0; table[i].keyword != NULL; i++)
-		if (strcasecmp(table[i].keyword, word) == 0)
+		if (text_casecmp(table[i].keyword, word) == 0)
 			break;
 	if (table[i].keyword == NULL)
 		return fail(wrong, 555, "5.5.4", "unsupported parameter");
@@ -329,8 +328,8 @@ read_parameters(struct reading *r, const struct parameter *table,
 		return fail(wrong, 501, "5.5.4",
 		    "the parameters are too long");
 	for (;; p += n) {
-		p += strspn(p, BLANKS);
-		n = strcspn(p, BLANKS);
+		p = text_skip_blanks(p);
+		n = text_word_len(p);
 		if (n == 0)
 			return 0;
 		if (read_parameter(r, table, p, n, wrong) == -1)
@@ -348,7 +347,7 @@ read_command(const char *args, const struct side *side,
 	size_t n = strlen(side->prefix);
 	const char *reason;
 
-	if (strncasecmp(args, side->prefix, n) != 0)
+	if (text_ncasecmp(args, side->prefix, n) != 0)
 		return fail(wrong, 501, "5.5.4", side->no_prefix);
 	args += n;
 	reason = read_path(&args, side, path);
@@ -484,8 +483,8 @@ smtp_command_bdat(const char *args, uint64_t *size_bytes, int *is_last)
 		return 0;
 	if (!text_is_blank(*args))
 		return -1;
-	args += strspn(args, BLANKS);
-	*is_last = strcasecmp(args, "LAST") == 0;
+	args = text_skip_blanks(args);
+	*is_last = text_casecmp(args, "LAST") == 0;
 	return *is_last ? 0 : -1;
 }
 

@@ -5,9 +5,9 @@
  * recipient is decided once.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/smtp_mail.h"
 
 #define DOMAINS_MAX	64	/* of one transaction, if limited at all */
@@ -292,7 +292,7 @@ may_ask(struct smtp_mail *m, uint32_t max, uint32_t i)
 	const char *domain = domain_of(m->rcpts[i].address);
 	uint32_t k, seen = 0;
 
-	if (max == 0 || (m->recent < i && strcasecmp(domain,
+	if (max == 0 || (m->recent < i && text_casecmp(domain,
 	    domain_of(m->rcpts[m->recent].address)) == 0))
 		return 1;
 	if (max > DOMAINS_MAX)
@@ -300,7 +300,7 @@ may_ask(struct smtp_mail *m, uint32_t max, uint32_t i)
 	for (k = 0; k < i && seen < max; k++) {
 		if (!m->rcpts[k].is_first)
 			continue;
-		if (strcasecmp(domain_of(m->rcpts[k].address), domain) == 0)
+		if (text_casecmp(domain_of(m->rcpts[k].address), domain) == 0)
 			break;
 		seen++;
 	}

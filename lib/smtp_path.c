@@ -6,9 +6,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/smtp_path.h"
 
 #define LOCAL_MAX	64	/* bytes of a local part (RFC 5321 4.5.3.1.1) */
@@ -141,7 +141,7 @@ is_literal(const char *text)
 {
 	struct in6_addr address;
 
-	if (strncasecmp(text, "IPv6:", 5) == 0)
+	if (text_ncasecmp(text, "IPv6:", 5) == 0)
 		return inet_pton(AF_INET6, text + 5, &address) == 1;
 	return is_ipv4(text) || is_general(text);
 }

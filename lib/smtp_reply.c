@@ -5,8 +5,8 @@
  * it is bounded; what was said in secret is in no result.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "lib/buf.h"
 #include "lib/smtp_reply.h"
 
 #define KEPT_LINE_MAX	512	/* bytes of a reply line that are kept */
@@ -306,7 +306,7 @@ add_limits(struct smtp_capabilities *c, const char *p, size_t len)
 		for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 			n = strlen(limits[i].name);
 			if ((size_t)(end - p) <= n ||
-			    strncasecmp(p, limits[i].name, n) != 0)
+			    text_ncasecmp(p, limits[i].name, n) != 0)
 				continue;
 			v = read_number(p + n, end);
 			*limits[i].limit = v > LIMIT_MAX ? 0 : (uint32_t)v;
@@ -341,7 +341,7 @@ smtp_capabilities_add(struct smtp_capabilities *c, const char *text,
 		;
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strlen(known[i].word) != n ||
-		    strncasecmp(text, known[i].word, n) != 0)
+		    text_ncasecmp(text, known[i].word, n) != 0)
 			continue;
 		while (n < len && (text[n] == ' ' || text[n] == '='))
 			n++;

@@ -104,7 +104,7 @@ text_trim(char *line)
 		}
 	for (n = strlen(line); n > 0 && text_is_blank(line[n - 1]); n--)
 		line[n - 1] = '\0';
-	return line + strspn(line, BLANKS);
+	return text_skip_blanks(line);
 }
 
 char *
@@ -112,11 +112,11 @@ text_word(char **rest)
 {
 	char *word;
 
-	*rest += strspn(*rest, BLANKS);
+	*rest = text_skip_blanks(*rest);
 	if (**rest == '\0')
 		return NULL;
 	word = *rest;
-	*rest += strcspn(*rest, BLANKS);
+	*rest += text_word_len(*rest);
 	if (**rest != '\0')
 		*(*rest)++ = '\0';
 	return word;
@@ -127,7 +127,7 @@ text_quoted(char **rest)
 {
 	char *end, *text;
 
-	*rest += strspn(*rest, BLANKS);
+	*rest = text_skip_blanks(*rest);
 	if (**rest != '"')
 		return text_word(rest);
 	text = *rest + 1;

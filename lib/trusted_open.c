@@ -93,16 +93,23 @@ follow(struct trusted_walk *w, const char *name, const char *target)
 	return target[0] == '/' ? enter(w, "/") : 0;
 }
 
+static char *
+skip_slashes(char *path)
+{
+	while (*path == '/')
+		path++;
+	return path;
+}
+
 /* Takes the next name off the rest; "" when there is none. */
 static const char *
 next_name(struct trusted_walk *w)
 {
-	char *name = w->rest + strspn(w->rest, "/");
+	char *name = skip_slashes(w->rest), *end = strchr(name, '/');
 
-	w->rest = name + strcspn(name, "/");
-	if (*w->rest != '\0')
-		*w->rest++ = '\0';
-	w->rest += strspn(w->rest, "/");
+	if (end != NULL)
+		*end++ = '\0';
+	w->rest = end == NULL ? strchr(name, '\0') : skip_slashes(end);
 	return name;
 }
 

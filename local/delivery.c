@@ -184,7 +184,7 @@ delivery_extension(const struct delivery *d, char *room, size_t size)
 	    addr_local(d->recipient, room, size) == -1)
 		return "";
 	/* A delimiter in the user's own name is none. */
-	plus = room + (strncasecmp(room, name, n) == 0 ? n : 0);
+	plus = room + (text_ncasecmp(room, name, n) == 0 ? n : 0);
 	plus = strchr(plus, d->conf->names.delimiter);
 	return plus == NULL ? "" : plus + 1;
 }

@@ -16,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/local_names.h"
+#include "lib/buf.h"
 #include "net/dns.h"
 #include "net/idn.h"
 
@@ -85,7 +85,7 @@ is_name(const char *host)
 		label += n + 1;
 	}
 	return label[strspn(label, "0123456789")] != '\0' &&
-	    strncasecmp(label, "0x", 2) != 0;
+	    text_ncasecmp(label, "0x", 2) != 0;
 }
 
 /* Copies a name without its final dot. */
@@ -109,7 +109,7 @@ is_before(const struct dns_host *a, const struct dns_host *b)
 {
 	if (a->preference != b->preference)
 		return a->preference < b->preference;
-	return strcasecmp(a->name, b->name) < 0;
+	return text_casecmp(a->name, b->name) < 0;
 }
 
 /*
@@ -140,7 +140,7 @@ is_better(struct dns_host *hosts, size_t *n, const struct dns_host *h)
 	size_t i;
 
 	for (i = 0; i < *n; i++)
-		if (strcasecmp(hosts[i].name, h->name) == 0 &&
+		if (text_casecmp(hosts[i].name, h->name) == 0 &&
 		    hosts[i].port == h->port)
 			break;
 	if (i == *n)
@@ -302,7 +302,7 @@ dns_read_alias(const uint8_t *packet, size_t len, char name[256])
 		if (ns_parserr(&m, ns_s_an, i, &rr) == -1)
 			return -1;
 		if (is_record(&rr, ns_t_cname) &&
-		    strcasecmp(ns_rr_name(rr), name) == 0 &&
+		    text_casecmp(ns_rr_name(rr), name) == 0 &&
 		    (read_name(&m, &rr, 0, target) == -1 ||
 		    !is_name(target) || copy_name(name, 256, target) == -1))
 			return -1;
@@ -406,7 +406,7 @@ read_literal(const char *domain, struct dns_host *host)
 		return -1;
 	domain++;
 	n -= 2;
-	if (strncasecmp(domain, "IPv6:", 5) == 0) {
+	if (text_ncasecmp(domain, "IPv6:", 5) == 0) {
 		domain += 5;
 		n -= 5;
 	}
@@ -580,7 +580,7 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 	    dns_read_alias(a->data, a->len, alias) == -1)
 		return no_trust(res, host, "the answer is malformed");
 	memcpy(bases[0], host, strlen(host) + 1);
-	if (strcasecmp(alias, host) == 0)
+	if (text_casecmp(alias, host) == 0)
 		return a->is_secure;
 	if (a->is_secure) {
 		memcpy(bases[1], host, strlen(host) + 1);

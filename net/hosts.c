@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/local_names.h"
+#include "lib/buf.h"
 #include "net/hosts.h"
 
 #define SKIP_MAX	10000	/* attempts that are skipped */
@@ -250,7 +250,7 @@ take_over(struct hosts *h, struct mail_host *p)
 		if (p->spots != NULL || old->spots == NULL ||
 		    old->port != p->port ||
 		    old->is_secure != p->is_secure ||
-		    strcasecmp(old->name, p->name) != 0)
+		    text_casecmp(old->name, p->name) != 0)
 			continue;
 		p->spots = old->spots;
 		p->nspots = old->nspots;

@@ -6,8 +6,8 @@
  * vouches for, unless the administrator gave that up for a host by its name.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "lib/buf.h"
 #include "net/tls_policy.h"
 
 /* An entry whose hosts are looked up: any of them could be anybody's. */
@@ -24,9 +24,9 @@ is_below(const char *name, const char *domain)
 	size_t n = strlen(name), d = strlen(domain);
 
 	if (n == d)
-		return strcasecmp(name, domain) == 0;
+		return text_casecmp(name, domain) == 0;
 	return n > d && name[n - d - 1] == '.' &&
-	    strcasecmp(name + n - d, domain) == 0;
+	    text_casecmp(name + n - d, domain) == 0;
 }
 
 static void
@@ -35,7 +35,7 @@ add_name(struct policy *p, const char *name)
 	size_t i;
 
 	for (i = 0; i < p->nnames; i++)
-		if (strcasecmp(p->names[i], name) == 0)
+		if (text_casecmp(p->names[i], name) == 0)
 			return;
 	p->names[p->nnames++] = name;
 }
@@ -106,7 +106,7 @@ tls_policy_set(struct policy *p, const struct conf *conf,
 	memset(p, 0, sizeof(*p));
 	p->auth = find_auth(auths, user, host);
 	is_named = p->auth != NULL && p->auth->host != NULL &&
-	    strcasecmp(p->auth->host, host->name) == 0;
+	    text_casecmp(p->auth->host, host->name) == 0;
 	/* Without the check a false answer would be enough to get it. */
 	if (p->auth != NULL && is_looked_up(host))
 		tls = TLS_VERIFY;

@@ -14,9 +14,9 @@
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/trusted_open.h"
 #include "priv/user.h"
 
@@ -109,7 +109,7 @@ is_same(const char *a, const char *b)
 
 	if (strcmp(a, b) == 0)
 		return 1;
-	if (strcasecmp(a, b) != 0)
+	if (text_casecmp(a, b) != 0)
 		return 0;
 	/* With no user of either name, both mean the one in lower case. */
 	if (!user_name_ok(a) || (find_name(a, &pw) == 0 && pw == NULL &&

@@ -4,9 +4,9 @@
  * Promise: each report is committed once.
  */
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "queue/bounce.h"
 #include "queue/bounce_fields.h"
 #include "queue/bounce_text.h"
@@ -77,11 +77,10 @@ find_message_id(const struct buf *original, size_t *len)
 
 	*len = 0;
 	while (p != NULL && *p != '\0' && *p != '\n') {
-		if (strncasecmp(p, name, sizeof(name) - 1) == 0) {
-			p += sizeof(name) - 1;
-			p += strspn(p, " \t");
+		if (text_ncasecmp(p, name, sizeof(name) - 1) == 0) {
+			p = text_skip_blanks(p + sizeof(name) - 1);
 			if (p[0] == '\n' && (p[1] == ' ' || p[1] == '\t'))
-				p += 1 + strspn(p + 1, " \t");
+				p = text_skip_blanks(p + 1);
 			*len = id_len(p);
 			return *len == 0 ? NULL : p;
 		}

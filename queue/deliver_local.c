@@ -16,11 +16,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include "conf/local_names.h"
 #include "lib/array.h"
+#include "lib/buf.h"
 #include "lib/io.h"
 #include "priv/delivery_request.h"
 #include "priv/records.h"
@@ -89,7 +89,7 @@ find_child(struct local_helper *h, const char *name)
 	int i;
 
 	for (i = 0; i < CHILDREN_MAX; i++)
-		if (strcasecmp(h->children[i].name, name) == 0)
+		if (text_casecmp(h->children[i].name, name) == 0)
 			return &h->children[i];
 	return NULL;
 }

@@ -9,10 +9,10 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/local_names.h"
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/io.h"
 #include "priv/request.h"
 #include "queue/deliver_remote.h"
@@ -44,7 +44,7 @@ static int
 is_for(const struct destination *d, const struct next_hop *hop,
     const char *name)
 {
-	return d->kind == hop->kind && strcasecmp(d->name, name) == 0 &&
+	return d->kind == hop->kind && text_casecmp(d->name, name) == 0 &&
 	    strcmp(d->user, hop->user) == 0;
 }
 

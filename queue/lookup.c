@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "aliases_include.h"
 #include "lib/array.h"
+#include "lib/buf.h"
 #include "lib/io.h"
 #include "priv/delivery_request.h"
 #include "priv/records.h"
@@ -44,7 +44,7 @@ find(struct lookups *ls, enum origin origin, const char *name)
 	for (i = 0; i < LOOKUPS_MAX; i++) {
 		l = &ls->list[i];
 		if (l->state != LOOKUP_FREE && l->origin == origin &&
-		    strcasecmp(l->name, name) == 0)
+		    text_casecmp(l->name, name) == 0)
 			return l;
 	}
 	return NULL;

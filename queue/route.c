@@ -6,10 +6,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/local_names.h"
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "queue/route.h"
 
 #define EXPANDED_MAX	250000	/* recipients of one message */
@@ -106,7 +106,7 @@ was_expanded(const struct route_env *env, const struct message *m,
 		if (m->rcpts[i].origin == by &&
 		    names_is_own(names, m->rcpts[p].address, other,
 		    sizeof(other)) && (by == ORIGIN_ALIASES ?
-		    strcasecmp(local, other) == 0 :
+		    text_casecmp(local, other) == 0 :
 		    env->users->is_same(local, other)))
 			return 1;
 		i = p;

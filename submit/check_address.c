@@ -6,12 +6,12 @@
  * and those of a .forward to its owner and root; loops end.
  */
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include "conf/files.h"
 #include "conf/local_names.h"
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "priv/user.h"
 #include "priv/user_shell.h"
 #include "submit/check_address.h"
@@ -78,7 +78,7 @@ connect_to(struct address_trace *w, enum destination_kind kind,
 	if (!w->of->connects || w->nhops == HOPS_MAX)
 		return;
 	for (i = 0; i < w->nhops; i++)
-		if (strcasecmp(w->hops[i], name) == 0)
+		if (text_casecmp(w->hops[i], name) == 0)
 			return;
 	text_copy(w->hops[w->nhops++], sizeof(w->hops[0]), name);
 	check_connect_to(w->of->findings, kind, name, user);
@@ -345,7 +345,7 @@ is_expanded(const char *local, const struct step *step)
 {
 	for (; step != NULL; step = step->from)
 		if (step->origin == ORIGIN_ALIASES &&
-		    strcasecmp(step->local, local) == 0)
+		    text_casecmp(step->local, local) == 0)
 			return 1;
 	return 0;
 }

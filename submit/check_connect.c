@@ -6,9 +6,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "conf/files.h"
+#include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/ipc.h"
 #include "priv/records.h"
@@ -157,7 +157,7 @@ is_repeated(const struct sender_relays *all, size_t i)
 
 	for (j = 0; j < i; j++) {
 		b = &all->list[j];
-		if (b->relays != NULL && strcasecmp(a->relays,
+		if (b->relays != NULL && text_casecmp(a->relays,
 		    b->relays) == 0 && strcmp(a->user == NULL ? "" : a->user,
 		    b->user == NULL ? "" : b->user) == 0)
 			return 1;

@@ -5,10 +5,10 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include "conf/values.h"
+#include "lib/buf.h"
 #include "lib/dsn.h"
 #include "submit/options.h"
 
@@ -220,7 +220,7 @@ set_watched(struct parse *p, const char *v)
 static int
 set_body(struct parse *p, const char *v)
 {
-	p->o->is_8bit = strcasecmp(v, "8BITMIME") == 0;
+	p->o->is_8bit = text_casecmp(v, "8BITMIME") == 0;
 	if (!text_is_clean(v, strlen(v)))
 		return refuse(p, p->name, "control character in its value");
 	return 0;
@@ -252,11 +252,11 @@ set_long(struct parse *p, const char *v)
 	static const char dots[] = "IgnoreDots";
 	static const char mode[] = "DeliveryMode=q";
 
-	if (strncasecmp(v, dots, sizeof(dots) - 1) == 0) {
+	if (text_ncasecmp(v, dots, sizeof(dots) - 1) == 0) {
 		v += sizeof(dots) - 1;
 		p->o->dot_is_text = v[0] == '\0' || (v[0] == '=' &&
 		    strchr("tTyY1", v[1]) != NULL);
-	} else if (strncasecmp(v, mode, sizeof(mode) - 1) == 0) {
+	} else if (text_ncasecmp(v, mode, sizeof(mode) - 1) == 0) {
 		p->o->is_queue_only = 1;
 	}
 	return 0;

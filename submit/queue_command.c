@@ -62,7 +62,7 @@ give_selected(struct queue_call *q, struct queue_batch *b)
 static int
 give_line(struct queue_batch *b, char *line)
 {
-	char *id = line + strspn(line, " \t");
+	char *id = text_skip_blanks(line);
 
 	id[strcspn(id, " \t\r")] = '\0';
 	if (id[0] == '\0')

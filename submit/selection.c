@@ -5,8 +5,8 @@
  * are; one message is in memory at a time.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "lib/buf.h"
 #include "submit/selection.h"
 
 const char *
@@ -39,7 +39,7 @@ has_part(const char *text, const char *part)
 	size_t n = strlen(part);
 
 	for (; *text != '\0'; text++)
-		if (strncasecmp(text, part, n) == 0)
+		if (text_ncasecmp(text, part, n) == 0)
 			return 1;
 	return 0;
 }

@@ -6,11 +6,11 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "conf/local_names.h"
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "priv/user.h"
 #include "submit/sender.h"
 
@@ -118,8 +118,8 @@ is_this_host(const struct conf_names *names, const char *domain)
 		return 0;
 	host[sizeof(host) - 1] = '\0';
 	n = strlen(host);
-	return strncasecmp(domain, host, n) == 0 && (domain[n] == '\0' ||
-	    (domain[n] == '.' && strcasecmp(domain + n + 1,
+	return text_ncasecmp(domain, host, n) == 0 && (domain[n] == '\0' ||
+	    (domain[n] == '.' && text_casecmp(domain + n + 1,
 	    names->mailname) == 0));
 }
 

@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <strings.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/io.h"
 #include "submit/setup_terminal.h"
 
@@ -102,5 +102,5 @@ setup_ask(const char *question)
 
 	say(question);
 	return read_line(line, sizeof(line)) == 0 &&
-	    (strcasecmp(line, "y") == 0 || strcasecmp(line, "yes") == 0);
+	    (text_casecmp(line, "y") == 0 || text_casecmp(line, "yes") == 0);
 }

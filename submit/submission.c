@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include "conf/files.h"
 #include "conf/local_names.h"
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/hash.h"
 #include "lib/mail.h"
 #include "priv/user.h"
@@ -399,7 +399,7 @@ has_from(const char *p, size_t len)
 	const char *end = p + len;
 
 	while (p < end) {
-		if (end - p > 5 && strncasecmp(p, "from:", 5) == 0)
+		if (end - p > 5 && text_ncasecmp(p, "from:", 5) == 0)
 			return 1;
 		p = memchr(p, '\n', (size_t)(end - p));
 		if (p == NULL)

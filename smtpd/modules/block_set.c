@@ -7,9 +7,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/addr.h"
+#include "lib/buf.h"
 #include "lib/domain.h"
 #include "lib/text.h"
 #include "smtpd/modules/block_set.h"
@@ -187,7 +187,7 @@ add_path(struct block_set *set, enum block_kind kind, const char *path)
 	    (addr_domain(buf_str(&plain)) != NULL ||
 	    (kind == BLOCK_SENDER && plain.len == 0) ||
 	    (kind == BLOCK_RECIPIENT &&
-	    strcasecmp(buf_str(&plain), "postmaster") == 0)))
+	    text_casecmp(buf_str(&plain), "postmaster") == 0)))
 		problem = add_key(set, kind, key,
 		    key_of_path(kind, buf_str(&plain), key));
 	buf_fini(&plain);
@@ -213,7 +213,7 @@ add_line(struct block_set *set, const char *line)
 
 	for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		len = strlen(prefixes[i].prefix);
-		if (strncasecmp(line, prefixes[i].prefix, len) == 0)
+		if (text_ncasecmp(line, prefixes[i].prefix, len) == 0)
 			return prefixes[i].add(set, prefixes[i].kind,
 			    line + len + strspn(line + len, " \t"));
 	}

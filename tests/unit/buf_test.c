@@ -302,6 +302,47 @@ test_lower(void **state)
 	assert_memory_equal(dst, "@az[a\303\0z", 9);
 }
 
+/* As of strcasecmp(3), but an accent is no letter in any locale. */
+static void
+test_case_of_ascii_is_ignored(void **state)
+{
+	static const struct {
+		const char	*a, *b;
+		int		 sign;
+	} cases[] = {
+		{ "", "", 0 }, { "", "a", -1 }, { "a", "", 1 },
+		{ "PostMaster", "postmaster", 0 }, { "a", "B", -1 },
+		{ "B", "a", 1 }, { "[", "{", -1 }, { "@", "`", -1 },
+		{ "\303\204", "\303\244", -1 }, { "z", "\303", -1 },
+		{ "abc", "ABCD", -1 },
+	};
+	size_t i;
+	int n;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		n = text_casecmp(cases[i].a, cases[i].b);
+		assert_int_equal((n > 0) - (n < 0), cases[i].sign);
+	}
+	assert_int_equal(text_ncasecmp("IPv6:x", "ipV6:y", 5), 0);
+	assert_int_not_equal(text_ncasecmp("IPv6:x", "ipV6:y", 6), 0);
+	assert_int_equal(text_ncasecmp("a", "b", 0), 0);
+	assert_int_equal(text_ncasecmp("a\0b", "A\0c", 3), 0);
+}
+
+static void
+test_blanks_and_words(void **state)
+{
+	(void)state;
+	assert_string_equal(text_skip_blanks(" \t\ta b"), "a b");
+	assert_string_equal(text_skip_blanks("\n "), "\n ");
+	assert_string_equal(text_skip_blanks(" \t"), "");
+	assert_int_equal(text_word_len("one\ttwo"), 3);
+	assert_int_equal(text_word_len(" one"), 0);
+	assert_int_equal(text_word_len("one\n"), 4);
+	assert_int_equal(text_word_len(""), 0);
+}
+
 static void
 test_a_paragraph_is_folded(void **state)
 {
@@ -364,6 +405,8 @@ main(void)
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_digest),
 		cmocka_unit_test(test_lower),
+		cmocka_unit_test(test_case_of_ascii_is_ignored),
+		cmocka_unit_test(test_blanks_and_words),
 		cmocka_unit_test(test_a_paragraph_is_folded),
 	};
 
