@@ -629,17 +629,16 @@ active_admit(struct active *a, struct active_message *am, uint32_t i,
 		return 0;
 	}
 	decide_not_now(am, i);
-	active_postpone(a, am, share);
+	active_postpone(am, share);
 	return -1;
 }
 
 /* Without memory it is due as it was. */
 void
-active_postpone(struct active *a, struct active_message *am,
-    struct share *share)
+active_postpone(struct active_message *am, struct share *share)
 {
 	if (am->entry->share == NULL)
-		(void)turns_postpone(&a->turns, share, am->entry);
+		(void)turns_postpone(share, am->entry);
 }
 
 void

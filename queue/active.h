@@ -115,8 +115,7 @@ struct part active_part(const struct active *, const struct active_message *);
 int	active_admit(struct active *, struct active_message *, uint32_t i,
 	    const char *name);
 /* Postpones a message until the share has room: its entry waits. */
-void	active_postpone(struct active *, struct active_message *,
-	    struct share *);
+void	active_postpone(struct active_message *, struct share *);
 /* Something of a share is over. */
 void	active_release(struct active *, struct share *);
 

@@ -496,15 +496,14 @@ may_queue(const struct destinations *ds, const struct active_message *a)
 }
 
 static void
-postpone_rest(struct destinations *ds, struct active_message *a,
-    struct share *share)
+postpone_rest(struct active_message *a, struct share *share)
 {
 	uint32_t i;
 
 	for (i = 0; i < a->nattempts; i++)
 		if (a->attempts[i].stage == STAGE_REMOTE)
 			decide_not_now(a, i);
-	active_postpone(ds->active, a, share);
+	active_postpone(a, share);
 }
 
 /*
@@ -529,7 +528,7 @@ give_share(struct destinations *ds, struct destination *d,
 		turns_drop(turns, share);
 		return 0;
 	}
-	postpone_rest(ds, a, share);
+	postpone_rest(a, share);
 	turns_drop(turns, share);
 	return -1;
 }

@@ -32,9 +32,9 @@ turns_fini(struct turns *t)
 	struct share *share;
 	size_t i;
 
-	for (i = 0; i < SHARES; i++)
-		while ((share = t->slots[i]) != NULL) {
-			t->slots[i] = share->next;
+	for (i = 0; i < SLOTS; i++)
+		while ((share = t->shares[i]) != NULL) {
+			t->shares[i] = share->next;
 			free_share(share);
 		}
 	while ((s = t->submitters) != NULL) {
@@ -71,10 +71,10 @@ range_of(struct turns *t, uint32_t uid)
 struct submitter *
 turns_submitter(struct turns *t, uint32_t uid)
 {
+	struct submitter **slot = &t->by_uid[uid % SLOTS], *s;
 	struct uid_range *range;
-	struct submitter *s;
 
-	for (s = t->submitters; s != NULL; s = s->next)
+	for (s = *slot; s != NULL; s = s->next_in_slot)
 		if (s->uid == uid)
 			return s;
 	range = range_of(t, uid);
@@ -87,6 +87,8 @@ turns_submitter(struct turns *t, uint32_t uid)
 	s->ready.before = entry_is_older;
 	s->next = t->submitters;
 	t->submitters = s;
+	s->next_in_slot = *slot;
+	*slot = s;
 	return s;
 }
 
@@ -166,7 +168,7 @@ turns_share(struct turns *t, struct submitter *by, unsigned kind,
     const char *name, const char *user)
 {
 	uint64_t key = key_of(t, by->uid, kind, name, user);
-	struct share **slot = &t->slots[key % SHARES], *s;
+	struct share **slot = &t->shares[key % SLOTS], *s;
 
 	for (s = *slot; s != NULL; s = s->next)
 		if (s->key == key)
@@ -183,11 +185,11 @@ turns_share(struct turns *t, struct submitter *by, unsigned kind,
 }
 
 static void
-unpress(struct turns *t, struct share *s)
+unpress(struct share *s)
 {
 	struct share **p;
 
-	for (p = &t->pressed; *p != s; p = &(*p)->next_pressed)
+	for (p = &s->submitter->pressed; *p != s; p = &(*p)->next_pressed)
 		;
 	*p = s->next_pressed;
 	s->is_pressed = 0;
@@ -201,10 +203,10 @@ turns_drop(struct turns *t, struct share *s)
 	if (s->postponed.n > 0)
 		return;
 	if (s->is_pressed)
-		unpress(t, s);
+		unpress(s);
 	if (s->active > 0)
 		return;
-	for (p = &t->slots[s->key % SHARES]; *p != s; p = &(*p)->next)
+	for (p = &t->shares[s->key % SLOTS]; *p != s; p = &(*p)->next)
 		;
 	*p = s->next;
 	free_share(s);
@@ -219,15 +221,15 @@ turns_has_room(const struct turns *t, const struct share *s)
 }
 
 int
-turns_postpone(struct turns *t, struct share *s, struct entry *e)
+turns_postpone(struct share *s, struct entry *e)
 {
 	if (entry_heap_add(&s->postponed, e) == -1)
 		return -1;
 	e->share = s;
 	if (!s->is_pressed) {
 		s->is_pressed = 1;
-		s->next_pressed = t->pressed;
-		t->pressed = s;
+		s->next_pressed = s->submitter->pressed;
+		s->submitter->pressed = s;
 	}
 	return 0;
 }
@@ -266,16 +268,17 @@ first_postponed(const struct share *s, const struct part *p)
 static struct entry *
 next_of(const struct turns *t, const struct submitter *by)
 {
-	struct part p = turns_part(t, by);
-	struct entry *e;
+	struct entry *e = entry_heap_first(&by->ready);
 	struct share *s;
+	struct part p;
 
+	if (e == NULL && by->pressed == NULL)
+		return NULL;
+	p = turns_part(t, by);
 	if (!limits_may_take(&p, 0))
 		return NULL;
-	e = entry_heap_first(&by->ready);
-	for (s = t->pressed; s != NULL; s = s->next_pressed)
-		if (s->submitter == by)
-			e = older(e, first_postponed(s, &p));
+	for (s = by->pressed; s != NULL; s = s->next_pressed)
+		e = older(e, first_postponed(s, &p));
 	return e;
 }
 

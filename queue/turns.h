@@ -8,7 +8,7 @@
 #include "queue/entry.h"
 #include "queue/limits.h"
 
-#define SHARES	1024	/* slots of the table of shares */
+#define SLOTS	1024	/* of the tables of submitters and shares */
 
 /* The uids that may be one user: a range of user_range(), or one uid. */
 struct uid_range {
@@ -19,14 +19,18 @@ struct uid_range {
 	uint64_t	 turn;		/* when it was chosen last, or began */
 };
 
-/* A user who has queued messages, by uid; never freed, as there are few. */
+/*
+ * A user who has queued messages, by uid; never freed.  There may be many, of
+ * one user (subuid(5)).
+ */
 struct submitter {
-	struct submitter *next;
+	struct submitter *next, *next_in_slot;
 	struct uid_range *range;	/* lent */
 	uint32_t	 uid;
 	unsigned	 places;	/* of the active queue */
 	uint64_t	 turn;		/* when it was chosen last, or began */
 	struct entry_heap ready;	/* oldest first */
+	struct share	*pressed;	/* lent */
 };
 
 /*
@@ -35,7 +39,7 @@ struct submitter {
  */
 struct share {
 	struct share	*next;		/* in its slot */
-	struct share	*next_pressed;	/* with postponed messages */
+	struct share	*next_pressed;	/* of it, with postponed messages */
 	struct submitter *submitter;	/* lent */
 	uint64_t	 key;		/* of submitter and name */
 	unsigned	 active;	/* messages, or requests */
@@ -59,9 +63,9 @@ enum share_kind {
 
 struct turns {
 	struct submitter *submitters;	/* owned */
+	struct submitter *by_uid[SLOTS];	/* lent: the same */
 	struct uid_range *ranges;	/* owned */
-	struct share	*slots[SHARES];	/* owned */
-	struct share	*pressed;	/* lent */
+	struct share	*shares[SLOTS];	/* owned */
 	struct hash_key	 key;
 	unsigned	 nplaces;	/* of the active queue, in use */
 	uint64_t	 turn;		/* the last one */
@@ -91,7 +95,7 @@ void	turns_drop(struct turns *, struct share *);
 /* 1 when a share has room for another message. */
 int	turns_has_room(const struct turns *, const struct share *);
 /* The entry waits until the share has room.  0, or -1 without memory. */
-int	turns_postpone(struct turns *, struct share *, struct entry *);
+int	turns_postpone(struct share *, struct entry *);
 /*
  * The entry whose message is to be loaded next: the oldest that may be active,
  * of the submitter with the fewest places in the range of uids with the fewest.

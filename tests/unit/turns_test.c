@@ -1,8 +1,15 @@
 /*
  * turns_test.c - whose message is next.
  */
-#include "queue/turns.h"
+#include "queue/limits.h"
 #include "tests/unit/t.h"
+
+/* How many shares were looked at. */
+static unsigned	 looks;
+
+#define limits_is_ready(p, share)	(looks++, limits_is_ready(p, share))
+#include "queue/turns.c"
+#undef limits_is_ready
 
 static struct share *
 share_of(struct turns *t, uint32_t uid, unsigned kind, const char *name,
@@ -79,14 +86,14 @@ test_share_stays_while_in_use(void **state)
 	turns_init(&t);
 	s = share_of(&t, 7, SHARE_USER, "bob", "");
 	s->active = 1;
-	assert_int_equal(turns_postpone(&t, s, &e), 0);
+	assert_int_equal(turns_postpone(s, &e), 0);
 	assert_ptr_equal(e.share, s);
 	turns_drop(&t, s);
 	assert_ptr_equal(share_of(&t, 7, SHARE_USER, "bob", ""), s);
-	assert_ptr_equal(t.pressed, s);
+	assert_ptr_equal(s->submitter->pressed, s);
 	entry_leave(&e);
 	turns_drop(&t, s);
-	assert_null(t.pressed);
+	assert_null(s->submitter->pressed);
 	assert_ptr_equal(share_of(&t, 7, SHARE_USER, "bob", ""), s);
 	s->active = 0;
 	turns_drop(&t, s);
@@ -270,19 +277,69 @@ test_postponed(void **state)
 	for (; turns_has_room(&t, s); turns_enter(&t, by, 1))
 		s->active++;
 	assert_true(s->active > 0);
-	assert_int_equal(turns_postpone(&t, s, &old), 0);
+	assert_int_equal(turns_postpone(s, &old), 0);
 	assert_ptr_equal(turns_next(&t), &newer);
 	s->active = 0;
 	/* None overtakes it, and its attempt must be over. */
 	assert_false(turns_has_room(&t, s));
 	assert_ptr_equal(turns_next(&t), &newer);
 	/* Till then it is in the way of no other. */
-	assert_int_equal(turns_postpone(&t, s, &later[0]), 0);
-	assert_int_equal(turns_postpone(&t, s, &later[1]), 0);
+	assert_int_equal(turns_postpone(s, &later[0]), 0);
+	assert_int_equal(turns_postpone(s, &later[1]), 0);
 	assert_ptr_equal(turns_next(&t), &later[1]);
 	old.state = ENTRY_POSTPONED;
 	assert_ptr_equal(turns_next(&t), &old);
 	turns_fini(&t);
+}
+
+static size_t
+longest_slot(const struct turns *t)
+{
+	const struct submitter *s;
+	size_t i, n, most = 0;
+
+	for (i = 0; i < SLOTS; i++) {
+		n = 0;
+		for (s = t->by_uid[i]; s != NULL; s = s->next_in_slot)
+			n++;
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+/*
+ * A user may have a message queued by each of its subordinate uids, and one of
+ * these many postponed ones: the shares of one are not looked at for each of
+ * the others, and nobody is looked for among all.
+ */
+static void
+test_many_submitters(void **state)
+{
+	enum { NUIDS = 4 * SLOTS, NHOSTS = 50, FIRST = 100000 };
+	struct entry *e = calloc(NUIDS + NHOSTS, sizeof(*e));
+	struct share *s;
+	char name[32];
+	struct turns t;
+	int i;
+
+	(void)state;
+	assert_non_null(e);
+	turns_init(&t);
+	for (i = 0; i < NHOSTS; i++) {
+		snprintf(name, sizeof(name), "host%d", i);
+		s = share_of(&t, FIRST, SHARE_DESTINATION, name, "");
+		s->active = 1;
+		e[NUIDS + i].state = ENTRY_POSTPONED;
+		assert_int_equal(turns_postpone(s, &e[NUIDS + i]), 0);
+	}
+	for (i = 0; i < NUIDS; i++)
+		make_ready(&t, FIRST + (uint32_t)i, &e[i], "a");
+	assert_int_equal(longest_slot(&t), 4);
+	looks = 0;
+	assert_non_null(turns_next(&t));
+	assert_int_equal(looks, NHOSTS);
+	turns_fini(&t);
+	free(e);
 }
 
 int
@@ -299,6 +356,7 @@ main(void)
 		cmocka_unit_test(test_a_range_leaves_room_for_others),
 		cmocka_unit_test(test_nobody_has_all),
 		cmocka_unit_test(test_postponed),
+		cmocka_unit_test(test_many_submitters),
 	};
 
 	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
