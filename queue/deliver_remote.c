@@ -486,13 +486,14 @@ static int
 may_queue(const struct destinations *ds, const struct active_message *a)
 {
 	struct part part = active_part(ds->active, a);
+	struct held held = { .by = a->entry->submitter };
 	const struct destination *d;
-	unsigned n = 0;
 
 	for (d = ds->list; d != NULL; d = d->next)
-		n += d->requests != NULL &&
-		    submitter_of(d) == a->entry->submitter;
-	return limits_may_queue(&part, n, PROCESSES_MAX);
+		if (d->requests != NULL)
+			turns_count(&held, submitter_of(d));
+	return limits_may_queue(&part, held.of_submitter, held.of_range,
+	    PROCESSES_MAX);
 }
 
 static void
@@ -864,11 +865,14 @@ patience_left_ms(const struct destination *d)
 	return left > 0 ? left : 0;
 }
 
-/* Those that wait for the process of d: its submitter's; or all, with none
- * free. */
+/*
+ * Those that wait for the process of d: of the uids that have processes
+ * together with its submitter; or all, with none free.
+ */
 static unsigned
 count_waiting(const struct destinations *ds, const struct destination *d)
 {
+	const struct uid_range *range = submitter_of(d)->range;
 	unsigned n = 0, processes = 0, others = 0;
 	const struct destination *w;
 
@@ -877,7 +881,7 @@ count_waiting(const struct destinations *ds, const struct destination *d)
 			continue;
 		processes += w->sock != -1;
 		others += w->is_waiting;
-		n += w->is_waiting && submitter_of(w) == submitter_of(d);
+		n += w->is_waiting && submitter_of(w)->range == range;
 	}
 	return processes < PROCESSES_MAX ? n : others;
 }

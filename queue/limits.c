@@ -13,6 +13,7 @@
 #define NAMES_PER_PLACE	500	/* recipients: half a MiB of memory */
 #define PLACES_MAX	100	/* of one message */
 #define DESTINATIONS_MAX 512	/* of a submitter, each is compared with all */
+#define DESTINATIONS_OF_RANGE 1024 /* then each uid has one */
 
 /*
  * A submitter may hold three times as many places as are free: the more
@@ -87,8 +88,11 @@ limits_lookup_left_ms(const struct part *p, size_t pending, int64_t age_ms)
 }
 
 int
-limits_may_queue(const struct part *p, unsigned busy, unsigned most_busy)
+limits_may_queue(const struct part *p, unsigned busy, unsigned of_range,
+    unsigned most_busy)
 {
+	if (of_range >= DESTINATIONS_OF_RANGE)
+		return busy == 0;
 	return busy < most_busy || (busy < DESTINATIONS_MAX && !is_crowded(p));
 }
 

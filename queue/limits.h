@@ -53,10 +53,11 @@ size_t	limits_pending(const struct part *, size_t pending);
 int64_t	limits_lookup_left_ms(const struct part *, size_t pending,
 	    int64_t age_ms);
 /*
- * 1 when one more destination may wait for a process; busy: those that wait or
- * have one.
+ * 1 when one more destination may wait for a process; busy: those of the
+ * submitter that wait or have one; of_range: those of all uids that may be it.
  */
-int	limits_may_queue(const struct part *, unsigned busy, unsigned most);
+int	limits_may_queue(const struct part *, unsigned busy, unsigned of_range,
+	    unsigned most);
 /*
  * How long a destination may be silent before it gives its process up to
  * another one; attempts: of its mail before.  Longer each time, so that a host

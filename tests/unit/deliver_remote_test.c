@@ -625,6 +625,39 @@ test_yield(void **state)
 	a->entry->submitter = turns_submitter(&w->t.active.turns, 0);
 }
 
+/*
+ * Uids that may be one user share what one may have: so those of one give way
+ * to that of another.
+ */
+static void
+test_yield_to_a_uid_of_the_range(void **state)
+{
+	struct world *w = *state;
+	struct turns *turns = &w->t.active.turns;
+	struct active_message *a = NULL;
+	char id[8], address[32];
+	struct destination *d;
+	int i, nwaiting = 0;
+
+	for (i = 0; i < PROCESSES_MAX && nwaiting == 0; i++) {
+		snprintf(id, sizeof(id), "m%02d", i);
+		snprintf(address, sizeof(address), "x@h%02d.example", i);
+		a = message(w, id, address, NULL, NULL);
+		a->entry->submitter = turns_submitter(turns,
+		    100000 + (uint32_t)i);
+		destinations_give(&w->ds, a);
+		destinations_send(&w->ds);
+		nwaiting = named(w, address + 2)->is_waiting;
+	}
+	assert_in_range(i, 2, PROCESSES_MAX - 1);
+	for (d = w->ds.list; d != NULL; d = d->next)
+		d->moved_ms = 0;
+	(void)destinations_yield(&w->ds);
+	assert_int_equal(count_yields(), 1);
+	for (a = w->t.active.messages; a != NULL; a = a->next)
+		a->entry->submitter = turns_submitter(turns, 0);
+}
+
 static const char *
 order_of(const struct destination *d)
 {
@@ -1085,6 +1118,7 @@ main(void)
 		CASE(test_crowded),
 		CASE(test_many_domains),
 		CASE(test_yield),
+		CASE(test_yield_to_a_uid_of_the_range),
 		CASE(test_turns),
 		CASE(test_linger),
 		CASE(test_unreachable_destination_gets_one_probe),

@@ -183,13 +183,15 @@ static void
 test_processes(void **state)
 {
 	static const struct {
-		unsigned	 nactive, busy, most;
+		unsigned	 nactive, busy, of_range, most;
 		int		 ret;
 	} cases[] = {
-		{ 1, 0, 24, 1 }, { 1, 24, 24, 1 }, { HALF, 500, 24, 1 },
-		{ HALF + 1, 23, 24, 1 }, { HALF + 1, 24, 24, 0 },
-		{ 1, 511, 24, 1 }, { 1, 512, 24, 0 },
-		{ ACTIVE_MAX, 500, 24, 0 },
+		{ 1, 0, 0, 24, 1 }, { 1, 24, 24, 24, 1 },
+		{ HALF, 500, 500, 24, 1 }, { HALF + 1, 23, 23, 24, 1 },
+		{ HALF + 1, 24, 24, 24, 0 }, { 1, 511, 511, 24, 1 },
+		{ 1, 512, 512, 24, 0 }, { ACTIVE_MAX, 500, 500, 24, 0 },
+		{ 1, 511, 1023, 24, 1 }, { 1, 1, 1024, 24, 0 },
+		{ 1, 0, 1024, 24, 1 }, { 1, 0, 5000, 24, 1 },
 	};
 	struct part p;
 	size_t i;
@@ -198,7 +200,7 @@ test_processes(void **state)
 	for (i = 0; i < N(cases); i++) {
 		p = alone(cases[i].nactive);
 		assert_int_equal(limits_may_queue(&p, cases[i].busy,
-		    cases[i].most), cases[i].ret);
+		    cases[i].of_range, cases[i].most), cases[i].ret);
 	}
 }
 
