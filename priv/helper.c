@@ -257,7 +257,7 @@ start_successor(const struct helper *h)
 
 	if (pid == 0)
 		_exit(start_socket_ask(0) == -1 &&
-		    request_runner(NULL, NULL) == -1 ? EX_OSERR : 0);
+		    request_runner(NULL) == -1 ? EX_OSERR : 0);
 	if (pid == -1)
 		log_say(&h->root.log, LOG_LEVEL_ERROR, "cannot start another "
 		    "runner: %s; queued mail is deferred until the next start",

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,10 +20,11 @@
 #include "lib/log.h"
 #include "priv/records.h"
 #include "priv/request.h"
-#include "priv/start_socket.h"
 #include "priv/user.h"
 
 #define REMOTE_FILE	DMA_LIBEXECDIR "/dma-remote"
+#define BESIDE_MAX_MS	1000	/* that others wait for a runner to answer */
+#define BESIDE_LOOK_MS	2
 
 /* Whoever reads the caller's output to its end does not wait for us. */
 static void
@@ -59,38 +61,59 @@ become_runner(int for_flush, int report)
 	_exit(EX_OSERR);
 }
 
-int
-request_runner(int (*beside)(void *), void *arg)
+/*
+ * In a process beside the new runner, its parent: until that answers or ends.
+ * With the timers of the caller, it might sleep for ever.
+ */
+static void
+stay_beside(pid_t runner, const struct spool *sp)
 {
-	pid_t pid;
+	int64_t end_ms = io_clock_ms() + BESIDE_MAX_MS;
+
+	leave_caller(-1);
+	/* Nor is this the caller's to stop. */
+	if (user_leave_caller() == -1)
+		return;
+	compat_usual_timers();
+	do
+		poll(NULL, 0, BESIDE_LOOK_MS);
+	while (!spool_is_woken(sp) && getppid() == runner &&
+	    io_clock_ms() < end_ms);
+}
+
+/* report: gets its error messages; or -1.  -1 with errno. */
+static int
+start_runner(const struct spool *sp, int for_flush, int report)
+{
+	pid_t pid, runner;
 
 	/* Nobody waits for it; a call may start several in its time. */
 	(void)signal(SIGCHLD, SIG_IGN);
 	pid = fork();
 	if (pid != 0)
 		return pid == -1 ? -1 : 0;
-	if (beside == NULL || fork() != 0)
-		become_runner(0, -1);
-	leave_caller(-1);
-	/* Nor is this the caller's to stop. */
-	if (user_leave_caller() == 0)
-		(void)beside(arg);
+	runner = getpid();
+	if (sp == NULL || fork() != 0)
+		become_runner(for_flush, report);
+	io_close(&report);
+	stay_beside(runner, sp);
 	_exit(EX_OK);
 }
 
 int
-request_flush_runner(void)
+request_runner(const struct spool *sp)
+{
+	return start_runner(sp, 0, -1);
+}
+
+int
+request_flush_runner(const struct spool *sp)
 {
 	int pair[2];
-	pid_t pid;
 
-	if (start_socket_ask(1) == 0 || pipe2(pair, O_CLOEXEC) == -1)
+	if (pipe2(pair, O_CLOEXEC) == -1)
 		return -1;
-	(void)signal(SIGCHLD, SIG_IGN);
-	pid = fork();
-	if (pid == 0)
-		become_runner(1, pair[1]);
-	if (pid == -1)
+	if (start_runner(sp, 1, pair[1]) == -1)
 		dprintf(pair[1], "dma: fork: %s\n", strerror(errno));
 	io_close(&pair[1]);
 	if (io_nonblock(pair[0]) == -1)

@@ -7,21 +7,21 @@
 #include <sys/types.h>
 
 #include "priv/caller.h"
+#include "spool.h"
 
 /*
  * For the front end, where init starts none: starts a runner; one too many
  * leaves again at once.  It is of another session and no child to wait for.
- * beside: is called by a child of it, which then ends, and meanwhile holds the
- * locks of the caller; or NULL.  -1 with errno.
+ * sp: a process beside it holds the locks of the caller until the runner
+ * answers or ends, for a second at most; or NULL.  -1 with errno.
  */
-int	request_runner(int (*beside)(void *), void *arg);
+int	request_runner(const struct spool *sp);
 /*
- * The same, by init where that does it, and the runner waits a moment for the
- * flush that is to come, so that the caller misses nothing of it.  Gives a
- * descriptor (non-blocking) that says why it cannot be a runner, or nothing;
- * -1 when there is none.
+ * The same, and the runner waits a moment for the flush that is to come, so
+ * that the caller misses nothing of it.  Gives a descriptor (non-blocking) that
+ * says why it cannot be a runner, or nothing; -1 when there is none.
  */
-int	request_flush_runner(void);
+int	request_flush_runner(const struct spool *sp);
 
 /* A channel for one request, both ends close-on-exec. */
 int	request_channel(int pair[2]);

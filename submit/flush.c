@@ -25,23 +25,17 @@
 #define START_WAIT_MS		200	/* for one that another call starts */
 #define START_LOOK_MS		2
 
-struct wake_up {
-	const struct spool *sp;
-	struct ipc	*message;
-};
-
-/* 1 when the runner answers that is being started. */
+/* 1 when the runner that another call starts has taken the message. */
 static int
-is_started(void *arg)
+is_started(const struct spool *sp, struct ipc *m)
 {
-	const struct wake_up *w = arg;
 	int64_t end_ms = io_clock_ms() + START_WAIT_MS;
 
 	/* With that of the caller, it might sleep for ever. */
 	compat_usual_timers();
 	do {
 		poll(NULL, 0, START_LOOK_MS);
-		if (spool_poke(w->sp, w->message) == 0 || errno == EAGAIN)
+		if (spool_poke(sp, m) == 0 || errno == EAGAIN)
 			return 1;
 	} while (io_clock_ms() < end_ms);
 	return 0;
@@ -49,22 +43,22 @@ is_started(void *arg)
 
 /*
  * Calls that come at once do not start a runner each: of 50 callers, 40 to 60
- * did, and held up the one that they waited for.  A process beside the new
- * runner has the lock until that answers; if it is stopped, it delays other
- * calls by no more than START_WAIT_MS.
+ * did, and held up the one that they waited for.  The holder of the lock, if it
+ * is stopped, delays other calls by no more than START_WAIT_MS.
  */
 static int
 start_runner(const struct spool *sp, struct ipc *m)
 {
-	struct wake_up w = { sp, m };
-	int lock, ret;
+	int lock, ret = 0;
 
 	if (start_socket_ask(0) == 0)
 		return 0;
 	lock = spool_start_lock(sp);
-	if (lock == -1 && errno == EWOULDBLOCK && is_started(&w))
+	if (lock == -1 && errno == EWOULDBLOCK && is_started(sp, m))
 		return 0;
-	ret = request_runner(lock == -1 ? NULL : is_started, &w);
+	/* The last holder let it go because that runner answers. */
+	if (lock == -1 || (spool_poke(sp, m) == -1 && errno != EAGAIN))
+		ret = request_runner(lock == -1 ? NULL : sp);
 	io_close(&lock);
 	return ret;
 }

@@ -16,9 +16,11 @@
 #include "lib/io.h"
 #include "priv/records.h"
 #include "priv/request.h"
+#include "priv/start_socket.h"
 #include "submit/runner_link.h"
 
 #define START_AGAIN	31	/* tries, 1 ms apart, that a start may take */
+#define START_LATE	127	/* by then, a second has passed */
 #define START_TRIES	600	/* the rest of them 10 ms apart */
 #define UNREAD_MAX_MS	1000	/* between looks at an unread request */
 #define CALL_TRIES	3	/* runners that may die under a call */
@@ -130,13 +132,40 @@ has_refused(struct runner_link *l, int report)
 }
 
 /*
+ * 1 when a runner is started by this call or by init; report: why it is none.
+ * One that another call starts is waited for; but the holder of the lock may
+ * have been stopped, and is not waited for if it is_late.
+ */
+static int
+start(struct runner_link *l, int *report, int is_late)
+{
+	int lock, is_started = start_socket_ask(1) == 0;
+
+	if (is_started) {
+		io_close(report);
+		return 1;
+	}
+	lock = spool_start_lock(l->sp);
+	if (lock == -1 && errno == EWOULDBLOCK && !is_late)
+		return 0;
+	/* The last holder let it go because that runner answers. */
+	if (lock == -1 || !spool_is_woken(l->sp)) {
+		io_close(report);
+		*report = request_flush_runner(lock == -1 ? NULL : l->sp);
+		is_started = 1;
+	}
+	io_close(&lock);
+	return is_started;
+}
+
+/*
  * The same, or a new runner.  The one that was started may have met one that
  * was just leaving: so another is started, ever more seldom.
  */
 static int
 poke_or_start(struct runner_link *l)
 {
-	int error = 0, i, report = -1;
+	int error = 0, has_started = 0, i, report = -1;
 
 	l->reason[0] = '\0';
 	for (i = 0; i < START_TRIES; i++) {
@@ -147,11 +176,9 @@ poke_or_start(struct runner_link *l)
 			break;
 		if (l->starts_none && error != EAGAIN)
 			return no_runner(l, error);
-		if (error != EAGAIN && (i == 0 || (i >= START_AGAIN &&
-		    (i & (i + 1)) == 0))) {
-			io_close(&report);
-			report = request_flush_runner();
-		}
+		if (error != EAGAIN && (!has_started || (i >= START_AGAIN &&
+		    (i & (i + 1)) == 0)) && start(l, &report, i >= START_LATE))
+			has_started = 1;
 		poll(NULL, 0, i < START_AGAIN ? 1 : 10);
 	}
 	io_close(&report);

@@ -1,4 +1,5 @@
 """The runner: one, there while it is needed, gone when it is not."""
+import fcntl
 import os
 import shutil
 import signal
@@ -302,6 +303,39 @@ def test_two_flushes_at_once_share_the_runner(world, peer):
     assert [f.wait(30) for f in flushes] == [0] * 5
     world.wait_quiet()
     assert len(p.taken) == 1
+
+
+def runners_of_flushes(world):
+    """Without their helpers, which are children of them, and what waits."""
+    def argv(pid):
+        with open("/proc/%s/cmdline" % pid, "rb") as f:
+            return f.read()
+    found = {}
+    for pid in world.processes():
+        try:
+            if argv(pid) == b"dma\0--runner=flush\0":
+                found[pid] = int(world.status_of(pid, "PPid")[0])
+        except (OSError, IndexError):
+            continue
+    return [pid for pid, parent in found.items() if parent not in found]
+
+
+def test_flushes_at_once_start_one_runner(world):
+    """However long it is until that answers: here, another one was killed
+    and still has the lock."""
+    world.flush()
+    world.send("-odq", "bob")
+    with open(SPOOL + "/lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        flushes = [world.start(["sendmail", "-q"]) for _ in range(20)]
+        world.wait_until(lambda: runners_of_flushes(world))
+        seen = set()
+        for _ in range(10):     # the others have failed to reach it by then
+            time.sleep(0.03)
+            seen |= set(runners_of_flushes(world))
+    assert len(seen) == 1
+    assert [f.wait(30) for f in flushes] == [0] * 20
+    world.wait_mail("bob")
 
 
 def test_configuration_is_read_afresh(world, peer):

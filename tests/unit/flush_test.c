@@ -71,6 +71,47 @@ fork(void)
 	return -1;
 }
 
+static void
+submit(const struct t_wake *q)
+{
+	struct log log;
+
+	log_init(&log, "dma");
+	log.where = LOG_TO_FD;
+	flush_wake(&q->sp, &log, "3f2a");
+}
+
+/* The announcement is that of -v, which waits as -q does. */
+static void
+flush_queue(const struct t_wake *q)
+{
+	static const struct options o = { .is_watched = 1 };
+	static const struct caller c = { .uid = 1234 };
+	struct flush f;
+
+	assert_int_equal(flush_init(&f, &q->sp, &c, &o), 0);
+	flush_announce(&f, "3f2a");
+	flush_fini(&f);
+}
+
+/* Answers after a while, with the end of the reply. */
+static pid_t
+start_slowly(const struct t_wake *q)
+{
+	struct t_wake late = *q;
+	uint32_t flags, kind;
+	char id[QUEUE_ID_MAX + 1];
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid != 0)
+		return pid;
+	poll(NULL, 0, 100);
+	late.wake = spool_wake_open(&q->sp);
+	(void)take(&late, &kind, id, &flags);
+	_exit(0);
+}
+
 /*
  * Another call holds the lock of those that start a runner, which answers
  * after a while or never; or none does.
@@ -78,33 +119,30 @@ fork(void)
 static void
 test_calls_at_once_start_one_runner(void **state)
 {
-	static const struct { int is_held, answers, starts; } cases[] = {
-		{ 0, 0, 1 }, { 1, 0, 1 }, { 1, 1, 0 },
+	static const struct {
+		void	(*call)(const struct t_wake *);
+		int	 is_held, answers, starts;
+	} cases[] = {
+		{ submit, 0, 0, 1 }, { submit, 1, 0, 1 }, { submit, 1, 1, 0 },
+		{ flush_queue, 0, 0, 1 }, { flush_queue, 1, 0, 1 },
+		{ flush_queue, 1, 1, 0 },
 	};
 	struct t_wake q;
-	struct log log;
-	int fd, held, status;
+	int held, status;
 	size_t i;
 	pid_t pid;
 
 	(void)state;
 	t_wake_init(&q);
-	log_init(&log, "dma");
-	log.where = LOG_TO_FD;
-	assert_int_equal(unlinkat(q.sp.dir, "wake", 0), 0);
 	for (i = 0; i < N(cases); i++) {
+		(void)unlinkat(q.sp.dir, "wake", 0);
 		held = cases[i].is_held ? spool_start_lock(&q.sp) : -1;
 		assert_int_equal(held != -1, cases[i].is_held);
-		pid = cases[i].answers ? fork() : -1;
-		if (pid == 0) {
-			poll(NULL, 0, 20);
-			fd = spool_wake_open(&q.sp);
-			_exit(fd == -1 || io_wait(fd, POLLIN,
-			    io_clock_ms() + 10000) != 1);
-		}
+		pid = cases[i].answers ? start_slowly(&q) : -1;
 		starts = 0;
-		flush_wake(&q.sp, &log, "3f2a");
-		assert_int_equal(starts, cases[i].starts);
+		cases[i].call(&q);
+		if (starts != cases[i].starts)
+			fail_msg("case %zu: %d starts", i, starts);
 		starts = -1;
 		(void)signal(SIGCHLD, SIG_DFL);
 		io_close(&held);
