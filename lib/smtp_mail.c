@@ -148,18 +148,37 @@ is_8bit(const char *text)
 	return !text_is_ascii(text, strlen(text));
 }
 
-static void
-check_sender(struct smtp_mail *m, const struct smtp_capabilities *caps)
+int
+smtp_mail_check_sender(const char *sender, unsigned offers, struct result *res)
 {
-	if (!address_ok(m->sender))
-		result_set(&m->res, STATUS_FAILED, "5.1.7",
+	if (!address_ok(sender))
+		return result_set(res, STATUS_FAILED, "5.1.7",
 		    "the sender's address cannot be used in SMTP");
-	else if (is_8bit(m->sender) &&
-	    (caps->offers & SMTP_OFFERS_SMTPUTF8) == 0)
-		result_set(&m->res, STATUS_FAILED, "5.6.7",
+	if (is_8bit(sender) && (offers & SMTP_OFFERS_SMTPUTF8) == 0)
+		return result_set(res, STATUS_FAILED, "5.6.7",
 		    "the sender's address requires SMTPUTF8, which the server "
 		    "does not offer");
-	else if (caps->size_max != 0 && m->size_bytes > caps->size_max)
+	return 0;
+}
+
+int
+smtp_mail_check_rcpt(const char *address, unsigned offers, struct result *res)
+{
+	if (address[0] == '\0' || !address_ok(address))
+		return result_set(res, STATUS_FAILED, "5.1.3",
+		    "the address cannot be used in SMTP");
+	if (is_8bit(address) && (offers & SMTP_OFFERS_SMTPUTF8) == 0)
+		return result_set(res, STATUS_FAILED, "5.6.7",
+		    "the address requires SMTPUTF8, which the server does "
+		    "not offer");
+	return 0;
+}
+
+static void
+check_message(struct smtp_mail *m, const struct smtp_capabilities *caps)
+{
+	if (smtp_mail_check_sender(m->sender, caps->offers, &m->res) == 0 &&
+	    caps->size_max != 0 && m->size_bytes > caps->size_max)
 		result_set(&m->res, STATUS_FAILED, "5.3.4",
 		    "the message has %llu bytes, but the server accepts only "
 		    "%llu",
@@ -167,19 +186,6 @@ check_sender(struct smtp_mail *m, const struct smtp_capabilities *caps)
 		    (unsigned long long)caps->size_max);
 	if (m->res.status != STATUS_NONE)
 		smtp_mail_decide(m, &m->res);
-}
-
-static void
-check_rcpt(struct smtp_rcpt *r, const struct smtp_capabilities *caps)
-{
-	if (r->address[0] == '\0' || !address_ok(r->address))
-		result_set(&r->res, STATUS_FAILED, "5.1.3",
-		    "the address cannot be used in SMTP");
-	else if (is_8bit(r->address) &&
-	    (caps->offers & SMTP_OFFERS_SMTPUTF8) == 0)
-		result_set(&r->res, STATUS_FAILED, "5.6.7",
-		    "the address requires SMTPUTF8, which the server does "
-		    "not offer");
 }
 
 /* This transaction is for that recipient, too. */
@@ -199,10 +205,10 @@ smtp_mail_check(struct smtp_mail *m, const struct smtp_capabilities *caps)
 	for (r = m->rcpts; r < m->rcpts + m->nrcpts; r++) {
 		if (r->res.status != STATUS_NONE)
 			continue;
-		check_rcpt(r, caps);
+		(void)smtp_mail_check_rcpt(r->address, caps->offers, &r->res);
 		nopen += r->res.status == STATUS_NONE && is_for(m, r);
 	}
-	check_sender(m, caps);
+	check_message(m, caps);
 	return nopen == 0 || m->res.status != STATUS_NONE ? -1 : 0;
 }
 

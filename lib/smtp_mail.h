@@ -105,6 +105,12 @@ struct smtp_mail {
 enum smtp_mail_state smtp_mail_next(enum smtp_mail_state,
 	    enum smtp_mail_event);
 
+/*
+ * 0 when a server with these SMTP_OFFERS_* can be given that address; -1 with
+ * the reason why the message, or the recipient, fails.
+ */
+int	smtp_mail_check_sender(const char *, unsigned offers, struct result *);
+int	smtp_mail_check_rcpt(const char *, unsigned offers, struct result *);
 /* As it is before it is begun. */
 void	smtp_mail_reset(struct smtp_mail *);
 /* Decides what needs no server to be refused: 0, -1 when nobody is left. */

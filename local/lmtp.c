@@ -20,6 +20,7 @@
 #include "lib/buf.h"
 #include "lib/io.h"
 #include "lib/mail.h"
+#include "lib/smtp_mail.h"
 #include "lib/smtp_reply.h"
 #include "lib/smtp_verdict.h"
 #include "local/delivery.h"
@@ -225,6 +226,33 @@ put_recipient(const struct delivery *d, struct buf *out)
 	buf_fini(&name);
 }
 
+static int
+is_ascii(const char *text)
+{
+	return text_is_ascii(text, strlen(text));
+}
+
+/* A host name in UTF-8 is none that a greeting may have (RFC 6531 3.7.1). */
+static const char *
+own_name(const struct lmtp *l)
+{
+	const char *name = l->d->conf->names.mailname;
+
+	return name == NULL || !is_ascii(name) ? "localhost" : name;
+}
+
+/* What no reply could allow: 0, or -1 with the reason. */
+static int
+check_addresses(struct lmtp *l, const char *recipient)
+{
+	unsigned offers = l->capabilities.offers;
+
+	if (smtp_mail_check_sender(l->d->sender, offers, l->res) == 0 &&
+	    smtp_mail_check_rcpt(recipient, offers, l->res) == 0)
+		return 0;
+	return result_detail(l->res, "lmtp:%s", l->d->conf->local.where);
+}
+
 /* RFC 6152 2; RFC 6531 3.4, which RFC 2033 stores may offer, too. */
 static const char *
 mail_options(const struct lmtp *l, const char *recipient)
@@ -232,8 +260,8 @@ mail_options(const struct lmtp *l, const char *recipient)
 	int has_8bitmime = (l->capabilities.offers & SMTP_OFFERS_8BITMIME) != 0;
 
 	if ((l->capabilities.offers & SMTP_OFFERS_SMTPUTF8) != 0 &&
-	    !(text_is_ascii(l->d->sender, strlen(l->d->sender)) &&
-	    text_is_ascii(recipient, strlen(recipient))))
+	    (!is_ascii(l->d->sender) || !is_ascii(recipient) ||
+	    (l->d->flags & MESSAGE_UTF8_HEADER) != 0))
 		return has_8bitmime ? " BODY=8BITMIME SMTPUTF8" : " SMTPUTF8";
 	return has_8bitmime ? " BODY=8BITMIME" : "";
 }
@@ -241,7 +269,6 @@ mail_options(const struct lmtp *l, const char *recipient)
 static int
 send_envelope(struct lmtp *l)
 {
-	const char *name = l->d->conf->names.mailname;
 	struct buf recipient;
 	int ret = -1;
 
@@ -250,8 +277,8 @@ send_envelope(struct lmtp *l)
 	if (buf_failed(&recipient))
 		defer(l, "out of memory");
 	else if (expect(l, 2, 0) == 0 &&
-	    command(l, 2, 0, "LHLO %s\r\n", name == NULL ? "localhost" :
-	    name) == 0 &&
+	    command(l, 2, 0, "LHLO %s\r\n", own_name(l)) == 0 &&
+	    check_addresses(l, buf_str(&recipient)) == 0 &&
 	    command(l, 2, 1, "MAIL FROM:<%s>%s\r\n", l->d->sender,
 	    mail_options(l, buf_str(&recipient))) == 0 &&
 	    command(l, 2, 1, "RCPT TO:<%s>\r\n", buf_str(&recipient)) == 0)

@@ -26,6 +26,7 @@ put_message(struct ipc *m, const struct delivery *d)
 	ipc_put_u64(m, d->checkpoint.dev);
 	ipc_put_u64(m, d->checkpoint.ino);
 	ipc_put_u64(m, (uint64_t)d->checkpoint.length);
+	ipc_put_u32(m, d->flags);
 }
 
 void
@@ -63,6 +64,7 @@ delivery_next_get(struct ipc *m, struct delivery *d)
 	d->checkpoint.dev = ipc_get_u64(m);
 	d->checkpoint.ino = ipc_get_u64(m);
 	d->checkpoint.length = (int64_t)ipc_get_u64(m);
+	d->flags = ipc_get_u32(m);
 	return ipc_done(m) == -1 || d->offset < 0 || d->length < 0 ||
 	    d->checkpoint.length < -1 ? -1 : 0;
 }

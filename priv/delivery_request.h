@@ -26,6 +26,7 @@ struct delivery {
 	char		 original[ADDRESS_MAX + 1];
 	time_t		 arrived;
 	int64_t		 offset, length;	/* of the text in message */
+	unsigned	 flags;		/* MESSAGE_*: of the text */
 	struct checkpoint checkpoint;	/* of an earlier, interrupted attempt */
 	int		 message;	/* regular file, read with pread */
 	int		 channel;	/* to the runner, this delivery only */

@@ -40,7 +40,7 @@ enum ipc_type {
 				 * text recipient, text original recipient,
 				 * u64 arrived, u64 offset, u64 length,
 				 * u64 mark dev, u64 mark ino, u64 mark length
-				 * (all ones: none) */
+				 * (all ones: none), u32 flags (MESSAGE_*) */
 	/* This and what follows has the id of its delivery's request.
 	 * deliver child -> runner, over the channel: locked, about to append
 	 * at this place; wait for IPC_DELIVER_ACKNOWLEDGE.  Several may be

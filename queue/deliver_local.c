@@ -215,6 +215,7 @@ describe(const struct conf_names *names, const struct local_child *c,
 	d->arrived = m->arrived;
 	d->offset = m->text.offset;
 	d->length = m->text.length;
+	d->flags = m->text.flags;
 	d->checkpoint = rcpt->checkpoint;
 	d->message = file;
 	return text_copy(d->name, sizeof(d->name), c->name) == -1 ||

@@ -113,8 +113,7 @@ def test_store_gets_the_message(world, store):
 
 @pytest.mark.parametrize("offers, options", (
     ("250 SMTPUTF8", " SMTPUTF8"),
-    ("250-8BITMIME\r\n250 SMTPUTF8", " BODY=8BITMIME SMTPUTF8"),
-    ("250 8BITMIME", " BODY=8BITMIME")))
+    ("250-8BITMIME\r\n250 SMTPUTF8", " BODY=8BITMIME SMTPUTF8")))
 def test_smtputf8_where_an_address_needs_it(world, store, offers, options):
     s = store(LHLO=2 * ["250-store\r\n" + offers])
     for sender in "j\u00fcrgen@host.test", "alice@host.test":
@@ -124,6 +123,28 @@ def test_smtputf8_where_an_address_needs_it(world, store, offers, options):
         "MAIL FROM:<j\u00fcrgen@host.test>%s\r\n" % options,
         "MAIL FROM:<alice@host.test>%s\r\n" %
         options.replace(" SMTPUTF8", "")]
+
+
+def test_a_header_in_utf8_needs_smtputf8(world, store):
+    offers = "250-store\r\n250-8BITMIME\r\n250 SMTPUTF8"
+    s = store(LHLO=[offers, offers, "250 8BITMIME"])
+    for subject in "x", "\u00fc", "\u00fc":
+        world.send("bob", input=("Subject: %s\n\n\u00fc\n" %
+                                 subject).encode())
+        world.wait_quiet()
+    assert [x.split(b">")[1] for x in s.lines if x.startswith(b"MAIL")] == [
+        b" BODY=8BITMIME\r\n", b" BODY=8BITMIME SMTPUTF8\r\n",
+        b" BODY=8BITMIME\r\n"]
+    assert len(s.texts) == 3
+
+
+def test_a_store_without_smtputf8_is_given_no_such_address(world, store):
+    s = store()
+    world.send("-f", "j\u00fcrgen@host.test", "bob")
+    world.wait_quiet()
+    assert world.log_lines("to=<bob>", "status=failed", "dsn=5.6.7",
+                           "lmtp:" + SOCK)
+    assert b"".join(s.lines).isascii()
 
 
 def test_store_over_tcp(world, store):

@@ -34,6 +34,7 @@ sample(void)
 	d.checkpoint.dev = 1;
 	d.checkpoint.ino = 2;
 	d.checkpoint.length = -1;
+	d.flags = MESSAGE_UTF8_HEADER;
 	d.message = d.channel = -1;
 	return d;
 }
@@ -50,6 +51,7 @@ same_message(const struct delivery *a, const struct delivery *b)
 	assert_int_equal(a->arrived, b->arrived);
 	assert_int_equal(a->offset, b->offset);
 	assert_int_equal(a->length, b->length);
+	assert_int_equal(a->flags, b->flags);
 	assert_memory_equal(&a->checkpoint, &b->checkpoint,
 	    sizeof(a->checkpoint));
 }
@@ -213,6 +215,7 @@ test_shapes_of_a_further_message(void **state)
 		ipc_put_u64(&m, 1);
 		ipc_put_u64(&m, 2);
 		ipc_put_u64(&m, (uint64_t)cases[i].checkpoint);
+		ipc_put_u32(&m, 0);
 		if (cases[i].extra)
 			ipc_put_u32(&m, 0);
 		memset(&d, 0, sizeof(d));

@@ -216,6 +216,73 @@ test_the_reply_after_the_final_dot_decides(void **state)
 	}
 }
 
+#define U		"\303\274"
+#define SENDER_UTF8	"the sender's address requires SMTPUTF8, which the " \
+			"server does not offer"
+#define RCPT_UTF8	"the address requires SMTPUTF8, which the server " \
+			"does not offer"
+
+/* RFC 6531: only a store that offers SMTPUTF8 is given such addresses. */
+static void
+test_addresses_in_utf8(void **state)
+{
+	static const struct {
+		const char	*sender, *name, *host;
+		unsigned	 flags;
+		const char	*offers, *greeting;
+		const char	*mail;		/* NULL: nothing is sent */
+		const char	*code, *said;
+	} cases[] = {
+		{ U "@x", "bob", "h", 0, "250 SMTPUTF8\r\n", "LHLO h\r\n",
+		  "MAIL FROM:<" U "@x> SMTPUTF8\r\n", "5.0.0", "554 no" },
+		{ "a@" U, "bob", "h", 0, "250-8BITMIME\r\n250 SMTPUTF8\r\n",
+		  "LHLO h\r\n",
+		  "MAIL FROM:<a@" U "> BODY=8BITMIME SMTPUTF8\r\n", "5.0.0",
+		  "554 no" },
+		{ "a@x", U, "h", 0, "250 SMTPUTF8\r\n", "LHLO h\r\n",
+		  "MAIL FROM:<a@x> SMTPUTF8\r\n", "5.0.0", "554 no" },
+		{ "a@x", "bob", U, MESSAGE_UTF8_HEADER, "250 SMTPUTF8\r\n",
+		  "LHLO localhost\r\n", "MAIL FROM:<a@x> SMTPUTF8\r\n",
+		  "5.0.0", "554 no" },
+		{ "a@x", "bob", "h", MESSAGE_8BIT_BODY, "250 SMTPUTF8\r\n",
+		  "LHLO h\r\n", "MAIL FROM:<a@x>\r\n", "5.0.0", "554 no" },
+		{ "a@x", "bob", "h", MESSAGE_UTF8_HEADER, "250 8BITMIME\r\n",
+		  "LHLO h\r\n", "MAIL FROM:<a@x> BODY=8BITMIME\r\n",
+		  "5.0.0", "554 no" },
+		{ U "@x", "bob", "h", 0, "250 8BITMIME\r\n", "LHLO h\r\n",
+		  NULL, "5.6.7", SENDER_UTF8 },
+		{ "a@x", U, "h", 0, "250 8BITMIME\r\n", "LHLO h\r\n",
+		  NULL, "5.6.7", RCPT_UTF8 },
+		{ "a@x> SIZE=1", "bob", "h", 0, "250 SMTPUTF8\r\n",
+		  "LHLO h\r\n", NULL, "5.1.7", "cannot be used in SMTP" },
+	};
+	struct step steps[STEPS] = { { "", "220 ready\r\n" } };
+	struct t_delivery *w = *state;
+	int status;
+	size_t i;
+	pid_t pid;
+
+	set_up(w);
+	for (i = 0; i < N(cases); i++) {
+		text_copy(w->d.sender, sizeof(w->d.sender), cases[i].sender);
+		text_copy(w->user.name, sizeof(w->user.name), cases[i].name);
+		w->conf.names.mailname = (char *)cases[i].host;
+		w->d.flags = cases[i].flags;
+		steps[1] = (struct step){ cases[i].greeting, cases[i].offers };
+		steps[2] = (struct step){ cases[i].mail, "554 no\r\n" };
+		pid = start_store(steps);
+		t_delivery_fork(w, deliver_and_report, -1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (status != 0)
+			fail_msg("case %zu: step %d", i,
+			    WEXITSTATUS(status) - 1);
+		if (w->res.status != STATUS_FAILED ||
+		    strcmp(w->res.code, cases[i].code) != 0 ||
+		    strstr(w->said, cases[i].said) == NULL)
+			fail_msg("case %zu: %s %s", i, w->res.code, w->said);
+	}
+}
+
 /* Longer than any reply, or any line of one, may be. */
 static void
 test_a_reply_without_an_end_defers(void **state)
@@ -290,6 +357,7 @@ main(void)
     t_delivery_teardown)
 	const struct CMUnitTest tests[] = {
 		EACH(test_the_reply_after_the_final_dot_decides),
+		EACH(test_addresses_in_utf8),
 		EACH(test_a_reply_without_an_end_defers),
 		EACH(test_a_store_that_is_not_there_defers),
 		EACH(test_a_message_that_is_cut_is_not_completed),
