@@ -28,7 +28,9 @@ show_status(struct active *all, const struct active_message *a, uint32_t i)
 	if (set == 0)
 		return;
 	buf_init(&b, 0);
-	buf_printf(&b, "=== %s: %s: ", r->address, status_name(r->last.status));
+	/* A command or file of a .forward is not for the sender. */
+	buf_printf(&b, "=== %s: %s: ", message_address(&a->m, i),
+	    status_name(r->last.status));
 	result_put_reason(&b, &r->last);
 	watchers_show(all->watchers, set, buf_str(&b));
 	buf_fini(&b);

@@ -399,6 +399,13 @@ def test_command_that_does_not_exist_is_deferred(world):
     assert len(world.queue()) == 1
 
 
+def test_a_private_file_is_not_shown_to_a_sender_that_watches(world):
+    world.forward("bob", "/home/bob/secret, \"|true secret\"\n")
+    done = world.run(["sendmail", "-v", "bob"], user="alice", input=b"\nx\n")
+    assert done.stderr.count(b"=== bob: sent") == 2
+    assert b"secret" not in done.stderr
+
+
 def test_output_is_cleaned_in_the_bounce(world):
     world.forward("bob", "|printf 'bad\\001\\000\\033[31m\\rword\\n'; "
                          "exit 69\n")
