@@ -31,6 +31,7 @@
 #define LOST_MAX	8	/* children that end on one message */
 #define OUTPUT_MAX	4096	/* bytes of a command's output: the last */
 #define OUTPUT_SHOWN	(REASON_MAX - 64)	/* bytes of it in a reason */
+#define COMMAND_SHOWN	256	/* bytes of a command in a detail */
 #define DRAIN_MAX	64	/* reads of what a command left in its pipe */
 #define RECORDS_MAX	512	/* of one channel in a turn */
 #define GIVEN_MAX	32	/* messages of a child without a checkpoint */
@@ -618,6 +619,58 @@ struct child_exit {
 	int	 is_late;	/* it took too long and was killed */
 };
 
+/* The end of its output.  Cleaned here: a NUL in it must not hide the rest. */
+static void
+put_output(const struct local_child *c, struct buf *out)
+{
+	buf_put_clean(out, c->text.data, c->text.len, 4 * OUTPUT_MAX + 4);
+	if (out->len > OUTPUT_SHOWN)
+		buf_drop(out, out->len - OUTPUT_SHOWN);
+}
+
+static void
+put_place(const struct local_child *c, const struct recipient *rcpt,
+    struct buf *out)
+{
+	if (kind_of(rcpt) != ROUTE_PIPE)
+		buf_puts(out, "MAILBOX of dma.conf");
+	else if (rcpt->origin == ORIGIN_FORWARD)
+		buf_printf(out, "the .forward file of %s", c->name);
+	else
+		buf_printf(out, "the alias %s", c->name);
+}
+
+/*
+ * By a shell, for that command or one in it.  Which one it is, and what the
+ * shell says of it, is not for the sender: a .forward is its owner's.
+ */
+static void
+set_not_run(const struct local_helper *h, struct local_child *c,
+    const struct local_request *r, int status)
+{
+	const struct recipient *rcpt = recipient_of(r);
+	const char *command = kind_of(rcpt) == ROUTE_PIPE ? rcpt->address :
+	    h->active->q->conf.local.where;
+	struct buf name, place, output;
+
+	buf_init(&name, 0);
+	buf_init(&place, 0);
+	buf_init(&output, 0);
+	buf_put_clean(&name, command, strlen(command), COMMAND_SHOWN);
+	put_place(c, rcpt, &place);
+	put_output(c, &output);
+	result_quote(&c->res, SOURCE_COMMAND, STATUS_DEFERRED,
+	    sysexit_code(status), "command exited with status %d: it, or a "
+	    "command that it runs, %s", status, status == 127 ?
+	    "does not exist" : "cannot be executed");
+	result_detail(&c->res, "%s: %s, or correct %s%s%s", buf_str(&name),
+	    status == 127 ? "install it" : "make it executable",
+	    buf_str(&place), output.len > 0 ? ": " : "", buf_str(&output));
+	buf_fini(&output);
+	buf_fini(&place);
+	buf_fini(&name);
+}
+
 static void
 set_command_result(struct local_child *c, const struct child_exit *x)
 {
@@ -643,15 +696,20 @@ set_command_result(struct local_child *c, const struct child_exit *x)
 		code = sysexit_code(exited);
 		status = code[0] == '4' ? STATUS_DEFERRED : STATUS_FAILED;
 	}
-	/* Cleaned here: a NUL in it must not hide the rest.  The end counts. */
 	buf_init(&text, 0);
-	buf_put_clean(&text, c->text.data, c->text.len, 4 * OUTPUT_MAX + 4);
-	if (text.len > OUTPUT_SHOWN)
-		buf_drop(&text, text.len - OUTPUT_SHOWN);
+	put_output(c, &text);
 	result_quote(&c->res, SOURCE_COMMAND, status, code, "%s%s%s",
 	    buf_str(&reason), text.len > 0 ? ": " : "", buf_str(&text));
 	buf_fini(&text);
 	buf_fini(&reason);
+}
+
+/* 126 and 127 are a shell's, and of command_run(). */
+static int
+was_run(const struct child_exit *x)
+{
+	return x->is_late || !WIFEXITED(x->status) ||
+	    (WEXITSTATUS(x->status) != 126 && WEXITSTATUS(x->status) != 127);
 }
 
 /*
@@ -675,8 +733,8 @@ is_tried_again(const struct local_child *c, struct local_request *r,
 
 /* What becomes of a request that it leaves. */
 static void
-leave_request(struct local_child *c, struct local_request *r, int is_single,
-    const struct child_exit *x)
+leave_request(const struct local_helper *h, struct local_child *c,
+    struct local_request *r, int is_single, const struct child_exit *x)
 {
 	int has_failed = !WIFEXITED(x->status) || WEXITSTATUS(x->status) != 0;
 	enum child_outcome outcome = child_outcome(c->state, is_single,
@@ -691,8 +749,10 @@ leave_request(struct local_child *c, struct local_request *r, int is_single,
 		drop_request(c, r);
 		return;
 	}
-	if (outcome == OUTCOME_COMMAND)
+	if (outcome == OUTCOME_COMMAND && was_run(x))
 		set_command_result(c, x);
+	else if (outcome == OUTCOME_COMMAND)
+		set_not_run(h, c, r, WEXITSTATUS(x->status));
 	else if (outcome == OUTCOME_LOST)
 		result_set(&c->res, STATUS_DEFERRED, "4.3.0", "%s", x->is_late ?
 		    "delivery timed out and was killed" :
@@ -715,7 +775,7 @@ child_ended(struct local_helper *h, struct local_child *c,
 		local_read_output(c);
 	is_single = child_is_single(c->state);
 	for (; c->n > 0; is_single = 0)
-		leave_request(c, c->requests, is_single, x);
+		leave_request(h, c, c->requests, is_single, x);
 	end(c);
 }
 

@@ -391,12 +391,25 @@ def test_exit_status_of_the_command_decides(world, command):
         assert world.mailbox("alice") == world.mailbox("bob") == []
 
 
-def test_command_that_does_not_exist_is_deferred(world):
+@pytest.mark.parametrize("command, status, cure", (
+    ("/no/such/program --key secret", 127, "install it"),
+    ("secret ; exit 127", 127, "install it"),
+    ("/home/bob/secret", 126, "make it executable")))
+def test_command_that_cannot_be_run_is_named_to_root_alone(world, command,
+                                                           status, cure):
+    """What is in a .forward is not for who sends mail to its owner."""
     world.leaves("queue")
-    world.forward("bob", "|/no/such/program\n")
-    world.send("bob")
-    world.wait_tried("bob")
+    world.write_home("bob", "secret", "#!/bin/sh\n")
+    world.forward("bob", '"|%s"\n' % command)
+    done = world.run(["sendmail", "-v", "bob"], user="alice", input=b"\nx\n")
     assert len(world.queue()) == 1
+    for said in done.stderr.decode(), world.mailq("alice"):
+        assert "command exited with status %d: it" % status in said
+        assert "secret" not in said and "program" not in said
+    assert "=== bob: deferred" in done.stderr.decode()
+    named = "(%s: %s, or correct the .forward file of bob: " % (command, cure)
+    assert named in world.mailq()
+    assert world.log_lines("status=deferred", named)
 
 
 def test_a_private_file_is_not_shown_to_a_sender_that_watches(world):

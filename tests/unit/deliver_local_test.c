@@ -58,6 +58,12 @@ setup_maildir(void **state)
 }
 
 static int
+setup_command(void **state)
+{
+	return setup_with(state, "MAILBOX command /opt/mda -d\n");
+}
+
+static int
 teardown(void **state)
 {
 	struct world *w = *state;
@@ -444,10 +450,6 @@ test_command(void **state)
 		    "delivered to command: all is well" },
 		{ CODE(75), 0, "", STATUS_DEFERRED, "4.3.0",
 		    "command exited with status 75" },
-		{ CODE(126), 0, "", STATUS_DEFERRED, "4.3.0",
-		    "command exited with status 126" },
-		{ CODE(127), 0, "no such", STATUS_DEFERRED, "4.3.0",
-		    "command exited with status 127: no such" },
 		{ CODE(67), 0, "", STATUS_FAILED, "5.1.1",
 		    "command exited with status 67" },
 		{ CODE(1), 0, "\001x", STATUS_FAILED, "5.3.0",
@@ -475,6 +477,56 @@ test_command(void **state)
 		assert_int_equal(last(a)->source, SOURCE_COMMAND);
 		assert_string_equal(last(a)->code, cases[i].code);
 		assert_string_equal(last(a)->reason, cases[i].reason);
+	}
+}
+
+/*
+ * It, or one in it, was not run.  The command and what a shell said of it are
+ * not in the reason, which the sender may read.
+ */
+static void
+test_command_is_not_run(void **state)
+{
+#define NO_127	"command exited with status 127: it, or a command that it "  \
+		"runs, does not exist"
+#define NO_126	"command exited with status 126: it, or a command that it "  \
+		"runs, cannot be executed"
+	static const struct {
+		enum route_kind	 kind;
+		enum origin	 origin;
+		int		 status;
+		const char	*output, *reason, *detail;
+	} cases[] = {
+		{ ROUTE_PIPE, ORIGIN_FORWARD, 127, "sh: bob:\nnot found",
+		    NO_127, "bob: install it, or correct the .forward file of "
+		    "bob: sh: bob: not found" },
+		{ ROUTE_PIPE, ORIGIN_ALIASES, 127, "", NO_127,
+		    "bob: install it, or correct the alias bob" },
+		{ ROUTE_PIPE, ORIGIN_FORWARD, 126, "\001", NO_126,
+		    "bob: make it executable, or correct the .forward file of "
+		    "bob: \\001" },
+		{ ROUTE_MAILBOX, ORIGIN_CALLER, 127, "", NO_127,
+		    "/opt/mda -d: install it, or correct MAILBOX of "
+		    "dma.conf" },
+	};
+	struct world *w = *state;
+	struct active_message *a = message(w, "a");
+	size_t i;
+
+	for (i = 0; i < N(cases); i++) {
+		a->m.rcpts[0].kind = cases[i].kind;
+		a->m.rcpts[0].origin = cases[i].origin;
+		t_active_stage(a, 0, STAGE_LOCAL);
+		a->open = 1;
+		local_give(&w->h, a, 0);
+		receive(w, 0, "a");
+		send_output(w, cases[i].output);
+		send_exit(w, w->id, CODE(cases[i].status), 0);
+		assert_int_equal(last(a)->status, STATUS_DEFERRED);
+		assert_int_equal(last(a)->source, SOURCE_COMMAND);
+		assert_string_equal(last(a)->code, "4.3.0");
+		assert_string_equal(last(a)->reason, cases[i].reason);
+		assert_string_equal(last(a)->detail, cases[i].detail);
 	}
 }
 
@@ -693,6 +745,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_single, setup_maildir,
 		    teardown),
 		CASE(test_command),
+		cmocka_unit_test_setup_teardown(test_command_is_not_run,
+		    setup_command, teardown),
 		CASE(test_lost),
 		CASE(test_left),
 		CASE(test_out_of_turn),
