@@ -230,7 +230,7 @@ set_listen(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 	for (i = 0; i < c->nlisten; i++)
 		if (c->listen[i].len == l->len &&
 		    memcmp(&c->listen[i].addr, &l->addr, l->len) == 0)
-			return "must be another address than the lines above";
+			return "must be another address than those above";
 	l->text = strdup(value);
 	if (l->text == NULL)
 		return no_memory;
@@ -296,7 +296,7 @@ set_module(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 	if (find_key(name) != NULL)
 		return "must not have the name of a key";
 	if (has_module(c, name))
-		return "must be another module than the lines above";
+		return "must be another module than those above";
 	/* Room is left for BLOCKLIST and FALLBACK. */
 	if (c->nmodules == CONF_MODULES_MAX - 2)
 		return "is given too often: at most 14 modules are possible";
@@ -340,7 +340,7 @@ set_fallback(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 
 static const struct smtpd_key keys[] = {
 	{ "LISTEN", .set = set_listen, .is_repeatable = 1,
-	    .wants = "must be an address with an optional port, such as "
+	    .wants = "must be an IP address with an optional port, such as "
 	    "127.0.0.1:2525 or [::1]:2525" },
 	{ "ROOT", PATH(root) },
 	{ "USER", .set = set_user, .get = get_text, AT(user),
@@ -653,13 +653,30 @@ drop_listen(struct smtpd_config *c)
 		free(c->listen[--c->nlisten].text);
 }
 
+static void
+override_listen(struct reader *r, const struct conf_override *o)
+{
+	size_t i;
+
+	if (o->nlisten > 0)
+		drop_listen(r->conf);
+	for (i = 0; i < o->nlisten; i++)
+		set_option(r, "-l", "LISTEN", o->listen[i]);
+}
+
 /* "." and "./dir" mean what they mean to the shell. */
+static int
+is_relative(const char *root)
+{
+	return *root != '/' && *root != '\0';
+}
+
 static void
 override_root(struct reader *r, const char *root)
 {
 	char full[PATH_MAX];
 
-	if (*root == '/' || *root == '\0') {
+	if (!is_relative(root)) {
 		set_option(r, "-d", "ROOT", root);
 		return;
 	}
@@ -672,13 +689,9 @@ override_root(struct reader *r, const char *root)
 static void
 override(struct reader *r, const struct conf_override *o)
 {
-	size_t i;
-
 	r->file = COMMAND_LINE;
-	if (o != NULL && o->nlisten > 0)
-		drop_listen(r->conf);
-	for (i = 0; o != NULL && i < o->nlisten; i++)
-		set_option(r, "-l", "LISTEN", o->listen[i]);
+	if (o != NULL)
+		override_listen(r, o);
 	if (o != NULL && o->root != NULL)
 		override_root(r, o->root);
 	r->conf->is_listen_default = r->conf->nlisten == 0;
@@ -735,6 +748,23 @@ conf_parse(struct smtpd_config *c, const char *text, size_t len,
 		override(&r, o);
 	if (r.is_out_of_memory)
 		complain(&r, 0, "%s", no_memory);
+	return r.has_failed ? -1 : 0;
+}
+
+int
+conf_check_override(const struct conf_override *o, const struct report *report)
+{
+	struct smtpd_config c;
+	struct reader r = { .conf = &c, .report = report,
+	    .file = COMMAND_LINE };
+
+	memset(&c, 0, sizeof(c));
+	/* Without memory, conf_parse() reports that. */
+	if (defaults(&c) == 0)
+		override_listen(&r, o);
+	if (o->root != NULL && !is_relative(o->root))
+		set_option(&r, "-d", "ROOT", o->root);
+	conf_fini(&c);
 	return r.has_failed ? -1 : 0;
 }
 

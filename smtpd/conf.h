@@ -95,6 +95,12 @@ struct conf_override {
 };
 
 /*
+ * 0; -1 after reports of what can be neither an address nor a directory,
+ * whatever the file says.
+ */
+int	conf_check_override(const struct conf_override *,
+	    const struct report *);
+/*
  * Reads the file, of which an absent one is empty unless is_required; reports
  * each error with its line.  0, or -1 after errors.  The struct is to be freed
  * in either case.

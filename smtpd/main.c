@@ -229,7 +229,8 @@ main(int argc, char **argv)
 	log.where = LOG_TO_STDERR;
 	if (io_fill_descriptors() == -1)
 		return EX_OSERR;
-	if (read_options(&o, argc, argv, &log) == -1)
+	if (read_options(&o, argc, argv, &log) == -1 ||
+	    conf_check_override(&o.override, &report) == -1)
 		return EX_USAGE;
 	/* What a shell or another program left open is not for children. */
 	o.given = listeners_given();

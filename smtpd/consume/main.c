@@ -51,11 +51,14 @@ set_jobs(struct consume_options *o, const char *text)
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' ||
-	    n < 1 || n > JOBS_MAX)
-		return -1;
-	o->setup.jobs = (unsigned)n;
-	return 0;
+	if (errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' &&
+	    n >= 1 && n <= JOBS_MAX) {
+		o->setup.jobs = (unsigned)n;
+		return 0;
+	}
+	fprintf(stderr, "dma-smtpd-drain: -j must be a number from 1 to %d\n",
+	    JOBS_MAX);
+	return -1;
 }
 
 /* An option that may have a value: how many arguments it took, or -1. */
@@ -114,8 +117,12 @@ take_mode(struct consume_options *o, int argc, char **argv)
 		return -1;
 	o->setup.queue = o->what;
 	if (!o->is_to_broker &&
-	    strlen(o->what) > BROKER_NAME_MAX - strlen(".dead"))
-		return usage();
+	    strlen(o->what) > BROKER_NAME_MAX - strlen(".dead")) {
+		fprintf(stderr, "dma-smtpd-drain: the name of the queue is "
+		    "too long: at most %zu bytes are possible\n",
+		    BROKER_NAME_MAX - strlen(".dead"));
+		return -1;
+	}
 	snprintf(o->dead, sizeof(o->dead), "%.*s.dead", BROKER_NAME_MAX,
 	    o->what);
 	o->setup.dead = o->dead;

@@ -40,8 +40,12 @@ jobs_of(const char *text)
 
 	errno = 0;
 	n = strtol(text, &end, 10);
-	return errno != 0 || *text == '\0' || *end != '\0' || n < 1 ||
-	    n > TREE_JOBS_MAX ? -1 : (int)n;
+	if (errno == 0 && *text != '\0' && *end == '\0' && n >= 1 &&
+	    n <= TREE_JOBS_MAX)
+		return (int)n;
+	fprintf(stderr, "dma-smtpd-drain: -j must be a number from 1 to %d\n",
+	    TREE_JOBS_MAX);
+	return -1;
 }
 
 /* An option with its value: how many arguments it took, or -1. */

@@ -164,8 +164,18 @@ def test_the_command_line(smtpd):
         assert status == 64 and "usage" in said.lower(), args
     for where in ("nonsense:1", "127.0.0.1:0", "127.0.0.1:65536",
                   "[::1:25", "localhost:25"):
-        status, said = run("-t", "-l", where)
-        assert status in (64, 78) and where in said, where
+        # Before anything else is looked at, and each of them is named.
+        status, said = run("-t", "-c", "/no/such/file", "-l", where,
+                           "-l", "127.0.0.1:99999")
+        assert status == 64 and said.count("\n") == 2, said
+        assert "-l must be an IP address with an optional port, such as " \
+            "127.0.0.1:2525 or [::1]:2525, but is \"%s\"" % where in said
+    for argv in ["-l", "127.0.0.1", "-l", "127.0.0.1:25"], ["-d", "/a/../b"], \
+            ["-d", ""]:
+        status, said = run("-t", *argv)
+        assert status == 64 and " must be an" in said, said
+    status, said = run("-t", "-d", "no/such/directory")
+    assert status == 78 and "-d no/such/directory: No such file" in said
     status, said = run("-f", "-d", "/no/such/directory", "-l",
                        "127.0.0.1:%d" % next(intake.ports))
     assert status in (66, 71, 73, 78) and "/no/such/directory" in said

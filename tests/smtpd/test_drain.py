@@ -154,6 +154,8 @@ def test_calls_that_are_refused(args):
     done = subprocess.run([intake.DRAIN, *args], capture_output=True,
                           timeout=60)
     assert done.returncode == 64 and b"usage: " in done.stderr
+    assert (b": -j must be a number from 1 to 256\n" in done.stderr) == (
+        args[0:1] == ["-j"])
 
 
 def test_a_text_that_begins_as_the_lines_before_it(recorded):

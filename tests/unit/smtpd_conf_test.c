@@ -177,11 +177,11 @@ test_an_error_is_told_with_its_line(void **state)
 		    "\"no\"" },
 		{ "USER a b", "1;", "USER must be the name of a user, but is "
 		    "\"a b\"" },
-		{ "LISTEN localhost", "1;", "LISTEN must be an address with an "
+		{ "LISTEN localhost", "1;", "LISTEN must be an IP address with an "
 		    "optional port, such as 127.0.0.1:2525 or [::1]:2525, but "
 		    "is \"localhost\"" },
 		{ "LISTEN ::1\nLISTEN [::1]:25", "2;", "LISTEN must be another "
-		    "address than the lines above, but is \"[::1]:25\"" },
+		    "address than those above, but is \"[::1]:25\"" },
 		{ "PROXY_FROM ::1 ::1/129", "1;", "PROXY_FROM must be "
 		    "addresses and networks such as 192.0.2.1 192.0.2.0/24 "
 		    "2001:db8::/32, but is \"::1 ::1/129\"" },
@@ -195,7 +195,7 @@ test_an_error_is_told_with_its_line(void **state)
 		{ "FALLBACK /x/LOG.so", "1;", "FALLBACK must not have the name "
 		    "of a key, but is \"/x/LOG.so\"" },
 		{ "MODULE minute\nMODULE /x/minute.so", "2;", "MODULE must be "
-		    "another module than the lines above, but is "
+		    "another module than those above, but is "
 		    "\"/x/minute.so\"" },
 		{ "FALLBACK minute", "1;", "FALLBACK must be another module "
 		    "than those of MODULE, which is minute by default" },
@@ -342,15 +342,16 @@ test_the_command_line_replaces_the_file(void **state)
 		struct conf_override override;
 		const char *listen, *root;
 		int ret, is_default;
+		int check;	/* without the file and the disk */
 	} cases[] = {
-		{ { { NULL }, 0, NULL }, "192.0.2.1", "/a", 0, 0 },
-		{ { { NULL }, 0, "/b" }, "192.0.2.1", "/b", 0, 0 },
-		{ { { "::1", "::2" }, 2, NULL }, "::1", "/a", 0, 0 },
-		{ { { "::1", "::1" }, 2, NULL }, "::1", "/a", -1, 0 },
-		{ { { "x" }, 1, NULL }, NULL, "/a", -1, 1 },
-		{ { { NULL }, 0, "/a/../b" }, "192.0.2.1", "/a", -1, 0 },
-		{ { { NULL }, 0, "" }, "192.0.2.1", "/a", -1, 0 },
-		{ { { NULL }, 0, "no/such" }, "192.0.2.1", "/a", -1, 0 },
+		{ { { NULL }, 0, NULL }, "192.0.2.1", "/a", 0, 0, 0 },
+		{ { { NULL }, 0, "/b" }, "192.0.2.1", "/b", 0, 0, 0 },
+		{ { { "::1", "::2" }, 2, NULL }, "::1", "/a", 0, 0, 0 },
+		{ { { "::1", "::1" }, 2, NULL }, "::1", "/a", -1, 0, -1 },
+		{ { { "x" }, 1, NULL }, NULL, "/a", -1, 1, -1 },
+		{ { { NULL }, 0, "/a/../b" }, "192.0.2.1", "/a", -1, 0, -1 },
+		{ { { NULL }, 0, "" }, "192.0.2.1", "/a", -1, 0, -1 },
+		{ { { NULL }, 0, "no/such" }, "192.0.2.1", "/a", -1, 0, 0 },
 	};
 	struct t_reports reports;
 	const struct report report = { t_report, &reports };
@@ -369,6 +370,10 @@ test_the_command_line_replaces_the_file(void **state)
 		assert_string_equal(c.root, cases[i].root);
 		assert_int_equal(c.is_listen_default, cases[i].is_default);
 		conf_fini(&c);
+		t_reports_init(&reports, "command line");
+		assert_int_equal(conf_check_override(&cases[i].override,
+		    &report), cases[i].check);
+		assert_int_equal(reports.count, -cases[i].check);
 	}
 }
 
