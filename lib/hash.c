@@ -5,7 +5,6 @@
  */
 #include <sys/random.h>
 
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -11,7 +11,6 @@
 #define LIB_SMTP_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "lib/buf.h"
 #include "lib/result.h"

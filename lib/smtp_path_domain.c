@@ -5,7 +5,6 @@
  * Promise: "_invalid", or [a-z0-9.-] without empty labels: it cannot leave the
  * directory that it is looked up in.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #ifdef DMA_IDN

@@ -4,7 +4,6 @@
  * Promise: no line is silently cut or changed; a bad one is reported as such
  * and the next one is read as if it had not been there.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/buf.h"

@@ -4,7 +4,6 @@
  * Promise: a helper that reads nothing stops only what needs it.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lib/io.h"

@@ -6,7 +6,6 @@
  * Promise: 250 for a text is said only when a module has said DELIVERED, or the
  * message was to be dropped; each message is one line in the log.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

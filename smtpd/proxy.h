@@ -6,7 +6,6 @@
 #define SMTPD_PROXY_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "smtpd/netset.h"
 

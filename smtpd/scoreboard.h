@@ -8,7 +8,6 @@
 #define SMTPD_SCOREBOARD_H
 
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "smtpd/counters.h"

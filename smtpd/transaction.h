@@ -5,7 +5,6 @@
 #define SMTPD_TRANSACTION_H
 
 #include <stddef.h>
-#include <stdint.h>
 #include <time.h>
 
 #include "lib/buf.h"

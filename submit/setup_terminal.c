@@ -4,7 +4,6 @@
  * Promise: a secret is not shown, and the terminal is left as it was, also
  * after an interrupt.
  */
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
