@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "conf/values.h"
+#include "lib/buf.h"
 #include "lib/text.h"
 #include "message.h"
 
@@ -21,17 +22,10 @@
 const char value_no_memory[] = "out of memory";
 
 static int
-is_digit(char c)
+is_name_byte(char c)
 {
-	return c >= '0' && c <= '9';
-}
-
-static int
-is_name_byte(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-	    c >= 0x80;
+	return text_is_alnum(c) || c == '-' || c == '_' || c == '.' ||
+	    (c & 0x80) != 0;
 }
 
 static int
@@ -42,7 +36,7 @@ is_name(const char *s, size_t max)
 	if (n == 0 || n > max || *s == '-' || *s == '.')
 		return 0;
 	for (; *s != '\0'; s++)
-		if (!is_name_byte((unsigned char)*s))
+		if (!is_name_byte(*s))
 			return 0;
 	return 1;
 }
@@ -71,7 +65,7 @@ digits(const char *s, uint64_t *value)
 
 	errno = 0;
 	*value = strtoull(s, &end, 10);
-	return is_digit(*s) && errno == 0 ? end : NULL;
+	return text_is_digit(*s) && errno == 0 ? end : NULL;
 }
 
 int
@@ -128,16 +122,6 @@ value_size(const char *s, uint64_t *bytes)
 	return 0;
 }
 
-static int
-hex_digit(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int
 value_sha256(const char *s, uint8_t digest[VALUE_SHA256])
 {
@@ -146,8 +130,8 @@ value_sha256(const char *s, uint8_t digest[VALUE_SHA256])
 	for (i = 0; i < VALUE_SHA256; i++) {
 		if (i > 0 && *s == ':')
 			s++;
-		if ((high = hex_digit(s[0])) == -1 ||
-		    (low = hex_digit(s[1])) == -1)
+		if ((high = text_hex_digit(s[0])) == -1 ||
+		    (low = text_hex_digit(s[1])) == -1)
 			return -1;
 		digest[i] = (uint8_t)(high << 4 | low);
 		s += 2;

@@ -394,6 +394,15 @@ text_is_alnum(char c)
 }
 
 int
+text_hex_digit(char c)
+{
+	if (text_is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int
 text_is_clean(const char *text, size_t len)
 {
 	unsigned char c;

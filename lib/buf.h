@@ -77,6 +77,8 @@ size_t	 text_word_len(const char *);
 /* ASCII letters and digits, in every locale. */
 int	 text_is_digit(char);
 int	 text_is_alnum(char);
+/* The value of a hexadecimal digit, or -1. */
+int	 text_hex_digit(char);
 /* 1 when text is n bytes of printable ASCII or 8-bit, no control, no NUL. */
 int	 text_is_clean(const char *, size_t);
 /* 1 when there is no byte above 127. */

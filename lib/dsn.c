@@ -130,15 +130,6 @@ dsn_put_xtext(struct buf *b, const char *text)
 			buf_printf(b, "+%02X", (unsigned char)*text);
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int
 dsn_get_xtext(const char *xtext, char *out, size_t size)
 {
@@ -149,8 +140,8 @@ dsn_get_xtext(const char *xtext, char *out, size_t size)
 		out[n++] = *xtext;
 		if (is_xchar(*xtext))
 			continue;
-		high = *xtext == '+' ? hex_digit(xtext[1]) : -1;
-		low = high == -1 ? -1 : hex_digit(xtext[2]);
+		high = *xtext == '+' ? text_hex_digit(xtext[1]) : -1;
+		low = high == -1 ? -1 : text_hex_digit(xtext[2]);
 		if (low == -1 || high + low == 0)
 			return -1;
 		out[n - 1] = (char)(high << 4 | low);

@@ -141,7 +141,7 @@ skip(const char *p, size_t n, size_t i)
 static size_t
 token(const char *p, size_t n, size_t i, char word[MIME_WORD_MAX])
 {
-	size_t k, start = i;
+	size_t start = i;
 
 	while (i < n && (unsigned char)p[i] > ' ' && p[i] != 0x7f &&
 	    strchr("()<>@,;:\\\"/[]?=", p[i]) == NULL)
@@ -149,10 +149,8 @@ token(const char *p, size_t n, size_t i, char word[MIME_WORD_MAX])
 	word[0] = '\0';
 	if (i - start >= MIME_WORD_MAX)
 		return i;
-	for (k = 0; start + k < i; k++)
-		word[k] = p[start + k] >= 'A' && p[start + k] <= 'Z' ?
-		    (char)(p[start + k] | 0x20) : p[start + k];
-	word[k] = '\0';
+	text_lower(word, p + start, i - start);
+	word[i - start] = '\0';
 	return i;
 }
 

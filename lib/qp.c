@@ -31,13 +31,6 @@ put_plain(struct qp *q, char c, struct buf *out)
 	q->column++;
 }
 
-static int
-is_hex(char c)
-{
-	return text_is_digit(c) || (c >= 'A' && c <= 'F') ||
-	    (c >= 'a' && c <= 'f');
-}
-
 static void
 put_escaped(struct qp *q, char c, struct buf *out)
 {
@@ -102,7 +95,7 @@ put_again(struct qp *q, const char *p, size_t n, struct buf *out)
 		q->column++;
 		if (p[i] == '=')
 			q->escape = 1;
-		else if (q->escape == 1 && is_hex(p[i]))
+		else if (q->escape == 1 && text_hex_digit(p[i]) != -1)
 			q->escape = 2;
 		else if (q->escape != 1 || (p[i] != ' ' && p[i] != '\t'))
 			q->escape = 0;

@@ -18,21 +18,9 @@
 /* 1. Characters. */
 
 static int
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static int
-is_let_dig(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static int
 is_ldh(char c)
 {
-	return is_let_dig(c) || c == '-';
+	return text_is_alnum(c) || c == '-';
 }
 
 static int
@@ -44,7 +32,7 @@ is_ldh_or_underscore(char c)
 static int
 is_atext(char c)
 {
-	return is_let_dig(c) ||
+	return text_is_alnum(c) ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -111,7 +99,7 @@ is_ipv4(const char *p)
 
 	for (i = 0; i < 4; i++) {
 		number = 0;
-		for (k = 0; k < 3 && is_digit(*p); k++)
+		for (k = 0; k < 3 && text_is_digit(*p); k++)
 			number = number * 10 + (unsigned)(*p++ - '0');
 		if (k == 0 || number > 255 || *p++ != (i < 3 ? '.' : '\0'))
 			return 0;

@@ -36,8 +36,7 @@ find_domain(const char *path)
 static int
 is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '-';
+	return text_is_alnum(c) || c == '-';
 }
 
 static int
