@@ -40,68 +40,19 @@ flush_chunk(struct queue_listing *l, size_t from)
 	return l->is_broken ? -1 : 0;
 }
 
-/* Lends the reason why a recipient is still queued. */
-static const struct buf *
-reply_of(struct queue_listing *l, const struct recipient *r)
-{
-	buf_reset(&l->reply);
-	if (l->walk.sees_all)
-		result_put_full(&l->reply, &r->last);
-	else
-		result_put_reason(&l->reply, &r->last);
-	return &l->reply;
-}
-
 /* ---- for people ---- */
-
-/* name: with what follows it. */
-static void
-put_plain(struct queue_listing *l, const char *name, const char *text)
-{
-	buf_puts(l->out, name);
-	buf_puts(l->out, text);
-	buf_putc(l->out, '\n');
-}
-
-static void
-put_clean(struct queue_listing *l, const char *name, const char *text)
-{
-	buf_puts(l->out, name);
-	buf_put_clean(l->out, text, strlen(text), REASON_MAX);
-	buf_putc(l->out, '\n');
-}
-
-static void
-put_number(struct queue_listing *l, const char *name, int64_t n)
-{
-	buf_puts(l->out, name);
-	buf_put_number(l->out, n);
-	buf_putc(l->out, '\n');
-}
 
 static void
 put_recipient(struct queue_listing *l, const struct message *m, uint32_t i)
 {
-	const struct recipient *r = &m->rcpts[i];
 	enum queue_state state = queue_state(m, i);
-	const struct buf *reply;
 
 	if (state == QUEUE_STATE_DONE)
 		return;
-	put_clean(l, "To\t: ", message_address(m, i));
-	put_plain(l, "State\t: ", queue_state_name(state));
-	if (r->sender != NULL)
-		put_clean(l, "Sender\t: ", r->sender);
-	if (r->attempts > 0)
-		put_number(l, "Tries\t: ", r->attempts);
-	reply = reply_of(l, r);
-	if (reply->len > 0)
-		put_clean(l, "Reply\t: ", buf_str(reply));
-	if (state == QUEUE_STATE_NEW)
-		return;
-	buf_puts(l->out, "Next\t: ");
+	queue_put_line(l->out, "To\t: ", message_address(m, i));
+	queue_put_line(l->out, "State\t: ", queue_state_name(state));
+	queue_put_attempts(l->out, &m->rcpts[i], l->walk.sees_all);
 	queue_put_next(l->out, m, i, l->now);
-	buf_putc(l->out, '\n');
 }
 
 static int
@@ -111,9 +62,10 @@ put_message(struct queue_listing *l, const struct message *m)
 
 	if (l->shown > 0)
 		buf_puts(l->out, "--\n");
-	put_plain(l, "ID\t: ", m->id);
-	put_clean(l, "From\t: ", m->sender[0] == '\0' ? "<>" : m->sender);
-	put_number(l, "Size\t: ", m->text.length);
+	queue_put_line(l->out, "ID\t: ", m->id);
+	queue_put_line(l->out, "From\t: ", m->sender[0] == '\0' ? "<>" :
+	    m->sender);
+	queue_put_number(l->out, "Size\t: ", m->text.length);
 	buf_puts(l->out, "Date\t: ");
 	time_text_put(l->out, m->arrived);
 	buf_puts(l->out, "\nAge\t: ");
@@ -148,18 +100,19 @@ put_json_recipient(struct queue_listing *l, const struct message *m, uint32_t i)
 	const struct recipient *r = &m->rcpts[i];
 	enum queue_state state = queue_state(m, i);
 	struct json *j = &l->json;
-	const struct buf *reply;
 
 	if (state == QUEUE_STATE_DONE)
 		return;
-	reply = reply_of(l, r);
+	buf_reset(&l->reply);
+	queue_put_reply(&l->reply, r, l->walk.sees_all);
 	json_open(j, NULL, '{');
 	json_text(j, "address", message_address(m, i));
 	json_text(j, "sender", r->sender);
 	json_text(j, "state", queue_state_name(state));
 	json_number(j, "attempts", r->attempts);
 	json_text(j, "code", r->last.code[0] != '\0' ? r->last.code : NULL);
-	json_text(j, "reply", reply->len > 0 ? buf_str(reply) : NULL);
+	json_text(j, "reply", l->reply.len > 0 ? buf_str(&l->reply) :
+	    NULL);
 	if (state == QUEUE_STATE_DEFERRED && r->due > l->now)
 		json_number(j, "next", r->due);
 	else

@@ -5,7 +5,6 @@
  * stranger gets out.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -24,28 +23,6 @@
 
 /* ---- the envelope ---- */
 
-static void
-print_line(const char *name, const char *text)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	buf_put_clean(&b, text, strlen(text), REASON_MAX);
-	printf("%s\t: %s\n", name, buf_str(&b));
-	buf_fini(&b);
-}
-
-static void
-print_time(const char *name, time_t when)
-{
-	struct buf b;
-
-	buf_init(&b, 0);
-	time_text_put(&b, when);
-	printf("%s\t: %s\n", name, buf_str(&b));
-	buf_fini(&b);
-}
-
 /* As mailq has it; and of those that it does not show any more. */
 static const char *
 state_name(const struct message *m, uint32_t i)
@@ -63,39 +40,19 @@ state_name(const struct message *m, uint32_t i)
 }
 
 static void
-print_next(const struct message *m, uint32_t i)
+print_recipient(const struct message *m, uint32_t i, int is_root, int is_tried)
 {
-	enum queue_state state = queue_state(m, i);
 	struct buf b;
 
-	if (state == QUEUE_STATE_NEW || state == QUEUE_STATE_DONE)
-		return;
 	buf_init(&b, 0);
-	queue_put_next(&b, m, i, time(NULL));
-	printf("Next\t: %s\n", buf_str(&b));
+	queue_put_line(&b, "To\t: ", is_root ? m->rcpts[i].address :
+	    message_address(m, i));
+	queue_put_line(&b, "State\t: ", state_name(m, i));
+	queue_put_attempts(&b, &m->rcpts[i], is_root);
+	if (is_tried)
+		queue_put_next(&b, m, i, time(NULL));
+	fputs(buf_str(&b), stdout);
 	buf_fini(&b);
-}
-
-static void
-print_recipient(const struct message *m, uint32_t i, int is_root)
-{
-	const struct recipient *r = &m->rcpts[i];
-	struct buf reply;
-
-	print_line("To", is_root ? r->address : message_address(m, i));
-	print_line("State", state_name(m, i));
-	if (r->sender != NULL)
-		print_line("Sender", r->sender);
-	if (r->attempts > 0)
-		printf("Tries\t: %u\n", r->attempts);
-	buf_init(&reply, 0);
-	if (is_root)
-		result_put_full(&reply, &r->last);
-	else
-		result_put_reason(&reply, &r->last);
-	if (reply.len > 0)
-		print_line("Reply", buf_str(&reply));
-	buf_fini(&reply);
 }
 
 /* damage: why it cannot be read, or NULL. */
@@ -103,6 +60,9 @@ static void
 print_envelope(const struct message *m, const char *place, const char *damage,
     int is_root)
 {
+	/* What is put aside, nobody tries. */
+	const int is_tried = strcmp(place, PLACE_QUEUE) == 0;
+	struct buf b;
 	uint32_t i;
 
 	printf("ID\t: %s\n", m->id);
@@ -111,16 +71,17 @@ print_envelope(const struct message *m, const char *place, const char *damage,
 	/* The preamble cannot be read. */
 	if (m->text.offset == 0)
 		return;
-	print_line("From", m->sender[0] == '\0' ? "<>" : m->sender);
-	printf("Uid\t: %" PRIu32 "\n", m->submitter);
-	printf("Size\t: %" PRId64 "\n", m->text.length);
-	print_time("Date", m->arrived);
-	for (i = 0; i < m->nrcpts; i++) {
-		print_recipient(m, i, is_root);
-		/* What is put aside, nobody tries. */
-		if (strcmp(place, PLACE_QUEUE) == 0)
-			print_next(m, i);
-	}
+	buf_init(&b, 0);
+	queue_put_line(&b, "From\t: ", m->sender[0] == '\0' ? "<>" :
+	    m->sender);
+	queue_put_number(&b, "Uid\t: ", m->submitter);
+	queue_put_number(&b, "Size\t: ", m->text.length);
+	buf_puts(&b, "Date\t: ");
+	time_text_put(&b, m->arrived);
+	puts(buf_str(&b));
+	buf_fini(&b);
+	for (i = 0; i < m->nrcpts; i++)
+		print_recipient(m, i, is_root, is_tried);
 }
 
 /* ---- the text ---- */

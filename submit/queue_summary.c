@@ -73,10 +73,7 @@ count_domain(struct queue_summary *s, const struct recipient *r)
 	tally_copy(name, sizeof(name), at + 1);
 	text_lower(name, name, strlen(name));
 	buf_init(&reply, 0);
-	if (s->sees_all)
-		result_put_full(&reply, &r->last);
-	else
-		result_put_reason(&reply, &r->last);
+	queue_put_reply(&reply, r, s->sees_all);
 	count(&s->domains, name, r, buf_str(&reply));
 	buf_fini(&reply);
 }

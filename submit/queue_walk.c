@@ -1,5 +1,6 @@
 /*
- * queue_walk.c - the messages of the queue that a caller may see.
+ * queue_walk.c - the messages of the queue that a caller may see, and lines
+ * that show them.
  * Runs as: the spool user.  Uses: the queue by spool.c.
  * Promise: nobody is given what is not theirs; memory does not grow with the
  * number of messages.
@@ -144,14 +145,59 @@ queue_state_name(enum queue_state state)
 }
 
 void
+queue_put_line(struct buf *b, const char *name, const char *text)
+{
+	buf_puts(b, name);
+	buf_put_clean(b, text, strlen(text), REASON_MAX);
+	buf_putc(b, '\n');
+}
+
+void
+queue_put_number(struct buf *b, const char *name, int64_t n)
+{
+	buf_puts(b, name);
+	buf_put_number(b, n);
+	buf_putc(b, '\n');
+}
+
+void
+queue_put_reply(struct buf *b, const struct recipient *r, int is_full)
+{
+	if (is_full)
+		result_put_full(b, &r->last);
+	else
+		result_put_reason(b, &r->last);
+}
+
+void
+queue_put_attempts(struct buf *b, const struct recipient *r, int is_full)
+{
+	struct buf reply;
+
+	if (r->sender != NULL)
+		queue_put_line(b, "Sender\t: ", r->sender);
+	if (r->attempts > 0)
+		queue_put_number(b, "Tries\t: ", r->attempts);
+	buf_init(&reply, 0);
+	queue_put_reply(&reply, r, is_full);
+	if (reply.len > 0)
+		queue_put_line(b, "Reply\t: ", buf_str(&reply));
+	buf_fini(&reply);
+}
+
+void
 queue_put_next(struct buf *b, const struct message *m, uint32_t i, time_t now)
 {
 	enum queue_state state = queue_state(m, i);
 
+	if (state == QUEUE_STATE_NEW || state == QUEUE_STATE_DONE)
+		return;
+	buf_puts(b, "Next\t: ");
 	if (state == QUEUE_STATE_HELD)
 		buf_puts(b, "when it is released");
 	else if (state == QUEUE_STATE_DEFERRED)
 		time_text_put_attempt(b, m->rcpts[i].due, now);
 	else
 		buf_puts(b, "a report to the sender");
+	buf_putc(b, '\n');
 }

@@ -40,13 +40,20 @@ enum queue_state {
 	QUEUE_STATE_HELD,
 	QUEUE_STATE_FAILED,	/* the sender is about to get a report */
 	QUEUE_STATE_DELIVERED,	/* the same, of success */
-	QUEUE_STATE_DONE,	/* nothing */
-	QUEUE_STATE__MAX
+	QUEUE_STATE_DONE	/* nothing */
 };
 
 enum queue_state queue_state(const struct message *, uint32_t i);
 const char *queue_state_name(enum queue_state);
-/* Adds when that is, or what it is; not for new ones. */
+/*
+ * Lines for people.  A name has what follows it; a text becomes clean, and a
+ * full reply has what only root and the owner may see.
+ */
+void	queue_put_line(struct buf *, const char *name, const char *text);
+void	queue_put_number(struct buf *, const char *name, int64_t);
+void	queue_put_reply(struct buf *, const struct recipient *, int is_full);
+void	queue_put_attempts(struct buf *, const struct recipient *, int is_full);
+/* When the next step is, or what it is; nothing for new ones. */
 void	queue_put_next(struct buf *, const struct message *, uint32_t i,
 	    time_t now);
 
