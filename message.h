@@ -141,7 +141,8 @@ struct message {
 	char		 envid[ENVID_MAX + 1];	/* "": none */
 	struct message_text text;
 	int64_t		 journal;	/* bytes of it in the file */
-	int64_t		 tail;		/* after these: still to be synced */
+	int64_t		 tail;		/* after these: still to be synced; -1:
+					 * what has to be cut off */
 	uint32_t	 nsealed;	/* records that it had from the start */
 	uint32_t	 nnoted;	/* recipients that are in it */
 	struct recipient *rcpts;	/* owned */

@@ -449,14 +449,23 @@ draft_drop(struct draft *d)
 
 /* ---- the journal ---- */
 
+static int
+cut_tail(struct message *m)
+{
+	m->tail = -1;
+	if (ftruncate(m->fd, m->text.offset + m->text.length +
+	    m->journal) == -1)
+		return -1;
+	m->tail = 0;
+	return 0;
+}
+
 /* What was appended last is cut off: the journal is as before. */
 static int
 take_back(struct message *m, struct result *res)
 {
 	spool_trouble(res, "journal");
-	m->tail = 0;
-	return ftruncate(m->fd, m->text.offset + m->text.length +
-	    m->journal) == -1 ? spool_trouble(res, "journal") : -1;
+	return cut_tail(m) == -1 ? spool_trouble(res, "journal") : -1;
 }
 
 static int
@@ -466,6 +475,9 @@ write_lines(struct message *m, const struct buf *lines, struct result *res)
 		errno = ENOMEM;
 		return spool_trouble(res, "journal");
 	}
+	/* Behind what could not be cut off, it would not be read. */
+	if (m->tail < 0 && cut_tail(m) == -1)
+		return spool_trouble(res, "journal");
 	if (io_write_all(m->fd, buf_str(lines), lines->len) == -1)
 		return take_back(m, res);
 	m->tail = (int64_t)lines->len;

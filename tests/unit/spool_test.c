@@ -1026,6 +1026,36 @@ test_long_journal(void **state)
 	message_fini(&m);
 }
 
+/*
+ * What a write left that failed cannot be cut off either: it is before the next
+ * write, or there is none.
+ */
+static void
+test_append_after_what_is_left(void **state)
+{
+	struct world *w = *state;
+	struct message m;
+	int good, bad;
+
+	commit_filled(w);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	good = m.fd;
+	bad = openat(w->sp.queue, ID, O_RDONLY | O_CLOEXEC);
+	assert_true(bad != -1);
+	note(&w->notes, &m, 1, RCPT_SENT);
+	m.fd = bad;
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
+	assert_int_equal(write(good, "S\t", 2), 2);
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), -1);
+	m.fd = good;
+	assert_int_equal(spool_append(&m, &w->notes, 1, &w->res), 0);
+	message_fini(&m);
+	close(bad);
+	assert_int_equal(load(w, ID, 1, &m), SPOOL_GOT);
+	assert_int_equal(m.rcpts[1].state, RCPT_SENT);
+	message_fini(&m);
+}
+
 /* One that is too long to be read is no damaged one. */
 static void
 test_journal_too_long(void **state)
@@ -1775,6 +1805,7 @@ main(void)
 		CASE(test_queue_is_replaced),
 		CASE(test_queue_of_another_user),
 		CASE(test_append_fails),
+		CASE(test_append_after_what_is_left),
 	};
 
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
