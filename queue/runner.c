@@ -721,7 +721,9 @@ sleep_ms(struct runner *r)
 		ms = least(ms, gather_ms(r));
 	if (is_stopping(r))
 		return least(ms, STAY_MS);
-	ms = least(ms, active_due_ms(&r->active));
+	/* Without a helper, what is due is for the next runner. */
+	if (!is_degraded(r))
+		ms = least(ms, active_due_ms(&r->active));
 	ms = least(ms, active_scan_ms(&r->active));
 	if (r->has_more || has_returns(r))
 		return 0;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/files.h"
@@ -474,6 +475,44 @@ test_degraded(void **state)
 	assert_int_equal(told(w), 'E');
 }
 
+/* Milliseconds of work so far. */
+static int64_t
+worked_ms(const struct world *w)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(w->runner, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &t), 0);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* While a delivery ends, what is for the next runner gives it no work. */
+static void
+test_degraded_sleeps(void **state)
+{
+	struct world *w = *state;
+	int64_t before_ms, end_ms = io_clock_ms() + LIMIT_MS;
+
+	commit(w, "a1", "bob");
+	start(w);
+	while (w->asked == 0) {
+		assert_int_equal(io_wait(w->forward, POLLIN, end_ms), 1);
+		answer_lookup(w);
+	}
+	assert_int_equal(io_wait(w->deliver, POLLIN, end_ms), 1);
+	io_close(&w->forward);
+	commit(w, "a2", "carl");
+	assert_int_equal(poke(w, IPC_WAKE, "a2", -1), 0);
+	poll(NULL, 0, 50);
+	before_ms = worked_ms(w);
+	poll(NULL, 0, 500);
+	assert_in_range(worked_ms(w) - before_ms, 0, 20);
+	assert_int_equal(ends(w), EX_TEMPFAIL);
+	assert_int_equal(w->delivered, 1);
+	assert_int_equal(w->successors, 1);
+}
+
 /* A message that comes while another is under way is delivered, too. */
 static void
 test_woken(void **state)
@@ -633,6 +672,7 @@ main(void)
 		CASE(test_delivered),
 		CASE(test_messages_that_follow_are_taken_together),
 		CASE(test_degraded),
+		CASE(test_degraded_sleeps),
 		CASE(test_woken),
 		CASE(test_last_look),
 		CASE(test_another_runner),
