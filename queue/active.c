@@ -298,11 +298,20 @@ compare(const void *a, const void *b)
 	return strcmp((*one)->id, (*two)->id);
 }
 
+/* One of the future was made before the clock was set back. */
+static int
+is_recent(const char *id, time_t now)
+{
+	time_t made = spool_id_time(id);
+
+	return made >= now - RECENT_S && made <= now + RECENT_S;
+}
+
 /* The new ones take their places among the others: sorted once. */
 static void
 merge(struct active *a, struct found *f)
 {
-	time_t recent = time(NULL) - RECENT_S;
+	time_t now = time(NULL);
 	size_t i, from = a->n, n = f->n, to;
 
 	qsort(f->list, f->n, sizeof(*f->list), compare);
@@ -322,8 +331,7 @@ merge(struct active *a, struct found *f)
 	/* Mail that a runner was started for does not wait for a backlog. */
 	for (i = 0; i < f->n; i++)
 		wait_in(a, f->list[i], ENTRY_NEW,
-		    spool_id_time(f->list[i]->id) < recent ? &a->backlog :
-		    &a->fresh);
+		    is_recent(f->list[i]->id, now) ? &a->fresh : &a->backlog);
 	a->is_stale = 1;
 }
 
@@ -599,6 +607,13 @@ active_part(const struct active *a, const struct active_message *am)
 	return turns_part(&a->turns, am->entry->submitter);
 }
 
+/* Of some, nothing is known yet. */
+static int
+has_unread(const struct active *a)
+{
+	return a->fresh.n > 0 || a->backlog.n > 0;
+}
+
 int
 active_is_next(const struct active *a, const struct active_message *am)
 {
@@ -606,7 +621,7 @@ active_is_next(const struct active *a, const struct active_message *am)
 	struct part part = active_part(a, am);
 
 	ready = entry_heap_first(&e->submitter->ready);
-	return a->backlog.n == 0 && (ready == NULL ||
+	return !has_unread(a) && (ready == NULL ||
 	    entry_is_older(e, ready) || !limits_may_take(&part, 0));
 }
 
@@ -679,13 +694,6 @@ active_failed(struct active *a, struct active_message *am, const char *reason)
 }
 
 /* ---- loading ---- */
-
-/* Of some, nothing is known yet. */
-static int
-has_unread(const struct active *a)
-{
-	return a->fresh.n > 0 || a->backlog.n > 0;
-}
 
 /* Sets the state of its entry.  0 when it is put aside, -1 when it stays. */
 static int

@@ -460,13 +460,13 @@ unload_others(struct t_active *t, const struct active_message *one)
 }
 
 static void
-commit_backlog(struct t_active *t)
+commit_backlog(struct t_active *t, const char *prefix)
 {
-	char id[8];
+	char id[16];
 	int i;
 
 	for (i = 0; i < BACKLOG; i++) {
-		snprintf(id, sizeof(id), "%04d", i);
+		snprintf(id, sizeof(id), "%s%04d", prefix, i);
 		commit(t, id);
 	}
 }
@@ -480,7 +480,7 @@ test_new_mail_does_not_wait_for_a_backlog(void **state)
 	char id[QUEUE_ID_MAX + 1];
 	unsigned n;
 
-	commit_backlog(t);
+	commit_backlog(t, "");
 	spool_new_id(id);
 	commit(t, id);
 	active_scan(&t->active);
@@ -509,6 +509,56 @@ test_new_mail_does_not_wait_for_a_backlog(void **state)
 	assert_true(active_is_next(&t->active, new));
 }
 
+/* It is not taken for new mail: all of it is known before a mailbox is used. */
+static void
+test_a_backlog_of_the_future(void **state)
+{
+	struct t_active *t = *state;
+	struct active_message *new;
+	char id[QUEUE_ID_MAX + 1];
+
+	commit_backlog(t, "f0000000");
+	spool_new_id(id);
+	commit(t, id);
+	active_scan(&t->active);
+	active_load(&t->active, count);
+	new = entry(t, id)->message;
+	assert_non_null(new);
+	assert_true(nunread(t) > 0);
+	while (nunread(t) > 0) {
+		assert_false(active_is_next(&t->active, new));
+		active_load(&t->active, count);
+		unload_others(t, new);
+	}
+	assert_true(active_is_next(&t->active, new));
+}
+
+/* More recent mail than is looked at in a turn is known at first, too. */
+static void
+test_much_recent_mail(void **state)
+{
+	struct t_active *t = *state;
+	struct active_message *new;
+	char id[QUEUE_ID_MAX + 1];
+	int i;
+
+	for (i = 0; i < 300; i++) {
+		spool_new_id(id);
+		commit(t, id);
+	}
+	active_scan(&t->active);
+	active_add(&t->active, id);
+	active_load(&t->active, count);
+	new = t->active.messages;
+	assert_non_null(new);
+	assert_true(nunread(t) > 0);
+	while (nunread(t) > 0) {
+		assert_false(active_is_next(&t->active, new));
+		active_load(&t->active, count);
+	}
+	assert_true(active_is_next(&t->active, new));
+}
+
 static void
 test_a_backlog_does_not_wait_for_new_mail(void **state)
 {
@@ -516,7 +566,7 @@ test_a_backlog_does_not_wait_for_new_mail(void **state)
 	char id[QUEUE_ID_MAX + 1];
 	unsigned i, n, nadded = 0;
 
-	commit_backlog(t);
+	commit_backlog(t, "");
 	active_scan(&t->active);
 	for (n = nunread(t); n > 0; n = nunread(t)) {
 		/* More than are loaded in a turn. */
@@ -764,6 +814,8 @@ main(void)
 		CASE(test_no_more_than_that),
 		CASE(test_submitters_take_turns),
 		CASE(test_new_mail_does_not_wait_for_a_backlog),
+		CASE(test_a_backlog_of_the_future),
+		CASE(test_much_recent_mail),
 		CASE(test_a_backlog_does_not_wait_for_new_mail),
 		CASE(test_places),
 		CASE(test_places_of_long_ones),
