@@ -4,6 +4,7 @@ Shared places go by turn (queue/limits.h).  The bounds here are far from what
 it takes (3 times an idle system, plus a second), and from what it took when
 they went by age (minutes).
 """
+import contextlib
 import ctypes
 import itertools
 import os
@@ -94,69 +95,68 @@ def test_t5_users_of_one_message(world):
             world.remove_user(name)
 
 
-@pytest.mark.seconds(13)
-def test_t6_silent_hosts(world, exchangers):
-    """Hosts of one user that never answer; a good one of another's."""
-    silent = exchangers(11, Script(mute_at="MAIL"))
-    good = exchangers(12)
+def from_alice(world, i, domain):
+    world.send("-odq", "x@" + domain, user="alice")
+
+
+def from_subordinate_uid(world, i, domain):
+    """Of one user, who may have 65536 of them."""
+    done = world.run(["setpriv", "--reuid", str(0x100000 + i),
+                      "--regid", str(0x100000 + i), "--clear-groups",
+                      SENDMAIL, "-odq", "-f", "a@b.test", "x@" + domain],
+                     input=b"\nx\n")
+    assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def silent_hosts(world, exchangers, submit=from_alice):
+    """A message to each of 60 domains, whose hosts never answer; gives these,
+    once they have connections, and the host of good.test and good2.test."""
+    silent, good = exchangers(11, Script(mute_at="MAIL")), exchangers(12)
     domains = ["d%d.test" % i for i in range(60)]
     world.leaves("queue")
     with NameServer({(d, A): ["127.0.0.11"] for d in domains} |
-                    {("good.test", A): ["127.0.0.12"],
-                     ("good2.test", A): ["127.0.0.12"]}):
-        for d in domains:
-            world.send("-odq", "x@" + d, user="alice")
+                    {(d, A): ["127.0.0.12"]
+                     for d in ("good.test", "good2.test")}):
+        for i, domain in enumerate(domains):
+            submit(world, i, domain)
         world.run([SENDMAIL, "-qd"])
         world.wait_until(lambda: len(silent.connections) >= 10)
-        began = time.monotonic()
-        world.send("ann@good.test", user="bob")
-        world.wait_until(lambda: good.taken, SOON_S)
-        print("another user's took %.2f s" % (time.monotonic() - began))
+        yield silent, good
+        world.stop()
+
+
+def another_users_passes(world, good):
+    began = time.monotonic()
+    world.send("ann@good.test", user="bob")
+    world.wait_until(lambda: good.taken, SOON_S)
+    print("another user's took %.2f s" % (time.monotonic() - began))
+
+
+@pytest.mark.seconds(13)
+def test_t6_silent_hosts(world, exchangers):
+    """Hosts of one user that never answer; a good one of another's."""
+    with silent_hosts(world, exchangers) as (_, good):
+        another_users_passes(world, good)
         # The same user's: after those that had their time.
         world.send("ben@good2.test", user="alice")
         world.wait_until(lambda: len(good.taken) == 2, 60)
-        print("the same user's took %.2f s" % (time.monotonic() - began))
-        world.stop()
 
 
 @pytest.mark.seconds(13)
 def test_t6_silent_hosts_of_subordinate_uids(world, exchangers):
-    """One user may have 65536 uids."""
-    silent = exchangers(11, Script(mute_at="MAIL"))
-    good = exchangers(12)
-    domains = ["d%d.test" % i for i in range(60)]
-    world.leaves("queue")
-    with NameServer({(d, A): ["127.0.0.11"] for d in domains} |
-                    {("good.test", A): ["127.0.0.12"]}):
-        for i, d in enumerate(domains):
-            done = world.run(["setpriv", "--reuid", str(0x100000 + i),
-                              "--regid", str(0x100000 + i), "--clear-groups",
-                              SENDMAIL, "-odq", "-f", "a@b.test", "x@" + d],
-                             input=b"\nx\n")
-            assert done.returncode == 0, done.stderr
-        world.run([SENDMAIL, "-qd"])
-        world.wait_until(lambda: len(silent.connections) >= 10)
-        began = time.monotonic()
-        world.send("ann@good.test", user="bob")
-        world.wait_until(lambda: good.taken, SOON_S)
-        print("another user's took %.2f s" % (time.monotonic() - began))
+    with silent_hosts(world, exchangers, from_subordinate_uid) as (silent,
+                                                                   good):
+        another_users_passes(world, good)
         # Two turns of them have not passed meanwhile.
         assert len(silent.connections) < 40
-        world.stop()
 
 
 @pytest.mark.seconds(13)
 def test_t6_silent_hosts_are_all_tried(world, exchangers):
     """Each has its turn, and none is given up after its text was sent."""
-    silent = exchangers(11, Script(mute_at="MAIL"))
-    domains = ["d%d.test" % i for i in range(60)]
-    world.leaves("queue")
-    with NameServer({(d, A): ["127.0.0.11"] for d in domains}):
-        for d in domains:
-            world.send("-odq", "x@" + d, user="alice")
-        world.run([SENDMAIL, "-qd"])
+    with silent_hosts(world, exchangers) as (silent, _):
         world.wait_until(lambda: len(silent.connections) >= 60, 60)
-        world.stop()
 
 
 @pytest.mark.seconds(26)
