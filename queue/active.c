@@ -12,6 +12,7 @@
 #include "lib/array.h"
 #include "lib/io.h"
 #include "queue/active.h"
+#include "queue/bounce_facts.h"
 #include "queue/outcome.h"
 
 #define NEW_S		10	/* a message is new for this long */
@@ -780,6 +781,14 @@ report_damaged(struct active *a)
 }
 
 /* This attempt is for all recipients that are open and due. */
+static int
+is_chosen(const struct conf *conf, const struct entry *e,
+    const struct message *m, const struct recipient *r, time_t now)
+{
+	return r->state == RCPT_OPEN && !m->is_held && (e->is_forced ||
+	    e->is_reachable || limits_is_due(r->due, now, conf->retry.max_s));
+}
+
 static void
 choose(const struct conf *conf, struct active_message *am, time_t now)
 {
@@ -788,9 +797,7 @@ choose(const struct conf *conf, struct active_message *am, time_t now)
 
 	for (i = 0; i < am->nattempts; i++) {
 		r = &am->m.rcpts[i];
-		if (r->state == RCPT_OPEN && !am->m.is_held && (am->is_forced ||
-		    am->entry->is_reachable ||
-		    limits_is_due(r->due, now, conf->retry.max_s)))
+		if (is_chosen(conf, am->entry, &am->m, r, now))
 			continue;
 		am->is_partial |= r->state == RCPT_OPEN;
 		decide_not_now(am, i);
@@ -849,12 +856,30 @@ take_share(struct active *a, struct entry *e)
 }
 
 /*
- * Nobody reads the text of one that is deleted.  NULL: the state of its entry
- * is set, and why if it stays.
+ * 1 when something is delivered or reported now: else nobody reads the text.
+ * At a start, most of a long queue is not due.
  */
+static int
+needs_text(const struct conf *conf, const struct entry *e,
+    const struct message *m, enum removal removal, time_t now)
+{
+	time_t delay_at = bounce_delay_at(conf, m);
+	uint32_t i;
+
+	if (removal != REMOVAL_NONE)
+		return removal == REMOVAL_BOUNCE;
+	for (i = 0; i < m->nrcpts; i++)
+		if (recipient_is_owed(&m->rcpts[i]) ||
+		    is_chosen(conf, e, m, &m->rcpts[i], now))
+			return 1;
+	return delay_at != 0 && (delay_at <= now ||
+	    m->reports.warn_id[0] != '\0');
+}
+
+/* NULL: the state of its entry is set, and why if it stays. */
 static struct active_message *
 read_message(struct active *a, struct entry *e, enum removal removal,
-    struct result *res)
+    time_t now, struct result *res)
 {
 	struct active_message *am;
 	enum spool_got got;
@@ -866,8 +891,11 @@ read_message(struct active *a, struct entry *e, enum removal removal,
 	}
 	buf_init(&am->notes, 0);
 	got = spool_load(&a->q->spool, e->id, 1, &am->m, res);
-	if (got == SPOOL_GOT && removal != REMOVAL_DELETE)
+	if (got == SPOOL_GOT && needs_text(&a->q->conf, e, &am->m, removal,
+	    now)) {
 		got = spool_check_text(&am->m, res);
+		am->is_checked = got == SPOOL_GOT;
+	}
 	if (got == SPOOL_GOT && decide_grow(am) == -1) {
 		got = SPOOL_LATER;
 		result_set(res, STATUS_DEFERRED, "4.3.0", "out of memory");
@@ -950,7 +978,7 @@ load(struct active *a, struct entry *e, time_t now, enum removal removal)
 	struct result res;
 
 	result_init(&res);
-	am = read_message(a, e, removal, &res);
+	am = read_message(a, e, removal, now, &res);
 	if (e->submitter == NULL && e->state != ENTRY_GONE &&
 	    !meets_submitter(a, e, am, removal)) {
 		active_message_free(am);

@@ -40,6 +40,15 @@ bounce_has_delay(const struct message *m)
 	return 0;
 }
 
+time_t
+bounce_delay_at(const struct conf *conf, const struct message *m)
+{
+	if (conf->retry.warn_after_s == 0 || m->reports.is_warned ||
+	    m->is_held || !bounce_has_delay(m))
+		return 0;
+	return m->arrived + (time_t)conf->retry.warn_after_s;
+}
+
 enum action
 bounce_action(const struct bounce *t, uint32_t i)
 {

@@ -34,6 +34,8 @@ int	bounce_has_arrived(enum action);
 int	bounce_has_reason(const struct result *);
 /* 1 when there is a delay to report, and a sender who wants that. */
 int	bounce_has_delay(const struct message *);
+/* When the sender receives a notice of delay: once, by the stored time; 0. */
+time_t	bounce_delay_at(const struct conf *, const struct message *);
 /* When the message expires. */
 time_t	bounce_expires(const struct bounce *);
 void	bounce_put_date(struct buf *, const char *before, time_t,

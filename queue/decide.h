@@ -83,6 +83,7 @@ struct active_message {
 	enum removal	 removal;
 	int		 is_forced;	/* a flush: whatever is due */
 	int		 is_partial;	/* some recipients are not tried */
+	int		 is_checked;	/* its text is as it was committed */
 	enum unsynced	 unsynced;
 	struct result	 unwritten;	/* why the notes could not be written */
 	int64_t		 again_ms;	/* a write failed: not before */

@@ -316,16 +316,6 @@ status_hold(struct active_message *a, int is_held)
 	return -1;
 }
 
-/* When the sender receives a notice of delay: once, by the stored time; 0. */
-static time_t
-warn_at(const struct conf *conf, const struct message *m)
-{
-	if (conf->retry.warn_after_s == 0 || m->reports.is_warned ||
-	    m->is_held || !bounce_has_delay(m))
-		return 0;
-	return m->arrived + (time_t)conf->retry.warn_after_s;
-}
-
 /* The one destination that all of its open recipients wait for; or 0. */
 static uint64_t
 find_destination(const struct active_message *a)
@@ -442,6 +432,15 @@ plan(struct active_message *a, int is_delay)
 	decide_unsynced(a, UNSYNCED_PLAN);
 }
 
+/* A load for something else has not done this. */
+static int
+check_text(struct active_message *a, struct result *res)
+{
+	if (!a->is_checked)
+		a->is_checked = spool_check_text(&a->m, res) == SPOOL_GOT;
+	return a->is_checked ? 0 : -1;
+}
+
 /*
  * Plan (durable), commit, note as reported (durable): see docs/spool.md.
  * Here the first two.  is_delay: a notice of delay.
@@ -454,12 +453,17 @@ commit(struct active *all, struct active_message *a, int is_delay)
 	enum bounced got;
 	struct result res;
 
+	result_init(&res);
+	if (check_text(a, &res) == -1) {
+		cannot_commit(all, a, is_delay, &res);
+		result_fini(&res);
+		return BOUNCE_LATER;
+	}
 	plan(a, is_delay);
 	sender = is_delay ? a->m.sender : message_sender(&a->m,
 	    to->bounce_of);
 	if (write_notes(all, a, 1) == -1)
 		return BOUNCE_LATER;
-	result_init(&res);
 	got = bounce_commit(&all->q->conf, &all->q->spool, &a->m, is_delay,
 	    time(NULL), &res);
 	if (got == BOUNCED)
@@ -557,7 +561,7 @@ void
 status_warned(struct active *all, struct active_message *a)
 {
 	if (a->m.reports.warn_id[0] != '\0' &&
-	    warn_at(&all->q->conf, &a->m) != 0)
+	    bounce_delay_at(&all->q->conf, &a->m) != 0)
 		(void)warn(all, a);
 }
 
@@ -567,7 +571,7 @@ finish_open(struct active *all, struct active_message *a)
 {
 	time_t at, now = time(NULL);
 
-	at = warn_at(&all->q->conf, &a->m);
+	at = bounce_delay_at(&all->q->conf, &a->m);
 	if (at != 0 && at <= now)
 		at = warn(all, a) == 0 ? 0 : now + WARN_AGAIN_S;
 	if (write_notes(all, a, a->unsynced != UNSYNCED_NONE) == -1) {

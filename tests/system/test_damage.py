@@ -69,18 +69,22 @@ def check(world, p, ident):
     os.unlink("%s/corrupt/%s" % (SPOOL, ident))
 
 
-@pytest.fixture
-def deferred(world, peer):
+def defer(world, peer, retry):
     """A message that waits, in a file with checksums, as its runner does."""
     world.send("carol")
     world.wait_mail("carol")
     world.wait_quiet()
     p = peer(Script(rcpt_rules=((".", "450 4.2.1 later"),)))
-    world.smarthost(p, RETRY="3s 3s 5d")
+    world.smarthost(p, RETRY=retry)
     world.send("ann@far.test", input=TEXT)
     ident, = world.queue()
     world.wait_tried("ann@far.test")
     return p, ident
+
+
+@pytest.fixture
+def deferred(world, peer):
+    return defer(world, peer, "3s 3s 5d")
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
@@ -98,6 +102,25 @@ def test_before_a_start(world, deferred, edit):
     world.stop()
     edit(path_of(ident))
     check(world, p, ident)
+
+
+@pytest.mark.parametrize("command", ("sendmail -q", "dma queue bounce %s"))
+def test_a_text_is_read_when_it_is_used(world, peer, command):
+    """Not at each start: most of a long queue is not due then."""
+    p, ident = defer(world, peer, "1h 1h 5d")
+    world.leaves("corrupt")
+    world.stop()
+    EDITS["text"](path_of(ident))
+    world.send("bob")
+    world.wait_mail("bob")
+    world.wait_until(lambda: world.queue() == [ident])
+    assert not is_kept(world, ident)
+    world.run(("/usr/sbin/" + command.replace("%s", ident)).split())
+    world.wait_until(lambda: is_kept(world, ident))
+    world.wait_quiet()
+    assert world.log_lines(ident, "queue file is damaged: the text")
+    assert p.taken == [] and world.mailbox("alice") == []
+    os.unlink("%s/corrupt/%s" % (SPOOL, ident))
 
 
 @pytest.mark.seconds(4)

@@ -797,6 +797,105 @@ test_flush_during_an_attempt(void **state)
 	}
 }
 
+/* A byte of its text is another one on the disk. */
+static void
+damage_text(struct t_active *t, const char *id)
+{
+	struct result res;
+	struct message m;
+	int fd;
+
+	result_init(&res);
+	assert_int_equal(spool_load(&t->q.spool, id, 0, &m, &res), SPOOL_GOT);
+	fd = openat(t->q.spool.queue, id, O_WRONLY);
+	assert_int_equal(pwrite(fd, "s", 1, m.text.offset), 1);
+	close(fd);
+	message_fini(&m);
+	result_fini(&res);
+}
+
+/* Its recipient was deferred, or has failed and is to be reported. */
+static void
+note_attempt(struct t_active *t, const char *id, enum rcpt_state state,
+    time_t due)
+{
+	struct recipient *r;
+	struct result res;
+	struct message m;
+	struct buf b;
+
+	buf_init(&b, 0);
+	result_init(&res);
+	assert_int_equal(spool_load(&t->q.spool, id, 1, &m, &res), SPOOL_GOT);
+	r = &m.rcpts[0];
+	r->state = state;
+	r->attempts = 1;
+	r->due = due;
+	r->action = state == RCPT_FAILED ? ACTION_FAILED : ACTION_NONE;
+	result_set(&r->last, state == RCPT_FAILED ? STATUS_FAILED :
+	    STATUS_DEFERRED, "4.2.1", "later");
+	journal_state(&b, &m, 0, 0);
+	assert_int_equal(spool_append(&m, &b, 0, &res), 0);
+	message_fini(&m);
+	result_fini(&res);
+	buf_fini(&b);
+}
+
+/* The text of a message is read when it is used: until then, it stays. */
+static void
+test_damaged_text(void **state)
+{
+	const time_t later = time(NULL) + 3600;
+	const struct {
+		enum rcpt_state	 state;
+		time_t		 due;
+		unsigned	 warn_after_s;
+		int		 is_flushed;
+		enum removal	 removal;
+		int		 is_found;
+	} cases[] = {
+		{ RCPT_OPEN, 0, 0, 0, REMOVAL_NONE, 1 },
+		{ RCPT_OPEN, later, 0, 0, REMOVAL_NONE, 0 },
+		{ RCPT_OPEN, later, 0, 1, REMOVAL_NONE, 1 },
+		/* A notice of delay, of a message that is an hour old. */
+		{ RCPT_OPEN, later, 7200, 0, REMOVAL_NONE, 0 },
+		{ RCPT_OPEN, later, 3599, 0, REMOVAL_NONE, 1 },
+		{ RCPT_FAILED, 0, 0, 0, REMOVAL_NONE, 1 },
+		{ RCPT_SENT, 0, 0, 0, REMOVAL_NONE, 0 },
+		{ RCPT_OPEN, later, 0, 0, REMOVAL_BOUNCE, 1 },
+		{ RCPT_OPEN, 0, 0, 0, REMOVAL_DELETE, 0 },
+	};
+	struct active_message *a;
+	struct t_active *t;
+	void *fixture;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		setup(&fixture);
+		t = fixture;
+		spool_mark(&t->q.spool);
+		t->q.conf.retry.warn_after_s = cases[i].warn_after_s;
+		commit(t, "a");
+		note_attempt(t, "a", cases[i].state, cases[i].due);
+		damage_text(t, "a");
+		if (cases[i].is_flushed)
+			flush(t, "a", 0);
+		if (cases[i].removal != REMOVAL_NONE) {
+			active_add(&t->active, "a");
+			a = active_take(&t->active, entry(t, "a"),
+			    cases[i].removal);
+			active_load(&t->active, count);
+		} else {
+			a = t_active_load(t, "a");
+		}
+		if ((a == NULL) != cases[i].is_found ||
+		    t_count(t->top, "corrupt") != cases[i].is_found)
+			fail_msg("case %zu", i);
+		teardown(&fixture);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -826,6 +925,7 @@ main(void)
 		CASE(test_flush),
 		CASE(test_flush_of_a_user),
 		CASE(test_flush_during_an_attempt),
+		cmocka_unit_test(test_damaged_text),
 	};
 
 	return cmocka_run_group_tests_name("active", tests, NULL, NULL);

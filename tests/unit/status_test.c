@@ -478,6 +478,26 @@ test_bounced(void **state)
 	assert_int_equal(active_scan_ms(&w->t.active), 0);
 }
 
+/* It was loaded for something else, and nobody has read it. */
+static void
+test_no_bounce_with_a_damaged_text(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(w->a->is_checked);
+	w->a->is_checked = 0;
+	w->a->m.text.sum = 1;
+	decide_as(w->a, 0, STATUS_SENT, "2.0.0", "taken");
+	decide_as(w->a, 1, STATUS_FAILED, "5.1.1", "no such user");
+	status_record(&w->t.active);
+	assert_int_equal(status_finish(&w->t.active, w->a), -1);
+	assert_int_not_equal(w->a->entry->state, ENTRY_GONE);
+	assert_int_equal(t_count(w->t.top, "queue"), 1);
+	w->a->m.text.sum = 0;
+	assert_int_equal(status_finish(&w->t.active, w->a), 0);
+	assert_int_equal(w->a->entry->state, ENTRY_GONE);
+}
+
 /* A bounce of a bounce has nobody to go to: the message is kept. */
 static void
 test_dead(void **state)
@@ -659,6 +679,7 @@ main(void)
 		CASE(test_removals_share_a_sync),
 		CASE(test_removal_without_a_sync),
 		CASE(test_bounced),
+		CASE(test_no_bounce_with_a_damaged_text),
 		CASE(test_dead),
 		CASE(test_failed_write),
 		CASE(test_log),
