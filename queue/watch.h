@@ -12,7 +12,8 @@
 
 #define WATCHERS_MAX	32	/* one bit each in a set */
 #define WATCHERS_OF_USER 4	/* at most */
-#define WATCHERS_OF_RANGE 12	/* of uids that one user may have */
+#define WATCHERS_OF_RANGE 8	/* of uids that one user may have: it may have
+				 * those of two, and its own uid */
 #define WATCHERS_OF_ROOT 4	/* places that are kept for root */
 #define WATCHER_BYTES_MAX (64 * 1024)	/* of lines that wait for room */
 

@@ -202,7 +202,7 @@ test_places(void **state)
 	assert_int_equal(add(w, 0, "", 1, 0), 0);
 }
 
-/* As root of a user namespace, a user has subordinate uids. */
+/* As root of a user namespace, a user has subordinate uids, and its own. */
 static void
 test_places_of_subordinate_uids(void **state)
 {
@@ -213,7 +213,13 @@ test_places_of_subordinate_uids(void **state)
 	for (uid = 100000; uid < 165536; uid += 2048)
 		n += add(w, 0, "", 1, uid) == 0;
 	assert_int_equal(n, 2 * WATCHERS_OF_RANGE);
-	assert_int_equal(add(w, 0, "", 1, 1000), 0);
+	for (n = 0; add(w, 0, "", 1, 1000) == 0; n++)
+		;
+	assert_int_equal(n, WATCHERS_OF_USER);
+	/* Others have theirs all the same. */
+	for (n = 0; add(w, 0, "", 1, 1001) == 0; n++)
+		;
+	assert_int_equal(n, WATCHERS_OF_USER);
 }
 
 /* Users wait for their own, root for all. */
