@@ -426,6 +426,7 @@ put_next(struct ipc *m, const struct given *t, uint32_t id,
 	ipc_put_u64(m, t->at.dev);
 	ipc_put_u64(m, t->at.ino);
 	ipc_put_u64(m, (uint64_t)t->at.length);
+	ipc_put_u32(m, 0);
 }
 
 static void
