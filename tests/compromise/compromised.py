@@ -206,7 +206,8 @@ class Compromised:
                is_text=None, queue_id="0compromised", rcpt=0,
                sender="alice@host.test", recipient="bob@host.test",
                original="bob@host.test", arrived=1000000000, offset=0,
-               length=len(MESSAGE), checkpoint=NO_CHECKPOINT, is_more=False):
+               length=len(MESSAGE), checkpoint=NO_CHECKPOINT, flags=0,
+               is_more=False):
         """The fields of DELIVER_REQUEST; is_text: what the entry says.
         is_more: those of DELIVER_MORE, which are its end."""
         head = b"".join((
@@ -215,7 +216,7 @@ class Compromised:
         return head * (not is_more) + b"".join((
             text(queue_id), u32(rcpt), text(sender), text(recipient),
             text(original), u64(arrived), u64(offset), u64(length),
-            *map(u64, checkpoint)))
+            *map(u64, checkpoint), u32(flags)))
 
     def more(self, ours, fields, fds=None):
         """A further message over the channel; gives its id."""
