@@ -9,58 +9,49 @@
 
 #include "submit/put_aside.h"
 
-const char *const put_aside_folders[] = { "dead", "corrupt", NULL };
+static const char *const folders[] = { "dead", "corrupt", NULL };
 
-static int
-is_in(const struct spool *sp, const char *name, const char *id)
+const char *
+put_aside_open(const struct spool *sp, const char *id, struct spool *folder)
 {
-	struct spool folder;
-	int found;
+	int error = ENOENT;
+	size_t i;
 
-	if (spool_open_folder(sp, name, &folder) == -1)
-		return 0;
-	found = spool_has(&folder, id);
-	spool_close(&folder);
-	return found;
+	for (i = 0; folders[i] != NULL; i++) {
+		if (spool_open_folder(sp, folders[i], folder) == 0) {
+			if (spool_has(folder, id))
+				return folders[i];
+			spool_close(folder);
+		} else if (errno != ENOENT) {
+			error = errno;
+		}
+	}
+	errno = error;
+	return NULL;
 }
 
 const char *
 put_aside_find(const struct spool *sp, const char *id)
 {
-	size_t i;
-
-	for (i = 0; put_aside_folders[i] != NULL; i++)
-		if (is_in(sp, put_aside_folders[i], id))
-			return put_aside_folders[i];
-	return NULL;
-}
-
-/* 0, or an error: ENOENT if it is not there. */
-static int
-remove_from(const struct spool *sp, const char *name, const char *id)
-{
 	struct spool folder;
-	int error = ENOENT;
+	const char *name = put_aside_open(sp, id, &folder);
 
-	if (spool_open_folder(sp, name, &folder) == -1)
-		return errno;
-	if (spool_has(&folder, id))
-		error = spool_remove(&folder, id, 1) == -1 ? errno : 0;
-	spool_close(&folder);
-	return error;
+	if (name != NULL)
+		spool_close(&folder);
+	return name;
 }
 
 const char *
 put_aside_remove(const struct spool *sp, const char *id)
 {
-	int error = ENOENT;
-	size_t i;
+	struct spool folder;
+	const char *name = put_aside_open(sp, id, &folder);
+	int error;
 
-	for (i = 0; put_aside_folders[i] != NULL && error == ENOENT; i++) {
-		error = remove_from(sp, put_aside_folders[i], id);
-		if (error == 0)
-			return put_aside_folders[i];
-	}
+	if (name == NULL)
+		return NULL;
+	error = spool_remove(&folder, id, 1) == -1 ? errno : 0;
+	spool_close(&folder);
 	errno = error;
-	return NULL;
+	return error == 0 ? name : NULL;
 }

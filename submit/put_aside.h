@@ -7,15 +7,15 @@
 
 #include "spool.h"
 
-/* The names of these folders, and NULL. */
-extern const char *const put_aside_folders[];
-
+/*
+ * Opens the folder that a message is in, for the caller to close: its name, or
+ * NULL with errno, ENOENT if it is in none.
+ */
+const char *put_aside_open(const struct spool *, const char *id,
+	    struct spool *folder);
 /* The name of the folder that a message is in, or NULL. */
 const char *put_aside_find(const struct spool *, const char *id);
-/*
- * The name of the folder from which the message was removed, or NULL with
- * errno, ENOENT if it is in none.
- */
+/* The name of the folder that it was removed from, or NULL with errno. */
 const char *put_aside_remove(const struct spool *, const char *id);
 
 #endif

@@ -194,16 +194,16 @@ find(struct shown *s, const struct caller *c, const struct spool *sp,
     const char *id)
 {
 	struct spool folder;
+	const char *place;
 	int found;
-	size_t i;
 
-	found = load(s, c, sp, PLACE_QUEUE, id);
-	for (i = 0; put_aside_folders[i] != NULL && !found; i++) {
-		if (spool_open_folder(sp, put_aside_folders[i], &folder) == -1)
-			continue;
-		found = load(s, c, &folder, put_aside_folders[i], id);
-		spool_close(&folder);
-	}
+	if (load(s, c, sp, PLACE_QUEUE, id))
+		return 1;
+	place = put_aside_open(sp, id, &folder);
+	if (place == NULL)
+		return 0;
+	found = load(s, c, &folder, place, id);
+	spool_close(&folder);
 	return found;
 }
 

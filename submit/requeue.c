@@ -228,18 +228,13 @@ put_back(struct requeued *r, const struct log *log)
 static int
 find(struct requeued *r, const char *id)
 {
-	size_t i;
-
-	for (i = 0; put_aside_folders[i] != NULL; i++) {
-		if (spool_open_folder(r->sp, put_aside_folders[i],
-		    &r->folder) == -1)
-			continue;
-		r->got = spool_load(&r->folder, id, 0, &r->m, &r->res);
-		if (r->got != SPOOL_GONE)
-			return 1;
-		message_fini(&r->m);
-		spool_close(&r->folder);
-	}
+	if (put_aside_open(r->sp, id, &r->folder) == NULL)
+		return 0;
+	r->got = spool_load(&r->folder, id, 0, &r->m, &r->res);
+	if (r->got != SPOOL_GONE)
+		return 1;
+	message_fini(&r->m);
+	spool_close(&r->folder);
 	return 0;
 }
 
