@@ -28,16 +28,11 @@ static int
 read_text(const char *path, struct buf *b, size_t limit)
 {
 	struct stat st;
-	int fd, ret;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
-		return lstat(path, &st) == -1 || !S_ISLNK(st.st_mode) ? 1 : -1;
-	if (fd == -1)
-		return -1;
-	ret = io_read_file(fd, b, limit);
-	io_close(&fd);
-	return ret;
+	if (io_read_path(path, b, limit) == 0)
+		return 0;
+	return (errno == ENOENT || errno == ENOTDIR) &&
+	    (lstat(path, &st) == -1 || !S_ISLNK(st.st_mode)) ? 1 : -1;
 }
 
 static void

@@ -113,6 +113,19 @@ io_read_file(int fd, struct buf *b, size_t limit_bytes)
 }
 
 int
+io_read_path(const char *path, struct buf *b, size_t limit_bytes)
+{
+	int fd, ret;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1)
+		return -1;
+	ret = io_read_file(fd, b, limit_bytes);
+	io_close(&fd);
+	return ret;
+}
+
+int
 io_open_null(void)
 {
 	int fd;

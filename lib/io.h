@@ -21,6 +21,8 @@ ssize_t	 io_read(int fd, void *, size_t);
 int	 io_pread_all(int fd, void *, size_t, off_t);
 /* Whole regular file into b (appended); -1 with errno, EFBIG past limit. */
 int	 io_read_file(int fd, struct buf *b, size_t limit_bytes);
+/* The same by its path; a FIFO is refused, not waited for. */
+int	 io_read_path(const char *, struct buf *, size_t limit_bytes);
 /*
  * /dev/null; in a chroot without it, a descriptor that can be neither read nor
  * written.

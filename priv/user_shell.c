@@ -4,7 +4,6 @@
  * Promise: a file that cannot be read now refuses nothing for good.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "lib/buf.h"
@@ -35,18 +34,12 @@ user_shell_is_listed(const char *shell, const char *text)
 static int
 read_shells(struct buf *text)
 {
-	int fd, ret;
-
-	fd = open(SHELLS_FILE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1 && errno != ENOENT)
-		return -1;
-	if (fd == -1) {
-		buf_puts(text, SHELLS_USUAL);
+	if (io_read_path(SHELLS_FILE, text, SHELLS_FILE_MAX) == 0)
 		return 0;
-	}
-	ret = io_read_file(fd, text, SHELLS_FILE_MAX);
-	io_close(&fd);
-	return ret;
+	if (errno != ENOENT)
+		return -1;
+	buf_puts(text, SHELLS_USUAL);
+	return 0;
 }
 
 /*

@@ -6,7 +6,6 @@
  * configuration is then none; no value is guessed or repaired.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -768,21 +767,6 @@ conf_check_override(const struct conf_override *o, const struct report *report)
 	return r.has_failed ? -1 : 0;
 }
 
-/* 0, or -1 with errno; an absent file is empty. */
-static int
-read_file(const char *file, int is_required, struct buf *text)
-{
-	int fd, ret;
-
-	/* Does not block on a FIFO, which io_read_file() refuses. */
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1)
-		return errno == ENOENT && !is_required ? 0 : -1;
-	ret = io_read_file(fd, text, FILE_MAX_BYTES);
-	io_close(&fd);
-	return ret;
-}
-
 int
 conf_read(struct smtpd_config *c, const char *file, int is_required,
     const struct conf_override *o, const struct report *report)
@@ -792,8 +776,8 @@ conf_read(struct smtpd_config *c, const char *file, int is_required,
 	int ret;
 
 	buf_init(&text, 0);
-	ret = read_file(file, is_required, &text);
-	if (ret == -1) {
+	ret = io_read_path(file, &text, FILE_MAX_BYTES);
+	if (ret == -1 && (errno != ENOENT || is_required)) {
 		snprintf(reason, sizeof(reason), "cannot be read: %s",
 		    strerror(errno));
 		report->say(report->arg, file, 0, reason);

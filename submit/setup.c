@@ -260,13 +260,10 @@ static void
 put_replaced(const struct setup *s, struct buf *out)
 {
 	struct buf old;
-	int fd;
 
 	buf_init(&old, 0);
-	fd = open(CONF_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd != -1 && io_read_file(fd, &old, CONF_MAX) == 0)
+	if (io_read_path(CONF_FILE, &old, CONF_MAX) == 0)
 		edit_replaced(&s->edit, buf_str(&old), old.len, out);
-	io_close(&fd);
 	buf_fini(&old);
 }
 

@@ -7,10 +7,8 @@
  * SIGHUP the previous one remains in effect.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/io.h"
 #include "smtpd/modules/block_set.h"
@@ -47,13 +45,10 @@ read_list(struct blocklist *list, struct smtpd_host *host, const char *path)
 	struct reports reports = { host, 0 };
 	const struct report report = { report_line, &reports };
 	struct buf text;
-	int result, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int result;
 
-	if (fd == -1)
-		return smtpd_error(host, NULL, "BLOCKLIST %s: %s", path,
-		    strerror(errno));
 	buf_init(&text, 0);
-	result = io_read_file(fd, &text, LIST_MAX);
+	result = io_read_path(path, &text, LIST_MAX);
 	if (result == -1)
 		smtpd_error(host, NULL, "BLOCKLIST %s: %s", path,
 		    errno == EINVAL ? "not a regular file" : strerror(errno));
@@ -65,7 +60,6 @@ read_list(struct blocklist *list, struct smtpd_host *host, const char *path)
 		smtpd_warn(host, "%s: %u more lines skipped", path,
 		    reports.n - REPORTS_MAX);
 	buf_fini(&text);
-	close(fd);
 	return result;
 }
 
