@@ -10,6 +10,9 @@
 #include "priv/user.h"
 #include "queue/turns.h"
 
+/* Free places that no range of uids takes: a uid has three of four left. */
+#define RANGE_LEAVES	4
+
 void
 turns_init(struct turns *t)
 {
@@ -108,14 +111,20 @@ turns_leave(struct turns *t, struct submitter *s, unsigned places)
 	t->nplaces -= places;
 }
 
-/* Of the part that all uids of a range may have, one has a part. */
+/*
+ * Of the part that all uids of a range may have, one has a part.  A user may
+ * have several ranges, and its own uid: after all of these, some are free.
+ */
 static struct part
 part_of(const struct held *h)
 {
-	struct part range = limits_part(h->of_range, h->nfree);
+	unsigned nfree = h->nfree > RANGE_LEAVES ? h->nfree - RANGE_LEAVES : 0;
+	struct part range;
 
-	return h->by->range->is_wide ? limits_part(h->of_submitter,
-	    range.most - range.held) : range;
+	if (!h->by->range->is_wide)
+		return limits_part(h->of_range, h->nfree);
+	range = limits_part(h->of_range, nfree);
+	return limits_part(h->of_submitter, range.most - range.held);
 }
 
 void

@@ -220,7 +220,7 @@ test_a_range_leaves_room_for_others(void **state)
 	held = (struct held){ .by = one, .nfree = 48 };
 	for (; turns_may_take(&held); held.nfree--)
 		turns_count(&held, one);
-	assert_int_equal(held.of_submitter, 27);
+	assert_int_equal(held.of_submitter, 25);
 	held.by = other;
 	held.of_submitter = 0;
 	assert_true(turns_may_take(&held));
@@ -231,9 +231,69 @@ test_a_range_leaves_room_for_others(void **state)
 		for (; turns_may_take(&held); held.nfree--)
 			turns_count(&held, held.by);
 	}
-	assert_int_equal(held.of_range, 36);
+	assert_int_equal(held.of_range, 33);
 	held = (struct held){ .by = bob, .nfree = held.nfree };
 	assert_true(turns_may_take(&held));
+	turns_fini(&t);
+}
+
+#define PLACES	64		/* the most of what is shared here */
+
+struct places {
+	const struct submitter *by[PLACES];
+	unsigned	 n, most;
+};
+
+/* As many as it may have. */
+static void
+take_places(struct places *p, const struct submitter *by)
+{
+	struct held held;
+	unsigned i;
+
+	for (;;) {
+		held = (struct held){ .by = by, .nfree = p->most - p->n };
+		for (i = 0; i < p->n; i++)
+			turns_count(&held, p->by[i]);
+		if (!turns_may_take(&held))
+			return;
+		assert_true(p->n < p->most);
+		p->by[p->n++] = by;
+	}
+}
+
+/*
+ * By its own uid, and by those of any number of ranges, in whatever order, a
+ * user does not have all.
+ */
+static void
+test_ranges_and_a_uid_leave_room_for_others(void **state)
+{
+	static const unsigned sizes[] = { 24, 48, PLACES };
+	struct places p;
+	struct turns t;
+	uint32_t k, own, n;
+	size_t i;
+
+	(void)state;
+	turns_init(&t);
+	for (i = 0; i < N(sizes); i++)
+		for (own = 0; own <= 20; own++) {
+			p = (struct places){ .most = sizes[i] };
+			for (k = 0; k < 20; k++) {
+				if (k == own)
+					take_places(&p, turns_submitter(&t,
+					    1000));
+				for (n = 0; n < 20; n++)
+					take_places(&p, turns_submitter(&t,
+					    65536 * (k + 1) + n));
+			}
+			take_places(&p, turns_submitter(&t, 1000));
+			n = p.n;
+			assert_in_range(n, p.most / 2, p.most - 1);
+			take_places(&p, turns_submitter(&t, 1001));
+			assert_true(p.n > n);
+		}
 	turns_fini(&t);
 }
 
@@ -354,6 +414,7 @@ main(void)
 		cmocka_unit_test(test_uids_of_a_range_have_one_turn),
 		cmocka_unit_test(test_places_of_a_range_are_counted_together),
 		cmocka_unit_test(test_a_range_leaves_room_for_others),
+		cmocka_unit_test(test_ranges_and_a_uid_leave_room_for_others),
 		cmocka_unit_test(test_nobody_has_all),
 		cmocka_unit_test(test_postponed),
 		cmocka_unit_test(test_many_submitters),
