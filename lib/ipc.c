@@ -143,6 +143,19 @@ ipc_send(int sock, struct ipc *m)
 	return 0;
 }
 
+int
+ipc_send_empty(int sock, uint32_t kind, uint32_t id)
+{
+	struct ipc m;
+	int ret;
+
+	ipc_init(&m);
+	ipc_begin(&m, kind, id);
+	ret = ipc_send(sock, &m);
+	ipc_fini(&m);
+	return ret;
+}
+
 /*
  * Takes the descriptors over first of all, so that none leaks on any path.
  * More than there is room for are closed by the kernel and show as MSG_CTRUNC.

@@ -39,6 +39,8 @@ void	ipc_put_bytes(struct ipc *, const void *, size_t);
 void	ipc_put_fd(struct ipc *, int fd);		/* lent until sent */
 /* 0, or -1 with errno (EAGAIN on a full non-blocking socket, EPIPE, …). */
 int	ipc_send(int sock, struct ipc *);
+/* The same for a record without fields. */
+int	ipc_send_empty(int sock, uint32_t kind, uint32_t id);
 
 /*
  * Reading.  ipc_recv: 1 for a record, 0 when the other side is gone, -1 with

@@ -57,19 +57,6 @@ submit_instance_answer(int status, const char *what, const char *reason)
 	ipc_fini(&m);
 }
 
-static int
-send_ready(void)
-{
-	struct ipc m;
-	int ret;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_SUBMIT_READY, 0);
-	ret = ipc_send(CALLER_CONNECTION, &m);
-	ipc_fini(&m);
-	return ret;
-}
-
 /* ---- the strings ---- */
 
 int
@@ -208,7 +195,7 @@ submit_instance_take(struct caller *c, struct submit_call *call)
 
 	memset(call, 0, sizeof(*call));
 	ipc_init(&m);
-	if (send_ready() == 0)
+	if (ipc_send_empty(CALLER_CONNECTION, IPC_SUBMIT_READY, 0) == 0)
 		ret = receive_call(&m, c, call, deadline_ms);
 	ipc_fini(&m);
 	if (ret == -1)

@@ -418,13 +418,8 @@ may_be_ended(const struct local_helper *h, const struct local_child *c)
 static void
 cancel_child(struct local_helper *h, struct local_child *c)
 {
-	struct ipc m;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_DELIVER_CANCEL, c->id);
 	c->is_cancelled = h->socket.fd == -1 ||
-	    ipc_send(h->socket.fd, &m) == 0;
-	ipc_fini(&m);
+	    ipc_send_empty(h->socket.fd, IPC_DELIVER_CANCEL, c->id) == 0;
 }
 
 void
@@ -848,21 +843,18 @@ static void
 acknowledge(struct local_child *c)
 {
 	struct local_request *r;
-	struct ipc m;
 	size_t k;
 
-	ipc_init(&m);
 	/* One that is about to be killed must not begin. */
 	for (k = 0; k < c->n && c->channel != -1 && !c->is_cancelled; k++) {
 		r = &c->requests[k];
 		if (r->state != LOCAL_CHECKPOINT)
 			continue;
 		r->state = LOCAL_ACKNOWLEDGED;
-		ipc_begin(&m, IPC_DELIVER_ACKNOWLEDGE, r->id);
-		if (ipc_send(c->channel, &m) == -1)
+		if (ipc_send_empty(c->channel, IPC_DELIVER_ACKNOWLEDGE,
+		    r->id) == -1)
 			cut(c);
 	}
-	ipc_fini(&m);
 }
 
 int

@@ -646,13 +646,11 @@ destinations_withdraw(struct destinations *ds, struct active_message *a)
 
 /* ---- to dma-remote ---- */
 
-/* 1 sent, 0 the socket is full for now, -1 it is gone. */
+/* After ipc_send(): 1 sent, 0 the socket is full for now, -1 it is gone. */
 static int
-send_record(struct destination *d, struct ipc *m)
+sent(int ret)
 {
-	if (ipc_send(d->sock, m) == 0)
-		return 1;
-	return helper_is_passing(errno) ? 0 : -1;
+	return ret == 0 ? 1 : helper_is_passing(errno) ? 0 : -1;
 }
 
 /* A connection ended on it: it goes last and alone from then on. */
@@ -667,7 +665,7 @@ is_suspect(const struct remote_request *r)
 	return 0;
 }
 
-/* As send_record(); 2: this message cannot be read, others can. */
+/* As sent(); 2: this message cannot be read, others can. */
 static int
 send_message(struct destinations *ds, struct destination *d,
     struct remote_request *r)
@@ -698,7 +696,7 @@ send_message(struct destinations *ds, struct destination *d,
 	ipc_put_u32(&out, is_suspect(r));
 	ipc_put_u64(&out, r->turn);
 	ipc_put_fd(&out, file);
-	ret = send_record(d, &out);
+	ret = sent(ipc_send(d->sock, &out));
 	ipc_fini(&out);
 	io_close(&file);
 	return ret;
@@ -740,7 +738,7 @@ send_rcpts(struct destinations *ds, struct destination *d,
 			put_rcpt(&out, &ds->active->q->conf, &r->a->m,
 			    r->rcpts[k]);
 		}
-		ret = send_record(d, &out);
+		ret = sent(ipc_send(d->sock, &out));
 		if (ret == 1)
 			r->sent = k;
 	}
@@ -776,24 +774,20 @@ fail_unreadable(struct destinations *ds, struct destination *d,
 	result_fini(&res);
 }
 
-/* Of all requests whose recipients were sent: as send_record(). */
+/* Of all requests whose recipients were sent: as sent(). */
 static int
 send_cancels(struct destination *d)
 {
 	struct remote_request *r;
-	struct ipc m;
 	int ret = 1;
 
-	ipc_init(&m);
 	for (r = d->requests; r != NULL && ret == 1; r = r->next) {
 		if (r->cancel != CANCEL_WANTED || r->sent < r->n)
 			continue;
-		ipc_begin(&m, IPC_REMOTE_CANCEL, r->id);
-		ret = send_record(d, &m);
+		ret = sent(ipc_send_empty(d->sock, IPC_REMOTE_CANCEL, r->id));
 		if (ret == 1)
 			r->cancel = CANCEL_SENT;
 	}
-	ipc_fini(&m);
 	return ret;
 }
 
@@ -889,14 +883,9 @@ count_waiting(const struct destinations *ds, const struct destination *d)
 static void
 ask_to_yield(struct destination *d)
 {
-	struct ipc m;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_REMOTE_YIELD, 0);
 	/* Without room it is asked again after its next silence. */
-	(void)send_record(d, &m);
+	(void)ipc_send_empty(d->sock, IPC_REMOTE_YIELD, 0);
 	d->moved_ms = io_clock_ms();
-	ipc_fini(&m);
 }
 
 int64_t

@@ -82,12 +82,6 @@ helper_is_there(struct helper_socket *h, const struct log *log)
 int
 helper_ask_successor(struct helper_socket *h)
 {
-	struct ipc m;
-	int ret;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_HELPER_SUCCESSOR, 0);
-	ret = h->fd == -1 ? -1 : ipc_send(h->fd, &m);
-	ipc_fini(&m);
-	return ret;
+	return h->fd == -1 ? -1 : ipc_send_empty(h->fd, IPC_HELPER_SUCCESSOR,
+	    0);
 }

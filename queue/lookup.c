@@ -229,20 +229,13 @@ ask_new(struct lookups *ls, struct lookup *l)
 static int
 ask_again(struct lookup *l)
 {
-	struct ipc m;
-	int ret;
-
 	if (io_clock_ms() - l->born_ms >= LIFE_MS)
 		io_close(&l->channel);
-	if (l->channel == -1)
-		return -1;
-	ipc_init(&m);
-	ipc_begin(&m, IPC_FORWARD_AGAIN, 0);
-	ret = ipc_send(l->channel, &m);
-	if (ret == -1)
-		io_close(&l->channel);
-	ipc_fini(&m);
-	return ret;
+	if (l->channel != -1 &&
+	    ipc_send_empty(l->channel, IPC_FORWARD_AGAIN, 0) == 0)
+		return 0;
+	io_close(&l->channel);
+	return -1;
 }
 
 /* Without room it goes on gathering, and is late in its time. */

@@ -111,9 +111,8 @@ send_request(int sock, enum destination_kind kind, const char *name,
 		(void)ipc_send(sock, &m);
 		explicit_bzero(m.fields.data, m.fields.len);
 	}
-	ipc_begin(&m, IPC_REMOTE_PROBE, 0);
-	(void)ipc_send(sock, &m);
 	ipc_fini(&m);
+	(void)ipc_send_empty(sock, IPC_REMOTE_PROBE, 0);
 }
 
 static void
