@@ -15,7 +15,7 @@
 
 #define COMMANDS_MAX	4096	/* that await a reply */
 #define COMMANDS_SPARE	8	/* of them, for RSET and QUIT */
-#define OUT_FIRST	32768	/* so that a login is not copied by realloc */
+#define LOGIN_ROOM	8192	/* bytes of a login besides the password */
 #define BLOCK_WAIT_S	180	/* for a block of text to be taken */
 
 /* What is awaited; the driver's turn where its name says so. */
@@ -1135,6 +1135,19 @@ smtp_input(struct smtp *s, const char *data, size_t len)
 
 /* 7. The driver's side. */
 
+/*
+ * Room for a login, so that realloc() leaves no copy of it: a password is at
+ * most doubled, by base64.
+ */
+static int
+keep_room(struct smtp *s)
+{
+	const char *password = s->setup.password;
+	size_t n = password == NULL ? 0 : LOGIN_ROOM + 2 * strlen(password);
+
+	return buf_space(&s->out.buf, n) == NULL ? -1 : 0;
+}
+
 struct smtp *
 smtp_new(const struct smtp_setup *setup)
 {
@@ -1147,8 +1160,7 @@ smtp_new(const struct smtp_setup *setup)
 	smtp_capabilities_init(&s->caps);
 	smtp_auth_init(&s->auth, setup->password);
 	s->commands = calloc(COMMANDS_MAX, sizeof(*s->commands));
-	if (s->commands == NULL ||
-	    buf_space(&s->out.buf, OUT_FIRST) == NULL ||
+	if (s->commands == NULL || keep_room(s) == -1 ||
 	    !text_is_clean(setup->helo, strlen(setup->helo))) {
 		smtp_free(s);
 		return NULL;
