@@ -11,9 +11,12 @@ import time
 import memory
 import systems
 
+LIMIT = "/var/spool/limit/list"
 UPSTREAM = "/var/spool/dma"
 QUEUE = "/var/spool/dma/queue"
 NUMBER = b"\nX-Bench-Id: 00000000"
+BYTES = 1500                    # of a queue file with a short message
+LISTED = ("first_ms", "whole_ms", "cpu_ms", "memory_mb", "lines")
 SUBMITS = 50                    # calls with a long queue, and with an empty one
 MARK = 77777777                 # X-Bench-Id of the other user's message
 SILENT_FROM = 2                 # 127.0.1.2 ... are silent, 127.0.1.1 is not
@@ -88,10 +91,28 @@ def submit(agent):
     return said["p50_ms"]
 
 
+def list_limit(agent, messages):
+    """As many files of the size of a queue file, read by limit_list.c."""
+    agent.prepare("submit")
+    systems.folder(LIMIT, 0o700, "bin", "bin")
+    st = os.stat(LIMIT)
+    for i in range(messages):
+        copy(os.path.join(LIMIT, "%021x" % i), b"x" * BYTES, st)
+    os.sync()
+    said = agent.once([systems.tool("limit_list"), LIMIT], user="bin")
+    agent.system.clear()
+    if said["lines"] != messages:
+        raise systems.Trouble("%d files read, status %d" % (
+            said["lines"], said["status"]))
+    return {key: said[key] for key in LISTED}
+
+
 def backlog(agent, messages):
     """The list of a long queue, submissions meanwhile, and a runner that
     starts with it.  Submissions with an empty queue come before and after those
     with the long one, since the disk is not always as fast."""
+    if agent.name == "limit":
+        return list_limit(agent, messages)
     agent.prepare("submit")
     before = submit(agent)
     few_ms, few = cold_start(agent, 1) if agent.name == "ours" else (0, 0)
@@ -101,8 +122,7 @@ def backlog(agent, messages):
     said = agent.once(["/usr/sbin/sendmail", "-bp"])
     queued = set(os.listdir(QUEUE)) if agent.name == "ours" else ()
     full = submit(agent)
-    answer = {key: said[key] for key in (
-        "first_ms", "whole_ms", "cpu_ms", "memory_mb", "lines")}
+    answer = {key: said[key] for key in LISTED}
     if agent.name == "ours":
         for name in set(os.listdir(QUEUE)) - queued:
             os.unlink(os.path.join(QUEUE, name))

@@ -10,8 +10,8 @@ made()
 {
 	[ "$out/$1" -nt "$here/$1.c" ] && [ "$out/$1" -nt "$here/common.h" ]
 }
-for name in callers limit_disk limit_intake limit_mailbox limit_smtp \
-    limit_submit proxy sink syslogd; do
+for name in callers limit_disk limit_intake limit_list limit_mailbox \
+    limit_smtp limit_submit proxy sink syslogd; do
 	made $name ||
 	    $cc -pthread -o "$out/$name" "$here/$name.c" $(
 	    case $name in sink|limit_smtp) echo -lssl -lcrypto ;; esac)

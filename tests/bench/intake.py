@@ -7,7 +7,10 @@ sends nothing on.
 import contextlib
 import json
 import os
+import re
 import resource
+import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -24,7 +27,7 @@ SETTLE_S = 1                    # what was deleted before is freed by then
 OWN = "/dev/own"                # a disk for a file system of its own
 PATIENCE = 120
 CACHE = os.environ.get("BENCH_CACHE", "/var/cache/dma-bench")
-# sync_file_range() only starts writing, and waits for nothing.
+# sync_file_range() starts writes or waits for them, and commits nothing.
 SYNCS = ("fsync", "fdatasync", "syncfs", "sync")
 
 
@@ -340,20 +343,52 @@ class Intake:
                 **{"rate_" + k: v for k, v in rates.items()}}
 
     def counts(self, messages, sessions, has_own=False):
-        """Sync calls for each message, seen by strace, which slows down only
-        what is counted."""
-        log = os.path.join(self.agent.folder, "trace")
+        """Sync calls for each message: counted by the kernel, or seen by
+        strace, which slows them down."""
         with self.file_system(has_own):
-            self.server.start("durable", [
-                "strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "0", "-o",
-                log, "-e", "trace=execve," + ",".join(SYNCS)])
+            return self.count_by_perf(messages, sessions) or \
+                self.count_by_strace(messages, sessions)
+
+    def count_by_perf(self, messages, sessions):
+        """None where there are no tracepoints."""
+        tracing = os.path.join(self.agent.folder, "tracing")
+        os.makedirs(tracing, exist_ok=True)
+        if not shutil.which("perf") or subprocess.run(
+                ["mount", "-t", "tracefs", "none", tracing],
+                **systems.QUIET).returncode:
+            return None
+        log = os.path.join(self.agent.folder, "counts")
+        self.server.start("durable")
+        try:
+            # Children that are born meanwhile count, too.
+            perf = subprocess.Popen(
+                ["perf", "stat", "-x", ",", "-o", log, "-e", ",".join(
+                    "syscalls:sys_enter_" + name for name in SYNCS), "-p",
+                 ",".join(map(str, self.agent.left()))], **systems.QUIET)
+            time.sleep(SETTLE_S)
             try:
                 self.send(messages, sessions, True)
             finally:
-                self.server.stop()
+                perf.send_signal(signal.SIGINT)
+                perf.wait(10)
+        finally:
+            self.server.stop()
+            subprocess.run(["umount", tracing], check=True)
+        with open(log) as f:
+            counts = re.findall(r"^(\d+),", f.read(), re.M)
+        return {"syncs": sum(map(int, counts)) / messages} if counts else None
+
+    def count_by_strace(self, messages, sessions):
+        log = os.path.join(self.agent.folder, "trace")
+        self.server.start("durable", [
+            "strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "0", "-o",
+            log, "-e", "trace=execve," + ",".join(SYNCS)])
+        try:
+            self.send(messages, sessions, True)
+        finally:
+            self.server.stop()
         counts = self.agent.read_trace(log, False)
-        return {"syncs": counts["syncs"] / messages,
-                "folder_syncs": counts["folder_syncs"] / messages}
+        return {"syncs": counts["syncs"] / messages}
 
     def memory(self, messages, turns):
         return memory.intake_memory(self, messages, turns)

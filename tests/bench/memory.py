@@ -2,7 +2,9 @@
 
 Runs in the world of a system, for agent.py.
 """
+import collections
 import os
+import re
 import threading
 import time
 
@@ -38,8 +40,17 @@ def of(pid, key):
     if key == "peak":
         with open("/proc/%d/status" % pid) as f:
             return sum(int(x.split()[1]) for x in f if x.startswith("VmHWM"))
-    with open("/proc/%d/smaps_rollup" % pid) as f:
-        return sum(int(x.split()[1]) for x in f if x.startswith("Private_"))
+    with open("/proc/%d/smaps" % pid) as f:
+        return sum(own_kb(x) for x in f.read().split("VmFlags:"))
+
+
+def own_kb(mapping):
+    """What is neither shared nor a page of a file.  A page of a library is
+    private by chance, while no other process happens to use it."""
+    kb = collections.Counter()
+    for name, size in re.findall(r"^(\w+): +(\d+) kB", mapping, re.M):
+        kb[name.split("_")[0]] += int(size)
+    return min(kb["Anonymous"], kb["Private"])
 
 
 def look(agent, key):

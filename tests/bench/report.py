@@ -123,11 +123,12 @@ def scenarios(cells):
 
 
 def verdicts(results):
-    """(scenario, name, figure, bound, verdict) of all that was measured."""
+    """(scenario, name, figure, floor, bound, verdict) of all that was
+    measured."""
     figures = Figures(results)
     peers = [x for x in CLIENTS if x not in ("ours", "limit")]
     for scenario, name, figure, sign, bound in goals(figures, peers):
-        timed = figures.take()
+        timed, floor = figures.take()
         if figure is None:
             continue
         is_met = figure <= bound if sign == "<=" else figure >= bound
@@ -140,14 +141,16 @@ def verdicts(results):
         elif by > MOVED_MOST:
             verdict = "no conclusion (floor moved %.0f %%)" % (100 * by)
         yield scenario, name, number(round(figure, 3)), \
+            "-" if floor is None else number(round(floor, 3)), \
             "%s %s" % (sign, number(bound)), verdict
 
 
 def summary(results):
     rows = list(verdicts(results))
-    count = {word: sum(r[4].startswith(word) for r in rows)
+    count = {word: sum(r[5].startswith(word) for r in rows)
              for word in ("met", "missed", "no ")}
-    return ["goals"] + aligned(
+    return ["goals, with the figure of the floor in place of ours"] + aligned(
+        [("", "ours", "floor", "goal", "")] +
         [("%-6s %s" % r[:2],) + r[2:] for r in rows]) + [
         "%d met, %d missed, %d without a conclusion" % (
             count["met"], count["missed"], count["no "])] if rows else []
@@ -175,7 +178,8 @@ def plots(cells, results, folder):
 def document_text(cells, results, facts):
     out = ["Measured with `%s`.\n" % facts["command"], "```"]
     out += facts["lines"] + ["```", ""]
-    out += ["| | figure | measured | goal | |", "|---|---|---|---|---|"]
+    out += ["| | figure | measured | floor | goal | |",
+            "|---|---|---|---|---|---|"]
     out += ["| %s |" % " | ".join(row) for row in verdicts(results)]
     for scenario in scenarios(measured(cells, results)):
         out += ["", "### %s: %s" % (scenario, MEANINGS[scenario]), ""]
