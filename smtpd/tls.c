@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -81,26 +80,21 @@ read_file(const char *path, int is_secret, struct buf *bytes,
     const struct reason *reason)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret = -1;
 
 	if (fd == -1)
-		return fail(reason, "%s: %s", path, strerror(errno));
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return fail(reason, "%s: not a regular file", path);
-	}
-	if (is_secret && (st.st_mode & S_IRWXO) != 0) {
-		close(fd);
-		return fail(reason, "%s: accessible to all users: run "
-		    "\"chmod o= %s\"", path, path);
-	}
-	if (io_read_file(fd, bytes, FILE_MAX) == -1) {
 		fail(reason, "%s: %s", path, strerror(errno));
-		close(fd);
-		return -1;
-	}
-	close(fd);
-	return 0;
+	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		fail(reason, "%s: not a regular file", path);
+	else if (is_secret && (st.st_mode & S_IRWXO) != 0)
+		fail(reason, "%s: accessible to all users: run "
+		    "\"chmod o= %s\"", path, path);
+	else if (io_read_file(fd, bytes, FILE_MAX) == -1)
+		fail(reason, "%s: %s", path, strerror(errno));
+	else
+		ret = 0;
+	io_close(&fd);
+	return ret;
 }
 
 /* The server's own certificate and those that lead from it to an authority. */
@@ -137,25 +131,6 @@ use_chain(SSL_CTX *ctx, BIO *bio, const char *path,
 	return 0;
 }
 
-static int
-read_certificate(SSL_CTX *ctx, const char *path, const struct reason *reason)
-{
-	struct buf bytes;
-	BIO *bio = NULL;
-	int result;
-
-	buf_init(&bytes, FILE_MAX);
-	result = read_file(path, 0, &bytes, reason);
-	if (result == 0) {
-		bio = BIO_new_mem_buf(buf_str(&bytes), (int)bytes.len);
-		result = bio == NULL ? fail(reason, "%s", strerror(ENOMEM)) :
-		    use_chain(ctx, bio, path, reason);
-	}
-	BIO_free(bio);
-	buf_fini(&bytes);
-	return result;
-}
-
 /* There is nobody to ask for the passphrase of a key. */
 static int
 no_passphrase(char *out, int size, int is_writing, void *was_asked)
@@ -189,24 +164,29 @@ use_key(SSL_CTX *ctx, BIO *bio, const char *path, const char *certificate,
 	return is_ok ? 0 : fail(reason, "%s: %s", path, error_words());
 }
 
+/* A certificate, or the private key of one. */
 static int
-read_key(SSL_CTX *ctx, const char *path, const char *certificate,
+load(SSL_CTX *ctx, const char *path, const char *certificate,
     const struct reason *reason)
 {
 	struct buf bytes;
 	BIO *bio = NULL;
-	int result;
+	int ret;
 
 	buf_init(&bytes, FILE_MAX);
-	result = read_file(path, 1, &bytes, reason);
-	if (result == 0) {
+	ret = read_file(path, certificate != NULL, &bytes, reason);
+	if (ret == 0) {
 		bio = BIO_new_mem_buf(buf_str(&bytes), (int)bytes.len);
-		result = bio == NULL ? fail(reason, "%s", strerror(ENOMEM)) :
-		    use_key(ctx, bio, path, certificate, reason);
+		if (bio == NULL)
+			ret = fail(reason, "%s", strerror(ENOMEM));
+		else if (certificate == NULL)
+			ret = use_chain(ctx, bio, path, reason);
+		else
+			ret = use_key(ctx, bio, path, certificate, reason);
 	}
 	BIO_free(bio);
 	buf_wipe(&bytes);
-	return result;
+	return ret;
 }
 
 /* 2. The server. */
@@ -257,8 +237,8 @@ tls_server_new(const char *certificate, const char *private_key,
 	}
 	if (private_key == NULL)
 		private_key = certificate;
-	if (read_certificate(server->ctx, certificate, &reason) == -1 ||
-	    read_key(server->ctx, private_key, certificate, &reason) == -1) {
+	if (load(server->ctx, certificate, NULL, &reason) == -1 ||
+	    load(server->ctx, private_key, certificate, &reason) == -1) {
 		tls_server_free(server);
 		return NULL;
 	}
