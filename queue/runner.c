@@ -896,19 +896,26 @@ os_error(const struct queue *q, const char *what)
 	return EX_OSERR;
 }
 
-/* 0 for the one that waits; another would be too many. */
+/* 1 when the runner that has the lock has a wake-up to look at, now. */
 static int
-begin_standby(struct runner *r)
+is_answered(const struct spool *sp)
 {
 	struct ipc m;
-	int is_alone;
+	int ret;
 
 	ipc_init(&m);
 	ipc_begin(&m, IPC_WAKE, 0);
 	ipc_put_str(&m, "");
-	is_alone = spool_poke(&r->q.spool, &m) == -1 && errno != EAGAIN;
+	ret = spool_poke(sp, &m);
 	ipc_fini(&m);
-	if (!is_alone || spool_standby(&r->q.spool, 1) == -1)
+	return ret == 0 || errno == EAGAIN;
+}
+
+/* 0 for the one that waits; another would be too many. */
+static int
+begin_standby(struct runner *r)
+{
+	if (is_answered(&r->q.spool) || spool_standby(&r->q.spool, 1) == -1)
 		return -1;
 	listen_for_wakes(r);
 	return 0;
@@ -954,21 +961,6 @@ stand_by(struct runner *r)
 		log_say(&r->q.log, LOG_LEVEL_INFO, "the spool can be locked "
 		    "again");
 	r->unfit[0] = '\0';
-}
-
-/* 1 when the runner that has the lock has a wake-up to look at, now. */
-static int
-is_answered(const struct spool *sp)
-{
-	struct ipc m;
-	int ret;
-
-	ipc_init(&m);
-	ipc_begin(&m, IPC_WAKE, 0);
-	ipc_put_str(&m, "");
-	ret = spool_poke(sp, &m);
-	ipc_fini(&m);
-	return ret == 0 || errno == EAGAIN;
 }
 
 /*
