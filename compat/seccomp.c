@@ -14,17 +14,7 @@
  */
 #include "compat/seccomp.h"
 
-#ifndef SECCOMP_ARCH
-
-int
-seccomp_deny(const struct seccomp_rule *rules, size_t n)
-{
-	(void)rules;
-	(void)n;
-	return 0;
-}
-
-#else
+#ifdef SECCOMP_ARCH
 
 #include <sys/ioctl.h>
 #include <sys/prctl.h>

@@ -75,13 +75,12 @@ struct seccomp_rule {
 #define DENY_UNLESS_BITS(call, arg, bits) { SYS_ ## call, \
 				IS_DENIED_UNLESS_BITS, arg, 1, { bits } }
 
-#endif
-
 /*
  * Denies these calls, and those that no process of ours needs, for good; -1
- * with errno.  Not an error if Linux has no such filter, or if there is none
- * for this processor.
+ * with errno.  Not an error if Linux has no such filter.
  */
 int	seccomp_deny(const struct seccomp_rule *, size_t n);
+
+#endif
 
 #endif
