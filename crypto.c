@@ -5,7 +5,6 @@
  * Promise: a stream that demands trust carries no byte of ours before chain
  * and name, or a pin, were found good; not on a resumed session either.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "conf/values.h"
 #include "crypto.h"
 #include "lib/buf.h"
 
@@ -549,22 +549,14 @@ copy_host(char dst[HOST_MAX + 1], const char *host)
 	return 0;
 }
 
-static int
-is_addr(const char *host)
-{
-	unsigned char addr[sizeof(struct in6_addr)];
-
-	return inet_pton(AF_INET, host, addr) == 1 ||
-	    inet_pton(AF_INET6, host, addr) == 1;
-}
-
 /* A name or an address that the certificate may be for; RFC 9525.  1, or 0. */
 static int
 expect_name(SSL *ssl, const char *host)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 
-	return is_addr(host) ? X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 :
+	return value_is_literal(host) ?
+	    X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 :
 	    X509_VERIFY_PARAM_add1_host(param, host, 0) == 1;
 }
 
@@ -609,7 +601,8 @@ set_names(struct tls *t, const struct tls_demand *d)
 	if (d->tlsas != NULL && d->npins == 0 &&
 	    expect_tlsas(t->ssl, name, d->tlsas, &t->has_dane) == -1)
 		return -1;
-	if (!is_addr(name) && SSL_set_tlsext_host_name(t->ssl, name) != 1)
+	if (!value_is_literal(name) &&
+	    SSL_set_tlsext_host_name(t->ssl, name) != 1)
 		return -1;
 	X509_VERIFY_PARAM_set_hostflags(SSL_get0_param(t->ssl),
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
