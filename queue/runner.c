@@ -372,8 +372,12 @@ give_local(struct runner *r, struct active_message *a, uint32_t i)
 {
 	const char *owner = a->m.rcpts[i].owner;
 
-	if (!is_degraded(r) && !active_is_next(&r->active, a))
+	if (!active_is_next(&r->active, a)) {
+		/* Then what precedes it is for the next runner, and it too. */
+		if (is_degraded(r))
+			decide_without_helper(a, i);
 		return;
+	}
 	if (owner == NULL)
 		decide_later(a, i, "out of memory");
 	else if (active_admit(&r->active, a, i, owner) == 0)
