@@ -167,8 +167,11 @@ watch_listeners(struct smtpd_child *c, int accepts)
 
 /* The sockets are closed, lest they stay open when the parent closes them. */
 static void
-leave_listeners(struct smtpd_child *c)
+leave_listeners(struct smtpd_child *c, enum host_phase phase)
 {
+	c->host->state = phase;
+	scoreboard_set_state(c->host->scoreboard, c->host->slot,
+	    SCOREBOARD_DRAINING);
 	watch_listeners(c, 0);
 	while (c->nlisteners > 0)
 		io_close(&c->listeners[--c->nlisteners].watch.fd);
@@ -181,10 +184,7 @@ retire(struct smtpd_child *c)
 		return;
 	/* What it was woken for, perhaps. */
 	accept_from_all(c, LEAVE_MAX);
-	c->host->state = HOST_RETIRING;
-	scoreboard_set_state(c->host->scoreboard, c->host->slot,
-	    SCOREBOARD_DRAINING);
-	leave_listeners(c);
+	leave_listeners(c, HOST_RETIRING);
 }
 
 static void
@@ -192,10 +192,7 @@ drain(struct smtpd_child *c)
 {
 	if (c->host->state == HOST_DRAINING)
 		return;
-	c->host->state = HOST_DRAINING;
-	scoreboard_set_state(c->host->scoreboard, c->host->slot,
-	    SCOREBOARD_DRAINING);
-	leave_listeners(c);
+	leave_listeners(c, HOST_DRAINING);
 	session_drain_all(c->host);
 }
 
