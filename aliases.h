@@ -80,6 +80,8 @@ void	aliases_cut(const char *text, size_t len, const char *name,
 /* Lends the alias of that name (case-insensitive), or NULL. "*" is one. */
 const struct alias *aliases_find(const struct aliases *, const char *name);
 void	aliases_fini(struct aliases *);
+/* 1 when one is a command or a file: see user_may_run(). */
+int	targets_have_command(const struct targets *);
 void	targets_fini(struct targets *);
 
 #endif

@@ -820,6 +820,18 @@ aliases_fini(struct aliases *as)
 	memset(as, 0, sizeof(*as));
 }
 
+int
+targets_have_command(const struct targets *ts)
+{
+	size_t i;
+
+	for (i = 0; i < ts->n; i++)
+		if (ts->list[i].kind == TARGET_PIPE ||
+		    ts->list[i].kind == TARGET_FILE)
+			return 1;
+	return 0;
+}
+
 void
 targets_fini(struct targets *ts)
 {

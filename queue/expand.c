@@ -36,18 +36,6 @@ to_mailbox(struct active_message *a, uint32_t i, const char *user)
 		a->attempts[i].stage = STAGE_LOCAL;
 }
 
-static int
-names_command(const struct targets *targets)
-{
-	size_t i;
-
-	for (i = 0; i < targets->n; i++)
-		if (targets->list[i].kind == TARGET_PIPE ||
-		    targets->list[i].kind == TARGET_FILE)
-			return 1;
-	return 0;
-}
-
 /* Early check for a clearer log line; the delivery helper enforces it. */
 static int
 may_run(const struct conf *conf, const char *name)
@@ -83,7 +71,7 @@ expand(struct lookups *ls, struct active_message *a, uint32_t i,
 	struct result res;
 	int ret;
 
-	if (to->origin == ORIGIN_FORWARD && names_command(to->targets) &&
+	if (to->origin == ORIGIN_FORWARD && targets_have_command(to->targets) &&
 	    !may_run(&ls->active->q->conf, to->owner)) {
 		log_say(&ls->active->q->log, LOG_LEVEL_WARNING, "id=%s user=%s "
 		    ".forward contains a command or a file, which is not "

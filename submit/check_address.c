@@ -186,20 +186,6 @@ no_user(struct address_trace *w, const char *address, const char *name)
 	    "an alias nor a user %s", name);
 }
 
-/* The target is refused if it contains a file or a command. */
-static int
-may_have(const struct address_trace *w, const struct user *user,
-    const struct targets *targets)
-{
-	size_t i;
-
-	for (i = 0; i < targets->n; i++)
-		if (targets->list[i].kind == TARGET_FILE ||
-		    targets->list[i].kind == TARGET_PIPE)
-			return user_may_run(&w->conf->local, user) != 0;
-	return 1;
-}
-
 /* step: that of the user's .forward. */
 static void
 to_forward(struct address_trace *w, const char *address,
@@ -215,7 +201,8 @@ to_forward(struct address_trace *w, const char *address,
 		SAY(w, WARNING, address, ".forward of %s is not used: %s",
 		    user->name, seen->reason);
 		to_mailbox(w, address, user->name, "");
-	} else if (!may_have(w, user, &seen->targets)) {
+	} else if (targets_have_command(&seen->targets) &&
+	    user_may_run(&w->conf->local, user) == 0) {
 		SAY(w, WARNING, address, ".forward of %s is not used: it "
 		    "contains a command or a file, which is not available to "
 		    "root and users without a login shell", user->name);
