@@ -40,7 +40,12 @@ struct smtpd_key {
 			    const struct smtpd_key *, char *buffer,
 			    size_t size);
 	size_t		 at;		/* the member that it sets */
-	uint64_t	 low, high;	/* of a number, a time or a size */
+	/* Of a number, a time or a size: an unsigned, or an uint64_t. */
+	int		(*read)(const char *, uint64_t low, uint64_t high,
+			    uint64_t *);
+	size_t		 bytes;
+	uint64_t	 low, high;
+	int		(*check)(const char *);	/* of a text */
 	const char	*wants;
 	const char	*const *words;	/* of a choice, by its enum */
 	int		 is_repeatable;
@@ -79,70 +84,38 @@ copy(char **dst, const char *text)
 /* ---- numbers, times and sizes ---- */
 
 static const char *
-set_count(struct smtpd_config *c, const struct smtpd_key *k, char *value)
+set_number(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
-	unsigned *to = member(c, k);
+	void *to = member(c, k);
 	uint64_t v;
 
-	if (conf_value_number(value, k->low, k->high, &v) == -1)
+	if (k->read(value, k->low, k->high, &v) == -1)
 		return k->wants;
-	*to = (unsigned)v;
+	if (k->bytes == sizeof(uint64_t))
+		*(uint64_t *)to = v;
+	else
+		*(unsigned *)to = (unsigned)v;
 	return NULL;
 }
 
 static const char *
-set_long_count(struct smtpd_config *c, const struct smtpd_key *k, char *value)
-{
-	return conf_value_number(value, k->low, k->high, member(c, k)) == -1 ?
-	    k->wants : NULL;
-}
-
-static const char *
-set_time(struct smtpd_config *c, const struct smtpd_key *k, char *value)
-{
-	unsigned *to = member(c, k);
-	uint64_t v;
-
-	if (conf_value_time(value, k->low, k->high, &v) == -1)
-		return k->wants;
-	*to = (unsigned)v;
-	return NULL;
-}
-
-static const char *
-set_size(struct smtpd_config *c, const struct smtpd_key *k, char *value)
-{
-	return conf_value_size(value, k->low, k->high, member(c, k)) == -1 ?
-	    k->wants : NULL;
-}
-
-static const char *
-get_unsigned(const struct smtpd_config *c, const struct smtpd_key *k,
+get_number(const struct smtpd_config *c, const struct smtpd_key *k,
     char *buffer, size_t size)
 {
-	const unsigned *v = const_member(c, k);
+	const void *from = const_member(c, k);
+	uint64_t v = k->bytes == sizeof(uint64_t) ? *(const uint64_t *)from :
+	    *(const unsigned *)from;
 
-	snprintf(buffer, size, "%u", *v);
-	return buffer;
-}
-
-static const char *
-get_long(const struct smtpd_config *c, const struct smtpd_key *k, char *buffer,
-    size_t size)
-{
-	const uint64_t *v = const_member(c, k);
-
-	snprintf(buffer, size, "%llu", (unsigned long long)*v);
+	snprintf(buffer, size, "%llu", (unsigned long long)v);
 	return buffer;
 }
 
 /* ---- texts and words ---- */
 
 static const char *
-set_path(struct smtpd_config *c, const struct smtpd_key *k, char *value)
+set_text(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 {
-	return conf_value_path(value) == -1 ? k->wants :
-	    copy(member(c, k), value);
+	return k->check(value) == -1 ? k->wants : copy(member(c, k), value);
 }
 
 static const char *
@@ -150,17 +123,10 @@ set_status_socket(struct smtpd_config *c, const struct smtpd_key *k,
     char *value)
 {
 	if (strcmp(value, "none") != 0)
-		return set_path(c, k, value);
+		return set_text(c, k, value);
 	free(c->status_socket);
 	c->status_socket = NULL;
 	return NULL;
-}
-
-static const char *
-set_user(struct smtpd_config *c, const struct smtpd_key *k, char *value)
-{
-	return conf_value_user(value) == -1 ? k->wants :
-	    copy(member(c, k), value);
 }
 
 static const char *
@@ -317,17 +283,15 @@ set_fallback(struct smtpd_config *c, const struct smtpd_key *k, char *value)
 /* ---- the keys ---- */
 
 #define AT(m)		.at = offsetof(struct smtpd_config, m)
-#define COUNT(m, l, h)	.set = set_count, .get = get_unsigned, AT(m), \
-			.low = (l), .high = (h), \
+#define NUMBER(m, by, l, h) .set = set_number, .get = get_number, AT(m), \
+			.bytes = sizeof(((struct smtpd_config *)0)->m), \
+			.read = (by), .low = (l), .high = (h)
+#define COUNT(m, l, h)	NUMBER(m, conf_value_number, l, h), \
 			.wants = "must be a number from " #l " to " #h
-#define LONG(m, l, h)	.set = set_long_count, .get = get_long, AT(m), \
-			.low = (l), .high = (h), \
-			.wants = "must be a number from " #l " to " #h
-#define TIME(m, h, s)	.set = set_time, .get = get_unsigned, AT(m), \
-			.low = 1, .high = (h), \
+#define TIME(m, h, s)	NUMBER(m, conf_value_time, 1, h), \
 			.wants = "must be a time from 1s to " s
-#define PATH(m)		.set = set_path, .get = get_text, AT(m), \
-			.wants = ABSOLUTE_PATH
+#define PATH(m)		.set = set_text, .get = get_text, AT(m), \
+			.check = conf_value_path, .wants = ABSOLUTE_PATH
 #define ABSOLUTE_PATH \
 	"must be an absolute path without \"//\", \".\" and \"..\""
 #define CHOICE(m, w, t)	.set = set_choice, .get = get_choice, AT(m), \
@@ -342,16 +306,16 @@ static const struct smtpd_key keys[] = {
 	    .wants = "must be an IP address with an optional port, such as "
 	    "127.0.0.1:2525 or [::1]:2525" },
 	{ "ROOT", PATH(root) },
-	{ "USER", .set = set_user, .get = get_text, AT(user),
-	    .wants = "must be the name of a user" },
+	{ "USER", .set = set_text, .get = get_text, AT(user),
+	    .check = conf_value_user, .wants = "must be the name of a user" },
 	{ "MIN_SPARE", COUNT(children.min_spare, 1, 1000) },
 	{ "MAX_SPARE", COUNT(children.max_spare, 1, 1000) },
 	{ "MAX_CHILDREN", COUNT(children.max_children, 1, 1000) },
-	{ "MAX_SESSIONS", LONG(children.max_sessions, 0, 1000000000) },
+	{ "MAX_SESSIONS", COUNT(children.max_sessions, 0, 1000000000) },
 	{ "SHUTDOWN_TIMEOUT", TIME(children.shutdown_timeout_s, 3600, "1h") },
 	{ "DURABLE", CHOICE(durable, durable_words, "none, file or full") },
-	{ "MAX_SIZE", .set = set_size, .get = get_long,
-	    AT(limits.max_size_bytes), .low = 1 << 10, .high = 1ULL << 40,
+	{ "MAX_SIZE", NUMBER(limits.max_size_bytes, conf_value_size, 1 << 10,
+	    1ULL << 40),
 	    .wants = "must be a size from 1K to 1024G, such as 50M" },
 	{ "MAX_RECIPIENTS", COUNT(limits.max_recipients, 1, 100000) },
 	{ "MAX_ERRORS", COUNT(limits.max_errors, 1, 1000000) },
@@ -370,7 +334,8 @@ static const struct smtpd_key keys[] = {
 	{ "PROXY_FROM", NETWORKS(proxy_from) },
 	{ "NORMALIZE_FROM", NETWORKS(normalize_from) },
 	{ "STATUS_SOCKET", .set = set_status_socket, .get = get_text,
-	    AT(status_socket), .wants = ABSOLUTE_PATH ", or none" },
+	    AT(status_socket), .check = conf_value_path,
+	    .wants = ABSOLUTE_PATH ", or none" },
 	{ "LOG", CHOICE(log, log_words, "stderr or syslog") },
 	{ "MODULE", .set = set_module, .is_repeatable = 1,
 	    .names_modules = 1, .wants = A_MODULE },
