@@ -35,7 +35,8 @@ def fill_ours(messages):
     st = os.stat(path)
     with open(path, "rb") as f:
         head, _, tail = f.read().partition(NUMBER)
-    base = int(name, 16)
+    # Of an hour ago: mail of the last seconds is not taken for a backlog.
+    base = int("%08x%s" % (int(name[:8], 16) - 3600, name[8:]), 16)
     for i in range(1, messages):
         copy(os.path.join(QUEUE, "%021x" % (base + i)),
              head + NUMBER[:-8] + b"%08d" % i + tail, st)

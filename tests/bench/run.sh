@@ -5,6 +5,7 @@
 # DMA_WORLD_DIR where the spools are (default /var/tmp): a real disk.
 set -eu
 WORLDS_MB=6144		# of all systems together
+MILLION_MB=12288	# the same, with a queue of 1000000 messages
 SPOOL_MB=384		# of one spool on a file system of its own
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${BENCH_CACHE:-/var/cache/dma-bench}
@@ -15,6 +16,9 @@ export PYTHONDONTWRITEBYTECODE=1
 	exit 1
 }
 worlds=${DMA_WORLD_DIR:-/var/tmp}
+case " $* " in
+*" -m "*|*" --million "*) WORLDS_MB=$MILLION_MB ;;
+esac
 case $(stat -f -c %T "$worlds") in
 tmpfs|overlayfs) echo "run.sh: warning: not on a real disk, fsync costs" \
 	"nothing here; set DMA_WORLD_DIR" >&2 ;;
