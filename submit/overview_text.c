@@ -180,6 +180,16 @@ print_deferred(const struct overview *o, struct findings *f)
 	}
 }
 
+/* A probe that is due needs a message. */
+static void
+put_next_probe(struct buf *b, const struct runner_destination *d, time_t now)
+{
+	if ((time_t)d->next > now)
+		time_text_put_next(b, (time_t)d->next, now);
+	else
+		buf_puts(b, d->messages > 0 ? "now" : "with the next message");
+}
+
 /* A destination of the runner, which is a relay or a domain. */
 static void
 print_destination(const struct overview *o, struct findings *f,
@@ -203,7 +213,7 @@ print_destination(const struct overview *o, struct findings *f,
 		buf_printf(&text, "; %llu failed attempt%s; next attempt ",
 		    (unsigned long long)d->failures,
 		    d->failures == 1 ? "" : "s");
-		time_text_put_next(&text, (time_t)d->next, o->now);
+		put_next_probe(&text, d, o->now);
 	}
 	if (d->reason[0] != '\0')
 		buf_printf(&text, ": %s", d->reason);

@@ -165,8 +165,11 @@ test_destinations(void **state)
 		/* It is late. */
 		{ "backoff\tdomain\tfar.test\t2\t1699999999\t3\t",
 		  "warning far.test: unreachable, 3 messages waiting; 2 "
-		  "failed attempts; next attempt Tue, 14 Nov 2023 22:13:19 "
-		  "+0000 (in 0 s)\n", 1 },
+		  "failed attempts; next attempt now\n", 1 },
+		/* A flush made the probe due, and no message waits. */
+		{ "backoff\tdomain\tfar.test\t1\t0\t0\taway",
+		  "warning far.test: unreachable; 1 failed attempt; next "
+		  "attempt with the next message: away\n", 1 },
 		{ "destination\tdomain\tx\x01\xff\tidle\t0\ta\x1b[2Jb",
 		  "warning x\\001\\377: idle: a\\033[2Jb\n", 1 },
 		{ "omitted\t3", "ok      other destinations: 3\n", 0 },
