@@ -65,7 +65,8 @@ put_runner(struct buf *b, const struct runner_state *r)
 	put_label(b, info, "version", r->version);
 	buf_puts(b, "1\n");
 	put_one(b, "dma_runner_start_time_seconds",
-	    "When the runner was started, in seconds since 1970.",
+	    "The time at which the runner was started, in seconds since "
+	    "1970.",
 	    (int64_t)r->since);
 	put_one(b, "dma_runner_unreachable_destinations",
 	    "Relays and domains of which no host could be reached.",
@@ -92,11 +93,12 @@ put_queue(struct buf *b, const struct queue_summary *q)
 	    q->bytes);
 	put_one(b, "dma_queue_unreadable_files",
 	    "Files of the queue that cannot be read.", (int64_t)q->unreadable);
-	put_one(b, "dma_queue_oldest_arrival_time_seconds", "When the oldest "
-	    "queued message arrived, in seconds since 1970; 0 without one.",
-	    q->oldest);
-	put_one(b, "dma_queue_due_since_time_seconds", "Since when mail has "
-	    "been due, in seconds since 1970; 0 if none is.", q->due_since);
+	put_one(b, "dma_queue_oldest_arrival_time_seconds",
+	    "The time at which the oldest message was queued, in seconds "
+	    "since 1970; 0 if the queue is empty.", q->oldest);
+	put_one(b, "dma_queue_due_since_time_seconds",
+	    "The time since which mail has been due, in seconds since 1970; "
+	    "0 if none is due.", q->due_since);
 }
 
 static void
