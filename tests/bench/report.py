@@ -149,7 +149,7 @@ def summary(results):
     rows = list(verdicts(results))
     count = {word: sum(r[5].startswith(word) for r in rows)
              for word in ("met", "missed", "no ")}
-    return ["goals, with the figure of the floor in place of ours"] + aligned(
+    return ["goals; floor: the same figure of the floor program"] + aligned(
         [("", "ours", "floor", "goal", "")] +
         [("%-6s %s" % r[:2],) + r[2:] for r in rows]) + [
         "%d met, %d missed, %d without a conclusion" % (
