@@ -62,9 +62,10 @@ make_id(struct smtpd_host *h, char *out, size_t size)
 		(void)clock_gettime(CLOCK_REALTIME, &now);
 		h->next_id = (uint64_t)now.tv_sec * 1000000 +
 		    (uint64_t)now.tv_nsec / 1000;
+		h->pid = (unsigned)getpid();
 	}
 	snprintf(out, size, "%llx%05x", (unsigned long long)h->next_id++,
-	    (unsigned)getpid());
+	    h->pid);
 }
 
 static void

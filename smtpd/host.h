@@ -70,6 +70,7 @@ struct smtpd_host {
 	size_t			 nsessions;
 	uint64_t		 nserved;	/* sessions begun */
 	uint64_t		 next_id;	/* of a transaction */
+	unsigned		 pid;		/* of the process, in it */
 	char			*input;		/* of one read: shared */
 	struct buf		 decoded;	/* of one take: shared */
 	char			 value[4352];	/* of smtpd_conf() */

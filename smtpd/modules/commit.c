@@ -215,7 +215,7 @@ static int
 open_named(struct commit_tree *tree, struct commit_temp *t)
 {
 	snprintf(t->name, sizeof(t->name), TEMP_PREFIX "%ld-%016llx.tmp",
-	    (long)getpid(), (unsigned long long)
+	    (long)tree->pid, (unsigned long long)
 	    atomic_fetch_add(&tree->temp_sequence, 1));
 	t->fd = openat(tree->directories[0].fd, t->name, O_RDWR | O_CREAT |
 	    O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
@@ -512,7 +512,8 @@ link_into(struct commit_tree *tree, const struct commit_temp *t, int at,
 	int ret = -1, tries;
 
 	for (tries = 0; tries < NAME_TRIES && ret == -1; tries++) {
-		layout->name(layout->arg, tree->sequence++, name, size);
+		layout->name(layout->arg, tree->pid, tree->sequence++, name,
+		    size);
 		if (t->name[0] != '\0')
 			ret = linkat(tree->directories[0].fd, t->name, at,
 			    name, 0);
@@ -719,6 +720,7 @@ commit_tree_init(struct commit_tree *tree, const char *root,
 	}
 	tree->ndirectories = 1;
 	tree->is_alone = is_alone(tree->directories[0].fd);
+	tree->pid = getpid();
 	/* A later process with our id begins later. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	tree->sequence = (uint64_t)now.tv_sec * 1000000 +

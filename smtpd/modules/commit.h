@@ -28,8 +28,11 @@ struct commit_layout {
 				 * commit */
 	/* Directories made beside the last one of a link's; NULL ends them. */
 	const char *const *siblings;	/* or NULL */
-	/* The name of a file; another sequence gives another name. */
-	void	(*name)(const void *arg, uint64_t sequence, char *out,
+	/*
+	 * The name of a file; another sequence, or process at the same time,
+	 * gives another name.
+	 */
+	void	(*name)(const void *arg, pid_t, uint64_t sequence, char *out,
 		    size_t size);
 	const void *arg;
 };
@@ -91,6 +94,7 @@ struct commit_tree {
 	size_t	 syncfs_min;	/* syncs for which that is used */
 	atomic_int lacks_tmpfile;	/* no O_TMPFILE, or no way to name it */
 	int	 lacks_empty_path;	/* AT_EMPTY_PATH is not for us */
+	pid_t	 pid;		/* of the process that has it open */
 	uint64_t sequence;	/* of the next name */
 	atomic_uint_fast64_t temp_sequence;
 	char	 minute[COMMIT_MINUTE];	/* that of the directories; or "" */

@@ -52,12 +52,13 @@ delivery_of(struct smtpd_session *session)
 /* ---- names ---- */
 
 static void
-name_file(const void *arg, uint64_t sequence, char *out, size_t size)
+name_file(const void *arg, pid_t pid, uint64_t sequence, char *out,
+    size_t size)
 {
 	const struct maildir_module *m = arg;
 
 	snprintf(out, size, "%lld.P%ldQ%016llu.%s", (long long)time(NULL),
-	    (long)getpid(), (unsigned long long)sequence, m->host);
+	    (long)pid, (unsigned long long)sequence, m->host);
 }
 
 /* The local part; a dot at the beginning would hide the Maildir, or be "..". */

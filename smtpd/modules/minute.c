@@ -25,10 +25,11 @@ slot_of(struct smtpd_session *session)
 
 /* Pids may come again within a minute, times before the same process not. */
 static void
-name_file(const void *arg, uint64_t sequence, char *out, size_t size)
+name_file(const void *arg, pid_t pid, uint64_t sequence, char *out,
+    size_t size)
 {
 	(void)arg;
-	snprintf(out, size, "%ld-%016llu.msg", (long)getpid(),
+	snprintf(out, size, "%ld-%016llu.msg", (long)pid,
 	    (unsigned long long)sequence);
 }
 

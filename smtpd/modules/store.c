@@ -108,16 +108,20 @@ message_of(struct commit *commit)
 
 /* ---- threads ---- */
 
-/* Hands a message back to the loop. */
+/* Hands messages back to the loop, which is told once. */
 static void
-give_back(struct store *s, struct commit *m)
+give_back(struct store *s, struct commit *list)
 {
+	struct commit *last = list;
 	int is_first;
 
-	m->next = NULL;
+	if (list == NULL)
+		return;
+	while (last->next != NULL)
+		last = last->next;
 	pthread_mutex_lock(&s->lock);
-	*s->done_tail = m;
-	s->done_tail = &m->next;
+	*s->done_tail = list;
+	s->done_tail = &last->next;
 	is_first = !s->is_reported;
 	s->is_reported = 1;
 	pthread_mutex_unlock(&s->lock);
@@ -134,6 +138,7 @@ write_parts(struct store *s, struct commit *list)
 		next = list->next;
 		if (!atomic_load(&list->is_unwanted))
 			commit_spill(&s->tree, list);
+		list->next = NULL;
 		give_back(s, list);
 	}
 	return 0;
@@ -163,6 +168,7 @@ take_group(struct store *s, struct commit **list)
 		    atomic_load(&s->is_ending)) {
 			m->error = ECANCELED;
 			commit_undo(&s->tree, m);
+			m->next = NULL;
 			give_back(s, m);
 			continue;
 		}
@@ -200,7 +206,7 @@ count_crowd(struct store *s, const struct commit *done)
 static int
 commit_all(struct store *s, struct commit *list)
 {
-	struct commit *done, *next;
+	struct commit *done;
 	uint64_t sync_us;
 
 	do {
@@ -210,10 +216,7 @@ commit_all(struct store *s, struct commit *list)
 			message_of(done)->sync_us = sync_us;
 		}
 		count_crowd(s, done);
-		for (; done != NULL; done = next) {
-			next = done->next;
-			give_back(s, done);
-		}
+		give_back(s, done);
 	} while (list != NULL);
 	return s->tree.written != NULL;
 }

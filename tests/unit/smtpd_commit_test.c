@@ -248,9 +248,10 @@ struct pair {
 };
 
 static void
-name_it(const void *arg, uint64_t sequence, char *out, size_t size)
+name_it(const void *arg, pid_t pid, uint64_t sequence, char *out, size_t size)
 {
 	(void)arg;
+	assert_int_equal(pid, getpid());
 	snprintf(out, size, "%llu.msg", (unsigned long long)sequence);
 }
 
