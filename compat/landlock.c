@@ -14,13 +14,28 @@
 
 #include "compat/landlock.h"
 
-#ifdef SYS_landlock_create_ruleset
-
 /*
  * The first version of the interface can allow neither a link nor a rename from
  * one directory to another: there this wall is left out.
  */
 #define ABI_NEEDED	2
+
+int
+landlock_choose(int abi, uint64_t net, struct ruleset *set)
+{
+	memset(set, 0, sizeof(*set));
+	if (abi < ABI_NEEDED)
+		return -1;
+	set->fs = abi >= 5 ? ALL_FS : abi >= 3 ? (FS_TRUNCATE << 1) - 1 :
+	    (FS_REFER << 1) - 1;
+	if (abi >= 4)
+		set->net = net;
+	if (abi >= 6)
+		set->scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL;
+	return 0;
+}
+
+#ifdef SYS_landlock_create_ruleset
 
 static int
 add_rule(int fd, int kind, const void *rule)
@@ -57,29 +72,15 @@ landlock_allow_port(int fd, unsigned port)
 	return add_rule(fd, RULE_NET_PORT, &rule);
 }
 
-/* What that version of the interface can deny. */
-static void
-choose(int abi, uint64_t net, struct ruleset *set)
-{
-	set->fs = abi >= 5 ? ALL_FS : abi >= 3 ? (FS_TRUNCATE << 1) - 1 :
-	    (FS_REFER << 1) - 1;
-	if (abi >= 4)
-		set->net = net;
-	if (abi >= 6)
-		set->scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL;
-}
-
 int
 landlock_begin(uint64_t net, struct ruleset *set)
 {
 	int abi;
 
-	memset(set, 0, sizeof(*set));
 	abi = (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
 	    LANDLOCK_VERSION);
-	if (abi < ABI_NEEDED)
+	if (landlock_choose(abi, net, set) == -1)
 		return -1;
-	choose(abi, net, set);
 	return (int)syscall(SYS_landlock_create_ruleset, set, sizeof(*set), 0);
 }
 
@@ -114,9 +115,7 @@ landlock_allow_port(int fd, unsigned port)
 int
 landlock_begin(uint64_t net, struct ruleset *set)
 {
-	(void)net;
-	memset(set, 0, sizeof(*set));
-	return -1;
+	return landlock_choose(-1, net, set);
 }
 
 int

@@ -46,6 +46,11 @@ struct net_port {
 #define ALL_FS		((FS_IOCTL_DEV << 1) - 1)
 
 /*
+ * What that version of the interface can deny, of NET_* no more than net says:
+ * 0, or -1 if it is too old for a wall.
+ */
+int	landlock_choose(int abi, uint64_t net, struct ruleset *);
+/*
  * Begins a wall: denied from then on is all of the file system, and of NET_*
  * what net says, as far as the kernel can.  A descriptor, with what it denies;
  * or -1 where there is no such wall, which is no error.  Signals and abstract
