@@ -30,27 +30,27 @@ hosts_init(struct hosts *h, const struct conf *conf,
 }
 
 static void
-empty_place(struct mail_host *p)
+empty_host(struct mail_host *p)
 {
-	free(p->spots);
+	free(p->addresses);
 	tlsas_free(p->tlsas);
-	p->spots = NULL;
-	p->nspots = 0;
+	p->addresses = NULL;
+	p->naddresses = 0;
 	p->tlsas = NULL;
 }
 
 static void
-drop_places(struct mail_host *places, size_t n)
+drop_hosts(struct mail_host *list, size_t n)
 {
 	while (n > 0)
-		empty_place(&places[--n]);
+		empty_host(&list[--n]);
 }
 
 void
 hosts_fini(struct hosts *h)
 {
-	drop_places(h->places, h->nplaces);
-	free(h->places);
+	drop_hosts(h->list, h->nhosts);
+	free(h->list);
 	result_fini(&h->reason);
 	memset(h, 0, sizeof(*h));
 }
@@ -69,21 +69,21 @@ note(struct hosts *h, const struct result *reason)
 
 /* 1. Names. */
 
-/* A list of places that is being made. */
+/* A list of hosts that is being made. */
 struct host_list {
-	struct mail_host	*places;	/* room for HOSTS_PLACES_MAX */
+	struct mail_host	*list;	/* room for HOSTS_MAX */
 	size_t		 n;
 	unsigned	 rank;		/* the next */
 };
 
 static struct mail_host *
-add_place(struct host_list *l, const char *name, uint16_t port)
+add_host(struct host_list *l, const char *name, uint16_t port)
 {
 	struct mail_host *p;
 
-	if (l->n == HOSTS_PLACES_MAX)
+	if (l->n == HOSTS_MAX)
 		return NULL;
-	p = &l->places[l->n];
+	p = &l->list[l->n];
 	memset(p, 0, sizeof(*p));
 	if (text_copy(p->name, sizeof(p->name), name) == -1)
 		return NULL;
@@ -106,7 +106,7 @@ add_found(struct hosts *h, struct host_list *l, const struct relay *relay,
 	for (i = 0; i < n; i++) {
 		if (i > 0 && found[i].preference != found[i - 1].preference)
 			l->rank++;
-		p = add_place(l, found[i].name,
+		p = add_host(l, found[i].name,
 		    found[i].port != 0 ? found[i].port : port);
 		if (p == NULL)
 			break;
@@ -192,15 +192,15 @@ keep_known(struct hosts *h, struct host_list *l, const struct relay *relay)
 	struct mail_host *old;
 	size_t i, first = l->n;
 
-	for (i = 0; i < h->nplaces && l->n < HOSTS_PLACES_MAX; i++) {
-		old = &h->places[i];
+	for (i = 0; i < h->nhosts && l->n < HOSTS_MAX; i++) {
+		old = &h->list[i];
 		if (old->relay != relay)
 			continue;
-		if (l->n > first && old->rank != h->places[i - 1].rank)
+		if (l->n > first && old->rank != h->list[i - 1].rank)
 			l->rank++;
-		l->places[l->n] = *old;
-		l->places[l->n++].rank = l->rank;
-		old->spots = NULL;
+		l->list[l->n] = *old;
+		l->list[l->n++].rank = l->rank;
+		old->addresses = NULL;
 		old->tlsas = NULL;
 	}
 	l->rank++;
@@ -215,7 +215,7 @@ find_names(struct hosts *h, struct host_list *l, const struct relay *relay)
 	int ret;
 
 	if (relay != NULL && relay->kind == RELAY_HOST) {
-		p = add_place(l, relay->host,
+		p = add_host(l, relay->host,
 		    relay->port != 0 ? relay->port : h->relays->port);
 		l->rank++;
 		if (p != NULL) {
@@ -238,25 +238,25 @@ find_names(struct hosts *h, struct host_list *l, const struct relay *relay)
 	return ret;
 }
 
-/* What is known of a name's addresses goes on to its new place. */
+/* What is known of a name's addresses goes on to its new entry. */
 static void
 take_over(struct hosts *h, struct mail_host *p)
 {
 	struct mail_host *old;
 	size_t i;
 
-	for (i = 0; i < h->nplaces; i++) {
-		old = &h->places[i];
-		if (p->spots != NULL || old->spots == NULL ||
+	for (i = 0; i < h->nhosts; i++) {
+		old = &h->list[i];
+		if (p->addresses != NULL || old->addresses == NULL ||
 		    old->port != p->port ||
 		    old->is_secure != p->is_secure ||
 		    text_casecmp(old->name, p->name) != 0)
 			continue;
-		p->spots = old->spots;
-		p->nspots = old->nspots;
+		p->addresses = old->addresses;
+		p->naddresses = old->naddresses;
 		p->tlsas = old->tlsas;
 		p->stale_ms = old->stale_ms;
-		old->spots = NULL;
+		old->addresses = NULL;
 		old->tlsas = NULL;
 		return;
 	}
@@ -270,8 +270,8 @@ find_places(struct hosts *h, int64_t now_ms)
 	int is_lacking = 0;
 	size_t i;
 
-	l.places = calloc(HOSTS_PLACES_MAX, sizeof(*l.places));
-	if (l.places == NULL) {
+	l.list = calloc(HOSTS_MAX, sizeof(*l.list));
+	if (l.list == NULL) {
 		h->stale_ms = now_ms + HOSTS_DEAD_MS;
 		result_set(&h->reason, STATUS_DEFERRED, "4.3.0",
 		    "out of memory");
@@ -285,11 +285,11 @@ find_places(struct hosts *h, int64_t now_ms)
 	else for (i = 0; i < relays->n; i++)
 		is_lacking |= find_names(h, &l, &relays->list[i]) == -1;
 	for (i = 0; i < l.n; i++)
-		take_over(h, &l.places[i]);
-	drop_places(h->places, h->nplaces);
-	free(h->places);
-	h->places = l.places;
-	h->nplaces = l.n;
+		take_over(h, &l.list[i]);
+	drop_hosts(h->list, h->nhosts);
+	free(h->list);
+	h->list = l.list;
+	h->nhosts = l.n;
 	h->stale_ms = now_ms +
 	    (is_lacking || l.n == 0 ? HOSTS_DEAD_MS : HOSTS_FRESH_MS);
 }
@@ -306,8 +306,8 @@ leave_self(struct hosts *h, const struct mail_host *p)
 	unsigned rank = p->rank;
 	struct result res;
 
-	while (h->nplaces > 0 && h->places[h->nplaces - 1].rank >= rank)
-		empty_place(&h->places[--h->nplaces]);
+	while (h->nhosts > 0 && h->list[h->nhosts - 1].rank >= rank)
+		empty_host(&h->list[--h->nhosts]);
 	result_init(&res);
 	is_self(h, &res);
 	note(h, &res);
@@ -321,8 +321,8 @@ has_self(const struct hosts *h, const struct mail_host *p)
 
 	if (p->relay != NULL || h->domain[0] == '[')
 		return 0;
-	for (i = 0; i < p->nspots; i++)
-		if (h->lookup->is_self(&p->spots[i].addr))
+	for (i = 0; i < p->naddresses; i++)
+		if (h->lookup->is_self(&p->addresses[i].addr))
 			return 1;
 	return 0;
 }
@@ -351,40 +351,40 @@ static int
 find_addrs(struct hosts *h, struct mail_host *p, struct result *res)
 {
 	struct dns_addr found[DNS_ADDRS_MAX];
-	struct address *spots, *old;
+	struct address *addresses, *old;
 	size_t i, j, n = 0;
 
 	if (find_tlsas(h, p, res) == -1 || h->lookup->addrs(p->name, p->port,
 	    found, DNS_ADDRS_MAX, &n, res) == -1)
 		return -1;
-	spots = calloc(n, sizeof(*spots));
-	if (spots == NULL)
+	addresses = calloc(n, sizeof(*addresses));
+	if (addresses == NULL)
 		return result_set(res, STATUS_DEFERRED, "4.3.0",
 		    "out of memory");
 	for (i = 0; i < n; i++) {
-		spots[i].addr = found[i];
-		for (j = 0; j < p->nspots; j++) {
-			old = &p->spots[j];
+		addresses[i].addr = found[i];
+		for (j = 0; j < p->naddresses; j++) {
+			old = &p->addresses[j];
 			if (strcmp(old->addr.text, found[i].text) == 0)
-				keep_rest(&spots[i], old);
+				keep_rest(&addresses[i], old);
 		}
 	}
-	free(p->spots);
-	p->spots = spots;
-	p->nspots = n;
+	free(p->addresses);
+	p->addresses = addresses;
+	p->naddresses = n;
 	return 0;
 }
 
-/* 0 when the place has addresses now. */
+/* 0 when the host has addresses now. */
 static int
-find_spots(struct hosts *h, struct mail_host *p, int64_t now_ms)
+find_addresses(struct hosts *h, struct mail_host *p, int64_t now_ms)
 {
 	struct result res;
 
 	result_init(&res);
 	if (find_addrs(h, p, &res) == -1) {
 		note(h, &res);
-		empty_place(p);
+		empty_host(p);
 		p->dead_until_ms = now_ms + HOSTS_DEAD_MS;
 		snprintf(p->trouble, sizeof(p->trouble), "%s",
 		    res.reason == NULL ? "" : res.reason);
@@ -403,7 +403,7 @@ find_spots(struct hosts *h, struct mail_host *p, int64_t now_ms)
 
 /* What a choice goes by. */
 struct view {
-	size_t		 from;		/* the first place that counts */
+	size_t		 from;		/* the first host that counts */
 	int		 is_mixed;	/* the first in order will do */
 	int64_t		 now_ms;
 };
@@ -411,27 +411,27 @@ struct view {
 static int
 is_known(const struct mail_host *p, const struct view *v)
 {
-	return p->spots != NULL && v->now_ms < p->stale_ms;
+	return p->addresses != NULL && v->now_ms < p->stale_ms;
 }
 
-/* The first spot of a place whose addresses are known that can be tried. */
+/* The first address of a host that can be tried, if its addresses are known. */
 static struct address *
-live_spot(const struct mail_host *p, const struct view *v)
+live_address(const struct mail_host *p, const struct view *v)
 {
 	size_t i;
 
-	for (i = 0; i < p->nspots; i++)
-		if (v->now_ms >= p->spots[i].dead_until_ms)
-			return &p->spots[i];
+	for (i = 0; i < p->naddresses; i++)
+		if (v->now_ms >= p->addresses[i].dead_until_ms)
+			return &p->addresses[i];
 	return NULL;
 }
 
-/* One that may have such a spot, as far as is known. */
+/* One that may have such an address, as far as is known. */
 static int
 is_live(const struct mail_host *p, const struct view *v)
 {
 	return v->now_ms >= p->dead_until_ms &&
-	    (!is_known(p, v) || live_spot(p, v) != NULL);
+	    (!is_known(p, v) || live_address(p, v) != NULL);
 }
 
 /* Addresses that did not work lately. */
@@ -440,10 +440,11 @@ count_dead(const struct hosts *h, const struct view *v)
 {
 	size_t i, j, n = 0;
 
-	for (i = v->from; i < h->nplaces; i++)
-		for (j = 0; j < h->places[i].nspots; j++)
-			n += v->now_ms < h->places[i].spots[j].dead_until_ms &&
-			    !h->places[i].spots[j].is_skipped;
+	for (i = v->from; i < h->nhosts; i++)
+		for (j = 0; j < h->list[i].naddresses; j++)
+			n += v->now_ms <
+			    h->list[i].addresses[j].dead_until_ms &&
+			    !h->list[i].addresses[j].is_skipped;
 	return n;
 }
 
@@ -465,19 +466,19 @@ choose(struct hosts *h, size_t first, size_t end, const struct view *v)
 	size_t i;
 
 	for (i = first; i < end; i++)
-		if (is_live(&h->places[i], v))
-			sum += share_of(&h->places[i]);
+		if (is_live(&h->list[i], v))
+			sum += share_of(&h->list[i]);
 	if (sum == 0)
 		return NULL;
 	at = v->is_mixed || (first > 0 &&
-	    h->places[first - 1].rank == h->places[first].rank) ?
+	    h->list[first - 1].rank == h->list[first].rank) ?
 	    0 : h->lookup->random(sum);
 	for (i = first; i < end; i++) {
-		if (!is_live(&h->places[i], v))
+		if (!is_live(&h->list[i], v))
 			continue;
-		if (at < share_of(&h->places[i]))
-			return &h->places[i];
-		at -= share_of(&h->places[i]);
+		if (at < share_of(&h->list[i]))
+			return &h->list[i];
+		at -= share_of(&h->list[i]);
 	}
 	return NULL;
 }
@@ -487,8 +488,8 @@ end_of_rank(const struct hosts *h, size_t first)
 {
 	size_t end;
 
-	for (end = first; end < h->nplaces; end++)
-		if (h->places[end].rank != h->places[first].rank)
+	for (end = first; end < h->nhosts; end++)
+		if (h->list[end].rank != h->list[first].rank)
 			break;
 	return end;
 }
@@ -499,7 +500,7 @@ pick(struct hosts *h, const struct view *v)
 	struct mail_host *p;
 	size_t end, first;
 
-	for (first = v->from; first < h->nplaces; first = end) {
+	for (first = v->from; first < h->nhosts; first = end) {
 		for (;;) {
 			end = end_of_rank(h, first);
 			p = choose(h, first, end, v);
@@ -507,23 +508,23 @@ pick(struct hosts *h, const struct view *v)
 				break;
 			/* That may find it dead, or cut the list. */
 			if ((is_known(p, v) ||
-			    find_spots(h, p, v->now_ms) == 0) &&
-			    live_spot(p, v) != NULL)
+			    find_addresses(h, p, v->now_ms) == 0) &&
+			    live_address(p, v) != NULL)
 				return p;
 		}
 	}
 	return NULL;
 }
 
-/* 1 when there is one besides that place. */
+/* 1 when there is one besides that host. */
 static int
 has_live(const struct hosts *h, const struct mail_host *but,
     const struct view *v)
 {
 	size_t i;
 
-	for (i = v->from; i < h->nplaces; i++)
-		if (&h->places[i] != but && is_live(&h->places[i], v))
+	for (i = v->from; i < h->nhosts; i++)
+		if (&h->list[i] != but && is_live(&h->list[i], v))
 			return 1;
 	return 0;
 }
@@ -537,9 +538,9 @@ is_last(const struct hosts *h, const struct mail_host *p,
 
 	if (has_live(h, p, v))
 		return 0;
-	for (i = 0; i < p->nspots; i++)
-		if (&p->spots[i] != s &&
-		    v->now_ms >= p->spots[i].dead_until_ms)
+	for (i = 0; i < p->naddresses; i++)
+		if (&p->addresses[i] != s &&
+		    v->now_ms >= p->addresses[i].dead_until_ms)
 			return 0;
 	return 1;
 }
@@ -552,16 +553,16 @@ mix(struct hosts *h)
 	size_t end, i, j;
 	uint32_t at, sum;
 
-	for (i = 0; i < h->nplaces; i++) {
+	for (i = 0; i < h->nhosts; i++) {
 		end = end_of_rank(h, i);
 		for (sum = 0, j = i; j < end; j++)
-			sum += share_of(&h->places[j]);
+			sum += share_of(&h->list[j]);
 		at = h->lookup->random(sum);
-		for (j = i; at >= share_of(&h->places[j]); j++)
-			at -= share_of(&h->places[j]);
-		swap = h->places[i];
-		h->places[i] = h->places[j];
-		h->places[j] = swap;
+		for (j = i; at >= share_of(&h->list[j]); j++)
+			at -= share_of(&h->list[j]);
+		swap = h->list[i];
+		h->list[i] = h->list[j];
+		h->list[j] = swap;
 	}
 }
 
@@ -591,9 +592,9 @@ unskip(struct hosts *h)
 	struct address *s;
 	size_t i, j;
 
-	for (i = 0; i < h->nplaces; i++)
-		for (j = 0; j < h->places[i].nspots; j++) {
-			s = &h->places[i].spots[j];
+	for (i = 0; i < h->nhosts; i++)
+		for (j = 0; j < h->list[i].naddresses; j++) {
+			s = &h->list[i].addresses[j];
 			if (s->is_skipped)
 				s->dead_until_ms = 0;
 			s->is_skipped = 0;
@@ -618,7 +619,7 @@ skip_tried(struct hosts *h, const struct view *v)
 		}
 		if (p == NULL)
 			break;
-		s = live_spot(p, v);
+		s = live_address(p, v);
 		s->is_skipped = 1;
 		s->dead_until_ms = v->now_ms + HOSTS_DEAD_MS;
 	}
@@ -648,7 +649,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
 			    CODE_MORE_HOSTS);
 		return -1;
 	}
-	s = live_spot(p, &v);
+	s = live_address(p, &v);
 	memset(host, 0, sizeof(*host));
 	memcpy(host->name, p->name, sizeof(host->name));
 	host->addr = s->addr;
@@ -661,7 +662,7 @@ hosts_next(struct hosts *h, size_t from, int64_t now_ms, struct host *host,
 	host->is_clear = s->is_clear;
 	host->is_plain = s->is_plain;
 	host->is_last = is_last(h, p, s, &v);
-	host->place = (size_t)(p - h->places);
+	host->place = (size_t)(p - h->list);
 	return 0;
 }
 
@@ -673,21 +674,21 @@ hosts_left(const struct hosts *h, size_t from, int64_t now_ms)
 	return has_live(h, NULL, &v);
 }
 
-/* The next spot that a host is, from at on: lists may have changed. */
+/* The next address that a host is, from at on: lists may have changed. */
 static struct address *
 spot_of(struct hosts *h, const struct host *host, size_t *at)
 {
 	struct mail_host *p;
 	size_t i;
 
-	while (*at < h->nplaces) {
-		p = &h->places[(*at)++];
+	while (*at < h->nhosts) {
+		p = &h->list[(*at)++];
 		if (p->port != host->port || strcmp(p->name, host->name) != 0)
 			continue;
-		for (i = 0; i < p->nspots; i++)
-			if (strcmp(p->spots[i].addr.text,
+		for (i = 0; i < p->naddresses; i++)
+			if (strcmp(p->addresses[i].addr.text,
 			    host->addr.text) == 0)
-				return &p->spots[i];
+				return &p->addresses[i];
 	}
 	return NULL;
 }

@@ -17,7 +17,7 @@
 #define HOSTS_DEAD_MS	60000	/* one that failed rests that long */
 #define HOSTS_FRESH_MS	300000	/* addresses are believed that long */
 
-#define HOSTS_PLACES_MAX 64	/* names in all */
+#define HOSTS_MAX	64	/* names in all */
 
 struct hosts_lookup {		/* as the dns_* of that name */
 	int	(*mx)(const char *, struct dns_host *, size_t, size_t *,
@@ -50,8 +50,8 @@ struct mail_host {			/* one name */
 	int		 is_tls_first;
 	int64_t		 dead_until_ms, stale_ms;
 	char		 trouble[256];	/* why it has no addresses, or "" */
-	struct address	*spots;		/* owned; NULL: to be looked up */
-	size_t		 nspots;
+	struct address	*addresses;	/* owned; NULL: to be looked up */
+	size_t		 naddresses;
 	struct tlsas	*tlsas;		/* held; or NULL */
 };
 
@@ -60,8 +60,8 @@ struct hosts {
 	const struct conf *conf;
 	const struct relays *relays;
 	char		 domain[256];	/* "" for the relays */
-	struct mail_host	*places;	/* owned, by rank */
-	size_t		 nplaces;
+	struct mail_host	*list;	/* owned, by rank */
+	size_t		 nhosts;
 	int64_t		 stale_ms;	/* when names are looked up again */
 	int		 must_mix;	/* see hosts_mix() */
 	unsigned	 skip;		/* see hosts_skip() */

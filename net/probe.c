@@ -18,7 +18,7 @@ struct probe {
 					 * was tried is not tried again */
 	unsigned	 ntried, nready, nerrors;
 	int		 is_gone;	/* whoever wanted to know */
-	char		 is_told[HOSTS_PLACES_MAX];
+	char		 is_told[HOSTS_MAX];
 };
 
 /* How far a session has come. */
@@ -73,14 +73,14 @@ tell_hosts(struct probe *p, const struct relay *relay, const char *name)
 	size_t i;
 
 	buf_init(&text, 0);
-	for (i = 0; i < hosts->nplaces; i++)
-		if (hosts->places[i].relay == relay)
+	for (i = 0; i < hosts->nhosts; i++)
+		if (hosts->list[i].relay == relay)
 			buf_printf(&text, "%s%s port %u",
-			    text.len > 0 ? ", " : "", hosts->places[i].name,
-			    (unsigned)hosts->places[i].port);
+			    text.len > 0 ? ", " : "", hosts->list[i].name,
+			    (unsigned)hosts->list[i].port);
 	if (text.len > 0)
 		finding(p, PROBE_OK, name, "%s", buf_str(&text));
-	else if (hosts->nplaces > 0)
+	else if (hosts->nhosts > 0)
 		finding(p, PROBE_WARNING, name, "has no hosts: %s",
 		    hosts->reason.reason == NULL ? "" : hosts->reason.reason);
 	buf_fini(&text);
@@ -102,17 +102,17 @@ tell_names(struct probe *p)
 }
 
 static void
-tell_addresses(struct probe *p, const struct mail_host *place)
+tell_addresses(struct probe *p, const struct mail_host *host)
 {
 	struct buf text;
 	size_t i;
 
 	buf_init(&text, 0);
-	for (i = 0; i < place->nspots; i++)
+	for (i = 0; i < host->naddresses; i++)
 		buf_printf(&text, "%s%s", i > 0 ? ", " : "",
-		    place->spots[i].addr.text);
-	if (strcmp(place->name, buf_str(&text)) != 0)
-		finding(p, PROBE_OK, place->name, "address %s",
+		    host->addresses[i].addr.text);
+	if (strcmp(host->name, buf_str(&text)) != 0)
+		finding(p, PROBE_OK, host->name, "address %s",
 		    buf_str(&text));
 	buf_fini(&text);
 }
@@ -122,20 +122,20 @@ static void
 tell_places(struct probe *p)
 {
 	const struct hosts *hosts = &p->net->hosts;
-	const struct mail_host *place;
+	const struct mail_host *host;
 	size_t i;
 
-	for (i = 0; i < hosts->nplaces; i++) {
-		place = &hosts->places[i];
+	for (i = 0; i < hosts->nhosts; i++) {
+		host = &hosts->list[i];
 		if (p->is_told[i] ||
-		    (place->spots == NULL && place->trouble[0] == '\0'))
+		    (host->addresses == NULL && host->trouble[0] == '\0'))
 			continue;
 		p->is_told[i] = 1;
-		if (place->spots != NULL)
-			tell_addresses(p, place);
+		if (host->addresses != NULL)
+			tell_addresses(p, host);
 		else
-			finding(p, hosts->nplaces == 1 ? PROBE_ERROR :
-			    PROBE_WARNING, place->name, "%s", place->trouble);
+			finding(p, hosts->nhosts == 1 ? PROBE_ERROR :
+			    PROBE_WARNING, host->name, "%s", host->trouble);
 	}
 }
 

@@ -340,8 +340,8 @@ test_trouble(void **state)
 	two[1].host = "t";
 	assert_int_equal(hosts_init(&h, &conf, &conf.relays, "", &fake), 0);
 	assert_int_equal(hosts_next(&h, 0, 1000, &host, &res), -1);
-	assert_string_equal(h.places[0].trouble, "no such host");
-	assert_string_equal(h.places[1].trouble, "timed out");
+	assert_string_equal(h.list[0].trouble, "no such host");
+	assert_string_equal(h.list[1].trouble, "timed out");
 	hosts_fini(&h);
 	result_fini(&res);
 }
@@ -549,8 +549,8 @@ test_share_of_the_dead(void **state)
 	assert_int_equal(counts[0], 0);
 	assert_true(counts[1] > 400 && counts[2] > 400);
 	assert_int_equal(counts[3], 0);
-	for (i = 0; i < h.places[0].nspots; i++)
-		h.places[0].spots[i].dead_until_ms = 0;
+	for (i = 0; i < h.list[0].naddresses; i++)
+		h.list[0].addresses[i].dead_until_ms = 0;
 	count_choices(&h, counts);
 	assert_true(counts[0] > 250);
 	hosts_fini(&h);
