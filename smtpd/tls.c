@@ -74,6 +74,18 @@ fail(const struct reason *reason, const char *format, ...)
 	return -1;
 }
 
+/* The rest of the reason, after a word at its beginning. */
+static struct reason
+reason_after(const struct reason *r, const char *word)
+{
+	size_t n = strlen(word) + 1;
+
+	if (n >= r->size)
+		return *r;
+	snprintf(r->text, r->size, "%s ", word);
+	return (struct reason){ r->text + n, r->size - n };
+}
+
 /* A private key that everybody can read is no secret. */
 static int
 read_file(const char *path, int is_secret, struct buf *bytes,
@@ -164,11 +176,13 @@ use_key(SSL_CTX *ctx, BIO *bio, const char *path, const char *certificate,
 	return is_ok ? 0 : fail(reason, "%s: %s", path, error_words());
 }
 
-/* A certificate, or the private key of one. */
+/* A certificate, or the private key of one; the reason begins with the key of
+ * the configuration. */
 static int
-load(SSL_CTX *ctx, const char *path, const char *certificate,
-    const struct reason *reason)
+load(SSL_CTX *ctx, const char *key, const char *path, const char *certificate,
+    const struct reason *whole)
 {
+	const struct reason after = reason_after(whole, key), *reason = &after;
 	struct buf bytes;
 	BIO *bio = NULL;
 	int ret;
@@ -237,8 +251,9 @@ tls_server_new(const char *certificate, const char *private_key,
 	}
 	if (private_key == NULL)
 		private_key = certificate;
-	if (load(server->ctx, certificate, NULL, &reason) == -1 ||
-	    load(server->ctx, private_key, certificate, &reason) == -1) {
+	if (load(server->ctx, "CERTIFICATE", certificate, NULL, &reason) ==
+	    -1 || load(server->ctx, "PRIVATE_KEY", private_key, certificate,
+	    &reason) == -1) {
 		tls_server_free(server);
 		return NULL;
 	}

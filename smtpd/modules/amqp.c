@@ -133,10 +133,10 @@ amqp_init(void *self, struct smtpd_host *host)
 	if (s->directory == NULL)
 		return smtpd_error(host, NULL, "out of memory");
 	if (broker_settings_login(s, &reason) == -1)
-		return smtpd_error(host, NULL, "%s: %s", s->login_file,
+		return smtpd_error(host, NULL, "LOGIN %s: %s", s->login_file,
 		    reason);
 	if (check_ca(s->ca_file) == -1)
-		return smtpd_error(host, NULL, "%s: %s", s->ca_file,
+		return smtpd_error(host, NULL, "CA %s: %s", s->ca_file,
 		    strerror(errno));
 	for (i = 0; i < sizeof(resolver_files) / sizeof(resolver_files[0]); i++)
 		smtpd_need_path(host, resolver_files[i], 0);
@@ -201,7 +201,7 @@ verdict_of(struct amqp *a, struct smtpd_session *s,
 		return SMTPD_DELIVERED;
 	case PUBLICATION_RETURNED:
 		smtpd_count(a->host, "amqp_returned", 1);
-		smtpd_warn(a->host, "amqp: %s: exchange \"%s\" routes \"%s\" "
+		smtpd_warn(a->host, "%s: exchange \"%s\" routes \"%s\" "
 		    "to no queue", smtpd_id(s), a->settings.exchange,
 		    d->domain);
 		smtpd_set_text(s, "451 4.4.4 no queue for %s", d->domain);
@@ -274,10 +274,10 @@ take_event(struct amqp *a)
 	if (e.is_connected) {
 		smtpd_count(a->host, "amqp_connects", 1);
 		if (*a->reason != '\0')
-			smtpd_warn(a->host, "amqp: connected to %s", e.text);
+			smtpd_warn(a->host, "connected to %s", e.text);
 		*a->reason = '\0';
 	} else if (strcmp(a->reason, e.text) != 0) {
-		smtpd_warn(a->host, "amqp: %s", e.text);
+		smtpd_warn(a->host, "%s", e.text);
 		(void)text_copy(a->reason, sizeof(a->reason), e.text);
 	}
 }
@@ -617,7 +617,7 @@ amqp_body(void *self, struct smtpd_session *s, const char *bytes, size_t len)
 		t->file_bytes += (off_t)len;
 		return SMTPD_PASS;
 	}
-	smtpd_warn(a->host, "amqp: cannot write a temporary file in %s: %s",
+	smtpd_warn(a->host, "cannot write a temporary file in %s: %s",
 	    a->settings.directory, strerror(errno));
 	smtpd_set_text(s, "452 4.3.1 insufficient system storage");
 	return SMTPD_TEMPORARY;

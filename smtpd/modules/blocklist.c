@@ -103,7 +103,7 @@ configure(struct smtpd_host *host, const struct smtpd_setting *settings,
 	struct blocklist *list;
 
 	if (n > 0)
-		return smtpd_error(host, &settings[0], "unknown keyword \"%s\"",
+		return smtpd_error(host, &settings[0], "unknown key \"%s\"",
 		    settings[0].key);
 	list = calloc(1, sizeof(*list));
 	if (list == NULL)

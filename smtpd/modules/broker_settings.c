@@ -28,21 +28,24 @@ struct broker_key {
 	enum key_kind	 kind;
 	size_t		 offset;	/* of the member */
 	unsigned	 least, most;	/* of a number */
+	const char	*bounds;	/* the same, in words */
 };
 
 #define AT(member)	offsetof(struct broker_settings, member)
+#define NUMBER(member, least, most)	KEY_NUMBER, AT(member), least, most, \
+	"must be a number from " #least " to " #most
 
 static const struct broker_key keys[] = {
-	{ "BROKER", KEY_BROKER, 0, 0, 0 },
-	{ "CA", KEY_PATH, AT(ca_file), 0, 0 },
-	{ "CONNECT_TIMEOUT", KEY_NUMBER, AT(connect_timeout_s), 1, 300 },
-	{ "EXCHANGE", KEY_TEXT, AT(exchange), 0, 0 },
-	{ "HEARTBEAT", KEY_NUMBER, AT(heartbeat_s), 1, 3600 },
-	{ "IN_FLIGHT", KEY_NUMBER, AT(in_flight), 1, 65535 },
-	{ "LOGIN", KEY_PATH, AT(login_file), 0, 0 },
-	{ "TEMPORARY", KEY_PATH, AT(directory), 0, 0 },
-	{ "TIMEOUT", KEY_NUMBER, AT(timeout_s), 1, 3600 },
-	{ "VHOST", KEY_TEXT, AT(vhost), 0, 0 },
+	{ "BROKER", KEY_BROKER, 0, 0, 0, NULL },
+	{ "CA", KEY_PATH, AT(ca_file), 0, 0, NULL },
+	{ "CONNECT_TIMEOUT", NUMBER(connect_timeout_s, 1, 300) },
+	{ "EXCHANGE", KEY_TEXT, AT(exchange), 0, 0, NULL },
+	{ "HEARTBEAT", NUMBER(heartbeat_s, 1, 3600) },
+	{ "IN_FLIGHT", NUMBER(in_flight, 1, 65535) },
+	{ "LOGIN", KEY_PATH, AT(login_file), 0, 0, NULL },
+	{ "TEMPORARY", KEY_PATH, AT(directory), 0, 0, NULL },
+	{ "TIMEOUT", NUMBER(timeout_s, 1, 3600) },
+	{ "VHOST", KEY_TEXT, AT(vhost), 0, 0, NULL },
 };
 
 void
@@ -116,11 +119,11 @@ static int
 set_broker(struct broker_settings *s, const char *value, const char **reason)
 {
 	if (s->nbrokers == BROKER_MAX) {
-		*reason = "too many brokers";
+		*reason = "is given too often: at most 16 brokers are possible";
 		return -1;
 	}
 	if (parse_broker(value, &s->brokers[s->nbrokers]) == -1) {
-		*reason = "not host:port";
+		*reason = "must be host, host:port or [address]:port";
 		return -1;
 	}
 	s->nbrokers++;
@@ -131,7 +134,7 @@ static int
 set_path(char **member, const char *value, const char **reason)
 {
 	if (*value != '/') {
-		*reason = "not an absolute path";
+		*reason = "must be an absolute path";
 		return -1;
 	}
 	free(*member);
@@ -163,7 +166,7 @@ broker_settings_set(struct broker_settings *s, const char *key,
 	case KEY_PATH:
 		return set_path(member, value, reason);
 	case KEY_NUMBER:
-		*reason = "not a number within its bounds";
+		*reason = k->bounds;
 		return parse_number(value, k->least, k->most, member);
 	case KEY_TEXT:
 		break;

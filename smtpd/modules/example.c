@@ -90,7 +90,7 @@ set_line(struct example *example, const struct smtpd_setting *line)
 	if (strcmp(line->key, "REFUSE") == 0)
 		return copy(example->field, sizeof(example->field),
 		    line->value, strlen(line->value));
-	return "is an unknown keyword";
+	return "is an unknown key";
 }
 
 /* Reports all errors, not the first alone, so that one try shows them. */

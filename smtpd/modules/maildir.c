@@ -156,7 +156,7 @@ configure_one(struct maildir_module *m, struct smtpd_host *host,
 	const char *problem;
 
 	if (strcmp(setting->key, "PATH") != 0)
-		return smtpd_error(host, setting, "unknown keyword \"%s\"",
+		return smtpd_error(host, setting, "unknown key \"%s\"",
 		    setting->key);
 	problem = check_pattern(setting->value);
 	if (problem != NULL)
@@ -208,7 +208,7 @@ configure(struct smtpd_host *host, const struct smtpd_setting *settings,
 		if (configure_one(m, host, &settings[i]) == -1)
 			ret = -1;
 	if (ret == 0 && m->root == NULL)
-		ret = smtpd_error(host, NULL, "module maildir: no PATH: add "
+		ret = smtpd_error(host, NULL, "no PATH: add "
 		    "\"maildir PATH /srv/mail/%%d/%%l\"");
 	if (ret == -1) {
 		fini(m, host);

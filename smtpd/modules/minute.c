@@ -54,11 +54,11 @@ configure(struct smtpd_host *host, const struct smtpd_setting *settings,
 	struct minute *m;
 
 	if (n > 0)
-		return smtpd_error(host, &settings[0], "unknown keyword \"%s\"",
+		return smtpd_error(host, &settings[0], "unknown key \"%s\"",
 		    settings[0].key);
 	if (root == NULL || *root == '\0')
 		return smtpd_error(host, NULL,
-		    "module minute: ROOT is not set: set ROOT, or give -d");
+		    "ROOT is not set: set ROOT, or give -d");
 	m = calloc(1, sizeof(*m) + strlen(root));
 	if (m == NULL)
 		return smtpd_error(host, NULL, "out of memory");

@@ -192,7 +192,7 @@ finish(struct queue_submission *c, enum smtpd_verdict verdict)
 static void
 finish_later(struct queue_submission *c, const char *what, const char *reason)
 {
-	smtpd_warn(c->queue->host, "queue: %s: %s: %s",
+	smtpd_warn(c->queue->host, "%s: %s: %s",
 	    smtpd_id(c->session), what, reason);
 	smtpd_set_text(c->session, "451 4.3.0 mail queue unavailable, try "
 	    "again later");
@@ -346,7 +346,7 @@ finish_status(struct queue_submission *c, int status, const char *reason)
 		finish_later(c, "dma", reason);
 		return;
 	}
-	smtpd_warn(c->queue->host, "queue: %s: dma: status %d: %s",
+	smtpd_warn(c->queue->host, "%s: dma: status %d: %s",
 	    smtpd_id(c->session), status, reason);
 	smtpd_set_text(c->session, status == EX_NOUSER ?
 	    "550 5.1.1 no such user" : "554 5.6.0 message refused");
@@ -495,7 +495,7 @@ begin_text(struct queue_module *q, struct queue_submission *c,
 static enum smtpd_verdict
 no_storage(struct queue_module *q, struct smtpd_session *s)
 {
-	smtpd_warn(q->host, "queue: cannot write a temporary file in %s: %s",
+	smtpd_warn(q->host, "cannot write a temporary file in %s: %s",
 	    q->directory, strerror(errno));
 	smtpd_set_text(s, "452 4.3.1 insufficient system storage");
 	return SMTPD_TEMPORARY;

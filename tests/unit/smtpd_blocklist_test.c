@@ -334,7 +334,7 @@ test_what_cannot_be_configured_is_an_error(void **state)
 	assert_non_null(strstr(host.text, "Is a directory"));
 	assert_int_equal(smtpd_module.configure(&host, &setting, 1, &self),
 	    -1);
-	assert_string_equal(host.text, "unknown keyword \"LIST\"");
+	assert_string_equal(host.text, "unknown key \"LIST\"");
 	assert_int_equal(host.errors, 4);
 	assert_null(self);
 	t_smtpd_host_fini(&host);

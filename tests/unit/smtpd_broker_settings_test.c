@@ -43,6 +43,9 @@ test_a_bad_value_is_refused(void **state)
 		assert_true(cases[i].ret == 0 || reason != NULL);
 		broker_settings_fini(&s);
 	}
+	assert_int_equal(broker_settings_set(&s, "HEARTBEAT", "3601", &reason),
+	    -1);
+	assert_string_equal(reason, "must be a number from 1 to 3600");
 }
 
 static void

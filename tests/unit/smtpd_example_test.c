@@ -52,7 +52,7 @@ test_bad_lines_are_errors(void **state)
 	static const struct {
 		const char *key, *value, *text;
 	} cases[] = {
-		{ "WHAT", "x", "WHAT is an unknown keyword" },
+		{ "WHAT", "x", "WHAT is an unknown key" },
 		{ "DELAY", "", "DELAY takes milliseconds, at most 60000" },
 		{ "DELAY", "1s", "DELAY takes milliseconds, at most 60000" },
 		{ "DELAY", "-1", "DELAY takes milliseconds, at most 60000" },

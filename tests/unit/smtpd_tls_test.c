@@ -265,28 +265,35 @@ static void
 test_a_bad_file_is_named_with_its_cause(void **state)
 {
 	static const struct {
-		const char *certificate, *key, *file, *cause;
+		const char *certificate, *key, *name, *file, *cause;
 	} cases[] = {
-		{ "none", "ec.key", "none", "No such file or directory" },
-		{ "ec.crt", "none", "none", "No such file or directory" },
-		{ ".", "ec.key", ".", "not a regular file" },
-		{ "junk", "ec.key", "junk", "no certificate in PEM format" },
-		{ "cut", "ec.key", "cut", "no certificate in PEM format" },
-		{ "ec.key", "ec.key", "ec.key",
+		{ "none", "ec.key", "CERTIFICATE", "none",
+		  "No such file or directory" },
+		{ "ec.crt", "none", "PRIVATE_KEY", "none",
+		  "No such file or directory" },
+		{ ".", "ec.key", "CERTIFICATE", ".", "not a regular file" },
+		{ "junk", "ec.key", "CERTIFICATE", "junk",
 		  "no certificate in PEM format" },
-		{ "ec.crt", "junk", "junk", "no private key in PEM format" },
-		{ "ec.crt", NULL, "ec.crt", "accessible to all users" },
-		{ "ec.crt", "open.key", "open.key",
+		{ "cut", "ec.key", "CERTIFICATE", "cut",
+		  "no certificate in PEM format" },
+		{ "ec.key", "ec.key", "CERTIFICATE", "ec.key",
+		  "no certificate in PEM format" },
+		{ "ec.crt", "junk", "PRIVATE_KEY", "junk",
+		  "no private key in PEM format" },
+		{ "ec.crt", NULL, "PRIVATE_KEY", "ec.crt",
 		  "accessible to all users" },
-		{ "ec.crt", "locked.key", "locked.key",
+		{ "ec.crt", "open.key", "PRIVATE_KEY", "open.key",
+		  "accessible to all users" },
+		{ "ec.crt", "locked.key", "PRIVATE_KEY", "locked.key",
 		  "encrypted: remove its passphrase" },
-		{ "ec.crt", "rsa.key", "rsa.key",
+		{ "ec.crt", "rsa.key", "PRIVATE_KEY", "rsa.key",
 		  "not the private key of the certificate in" },
-		{ "rsa.crt", "ec.key", "ec.key",
+		{ "rsa.crt", "ec.key", "PRIVATE_KEY", "ec.key",
 		  "not the private key of the certificate in" },
-		{ "chain.crt", "rsa.key", "rsa.key",
+		{ "chain.crt", "rsa.key", "PRIVATE_KEY", "rsa.key",
 		  "not the private key of the certificate in" },
-		{ "broken", "ec.key", "broken", "certificate 2: " },
+		{ "broken", "ec.key", "CERTIFICATE", "broken",
+		  "certificate 2: " },
 	};
 	char reason[256], expected[256];
 	struct buf good;
@@ -303,7 +310,7 @@ test_a_bad_file_is_named_with_its_cause(void **state)
 		    cases[i].key == NULL ? NULL : t_path(dir, cases[i].key),
 		    reason, sizeof(reason)) != NULL)
 			fail_msg("case %zu", i);
-		snprintf(expected, sizeof(expected), "%s: %s",
+		snprintf(expected, sizeof(expected), "%s %s: %s", cases[i].name,
 		    t_path(dir, cases[i].file), cases[i].cause);
 		if (strncmp(reason, expected, strlen(expected)) != 0)
 			fail_msg("case %zu: %s", i, reason);
