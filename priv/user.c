@@ -289,6 +289,12 @@ user_in_group(uid_t uid, const char *name)
 	return 0;
 }
 
+int
+user_is_group(const char *name)
+{
+	return getgrnam(name) != NULL;
+}
+
 uid_t
 user_range(uid_t uid)
 {

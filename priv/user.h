@@ -63,6 +63,8 @@ int	user_as_caller(void);
 int	user_as_before(uid_t);
 /* 1 for a member, by the group's list or as login group.  name: or NULL. */
 int	user_in_group(uid_t, const char *name);
+/* 1 when there is such a group. */
+int	user_is_group(const char *name);
 /* The first uid of those that may be one user, who can have a range of them
  * (subuid(5)); the uid itself below all such ranges. */
 uid_t	user_range(uid_t);

@@ -17,6 +17,7 @@
 
 #include "conf/alias_loops.h"
 #include "conf/files.h"
+#include "lib/io.h"
 #include "priv/user.h"
 #include "spool.h"
 #include "spool/upstream.h"
@@ -279,6 +280,43 @@ check_reports(struct check *c)
 		    address);
 }
 
+/* Opened as files_log() does, but not created. */
+static void
+check_log(struct check *c)
+{
+	const char *path = c->conf.log.path;
+	struct stat st;
+	int fd;
+
+	if (c->conf.log.where != LOG_TO_FD || path == NULL)
+		return;
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK | O_NOCTTY);
+	if (fd == -1 && errno == ENOENT)
+		WARNING(c, path, "LOG: does not exist, syslog is used: run "
+		    "\"install -o _dma -g adm -m 640 /dev/null %s\"", path);
+	else if (fd == -1)
+		WARNING(c, path, "LOG: %s, syslog is used: the user _dma must "
+		    "be able to write it", strerror(errno));
+	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    st.st_nlink != 1)
+		WARNING(c, path, "LOG: not a regular file with a single link, "
+		    "syslog is used");
+	else
+		OK(c, path, "LOG");
+	io_close(&fd);
+}
+
+static void
+check_group(struct check *c)
+{
+	const char *group = c->conf.limits.mailq_group;
+
+	if (group != NULL && !user_is_group(group))
+		WARNING(c, "MAILQ_GROUP", "there is no group %s: only root "
+		    "sees the mail of others", group);
+}
+
 /* ---- remote delivery ---- */
 
 static const char *
@@ -463,6 +501,21 @@ check_mailboxes(struct check *c)
 	}
 }
 
+static void
+check_alias_user(struct check *c)
+{
+	const char *name = c->conf.local.alias_user;
+	struct user u;
+	int ret = user_lookup(name, &u);
+
+	if (ret == 1)
+		ERROR(c, "ALIAS_USER", "there is no user %s: mail for "
+		    "commands, files and lists of aliases is deferred", name);
+	else if (ret == 0 && u.uid == 0)
+		ERROR(c, "ALIAS_USER", "must not be root: mail for commands "
+		    "and files of aliases fails, mail for lists is deferred");
+}
+
 /* Whether root's mail reaches a person who reads it. */
 static void
 check_root_mail(struct check *c, const struct aliases *aliases)
@@ -573,8 +626,11 @@ check_host(struct check *c)
 	check_spool(c);
 	check_names(c);
 	check_reports(c);
+	check_log(c);
+	check_group(c);
 	check_relays(c);
 	check_sender_files(c);
+	check_alias_user(c);
 	check_aliases(c);
 	check_mailboxes(c);
 	check_runner(c);

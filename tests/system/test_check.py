@@ -104,6 +104,16 @@ def test_password_and_login_are_not_shown_to_users(world, check):
     ({"ALIASES": "/etc"}, "error   /etc: "),
     ({"DEFER": ""}, "ok      runner: mail for other hosts is sent when the "
      "queue is run (DEFER)"),
+    ({"LOG": "file /nonexistent"}, "warning /nonexistent: LOG: does not "
+     "exist, syslog is used: run \"install -o _dma "),
+    ({"LOG": "file /etc/shadow"}, "warning /etc/shadow: LOG: Permission "
+     "denied, syslog is used: the user _dma must be able to write it"),
+    ({"LOG": "file /dev/null"}, "warning /dev/null: LOG: not a regular file"),
+    ({"MAILQ_GROUP": "nonexistent"}, "warning MAILQ_GROUP: there is no group "
+     "nonexistent: only root sees the mail of others\n"),
+    ({"ALIAS_USER": "nonexistent"}, "error   ALIAS_USER: there is no user "
+     "nonexistent: mail for commands, files and lists"),
+    ({"ALIAS_USER": "root"}, "error   ALIAS_USER: must not be root: mail "),
     ({"MAILNAME": "host"}, "warning mail name: host has no domain"),
     ({"NOREMOTE": ""}, "ok      other hosts: mail for them is rejected"),
     ({"NULLCLIENT": "", "SMARTHOST": "a.test"}, "ok      local domains: none"),
