@@ -379,7 +379,9 @@ add_include(struct aliases_run *w, const struct word *word)
 	buf_drop(&w->text, (size_t)(path - w->text.data));
 	path = w->text.data;
 	if (*path != '/' && (!w->is_forward || strncmp(path, "~/", 2) != 0))
-		return refuse(w, word, "no path after " INCLUDE);
+		return refuse(w, word, w->is_forward ?
+		    "the path of a list must begin with / or ~/" :
+		    "the path of a list must begin with /");
 	return add_target(w, word, TARGET_INCLUDE);
 }
 

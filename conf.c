@@ -46,7 +46,7 @@ struct key {
 	size_t		 at;		/* the member that it sets */
 	unsigned	 low, high;	/* of a number or a time; of a choice:
 				 * low 1 turns yes and no around */
-	const char	*wants;		/* of a number */
+	const char	*wants;		/* of a number or time */
 	const struct choices *choices;
 	int		 is_for_root;	/* root acts by it, or logs by it */
 	enum suspect	 waits;		/* for a bad value that is ignored */
@@ -287,7 +287,7 @@ set_time(struct conf *c, const struct key *k, char *value)
 	unsigned *seconds = member(c, k), s;
 
 	if (value_time(value, &s) == -1 || s < k->low || s > k->high)
-		return "must be a time such as 30s, 5m, 3h or 5d";
+		return k->wants;
 	*seconds = s;
 	return NULL;
 }
@@ -510,7 +510,8 @@ set_retry(struct conf *c, const struct key *k, char *value)
 #define ROOT		.is_for_root = 1
 #define WAITS		.waits = SUSPECT_REMOTE
 #define ALL_WAITS	.waits = SUSPECT_ALL
-#define TIME(m, l, h)	.set = set_time, AT(m), .low = (l), .high = (h)
+#define TIME(m, l, h, range)	.set = set_time, AT(m), .low = (l), \
+			.high = (h), .wants = "must be a time from " range
 
 static const struct key keys[] = {
 	/* upstream's */
@@ -542,11 +543,14 @@ static const struct key keys[] = {
 	{ "KEYFILE",		PATH(tls.keyfile), WAITS },
 	{ "CONCURRENCY",	NUMBER(smtp.concurrency, 1, 1000) },
 	{ "RETRY",		.set = set_retry },
-	{ "WARN_AFTER",		TIME(retry.warn_after_s, 0, 365 * 86400) },
-	{ "TIMEOUT",		TIME(smtp.timeout_s, 0, 86400) },
-	{ "TIMEOUT_CONNECT",	TIME(smtp.connect_timeout_s, 1, 3600) },
+	{ "WARN_AFTER",		TIME(retry.warn_after_s, 0, 365 * 86400,
+	    "0 to 365d") },
+	{ "TIMEOUT",		TIME(smtp.timeout_s, 0, 86400, "0 to 1d") },
+	{ "TIMEOUT_CONNECT",	TIME(smtp.connect_timeout_s, 1, 3600,
+	    "1s to 1h") },
 	{ "ALIAS_USER",		LOGIN(local.alias_user), ROOT },
-	{ "COMMAND_TIMEOUT",	TIME(local.command_timeout_s, 1, 86400), ROOT },
+	{ "COMMAND_TIMEOUT",	TIME(local.command_timeout_s, 1, 86400,
+	    "1s to 1d"), ROOT },
 	{ "FROM_MAP",		PATH(where.from_map) },
 	{ "FROM_HEADER",	CHOICE(names.from, from) },
 	{ "RECIPIENT_DELIMITER", .set = set_delimiter },

@@ -501,6 +501,8 @@ test_report(void **state)
 		    "ALIASES: control character in the line" },
 		{ T("PORT 26\nPORT 0\nDEFER"), "2;",
 		    "PORT: must be a number from 1 to 65535" },
+		{ T("PORT 26\nTIMEOUT_CONNECT 2h\nDEFER"), "2;",
+		    "TIMEOUT_CONNECT: must be a time from 1s to 1h" },
 		{ T("PORT 26\nX\nY\nDEFER"), "2;3;", "Y: unknown keyword" },
 		{ T("PORT 26\nDEFER\nX23456789012345678901234567890123456789"
 		    "01234567890\n"), "3;",
