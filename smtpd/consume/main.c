@@ -154,7 +154,8 @@ use_settings(struct broker_settings *s, const struct smtpd_config *conf,
 	if (s->directory == NULL)
 		s->directory = strdup(TEMPORARY_DIRECTORY);
 	if (ret == 0 && broker_settings_login(s, &reason) == -1) {
-		log_say(log, LOG_LEVEL_ERROR, "%s: %s", s->login_file, reason);
+		log_say(log, LOG_LEVEL_ERROR, "LOGIN %s: %s", s->login_file,
+		    reason);
 		ret = -1;
 	}
 	return s->directory == NULL ? -1 : ret;
