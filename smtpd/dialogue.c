@@ -164,7 +164,7 @@ dialogue_input(struct smtpd_session *s, const char *bytes, size_t n)
 	}
 	/* What was sent along with STARTTLS is not of the encrypted session. */
 	if (s->state == DIALOGUE_TLS && used < n)
-		reply_close(s, "501 5.5.1 bytes came after STARTTLS");
+		reply_close(s, "501 5.5.1 data received after STARTTLS");
 	return used;
 }
 

@@ -503,7 +503,7 @@ stop(struct parent *p)
 		return;
 	}
 	p->state = PARENT_DRAINING;
-	log_say(&p->log, LOG_LEVEL_INFO, "ending");
+	log_say(&p->log, LOG_LEVEL_INFO, "shutting down");
 	notify_stopping(&p->notify);
 	listeners_close(&p->listeners);
 	tell_all(p, SIGTERM);

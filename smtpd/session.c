@@ -549,7 +549,7 @@ time_out(struct client_session *x)
 	}
 	dialogue_end(&x->dialogue, is_transaction ?
 	    "421 4.4.2 the transaction takes too long" :
-	    "421 4.4.2 no command came in time");
+	    "421 4.4.2 no command received in time");
 	if (flush(x) == -1 || x->out.len > 0 ||
 	    dialogue_want(&x->dialogue) != DIALOGUE_WANTS_CLOSE)
 		end(x);
