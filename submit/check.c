@@ -174,6 +174,17 @@ check_upstream(struct check *c, const struct spool *sp)
 }
 
 static void
+check_lock(struct check *c, const struct spool *sp)
+{
+	char reason[512];
+
+	if (spool_lock_reason(sp, reason, sizeof(reason)) == 0)
+		ERROR(c, sp->path, "%s", reason);
+	else
+		OK(c, sp->path, "the queue");
+}
+
+static void
 check_spool(struct check *c)
 {
 	const char *path = c->conf.where.spool, *reason;
@@ -194,7 +205,7 @@ check_spool(struct check *c)
 	if (spool_open(&sp, path, &res) == -1) {
 		ERROR(c, path, "%s", res.reason != NULL ? res.reason : "?");
 	} else {
-		OK(c, path, "the queue");
+		check_lock(c, &sp);
 		check_upstream(c, &sp);
 		spool_close(&sp);
 	}

@@ -41,7 +41,8 @@ overview_read(struct overview *o, const struct conf *conf,
 int
 overview_is_stuck(const struct overview *o)
 {
-	return o->runner.presence == RUNNER_ABSENT && !o->is_defer &&
+	return (o->runner.presence == RUNNER_ABSENT ||
+	    o->runner.trouble[0] != '\0') && !o->is_defer &&
 	    o->queue.due_since != 0 &&
 	    o->now - o->queue.due_since > OVERVIEW_DUE_S;
 }

@@ -25,7 +25,7 @@ struct overview {
 /* 0, or -1 with errno when the queue cannot be read. */
 int	overview_read(struct overview *, const struct conf *,
 	    const struct spool *, const struct caller *);
-/* 1 when mail has long been due and no runner is active. */
+/* 1 when mail has long been due and no runner delivers. */
 int	overview_is_stuck(const struct overview *);
 
 /* Prints the lines of dma status. */

@@ -48,6 +48,7 @@ put_runner(struct json *j, const struct runner_state *r)
 
 	json_open(j, "runner", '{');
 	json_text(j, "state", names[r->presence]);
+	json_text(j, "trouble", r->trouble[0] == '\0' ? NULL : r->trouble);
 	put_time(j, "pid", (time_t)r->pid);
 	json_text(j, "version", is_known ? r->version : NULL);
 	put_time(j, "since", (time_t)r->since);

@@ -124,7 +124,7 @@ overview_put_metrics(struct buf *b, const struct overview *o)
 	put_queue(b, &o->queue);
 	put_codes(b, &o->queue.codes);
 	put_one(b, "dma_stuck", "1 if mail has been due for more than a minute "
-	    "and no runner is active.", overview_is_stuck(o));
+	    "and no runner delivers it.", overview_is_stuck(o));
 	put_one(b, "dma_dead_messages",
 	    "Messages whose failure could not be reported.",
 	    (int64_t)o->dead);

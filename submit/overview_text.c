@@ -34,6 +34,11 @@ print_runner(const struct overview *o, struct findings *f)
 	const struct runner_state *r = &o->runner;
 	struct buf text;
 
+	if (r->trouble[0] != '\0') {
+		findings_add(f, FINDING_ERROR, "runner", 0, "%s",
+		    r->trouble);
+		return;
+	}
 	if (r->presence == RUNNER_ABSENT) {
 		print_absent(o, f);
 		return;

@@ -166,4 +166,6 @@ runner_state_ask(struct runner_state *s, const struct spool *sp,
 	runner_link_fini(&l);
 	if (s->presence == RUNNER_ABSENT && spool_is_woken(sp))
 		s->presence = RUNNER_MUTE;
+	if (s->presence != RUNNER_THERE)
+		(void)spool_lock_reason(sp, s->trouble, sizeof(s->trouble));
 }

@@ -37,11 +37,12 @@ struct runner_state {
 	uint64_t active;		/* messages */
 	struct runner_destination destinations[RUNNER_DESTINATIONS_MAX];
 	size_t	 ndestinations, nothers;
+	char	 trouble[512];	/* why none can have the spool's lock */
 };
 
 /* Pure: takes a line of QUEUE_STATUS; what it does not know is skipped. */
 void	runner_state_take(struct runner_state *, const char *line);
-/* Asks the runner that is there. */
+/* Asks the runner that is there, or what keeps all from the spool's lock. */
 void	runner_state_ask(struct runner_state *, const struct spool *,
 	    const struct caller *);
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from smtp_peer import Script
-from world import SENDMAIL, SPOOL, SPOOL_USER
+from world import BINARY, SENDMAIL, SPOOL, SPOOL_USER
 
 
 def uids(world, pid):
@@ -440,6 +440,9 @@ def test_m2_a_lock_that_is_none(world, lock, case):
             done = world.run([SENDMAIL, *args], user=user, limit=30)
             assert done.returncode == 75
             assert LOCK.encode() in done.stderr, done.stderr
+    shown = "error   %s: cannot lock the spool: " + LOCK
+    assert shown % SPOOL in world.run([BINARY, "check"]).stdout.decode()
+    assert shown % "runner" in world.run([BINARY, "status"]).stdout.decode()
     # It waits, and once: the runner and its helpers.
     for _ in range(3):
         world.send("carol")

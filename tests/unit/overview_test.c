@@ -26,13 +26,16 @@ test_what_is_stuck(void **state)
 		int		is_defer;
 		time_t		due_since;
 		int		want;
+		const char	*trouble;
 	} cases[] = {
-		{ RUNNER_ABSENT, 0, 0, 0 },
-		{ RUNNER_ABSENT, 0, NOW - 60, 0 },
-		{ RUNNER_ABSENT, 0, NOW - 61, 1 },
-		{ RUNNER_ABSENT, 1, NOW - 61, 0 },
-		{ RUNNER_MUTE, 0, NOW - 61, 0 },
-		{ RUNNER_THERE, 0, NOW - 61, 0 },
+		{ RUNNER_ABSENT, 0, 0, 0, NULL },
+		{ RUNNER_ABSENT, 0, NOW - 60, 0, NULL },
+		{ RUNNER_ABSENT, 0, NOW - 61, 1, NULL },
+		{ RUNNER_ABSENT, 1, NOW - 61, 0, NULL },
+		{ RUNNER_MUTE, 0, NOW - 61, 0, NULL },
+		{ RUNNER_MUTE, 0, NOW - 61, 1, "cannot lock the spool" },
+		{ RUNNER_MUTE, 0, NOW - 60, 0, "cannot lock the spool" },
+		{ RUNNER_THERE, 0, NOW - 61, 0, NULL },
 	};
 	struct overview *o = empty();
 	size_t i;
@@ -40,6 +43,8 @@ test_what_is_stuck(void **state)
 	(void)state;
 	for (i = 0; i < N(cases); i++) {
 		o->runner.presence = cases[i].presence;
+		snprintf(o->runner.trouble, sizeof(o->runner.trouble), "%s",
+		    cases[i].trouble != NULL ? cases[i].trouble : "");
 		o->is_defer = cases[i].is_defer;
 		o->queue.due_since = cases[i].due_since;
 		assert_int_equal(overview_is_stuck(o), cases[i].want);
@@ -94,14 +99,14 @@ test_json(void **state)
 {
 	(void)state;
 	assert_json(empty(), "{\"stuck\":false,\"runner\":{\"state\":\"absent\","
-	    "\"pid\":null,\"version\":null,\"since\":null,\"started_by\":null,"
+	    "\"trouble\":null,\"pid\":null,\"version\":null,\"since\":null,\"started_by\":null,"
 	    "\"active\":null,\"destinations\":[],\"other_destinations\":0},"
 	    "\"queue\":{\"all\":true,\"messages\":0,\"due\":0,\"deferred\":0,\"held\":0,\"report\":0,"
 	    "\"bytes\":0,\"unreadable\":0,\"oldest\":null,\"due_since\":null},"
 	    "\"domains\":[],\"other_recipients\":0,\"reasons\":[],\"dead\":0,"
 	    "\"corrupt\":0}\n");
 	assert_json(filled(), "{\"stuck\":false,\"runner\":{\"state\":\"active\","
-	    "\"pid\":12,\"version\":\"0\\\"2\\\\\\ufffd\",\"since\":1600000000,"
+	    "\"trouble\":null,\"pid\":12,\"version\":\"0\\\"2\\\\\\ufffd\",\"since\":1600000000,"
 	    "\"started_by\":\"init\",\"active\":1,\"destinations\":[{"
 	    "\"kind\":\"relay\",\"name\":\"\",\"state\":\"idle\",\"messages\":0,"
 	    "\"failures\":0,\"next\":null,\"reason\":null}],\"other_destinations\":0},\"queue\":{"
