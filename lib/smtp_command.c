@@ -127,6 +127,8 @@ read_path(const char **at, const struct side *side, struct smtp_path *path)
 
 	if (side->is_lax)
 		p = text_skip_blanks(p);
+	else if (text_is_blank(*p))
+		return "a blank between the colon and the address";
 	if (*p++ != '<')
 		return "the address must be in angle brackets";
 	route = smtp_path_route_len(p);

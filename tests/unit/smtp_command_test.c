@@ -277,6 +277,23 @@ test_bad_mail(void **state)
 	}
 }
 
+/* The words name what a person is to change. */
+static void
+test_a_blank_before_the_address(void **state)
+{
+	static const char want[] = "a blank between the colon and the address";
+	struct smtp_mail_command mail;
+	struct smtp_rcpt_command rcpt;
+	struct smtp_syntax wrong;
+
+	(void)state;
+	assert_int_equal(smtp_command_mail("FROM: <a@b>", &mail, &wrong), -1);
+	assert_string_equal(wrong.reason, want);
+	assert_int_equal(smtp_command_rcpt("TO:\t<a@b>", 0, &rcpt, &wrong),
+	    -1);
+	assert_string_equal(wrong.reason, want);
+}
+
 static void
 test_rcpt(void **state)
 {
@@ -590,6 +607,7 @@ main(void)
 		cmocka_unit_test(test_bad_paths),
 		cmocka_unit_test(test_mail),
 		cmocka_unit_test(test_bad_mail),
+		cmocka_unit_test(test_a_blank_before_the_address),
 		cmocka_unit_test(test_rcpt),
 		cmocka_unit_test(test_bad_rcpt),
 		cmocka_unit_test(test_longest_parameters),
