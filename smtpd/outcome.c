@@ -128,6 +128,9 @@ apply_helo(struct smtpd_session *s, enum smtpd_verdict verdict)
 		reply_refuse(s, verdict, verdict == SMTPD_TEMPORARY ?
 		    "450 4.7.1 try again later" :
 		    "550 5.7.1 no mail is accepted from a host of that name");
+		log_say(&s->host->log, LOG_LEVEL_INFO,
+		    "client=%s helo=%s status=refused", s->client.text,
+		    s->client.helo);
 		free(s->client.helo);
 		s->client.helo = NULL;
 		return;

@@ -113,6 +113,16 @@ def test_a_refused_recipient_is_named_in_the_log(blocked):
     assert " to=<u9@to.test> nrcpt=20 " in line
 
 
+def test_a_refused_name_of_a_client_is_in_the_log(blocked):
+    s = blocked()
+    with s.client() as c:
+        assert c("EHLO evil.test").code == 554
+        assert c("HELO EVIL.test").code == 554
+        c.quit()
+    assert len(s.lines("client=127.0.0.1 helo=evil.test status=refused")) == 1
+    assert len(s.lines("client=127.0.0.1 helo=EVIL.test status=refused")) == 1
+
+
 def test_drop_accepts_and_discards(blocked):
     s = blocked(BLOCK_REPLY="drop")
     with s.hello(source="127.0.0.66") as c:
