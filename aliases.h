@@ -16,7 +16,9 @@
 #define TARGETS_MAX	1000	/* targets of one alias or .forward file */
 /* Limit on the size of an aliases file, for all readers. */
 #define ALIASES_BYTES_MAX (16 * 1024 * 1024)
-#define ALIASES_TOO_LARGE "the file is larger than 16 MiB and is not used"
+#define ALIASES_TOO_LARGE \
+	"the file is larger than 16 MiB, or has more than 500000 aliases, " \
+	"and is not used"
 #define FORWARD_MAX	65536	/* bytes of a .forward file */
 
 enum target_kind {
@@ -59,10 +61,11 @@ struct aliases {
  * file it costs that line only; what may be its name, which is before a
  * colon, is kept as a bad alias where no good line has it.  In a .forward any
  * syntax error refuses the file (-1), since half of it would lose mail.  -1
- * also without memory.  Returns the number of bad lines.  A name that comes
- * again is such a line: the first one holds.  In an alias file a line that
- * begins with a blank goes on with the one before; a .forward has a target or
- * several on each line.
+ * also without memory, or if the text is too large; for an alias file errno
+ * says which.  Returns the number of bad lines.  A name that comes again is
+ * such a line: the first one holds.  In an alias file a line that begins with a
+ * blank goes on with the one before; a .forward has a target or several on each
+ * line.
  */
 int	aliases_parse(struct aliases *, const char *text, size_t len,
 	    const char *file, const struct report *);

@@ -65,7 +65,7 @@ struct aliases_run {
 	unsigned	 token_line;	/* where the latest token began */
 	const char	*reason;	/* why the token is BAD */
 	int		 nbad;		/* lines that were reported */
-	int		 is_broken;	/* memory ran out */
+	int		 error;		/* errno: nothing can be used */
 	struct aliases_row row;
 	struct aliases_entry entry;
 	struct buf	 text;		/* owned: of a target or name */
@@ -85,6 +85,7 @@ struct yy_buffer_state *aliases_yy_scan_buffer(char *, size_t len,
 }
 
 %code {
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,7 +224,7 @@ refuse(struct aliases_run *w, const struct word *word, const char *what)
 static int
 broken(struct aliases_run *w)
 {
-	w->is_broken = 1;
+	w->error = ENOMEM;
 	return -1;
 }
 
@@ -539,12 +540,16 @@ add_name(struct aliases_run *w, const struct word *word)
 	return w->entry.alias.name == NULL ? broken(w) : 0;
 }
 
-/* Takes what the alias owns; 0, or -1 without memory. */
+/* Takes what the alias owns; 0, or -1 without memory or room. */
 static int
 add_alias(struct aliases_run *w, const struct alias *a)
 {
 	struct aliases *as = w->aliases;
 
+	if (as->n == ALIASES_MAX) {
+		w->error = EFBIG;
+		return -1;
+	}
 	if (array_grow(&as->list, &as->cap, as->n, sizeof(*a)) == -1)
 		return broken(w);
 	as->list[as->n++] = *a;
@@ -556,7 +561,7 @@ spoil_name(struct aliases_run *w, const char *name, size_t len)
 {
 	struct alias bad = { .line = w->row.line, .is_bad = 1 };
 
-	if (len > ADDRESS_MAX || w->aliases->n == ALIASES_MAX)
+	if (len > ADDRESS_MAX)
 		return;
 	bad.name = strndup(name, len);
 	if (bad.name == NULL)
@@ -611,10 +616,6 @@ keep_line(struct aliases_run *w)
 	a->line = w->row.line;
 	if (a->targets.n == 0) {
 		complain(w, a->line, "name without targets");
-		return -1;
-	}
-	if (w->aliases->n == ALIASES_MAX) {
-		complain(w, a->line, "too many names");
 		return -1;
 	}
 	if (add_alias(w, a) == -1)
@@ -681,18 +682,13 @@ copy_text(struct buf *copy, const char *text, size_t len)
 	buf_add(copy, "\n", sizeof("\n"));
 }
 
-/* 0, or -1 when the text as a whole was refused. */
 static int
-run(struct aliases_run *w, const char *text, size_t len)
+scan(struct aliases_run *w, const char *text, size_t len)
 {
 	struct buf copy;
 	void *scanner;
 	int ret = -1;
 
-	if (len > ALIASES_BYTES_MAX) {
-		complain(w, 0, ALIASES_TOO_LARGE);
-		return -1;
-	}
 	copy_text(&copy, text, len);
 	buf_init(&w->text, 0);
 	w->row.text = w->row.next = copy.data;
@@ -707,7 +703,22 @@ run(struct aliases_run *w, const char *text, size_t len)
 	buf_fini(&copy);
 	buf_fini(&w->text);
 	drop_line(w);
-	return w->is_broken ? -1 : ret;
+	return ret;
+}
+
+/* 0, or -1 when the text as a whole is refused. */
+static int
+run(struct aliases_run *w, const char *text, size_t len)
+{
+	int ret = -1;
+
+	if (len > ALIASES_BYTES_MAX)
+		w->error = EFBIG;
+	else
+		ret = scan(w, text, len);
+	if (w->error == EFBIG)
+		complain(w, 0, ALIASES_TOO_LARGE);
+	return w->error != 0 ? -1 : ret;
 }
 
 int
@@ -720,6 +731,7 @@ aliases_parse(struct aliases *as, const char *text, size_t len,
 	memset(as, 0, sizeof(*as));
 	if (run(&w, text, len) == -1) {
 		aliases_fini(as);
+		errno = w.error != 0 ? w.error : ENOMEM;
 		return -1;
 	}
 	sort_aliases(&w);

@@ -319,10 +319,7 @@ files_aliases(const char *path, struct aliases *aliases,
 	buf_fini(&b);
 	errno = error;
 	*bad = n == -1 ? 0 : (unsigned)n;
-	if (n != -1)
-		return ret;
-	errno = ENOMEM;
-	return -1;
+	return n == -1 ? -1 : ret;
 }
 
 static int

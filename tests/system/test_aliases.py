@@ -308,11 +308,16 @@ def test_t16_large_file_works_for_addresses_and_commands(world):
         assert "hello" in f.read()
 
 
-def test_t16_too_large_a_file_is_refused_for_all(world):
+@pytest.mark.parametrize("more", [
+    "#" * 16 * 1024 * 1024, "".join("%d:a\n" % i for i in range(500000))],
+                         ids=["bytes", "names"])
+def test_t16_too_large_a_file_is_refused_for_all(world, more):
+    """Mail waits, for the names too that nobody has read."""
     world.leaves("queue")
-    world.write_aliases("team: carol\nprog: |cat\n" + "#" * 16 * 1024 * 1024)
+    world.write_aliases(more + "\nteam: carol\nprog: |cat\n")
     done = world.run(["newaliases"])
     assert done.returncode == 65 and b"larger than 16 MiB" in done.stderr
+    assert done.stderr.count(b"\n") == 1
     world.send("team", "prog")
     world.wait_until(lambda: len(world.log_lines("deferred")) == 2)
     assert world.log_lines("larger than 16 MiB")

@@ -1,6 +1,8 @@
 /*
  * aliases_test.c - aliases(5) and ~/.forward: what is kept, what is told.
  */
+#include <errno.h>
+
 #include "aliases.h"
 #include "lib/buf.h"
 #include "tests/unit/t.h"
@@ -553,6 +555,43 @@ test_many(void **state)
 	buf_fini(&in);
 }
 
+static void
+count_report(void *arg, const char *file, unsigned line, const char *text)
+{
+	(void)file;
+	assert_int_equal(line, 0);
+	assert_string_equal(text, ALIASES_TOO_LARGE);
+	++*(unsigned *)arg;
+}
+
+/* With some of them unused, their mail would be refused: it is to wait. */
+static void
+test_too_many(void **state)
+{
+	enum { MOST = 500000 };
+	unsigned told = 0;
+	const struct report report = { count_report, &told };
+	struct aliases as;
+	struct buf in;
+	unsigned i;
+
+	(void)state;
+	buf_init(&in, 0);
+	for (i = 0; i < MOST; i++)
+		buf_printf(&in, "%u:b\n", i);
+	assert_int_equal(aliases_parse(&as, in.data, in.len, "list", &report),
+	    0);
+	assert_int_equal(as.n, MOST);
+	aliases_fini(&as);
+	buf_puts(&in, "a: b\nc: d\n");
+	assert_int_equal(aliases_parse(&as, in.data, in.len, "list", &report),
+	    -1);
+	assert_int_equal(errno, EFBIG);
+	assert_int_equal(told, 1);
+	assert_int_equal(as.n, 0);
+	buf_fini(&in);
+}
+
 int
 main(void)
 {
@@ -565,6 +604,7 @@ main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
