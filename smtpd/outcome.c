@@ -95,8 +95,9 @@ apply_connect(struct smtpd_session *s, enum smtpd_verdict verdict)
 		reply_refuse(s, verdict, verdict == SMTPD_TEMPORARY ?
 		    "421 4.7.0 try again later" :
 		    "554 5.7.1 no mail is accepted from your address");
-		log_say(&s->host->log, LOG_LEVEL_INFO,
-		    "client=%s status=refused", s->client.text);
+		log_say(&s->host->log, LOG_LEVEL_INFO, "client=%s status=%s",
+		    s->client.text, verdict == SMTPD_TEMPORARY ? "deferred" :
+		    "refused");
 		s->state = DIALOGUE_CLOSING;
 		return;
 	}

@@ -95,6 +95,10 @@ def test_refusals_at_every_stage(told, verdict, pattern):
         assert where == (stage if stage in REFUSABLE[:5] else "deliver")
         assert re.match(pattern, reply), (stage, reply)
         assert s.tree.paths() == []
+        if stage == "connect":
+            assert len(s.lines("client=127.0.0.1 status=%s" % (
+                "deferred" if verdict.startswith("temporary") else
+                "refused"))) == 1
         s.finish()
 
 
