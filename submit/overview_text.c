@@ -213,7 +213,8 @@ print_destination(const struct overview *o, struct findings *f,
 		buf_printf(&text, ", %llu message%s %s",
 		    (unsigned long long)d->messages,
 		    d->messages == 1 ? "" : "s",
-		    is_away(d) ? "waiting" : "being sent");
+		    is_away(d) ? "waiting" : strcmp(d->state,
+		    RUNNER_WAITING) == 0 ? "to be sent" : "being sent");
 	if (is_away(d)) {
 		buf_printf(&text, "; %llu failed attempt%s; next attempt ",
 		    (unsigned long long)d->failures,

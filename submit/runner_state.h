@@ -26,6 +26,7 @@ struct runner_destination {
 };
 
 #define RUNNER_UNREACHABLE	"unreachable"
+#define RUNNER_WAITING		"waiting"	/* for its turn */
 
 struct runner_state {
 	enum runner_presence presence;

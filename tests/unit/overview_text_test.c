@@ -151,6 +151,8 @@ test_destinations(void **state)
 		  "ok      relay mail.test: idle\n", 0 },
 		{ "destination\tdomain\tfar.test\tconnected\t1\t",
 		  "ok      far.test: connected, 1 message being sent\n", 0 },
+		{ "destination\tdomain\tfar.test\twaiting\t2\t",
+		  "ok      far.test: waiting, 2 messages to be sent\n", 0 },
 		{ "destination\tdomain\tfar.test\tconnected\t2\tslow",
 		  "warning far.test: connected, 2 messages being sent: slow\n",
 		  1 },
