@@ -172,7 +172,7 @@ static int
 check_id(const char *id)
 {
 	return message_id_ok(id) ? 0 : refuse(id, "not a queue id: they have "
-	    "letters and digits only, see mailq");
+	    "lower-case letters and digits only, see mailq");
 }
 
 /* One that begins with "--", and its text. */

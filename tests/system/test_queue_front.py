@@ -343,6 +343,8 @@ def test_wrong_usage_does_nothing(world):
             assert err.count("\n") == 1 and len(err) < 300, (args, err)
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", err)
     assert world.queue() == [ident] and not world.processes()
+    _, err = queue(world, "delete", "ALL", status=64)
+    assert '"ALL": ' in err and "lower-case letters" in err
 
 
 def test_usage_is_printed(world):
