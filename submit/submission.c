@@ -42,15 +42,17 @@ submission_fail(struct submission *s, int status, const char *what,
 static int
 fail_result(struct submission *s, struct result *res)
 {
-	int status = EX_TEMPFAIL;
+	int is_first = s->status == 0, status = EX_TEMPFAIL;
 
 	if (errno == EROFS || errno == EACCES || errno == EPERM)
 		status = EX_CANTCREAT;
-	if (s->status == 0 && (errno == ENOSPC || errno == EDQUOT ||
+	if (is_first && (errno == ENOSPC || errno == EDQUOT ||
 	    errno == EROFS))
 		s->cause = SUBMISSION_NO_SPACE;
 	submission_fail(s, status, res->reason == NULL ? "spool" : res->reason,
 	    "");
+	if (is_first)
+		buf_printf(&s->reason, " (%s)", s->sp->path);
 	result_fini(res);
 	return -1;
 }

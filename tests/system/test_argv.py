@@ -324,13 +324,14 @@ HOSTS = (
      "limit is too low: raise it"),
     ("mount --bind /var/spool/dma /var/spool/dma && "
      "mount -o remount,bind,ro /var/spool/dma && exec sendmail bob", 73,
-     "spool: "),
+     "spool: create: Read-only file system (/var/spool/dma)"),
     *(("exec %s >/dev/full" % call, 74, "cannot write to standard output: No "
        "space left on device")
       for call in ("sendmail -bv bob", "mailq",
                    "dma queue list dead", "dma status --prometheus")),
     ("mount -t tmpfs -o size=64k,uid=_dma,gid=_dma,mode=700 t /var/spool/dma "
-     "&& head -c 200000 /dev/zero | sendmail bob", 75, "spool: "),
+     "&& head -c 200000 /dev/zero | sendmail bob", 75,
+     "spool: write: No space left on device (/var/spool/dma)"),
     (AS_ALICE + "--no-new-privs sendmail bob", 77, "not installed set-uid "
      "root, or started with no_new_privs: run \"make perms\" as root; or "
      "enable dma-submit.socket"),
