@@ -4,6 +4,7 @@
  * Promise: a secret is not shown, and the terminal is left as it was, also
  * after an interrupt.
  */
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -30,17 +31,14 @@ say(const char *text)
 	(void)io_write_all(STDERR_FILENO, text, strlen(text));
 }
 
-/* Without SA_RESTART, it ends a read(2). */
+/* It ends a wait, and nothing else. */
 static void
 interrupt(int sig)
 {
 	(void)sig;
 }
 
-/*
- * What one read of a terminal gives is a line.  A signal ends the wait, so
- * that the terminal is restored first.
- */
+/* What one read of a terminal gives is a line. */
 static int
 read_line(char *dst, size_t size)
 {
@@ -48,7 +46,8 @@ read_line(char *dst, size_t size)
 
 	if (n > 0 && dst[n - 1] == '\n') {
 		dst[n - 1] = '\0';
-		return memchr(dst, '\0', (size_t)n - 1) == NULL ? 0 : -1;
+		if (memchr(dst, '\0', (size_t)n - 1) == NULL)
+			return 0;
 	}
 	/* The rest of it is not for the shell. */
 	(void)tcflush(STDIN_FILENO, TCIFLUSH);
@@ -56,9 +55,15 @@ read_line(char *dst, size_t size)
 	return -1;
 }
 
+/*
+ * Signals are blocked but for the wait, which they end: one that comes sooner
+ * or later takes effect once the terminal is restored.
+ */
 static int
-read_hidden(const struct termios *shown, char *dst, size_t size)
+read_hidden(const struct termios *shown, const sigset_t *usual, char *dst,
+    size_t size)
 {
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
 	struct termios hidden = *shown;
 	int ret;
 
@@ -66,7 +71,7 @@ read_hidden(const struct termios *shown, char *dst, size_t size)
 	hidden.c_lflag |= ICANON | ISIG;
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == -1)
 		return -1;
-	ret = read_line(dst, size);
+	ret = ppoll(&pfd, 1, NULL, usual) == 1 ? read_line(dst, size) : -1;
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, shown);
 	say("\n");
 	return ret;
@@ -77,6 +82,7 @@ setup_ask_secret(const char *prompt, char *dst, size_t size)
 {
 	struct sigaction old[NENDS], sa;
 	struct termios shown;
+	sigset_t blocked, usual;
 	size_t i;
 	int ret;
 
@@ -85,12 +91,17 @@ setup_ask_secret(const char *prompt, char *dst, size_t size)
 	memset(&sa, 0, sizeof(sa));
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = interrupt;
+	sigemptyset(&blocked);
+	for (i = 0; i < NENDS; i++)
+		(void)sigaddset(&blocked, ends[i]);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &usual);
 	for (i = 0; i < NENDS; i++)
 		(void)sigaction(ends[i], &sa, &old[i]);
 	say(prompt);
-	ret = read_hidden(&shown, dst, size);
+	ret = read_hidden(&shown, &usual, dst, size);
 	for (i = 0; i < NENDS; i++)
 		(void)sigaction(ends[i], &old[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &usual, NULL);
 	return ret;
 }
 
