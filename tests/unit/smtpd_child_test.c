@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -20,19 +19,17 @@
 #include "smtpd/modules.h"
 #include "smtpd/policy.h"
 #include "smtpd/session.h"
-#include "tests/unit/t.h"
+#include "tests/unit/t_steps.h"
 
 #define SLOTS		3
 #define OWN		1	/* the slot of the child */
 #define GENERATION	7
-#define WATCHES		16
 #define CLIENTS		80
 #define FEW_FDS		68	/* of which two sessions may be */
 #define SOME_FDS	128	/* and 32 */
 #define ACCEPTS		(LOOP_READ | LOOP_EXCLUSIVE)
 
-struct world;
-typedef void	step(struct world *);
+typedef void	step(void);
 
 struct world {
 	struct smtpd_config conf;
@@ -42,135 +39,12 @@ struct world {
 	int		 generation, of_child;	/* both ends */
 	int		 clients[CLIENTS];
 	size_t		 nclients;
-	step *const	*steps;		/* ends with NULL */
-	/* The loop. */
-	int64_t		 now_ms;
-	struct known_watch {
-		struct loop_watch *watch;	/* of the child, while it runs */
-		int	 fd;
-		unsigned events;
-	}		 watches[WATCHES];
-	size_t		 nwatches;
-	struct loop_timer *timers[4];
-	size_t		 ntimers;
-	unsigned	 nended;	/* watches of the listener */
 	/* What the child did to sessions. */
 	unsigned	 ndrained, nall_ended, nexits;
 	int		 does_confine, has_modules;
 };
 
 static struct world *world;
-
-/* ---- the loop ---- */
-
-int
-loop_init(struct loop *l)
-{
-	(void)l;
-	return 0;
-}
-
-void
-loop_fini(struct loop *l)
-{
-	(void)l;
-}
-
-int64_t
-loop_now(const struct loop *l)
-{
-	(void)l;
-	return world->now_ms;
-}
-
-int
-loop_watch(struct loop *l, struct loop_watch *w, unsigned events)
-{
-	size_t i;
-
-	(void)l;
-	for (i = 0; i < world->nwatches && world->watches[i].watch != w; i++)
-		;
-	if (i == world->nwatches) {
-		assert_true(i < WATCHES);
-		world->nwatches++;
-		world->watches[i] = (struct known_watch){ w, w->fd, 0 };
-	}
-	world->nended += w->fd == world->taken && events == 0 &&
-	    world->watches[i].events != 0;
-	world->watches[i].events = events;
-	return 0;
-}
-
-int
-loop_timer_set(struct loop *l, struct loop_timer *t, int64_t due_ms)
-{
-	(void)l;
-	assert_true(due_ms >= world->now_ms);
-	if (t->index == 0) {
-		assert_true(world->ntimers < N(world->timers));
-		world->timers[world->ntimers++] = t;
-		t->index = world->ntimers;
-	}
-	t->due_ms = due_ms;
-	return 0;
-}
-
-/* The next step; after the last, the child cannot wait. */
-int
-loop_turn(struct loop *l, int limit_ms)
-{
-	(void)l;
-	assert_int_equal(limit_ms, -1);
-	if (*world->steps == NULL)
-		return -1;
-	(*world->steps++)(world);
-	return 0;
-}
-
-static unsigned
-watched(int fd)
-{
-	size_t i;
-
-	for (i = 0; i < world->nwatches; i++)
-		if (world->watches[i].fd == fd)
-			return world->watches[i].events;
-	return 0;
-}
-
-/* Calls each whose descriptor can be read. */
-static void
-fire(void)
-{
-	struct pollfd pfd = { .events = POLLIN };
-	const struct known_watch *w;
-	size_t i;
-
-	for (i = 0; i < world->nwatches; i++) {
-		w = &world->watches[i];
-		pfd.fd = w->fd;
-		if ((w->events & LOOP_READ) != 0 && poll(&pfd, 1, 0) == 1)
-			w->watch->ready(w->watch->arg, LOOP_READ);
-	}
-}
-
-static void
-pass(int64_t ms)
-{
-	struct loop_timer *t;
-	size_t i;
-
-	world->now_ms += ms;
-	for (i = 0; i < world->ntimers; i++) {
-		t = world->timers[i];
-		if (t->due_ms > world->now_ms)
-			continue;
-		world->timers[i--] = world->timers[--world->ntimers];
-		t->index = 0;
-		t->expired(t->arg);
-	}
-}
 
 /* ---- the other modules ---- */
 
@@ -255,7 +129,6 @@ set_up(void **state)
 	assert_non_null(w);
 	world = w;
 	w->does_confine = w->has_modules = 1;
-	w->now_ms = 1000;
 	w->conf.children = (struct conf_children){ .min_spare = 1,
 	    .max_spare = 2, .max_children = SLOTS };
 	w->host.conf = &w->conf;
@@ -362,16 +235,15 @@ run(step *const *steps)
 	int status;
 	size_t i;
 
-	world->steps = steps;
-	world->nwatches = world->ntimers = 0;
+	t_steps_begin(steps);
 	world->taken = dup(world->listener);
 	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &before), 0);
 	status = child_run(&world->host, &world->taken, 1, world->of_child);
 	assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
-	for (i = 0; i < world->nwatches; i++)
-		if (world->watches[i].fd != world->of_child &&
-		    world->watches[i].fd != world->taken)
-			close(world->watches[i].fd);
+	for (i = 0; i < t_steps.nwatches; i++)
+		if (t_steps.watches[i].fd != world->of_child &&
+		    t_steps.watches[i].fd != world->taken)
+			close(t_steps.watches[i].fd);
 	if (own_state(NULL) != SCOREBOARD_DRAINING)
 		close(world->taken);
 	return status;
@@ -393,85 +265,79 @@ with_fds(rlim_t n, void (*test)(void))
 }
 
 static void
-do_nothing(struct world *w)
+do_nothing(void)
 {
-	(void)w;
 }
 
 static void
-send_sigterm(struct world *w)
+send_sigterm(void)
 {
-	(void)w;
 	(void)raise(SIGTERM);
-	fire();
+	t_steps_fire();
 }
 
 static void
-send_sigusr1(struct world *w)
+send_sigusr1(void)
 {
-	(void)w;
 	(void)raise(SIGUSR1);
-	fire();
+	t_steps_fire();
 }
 
 static void
-send_end(struct world *w)
+send_end(void)
 {
-	(void)w;
 	(void)raise(CHILD_SIGNAL_END);
-	fire();
+	t_steps_fire();
 }
 
 static void
-send_accept(struct world *w)
+send_accept(void)
 {
-	(void)w;
 	(void)raise(CHILD_SIGNAL_ACCEPT);
-	fire();
+	t_steps_fire();
 }
 
 static void
-all_sessions_end(struct world *w)
+all_sessions_end(void)
 {
-	w->host.nsessions = 0;
+	world->host.nsessions = 0;
 }
 
 static void
-one_session_ends(struct world *w)
+one_session_ends(void)
 {
-	w->host.nsessions--;
+	world->host.nsessions--;
 }
 
 static void
-one_connects(struct world *w)
+one_connects(void)
 {
-	(void)w;
 	connect_clients(1);
-	fire();
+	t_steps_fire();
 }
 
 /* ---- it begins, and serves ---- */
 
 static void
-look_at_begin(struct world *w)
+look_at_begin(void)
 {
 	assert_int_equal(own_state(NULL), SCOREBOARD_SERVING);
-	assert_int_equal(watched(w->taken), ACCEPTS);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
 	assert_reports("s");
 }
 
 static void
-look_at_one_session(struct world *w)
+look_at_one_session(void)
 {
 	unsigned sessions;
 
-	assert_int_equal(w->host.nsessions, 1);
+	assert_int_equal(world->host.nsessions, 1);
 	(void)own_state(&sessions);
 	assert_int_equal(sessions, 1);
 	/* No other is idle. */
 	assert_reports("b");
 	/* It has not many more than another. */
-	assert_int_equal(w->nended, 0);
+	assert_int_equal(t_steps_watch(world->taken)->nended, 0);
 }
 
 static void
@@ -486,16 +352,14 @@ test_it_reports_and_serves(void **state)
 }
 
 static void
-look_for_no_report(struct world *w)
+look_for_no_report(void)
 {
-	(void)w;
 	assert_reports("s");
 }
 
 static void
-look_for_report(struct world *w)
+look_for_report(void)
 {
-	(void)w;
 	assert_reports("sb");
 }
 
@@ -574,36 +438,35 @@ test_who_is_preferred(void **state)
 		w->host.nsessions = cases[i].own;
 		assert_int_equal(RUN(one_connects), EX_OSERR);
 		if (cases[i].does_yield != (take_waiting() == 1) ||
-		    cases[i].does_yield != (watched(w->taken) == 0) ||
-		    cases[i].does_yield != (w->ntimers == 1))
+		    cases[i].does_yield != (t_steps_watch(w->taken)->events == 0) ||
+		    cases[i].does_yield != (t_steps.ntimers == 1))
 			fail_msg("case %d", (int)i);
 	}
 }
 
 /* It is not woken meanwhile. */
 static void
-look_at_yield(struct world *w)
+look_at_yield(void)
 {
-	assert_int_equal(w->host.nsessions, 0);
-	assert_int_equal(watched(w->taken), 0);
-	assert_int_equal(w->ntimers, 1);
-	pass(1);
-	assert_int_equal(watched(w->taken), 0);
+	assert_int_equal(world->host.nsessions, 0);
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
+	assert_int_equal(t_steps.ntimers, 1);
+	t_steps_pass(1);
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
 }
 
 static void
-end_of_yield(struct world *w)
+end_of_yield(void)
 {
-	(void)w;
-	pass(1);
+	t_steps_pass(1);
 }
 
 static void
-look_at_what_was_left(struct world *w)
+look_at_what_was_left(void)
 {
-	assert_int_equal(w->host.nsessions, 1);
-	assert_int_equal(watched(w->taken), ACCEPTS);
-	assert_int_equal(w->ntimers, 0);
+	assert_int_equal(world->host.nsessions, 1);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
+	assert_int_equal(t_steps.ntimers, 0);
 }
 
 /* Nobody else took it. */
@@ -617,17 +480,16 @@ test_what_another_leaves_is_taken_after_a_while(void **state)
 }
 
 static void
-another_takes_it(struct world *w)
+another_takes_it(void)
 {
-	(void)w;
 	assert_int_equal(take_waiting(), 1);
 }
 
 static void
-look_at_nothing_left(struct world *w)
+look_at_nothing_left(void)
 {
-	assert_int_equal(w->host.nsessions, 0);
-	assert_int_equal(watched(w->taken), ACCEPTS);
+	assert_int_equal(world->host.nsessions, 0);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
 }
 
 static void
@@ -649,19 +511,19 @@ test_it_may_leave_while_it_yields(void **state)
 	assert_int_equal(RUN(one_connects, look_at_yield, send_sigusr1,
 	    end_of_yield, all_sessions_end), EX_OK);
 	assert_int_equal(w->host.nserved, 1);
-	assert_int_equal(watched(w->taken), 0);
+	assert_int_equal(t_steps_watch(w->taken)->events, 0);
 }
 
 static void
-become_full(struct world *w)
+become_full(void)
 {
-	w->host.nsessions = 32;
+	world->host.nsessions = 32;
 }
 
 static void
-look_at_no_watch(struct world *w)
+look_at_no_watch(void)
 {
-	assert_int_equal(watched(w->taken), 0);
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
 }
 
 static void
@@ -681,32 +543,31 @@ test_it_may_be_full_after_it_yielded(void **state)
 }
 
 static void
-many_connect(struct world *w)
+many_connect(void)
 {
 	connect_clients(10);
-	w->host.nsessions = POLICY_TOGETHER_MAX - 8;
-	w->nended = 0;
-	fire();
+	world->host.nsessions = POLICY_TOGETHER_MAX - 8;
+	t_steps_fire();
 }
 
 static void
-look_at_many(struct world *w)
+look_at_many(void)
 {
 	/* The rest waits for the next turn, and for others. */
-	assert_int_equal(w->host.nsessions, POLICY_TOGETHER_MAX);
-	assert_int_equal(w->nended, 1);
-	assert_int_equal(watched(w->taken), ACCEPTS);
+	assert_int_equal(world->host.nsessions, POLICY_TOGETHER_MAX);
+	assert_int_equal(t_steps_watch(world->taken)->nended, 1);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
 	/* With the fewest, it stays where it is in the line. */
 	set_other(0, SCOREBOARD_SERVING, 1);
-	fire();
-	assert_int_equal(w->host.nsessions, POLICY_TOGETHER_MAX + 2);
-	assert_int_equal(w->nended, 2);
+	t_steps_fire();
+	assert_int_equal(world->host.nsessions, POLICY_TOGETHER_MAX + 2);
+	assert_int_equal(t_steps_watch(world->taken)->nended, 2);
 	set_other(0, SCOREBOARD_SERVING, 3);
 	connect_clients(1);
-	w->host.nsessions = POLICY_TOGETHER_MAX + 1;
-	scoreboard_set_sessions(w->host.scoreboard, OWN, 64);
-	fire();
-	assert_int_equal(w->nended, 2);
+	world->host.nsessions = POLICY_TOGETHER_MAX + 1;
+	scoreboard_set_sessions(world->host.scoreboard, OWN, 64);
+	t_steps_fire();
+	assert_int_equal(t_steps_watch(world->taken)->nended, 2);
 }
 
 static void
@@ -720,28 +581,27 @@ test_who_has_many_more_goes_to_the_end_of_the_line(void **state)
 /* ---- limits ---- */
 
 static void
-three_connect(struct world *w)
+three_connect(void)
 {
-	(void)w;
 	connect_clients(3);
-	fire();
+	t_steps_fire();
 }
 
 static void
-look_at_full(struct world *w)
+look_at_full(void)
 {
-	assert_int_equal(w->host.nsessions, 2);
-	assert_int_equal(watched(w->taken), 0);
+	assert_int_equal(world->host.nsessions, 2);
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
 	/* Another looks for what is left. */
 	assert_reports("sbl");
 }
 
 static void
-look_again(struct world *w)
+look_again(void)
 {
-	assert_int_equal(watched(w->taken), ACCEPTS);
-	fire();
-	assert_int_equal(w->host.nsessions, 2);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
+	t_steps_fire();
+	assert_int_equal(world->host.nsessions, 2);
 }
 
 static void
@@ -759,23 +619,23 @@ test_a_full_one_leaves_connections_to_others(void **state)
 }
 
 static void
-look_at_one_place(struct world *w)
+look_at_one_place(void)
 {
-	assert_int_equal(watched(w->taken), 0);
-	w->host.nsessions = 30;
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
+	world->host.nsessions = 30;
 }
 
 static void
-look_at_places(struct world *w)
+look_at_places(void)
 {
-	assert_int_equal(watched(w->taken), ACCEPTS);
-	w->host.nsessions = 31;
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
+	world->host.nsessions = 31;
 }
 
 static void
-look_at_fewer_places(struct world *w)
+look_at_fewer_places(void)
 {
-	assert_int_equal(watched(w->taken), ACCEPTS);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
 }
 
 static void
@@ -794,13 +654,13 @@ test_a_full_one_waits_for_several_places(void **state)
 }
 
 static void
-look_at_served(struct world *w)
+look_at_served(void)
 {
-	assert_int_equal(w->host.nsessions, 2);
+	assert_int_equal(world->host.nsessions, 2);
 	assert_int_equal(own_state(NULL), SCOREBOARD_DRAINING);
-	assert_int_equal(w->host.state, HOST_RETIRING);
+	assert_int_equal(world->host.state, HOST_RETIRING);
 	assert_reports("sbl");
-	assert_int_equal(fcntl(w->taken, F_GETFD), -1);
+	assert_int_equal(fcntl(world->taken, F_GETFD), -1);
 }
 
 static void
@@ -817,41 +677,41 @@ test_it_retires_when_it_has_served_its_share(void **state)
 
 /* Without a descriptor, accept(2) would fail again and again. */
 static void
-connect_without_descriptors(struct world *w)
+connect_without_descriptors(void)
 {
 	struct rlimit before, none;
 
 	connect_clients(1);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none = before;
-	none.rlim_cur = (rlim_t)w->clients[w->nclients - 1] + 1;
+	none.rlim_cur = (rlim_t)world->clients[world->nclients - 1] + 1;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	fire();
+	t_steps_fire();
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void
-look_at_exhausted(struct world *w)
+look_at_exhausted(void)
 {
-	assert_int_equal(w->host.nsessions, 0);
-	assert_int_equal(watched(w->taken), 0);
+	assert_int_equal(world->host.nsessions, 0);
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
 	assert_reports("sl");
-	pass(99);
+	t_steps_pass(99);
 }
 
 static void
-look_at_still_exhausted(struct world *w)
+look_at_still_exhausted(void)
 {
-	assert_int_equal(watched(w->taken), 0);
-	pass(1);
+	assert_int_equal(t_steps_watch(world->taken)->events, 0);
+	t_steps_pass(1);
 }
 
 static void
-look_at_recovered(struct world *w)
+look_at_recovered(void)
 {
-	assert_int_equal(watched(w->taken), ACCEPTS);
-	fire();
-	assert_int_equal(w->host.nsessions, 1);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
+	t_steps_fire();
+	assert_int_equal(world->host.nsessions, 1);
 }
 
 static void
@@ -863,10 +723,10 @@ test_without_descriptors_it_tries_again_later(void **state)
 }
 
 static void
-look_for_connection(struct world *w)
+look_for_connection(void)
 {
-	assert_int_equal(w->ntimers, 1);
-	assert_int_equal(watched(w->taken), ACCEPTS);
+	assert_int_equal(t_steps.ntimers, 1);
+	assert_int_equal(t_steps_watch(world->taken)->events, ACCEPTS);
 }
 
 static void
@@ -881,16 +741,15 @@ test_a_session_that_ends_leaves_a_descriptor(void **state)
 /* ---- signals, and its end ---- */
 
 static void
-connect_unseen(struct world *w)
+connect_unseen(void)
 {
-	(void)w;
 	connect_clients(1);
 }
 
 static void
-look_at_one_taken(struct world *w)
+look_at_one_taken(void)
 {
-	assert_int_equal(w->host.nsessions, 1);
+	assert_int_equal(world->host.nsessions, 1);
 }
 
 static void
@@ -902,14 +761,14 @@ test_it_looks_for_connections_when_told(void **state)
 }
 
 static void
-look_at_retiring(struct world *w)
+look_at_retiring(void)
 {
-	assert_int_equal(w->host.nsessions, 2);
-	assert_int_equal(w->host.state, HOST_RETIRING);
+	assert_int_equal(world->host.nsessions, 2);
+	assert_int_equal(world->host.state, HOST_RETIRING);
 	assert_int_equal(own_state(NULL), SCOREBOARD_DRAINING);
-	assert_int_equal(w->ndrained, 0);
+	assert_int_equal(world->ndrained, 0);
 	assert_reports("sbl");
-	assert_int_equal(fcntl(w->taken, F_GETFD), -1);
+	assert_int_equal(fcntl(world->taken, F_GETFD), -1);
 }
 
 /* What it was woken for is served; its sessions go on until they end. */
@@ -926,11 +785,11 @@ test_it_retires(void **state)
 }
 
 static void
-look_at_draining(struct world *w)
+look_at_draining(void)
 {
-	assert_int_equal(w->host.state, HOST_DRAINING);
-	assert_int_equal(w->ndrained, 1);
-	assert_int_equal(w->host.nsessions, 1);
+	assert_int_equal(world->host.state, HOST_DRAINING);
+	assert_int_equal(world->ndrained, 1);
+	assert_int_equal(world->host.nsessions, 1);
 }
 
 static void
@@ -945,19 +804,19 @@ test_it_drains_also_after_it_retired(void **state)
 }
 
 static void
-generation_ends(struct world *w)
+generation_ends(void)
 {
-	io_close(&w->generation);
-	fire();
-	assert_int_equal(watched(w->of_child), 0);
+	io_close(&world->generation);
+	t_steps_fire();
+	assert_int_equal(t_steps_watch(world->of_child)->events, 0);
 }
 
 static void
-generation_writes(struct world *w)
+generation_writes(void)
 {
-	assert_int_equal(write(w->generation, "x", 1), 1);
-	fire();
-	assert_int_equal(w->host.state, HOST_SERVING);
+	assert_int_equal(write(world->generation, "x", 1), 1);
+	t_steps_fire();
+	assert_int_equal(world->host.state, HOST_SERVING);
 }
 
 static void
