@@ -444,7 +444,9 @@ start_calls(struct queue_module *q)
 		if (errno == EAGAIN || errno == ECONNREFUSED)
 			try_again(c);
 		else
-			finish_later(c, SOCKET_FILE, strerror(errno));
+			finish_later(c, SOCKET_FILE, errno == ENOENT ?
+			    "does not exist: enable dma-submit.socket" :
+			    strerror(errno));
 	}
 	q->is_starting = 0;
 }

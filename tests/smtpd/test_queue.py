@@ -65,7 +65,7 @@ def test_what_dma_refuses_is_refused(world, submit, queue):
 def test_without_the_socket_mail_is_deferred(world, queue):
     server = queue()
     assert offer(server, "alice@host.test").startswith("451 4.3.0 ")
-    assert server.lines(SUBMIT)
+    assert server.lines(SUBMIT + ": does not exist: enable dma-submit.socket")
 
 
 def test_without_the_socket_the_fallback_takes_it(world, queue):
