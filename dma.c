@@ -139,8 +139,7 @@ front_end(const struct caller *caller, int argc, char **argv)
 		status = errno == EACCES || errno == EPERM ? EX_CONFIG :
 		    EX_TEMPFAIL;
 		fprintf(stderr, "dma: %s/dma.conf: %s%s\n", DMA_CONFDIR,
-		    strerror(errno), status != EX_CONFIG ? "" : ": the user "
-		    "_dma must be able to read this file: chmod 644 it");
+		    strerror(errno), files_conf_remedy(errno));
 		options_fini(&o);
 		return status;
 	}

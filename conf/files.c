@@ -78,6 +78,17 @@ files_conf_text(struct conf *conf, const struct buf *text,
 	return -1;
 }
 
+const char *
+files_conf_remedy(int error)
+{
+	if (error == EACCES || error == EPERM)
+		return ": the user _dma must be able to read it: run \"chmod "
+		    "755 " DMA_CONFDIR "\" and \"chmod 644 " CONF_FILE "\"";
+	if (error == ENOENT)
+		return ": it is a link to a file that does not exist";
+	return "";
+}
+
 int
 files_conf(struct conf *conf, const struct report *report)
 {

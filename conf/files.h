@@ -18,6 +18,8 @@
  * memory ran out.
  */
 int	files_conf(struct conf *, const struct report *);
+/* What to do about that errno, behind its text; or "". */
+const char *files_conf_remedy(int error);
 /* The same of its text, which is at hand. */
 int	files_conf_text(struct conf *, const struct buf *text,
 	    const struct report *);

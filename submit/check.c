@@ -222,12 +222,8 @@ check_conf(struct check *c)
 	struct stat st;
 
 	if (files_conf(&c->conf, &report) == -1) {
-		if (errno == EACCES)
-			ERROR(c, CONF_FILE, "%s: the user _dma must be able to "
-			    "read it: run \"chmod 644 %s\"", strerror(errno),
-			    CONF_FILE);
-		else
-			ERROR(c, CONF_FILE, "%s", strerror(errno));
+		ERROR(c, CONF_FILE, "%s%s", strerror(errno),
+		    files_conf_remedy(errno));
 		return -1;
 	}
 	if (stat(CONF_FILE, &st) == -1)

@@ -336,7 +336,11 @@ HOSTS = (
      "root, or started with no_new_privs: run \"make perms\" as root; or "
      "enable dma-submit.socket"),
     ("chmod 000 /etc/dma/dma.conf; exec sendmail bob", 78, "/etc/dma/dma.conf:"
-     " Permission denied: the user _dma must be able to read this file"),
+     " Permission denied: the user _dma must be able to read it: run \"chmod "
+     "755 /etc/dma\" and \"chmod 644 /etc/dma/dma.conf\"\n"),
+    ("mount -t tmpfs -o mode=755 t /etc/dma && ln -s x /etc/dma/dma.conf && "
+     "exec sendmail bob", 75, "/etc/dma/dma.conf: No such file or directory: "
+     "it is a link to a file that does not exist\n"),
     ("mount -t tmpfs -o mode=755 t /etc/dma && mkdir /etc/dma/dma.conf && "
      "exec sendmail bob", 75, "/etc/dma/dma.conf: Is a directory\n"),
     ("mount -t tmpfs -o mode=755 t /var/spool && exec sendmail bob", 78,

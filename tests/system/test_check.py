@@ -260,7 +260,8 @@ def test_configuration_that_cannot_be_read(world, check):
     os.chmod(CONF, 0o600)
     assert check()[1].split("\n")[1:] == [
         "error   %s: Permission denied: the user _dma must be able to read it: "
-        'run "chmod 644 %s"' % (CONF, CONF), "1 error, 0 warnings", ""]
+        'run "chmod 755 /etc/dma" and "chmod 644 %s"' % (CONF, CONF),
+        "1 error, 0 warnings", ""]
     os.unlink(CONF)
     os.mkdir(CONF)
     try:
