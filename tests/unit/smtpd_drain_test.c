@@ -9,10 +9,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "smtpd/drain/message.h"
+#include "smtpd/drain/run.h"
 #include "smtpd/drain/tree.h"
 #include "tests/unit/t.h"
 
@@ -544,6 +546,79 @@ test_the_end_comes_between_messages(void **state)
 	assert_true(is_there(f, MINUTE "/a.test/1.msg"));
 }
 
+/* ---- the program ---- */
+
+/* With the signals as a careless parent leaves them: ignored. */
+static int
+run_careless(struct fixture *f, int does_follow)
+{
+	static const int sigs[] = { SIGTERM, SIGINT, SIGCHLD };
+	sigset_t none;
+	int status;
+	size_t i;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		for (i = 0; i < N(sigs); i++)
+			signal(sigs[i], SIG_IGN);
+		_exit(run_drain(&f->tree, does_follow));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+test_run_drains_once(void **state)
+{
+	struct fixture *f = *state;
+
+	make_one(f, F("x@a.test") R("") TEXT);
+	t_put(t_path(f->dir, "status"), T("75"), 0644);
+	assert_int_equal(run_careless(f, 0), 1);
+	assert_true(is_there(f, MINUTE "/a.test/1.msg"));
+	t_put(t_path(f->dir, "status"), T("0"), 0644);
+	assert_int_equal(run_careless(f, 0), 0);
+	assert_false(is_there(f, MINUTE));
+	assert_int_equal(count_runs(f), 2);
+}
+
+static void
+test_run_without_a_tree(void **state)
+{
+	struct fixture *f = *state;
+
+	f->tree.path = "/nonexistent";
+	assert_int_equal(run_careless(f, 0), EX_NOINPUT);
+	assert_int_equal(run_careless(f, 1), EX_NOINPUT);
+}
+
+/* The signal is there before sendmail ends: the message is, at its end. */
+static void
+test_run_follows_until_a_signal(void **state)
+{
+	static const char *const acts[] = { "kill -TERM $PPID\n",
+	    "kill -INT $PPID\n" };
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < N(acts); i++) {
+		make_one(f, F("x@a.test") R("") TEXT);
+		message(f, MINUTE "/a.test/2.msg", F("x@a.test") R("") TEXT);
+		t_put(t_path(f->dir, "act"), acts[i], strlen(acts[i]), 0644);
+		assert_int_equal(run_careless(f, 1), 0);
+		assert_int_equal(is_there(f, MINUTE "/a.test/1.msg") +
+		    is_there(f, MINUTE "/a.test/2.msg"), 1);
+		assert_int_equal(unlink(t_path(f->dir, "act")), 0);
+		assert_int_equal(run_careless(f, 0), 0);
+		assert_false(is_there(f, MINUTE));
+	}
+}
+
 #define CASE(f)	cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -567,6 +642,9 @@ main(void)
 		CASE(test_killed_while_sendmail_runs),
 		CASE(test_a_minute_of_another_process_is_passed_over),
 		CASE(test_the_end_comes_between_messages),
+		CASE(test_run_drains_once),
+		CASE(test_run_without_a_tree),
+		CASE(test_run_follows_until_a_signal),
 	};
 
 	return cmocka_run_group_tests_name("smtpd_drain", tests, NULL, NULL);
