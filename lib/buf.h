@@ -20,8 +20,10 @@ struct buf {
 
 #if defined(__GNUC__)
 #define PRINTF_LIKE(f, a) __attribute__((__format__(__printf__, f, a)))
+#define NOT_NULL __attribute__((__nonnull__))
 #else
 #define PRINTF_LIKE(f, a)
+#define NOT_NULL
 #endif
 
 void	 buf_init(struct buf *, size_t limit_bytes);
@@ -67,8 +69,8 @@ uint64_t text_digest(const char *, size_t);
 /* Copies n bytes, ASCII letters in lower case. */
 void	 text_lower(char *dst, const char *, size_t n);
 /* As strcasecmp(3) and strncasecmp(3), of ASCII letters in every locale. */
-int	 text_casecmp(const char *, const char *);
-int	 text_ncasecmp(const char *, const char *, size_t n);
+int	 text_casecmp(const char *, const char *) NOT_NULL;
+int	 text_ncasecmp(const char *, const char *, size_t n) NOT_NULL;
 /* A blank or a tab. */
 int	 text_is_blank(char);
 /* Past the blanks at the start; the number of bytes before the first one. */

@@ -94,14 +94,12 @@ read_file(const char *path, int is_secret, struct buf *bytes,
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret = -1;
 
-	if (fd == -1)
-		fail(reason, "%s: %s", path, strerror(errno));
-	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+	if (fd != -1 && (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)))
 		fail(reason, "%s: not a regular file", path);
-	else if (is_secret && (st.st_mode & S_IRWXO) != 0)
+	else if (fd != -1 && is_secret && (st.st_mode & S_IRWXO) != 0)
 		fail(reason, "%s: accessible to all users: run "
 		    "\"chmod o= %s\"", path, path);
-	else if (io_read_file(fd, bytes, FILE_MAX) == -1)
+	else if (fd == -1 || io_read_file(fd, bytes, FILE_MAX) == -1)
 		fail(reason, "%s: %s", path, strerror(errno));
 	else
 		ret = 0;
