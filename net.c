@@ -91,7 +91,7 @@ bury(struct net *net, struct session *s)
 		session_note(s, "ended ", s->ending.was_ready ? "" : reason);
 		log_say(net->log, s->mail.nsettled > 0 ?
 		    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-		    "relay=%s port=%u connection ended: %s", s->where,
+		    "relay=%s port=%u connection failed: %s", s->where,
 		    (unsigned)s->host.port, reason);
 	}
 	judge_end(net, s);

@@ -26,6 +26,8 @@
 #define NAME_OCTETS_MAX	253	/* of a name written out (RFC 1035 2.3.4) */
 #define LABEL_MAX	63
 #define HEADER_SIZE	12	/* of a packet */
+/* None in time, or SERVFAIL. */
+#define NO_ANSWER	"name servers gave no usable answer"
 #define FLAGS_SECURE	0x20	/* fourth byte: AD (RFC 4035 3.2.3) */
 #define TYPE_TLSA	52
 #define TLSA_HEAD	3	/* bytes: usage, selector, matching */
@@ -431,7 +433,7 @@ find_hosts(const char *name, int type, struct answer *a,
 	if (a->known == KNOWN_LATER || found == -1)
 		return result_set(res, STATUS_DEFERRED, CODE_LATER, "%s%s: %s",
 		    type == ns_t_mx ? "MX of " : "", name, found == -1 ?
-		    "the answer is malformed" : "name servers gave no answer");
+		    "the answer is malformed" : NO_ANSWER);
 	if (is_null)
 		a->known = KNOWN_NULL;
 	for (*n = 0; *n < (size_t)found; ++*n)
@@ -548,7 +550,7 @@ find_tlsa(const char *base, uint16_t port, struct answer *a, struct tlsas *t,
 	if (n < 0 || (size_t)n >= sizeof(name))
 		return 0;
 	if (ask(name, TYPE_TLSA, a) == KNOWN_LATER)
-		return no_trust(res, base, "name servers gave no answer");
+		return no_trust(res, base, NO_ANSWER);
 	if (a->known != KNOWN_YES || !a->is_secure)
 		return 0;
 	free(t->data);
@@ -574,7 +576,7 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 	if (ask(host, ns_t_a, a) == KNOWN_NO_DATA && a->is_secure)
 		ask(host, ns_t_aaaa, a);
 	if (a->known == KNOWN_LATER)
-		return no_trust(res, host, "name servers gave no answer");
+		return no_trust(res, host, NO_ANSWER);
 	memcpy(alias, host, strlen(host) + 1);
 	if (a->known == KNOWN_YES &&
 	    dns_read_alias(a->data, a->len, alias) == -1)
@@ -589,7 +591,7 @@ find_bases(const char *host, struct answer *a, char bases[2][256],
 	}
 	/* The alias may be signed while what it leads to is not. */
 	if (ask(host, ns_t_cname, a) == KNOWN_LATER)
-		return no_trust(res, host, "name servers gave no answer");
+		return no_trust(res, host, NO_ANSWER);
 	return a->known == KNOWN_YES && a->is_secure;
 }
 

@@ -1585,7 +1585,7 @@ def test_password_refused():
     assert status_codes(r.statuses.values()) == [(DEFERRED, "4.7.8")] * 20
     assert len(s.sessions) == 1 and not other.sessions
     assert "login refused" in log
-    assert "connection ended: 535" in log and "lost" not in log
+    assert "connection failed: 535" in log and "lost" not in log
     told = log + "".join(f[2] for f in r.statuses.values())
     assert "535" in told and "secret" not in told and "c2VjcmV0" not in told
 

@@ -69,7 +69,7 @@ def test_host_that_cannot_be_reached_is_named(world, peer):
     assert " relay=smart.test[127.0.0.1] " in line
     assert line.endswith('reply="%s"' % words)
     assert world.log_lines("relay=smart.test[127.0.0.1] port=%d connection "
-                           "lost: %s" % (p.port, words))
+                           "failed: %s" % (p.port, words))
 
 
 def test_control_characters_are_escaped(world, stuck):

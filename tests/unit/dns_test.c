@@ -602,13 +602,13 @@ test_mx_fates(void **state)
 		{ 0, 0, { { 0, "*>12" } }, STATUS_DEFERRED, "4.4.3",
 		    "malformed" },
 		{ 0, 1, { { 10, "mx>12" } }, STATUS_DEFERRED, "4.4.3",
-		    "name servers gave no answer" },
+		    "name servers gave no usable answer" },
 		{ HOST_NOT_FOUND, 0, { { 0, NULL } }, STATUS_FAILED, "5.1.2",
 		    "domain example.org does not exist" },
 		{ TRY_AGAIN, 0, { { 0, NULL } }, STATUS_DEFERRED, "4.4.3",
-		    "MX of example.org: name servers gave no answer" },
+		    "MX of example.org: name servers gave no usable answer" },
 		{ NO_RECOVERY, 0, { { 0, NULL } }, STATUS_DEFERRED, "4.4.3",
-		    "MX of example.org: name servers gave no answer" },
+		    "MX of example.org: name servers gave no usable answer" },
 	};
 	struct packet *p = new_packet();
 	struct dns_host hosts[4];
