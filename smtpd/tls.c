@@ -174,8 +174,10 @@ use_key(SSL_CTX *ctx, BIO *bio, const char *path, const char *certificate,
 	return is_ok ? 0 : fail(reason, "%s: %s", path, error_words());
 }
 
-/* A certificate, or the private key of one; the reason begins with the key of
- * the configuration. */
+/*
+ * A certificate, or the private key of one; the reason begins with the key of
+ * the configuration.
+ */
 static int
 load(SSL_CTX *ctx, const char *key, const char *path, const char *certificate,
     const struct reason *whole)

@@ -181,40 +181,22 @@ read_elsewhere(const struct world *w)
 }
 
 static int
-connects(uint16_t port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-	    .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), ret;
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ret = connect(fd, (struct sockaddr *)&sin, sizeof(sin));
-	close(fd);
-	return ret == 0;
-}
-
-static int
 connect_to_port(const struct world *w)
 {
-	return connects(w->port);
+	return t_connects(w->port);
 }
 
 static int
 connect_to_other(const struct world *w)
 {
-	return connects(w->other_port);
+	return t_connects(w->other_port);
 }
 
 static int
 bind_port(const struct world *w)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), ret;
-
 	(void)w;
-	ret = bind(fd, (struct sockaddr *)&sin, sizeof(sin));
-	close(fd);
-	return ret == 0;
+	return t_may_bind();
 }
 
 static int
@@ -342,21 +324,6 @@ without_a_wall(const void *arg)
 
 /* ---- the world outside ---- */
 
-static int
-listening(uint16_t *port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	assert_int_equal(listen(fd, 8), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	*port = ntohs(sin.sin_port);
-	return fd;
-}
-
 /* The kernel chooses its name. */
 static int
 listening_abstract(struct world *w)
@@ -400,8 +367,8 @@ run_in_world(int (*run)(const void *))
 	int fds[3], ret;
 
 	make_world(&w);
-	fds[0] = listening(&w.port);
-	fds[1] = listening(&w.other_port);
+	fds[0] = t_listen(&w.port);
+	fds[1] = t_listen(&w.other_port);
 	fds[2] = listening_abstract(&w);
 	ret = t_in_child(run, &w);
 	close(fds[0]);

@@ -117,40 +117,22 @@ write_other(const struct world *w)
 }
 
 static int
-can_connect(uint16_t port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-	    .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), ret;
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ret = connect(fd, (struct sockaddr *)&sin, sizeof(sin));
-	close(fd);
-	return ret == 0;
-}
-
-static int
 connect_to_port(const struct world *w)
 {
-	return can_connect(w->port);
+	return t_connects(w->port);
 }
 
 static int
 connect_to_other(const struct world *w)
 {
-	return can_connect(w->other_port);
+	return t_connects(w->other_port);
 }
 
 static int
 bind_port(const struct world *w)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), ret;
-
 	(void)w;
-	ret = bind(fd, (struct sockaddr *)&sin, sizeof(sin));
-	close(fd);
-	return ret == 0;
+	return t_may_bind();
 }
 
 static int
@@ -354,21 +336,6 @@ be_child(const void *arg)
 	return (int)(intptr_t)result;
 }
 
-static int
-listening(uint16_t *port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	assert_int_equal(listen(fd, 8), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	*port = ntohs(sin.sin_port);
-	return fd;
-}
-
 static void
 test_a_child_has_its_tree_and_what_modules_need(void **state)
 {
@@ -385,8 +352,8 @@ test_a_child_has_its_tree_and_what_modules_need(void **state)
 	t_dir(w.other, sizeof(w.other));
 	t_put(t_path(w.readable, "file"), "x", 1, 0644);
 	t_put(t_path(w.other, "file"), "x", 1, 0644);
-	fds[0] = listening(&w.port);
-	fds[1] = listening(&w.other_port);
+	fds[0] = t_listen(&w.port);
+	fds[1] = t_listen(&w.other_port);
 	w.has_landlock = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
 	    1U) >= ABI_WITH_PORTS;
 	w.conf.root = w.root;

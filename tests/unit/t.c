@@ -2,8 +2,10 @@
  * t.c - what the unit tests share.
  * Runs as: the caller; t_become_nobody() ends root's rights.
  */
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <netinet/in.h>
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -187,6 +189,45 @@ t_needs_the_kernel(void)
 {
 	if (getenv("DMA_EMULATED") != NULL)
 		t_skip("system calls are those of qemu");
+}
+
+int
+t_listen(uint16_t *port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	*port = ntohs(sin.sin_port);
+	return fd;
+}
+
+int
+t_connects(uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+	    .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), ret;
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ret = connect(fd, (struct sockaddr *)&sin, sizeof(sin));
+	close(fd);
+	return ret == 0;
+}
+
+int
+t_may_bind(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), ret;
+
+	ret = bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+	close(fd);
+	return ret == 0;
 }
 
 void

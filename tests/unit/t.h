@@ -62,6 +62,12 @@ void	t_needs_root(void);
 /* Skips a test of the kernel where system calls are those of qemu. */
 void	t_needs_the_kernel(void);
 
+/* A listening socket of the loopback interface, and its port. */
+int	t_listen(uint16_t *port);
+/* 1 when TCP connects to that port of it, or binds one. */
+int	t_connects(uint16_t port);
+int	t_may_bind(void);
+
 /* What a parser reports: the lines as "3;7;", and the last line and text. */
 struct t_reports {
 	const char	*file;		/* expected in each; NULL: any */
